@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { EngineError } from '../../../src-shared/errors.ts';
+
+/**
+ * Writes a file so that readers see the old or the new content, never a part: temporary file beside it, fsync, rename.
+ * A new file gets `mode` whatever the umask.
+ */
+export async function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    const file = await open(temporary, 'wx', mode);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await chmod(temporary, mode);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw diskError(error, path);
+  }
+}
+
+/** Writes JSON as Lago does (4 spaces, no trailing newline), atomically. */
+export async function writeJson(path: string, value: unknown, mode = 0o644): Promise<void> {
+  await writeFileAtomic(path, JSON.stringify(value, null, 4), mode);
+}
+
+/** Reads a JSON file through its schema. `undefined` when there is none; `input.invalid` with the path when it does not fit. */
+export async function readJson<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S> | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw diskError(error, path);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new EngineError('input.invalid', `${path} is not valid JSON: ${(error as Error).message}`, { cause: error });
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const first = parsed.error.issues[0];
+  const where = first === undefined || first.path.length === 0 ? '' : ` at ${first.path.join('.')}`;
+  throw new EngineError('input.invalid', `${path} is damaged${where}: ${first?.message ?? 'unexpected content'}`, { cause: parsed.error });
+}
+
+/** Says in a sentence why the disk refused: no space, no right, read-only. Other errors pass unchanged. */
+export function diskError(error: unknown, path: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  const details = { path, errno: code ?? '' };
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new EngineError('host.no-space', `No space left for ${path}.`, {
+      cause: error,
+      details,
+      hint: `Free space on the file system of ${dirname(path)} and try again.`,
+    });
+  }
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new EngineError('host.denied', `No permission to write ${path}.`, { cause: error, details });
+  }
+  if (code === 'EROFS') return new EngineError('host.denied', `${path} is on a read-only file system.`, { cause: error, details });
+  return error;
+}

@@ -1,0 +1,275 @@
+import { randomUUID } from 'node:crypto';
+import { isCancelled, toEngineError, toWireError } from '../../../src-shared/errors.ts';
+import type { OperationKind, OperationState, StepState, StepStatus } from '../../../src-shared/operation.ts';
+import { createLog, type Log } from './log.ts';
+import { forEachLimit } from './until.ts';
+
+const LOG_LINES = 500;
+
+/** What happens in an operation, in order, for those who print it (the command line's task log, `lago.log`). */
+export type OperationEvent =
+  | { readonly type: 'step-start'; readonly path: readonly string[]; readonly worker: string | undefined }
+  | {
+      readonly type: 'step-end';
+      readonly path: readonly string[];
+      readonly worker: string | undefined;
+      readonly status: Exclude<StepStatus, 'running'>;
+      readonly elapsedMs: number;
+      readonly error?: unknown;
+    }
+  | { readonly type: 'log'; readonly path: readonly string[]; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string };
+
+export interface StepOptions {
+  /** Share of the parent's progress (default 1). */
+  readonly weight?: number;
+  /** Name of the parallel lane (a VM) that this step belongs to. */
+  readonly worker?: string;
+}
+
+/**
+ * One step of an operation, given to the code that does it. Every wait inside passes `signal` on; `checkpoint()` between effects
+ * makes cancelling prompt.
+ */
+export interface Step {
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  /** Throws `cancelled` when the user cancelled. */
+  checkpoint(): void;
+  /** 0..1 of this step's own work, and what it is doing right now. Never goes back. */
+  progress(fraction: number, detail?: string): void;
+  /** Runs a nested step; its failure fails this one unless caught. */
+  step<T>(label: string, work: (step: Step) => Promise<T>, options?: StepOptions): Promise<T>;
+  /** Runs one nested step per item, at most `limit` at once; the first failure aborts the rest. */
+  each<T, R>(
+    items: readonly T[],
+    limit: number,
+    label: (item: T) => string,
+    work: (item: T, step: Step) => Promise<R>,
+  ): Promise<R[]>;
+}
+
+interface Node {
+  readonly id: string;
+  readonly label: string;
+  readonly weight: number;
+  readonly startedAt: number;
+  readonly children: Node[];
+  status: StepStatus;
+  own: number;
+  detail: string | undefined;
+  endedAt: number | undefined;
+}
+
+/** Long work as a value: watch it, cancel it, await its end. It outlives whoever asked for it. */
+export interface Operation<T = unknown> {
+  readonly id: string;
+  readonly state: OperationState;
+  /** Settles when everything, undo included, is over. */
+  readonly done: Promise<T>;
+  /** Stops at the next checkpoint and undoes; a no-op once ended. */
+  cancel(): void;
+  /** Called with whole states, at most every 50 ms and always at the end. Answers the unsubscriber. */
+  onState(listener: (state: OperationState) => void): () => void;
+  onEvent(listener: (event: OperationEvent) => void): () => void;
+}
+
+export interface OperationOptions {
+  readonly kind: OperationKind;
+  readonly label: string;
+  readonly prefix?: string;
+  readonly signal?: AbortSignal | undefined;
+  /** Also receives every log line (the prefix's log file). */
+  readonly log?: Log;
+  /** Attached before the work begins, so that it misses nothing. */
+  readonly onEvent?: (event: OperationEvent) => void;
+}
+
+function fractionOf(node: Node): number {
+  if (node.status === 'succeeded') return 1;
+  const weights = node.children.reduce((sum, child) => sum + child.weight, 0);
+  if (weights === 0) return node.own;
+  const done = node.children.reduce((sum, child) => sum + child.weight * fractionOf(child), 0);
+  // Steps are not known beforehand: those seen so far may fill at most the share that `own` announces, or 95 %.
+  return Math.min(0.99, Math.max(node.own, (done / weights) * 0.95));
+}
+
+function stateOf(node: Node): StepState {
+  return {
+    id: node.id,
+    label: node.label,
+    status: node.status,
+    fraction: fractionOf(node),
+    detail: node.detail,
+    startedAt: node.startedAt,
+    endedAt: node.endedAt,
+    steps: node.children.map(stateOf),
+  };
+}
+
+/** Starts `work` as an operation. It begins at once; the returned promise `done` never goes unhandled. */
+export function startOperation<T>(options: OperationOptions, work: (root: Step, setPrefix: (id: string) => void) => Promise<T>): Operation<T> {
+  const id = randomUUID();
+  const abort = new AbortController();
+  const signal = options.signal === undefined ? abort.signal : AbortSignal.any([options.signal, abort.signal]);
+  const stateListeners = new Set<(state: OperationState) => void>();
+  const eventListeners = new Set<(event: OperationEvent) => void>();
+  if (options.onEvent !== undefined) eventListeners.add(options.onEvent);
+  const lines: string[] = [];
+  let nextId = 0;
+  let prefix = options.prefix;
+  let status: OperationState['status'] = 'running';
+  let endedAt: number | undefined;
+  let failure: unknown;
+  let best = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const startedAt = Date.now();
+
+  const root = makeNode(options.label, 1);
+
+  function makeNode(label: string, weight: number): Node {
+    return { id: String(nextId++), label, weight, startedAt: Date.now(), children: [], status: 'running', own: 0, detail: undefined, endedAt: undefined };
+  }
+
+  function snapshot(): OperationState {
+    best = Math.max(best, status === 'succeeded' ? 1 : fractionOf(root));
+    return {
+      id,
+      kind: options.kind,
+      label: options.label,
+      prefix,
+      status,
+      fraction: best,
+      startedAt,
+      endedAt,
+      steps: root.children.map(stateOf),
+      log: [...lines],
+      error: failure === undefined ? undefined : toWireError(failure),
+    };
+  }
+
+  function announce(now: boolean): void {
+    if (now) {
+      clearTimeout(timer);
+      timer = undefined;
+      const state = snapshot();
+      for (const listener of stateListeners) listener(state);
+    } else {
+      timer ??= setTimeout(() => announce(true), 50);
+    }
+  }
+
+  function emit(event: OperationEvent): void {
+    for (const listener of eventListeners) listener(event);
+  }
+
+  function makeStep(node: Node, path: readonly string[], own: AbortSignal, worker: string | undefined): Step {
+    const log = createLog((level, message) => {
+      if (level !== 'debug') {
+        lines.push(message);
+        if (lines.length > LOG_LINES) lines.shift();
+      }
+      options.log?.[level](message);
+      emit({ type: 'log', path, level, message });
+      announce(false);
+    });
+    const step: Step = {
+      signal: own,
+      log,
+      checkpoint: () => own.throwIfAborted(),
+      progress(fraction, detail) {
+        node.own = Math.max(node.own, Math.min(1, fraction));
+        if (detail !== undefined) node.detail = detail;
+        announce(false);
+      },
+      step: async (label, inner, stepOptions) => await runStep(node, path, own, label, inner, stepOptions?.weight ?? 1, stepOptions?.worker ?? worker),
+      each: async (items, limit, label, inner) =>
+        await forEachLimit(
+          items,
+          limit,
+          own,
+          async (item, itemSignal) =>
+            await runStep(node, path, itemSignal, label(item), async (s) => await inner(item, s), 1, items.length > 1 && limit > 1 ? label(item) : worker),
+        ),
+    };
+    return step;
+  }
+
+  async function runStep<R>(
+    parent: Node,
+    parentPath: readonly string[],
+    own: AbortSignal,
+    label: string,
+    inner: (step: Step) => Promise<R>,
+    weight: number,
+    worker: string | undefined,
+  ): Promise<R> {
+    own.throwIfAborted();
+    const node = makeNode(label, weight);
+    const path = [...parentPath, label];
+    parent.children.push(node);
+    emit({ type: 'step-start', path, worker });
+    announce(false);
+    try {
+      const result = await inner(makeStep(node, path, own, worker));
+      end(node, 'succeeded');
+      emit({ type: 'step-end', path, worker, status: 'succeeded', elapsedMs: Date.now() - node.startedAt });
+      return result;
+    } catch (error) {
+      const outcome = isCancelled(error) ? 'cancelled' : 'failed';
+      end(node, outcome);
+      emit({ type: 'step-end', path, worker, status: outcome, elapsedMs: Date.now() - node.startedAt, error });
+      throw error;
+    }
+  }
+
+  function end(node: Node, outcome: StepStatus): void {
+    node.status = outcome;
+    node.endedAt = Date.now();
+    announce(false);
+  }
+
+  async function main(): Promise<T> {
+    // Listeners that are attached in the same turn must not miss the first step.
+    await Promise.resolve();
+    try {
+      const result = await work(makeStep(root, [], signal, undefined), (value) => {
+        prefix = value;
+      });
+      status = 'succeeded';
+      return result;
+    } catch (error) {
+      failure = toEngineError(error);
+      status = isCancelled(error) || (signal.aborted && isCancelled(failure)) ? 'cancelled' : 'failed';
+      throw failure;
+    } finally {
+      endedAt = Date.now();
+      root.status = status === 'succeeded' ? 'succeeded' : status === 'cancelled' ? 'cancelled' : 'failed';
+      announce(true);
+    }
+  }
+
+  const done = main();
+  done.catch(() => undefined); // reported through the state; whoever awaits `done` still sees it
+
+  return {
+    id,
+    done,
+    get state() {
+      return snapshot();
+    },
+    cancel() {
+      if (status !== 'running') return;
+      status = 'cancelling';
+      abort.abort();
+      announce(true);
+    },
+    onState(listener) {
+      stateListeners.add(listener);
+      return () => stateListeners.delete(listener);
+    },
+    onEvent(listener) {
+      eventListeners.add(listener);
+      return () => eventListeners.delete(listener);
+    },
+  };
+}

@@ -1,0 +1,143 @@
+import { spawn } from 'node:child_process';
+import { EngineError } from '../../../src-shared/errors.ts';
+
+export interface RunOptions {
+  readonly cwd?: string;
+  /** Added to the process's own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Written to stdin, which is then closed; without it stdin is /dev/null. */
+  readonly input?: string | Uint8Array;
+  /** SIGTERM, then SIGKILL after 2 s; the promise rejects with the abort reason. */
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number;
+  /** Each complete line of stdout and stderr as it comes. */
+  readonly onLine?: (line: string) => void;
+  /** Bytes kept of each stream (default 4 MiB); what is over is dropped from the front. */
+  readonly maxOutput?: number;
+  readonly detached?: boolean;
+}
+
+export interface RunResult {
+  /** Exit code; 128 + signal number is not invented: a killed process has `code` null and `signal` set. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+class Tail {
+  #chunks: Buffer[] = [];
+  #size = 0;
+  readonly #limit: number;
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+  push(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#size += chunk.length;
+    while (this.#size > this.#limit && this.#chunks.length > 1) {
+      this.#size -= this.#chunks.shift()?.length ?? 0;
+    }
+  }
+  toString(): string {
+    return Buffer.concat(this.#chunks).toString('utf8');
+  }
+}
+
+function lineSplitter(onLine: (line: string) => void): { push(text: string): void; end(): void } {
+  let rest = '';
+  return {
+    push(text) {
+      const lines = (rest + text).split(/\r?\n|\r/);
+      rest = lines.pop() ?? '';
+      for (const line of lines) onLine(line);
+    },
+    end() {
+      if (rest !== '') onLine(rest);
+    },
+  };
+}
+
+/**
+ * Runs a program without a shell and resolves when it has ended, whatever its exit code. Rejects with `host.missing-tool` when
+ * the program is not installed, `host.denied` when it may not be executed, `cancelled` on abort, `host.unavailable` on time-out.
+ */
+export async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const [program, ...args] = argv;
+  if (program === undefined) throw new EngineError('internal', 'run() was called without a program.');
+  options.signal?.throwIfAborted();
+  const limit = options.maxOutput ?? 4 * 1024 * 1024;
+  const stdout = new Tail(limit);
+  const stderr = new Tail(limit);
+  return await new Promise<RunResult>((resolve, reject) => {
+    const child = spawn(program, args, {
+      cwd: options.cwd,
+      env: { ...process.env, LC_ALL: 'C', ...options.env },
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      detached: options.detached ?? false,
+    });
+    let failure: unknown;
+    let hardKill: NodeJS.Timeout | undefined;
+    const stop = (reason: unknown): void => {
+      failure ??= reason;
+      child.kill('SIGTERM');
+      hardKill ??= setTimeout(() => child.kill('SIGKILL'), 2000);
+    };
+    const onAbort = (): void => stop(new EngineError('cancelled', `Cancelled while ${program} was running.`));
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    const timer =
+      options.timeoutMs === undefined
+        ? undefined
+        : setTimeout(
+            () => stop(new EngineError('host.unavailable', `${program} did not finish in ${(options.timeoutMs ?? 0) / 1000} s.`)),
+            options.timeoutMs,
+          );
+    const cleanUp = (): void => {
+      options.signal?.removeEventListener('abort', onAbort);
+      clearTimeout(timer);
+      clearTimeout(hardKill);
+    };
+    for (const [stream, tail] of [
+      [child.stdout, stdout],
+      [child.stderr, stderr],
+    ] as const) {
+      const lines = options.onLine === undefined ? undefined : lineSplitter(options.onLine);
+      stream?.on('data', (chunk: Buffer) => {
+        tail.push(chunk);
+        lines?.push(chunk.toString('utf8'));
+      });
+      stream?.on('end', () => lines?.end());
+    }
+    child.stdin?.on('error', (error: NodeJS.ErrnoException) => {
+      // A program may end without reading its input; anything else is a failure of the pipe.
+      if (error.code !== 'EPIPE') failure ??= error;
+    });
+    if (options.input !== undefined) child.stdin?.end(options.input);
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      cleanUp();
+      if (error.code === 'ENOENT') {
+        reject(new EngineError('host.missing-tool', `The program ${program} is not installed.`, { cause: error, details: { program } }));
+      } else if (error.code === 'EACCES') {
+        reject(new EngineError('host.denied', `The program ${program} may not be executed.`, { cause: error, details: { program } }));
+      } else reject(error);
+    });
+    child.on('close', (code, signal) => {
+      cleanUp();
+      if (failure !== undefined) reject(failure);
+      else resolve({ code, signal, stdout: stdout.toString(), stderr: stderr.toString() });
+    });
+  });
+}
+
+/**
+ * As `run`, and a non-zero exit is an error: `message` says what was being done; command, exit code and the end of stderr are in
+ * the details.
+ */
+export async function runChecked(argv: readonly string[], message: string, options: RunOptions = {}): Promise<RunResult> {
+  const result = await run(argv, options);
+  if (result.code === 0) return result;
+  const lastLine = result.stderr.trim().split('\n').at(-1) ?? '';
+  throw new EngineError('host.unavailable', lastLine === '' ? message : `${message} ${lastLine}`, {
+    details: { command: argv.join(' '), exit: result.code ?? result.signal ?? 'killed', stderr: result.stderr.slice(-4000) },
+  });
+}

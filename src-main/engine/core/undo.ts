@@ -1,0 +1,54 @@
+import type { Log } from './log.ts';
+
+type Undo = (signal: AbortSignal) => Promise<void> | void;
+
+/** What an undo step could not take back; shown to the user as a leak. */
+export interface Leak {
+  readonly what: string;
+  readonly reason: string;
+}
+
+/**
+ * Effects and their undos. Every effect is followed at once by `add`; `commit` forgets them when the whole succeeded, and leaving
+ * the scope (`await using`) without it undoes all in reverse order, each with a fresh signal that is limited in time, since the
+ * one that cancelled the work is already aborted.
+ */
+export class UndoStack implements AsyncDisposable {
+  #entries: { readonly what: string; readonly undo: Undo }[] = [];
+  readonly #log: Log;
+  readonly #timeoutMs: number;
+  /** Undos that failed, filled by `unwind`. */
+  readonly leaks: Leak[] = [];
+
+  constructor(log: Log, timeoutMs = 30_000) {
+    this.#log = log;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Registers the undo of an effect that just happened (or is about to, when it may be left half-done). */
+  add(what: string, undo: Undo): void {
+    this.#entries.push({ what, undo });
+  }
+
+  /** Forgets all undos: the effects stay. */
+  commit(): void {
+    this.#entries = [];
+  }
+
+  /** Undoes everything, last effect first. Never throws; failures are logged and kept in `leaks`. */
+  async unwind(): Promise<void> {
+    for (let entry = this.#entries.pop(); entry !== undefined; entry = this.#entries.pop()) {
+      try {
+        await entry.undo(AbortSignal.timeout(this.#timeoutMs));
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#log.error(`Undo step failed: ${entry.what}: ${reason}`);
+        this.leaks.push({ what: entry.what, reason });
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.unwind();
+  }
+}

@@ -1,0 +1,131 @@
+import type { Duplex } from 'node:stream';
+
+/** libvirt's domain states (virDomainState), in Lago's words. */
+export type DomainRunState = 'no state' | 'running' | 'blocked' | 'paused' | 'being shut down' | 'shut off' | 'crashed' | 'suspended';
+
+export interface DomainStatus {
+  readonly name: string;
+  /** With dashes, as libvirt prints it. */
+  readonly uuid: string;
+  /** libvirt's id, -1 when it is not active. */
+  readonly id: number;
+  readonly state: DomainRunState;
+  /** virDomain*Reason number of that state. */
+  readonly reason: number;
+  readonly persistent: boolean;
+}
+
+export interface NetworkStatus {
+  readonly name: string;
+  readonly uuid: string;
+  readonly active: boolean;
+  readonly persistent: boolean;
+}
+
+export interface DomainSnapshot {
+  readonly name: string;
+  readonly parent: string | undefined;
+  /** ms since the epoch. */
+  readonly createdAt: number;
+  /** `running`/`paused`: memory is in it; `shutoff`: disks only; `disk-snapshot`: external, disks only. */
+  readonly state: 'running' | 'paused' | 'shutoff' | 'disk-snapshot';
+  readonly current: boolean;
+}
+
+export interface DhcpLease {
+  readonly mac: string;
+  readonly ip: string;
+  readonly hostname: string | undefined;
+  /** ms since the epoch. */
+  readonly expiresAt: number;
+}
+
+export interface CallOptions {
+  /** Rejects the promise at once with `cancelled`; the daemon may still finish the call. */
+  readonly signal?: AbortSignal | undefined;
+  /** Default 60 s, for slow calls (start, snapshot, revert) 10 min. */
+  readonly timeoutMs?: number;
+}
+
+export type HypervisorEvent =
+  | {
+      readonly type: 'domain';
+      readonly name: string;
+      readonly uuid: string;
+      readonly event: 'defined' | 'undefined' | 'started' | 'suspended' | 'resumed' | 'stopped' | 'shutdown' | 'pmsuspended' | 'crashed';
+      readonly detail: number;
+    }
+  | { readonly type: 'network'; readonly name: string; readonly uuid: string; readonly event: 'defined' | 'undefined' | 'started' | 'stopped' }
+  /** The connection is gone; every pending call was rejected with `hypervisor.disconnected`. No more events come. */
+  | { readonly type: 'closed'; readonly reason: string };
+
+/**
+ * libvirt as the engine sees it: nouns by name, values in, values out. Implemented over libvirt's RPC protocol (`libvirt.ts`) and in
+ * memory with fault injection (`fake.ts`); one test suite runs on both. Every method rejects with `EngineError`:
+ * `hypervisor.failed` (details: procedure, libvirt code and domain), `vm.missing` for an unknown domain, `snapshot.missing`,
+ * `hypervisor.disconnected`, `cancelled`.
+ */
+export interface Hypervisor extends AsyncDisposable {
+  readonly uri: string;
+  /** libvirt's version as "9.0.0", and QEMU's (empty for other drivers). */
+  version(options?: CallOptions): Promise<{ readonly libvirt: string; readonly hypervisor: string }>;
+  capabilities(options?: CallOptions): Promise<string>;
+  domainCapabilities(
+    query: { readonly emulator?: string; readonly arch?: string; readonly machine?: string; readonly virtType?: string },
+    options?: CallOptions,
+  ): Promise<string>;
+
+  listDomains(options?: CallOptions): Promise<readonly DomainStatus[]>;
+  /** undefined when libvirt does not know it. */
+  findDomain(name: string, options?: CallOptions): Promise<DomainStatus | undefined>;
+  domainXml(name: string, query?: { readonly inactive?: boolean }, options?: CallOptions): Promise<string>;
+  /** Defines or redefines a persistent domain. */
+  defineDomain(xml: string, options?: CallOptions): Promise<DomainStatus>;
+  startDomain(name: string, how?: { readonly paused?: boolean }, options?: CallOptions): Promise<void>;
+  /** Hard power off. A domain that is already off or gone is not an error. */
+  destroyDomain(name: string, options?: CallOptions): Promise<void>;
+  /** Asks the guest to shut down; answers when asked, not when it is off. */
+  shutdownDomain(name: string, options?: CallOptions): Promise<void>;
+  rebootDomain(name: string, options?: CallOptions): Promise<void>;
+  resetDomain(name: string, options?: CallOptions): Promise<void>;
+  suspendDomain(name: string, options?: CallOptions): Promise<void>;
+  resumeDomain(name: string, options?: CallOptions): Promise<void>;
+  /** Forgets the definition together with saved state and snapshot metadata. A domain that is gone is not an error. */
+  undefineDomain(name: string, options?: CallOptions): Promise<void>;
+  /** PNG or PPM bytes of the first screen. */
+  screenshot(name: string, options?: CallOptions): Promise<{ readonly mime: string; readonly bytes: Uint8Array }>;
+  /** Sends a JSON command to the guest agent and answers its JSON reply. */
+  agentCommand(name: string, command: string, options?: CallOptions): Promise<string>;
+  /** The serial console as a byte stream on a connection of its own. `force` takes it from another holder. */
+  openConsole(name: string, how?: { readonly force?: boolean }, options?: CallOptions): Promise<Duplex>;
+
+  listNetworks(options?: CallOptions): Promise<readonly NetworkStatus[]>;
+  findNetwork(name: string, options?: CallOptions): Promise<NetworkStatus | undefined>;
+  networkXml(name: string, options?: CallOptions): Promise<string>;
+  defineNetwork(xml: string, options?: CallOptions): Promise<NetworkStatus>;
+  startNetwork(name: string, options?: CallOptions): Promise<void>;
+  /** Takes it down. One that is already down or gone is not an error. */
+  destroyNetwork(name: string, options?: CallOptions): Promise<void>;
+  undefineNetwork(name: string, options?: CallOptions): Promise<void>;
+  networkLeases(name: string, options?: CallOptions): Promise<readonly DhcpLease[]>;
+
+  listSnapshots(domain: string, options?: CallOptions): Promise<readonly DomainSnapshot[]>;
+  snapshotXml(domain: string, name: string, options?: CallOptions): Promise<string>;
+  /** Internal snapshot (memory + disks of a running or paused domain, disks of one that is off). `redefine` only tells libvirt of one that exists. */
+  createSnapshot(
+    domain: string,
+    xml: string,
+    how?: { readonly redefine?: boolean; readonly current?: boolean },
+    options?: CallOptions,
+  ): Promise<void>;
+  /** Without `state` the domain ends in the state that the snapshot was taken in. */
+  revertSnapshot(domain: string, name: string, how?: { readonly state?: 'running' | 'paused' }, options?: CallOptions): Promise<void>;
+  deleteSnapshot(domain: string, name: string, how?: { readonly metadataOnly?: boolean }, options?: CallOptions): Promise<void>;
+
+  /** Events come in order until the unsubscriber is called or `closed` came. */
+  onEvent(listener: (event: HypervisorEvent) => void): () => void;
+  close(): Promise<void>;
+}
+
+/** Opens a connection: `qemu:///system`, `qemu:///session`, `test:///default`, each with `?socket=/path`. */
+export type ConnectHypervisor = (uri: string, options?: CallOptions) => Promise<Hypervisor>;

@@ -1,0 +1,92 @@
+/**
+ * A duplex byte stream on a message port with credit-based flow control. Each side may have at most `WINDOW` bytes unacknowledged;
+ * the receiver acknowledges what its consumer has taken, so a slow terminal pauses the producer instead of filling memory.
+ * Runs in the renderer (DOM MessagePort), in Electron's main process (MessagePortMain) and in tests (worker_threads).
+ */
+export const WINDOW = 256 * 1024;
+
+/** The part of a port that is used; each platform's port is adapted to it in a line or two. */
+export interface BytePort {
+  post(message: PortMessage): void;
+  onMessage(listener: (message: unknown) => void): void;
+  onClose(listener: () => void): void;
+  close(): void;
+}
+
+/** `data` carries bytes, `ack` returns credit, `end` says no more will come and why. */
+export type PortMessage =
+  | { readonly data: Uint8Array }
+  | { readonly ack: number }
+  | { readonly end: string | null };
+
+export interface ByteChannelEvents {
+  /** Bytes have come; call `taken()` once they are consumed (drawn, written), which gives credit back. */
+  onData(bytes: Uint8Array, taken: () => void): void;
+  /** The other side ended (`reason` null) or failed (`reason` a sentence). Called once. */
+  onEnd(reason: string | null): void;
+  /** There is credit again after `write` answered false. */
+  onDrain?(): void;
+}
+
+export interface ByteChannel {
+  /** Sends bytes; false means: stop until `onDrain`. Nothing is dropped. */
+  write(bytes: Uint8Array): boolean;
+  /** Ends the stream for both sides. */
+  end(reason?: string): void;
+}
+
+function isMessage(value: unknown): value is PortMessage {
+  return typeof value === 'object' && value !== null && ('data' in value || 'ack' in value || 'end' in value);
+}
+
+/** Puts the flow-controlled channel on a port. Messages of any other shape are ignored. */
+export function openByteChannel(port: BytePort, events: ByteChannelEvents): ByteChannel {
+  let inFlight = 0;
+  let ended = false;
+  let waiting = false;
+
+  function finish(reason: string | null): void {
+    if (ended) return;
+    ended = true;
+    events.onEnd(reason);
+  }
+
+  port.onMessage((message) => {
+    if (!isMessage(message) || ended) return;
+    if ('data' in message && message.data instanceof Uint8Array) {
+      const { data } = message;
+      let given = false;
+      events.onData(data, () => {
+        if (given || ended) return;
+        given = true;
+        port.post({ ack: data.byteLength });
+      });
+    } else if ('ack' in message && typeof message.ack === 'number') {
+      inFlight = Math.max(0, inFlight - message.ack);
+      if (waiting && inFlight < WINDOW) {
+        waiting = false;
+        events.onDrain?.();
+      }
+    } else if ('end' in message) {
+      finish(typeof message.end === 'string' ? message.end : null);
+      port.close();
+    }
+  });
+  port.onClose(() => finish(null));
+
+  return {
+    write(bytes) {
+      if (ended) return false;
+      inFlight += bytes.byteLength;
+      port.post({ data: bytes });
+      if (inFlight >= WINDOW) waiting = true;
+      return !waiting;
+    },
+    end(reason) {
+      if (ended) return;
+      port.post({ end: reason ?? null });
+      finish(reason ?? null);
+      port.close();
+    },
+  };
+}

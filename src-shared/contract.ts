@@ -1,0 +1,141 @@
+import { eventIterator, oc } from '@orpc/contract';
+import { z } from 'zod';
+import { Issue } from './issue.ts';
+import { OperationState } from './operation.ts';
+import { Plan } from './plan.ts';
+import { MachineState, PrefixState } from './state.ts';
+
+/**
+ * What is pushed to every front door, always as whole values. On opening the iterator first come the present values
+ * (`prefixes`, `operations`, `machine`), then each change once.
+ */
+export const LiveEvent = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('prefixes'), prefixes: z.array(PrefixState) }),
+  z.object({ type: z.literal('prefix'), prefix: PrefixState }),
+  z.object({ type: z.literal('prefix-gone'), id: z.string() }),
+  z.object({ type: z.literal('operations'), operations: z.array(OperationState) }),
+  z.object({ type: z.literal('operation'), operation: OperationState }),
+  z.object({ type: z.literal('operation-gone'), id: z.string() }),
+  z.object({ type: z.literal('machine'), machine: MachineState }),
+]);
+export type LiveEvent = z.infer<typeof LiveEvent>;
+
+/** Where an environment's VMs run. */
+export const HostChoice = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('embedded'), uplink: z.enum(['auto', 'none']).default('auto') }),
+  z.object({ kind: z.literal('system'), uri: z.string() }),
+]);
+export type HostChoice = z.infer<typeof HostChoice>;
+
+export const Sample = z.object({
+  id: z.string(),
+  title: z.string(),
+  description: z.string(),
+  path: z.string(),
+  /** Environment name that is proposed. */
+  name: z.string(),
+});
+export type Sample = z.infer<typeof Sample>;
+
+export const Recent = z.object({ path: z.string(), name: z.string(), usedAt: z.number() });
+
+/** What the plan preview shows before anything is made. */
+export const Inspection = z.object({
+  file: z.string(),
+  /** Proposed environment name, free in the workdir. */
+  name: z.string(),
+  workdir: z.string(),
+  issues: z.array(Issue),
+  /** Absent when errors prevent one. */
+  plan: Plan.optional(),
+  /** Sum over all VMs, MiB. */
+  memory: z.number(),
+  /** Estimate of bytes written at creation. */
+  disk: z.number(),
+});
+export type Inspection = z.infer<typeof Inspection>;
+
+const Prefix = z.object({ prefix: z.string() });
+const Started = z.object({ operation: z.string() });
+const Names = z.array(z.string()).optional();
+
+/**
+ * The one table of calls between a front door and the engine. Every input is validated before a handler sees it. Calls that start
+ * long work answer with the operation's id at once; what came of it arrives on `live`. Errors are `EngineError`s: the oRPC error
+ * carries `data: WireError`.
+ */
+export const contract = {
+  live: oc.output(eventIterator(LiveEvent)),
+  app: {
+    info: oc.output(
+      z.object({
+        version: z.string(),
+        samples: z.array(Sample),
+        recent: z.array(Recent),
+        workdir: z.string(),
+        /** File to open at start (`npm start -- FILE`). */
+        open: z.string().nullable(),
+      }),
+    ),
+    /** Answers the question that the window asks when it is closed while operations run. */
+    leave: oc.input(z.object({ choice: z.enum(['keep', 'cancel', 'stay']) })).output(z.object({ left: z.boolean() })),
+  },
+  initFile: {
+    inspect: oc.input(z.object({ path: z.string(), host: HostChoice.optional() })).output(Inspection),
+  },
+  prefix: {
+    create: oc
+      .input(
+        z.object({
+          initFile: z.string(),
+          workdir: z.string(),
+          name: z.string(),
+          start: z.boolean(),
+          host: HostChoice,
+        }),
+      )
+      .output(Started),
+    start: oc.input(Prefix.extend({ vms: Names })).output(Started),
+    stop: oc.input(Prefix.extend({ vms: Names })).output(Started),
+    destroy: oc.input(Prefix).output(Started),
+    /** Adds an environment that is already on disk (a prefix or a workdir) to the list. */
+    open: oc.input(z.object({ path: z.string() })).output(z.object({ prefixes: z.array(z.string()) })),
+    /** Takes it off the list; its files stay. */
+    forget: oc.input(Prefix).output(z.object({})),
+  },
+  snapshot: {
+    create: oc.input(Prefix.extend({ name: z.string() })).output(Started),
+    /** `first`: name under which the present is kept before it is lost. */
+    revert: oc.input(Prefix.extend({ name: z.string(), first: z.string().optional() })).output(Started),
+    remove: oc.input(Prefix.extend({ name: z.string() })).output(Started),
+  },
+  terminal: {
+    /**
+     * Opens a byte stream to a VM and answers its id, which the front door then attaches (a MessagePort in Electron).
+     * Unattached streams are closed after 30 s. `ssh` waits for the guest: what it waits for is written to the stream itself.
+     */
+    open: oc
+      .input(
+        Prefix.extend({
+          vm: z.string(),
+          kind: z.enum(['ssh', 'serial', 'screen']),
+          columns: z.number().int().min(2).max(1000).default(80),
+          rows: z.number().int().min(2).max(1000).default(24),
+        }),
+      )
+      .output(z.object({ stream: z.string() })),
+    resize: oc
+      .input(z.object({ stream: z.string(), columns: z.number().int().min(2).max(1000), rows: z.number().int().min(2).max(1000) }))
+      .output(z.object({})),
+  },
+  operation: {
+    cancel: oc.input(z.object({ operation: z.string() })).output(z.object({})),
+    /** Takes a finished one off the list. */
+    dismiss: oc.input(z.object({ operation: z.string() })).output(z.object({})),
+  },
+  machine: {
+    /** Runs the host checks again; the result arrives as a `machine` event. */
+    check: oc.output(z.object({})),
+  },
+};
+export type Contract = typeof contract;

@@ -1,0 +1,116 @@
+/**
+ * The closed list of error codes. The family (before the dot) decides the CLI's exit code and the tone of the message:
+ * `input` fix what you asked, `host` fix the machine, `conflict` wait or free something, `remote` a retry may help,
+ * `guest` look at the VM, `hypervisor` libvirt refused.
+ */
+export const ERROR_CODES = [
+  'input.invalid',
+  'input.usage',
+  'input.missing-file',
+  'prefix.exists',
+  'prefix.missing',
+  'workdir.missing',
+  'workdir.malformed',
+  'vm.missing',
+  'vm.not-running',
+  'snapshot.missing',
+  'snapshot.exists',
+  'snapshot.unsupported',
+  'template.missing',
+  'not-available',
+  'host.missing-tool',
+  'host.denied',
+  'host.no-space',
+  'host.unavailable',
+  'conflict.locked',
+  'conflict.subnet',
+  'remote.unreachable',
+  'remote.invalid',
+  'remote.hash-mismatch',
+  'guest.unreachable',
+  'guest.refused',
+  'guest.failed',
+  'hypervisor.failed',
+  'hypervisor.disconnected',
+  'cancelled',
+  'internal',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+export interface EngineErrorOptions {
+  /** Facts for a report, shown folded: command, stderr, libvirt's code and domain, file, line. Never a secret. */
+  readonly details?: Readonly<Record<string, string | number | boolean | null>>;
+  /** What the user can do next, one sentence, shown beside the message. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/** The one error that crosses the engine's border. `message` says what failed and on which object; `hint` what to do next. */
+export class EngineError extends Error {
+  override readonly name = 'EngineError';
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, string | number | boolean | null>>;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: EngineErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+    this.hint = options.hint;
+  }
+}
+
+/** An error as it crosses a process boundary. */
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly details: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** True when `error` means "the user (or a signal) cancelled", whatever layer threw it. */
+export function isCancelled(error: unknown): boolean {
+  if (error instanceof EngineError) return error.code === 'cancelled';
+  return error instanceof Error && error.name === 'AbortError';
+}
+
+/** Any thrown value as an EngineError: cancellations become `cancelled`, unknown ones `internal` with the stack in details. */
+export function toEngineError(error: unknown): EngineError {
+  if (error instanceof EngineError) return error;
+  if (isCancelled(error)) return new EngineError('cancelled', 'Cancelled.', { cause: error });
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  return new EngineError('internal', message, { cause: error, details: { stack } });
+}
+
+/** The plain value of an error for a message port, an operation state or a JSON log. */
+export function toWireError(error: unknown): WireError {
+  const known = toEngineError(error);
+  return { code: known.code, message: known.message, hint: known.hint, details: known.details };
+}
+
+/** Process exit code for an error: 2 input, 3 host, 4 conflict, 5 remote, 6 guest, 7 hypervisor, 130 cancelled, 1 a bug. */
+export function exitCodeOf(code: ErrorCode): number {
+  switch (code) {
+    case 'internal':
+      return 1;
+    case 'cancelled':
+      return 130;
+    default:
+  }
+  switch (code.split('.')[0]) {
+    case 'host':
+      return 3;
+    case 'conflict':
+      return 4;
+    case 'remote':
+      return 5;
+    case 'guest':
+      return 6;
+    case 'hypervisor':
+      return 7;
+    default:
+      return 2;
+  }
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { ERROR_CODES } from './errors.ts';
+
+export const WireErrorSchema = z.object({
+  code: z.enum(ERROR_CODES),
+  message: z.string(),
+  hint: z.string().optional(),
+  details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+});
+
+export const StepStatus = z.enum(['running', 'succeeded', 'failed', 'cancelled']);
+export type StepStatus = z.infer<typeof StepStatus>;
+
+/** One node of an operation's step tree. Times are milliseconds since the epoch, fractions 0..1. */
+export interface StepState {
+  readonly id: string;
+  readonly label: string;
+  readonly status: StepStatus;
+  readonly fraction: number;
+  /** What is happening right now, as "142 MiB of 300 MiB, 28 MiB/s". */
+  readonly detail?: string | undefined;
+  readonly startedAt: number;
+  readonly endedAt?: number | undefined;
+  readonly steps: readonly StepState[];
+}
+export const StepState: z.ZodType<StepState> = z.object({
+  id: z.string(),
+  label: z.string(),
+  status: StepStatus,
+  fraction: z.number().min(0).max(1),
+  detail: z.string().optional(),
+  startedAt: z.number(),
+  endedAt: z.number().optional(),
+  get steps() {
+    return z.array(StepState);
+  },
+}) as unknown as z.ZodType<StepState>;
+
+/** The kinds of long work. */
+export const OperationKind = z.enum(['create', 'start', 'stop', 'destroy', 'cleanup', 'snapshot', 'revert', 'delete-snapshot']);
+export type OperationKind = z.infer<typeof OperationKind>;
+
+/** A long piece of work as every front door sees it: whole value, sent again at each change. */
+export const OperationState = z.object({
+  id: z.string(),
+  kind: OperationKind,
+  /** For people: "Create shop-cluster". */
+  label: z.string(),
+  /** uuid of the prefix that it works on; absent until it is known. */
+  prefix: z.string().optional(),
+  status: z.enum(['running', 'cancelling', 'succeeded', 'failed', 'cancelled']),
+  fraction: z.number().min(0).max(1),
+  startedAt: z.number(),
+  endedAt: z.number().optional(),
+  steps: z.array(StepState),
+  /** The last lines of its log (at most 500). */
+  log: z.array(z.string()),
+  error: WireErrorSchema.optional(),
+});
+export type OperationState = z.infer<typeof OperationState>;
