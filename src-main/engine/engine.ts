@@ -1,0 +1,136 @@
+import type { Duplex } from 'node:stream';
+import type { HostChoice, Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
+import type { HostCheck, PrefixState } from '../../src-shared/state.ts';
+import type { Log } from './core/log.ts';
+import type { Operation, OperationEvent } from './core/operation.ts';
+
+/** Effective settings of one engine, from lago.conf, environment and command line (names as in lago.conf). */
+export interface EngineSettings {
+  /** Where environments run when nothing else is said: `embedded`, or a libvirt URI. */
+  readonly host: 'embedded' | (string & {});
+  readonly uplink: 'auto' | 'none';
+  readonly accelerator: 'auto' | 'kvm' | 'tcg';
+  readonly leaseDir: string;
+  readonly templateStore: string;
+  /** Repository JSON, path or URL; undefined uses the one that ships with the program. */
+  readonly templateRepoPath: string | undefined;
+  readonly templateRepoName: string | undefined;
+  readonly templateRepos: string;
+  readonly sshUser: string;
+  readonly sshPassword: string;
+  readonly sshTries: number;
+  /** Seconds, per connection attempt. */
+  readonly sshTimeout: number;
+  readonly defaultVmType: string;
+  readonly defaultVmProvider: string;
+  readonly defaultRootPassword: string | undefined;
+}
+
+export interface EngineOptions {
+  readonly settings: EngineSettings;
+  /** The project's `resources` folder (or its packaged copy). */
+  readonly resourcesDir: string;
+  /** Per-user data: list of known environments, caches. Default `$XDG_DATA_HOME/lago`. */
+  readonly dataDir?: string;
+  /** Default workdir for environments made in the window. */
+  readonly workdir?: string;
+  readonly log: Log;
+}
+
+/** Which environment a command means, as found on disk. */
+export interface PrefixLocation {
+  /** Absolute path of the prefix. */
+  readonly path: string;
+  readonly name: string;
+  /** Absolute path of its workdir, null for a plain prefix. */
+  readonly workdir: string | null;
+}
+
+export interface CreateRequest {
+  readonly initFile: string;
+  readonly workdir: string;
+  /** Prefix name inside the workdir. */
+  readonly name: string;
+  readonly host?: HostChoice;
+  /** Start it when it is made. */
+  readonly start: boolean;
+  readonly setCurrent?: boolean;
+  readonly skipBootstrap?: boolean;
+  readonly skipBuild?: boolean;
+}
+
+export interface ActionOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Attached before the work begins. */
+  readonly onEvent?: (event: OperationEvent) => void;
+}
+
+export interface ShellRequest {
+  readonly vm: string;
+  /** Run this instead of a login shell. */
+  readonly command?: string;
+  /** A pseudo terminal of this size; without it plain pipes. */
+  readonly pty?: { readonly columns: number; readonly rows: number; readonly term?: string };
+  readonly signal?: AbortSignal | undefined;
+  /** Told what is being waited for ("waiting for ssh on 192.168.200.2 (12 s)"). */
+  readonly onWait?: (message: string) => void;
+}
+
+/** An interactive or one-shot ssh session in a VM. */
+export interface ShellSession extends AsyncDisposable {
+  /** stdin and stdout (with a pty: both directions of the terminal). */
+  readonly stream: Duplex;
+  /** Only without a pty. */
+  readonly stderr: NodeJS.ReadableStream | undefined;
+  resize(columns: number, rows: number): void;
+  /** Resolves when the remote side ended: its exit status, or 128 + signal. */
+  readonly exit: Promise<number>;
+}
+
+/**
+ * The engine, used in process by every front door. All long work comes back as an `Operation` that has already begun. Paths are
+ * prefix paths as `resolvePrefix` gives them. Rejections are `EngineError`s.
+ */
+export interface Engine extends AsyncDisposable {
+  readonly samples: readonly Sample[];
+  readonly workdir: string;
+
+  /** Reads an init file and says what it would make. Touches nothing. */
+  inspect(path: string, options?: { readonly workdir?: string; readonly name?: string; readonly host?: HostChoice | undefined }): Promise<Inspection>;
+
+  create(request: CreateRequest, options?: ActionOptions): Operation<PrefixState>;
+  start(prefix: string, vms?: readonly string[], options?: ActionOptions): Operation<void>;
+  stop(prefix: string, vms?: readonly string[], options?: ActionOptions): Operation<void>;
+  /** Stops and untags the prefix; files stay. */
+  cleanup(prefix: string, options?: ActionOptions): Operation<void>;
+  /** Stops and removes everything, also of a prefix that is half-made or already cleaned. */
+  destroy(prefix: string, options?: ActionOptions): Operation<void>;
+  snapshot(prefix: string, name: string, options?: ActionOptions): Operation<void>;
+  revert(prefix: string, name: string, first?: string, options?: ActionOptions): Operation<void>;
+  removeSnapshot(prefix: string, name: string, options?: ActionOptions): Operation<void>;
+
+  /** The present state, read from disk and from its host when that is up. Takes no lock, starts nothing. */
+  status(prefix: string): Promise<PrefixState>;
+  /** VM → snapshot name → disk specs, as Lago's `snapshot --list` prints. */
+  snapshots(prefix: string): Promise<Record<string, Record<string, unknown[]>>>;
+
+  /** Waits for ssh (the VM's boot time at most) and opens a session. `vm.missing`, `vm.not-running`, `guest.unreachable`. */
+  shell(prefix: string, request: ShellRequest): Promise<ShellSession>;
+  /** The serial console. */
+  console(prefix: string, vm: string, signal?: AbortSignal): Promise<Duplex>;
+  /** RFB bytes of the VM's screen. */
+  screen(prefix: string, vm: string, signal?: AbortSignal): Promise<Duplex>;
+
+  /** Present values first, then each change. Ends on abort. */
+  live(signal: AbortSignal): AsyncIterableIterator<LiveEvent>;
+  /** Operations of this process, running or ended and not dismissed. */
+  operation(id: string): Operation | undefined;
+  dismissOperation(id: string): void;
+  /** Adds environments found at a path (prefix or workdir) to the list; answers their ids. */
+  openPath(path: string): Promise<readonly string[]>;
+  forget(id: string): Promise<void>;
+  /** Path of a known environment, `prefix.missing` otherwise. */
+  pathOf(id: string): string;
+  recent(): Promise<readonly { readonly path: string; readonly name: string; readonly usedAt: number }[]>;
+  checkMachine(): Promise<readonly HostCheck[]>;
+}
