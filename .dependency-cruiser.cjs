@@ -1,0 +1,126 @@
+const tests = '\\.test\\.tsx?$';
+const adapters = 'host|libvirt|net|disk|guest|repo';
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      comment: 'Two files that need each other are one file, or share a third.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'no-junk-drawers',
+      comment: 'A name says what is inside.',
+      severity: 'error',
+      from: { path: '[/-](utils?|helpers?|common|misc|managers?)([.]|/)' },
+      to: {},
+    },
+    {
+      name: 'no-imported-junk-drawers',
+      severity: 'error',
+      from: {},
+      to: { path: '[/-](utils?|helpers?|common|misc|managers?)([.]|/)', pathNot: '(^|/)node_modules/' },
+    },
+    {
+      name: 'tests-are-leaves',
+      comment: 'Product code never imports a test.',
+      severity: 'error',
+      from: { pathNot: tests },
+      to: { path: tests },
+    },
+    {
+      name: 'unresolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true, pathNot: '^(electron|virtual:)|\\?[a-z]+$' },
+    },
+    {
+      name: 'shared-runs-anywhere',
+      comment: 'src-shared knows zod, yaml and the language, so that it runs in every process.',
+      severity: 'error',
+      from: { path: '^src-shared/', pathNot: tests },
+      to: { pathNot: '^(src-shared/|node_modules/(zod|yaml|@orpc/contract)/)' },
+    },
+    {
+      name: 'renderer-is-a-page',
+      comment: 'The renderer is sandboxed and also served to browsers: no electron, no node, no main code.',
+      severity: 'error',
+      from: { path: '^src-renderer/', pathNot: tests },
+      to: { path: '^(src-main/|e2e/|bench/|scripts/|node_modules/(electron|ssh2|@orpc/server)/)|^electron$' },
+    },
+    {
+      name: 'renderer-without-node',
+      severity: 'error',
+      from: { path: '^src-renderer/', pathNot: tests },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'preload-is-a-bridge',
+      comment: 'A sandboxed preload is one CommonJS file with electron inside.',
+      severity: 'error',
+      from: { path: '^src-main/preload\\.ts$' },
+      to: { pathNot: '^(src-shared/|node_modules/electron/)|^electron' },
+    },
+    {
+      name: 'only-the-shell-knows-electron',
+      severity: 'error',
+      from: { path: '^src-main/(engine|cli|serve)/|^src-shared/|^src-renderer/' },
+      to: { path: '^node_modules/electron/|^electron(/|$)' },
+    },
+    {
+      name: 'engine-stands-alone',
+      comment: 'The engine is plain Node; window, command line and server are its clients.',
+      severity: 'error',
+      from: { path: '^src-main/engine/' },
+      to: { path: '^(src-main/(?!engine/)|src-renderer/|e2e/|bench/|scripts/)' },
+    },
+    {
+      name: 'core-is-the-ground',
+      severity: 'error',
+      from: { path: '^src-main/engine/core/', pathNot: tests },
+      to: { path: '^src-main/', pathNot: '^src-main/engine/core/' },
+    },
+    {
+      name: 'adapters-do-not-meet',
+      comment: 'An adapter does one kind of input and output; recipes in prefix/ are where adapters meet.',
+      severity: 'error',
+      from: { path: `^src-main/engine/(${adapters})/`, pathNot: tests },
+      to: { path: '^src-main/engine/', pathNot: '^src-main/engine/(core|$1)/' },
+    },
+    {
+      name: 'recipes-stay-below-the-engine',
+      severity: 'error',
+      from: { path: '^src-main/engine/(prefix|ovirt)/', pathNot: tests },
+      to: { path: '^src-main/engine/[^/]+\\.ts$', pathNot: '^src-main/engine/engine\\.ts$' },
+    },
+    {
+      name: 'one-door-to-the-engine',
+      comment: 'Front doors use engine/index.ts only.',
+      severity: 'error',
+      from: { path: '^(src-main/(cli|serve)/|src-main/[^/]+$|e2e/|bench/)', pathNot: tests },
+      to: { path: '^src-main/engine/', pathNot: '^src-main/engine/index\\.ts$' },
+    },
+    {
+      name: 'front-doors-are-strangers',
+      severity: 'error',
+      from: { path: '^src-main/(cli|serve)/', pathNot: tests },
+      to: { path: '^src-main/', pathNot: '^src-main/(engine|$1)/' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)(out|\\.cache|fixtures)/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.base.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+      extensions: ['.ts', '.tsx', '.d.ts', '.mjs', '.cjs', '.js', '.json'],
+    },
+    builtInModules: { add: ['electron'] },
+    cache: { folder: 'node_modules/.cache/dependency-cruiser', strategy: 'content' },
+  },
+};
