@@ -1,0 +1,125 @@
+#!/bin/bash
+# First process (pid 1) of an embedded host, in network, mount, pid, ipc and uts namespaces of its own: private folders, virtlogd,
+# libvirtd and the relay, each started again when it ends. Environment as for cell.sh, which starts it.
+# The whole script is parsed before it runs: its file may vanish while it does.
+set -eu
+export PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
+
+table=
+
+# One line of a mount table; blanks in paths as fstab wants them.
+bind() {
+  local from=${1//\\/\\134} to=${2//\\/\\134}
+  from=${from// /\\040} to=${to// /\\040}
+  table+="${from//$'\t'/\\011} ${to//$'\t'/\\011} none rbind 0 0"$'\n'
+}
+
+# /run is private (no D-Bus, no libvirt and no xtables.lock of the machine), but what lies in it stays where it is: environments and
+# sockets may be there. The working directory still leads into the machine's /run once the new one covers it.
+private_run() {
+  cd /run
+  mount -n -t tmpfs -o mode=755 run /run
+  mkdir -p /run/libvirt /run/lock
+  local entry
+  for entry in *; do
+    case $entry in libvirt | lock | dbus | systemd | udev | NetworkManager | netns | xtables.lock) continue ;; esac
+    if [ ! -d "$entry" ] || [ -L "$entry" ]; then continue; fi
+    mkdir "/run/$entry"
+    bind "/proc/1/cwd/$entry" "/run/$entry"
+  done
+}
+
+# Makes a mount point that the distribution did not make: an overlay over its parent, on which the parent's folders are mounted
+# again, since what is written there (images) must not end up in the overlay.
+mount_point() {
+  if [ -d "$1" ]; then return 0; fi
+  local parent=${1%/*} work=/run/lago-overlay${1//\//-} entry
+  mkdir -p "$work/upper/${1##*/}" "$work/work" "$work/old"
+  mount -n --rbind "$parent" "$work/old"
+  mount -n -t overlay -o "lowerdir=$parent,upperdir=$work/upper,workdir=$work/work,userxattr" overlay "$parent"
+  if [ "$parent" = /etc ]; then return 0; fi
+  for entry in "$work/old"/*/; do
+    entry=${entry%/}
+    if [ -d "$entry" ] && [ ! -L "$entry" ]; then bind "$entry" "$parent/${entry##*/}"; fi
+  done
+}
+
+prepare() {
+  mount -n -t proc proc /proc
+  mount -n -t sysfs sysfs /sys 2>/dev/null || echo 'No sysfs of its own.'
+  private_run
+  local folder
+  for folder in /var/lib/libvirt /var/cache/libvirt /var/log/libvirt /etc/libvirt; do mount_point "$folder"; done
+  bind "$LAGO_STATE/var" /var/lib/libvirt
+  bind "$LAGO_STATE/etc" /etc/libvirt
+  bind "$LAGO_STATE/log" /var/log/libvirt
+  bind "$LAGO_CACHE" /var/cache/libvirt
+  bind "$LAGO_RUNTIME/libvirt" /run/libvirt
+  bind "$LAGO_STATE/etc/hosts" /etc/hosts
+  # Often a link into the /run that was just hidden.
+  local resolver
+  resolver=$(readlink -m /etc/resolv.conf)
+  if [ ! -e "$resolver" ]; then
+    mkdir -p "${resolver%/*}"
+    : >"$resolver"
+  fi
+  bind "$LAGO_STATE/etc/resolv.conf" "$resolver"
+  printf '%s' "$table" >/run/lago-mounts
+  mount -n -c -a -T /run/lago-mounts
+  cd /
+  ip link set lo up
+  echo 1 >/proc/sys/net/ipv4/ip_forward
+  hostname "$LAGO_HOSTNAME"
+}
+
+identity() {
+  local stat pid
+  read -r stat </proc/self/stat
+  pid=${stat%% *}
+  set -- ${stat##*) }
+  IDENTITY="$pid ${20}"
+}
+
+start_virtlogd() {
+  virtlogd --config /etc/libvirt/virtlogd.conf --pid-file /run/virtlogd.pid &
+  VIRTLOGD=$!
+}
+start_libvirtd() {
+  libvirtd --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirtd.pid &
+  LIBVIRTD=$!
+}
+start_relay() {
+  ELECTRON_RUN_AS_NODE=1 "$LAGO_RUNTIME/node" "$LAGO_RUNTIME/relay.cjs" "$LAGO_RUNTIME/relay.sock" &
+  RELAY=$!
+}
+
+# A daemon that never stays up would be started for ever: ten ends within ten seconds are the end of the host.
+ENDS=0
+note_end() {
+  echo "$1 ended, starting it again."
+  if [ "$SECONDS" -gt 10 ]; then ENDS=0 SECONDS=0; fi
+  ENDS=$((ENDS + 1))
+  if [ "$ENDS" -gt 10 ]; then
+    echo "$1 does not stay up."
+    exit 1
+  fi
+  sleep 0.1
+}
+
+main() {
+  identity
+  prepare
+  start_libvirtd
+  start_virtlogd
+  start_relay
+  echo "$IDENTITY" >"$LAGO_RUNTIME/host.new"
+  mv "$LAGO_RUNTIME/host.new" "$LAGO_RUNTIME/host"
+  # bash takes the orphans of libvirtd (dnsmasq, QEMU) by itself.
+  while :; do
+    wait -n "$LIBVIRTD" "$VIRTLOGD" "$RELAY" || :
+    if ! kill -0 "$LIBVIRTD" 2>/dev/null; then note_end libvirtd; start_libvirtd; fi
+    if ! kill -0 "$VIRTLOGD" 2>/dev/null; then note_end virtlogd; start_virtlogd; fi
+    if ! kill -0 "$RELAY" 2>/dev/null; then note_end 'The relay'; start_relay; fi
+  done
+}
+main

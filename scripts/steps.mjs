@@ -1,0 +1,80 @@
+// What every set-up script prints and how it fails: one line a step, and a failure says what to do.
+import { spawn, spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The checkout. */
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+
+/** A step that cannot go on; `hint` is what the user does next. */
+export class StepError extends Error {
+  /** @param {string} message @param {string} hint */
+  constructor(message, hint) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+const seconds = (/** @type {number} */ since) => `${((Date.now() - since) / 1000).toFixed(1)} s`;
+
+/**
+ * Runs `work` and prints one line about it: its title, what `work` answered, how long it took.
+ * @param {string} title
+ * @param {() => Promise<string>} work answers what was found or done, in a few words
+ */
+export async function step(title, work) {
+  const since = Date.now();
+  try {
+    const detail = await work();
+    console.log(`ok    ${title}: ${detail} (${seconds(since)})`);
+  } catch (error) {
+    console.error(`FAIL  ${title} (${seconds(since)})`);
+    throw error;
+  }
+}
+
+/** Says that something longer begins, so that nobody looks at a silent terminal. */
+export function note(/** @type {string} */ text) {
+  console.log(`      ${text}`);
+}
+
+/**
+ * Runs a program to its end; its output goes to the terminal.
+ * @param {readonly string[]} argv
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, hint: string, what: string }} options
+ */
+export async function must(argv, { cwd = root, env = process.env, hint, what }) {
+  const [program, ...args] = argv;
+  const code = await new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'] });
+    child.on('error', reject);
+    child.on('close', (status, signal) => resolve(status ?? signal));
+  }).catch((error) => {
+    throw new StepError(`${what}: ${error.message}`, hint);
+  });
+  if (code !== 0) throw new StepError(`${what} ended with ${code}.`, hint);
+}
+
+/**
+ * Runs a short program and answers its outcome; a missing program is `status` null.
+ * @param {readonly string[]} argv
+ */
+export function probe(argv) {
+  const [program, ...args] = argv;
+  const result = spawnSync(program, args, { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
+  return { status: result.error === undefined ? result.status : null, stdout: result.stdout ?? '', stderr: result.stderr ?? '' };
+}
+
+/**
+ * Runs a script's main function: a failure ends with the reason, the next step and exit code 1.
+ * @param {() => Promise<number>} main answers the exit code
+ */
+export async function script(main) {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    if (error instanceof StepError) console.error(`\n${error.message}\n${error.hint}`);
+    else console.error(error);
+    process.exitCode = 1;
+  }
+}
