@@ -1,0 +1,329 @@
+import { lstat, mkdir, readdir, readFile, readlink, realpath, rename, rm, rmdir, stat, symlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { diskError } from '../core/json-file.ts';
+import type { PrefixLocation } from '../engine.ts';
+
+const CURRENT = 'current';
+const DEFAULT_NAME = 'default';
+/** The workdir that is looked for in a directory. */
+const WORKDIR_NAME = '.lago';
+
+async function kindOf(path: string): Promise<'directory' | 'link' | 'other' | 'none'> {
+  try {
+    const found = await lstat(path);
+    if (found.isSymbolicLink()) return 'link';
+    return found.isDirectory() ? 'directory' : 'other';
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return 'none';
+    throw diskError(error, path);
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP' || code === 'EACCES') return false;
+    throw diskError(error, path);
+  }
+}
+
+/**
+ * Whether a folder is a prefix, made by Lago (any version) or by us: the marker `initialized`, or, after a cleanup, what stays of
+ * one (`uuid` beside `virt`).
+ */
+export async function isPrefix(path: string): Promise<boolean> {
+  if ((await kindOf(join(path, 'initialized'))) !== 'none') return true;
+  return (await kindOf(join(path, 'uuid'))) === 'other' && (await kindOf(join(path, 'virt'))) === 'directory';
+}
+
+/** Whether a folder is a workdir: it holds the link `current`. */
+export async function isWorkdir(path: string): Promise<boolean> {
+  return (await kindOf(join(path, CURRENT))) === 'link';
+}
+
+/** The prefix name that `init` uses for what the user gave: nothing and `current` mean `default`. `input.usage` for an impossible name. */
+export function newPrefixName(given: string | undefined): string {
+  const name = given === undefined || given === '' || given === CURRENT ? DEFAULT_NAME : given;
+  if (/^[^./-][^/\0]*$/.test(name)) return name;
+  throw new EngineError('input.usage', `"${name}" cannot be the name of a prefix.`, {
+    hint: 'It becomes a folder name: no slash, and it must not begin with a dot or a dash.',
+  });
+}
+
+/** What a prefix folder says about itself without being opened. */
+export interface PrefixMarker {
+  readonly uuid: string | null;
+  /** False after a cleanup, and while it is being made. */
+  readonly initialized: boolean;
+  /** Version that made it; null when it does not say (Lago before 0.37). */
+  readonly lagoVersion: string | null;
+}
+
+/** Reads the marker files of a prefix of any Lago version. Missing or damaged ones give nulls. */
+export async function readMarker(path: string): Promise<PrefixMarker> {
+  const [uuid, metadata, initialized] = await Promise.all([
+    readText(join(path, 'uuid')),
+    readText(join(path, 'metadata')),
+    kindOf(join(path, 'initialized')),
+  ]);
+  const version = /"lago_version"\s*:\s*"([^"]+)"/.exec(metadata ?? '')?.[1];
+  return { uuid: uuid?.trim() || null, initialized: initialized !== 'none', lagoVersion: version ?? null };
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw diskError(error, path);
+  }
+}
+
+/**
+ * A directory of prefixes, one sub-directory each, and the relative link `current` to one of them. Reading never needs write access;
+ * a broken `current` is mended where the disk allows it.
+ */
+export class Workdir {
+  /** Absolute. */
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Opens a workdir. `workdir.missing` when there is none at this very path, `workdir.malformed` when `current` is not a link. */
+  static async load(path: string): Promise<Workdir> {
+    const absolute = resolve(path);
+    if (!(await isDirectory(absolute))) throw new EngineError('workdir.missing', `Unable to find workdir in ${absolute}`);
+    const current = join(absolute, CURRENT);
+    const kind = await kindOf(current);
+    if (kind === 'none') {
+      const empty = (await readdir(absolute)).length === 0;
+      throw new EngineError('workdir.malformed', empty ? `Empty dir ${absolute}` : `"${current}" should exist and be a soft link`);
+    }
+    if (kind !== 'link') throw new EngineError('workdir.malformed', `"${current}" should be a soft link`);
+    return new Workdir(absolute);
+  }
+
+  /**
+   * Opens the workdir, or makes it when nothing is there yet. An existing empty directory becomes a workdir too; one that holds
+   * other things is `workdir.malformed`, so that nothing is mixed into a foreign directory.
+   */
+  static async loadOrCreate(path: string): Promise<Workdir> {
+    const absolute = resolve(path);
+    try {
+      await mkdir(absolute, { recursive: true });
+    } catch (error) {
+      throw diskError(error, absolute);
+    }
+    if ((await readdir(absolute)).length === 0) return new Workdir(absolute);
+    return await Workdir.load(absolute);
+  }
+
+  prefixPath(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** Names of all prefixes, sorted. Sub-directories that begin with a dot are ours or foreign, never a prefix. */
+  async list(): Promise<string[]> {
+    let names: string[];
+    try {
+      names = await readdir(this.path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw diskError(error, this.path);
+    }
+    const found = await Promise.all(
+      names
+        .filter((name) => name !== CURRENT && !name.startsWith('.'))
+        .map(async (name) => ((await isDirectory(this.prefixPath(name))) ? [name] : [])),
+    );
+    return found.flat().sort();
+  }
+
+  async has(name: string): Promise<boolean> {
+    return (await this.list()).includes(name);
+  }
+
+  /** `prefix.exists` when the name is taken. */
+  async requireFree(name: string): Promise<void> {
+    if (!(await this.has(name))) return;
+    throw new EngineError('prefix.exists', `Prefix with name ${name} already exists in workdir ${this.path}`, {
+      hint: 'Specify a different prefix name (--prefix-name) or remove it (lago destroy).',
+    });
+  }
+
+  /** The current prefix: where the link points; when that is gone `default`, else the last by name; undefined without any prefix. */
+  async current(): Promise<string | undefined> {
+    const names = await this.list();
+    const target = await this.#target();
+    if (target !== undefined && names.includes(target)) return target;
+    return names.includes(DEFAULT_NAME) ? DEFAULT_NAME : names.at(-1);
+  }
+
+  async #target(): Promise<string | undefined> {
+    try {
+      const target = await readlink(join(this.path, CURRENT));
+      // Lago writes the bare name; an absolute target or a trailing slash that someone made by hand means the same.
+      return dirname(resolve(this.path, target)) === this.path ? basename(resolve(this.path, target)) : undefined;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw diskError(error, join(this.path, CURRENT));
+    }
+  }
+
+  /** Absolute path of a prefix; `current` (or nothing) is the current one. `prefix.missing` naming those that exist. */
+  async find(name: string | undefined): Promise<{ readonly name: string; readonly path: string }> {
+    const names = await this.list();
+    const wanted = name === undefined || name === '' || name === CURRENT ? await this.current() : name;
+    if (wanted === undefined) {
+      throw new EngineError('prefix.missing', `There is no prefix in workdir ${this.path}`, { hint: 'Make one with "lago init".' });
+    }
+    if (names.includes(wanted)) return { name: wanted, path: this.prefixPath(wanted) };
+    throw new EngineError('prefix.missing', `Unable to find prefix "${wanted}" in workdir ${this.path}`, {
+      hint: names.length === 0 ? 'It has no prefix.' : `It has: ${names.join(', ')}.`,
+    });
+  }
+
+  /** Moves the link, atomically. `prefix.missing` when there is no such prefix. */
+  async setCurrent(name: string): Promise<void> {
+    if (!(await this.has(name))) {
+      const names = await this.list();
+      throw new EngineError('prefix.missing', `Prefix "${name}" does not exist in workdir ${this.path}`, {
+        hint: names.length === 0 ? 'It has no prefix.' : `It has: ${names.join(', ')}.`,
+      });
+    }
+    await this.#link(name);
+  }
+
+  async #link(name: string): Promise<void> {
+    const temporary = join(this.path, `.${CURRENT}.${process.pid}.tmp`);
+    try {
+      await rm(temporary, { force: true });
+      await symlink(name, temporary);
+      await rename(temporary, join(this.path, CURRENT));
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw diskError(error, join(this.path, CURRENT));
+    }
+  }
+
+  /** To be called after a prefix was made: the first one becomes current, a later one only when asked. */
+  async added(name: string, setCurrent: boolean): Promise<void> {
+    const target = await this.#target();
+    if (setCurrent || target === undefined || !(await this.has(target))) await this.setCurrent(name);
+  }
+
+  /**
+   * To be called after prefixes were removed or could not be made: points `current` at what is left, and removes the workdir when
+   * nothing is left in it. Answers whether the workdir still exists. Idempotent.
+   */
+  async repair(): Promise<boolean> {
+    const current = await this.current();
+    if (current !== undefined) {
+      if ((await this.#target()) !== current) await this.#link(current);
+      return true;
+    }
+    try {
+      await rm(join(this.path, CURRENT), { force: true });
+      await rmdir(this.path);
+      return false;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return false;
+      if (code === 'ENOTEMPTY' || code === 'EEXIST') return true; // something of the user's lies there: not ours to remove
+      throw diskError(error, this.path);
+    }
+  }
+}
+
+export interface ResolveRequest {
+  readonly cwd: string;
+  /** `--prefix-path`: a prefix, or a directory whose `.lago` is one. */
+  readonly prefixPath?: string | undefined;
+  /** `--workdir-path`: exactly a workdir; never searched for above. */
+  readonly workdirPath?: string | undefined;
+  /** `--prefix-name`. */
+  readonly prefixName?: string | undefined;
+}
+
+/**
+ * Finds the prefix that a command means. An explicit path must match exactly; without one the prefix around the current directory
+ * wins, then the nearest workdir (`DIR` itself, `DIR/.lago`) from the current directory upwards. Paths in the answer have no links.
+ * `prefix.missing`, `workdir.missing`, `workdir.malformed`.
+ */
+export async function resolvePrefix(request: ResolveRequest): Promise<PrefixLocation> {
+  const name = request.prefixName === CURRENT ? undefined : request.prefixName;
+  if (request.prefixPath !== undefined) {
+    const start = resolve(request.cwd, request.prefixPath);
+    for (const path of [start, join(start, WORKDIR_NAME)]) if (await isPrefix(path)) return await locationOf(path);
+    throw new EngineError('prefix.missing', `Unable to find prefix for ${start}`, {
+      hint: (await isWorkdir(start))
+        ? 'It is a workdir: use --workdir-path.'
+        : 'Give the path of a prefix, or use --workdir-path and --prefix-name.',
+    });
+  }
+  if (request.workdirPath === undefined && name === undefined) {
+    const around = await prefixAround(request.cwd);
+    if (around !== undefined) return await locationOf(around);
+  }
+  const workdir = await resolveWorkdir(request);
+  const found = await workdir.find(name);
+  return { path: await realpath(found.path), name: found.name, workdir: await realpath(workdir.path) };
+}
+
+/** The workdir that a command means, as `resolvePrefix` would find it. `workdir.missing` names workdirs close by. */
+export async function resolveWorkdir(request: Pick<ResolveRequest, 'cwd' | 'workdirPath'>): Promise<Workdir> {
+  if (request.workdirPath !== undefined) {
+    const start = resolve(request.cwd, request.workdirPath);
+    if (await isWorkdir(start)) return await Workdir.load(start);
+    if ((await kindOf(join(start, CURRENT))) !== 'none') return await Workdir.load(start);
+    throw await missingWorkdir(start);
+  }
+  for (const dir of upwards(request.cwd)) {
+    if (await isWorkdir(dir)) return await Workdir.load(dir);
+    if (await isWorkdir(join(dir, WORKDIR_NAME))) return await Workdir.load(join(dir, WORKDIR_NAME));
+  }
+  throw await missingWorkdir(resolve(request.cwd));
+}
+
+function* upwards(start: string): Generator<string> {
+  for (let dir = resolve(start); ; dir = dirname(dir)) {
+    yield dir;
+    if (dir === dirname(dir)) return;
+  }
+}
+
+/** The prefix that a directory is or lies in; undefined when a workdir or the root comes first. */
+async function prefixAround(cwd: string): Promise<string | undefined> {
+  for (const dir of upwards(cwd)) {
+    if (await isPrefix(dir)) return dir;
+    if ((await isWorkdir(dir)) || (await isWorkdir(join(dir, WORKDIR_NAME)))) return undefined;
+    if (await isPrefix(join(dir, WORKDIR_NAME))) return join(dir, WORKDIR_NAME);
+  }
+  return undefined;
+}
+
+async function locationOf(path: string): Promise<PrefixLocation> {
+  const real = await realpath(path);
+  const parent = dirname(real);
+  return { path: real, name: basename(real), workdir: (await isWorkdir(parent)) ? parent : null };
+}
+
+async function missingWorkdir(start: string): Promise<EngineError> {
+  const children = (await isDirectory(start)) ? await readdir(start) : [];
+  const candidates = [start, ...children.map((name) => join(start, name))].flatMap((dir) => [dir, join(dir, WORKDIR_NAME)]);
+  const possible: string[] = [];
+  for (const dir of [...new Set(candidates)]) if (await isWorkdir(dir)) possible.push(dir);
+  const found = possible.length === 0 ? '' : `\nFound possible workdirs in: ${possible.join(', ')}`;
+  return new EngineError('workdir.missing', `Unable to find workdir in ${start}${found}`, {
+    hint:
+      possible.length === 0
+        ? 'Make an environment with "lago init", or name its workdir with --workdir-path.'
+        : `Use one of them: --workdir-path ${possible[0]}`,
+  });
+}

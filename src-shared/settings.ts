@@ -1,0 +1,104 @@
+/**
+ * Every key of lago.conf: the one list that the command line's options, the environment variables, `generate-config` and the
+ * settings page are made from. No zod here: the command line reads this file at each start.
+ */
+export interface SettingKey {
+  /** `lago` for global options, otherwise the verb whose options these are. */
+  readonly section: string;
+  /** Name in lago.conf, lower case. */
+  readonly key: string;
+  readonly type: 'text' | 'integer' | 'number' | 'flag';
+  /** Built-in default as it would be written in the file; undefined when there is none. */
+  readonly default: string | undefined;
+  readonly choices?: readonly string[];
+  readonly help: string;
+  /** Never printed in logs. */
+  readonly secret?: boolean;
+}
+
+const lago = (
+  key: string,
+  type: SettingKey['type'],
+  fallback: string | undefined,
+  help: string,
+  more: Partial<SettingKey> = {},
+): SettingKey => ({
+  section: 'lago',
+  key,
+  type,
+  default: fallback,
+  help,
+  ...more,
+});
+
+const init = (key: string, type: SettingKey['type'], fallback: string | undefined, help: string): SettingKey => ({
+  section: 'init',
+  key,
+  type,
+  default: fallback,
+  help,
+});
+
+/** All keys, in the order in which `generate-config` prints them. */
+export const SETTINGS: readonly SettingKey[] = [
+  lago('loglevel', 'text', 'info', 'Log level to use.', { choices: ['info', 'debug', 'error', 'warning'] }),
+  lago('logdepth', 'integer', '3', 'How many task levels to show; -1 shows all.'),
+  lago('log_format', 'text', 'text', 'How progress is written to stderr: text for people, json for programs (one object a line).', {
+    choices: ['text', 'json'],
+  }),
+  lago('color', 'text', 'auto', 'When to use colours on stderr: auto means only on a terminal.', { choices: ['auto', 'always', 'never'] }),
+  lago('out_format', 'text', 'default', 'Format of the printed information.', { choices: ['default', 'flat', 'json', 'yaml'] }),
+  lago('prefix_path', 'text', undefined, 'Path of the prefix to use. Deprecated, use the workdir and the prefix name.'),
+  lago('workdir_path', 'text', undefined, 'Path of the workdir to use; without it the nearest one above the current directory.'),
+  lago('prefix_name', 'text', 'current', 'Name of the prefix inside the workdir.'),
+  lago('ssh_user', 'text', 'root', 'User for ssh connections to the VMs.'),
+  lago('ssh_password', 'text', '123456', 'Password for ssh connections to the VMs.', { secret: true }),
+  lago('ssh_tries', 'integer', '100', 'How many times to try an ssh connection.'),
+  lago('ssh_timeout', 'number', '10', 'Seconds to wait for each ssh connection attempt.'),
+  lago(
+    'host',
+    'text',
+    'embedded',
+    'Where environments run: embedded gives each one a private libvirt of its own, a libvirt URI uses that libvirt.',
+  ),
+  lago('uplink', 'text', 'auto', 'Whether VMs on an embedded host reach the outside: auto if the machine allows it, none never.', {
+    choices: ['auto', 'none'],
+  }),
+  lago(
+    'accelerator',
+    'text',
+    'auto',
+    'How CPUs are emulated: kvm needs /dev/kvm, tcg works everywhere and is slow, auto takes the better one.',
+    {
+      choices: ['auto', 'kvm', 'tcg'],
+    },
+  ),
+  lago('libvirt_url', 'text', undefined, 'URI of a libvirt to use instead of an embedded host, as qemu:///system.'),
+  lago('libvirt_user', 'text', undefined, 'User for authentication to libvirt.'),
+  lago('libvirt_password', 'text', undefined, 'Password for authentication to libvirt.', { secret: true }),
+  lago('default_vm_type', 'text', 'default', 'VM type of VMs that name none.'),
+  lago('default_vm_provider', 'text', 'local-libvirt', 'VM provider of VMs that name none.'),
+  lago('default_root_password', 'text', undefined, 'Root password of VMs that name none.', { secret: true }),
+  lago('lease_dir', 'text', '/var/lib/lago/subnets', 'Directory with the leases of subnets on a system libvirt.'),
+  lago('reposync_dir', 'text', '/var/lib/lago/reposync', 'Directory with the synchronised package repositories.'),
+  lago('reposync_config', 'text', undefined, 'Yum configuration of the package repositories to synchronise.'),
+  lago('ignore_warnings', 'flag', undefined, 'Do not show warnings.'),
+  init('template_repo_path', 'text', undefined, 'Path or URL of the template repository; without it the one that comes with Lago Desktop.'),
+  init('template_repo_name', 'text', undefined, 'Name of the template repository to use, one of those below template_repos.'),
+  init('template_store', 'text', '/var/lib/lago/store', 'Directory in which downloaded templates are kept.'),
+  init('template_repos', 'text', '/var/lib/lago/repos', 'Directory with template repositories.'),
+  init('set_current', 'flag', undefined, 'Make the new prefix the current one.'),
+  init('skip_bootstrap', 'flag', undefined, 'Do not personalise the disks at their first use.'),
+  init('skip_build', 'flag', undefined, 'Do not run the build steps of disks.'),
+];
+
+/** The description of a key; undefined for one that only plugins know. */
+export function settingKey(key: string, section = 'lago'): SettingKey | undefined {
+  return SETTINGS.find((setting) => setting.section === section && setting.key === key);
+}
+
+/** The environment variable that sets a key: `LAGO_NAME`, and `LAGO__SECTION__NAME` for a verb's option. */
+export function environmentName(setting: { readonly section: string; readonly key: string }): string {
+  const name = setting.key.toUpperCase();
+  return setting.section === 'lago' ? `LAGO_${name}` : `LAGO__${setting.section.toUpperCase()}__${name}`;
+}
