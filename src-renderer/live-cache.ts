@@ -1,0 +1,113 @@
+import { type QueryClient, QueryClient as Client, skipToken, useQuery } from '@tanstack/react-query';
+import type { LiveEvent } from '../src-shared/contract.ts';
+import type { OperationState } from '../src-shared/operation.ts';
+import type { MachineState, PrefixState } from '../src-shared/state.ts';
+import type { ConnectionState } from './engine-client.ts';
+
+const PREFIXES = ['prefixes'] as const;
+const OPERATIONS = ['operations'] as const;
+const MACHINE = ['machine'] as const;
+const CONNECTION = ['connection'] as const;
+
+/** A cache that only mirrors what the engine pushes: it never fetches, goes stale or forgets by itself. */
+export function createLiveCache(): QueryClient {
+  return new Client({
+    defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY, gcTime: Number.POSITIVE_INFINITY, retry: false, networkMode: 'always' } },
+  });
+}
+
+/** `list` with `item` in the place of the one with its id, or at the end. */
+function put<T extends { readonly id: string }>(list: readonly T[], item: T): readonly T[] {
+  const index = list.findIndex((other) => other.id === item.id);
+  return index < 0 ? [...list, item] : list.with(index, item);
+}
+
+function without<T extends { readonly id: string }>(list: readonly T[], id: string): readonly T[] {
+  return list.some((item) => item.id === id) ? list.filter((item) => item.id !== id) : list;
+}
+
+/** Writes one pushed event into the cache. Changes of things before their first list are kept. */
+export function applyLiveEvent(cache: QueryClient, event: LiveEvent): void {
+  switch (event.type) {
+    case 'prefixes':
+      cache.setQueryData<readonly PrefixState[]>(PREFIXES, event.prefixes);
+      return;
+    case 'prefix':
+      cache.setQueryData<readonly PrefixState[]>(PREFIXES, (list = []) => put(list, event.prefix));
+      return;
+    case 'prefix-gone':
+      cache.setQueryData<readonly PrefixState[]>(PREFIXES, (list = []) => without(list, event.id));
+      return;
+    case 'operations':
+      cache.setQueryData<readonly OperationState[]>(OPERATIONS, event.operations);
+      return;
+    case 'operation':
+      cache.setQueryData<readonly OperationState[]>(OPERATIONS, (list = []) => put(list, event.operation));
+      return;
+    case 'operation-gone':
+      cache.setQueryData<readonly OperationState[]>(OPERATIONS, (list = []) => without(list, event.id));
+      return;
+    case 'machine':
+      cache.setQueryData<MachineState>(MACHINE, event.machine);
+      return;
+    default:
+      event satisfies never;
+  }
+}
+
+/** Records how the connection stands; views show it as stale state. */
+export function applyConnection(cache: QueryClient, state: ConnectionState): void {
+  cache.setQueryData<ConnectionState>(CONNECTION, (present) => {
+    // Retries must not move the moment since when the view is stale.
+    if (present?.status === 'lost' && state.status === 'lost') return { ...state, since: present.since };
+    return state;
+  });
+}
+
+function useMirror<T>(key: readonly string[]): T | undefined {
+  return useQuery<T>({ queryKey: key, queryFn: skipToken }).data;
+}
+
+/** All environments, in the engine's order; undefined until the engine has spoken. */
+export function usePrefixes(): readonly PrefixState[] | undefined {
+  return useMirror<readonly PrefixState[]>(PREFIXES);
+}
+
+/** One environment; undefined when it is gone or not known yet. */
+export function usePrefix(id: string | undefined): PrefixState | undefined {
+  return useQuery<readonly PrefixState[], Error, PrefixState | undefined>({
+    queryKey: PREFIXES,
+    queryFn: skipToken,
+    select: (list) => list.find((prefix) => prefix.id === id),
+  }).data;
+}
+
+/** All operations that are running or not yet dismissed, oldest first. */
+export function useOperations(): readonly OperationState[] {
+  return useMirror<readonly OperationState[]>(OPERATIONS) ?? [];
+}
+
+/** The machine's checks and free room; undefined until the engine has spoken. */
+export function useMachine(): MachineState | undefined {
+  return useMirror<MachineState>(MACHINE);
+}
+
+/** How the page stands with the engine. */
+export function useConnection(): ConnectionState {
+  return useMirror<ConnectionState>(CONNECTION) ?? { status: 'connecting' };
+}
+
+/** Whether an operation still works. */
+export function isRunning(operation: OperationState): boolean {
+  return operation.status === 'running' || operation.status === 'cancelling';
+}
+
+/** The operation that works on an environment now, if any. */
+export function useRunningOperation(prefix: string): OperationState | undefined {
+  return useOperations().find((operation) => operation.prefix === prefix && isRunning(operation));
+}
+
+/** The present list, outside of a component. */
+export function readPrefixes(cache: QueryClient): readonly PrefixState[] {
+  return cache.getQueryData<readonly PrefixState[]>(PREFIXES) ?? [];
+}

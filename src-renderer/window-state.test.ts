@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import { type WindowAction, initialWindow, keyOf, reduceWindow } from './window-state.ts';
+
+function play(...actions: readonly WindowAction[]) {
+  return actions.reduce(reduceWindow, initialWindow());
+}
+const plan = { type: 'show', page: { kind: 'plan', path: '/a.json' } } as const;
+function environment(id: string): WindowAction {
+  return { type: 'show', page: { kind: 'environment', id } };
+}
+
+describe('window state', () => {
+  it('opens a tab once', () => {
+    const state = play(plan, environment('x'), plan);
+    expect(state.tabs.map(keyOf)).toEqual(['plan:/a.json', 'environment:x']);
+    expect(keyOf(state.page)).toBe('plan:/a.json');
+  });
+
+  it('shows the neighbour of a closed tab, then home', () => {
+    let state = play(environment('a'), environment('b'), environment('c'), environment('b'), { type: 'close-tab', key: 'environment:b' });
+    expect(keyOf(state.page)).toBe('environment:c');
+    state = reduceWindow(reduceWindow(state, { type: 'close-tab', key: 'environment:c' }), { type: 'close-tab', key: 'environment:a' });
+    expect(state.page).toEqual({ kind: 'home' });
+  });
+
+  it('turns a plan into its environment in place', () => {
+    const state = play(plan, environment('b'), plan, { type: 'created', path: '/a.json', id: 'n' });
+    expect(state.tabs.map(keyOf)).toEqual(['environment:n', 'environment:b']);
+    expect(keyOf(state.page)).toBe('environment:n');
+  });
+
+  it('does not pull the user back to a plan that became an environment', () => {
+    const state = play(plan, environment('b'), { type: 'created', path: '/a.json', id: 'n' });
+    expect(keyOf(state.page)).toBe('environment:b');
+  });
+
+  it('keeps changes of a plan in its tab', () => {
+    const state = play(plan, { type: 'draft', path: '/a.json', draft: { name: 'demo' } }, environment('b'), plan);
+    expect(state.tabs[0]).toMatchObject({ draft: { name: 'demo', internet: true } });
+  });
+
+  it('opens one serial console per VM and many ssh sessions', () => {
+    const open = (kind: 'ssh' | 'serial'): WindowAction => ({ type: 'open-session', prefix: 'p', vm: 'web', kind });
+    const state = play(open('ssh'), open('ssh'), open('serial'), open('ssh'), open('serial'));
+    expect(state.sessions.map((session) => session.kind)).toEqual(['ssh', 'ssh', 'serial', 'ssh']);
+    expect(state.session).toBe('s3');
+    expect(state.dock).toEqual({ open: true, view: 'terminals' });
+  });
+
+  it('closes the tab and the sessions of an environment that is gone', () => {
+    const state = play(environment('a'), environment('b'), { type: 'open-session', prefix: 'a', vm: 'v', kind: 'ssh' }, { type: 'open-session', prefix: 'b', vm: 'v', kind: 'ssh' }, { type: 'gone', ids: ['b'] });
+    expect(state.tabs.map(keyOf)).toEqual(['environment:a']);
+    expect(state.sessions.map((session) => session.prefix)).toEqual(['a']);
+    expect(state.session).toBe('s1');
+    expect(keyOf(state.page)).toBe('environment:a');
+  });
+});

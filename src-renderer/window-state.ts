@@ -1,0 +1,173 @@
+import { createContext, use, type Dispatch } from 'react';
+
+/** What fills the middle of the window. */
+export type Page =
+  | { readonly kind: 'home' }
+  | { readonly kind: 'machine' }
+  | { readonly kind: 'plan'; readonly path: string }
+  | { readonly kind: 'environment'; readonly id: string };
+
+/** A page with a tab. A plan keeps what the user chose and, once created, the operation that makes it. */
+export type Tab =
+  | { readonly kind: 'plan'; readonly path: string; readonly draft: PlanDraft; readonly operation: string | null }
+  | { readonly kind: 'environment'; readonly id: string };
+
+/** What the user changed in a plan; null where the proposal stands. */
+export interface PlanDraft {
+  readonly name: string | null;
+  readonly workdir: string | null;
+  readonly host: 'embedded' | 'system';
+  readonly uri: string;
+  readonly internet: boolean;
+}
+
+export const EMPTY_DRAFT: PlanDraft = { name: null, workdir: null, host: 'embedded', uri: 'qemu:///system', internet: true };
+
+export type SessionKind = 'ssh' | 'serial' | 'screen';
+
+/** One terminal tab of the dock. */
+export interface Session {
+  readonly id: string;
+  readonly prefix: string;
+  readonly vm: string;
+  readonly kind: SessionKind;
+}
+
+export type DockView = 'terminals' | 'tasks' | 'log';
+
+/** Everything about the window that is not the engine's. */
+export interface WindowState {
+  readonly page: Page;
+  readonly tabs: readonly Tab[];
+  readonly dock: { readonly open: boolean; readonly view: DockView };
+  readonly sessions: readonly Session[];
+  /** Id of the session in front. */
+  readonly session: string | null;
+  readonly nextSession: number;
+}
+
+export type WindowAction =
+  | { readonly type: 'show'; readonly page: Page }
+  | { readonly type: 'close-tab'; readonly key: string }
+  | { readonly type: 'draft'; readonly path: string; readonly draft: Partial<PlanDraft> }
+  | { readonly type: 'creating'; readonly path: string; readonly operation: string | null }
+  | { readonly type: 'created'; readonly path: string; readonly id: string }
+  | { readonly type: 'gone'; readonly ids: readonly string[] }
+  | { readonly type: 'dock'; readonly open?: boolean; readonly view?: DockView }
+  | { readonly type: 'open-session'; readonly prefix: string; readonly vm: string; readonly kind: SessionKind }
+  | { readonly type: 'show-session'; readonly id: string }
+  | { readonly type: 'close-session'; readonly id: string };
+
+/** What identifies a tab or the tab of a page; pages without a tab have their kind. */
+export function keyOf(page: Page | Tab): string {
+  switch (page.kind) {
+    case 'plan':
+      return `plan:${page.path}`;
+    case 'environment':
+      return `environment:${page.id}`;
+    default:
+      return page.kind;
+  }
+}
+
+function pageOf(tab: Tab): Page {
+  return tab.kind === 'plan' ? { kind: 'plan', path: tab.path } : tab;
+}
+
+/** State of a window that opens, with the tabs it had. */
+export function initialWindow(environments: readonly string[] = [], dockOpen = false): WindowState {
+  return {
+    page: { kind: 'home' },
+    tabs: environments.map((id) => ({ kind: 'environment', id })),
+    dock: { open: dockOpen, view: 'terminals' },
+    sessions: [],
+    session: null,
+    nextSession: 1,
+  };
+}
+
+function show(state: WindowState, page: Page): WindowState {
+  const key = keyOf(page);
+  if (page.kind === 'home' || page.kind === 'machine' || state.tabs.some((tab) => keyOf(tab) === key)) return { ...state, page };
+  const tab: Tab = page.kind === 'plan' ? { kind: 'plan', path: page.path, draft: EMPTY_DRAFT, operation: null } : page;
+  return { ...state, page, tabs: [...state.tabs, tab] };
+}
+
+function closeTab(state: WindowState, key: string): WindowState {
+  const index = state.tabs.findIndex((tab) => keyOf(tab) === key);
+  if (index < 0) return state;
+  const tabs = state.tabs.toSpliced(index, 1);
+  if (keyOf(state.page) !== key) return { ...state, tabs };
+  const next = tabs[Math.min(index, tabs.length - 1)];
+  return { ...state, tabs, page: next === undefined ? { kind: 'home' } : pageOf(next) };
+}
+
+function mapPlan(state: WindowState, path: string, change: (tab: Tab & { kind: 'plan' }) => Tab): WindowState {
+  return { ...state, tabs: state.tabs.map((tab) => (tab.kind === 'plan' && tab.path === path ? change(tab) : tab)) };
+}
+
+function created(state: WindowState, path: string, id: string): WindowState {
+  const known = state.tabs.some((tab) => tab.kind === 'environment' && tab.id === id);
+  const shown = state.page.kind === 'plan' && state.page.path === path;
+  const tabs = known
+    ? state.tabs.filter((tab) => !(tab.kind === 'plan' && tab.path === path))
+    : state.tabs.map((tab): Tab => (tab.kind === 'plan' && tab.path === path ? { kind: 'environment', id } : tab));
+  return { ...state, tabs, page: shown ? { kind: 'environment', id } : state.page };
+}
+
+function openSession(state: WindowState, action: WindowAction & { type: 'open-session' }): WindowState {
+  const { prefix, vm, kind } = action;
+  // A serial console and a screen exist once per VM; ssh sessions as often as asked.
+  const present = kind === 'ssh' ? undefined : state.sessions.find((one) => one.prefix === prefix && one.vm === vm && one.kind === kind);
+  const dock = { open: true, view: 'terminals' } as const;
+  if (present !== undefined) return { ...state, dock, session: present.id };
+  const id = `s${state.nextSession}`;
+  return { ...state, dock, session: id, nextSession: state.nextSession + 1, sessions: [...state.sessions, { id, prefix, vm, kind }] };
+}
+
+function closeSessions(state: WindowState, gone: (session: Session) => boolean): WindowState {
+  const sessions = state.sessions.filter((session) => !gone(session));
+  if (sessions.length === state.sessions.length) return state;
+  if (sessions.some((session) => session.id === state.session)) return { ...state, sessions };
+  const index = state.sessions.findIndex((session) => session.id === state.session);
+  return { ...state, sessions, session: sessions[Math.min(Math.max(index, 0), sessions.length - 1)]?.id ?? null };
+}
+
+/** Pure; unknown keys change nothing. */
+export function reduceWindow(state: WindowState, action: WindowAction): WindowState {
+  switch (action.type) {
+    case 'show':
+      return show(state, action.page);
+    case 'close-tab':
+      return closeTab(state, action.key);
+    case 'draft':
+      return mapPlan(state, action.path, (tab) => ({ ...tab, draft: { ...tab.draft, ...action.draft } }));
+    case 'creating':
+      return mapPlan(state, action.path, (tab) => ({ ...tab, operation: action.operation }));
+    case 'created':
+      return created(state, action.path, action.id);
+    case 'gone': {
+      const closed = action.ids.reduce((next, id) => closeTab(next, `environment:${id}`), state);
+      return closeSessions(closed, (session) => action.ids.includes(session.prefix));
+    }
+    case 'dock':
+      return { ...state, dock: { open: action.open ?? state.dock.open, view: action.view ?? state.dock.view } };
+    case 'open-session':
+      return openSession(state, action);
+    case 'show-session':
+      return { ...state, session: action.id, dock: { open: true, view: 'terminals' } };
+    case 'close-session':
+      return closeSessions(state, (session) => session.id === action.id);
+    default:
+      return action satisfies never;
+  }
+}
+
+export const WindowContext = createContext<{ readonly state: WindowState; readonly dispatch: Dispatch<WindowAction> } | null>(null);
+
+/** The window's state and the way to change it. Only below the shell. */
+export function useWindow(): { readonly state: WindowState; readonly dispatch: Dispatch<WindowAction> } {
+  const context = use(WindowContext);
+  if (context === null) throw new Error('useWindow outside of the shell');
+  return context;
+}
