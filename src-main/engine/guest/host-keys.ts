@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { readJson, writeJson } from '../core/json-file.ts';
+import { takeLock } from '../core/lock.ts';
+
+const KnownHosts = z.object({
+  version: z.literal(1),
+  /** VM name → its public host key. */
+  hosts: z.record(z.string(), z.object({ key: z.string(), fingerprint: z.string(), since: z.number() })),
+});
+type KnownHosts = z.infer<typeof KnownHosts>;
+
+/** The host keys of a prefix's VMs: pinned at the first login, checked at each later one. Safe with several processes. */
+export interface HostKeys {
+  /** `same` when this is the pinned key, `new` when none is pinned yet. Throws `guest.refused` when another one is. */
+  check(vm: string, key: Uint8Array): Promise<'same' | 'new'>;
+  /** Remembers the key of a VM that has let us in. A key that is already pinned stays. */
+  pin(vm: string, key: Uint8Array): Promise<void>;
+  /** Forgets a VM's key: its disks were made anew or reverted to before its first boot. */
+  forget(vm: string): Promise<void>;
+}
+
+/** `SHA256:...` as ssh prints it. */
+export function fingerprint(key: Uint8Array): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+}
+
+/** Opens the store in `path` (a JSON file in the prefix, made at the first pin). */
+export function openHostKeys(path: string): HostKeys {
+  async function read(): Promise<KnownHosts> {
+    return (await readJson(path, KnownHosts)) ?? { version: 1, hosts: {} };
+  }
+
+  async function change(edit: (hosts: KnownHosts['hosts']) => KnownHosts['hosts'] | undefined): Promise<void> {
+    await using _lock = await takeLock(`${path}.lock`, { waitMs: 10_000, purpose: 'ssh host keys', mode: 0o600 });
+    const hosts = edit((await read()).hosts);
+    if (hosts !== undefined) await writeJson(path, { version: 1, hosts } satisfies KnownHosts, 0o600);
+  }
+
+  return {
+    async check(vm, key) {
+      const pinned = (await read()).hosts[vm];
+      if (pinned === undefined) return 'new';
+      if (pinned.key === Buffer.from(key).toString('base64')) return 'same';
+      throw new EngineError('guest.refused', `The ssh host key of ${vm} has changed since the first login, so it was not trusted.`, {
+        details: { vm, reason: 'host-key', expected: pinned.fingerprint, found: fingerprint(key), file: path },
+        hint: `If you rebuilt ${vm} or reverted it to before its first boot, remove its entry from ${path} and try again.`,
+      });
+    },
+    async pin(vm, key) {
+      await change((hosts) => {
+        if (hosts[vm] !== undefined) return undefined;
+        return { ...hosts, [vm]: { key: Buffer.from(key).toString('base64'), fingerprint: fingerprint(key), since: Date.now() } };
+      });
+    },
+    async forget(vm) {
+      await change((hosts) => {
+        const { [vm]: gone, ...rest } = hosts;
+        return gone === undefined ? undefined : rest;
+      });
+    },
+  };
+}
