@@ -1,12 +1,12 @@
 #!/bin/bash
 # build.sh OUT.qcow2: the sample guest, a small Linux that boots from disk in seconds, from Debian packages only. Without root, loop
 # devices and mounts: the partition table is written by hand, the boot partition by mtools and syslinux, the root file system by
-# mke2fs -d. The same packages give the same bytes.
+# debugfs. The same packages give the same bytes.
 #
 # Inside: Debian's cloud kernel, busybox, bash, dropbear (ssh, scp, sftp), qemu-guest-agent. No key and no password: root is locked
 # until a NoCloud seed (volume "cidata") brings them, see root/usr/sbin/lago-seed.
 #
-# Needs: apt-get, dpkg-deb, mke2fs (e2fsprogs), qemu-img (qemu-utils), xz, gzip; strip (binutils) where there is one.
+# Needs: apt-get, dpkg-deb, mke2fs and debugfs (e2fsprogs), qemu-img (qemu-utils), xz, gzip; strip (binutils) where there is one.
 # Environment: WORK  folder for downloaded packages, kept for the next build (default: temporary)
 #              SIZE_MB  size of the guest's disk (default 512, sparse)
 #              AGENT=0  leave the guest agent out
@@ -23,7 +23,7 @@ signature=1a60cafe # of the disk, the boot volume and (as UUIDs) the root file s
 lib=lib/x86_64-linux-gnu
 
 fail() { echo "build.sh: $1" >&2; exit 1; }
-for tool in apt-get apt-cache dpkg-deb mke2fs qemu-img xz gzip; do
+for tool in apt-get apt-cache dpkg-deb mke2fs debugfs qemu-img xz gzip; do
   PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null || fail "$tool is needed and not installed"
 done
 PATH=$PATH:/usr/sbin:/sbin
@@ -36,7 +36,6 @@ root=$scratch/root initrd=$scratch/initrd tree=$scratch/tree
 mkdir -p "$root" "$initrd" "$tree"
 
 # --- packages: kept in $debs under their full file names, so that a newer version is noticed
-known() { apt-cache show --no-all-versions "$1" 2>/dev/null | grep -q '^Filename:'; }
 kernel_package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends:/ { print $2; exit }')
 [ -n "$kernel_package" ] || fail "apt knows no package linux-image-cloud-amd64 (Debian has it; run apt-get update first)"
 kernel_release=${kernel_package#linux-image-}
@@ -44,9 +43,11 @@ kernel_release=${kernel_package#linux-image-}
 packages="$kernel_package busybox-static dropbear-bin openssh-client openssh-sftp-server bash libc6 libtomcrypt1t64|libtomcrypt1
   libtommath1 zlib1g libcrypt1 libgmp10 libtinfo6 syslinux syslinux-common mtools"
 [ "${AGENT:-1}" = 0 ] || packages="$packages qemu-guest-agent libglib2.0-0t64|libglib2.0-0 libnuma1 libpcre2-8-0 libudev1 liburing2"
+# shellcheck disable=SC2086
+known=$(apt-cache show --no-all-versions ${packages//|/ } 2>/dev/null | awk '/^Package:/ { printf " %s ", $2 }' || true)
 wanted=()
 for choice in $packages; do
-  for name in ${choice//|/ }; do known "$name" && { wanted+=("$name"); continue 2; }; done
+  for name in ${choice//|/ }; do [[ $known == *" $name "* ]] && { wanted+=("$name"); continue 2; }; done
   fail "apt knows no package ${choice//|/ or } (run apt-get update first)"
 done
 (
@@ -110,6 +111,7 @@ cp -L "$tree/$lib/ld-linux-x86-64.so.2" "$root/lib64/" 2>/dev/null || cp -L "$lo
 needed() { "$root/lib64/ld-linux-x86-64.so.2" --inhibit-cache --library-path "$tree/$lib:$tree/usr/$lib" --list "$1"; }
 for program in $programs; do needed "$root/$program"; done | awk '$2 == "=>" { print $1, $3 }' | LC_ALL=C sort -u >"$scratch/libraries"
 while read -r name file; do
+  case $name in */ld-linux-*) continue ;; esac
   case $file in "$tree"/*) cp -L "$file" "$root/$lib/$name" ;; *) fail "library $name is in none of the packages" ;; esac
 done <"$scratch/libraries"
 
@@ -142,11 +144,38 @@ module "$initrd/modules/base" drivers/virtio/virtio_ring drivers/virtio/virtio d
   drivers/net/virtio_net
 module "$initrd/modules/scsi" drivers/scsi/scsi_common drivers/scsi/scsi_mod drivers/scsi/sd_mod drivers/scsi/virtio_scsi
 find "$root" "$initrd" -exec touch -h -d @$SOURCE_DATE_EPOCH {} +
-# Owner and inode numbers would tell who built it.
-(cd "$initrd" && find . | sort | "$busybox" cpio -o -H newc --renumber-inodes -R 0:0 2>/dev/null) | gzip -9n >"$scratch/initrd.img"
+# The cpio archive is written by hand: programs for it keep inode numbers and owners, which tell where it was built.
+newc() { # NAME MODE NLINK SIZE
+  inode=$((inode + 1))
+  printf '070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x' $inode "$2" 0 0 "$3" $SOURCE_DATE_EPOCH "$4" 0 0 0 0 $((${#1} + 1)) 0
+  printf '%s\0' "$1"
+  pad $((110 + ${#1} + 1))
+}
+pad() { head -c $(((4 - $1 % 4) % 4)) /dev/zero; }
+archive() {
+  local inode=0 name size link
+  cd "$initrd"
+  find . -mindepth 1 -printf '%P\n' | sort | while read -r name; do
+    if [ -L "$name" ]; then
+      link=$(readlink "$name")
+      newc "$name" 0120777 1 ${#link}
+      printf %s "$link"
+      pad ${#link}
+    elif [ -d "$name" ]; then
+      newc "$name" 040755 2 0
+    else
+      size=$(stat -c %s "$name")
+      newc "$name" 0100755 1 "$size"
+      cat "$name"
+      pad "$size"
+    fi
+  done
+  newc 'TRAILER!!!' 0 1 0
+}
+(archive) | gzip -9n >"$scratch/initrd.img"
 
 # --- disk: MBR, boot partition (FAT16) at 1 MiB, root partition (ext4). syslinux, since GRUB's BIOS reads cost 2.5 s under plain
-# emulation; a FAT of its own, since syslinux cannot read the holes that mke2fs -d makes.
+# emulation; a FAT of its own, since syslinux cannot read files with holes.
 disk=$scratch/disk.raw
 boot_mb=$((($(stat -c %s "$kernel") + $(stat -c %s "$scratch/initrd.img")) / 1048576 + 2))
 [ $boot_mb -ge 9 ] || boot_mb=9
@@ -165,10 +194,24 @@ mtools=$tree/usr/bin/mtools
 "$mtools" -c mcopy -m -i "$disk@@1M" "$scratch/initrd.gz" ::initrd
 "$mtools" -c mcopy -m -i "$disk@@1M" "$scratch/syslinux.cfg" ::
 PATH=$tree/usr/bin:$PATH "$tree/usr/bin/syslinux" --offset $((boot_start * 512)) --install "$disk"
-mke2fs -q -F -t ext4 -b 4096 -L lagoroot -d "$root" -m 0 -U $signature-0000-4000-8000-000000000001 \
+mke2fs -q -F -t ext4 -b 4096 -L lagoroot -m 0 -U $signature-0000-4000-8000-000000000001 \
   -O '^metadata_csum_seed,^orphan_file' \
   -E "offset=$((root_start * 512)),root_owner=0:0,hash_seed=$signature-0000-4000-8000-000000000002,lazy_itable_init=0,lazy_journal_init=0" \
   "$disk" $((root_sectors / 2))k
+# Filled by debugfs in sorted order: all files are root's whoever builds, and the bytes do not depend on this machine's directories.
+fill() {
+  echo "set_current_time @$SOURCE_DATE_EPOCH"
+  cd "$root"
+  find . -mindepth 1 -printf '%y %m %P\n' | sort -k3 | while read -r type mode name; do
+    case $type in
+    d) printf 'mkdir "/%s"\n' "$name"; [ "$mode" = 755 ] || printf 'set_inode_field "/%s" mode 04%s\n' "$name" "$(printf %04d "$mode")" ;;
+    l) printf 'symlink "/%s" "%s"\n' "$name" "$(readlink "$name")" ;;
+    f) printf 'write "%s/%s" "/%s"\n' "$root" "$name" "$name" ;;
+    esac
+  done
+}
+(fill) >"$scratch/fill"
+debugfs -w -f "$scratch/fill" "$disk?offset=$((root_start * 512))" 2>&1 >/dev/null | grep -v '^debugfs [0-9]' >&2 && fail "root file system could not be filled"
 put() { dd of="$disk" bs=1 seek="$1" conv=notrunc status=none; }
 le32() { printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 & 255)) $((($1 >> 8) & 255)) $((($1 >> 16) & 255)) $((($1 >> 24) & 255)); }
 partition() { printf "\\x$1\\xfe\\xff\\xff\\x$2\\xfe\\xff\\xff$(le32 "$3")$(le32 "$4")"; }
