@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { type NameRule, nameProblem } from './name-rules.ts';
+
+/**
+ * Values as real init files write them: numbers in quotes, numeric passwords and versions, `yes` in JSON. Each helper says in one
+ * sentence what it wants and gives one normal type.
+ */
+
+function told(expected: string): { error: () => string } {
+  return { error: () => `It must be ${expected}.` };
+}
+
+/** A whole number in a range, also as a string of digits. */
+export function wholeNumber(minimum: number, maximum: number, unit = ''): z.ZodType<number, number | string> {
+  const expected = `a whole number from ${minimum} to ${maximum}${unit === '' ? '' : ` (${unit})`}`;
+  return z
+    .union([z.number().int().min(minimum).max(maximum), z.string().regex(/^\s*\d{1,12}\s*$/)], told(expected))
+    .transform(Number)
+    .refine((value) => value >= minimum && value <= maximum, told(expected));
+}
+
+/** true or false, also as the words of YAML 1.1 in quotes, or 1 and 0. */
+export function flag(): z.ZodType<boolean, boolean | string | number> {
+  return z
+    .union([z.boolean(), z.string().regex(/^(?:true|yes|on|1|false|no|off|0)$/i), z.literal([0, 1])], told('true or false'))
+    .transform((value) => (typeof value === 'string' ? /^(?:true|yes|on|1)$/i.test(value) : Boolean(value)));
+}
+
+/** One line of text; a number is taken as its digits. */
+export function line(expected = 'text', maxLength = 1024): z.ZodType<string, string | number> {
+  return z
+    .union([z.string().max(maxLength), z.number()], told(`${expected}, at most ${maxLength} characters`))
+    .transform(String)
+    .refine((value) => !hasControlCharacter(value), { error: 'It must not hold control characters or line breaks.' });
+}
+
+/** A path or URL: any one-line text without the NUL that ends a path. */
+export function path(expected = 'a path'): z.ZodType<string, string> {
+  return z
+    .string(told(expected))
+    .min(1, told(expected))
+    .max(4096, { error: 'It is longer than a path can be (4096 characters).' })
+    .refine((value) => !hasControlCharacter(value), { error: 'A path must not hold control characters.' });
+}
+
+/** A name under a rule; a number is taken as its digits. */
+export function name(rule: NameRule): z.ZodType<string, string | number> {
+  return z
+    .union([z.string(), z.number()], told(`a ${rule.what}`))
+    .transform(String)
+    .superRefine((value, context) => refuse(value, rule, context));
+}
+
+/** The same for the keys of a mapping. */
+export function nameKey(rule: NameRule): z.ZodString {
+  return z
+    .string()
+    .superRefine((value, context) => refuse(value, rule, context))
+    .meta({ pattern: rule.pattern.source, maxLength: rule.maxLength });
+}
+
+function refuse(value: string, rule: NameRule, context: z.RefinementCtx): void {
+  const problem = nameProblem(value, rule);
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem, params: { hint: rule.says } });
+}
+
+/** A string or number that is kept as it is (passwords: Lago saves them as the file wrote them). */
+export function password(): z.ZodType<string | number, string | number> {
+  return z
+    .union([z.string().max(512), z.number()], told('text, at most 512 characters'))
+    .refine((value) => !hasControlCharacter(String(value)), { error: 'A password must not hold control characters or line breaks.' });
+}
+
+/** A list; one bare value counts as a list of one where `single` allows it. */
+export function list<T extends z.ZodType>(item: T, expected: string): z.ZodArray<T> {
+  return z.array(item, told(expected)).max(1000, { error: 'It has more than 1000 entries.' });
+}
+
+export function mapping(expected = 'a mapping (key: value)'): z.ZodRecord<z.ZodString, z.ZodUnknown> {
+  return z.record(z.string(), z.unknown(), told(expected));
+}
+
+function hasControlCharacter(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code < 0x20 || code === 0x7f) return true;
+  }
+  return false;
+}

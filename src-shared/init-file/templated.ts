@@ -1,0 +1,73 @@
+import type { SourceNode, SourceProblem } from './source.ts';
+
+const JINJA = /\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\{%-?\s*\w+|\{\{-?\s*\w+/g;
+const PLACEHOLDER = /__[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*__|@[A-Z][A-Z0-9_]*@/g;
+const MAX_REPORTED = 30;
+
+/**
+ * Every Jinja2 expression or statement of a text that could not be read as JSON or YAML; empty when there is none, and then the text
+ * has an ordinary mistake.
+ */
+export function jinjaProblems(text: string): SourceProblem[] {
+  const problems: SourceProblem[] = [];
+  let start = 0;
+  for (const line of text.split('\n')) {
+    if (!/^\s*#/.test(line)) {
+      for (const match of line.matchAll(JINJA)) {
+        if (problems.length < MAX_REPORTED) problems.push(jinja(match[0], start + match.index));
+      }
+    }
+    start += line.length + 1;
+  }
+  const first = problems[0];
+  if (first !== undefined) {
+    problems[0] = {
+      ...first,
+      message: `This file is a Jinja2 template, not an init file yet. ${first.message}`,
+      hint: 'Render it first, for example: python3 -m jinja2 FILE.in > LagoInitFile, or jinja2 -D NAME=VALUE FILE.in > LagoInitFile.',
+    };
+  }
+  return problems;
+}
+
+function jinja(found: string, offset: number): SourceProblem {
+  const shown = found.length > 60 ? `${found.slice(0, 57)}...` : found;
+  const kind = found.startsWith('{{') ? 'expression' : found.startsWith('{#') ? 'comment' : 'statement';
+  return { offset, severity: 'error', message: `The Jinja2 ${kind} ${shown} must be filled in.` };
+}
+
+/**
+ * Placeholders that a build script should have replaced (`__ENGINE__`, `@SUITE@`, a quoted `{{ name }}`) in an otherwise good file. Block
+ * texts are left alone: cloud-init data may hold Jinja2 of its own.
+ */
+export function placeholderProblems(root: SourceNode): SourceProblem[] {
+  const problems = new Map<number, SourceProblem>();
+  collect(root, problems);
+  return [...problems.values()].sort((left, right) => left.offset - right.offset).slice(0, MAX_REPORTED);
+}
+
+function collect(node: SourceNode, into: Map<number, SourceProblem>): void {
+  if (node.kind === 'list') for (const item of node.items) collect(item, into);
+  else if (node.kind === 'map') {
+    for (const entry of node.entries) {
+      note(entry.key, entry.keyOffset, into);
+      if (entry.key !== 'cloud-init' && entry.key !== 'comment') collect(entry.node, into);
+    }
+  } else if (typeof node.value === 'string' && !node.block) note(node.value, node.offset, into);
+}
+
+function note(text: string, offset: number, into: Map<number, SourceProblem>): void {
+  const expression = /\{\{.*?\}\}|\{%.*?%\}/.exec(text);
+  if (expression !== null) {
+    into.set(offset, { ...jinja(expression[0], offset), hint: 'Render the template first, for example: python3 -m jinja2 FILE.in > LagoInitFile.' });
+    return;
+  }
+  const placeholder = text.match(PLACEHOLDER)?.find((found) => found !== '__proto__');
+  if (placeholder === undefined) return;
+  into.set(offset, {
+    offset,
+    severity: 'warning',
+    message: `${placeholder} looks like a placeholder that nothing has filled in.`,
+    hint: `Fill it in first, for example: sed 's/${placeholder}/VALUE/g' FILE.in > LagoInitFile.`,
+  });
+}
