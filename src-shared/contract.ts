@@ -1,5 +1,6 @@
 import { eventIterator, oc } from '@orpc/contract';
 import { z } from 'zod';
+import { HostChoice } from './host-choice.ts';
 import { Issue } from './issue.ts';
 import { OperationState } from './operation.ts';
 import { Plan } from './plan.ts';
@@ -19,13 +20,6 @@ export const LiveEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('machine'), machine: MachineState }),
 ]);
 export type LiveEvent = z.infer<typeof LiveEvent>;
-
-/** Where an environment's VMs run. */
-export const HostChoice = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('embedded'), uplink: z.enum(['auto', 'none']).default('auto') }),
-  z.object({ kind: z.literal('system'), uri: z.string() }),
-]);
-export type HostChoice = z.infer<typeof HostChoice>;
 
 export const Sample = z.object({
   id: z.string(),

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
-import type { HostChoice, Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
+import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
+import type { HostChoice } from '../../src-shared/host-choice.ts';
 import type { HostCheck, PrefixState } from '../../src-shared/state.ts';
 import type { Log } from './core/log.ts';
 import type { Operation, OperationEvent } from './core/operation.ts';

@@ -1,0 +1,199 @@
+import { type FSWatcher, watch } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import type { LiveEvent } from '../../src-shared/contract.ts';
+import type { PrefixState } from '../../src-shared/state.ts';
+import { drop, type Log } from './core/log.ts';
+import type { KnownEnvironments } from './known.ts';
+import { createSshWatch, type SshWatch } from './ssh-watch.ts';
+import { observe, prefixState } from './prefix/state.ts';
+import { readPrefix } from './prefix/prefix.ts';
+import type { HostAccess, Session } from './prefix/session.ts';
+
+const SETTLE_MS = 40;
+
+export interface LiveOptions {
+  readonly known: KnownEnvironments;
+  readonly hosts: HostAccess;
+  readonly log: Log;
+  readonly publish: (event: LiveEvent) => void;
+}
+
+/**
+ * Keeps the state of every known environment true: files and libvirt's events say when to look again, and each changed value is
+ * published once. Nothing polls.
+ */
+export interface Live extends AsyncDisposable {
+  /** Reads everything once and begins to watch. Answers the present states. */
+  begin(): Promise<readonly PrefixState[]>;
+  states(): readonly PrefixState[];
+  /** Path of a known environment by its id. */
+  pathOf(id: string): string | undefined;
+  /** Looks again soon (after a recipe changed something). */
+  touch(path: string): void;
+  /** Reads the list of known environments again. */
+  reload(): Promise<void>;
+}
+
+interface Entry {
+  readonly path: string;
+  readonly watcher: FSWatcher | undefined;
+  state: PrefixState | undefined;
+  session: Session | undefined;
+  unsubscribe: () => void;
+  readonly ssh: SshWatch;
+  timer: NodeJS.Timeout | undefined;
+  reading: boolean;
+  again: boolean;
+}
+
+export function createLive(options: LiveOptions): Live {
+  const { known, hosts, log, publish } = options;
+  const entries = new Map<string, Entry>();
+  let listWatcher: FSWatcher | undefined;
+  let closed = false;
+
+  function schedule(entry: Entry): void {
+    if (closed) return;
+    entry.timer ??= setTimeout(() => {
+      entry.timer = undefined;
+      drop(refresh(entry), log, `Reading ${entry.path}`);
+    }, SETTLE_MS);
+  }
+
+  async function refresh(entry: Entry): Promise<void> {
+    if (entry.reading) {
+      entry.again = true;
+      return;
+    }
+    entry.reading = true;
+    try {
+      await readOnce(entry);
+    } finally {
+      entry.reading = false;
+      if (entry.again) {
+        entry.again = false;
+        schedule(entry);
+      }
+    }
+  }
+
+  async function readOnce(entry: Entry): Promise<void> {
+    let state: PrefixState;
+    try {
+      const prefix = await readPrefix(entry.path);
+      const seen = await observe(prefix, hosts);
+      follow(entry, seen.session);
+      entry.ssh.update(prefix, seen);
+      state = await prefixState(prefix, hosts, seen, { notes: (vm) => entry.ssh.note(vm) });
+    } catch (error) {
+      await gone(entry, error);
+      return;
+    }
+    if (closed || entries.get(entry.path) !== entry) return;
+    const changed = JSON.stringify(state) !== JSON.stringify(entry.state);
+    entry.state = state;
+    if (changed) publish({ type: 'prefix', prefix: state });
+  }
+
+  /** A folder that vanished is taken off the list; one that cannot be read stays, broken, and says why. */
+  async function gone(entry: Entry, error: unknown): Promise<void> {
+    const message = error instanceof Error ? error.message : String(error);
+    const missing = error instanceof Error && 'code' in error && error.code === 'prefix.missing';
+    if (!missing && entry.state !== undefined) {
+      entry.state = { ...entry.state, phase: 'broken', problem: message };
+      publish({ type: 'prefix', prefix: entry.state });
+      return;
+    }
+    log.debug(`${entry.path}: ${message}`);
+    if (missing) await known.remove(entry.path);
+    forget(entry);
+  }
+
+  function forget(entry: Entry): void {
+    if (entries.get(entry.path) !== entry) return;
+    entries.delete(entry.path);
+    close(entry);
+    if (entry.state !== undefined) publish({ type: 'prefix-gone', id: entry.state.id });
+  }
+
+  function close(entry: Entry): void {
+    clearTimeout(entry.timer);
+    entry.watcher?.close();
+    entry.unsubscribe();
+    entry.ssh.close();
+  }
+
+  function follow(entry: Entry, session: Session | undefined): void {
+    if (session === entry.session) return;
+    entry.unsubscribe();
+    entry.session = session;
+    entry.unsubscribe = session?.hypervisor.onEvent(() => schedule(entry)) ?? (() => undefined);
+  }
+
+  function watchFolder(path: string, onChange: () => void): FSWatcher | undefined {
+    try {
+      const watcher = watch(path, onChange);
+      watcher.on('error', () => onChange());
+      return watcher;
+    } catch (error) {
+      log.debug(`${path} cannot be watched: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  }
+
+  function add(path: string): Entry {
+    // The lock file in the prefix is written when a recipe begins and ends, in whichever process: watching the folder shows both.
+    const entry: Entry = {
+      path,
+      watcher: watchFolder(path, () => {
+        const found = entries.get(path);
+        if (found !== undefined) schedule(found);
+      }),
+      state: undefined,
+      session: undefined,
+      unsubscribe: () => undefined,
+      ssh: createSshWatch(log, () => schedule(entry)),
+      timer: undefined,
+      reading: false,
+      again: false,
+    };
+    entries.set(path, entry);
+    return entry;
+  }
+
+  async function reload(): Promise<void> {
+    const paths = new Set(await known.list());
+    for (const entry of [...entries.values()]) if (!paths.has(entry.path)) forget(entry);
+    const fresh = [...paths].filter((path) => !entries.has(path)).map(add);
+    await Promise.all(fresh.map(refresh));
+  }
+
+  return {
+    async begin() {
+      await mkdir(dirname(known.file), { recursive: true });
+      listWatcher = watchFolder(dirname(known.file), () => drop(reload(), log, 'Reading the list of environments'));
+      await reload();
+      return this.states();
+    },
+    states: () => [...entries.values()].flatMap((entry) => (entry.state === undefined ? [] : [entry.state])),
+    pathOf: (id) => [...entries.values()].find((entry) => entry.state?.id === id)?.path,
+    touch(path) {
+      const entry = entries.get(path);
+      if (entry !== undefined) schedule(entry);
+    },
+    reload,
+    async [Symbol.asyncDispose]() {
+      closed = true;
+      listWatcher?.close();
+      for (const entry of entries.values()) close(entry);
+      entries.clear();
+      await Promise.resolve();
+    },
+  };
+}
+
+/** Name shown for a prefix path before it is read. */
+export function nameOf(path: string): string {
+  return basename(path);
+}

@@ -1,0 +1,229 @@
+import { join, resolve } from 'node:path';
+import type { LiveEvent } from '../../src-shared/contract.ts';
+import { EngineError } from '../../src-shared/errors.ts';
+import type { OperationKind } from '../../src-shared/operation.ts';
+import type { MachineState } from '../../src-shared/state.ts';
+import { drop } from './core/log.ts';
+import { type Operation, type Step, startOperation } from './core/operation.ts';
+import type { ActionOptions, Engine, EngineOptions } from './engine.ts';
+import { dataDirOf } from './data-dir.ts';
+import { knownEnvironments } from './known.ts';
+import { createLive } from './live.ts';
+import { readMachine } from './machine.ts';
+import { cleanUpEnvironment, destroyEnvironment } from './prefix/destroy.ts';
+import { startEnvironment, stopEnvironment } from './prefix/lifecycle.ts';
+import { openPrefixLog } from './prefix/log-file.ts';
+import { readPrefix } from './prefix/prefix.ts';
+import type { RecipeContext } from './prefix/recipe.ts';
+import { createHostAccess } from './prefix/session.ts';
+import { observe, prefixState } from './prefix/state.ts';
+import { createPublisher } from './publisher.ts';
+import { readSamples } from './samples.ts';
+
+const FINISHED_KEPT = 30;
+const MACHINE_EVERY_MS = 5000;
+
+/** Opens the engine. Nothing is read or started until it is asked; what is heavy is loaded when it is first needed. */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const { settings, resourcesDir, log } = options;
+  const dataDir = options.dataDir ?? dataDirOf(process.env);
+  const known = knownEnvironments(dataDir);
+  const hosts = createHostAccess({ settings, resourcesDir, log });
+  const context: RecipeContext = { hosts, settings, resourcesDir };
+  const publisher = createPublisher();
+  const live = createLive({ known, hosts, log, publish: (event) => publisher.publish(event) });
+  const operations = new Map<string, Operation>();
+  const workdir = options.workdir ?? join(dataDir, 'environments');
+  const samples = await readSamples(resourcesDir);
+  let began: Promise<unknown> | undefined;
+  let machine: MachineState | undefined;
+  let machineTimer: NodeJS.Timeout | undefined;
+
+  /** Every verb is one of these: an operation that writes the prefix's log and tells `live` where to look again. */
+  function launch<T>(
+    kind: OperationKind,
+    label: string,
+    path: string,
+    action: ActionOptions | undefined,
+    work: (step: Step, setPrefix: (id: string) => void) => Promise<T>,
+  ): Operation<T> {
+    const file = openPrefixLog(path, log);
+    const id = live.states().find((state) => state.path === path)?.id;
+    const operation = startOperation(
+      {
+        kind,
+        label,
+        ...(id === undefined ? {} : { prefix: id }),
+        signal: action?.signal,
+        log: file.log,
+        onEvent: (event) => {
+          file.event(event);
+          action?.onEvent?.(event);
+        },
+      },
+      async (step, setPrefix) => {
+        try {
+          return await work(step, setPrefix);
+        } finally {
+          await file.close();
+          live.touch(path);
+        }
+      },
+    );
+    operations.set(operation.id, operation);
+    operation.onState((state) => publisher.publish({ type: 'operation', operation: state }));
+    publisher.publish({ type: 'operation', operation: operation.state });
+    forgetOld();
+    return operation;
+  }
+
+  function forgetOld(): void {
+    const ended = [...operations.values()].filter((operation) => operation.state.endedAt !== undefined);
+    for (const operation of ended.slice(0, Math.max(0, ended.length - FINISHED_KEPT))) operations.delete(operation.id);
+  }
+
+  async function readMachineNow(withChecks: boolean): Promise<void> {
+    const next = await readMachine({ resourcesDir, workdir, settings, previous: withChecks ? undefined : machine });
+    if (JSON.stringify(next) === JSON.stringify(machine)) return;
+    machine = next;
+    publisher.publish({ type: 'machine', machine: next });
+  }
+
+  const name = (path: string): string => live.states().find((state) => state.path === path)?.name ?? path.split('/').at(-1) ?? path;
+
+  const engine: Engine = {
+    samples,
+    workdir,
+
+    async inspect(path, request = {}) {
+      const { inspectInitFile } = await import('./prefix/inspect.ts');
+      return await inspectInitFile(context, resolve(path), { ...request, workdir: request.workdir ?? workdir });
+    },
+
+    create(request, action) {
+      const path = join(request.workdir, request.name);
+      return launch('create', `Create ${request.name}`, path, action, async (step, setPrefix) => {
+        const { createEnvironment } = await import('./prefix/create.ts');
+        const created = await createEnvironment(context, request, step, {
+          onUuid: (uuid) => setPrefix(uuid),
+          onReady: async (root) => {
+            await known.add(root, { path: resolve(request.initFile), name: request.name });
+            await live.reload();
+          },
+        });
+        if (request.start) await startEnvironment(context, created, [], step);
+        return await engine.status(created);
+      });
+    },
+
+    start: (path, vms = [], action) =>
+      launch('start', `Start ${vms.length === 0 ? name(path) : vms.join(', ')}`, path, action, async (step) => {
+        await startEnvironment(context, path, vms, step);
+      }),
+    stop: (path, vms = [], action) =>
+      launch('stop', `Stop ${vms.length === 0 ? name(path) : vms.join(', ')}`, path, action, async (step) => {
+        await stopEnvironment(context, path, vms, step);
+      }),
+    cleanup: (path, action) =>
+      launch('cleanup', `Clean up ${name(path)}`, path, action, async (step) => await cleanUpEnvironment(context, path, step)),
+    destroy: (path, action) =>
+      launch('destroy', `Destroy ${name(path)}`, path, action, async (step) => {
+        const { releaseLeases } = await import('./prefix/leases.ts');
+        const { afterRemoval } = await import('./prefix/workdir-links.ts');
+        await destroyEnvironment(context, path, async (prefix, signal) => await releaseLeases(settings, prefix, signal), step);
+        await afterRemoval(path);
+        await known.remove(path);
+        await live.reload();
+      }),
+    snapshot: (path, snapshot, action) =>
+      launch('snapshot', `Snapshot ${name(path)} as “${snapshot}”`, path, action, async (step) => {
+        const { takeSnapshot } = await import('./prefix/snapshots.ts');
+        await takeSnapshot(context, path, snapshot, step);
+      }),
+    revert: (path, snapshot, first, action) =>
+      launch('revert', `Revert ${name(path)} to “${snapshot}”`, path, action, async (step) => {
+        const { revertSnapshot } = await import('./prefix/snapshots.ts');
+        await revertSnapshot(context, path, snapshot, first, step);
+      }),
+    removeSnapshot: (path, snapshot, action) =>
+      launch('delete-snapshot', `Delete snapshot “${snapshot}” of ${name(path)}`, path, action, async (step) => {
+        const { removeSnapshot } = await import('./prefix/snapshots.ts');
+        await removeSnapshot(context, path, snapshot, step);
+      }),
+
+    async status(path) {
+      const prefix = await readPrefix(path);
+      return await prefixState(prefix, hosts, await observe(prefix, hosts));
+    },
+    async snapshots(path) {
+      const prefix = await readPrefix(path);
+      return Object.fromEntries(prefix.specs.vms.map((vm) => [vm.name, vm.snapshots]));
+    },
+
+    async shell(path, request) {
+      const { openShell } = await import('./prefix/access.ts');
+      return await openShell(context, path, request);
+    },
+    async console(path, vm, signal) {
+      const { openConsole } = await import('./prefix/access.ts');
+      return await openConsole(context, path, vm, signal);
+    },
+    async screen(path, vm, signal) {
+      const { openScreen } = await import('./prefix/access.ts');
+      return await openScreen(context, path, vm, signal);
+    },
+
+    async *live(signal) {
+      began ??= live.begin();
+      await began;
+      const first: LiveEvent[] = [
+        { type: 'prefixes', prefixes: [...live.states()] },
+        { type: 'operations', operations: [...operations.values()].map((operation) => operation.state) },
+      ];
+      if (machine !== undefined) first.push({ type: 'machine', machine });
+      else drop(readMachineNow(true), log, 'Checking the machine');
+      machineTimer ??= setInterval(() => {
+        if (publisher.readers > 0) drop(readMachineNow(false), log, 'Reading the machine');
+      }, MACHINE_EVERY_MS);
+      machineTimer.unref();
+      yield* publisher.subscribe(first, signal);
+    },
+    operation: (id) => operations.get(id),
+    dismissOperation(id) {
+      const operation = operations.get(id);
+      if (operation === undefined || operation.state.endedAt === undefined) return;
+      operations.delete(id);
+      publisher.publish({ type: 'operation-gone', id });
+    },
+    async openPath(path) {
+      const { findPrefixes } = await import('./prefix/workdir-links.ts');
+      const found = await findPrefixes(resolve(path));
+      for (const root of found) await known.add(root);
+      began ??= live.begin();
+      await began;
+      await live.reload();
+      return live.states().filter((state) => found.includes(state.path)).map((state) => state.id);
+    },
+    async forget(id) {
+      await known.remove(engine.pathOf(id));
+      await live.reload();
+    },
+    pathOf(id) {
+      const path = live.pathOf(id);
+      if (path !== undefined) return path;
+      throw new EngineError('prefix.missing', 'This environment is not there any more.', { details: { id } });
+    },
+    recent: async () => await known.recent(),
+    async checkMachine() {
+      await readMachineNow(true);
+      return machine?.checks ?? [];
+    },
+
+    async [Symbol.asyncDispose]() {
+      clearInterval(machineTimer);
+      await live[Symbol.asyncDispose]();
+      await hosts[Symbol.asyncDispose]();
+    },
+  };
+  return engine;
+}

@@ -1,0 +1,51 @@
+import { rm } from 'node:fs/promises';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { Step } from '../core/operation.ts';
+import { prefixPaths } from './layout.ts';
+import { stopVms } from './lifecycle.ts';
+import { type Prefix, readPrefix, readPrefixWithoutSpecs } from './prefix.ts';
+import { lockPrefix, type RecipeContext } from './recipe.ts';
+
+/** Gives back what a prefix holds outside its folder (subnet leases); done before the folder goes. */
+export type ReleaseOutside = (prefix: Prefix, signal: AbortSignal) => Promise<void>;
+
+/** Stops everything and takes the mark off, so that the prefix counts as gone; its files stay. */
+export async function cleanUpEnvironment(context: RecipeContext, root: string, step: Step): Promise<void> {
+  await using _lock = await lockPrefix(prefixPaths(root), 'cleanup', step.signal);
+  const prefix = await readPrefix(root);
+  await step.step('Cleanup prefix', async (clean) => {
+    await clean.step('Stop prefix', async (stop) => await stopVms(context, prefix, prefix.specs.vms, stop));
+    await clean.step('Tag prefix as uninitialized', async () => await rm(prefix.paths.initialized, { force: true }));
+  });
+}
+
+/**
+ * Stops everything and removes the prefix with all its files. Also works on one that is half-made, damaged, cleaned up before or
+ * partly removed: what can be read of it decides what there is to stop.
+ */
+export async function destroyEnvironment(context: RecipeContext, root: string, releaseOutside: ReleaseOutside, step: Step): Promise<void> {
+  const paths = prefixPaths(root);
+  await using _lock = await lockPrefix(paths, 'destroy', step.signal);
+  const prefix = await readForRemoval(root, step);
+  await step.step('Destroy prefix', async (destroy) => {
+    if (prefix !== undefined) {
+      await destroy.step('Stop prefix', async (stop) => {
+        await stopVms(context, prefix, prefix.specs.vms, stop);
+        await context.hosts.stop(prefix);
+      });
+      await destroy.step('Release subnets', async (one) => await releaseOutside(prefix, one.signal));
+    }
+    await destroy.step('Remove files', async () => await rm(root, { recursive: true, force: true }));
+  });
+}
+
+/** A prefix whose specs are damaged still has a uuid, by which its host is found; one without a uuid never had a host. */
+async function readForRemoval(root: string, step: Step): Promise<Prefix | undefined> {
+  try {
+    return await readPrefix(root);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    step.log.warn(`${error.message} Removing what is left of it.`);
+  }
+  return await readPrefixWithoutSpecs(root);
+}

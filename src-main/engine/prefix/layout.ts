@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+
+/** Where everything of a prefix lies, as Lago laid it out (`uuid`, `virt/`, `images/`...) with our own files beside it. */
+export interface PrefixPaths {
+  readonly root: string;
+  readonly uuid: string;
+  /** Empty marker: its presence makes the folder a prefix. */
+  readonly initialized: string;
+  readonly metadata: string;
+  readonly virt: string;
+  readonly env: string;
+  readonly images: string;
+  readonly scripts: string;
+  readonly logs: string;
+  readonly log: string;
+  /** Ours: phase, host, snapshots. */
+  readonly record: string;
+  /** Ours: libvirt's state and logs of the embedded host. */
+  readonly host: string;
+  /** Ours: pinned ssh host keys. */
+  readonly hostKeys: string;
+  /** Ours: NoCloud images. */
+  readonly seeds: string;
+  /** Ours: libvirt's description of each snapshot, `SNAPSHOT/VM.xml`. */
+  readonly snapshots: string;
+  /** Ours: one writer at a time. */
+  readonly lock: string;
+  net(name: string): string;
+  vm(name: string): string;
+}
+
+export function prefixPaths(root: string): PrefixPaths {
+  const virt = join(root, 'virt');
+  return {
+    root,
+    uuid: join(root, 'uuid'),
+    initialized: join(root, 'initialized'),
+    metadata: join(root, 'metadata'),
+    virt,
+    env: join(virt, 'env'),
+    images: join(root, 'images'),
+    scripts: join(root, 'scripts'),
+    logs: join(root, 'logs'),
+    log: join(root, 'logs', 'lago.log'),
+    record: join(root, 'lago-desktop.json'),
+    host: join(root, 'host'),
+    hostKeys: join(root, 'known-hosts.json'),
+    seeds: join(root, 'cloud-init'),
+    snapshots: join(root, 'snapshots'),
+    lock: join(root, '.lago-desktop.lock'),
+    net: (name) => join(virt, `net-${name}`),
+    vm: (name) => join(virt, `vm-${name}`),
+  };
+}
+
+const PREFIX_VARIABLE = '$LAGO_PREFIX_PATH';
+
+/** An absolute path for one that a spec keeps relative to its prefix, so that a prefix can be moved. */
+export function expandPrefixPath(path: string, prefix: string): string {
+  return path.startsWith(PREFIX_VARIABLE) ? prefix + path.slice(PREFIX_VARIABLE.length) : path;
+}

@@ -1,0 +1,67 @@
+import { appendFile } from 'node:fs/promises';
+import { createLog, type Log, type LogLevel } from '../core/log.ts';
+import type { OperationEvent } from '../core/operation.ts';
+import { prefixPaths } from './layout.ts';
+
+/** The prefix's `logs/lago.log`: one clean line per event (`time LEVEL message`), never terminal escapes. */
+export interface PrefixLog {
+  readonly log: Log;
+  event(event: OperationEvent): void;
+  /** Writes what is left. */
+  close(): Promise<void>;
+}
+
+const FLUSH_MS = 200;
+
+/**
+ * Opens the log of a prefix that may not exist yet (it is being made) or no longer exist at the end (it was destroyed): lines wait
+ * until there is a folder for them and are dropped with it.
+ */
+export function openPrefixLog(root: string, fallback: Log): PrefixLog {
+  const file = prefixPaths(root).log;
+  let lines: string[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let writing: Promise<void> = Promise.resolve();
+
+  async function flush(last: boolean): Promise<void> {
+    const text = lines.join('');
+    lines = [];
+    if (text === '') return;
+    try {
+      await appendFile(file, text, { mode: 0o644 });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // No folder yet: keep them for later. At the end there is none to write to, and nothing to tell: the prefix is gone.
+      if (code === 'ENOENT') {
+        if (!last) lines.unshift(text);
+      } else fallback.warn(`${file} cannot be written: ${String(error)}`); // must not stop the work that it tells of
+    }
+  }
+
+  function add(level: string, message: string): void {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: taking them out is the purpose
+    const clean = message.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '').replace(/[\x00-\x08\x0b-\x1f]/g, ' ');
+    lines.push(`${new Date().toISOString()} ${level.toUpperCase().padEnd(5)} ${clean}\n`);
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      writing = writing.then(async () => await flush(false));
+    }, FLUSH_MS);
+  }
+
+  return {
+    log: createLog((level: LogLevel, message) => add(level, message)),
+    event(event) {
+      if (event.type === 'step-start') add('info', `start ${event.path.join(' / ')}`);
+      else if (event.type === 'step-end') {
+        const seconds = (event.elapsedMs / 1000).toFixed(2);
+        const reason = event.error instanceof Error ? `: ${event.error.message}` : '';
+        add(event.status === 'failed' ? 'error' : 'info', `${event.status} ${event.path.join(' / ')} in ${seconds} s${reason}`);
+      }
+    },
+    async close() {
+      clearTimeout(timer);
+      await writing;
+      await flush(true);
+    },
+  };
+}

@@ -1,0 +1,113 @@
+import { access, readFile } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import type { HostChoice } from '../../../src-shared/host-choice.ts';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { EnvSpec, type EnvironmentSpecs, NetSpec, VmSpec } from '../../../src-shared/specs.ts';
+import { readJson, writeJson } from '../core/json-file.ts';
+import { type PrefixPaths, prefixPaths } from './layout.ts';
+import { type PrefixRecord, readRecord } from './record.ts';
+
+/** A prefix as read from disk: the truth that libvirt is made to follow. */
+export interface Prefix {
+  readonly paths: PrefixPaths;
+  readonly name: string;
+  /** 32 hex digits. */
+  readonly uuid: string;
+  readonly initialized: boolean;
+  readonly specs: EnvironmentSpecs;
+  /** Absent when Lago itself made the prefix. */
+  readonly record: PrefixRecord | undefined;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Where a prefix runs: what it was made for, else (a prefix made by Lago) what the settings say. */
+export function hostChoiceOf(prefix: Prefix, fallback: HostChoice): HostChoice {
+  return prefix.record?.host ?? fallback;
+}
+
+/** Reads a prefix. `prefix.missing` when the folder is none, `input.invalid` naming the file that is damaged. */
+export async function readPrefix(root: string): Promise<Prefix> {
+  const paths = prefixPaths(root);
+  const uuid = await readUuid(paths);
+  if (uuid === undefined) {
+    throw new EngineError('prefix.missing', `${root} is not a Lago prefix.`, {
+      hint: 'Make one with "lago init", or name another with --workdir and --prefix-name.',
+    });
+  }
+  const [record, initialized, specs] = await Promise.all([readRecord(paths.record), exists(paths.initialized), readSpecs(paths)]);
+  return { paths, name: basename(root), uuid, initialized, specs, record };
+}
+
+/** What is left of a prefix whose files are damaged: enough to find and end its host. `undefined` without a uuid. */
+export async function readPrefixWithoutSpecs(root: string): Promise<Prefix | undefined> {
+  const paths = prefixPaths(root);
+  const uuid = await readUuid(paths).catch(() => undefined);
+  if (uuid === undefined) return undefined;
+  const record = await readRecord(paths.record).catch(() => undefined);
+  return { paths, name: basename(root), uuid, initialized: false, specs: { vms: [], nets: [] }, record };
+}
+
+async function readUuid(paths: PrefixPaths): Promise<string | undefined> {
+  let text: string;
+  try {
+    text = (await readFile(paths.uuid, 'utf8')).trim();
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+  if (!/^[0-9a-f]{32}$/i.test(text)) throw new EngineError('input.invalid', `${paths.uuid} does not hold a uuid.`);
+  return text;
+}
+
+/** The saved definition. A prefix that is half-made has none yet: empty. */
+export async function readSpecs(paths: PrefixPaths): Promise<EnvironmentSpecs> {
+  const env = await readJson(paths.env, EnvSpec);
+  if (env === undefined) return { vms: [], nets: [] };
+  const [vms, nets] = await Promise.all([
+    Promise.all(env.vms.map(async (name) => await readExisting(paths.vm(name), VmSpec))),
+    Promise.all(env.nets.map(async (name) => await readExisting(paths.net(name), NetSpec))),
+  ]);
+  return { vms, nets };
+}
+
+async function readExisting<S extends typeof VmSpec | typeof NetSpec>(path: string, schema: S): Promise<S['_zod']['output']> {
+  const value = await readJson(path, schema);
+  if (value === undefined) throw new EngineError('input.invalid', `${path} is missing, though ${dirname(path)}/env lists it.`);
+  return value;
+}
+
+/** Writes the whole definition in Lago's format; `virt/env` last, so that an interrupted write leaves the old one readable. */
+export async function writeSpecs(paths: PrefixPaths, specs: EnvironmentSpecs): Promise<void> {
+  await Promise.all([
+    ...specs.nets.map(async (net) => await writeJson(paths.net(net.name), net)),
+    ...specs.vms.map(async (vm) => await writeJson(paths.vm(vm.name), vm)),
+  ]);
+  await writeJson(paths.env, { nets: specs.nets.map((net) => net.name), vms: specs.vms.map((vm) => vm.name) });
+}
+
+/** The VM's spec; `vm.missing` naming those that exist. */
+export function vmSpec(prefix: Prefix, name: string): VmSpec {
+  const found = prefix.specs.vms.find((vm) => vm.name === name);
+  if (found !== undefined) return found;
+  throw new EngineError('vm.missing', `There is no VM "${name}" in ${prefix.name}.`, {
+    hint: `It has: ${prefix.specs.vms.map((vm) => vm.name).join(', ')}.`,
+  });
+}
+
+/** The VM's address on its management network; null where it has none (bridge networks). */
+export function vmAddress(specs: EnvironmentSpecs, vm: VmSpec): string | null {
+  const management = vm.mgmt_net ?? specs.nets.find((net) => net.management)?.name;
+  const nic = vm.nics.find((candidate) => candidate.net === management);
+  return nic?.ip ?? vm.nics.find((candidate) => candidate.ip !== undefined)?.ip ?? null;
+}
+
+/** libvirt's name of a VM: `UUID8-VM`, as Lago named it. */
+export function domainName(prefixUuid: string, vm: string): string {
+  return `${prefixUuid.slice(0, 8)}-${vm}`;
+}

@@ -1,0 +1,48 @@
+import { access } from 'node:fs/promises';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { EngineSettings } from '../engine.ts';
+import { type HeldLock, takeLock } from '../core/lock.ts';
+import type { PrefixPaths } from './layout.ts';
+import type { Prefix } from './prefix.ts';
+import type { HostAccess } from './session.ts';
+
+/** What every recipe needs of the engine around it. */
+export interface RecipeContext {
+  readonly hosts: HostAccess;
+  readonly settings: EngineSettings;
+  readonly resourcesDir: string;
+}
+
+/**
+ * Takes the prefix's write lock, so that one command at a time changes it, also between processes; readers need none. Throws
+ * `conflict.locked` at once, naming who holds it.
+ */
+export async function lockPrefix(paths: PrefixPaths, purpose: string, signal: AbortSignal): Promise<HeldLock> {
+  await access(paths.root).catch((error: unknown) => {
+    throw new EngineError('prefix.missing', `There is no environment at ${paths.root}.`, { cause: error });
+  });
+  try {
+    return await takeLock(paths.lock, { purpose, signal, waitMs: 300 });
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code !== 'conflict.locked') throw error;
+    const holder = error.message.split(' is locked by ')[1] ?? 'another command.';
+    throw new EngineError('conflict.locked', `The environment at ${paths.root} is in use by ${holder}`, {
+      cause: error,
+      hint: 'Wait until it has finished, or cancel it there.',
+    });
+  }
+}
+
+/** Refuses to work on a prefix that is half-made or was cleaned up. */
+export function requireReady(prefix: Prefix): void {
+  if (prefix.record?.phase === 'creating') {
+    throw new EngineError('prefix.missing', `The environment ${prefix.name} was not finished: its creation was interrupted.`, {
+      hint: 'Destroy it ("lago destroy") and create it again.',
+    });
+  }
+  if (!prefix.initialized) {
+    throw new EngineError('prefix.missing', `The environment ${prefix.name} was cleaned up.`, {
+      hint: 'Destroy it ("lago destroy") and create it again.',
+    });
+  }
+}

@@ -1,0 +1,136 @@
+import { access, readdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { NetworkState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
+import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
+import { readHolder } from '../core/lock.ts';
+import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
+import { networkName } from '../libvirt/network-xml.ts';
+import { expandPrefixPath, type PrefixPaths } from './layout.ts';
+import { domainName, type Prefix, vmAddress } from './prefix.ts';
+import type { HostAccess, Session } from './session.ts';
+
+/** What only a running engine knows of a VM. */
+export interface VmNote {
+  readonly ssh: VmState['ssh'];
+  readonly startedAt: number | null;
+}
+
+export interface StateOptions {
+  readonly notes?: (vm: string) => VmNote | undefined;
+  /** false leaves out what costs file reads: sizes and the lock's holder. */
+  readonly full?: boolean;
+}
+
+/** libvirt's answer about a prefix, for those who have it already. */
+export interface Observation {
+  readonly session: Session | undefined;
+  readonly domains: readonly DomainStatus[];
+  readonly networks: readonly NetworkStatus[];
+}
+
+/** Asks the prefix's host what runs. Starts nothing; a host that is down means that everything is. */
+export async function observe(prefix: Prefix, hosts: HostAccess, signal?: AbortSignal): Promise<Observation> {
+  const session = await hosts.find(prefix, signal);
+  if (session === undefined) return { session, domains: [], networks: [] };
+  const [domains, networks] = await Promise.all([
+    session.hypervisor.listDomains({ signal }),
+    session.hypervisor.listNetworks({ signal }),
+  ]);
+  return { session, domains, networks };
+}
+
+/** The whole value that views and `lago status` show. */
+export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Observation, options: StateOptions = {}): Promise<PrefixState> {
+  const [diskUsage, busy, workdir] = await Promise.all([
+    options.full === false ? 0 : usage(prefix.paths),
+    options.full === false ? null : (await readHolder(prefix.paths.lock)) ?? null,
+    workdirOf(prefix.paths.root),
+  ]);
+  const interrupted = prefix.record?.phase === 'creating' && busy === null;
+  return {
+    id: prefix.uuid,
+    name: prefix.name,
+    path: prefix.paths.root,
+    workdir,
+    phase: interrupted ? 'broken' : prefix.record?.phase === 'creating' ? 'creating' : prefix.initialized ? 'ready' : 'cleaned',
+    problem: interrupted ? 'Its creation was interrupted. Destroy it and create it again.' : null,
+    initFile: prefix.record?.initFile ?? null,
+    host: hosts.summary(prefix, seen.session),
+    vms: prefix.specs.vms.map((vm) => vmState(prefix, vm, seen, options.notes?.(vm.name))),
+    networks: prefix.specs.nets.map((net) => networkState(prefix, net, seen)),
+    snapshots: (prefix.record?.snapshots ?? []).map((snapshot) => ({ ...snapshot, current: snapshot.name === prefix.record?.current })),
+    diskUsage,
+    busy,
+  };
+}
+
+function vmStatus(domain: DomainStatus | undefined): VmStatus {
+  // A domain that is off is told to libvirt only in passing: for the user it is as down as one that libvirt does not know.
+  if (domain === undefined || domain.state === 'shut off') return 'down';
+  return domain.state;
+}
+
+function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | undefined): VmState {
+  const domain = seen.domains.find((candidate) => candidate.name === domainName(prefix.uuid, vm.name));
+  const status = vmStatus(domain);
+  const running = status === 'running';
+  const metadata = vm.disks[0]?.metadata ?? {};
+  const distro = vm.distro ?? metadata['distro'];
+  const password = vm['root-password'] ?? vm['ssh-password'];
+  return {
+    name: vm.name,
+    status,
+    distro: typeof distro === 'string' ? distro : null,
+    memory: vm.memory,
+    vcpu: vm.vcpu ?? 2,
+    ip: vmAddress(prefix.specs, vm),
+    nics: vm.nics.map((nic, index) => ({ name: `eth${index}`, network: nic.net, ip: nic.ip ?? null, mac: null })),
+    disks: vm.disks.map((disk) => ({
+      name: disk.name,
+      dev: disk.dev,
+      format: disk.format,
+      path: expandPrefixPath(disk.path, prefix.paths.root),
+    })),
+    snapshots: Object.keys(vm.snapshots),
+    rootPassword: password ?? null,
+    metadata: vm.metadata,
+    ssh: running ? (note?.ssh ?? 'unknown') : 'off',
+    startedAt: running ? (note?.startedAt ?? null) : null,
+    screen: domain !== undefined && domain.id >= 0,
+  };
+}
+
+function networkState(prefix: Prefix, net: NetSpec, seen: Observation): NetworkState {
+  const name = networkName(prefix.uuid, net.name);
+  const up = seen.networks.some((candidate) => candidate.name === name && candidate.active);
+  return {
+    name: net.name,
+    type: net.type,
+    status: up ? 'up' : 'down',
+    gateway: net.gw ?? null,
+    management: net.management,
+    dhcp: net.dhcp ?? null,
+    domain: net.dns_domain_name ?? null,
+  };
+}
+
+/** Bytes that the images really take (sparse files count what is written). */
+async function usage(paths: PrefixPaths): Promise<number> {
+  const names = await readdir(paths.images).catch(() => []);
+  const sizes = await Promise.all(
+    names.map(async (name) => {
+      // A disk may vanish between listing and asking; it then takes nothing.
+      const info = await stat(join(paths.images, name)).catch(() => undefined);
+      return (info?.blocks ?? 0) * 512;
+    }),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+async function workdirOf(root: string): Promise<string | null> {
+  const parent = dirname(root);
+  return await access(join(parent, 'current')).then(
+    () => parent,
+    () => null,
+  );
+}

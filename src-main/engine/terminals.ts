@@ -1,0 +1,111 @@
+import { Duplex } from 'node:stream';
+import { isCancelled } from '../../src-shared/errors.ts';
+import type { Engine, ShellSession } from './engine.ts';
+
+export interface TerminalRequest {
+  readonly vm: string;
+  readonly kind: 'ssh' | 'serial' | 'screen';
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export interface OpenTerminal {
+  readonly stream: Duplex;
+  readonly resize: ((columns: number, rows: number) => void) | undefined;
+}
+
+/** Opens the bytes of a terminal or screen. `ssh` answers at once and says in the stream itself what it waits for. */
+export async function openTerminal(engine: Engine, prefix: string, request: TerminalRequest): Promise<OpenTerminal> {
+  switch (request.kind) {
+    case 'serial':
+      return { stream: await engine.console(prefix, request.vm), resize: undefined };
+    case 'screen':
+      return { stream: await engine.screen(prefix, request.vm), resize: undefined };
+    case 'ssh': {
+      const stream = new SshTerminal(engine, prefix, request);
+      return { stream, resize: (columns, rows) => stream.resize(columns, rows) };
+    }
+  }
+}
+
+const TYPE_AHEAD = 4096;
+
+/** A terminal that shows its own connecting; ends clean when the shell ends, with an error when the connection is lost. */
+class SshTerminal extends Duplex {
+  readonly #abort = new AbortController();
+  #session: ShellSession | undefined;
+  #size: { columns: number; rows: number };
+  #typed: Buffer = Buffer.alloc(0);
+
+  constructor(engine: Engine, prefix: string, request: TerminalRequest) {
+    super({ allowHalfOpen: false });
+    this.#size = { columns: request.columns, rows: request.rows };
+    void this.#connect(engine, prefix, request.vm);
+  }
+
+  resize(columns: number, rows: number): void {
+    this.#size = { columns, rows };
+    this.#session?.resize(columns, rows);
+  }
+
+  async #connect(engine: Engine, prefix: string, vm: string): Promise<void> {
+    try {
+      let waited = false;
+      const session = await engine.shell(prefix, {
+        vm,
+        pty: { ...this.#size, term: 'xterm-256color' },
+        signal: this.#abort.signal,
+        onWait: (message) => {
+          waited = true;
+          this.push(`\r\x1b[2m${message}\x1b[0m\x1b[K`);
+        },
+      });
+      if (this.destroyed) {
+        await session[Symbol.asyncDispose]();
+        return;
+      }
+      if (waited) this.push('\r\x1b[K');
+      this.#attach(session);
+    } catch (error) {
+      // Closing the tab while it connects is no failure.
+      this.destroy(isCancelled(error) || !(error instanceof Error) ? undefined : error);
+    }
+  }
+
+  #attach(session: ShellSession): void {
+    this.#session = session;
+    session.resize(this.#size.columns, this.#size.rows);
+    session.stream.on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) session.stream.pause();
+    });
+    session.stream.on('error', (error) => this.destroy(error));
+    session.exit.then(
+      () => this.push(null),
+      (error: unknown) => this.destroy(error instanceof Error ? error : new Error(String(error))),
+    );
+    if (this.#typed.length > 0) session.stream.write(this.#typed);
+    this.#typed = Buffer.alloc(0);
+  }
+
+  override _read(): void {
+    this.#session?.stream.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (this.#session !== undefined) {
+      this.#session.stream.write(chunk, done);
+      return;
+    }
+    if (this.#typed.length + chunk.length <= TYPE_AHEAD) this.#typed = Buffer.concat([this.#typed, chunk]);
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#abort.abort();
+    const closing = this.#session?.[Symbol.asyncDispose]() ?? Promise.resolve();
+    closing.then(
+      () => done(error),
+      (failure: unknown) => done(error ?? (failure instanceof Error ? failure : new Error(String(failure)))),
+    );
+  }
+}
