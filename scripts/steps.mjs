@@ -39,20 +39,26 @@ export function note(/** @type {string} */ text) {
 }
 
 /**
- * Runs a program to its end; its output goes to the terminal.
+ * Runs a program to its end; its output goes to the terminal, with `quiet` only when it fails.
  * @param {readonly string[]} argv
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, hint: string, what: string }} options
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, hint: string, what: string, quiet?: boolean }} options
  */
-export async function must(argv, { cwd = root, env = process.env, hint, what }) {
+export async function must(argv, { cwd = root, env = process.env, hint, what, quiet = false }) {
   const [program, ...args] = argv;
+  let output = '';
   const code = await new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(program, args, { cwd, env, stdio: ['ignore', quiet ? 'pipe' : 'inherit', quiet ? 'pipe' : 'inherit'] });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk) => {
+        output += chunk;
+      });
+    }
     child.on('error', reject);
     child.on('close', (status, signal) => resolve(status ?? signal));
   }).catch((error) => {
     throw new StepError(`${what}: ${error.message}`, hint);
   });
-  if (code !== 0) throw new StepError(`${what} ended with ${code}.`, hint);
+  if (code !== 0) throw new StepError(`${output}${what} ended with ${code}.`, hint);
 }
 
 /**

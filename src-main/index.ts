@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { app, BrowserWindow, dialog, protocol, session } from 'electron';
 import { readArguments } from './arguments.ts';
-import type { Engine, EngineRouter, Log, StreamTable } from './engine/index.ts';
+import type { Engine, Log, StreamTable } from './engine/index.ts';
 import { openFileLog } from './file-log.ts';
-import { chooseInitFile, sendToPage, serveIpc } from './ipc.ts';
+import { chooseInitFile, type EngineRouter, sendToPage, serveIpc } from './ipc.ts';
 import { setMenu } from './menu.ts';
 import { RunningOperations } from './running.ts';
 import { APP_ORIGIN, APP_SCHEME, APP_URL, assetHeaders, assetPath, guardSession } from './security.ts';
@@ -139,7 +139,7 @@ class Desktop {
   }
 
   async #openEngine(): Promise<void> {
-    const { createRouter, openEngine, readSettings, StreamTable: Streams } = await import('./engine/index.ts');
+    const { createRouter, createStreamTable, openEngine, readSettings } = await import('./engine/index.ts');
     const engine = await openEngine({
       settings: await readSettings(),
       resourcesDir: app.isPackaged ? path.join(process.resourcesPath, 'resources') : path.join(app.getAppPath(), 'resources'),
@@ -149,7 +149,7 @@ class Desktop {
     this.#engine = engine;
     this.#running = new RunningOperations(engine);
     void this.#running.follow(this.#stop.signal, this.#log);
-    const streams = new Streams();
+    const streams = createStreamTable();
     this.#streams = streams;
     this.#routerReady(
       createRouter({
@@ -157,7 +157,7 @@ class Desktop {
         streams,
         app: {
           version: app.getVersion(),
-          takeOpen: () => {
+          open: () => {
             const open = this.#open;
             this.#open = null;
             return open;

@@ -13,9 +13,12 @@ import { z } from 'zod';
 import type { BridgeMessage } from '../src-shared/bridge.ts';
 import { type BytePort, openByteChannel } from '../src-shared/byte-stream.ts';
 import { CHANNELS } from '../src-shared/channels.ts';
-import type { EngineRouter, Log } from './engine/index.ts';
+import type { createRouter, Log } from './engine/index.ts';
 import { pump } from './pump.ts';
 import { isTrustedSender } from './security.ts';
+
+/** What the oRPC port serves. */
+export type EngineRouter = ReturnType<typeof createRouter>;
 
 const StreamId = z.string().min(1).max(100);
 

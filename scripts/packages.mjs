@@ -1,0 +1,128 @@
+// System packages: what is needed, what is there, and how it gets there.
+import fs from 'node:fs';
+import path from 'node:path';
+import { must, note, probe, StepError } from './steps.mjs';
+
+/**
+ * `names`: the Debian or Ubuntu package, with its other names where they differ. `tool`: the program to look for on other systems.
+ * @typedef {{ names: readonly string[], why: string, tool?: string }} Need
+ */
+
+/** @type {readonly Need[]} */
+const HYPERVISOR = [
+  { names: ['libvirt-daemon'], why: 'runs the VMs', tool: 'libvirtd' },
+  { names: ['libvirt-daemon-driver-qemu'], why: 'runs the VMs' },
+  { names: ['qemu-system-x86'], why: 'the machine emulator', tool: 'qemu-system-x86_64' },
+  { names: ['qemu-utils'], why: 'makes disks', tool: 'qemu-img' },
+  { names: ['dnsmasq-base'], why: 'addresses and names inside an environment', tool: 'dnsmasq' },
+  { names: ['iptables'], why: "an environment's own networks", tool: 'iptables' },
+  { names: ['iproute2'], why: "an environment's own networks", tool: 'ip' },
+  { names: ['util-linux'], why: 'namespaces', tool: 'unshare' },
+  { names: ['openssh-client'], why: 'keys of an environment', tool: 'ssh-keygen' },
+];
+
+/** @type {readonly Need[]} */
+const WINDOW = [
+  { names: ['libgtk-3-0', 'libgtk-3-0t64'], why: 'the window' },
+  { names: ['libnss3'], why: 'the window' },
+  { names: ['libasound2', 'libasound2t64'], why: 'the window' },
+  { names: ['libgbm1'], why: 'the window' },
+  { names: ['unzip'], why: 'unpacks Electron', tool: 'unzip' },
+];
+
+/** @type {readonly Need[]} */
+const GUEST = [
+  { names: ['e2fsprogs'], why: "builds the sample's disk", tool: 'mke2fs' },
+  { names: ['xz-utils'], why: "builds the sample's disk", tool: 'xz' },
+];
+
+/** @type {readonly Need[]} */
+const NO_DISPLAY = [
+  { names: ['xvfb'], why: 'a screen for the window where there is none', tool: 'Xvfb' },
+  { names: ['xauth'], why: 'a screen for the window where there is none', tool: 'xauth' },
+];
+
+/** @type {readonly Need[]} */
+const TESTS = [
+  { names: ['libvirt-clients'], why: 'tests compare with virsh', tool: 'virsh' },
+  { names: ['python3-libvirt'], why: 'tests compare with libvirt’s own client', tool: 'python3' },
+  { names: ['genisoimage'], why: 'tests of cloud-init disks', tool: 'genisoimage' },
+  { names: ['zstd'], why: 'tests of packed templates', tool: 'zstd' },
+  { names: ['passt'], why: 'tests of the uplink', tool: 'pasta' },
+  { names: ['slirp4netns'], why: 'tests of the uplink', tool: 'slirp4netns' },
+];
+
+/** @param {Need} need @param {ReadonlySet<string>} installed */
+function isPresent(need, installed) {
+  return need.names.some((name) => installed.has(name));
+}
+
+/** Names of the given packages that dpkg has installed, undefined where there is no dpkg. */
+function installedOf(names) {
+  const answer = probe(['dpkg-query', '-W', '-f=${Package} ${db:Status-Status}\n', ...names]);
+  if (answer.status === null) return undefined;
+  const lines = answer.stdout.split('\n').map((line) => line.split(' '));
+  return new Set(lines.filter(([, status]) => status === 'installed').map(([name]) => name));
+}
+
+function onPath(tool) {
+  const dirs = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin', '/usr/local/sbin'];
+  return dirs.some((dir) => dir !== '' && fs.existsSync(path.join(dir, tool)));
+}
+
+/** The name of each package that apt can install here. */
+function installable(needs) {
+  return needs.map((need) => {
+    if (need.names.length === 1) return need.names[0];
+    return need.names.find((name) => /Candidate: (?!\(none\))/.test(probe(['apt-cache', 'policy', name]).stdout)) ?? need.names[0];
+  });
+}
+
+/** Runs apt-get; what it says is shown only when it fails. */
+async function apt(...args) {
+  await must(['apt-get', '-qq', ...args], {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    hint: 'Check the network and the apt sources, then start again.',
+    what: `apt-get ${args[0]}`,
+    quiet: true,
+  });
+}
+
+/** Sees that apt knows packages at all, for the guest that is made of them: fresh systems have empty lists. Only as root. */
+export async function ensureAptLists() {
+  if (process.getuid?.() !== 0) return;
+  const answer = probe(['apt-cache', 'show', '--no-all-versions', 'linux-image-cloud-amd64']);
+  if (answer.status !== null && answer.stdout === '') await apt('update');
+}
+
+/**
+ * Sees that the system packages are there. As root on Debian and Ubuntu what is missing is installed; otherwise the step fails with
+ * the command that does it. Answers what it found.
+ * @param {{ tests: boolean, display: boolean }} purpose
+ */
+export async function ensurePackages({ tests, display }) {
+  const needs = [...HYPERVISOR, ...WINDOW, ...GUEST, ...(display ? [] : NO_DISPLAY), ...(tests ? TESTS : [])];
+  const installed = installedOf(needs.flatMap((need) => need.names));
+  if (installed === undefined) {
+    const tools = needs.filter((need) => need.tool !== undefined && !onPath(need.tool));
+    if (tools.length === 0) return 'all tools found';
+    throw new StepError(
+      `These programs are missing: ${tools.map((need) => `${need.tool} (${need.why})`).join(', ')}.`,
+      'Install them with your package manager, then start again.',
+    );
+  }
+  const missing = needs.filter((need) => !isPresent(need, installed));
+  if (missing.length === 0) return `${needs.length} packages present`;
+  const listed = missing.map((need) => `${need.names[0]} (${need.why})`).join(', ');
+  if (process.getuid?.() !== 0) {
+    throw new StepError(
+      `Missing packages: ${listed}.`,
+      `Install them, then start again:\n  sudo apt-get install --no-install-recommends ${missing.map((need) => need.names[0]).join(' ')}`,
+    );
+  }
+  note(`installing: ${listed}`);
+  await apt('update');
+  const names = installable(missing);
+  await apt('install', '-y', '--no-install-recommends', ...names);
+  return `${names.length} packages installed`;
+}

@@ -1,0 +1,146 @@
+// Brings the checkout into a state in which the window, the command line and the tests run. Fast when nothing is to do.
+// Uses nothing but Node until the npm packages are there.
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureRuntime } from './electron-runtime.mjs';
+import { ensureAptLists, ensurePackages } from './packages.mjs';
+import { must, root, StepError, script, step } from './steps.mjs';
+
+const MIN_NODE = [20, 18];
+const BUILD_STAMP = path.join(root, 'out', '.sources');
+/** What the build is made of. */
+const SOURCES = [
+  'src-main',
+  'src-shared',
+  'src-renderer',
+  'electron.vite.config.ts',
+  'package.json',
+  'package-lock.json',
+  'scripts/bundle-cli.ts',
+];
+
+function checkNode() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major < MIN_NODE[0] || (major === MIN_NODE[0] && minor < MIN_NODE[1])) {
+    throw new StepError(`Node.js ${process.versions.node} is too old.`, `Install Node.js ${MIN_NODE.join('.')} or newer.`);
+  }
+  return process.versions.node;
+}
+
+function readJson(file) {
+  return fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : undefined;
+}
+
+/** Whether node_modules holds exactly what package-lock.json says (packages for other systems excepted). */
+function modulesFit() {
+  const wanted = readJson(path.join(root, 'package-lock.json')).packages;
+  const present = readJson(path.join(root, 'node_modules', '.package-lock.json'))?.packages;
+  if (present === undefined) return false;
+  for (const [where, entry] of Object.entries(wanted)) {
+    if (where === '') continue;
+    const have = present[where];
+    if (have === undefined ? entry.optional !== true && entry.devOptional !== true : have.version !== entry.version) return false;
+  }
+  return true;
+}
+
+async function ensureModules() {
+  const fits = modulesFit();
+  if (!fits) {
+    await must(['npm', 'ci', '--no-audit', '--no-fund'], {
+      env: { ...process.env, PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD: '1' },
+      hint: 'Check the network and the npm registry setting, then start again.',
+      what: 'npm ci',
+    });
+  }
+  // npm links the programs of dependencies only; with these, `npx lago` works in the checkout.
+  for (const name of ['lago', 'lagocli']) {
+    const link = path.join(root, 'node_modules', '.bin', name);
+    if (fs.lstatSync(link, { throwIfNoEntry: false }) === undefined) fs.symlinkSync('../../out/cli/lago.cjs', link);
+  }
+  return fits ? 'as in package-lock.json' : 'installed';
+}
+
+function* filesUnder(file) {
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  if (!stat.isDirectory()) {
+    yield file;
+    return;
+  }
+  for (const name of fs.readdirSync(file).sort()) yield* filesUnder(path.join(file, name));
+}
+
+/** A digest of everything that goes into the build. */
+function sourceDigest() {
+  const hash = createHash('sha256');
+  for (const source of SOURCES) {
+    for (const file of filesUnder(path.join(root, source))) {
+      if (/\.test\.tsx?$/.test(file)) continue;
+      hash
+        .update(`${path.relative(root, file)}\0`)
+        .update(fs.readFileSync(file))
+        .update('\0');
+    }
+  }
+  return hash.digest('hex');
+}
+
+/** Builds window and command line when a source changed since the last build. */
+async function ensureBuild() {
+  const digest = sourceDigest();
+  if (fs.existsSync(BUILD_STAMP) && fs.readFileSync(BUILD_STAMP, 'utf8') === digest) return 'up to date';
+  fs.rmSync(path.join(root, 'out'), { recursive: true, force: true });
+  const hint = 'The sources do not build; the lines above say where.';
+  await must([process.execPath, path.join(root, 'node_modules/electron-vite/bin/electron-vite.js'), 'build', '--logLevel', 'warn'], {
+    hint,
+    what: 'Building the window',
+  });
+  await must(typescript('scripts/bundle-cli.ts'), { hint, what: 'Building the command line' });
+  fs.chmodSync(path.join(root, 'out/cli/lago.cjs'), 0o755);
+  fs.writeFileSync(BUILD_STAMP, digest);
+  return 'built';
+}
+
+/** Command line that runs a TypeScript file of the project. */
+export function typescript(file, ...args) {
+  return [process.execPath, '--import', './scripts/typescript.mjs', file, ...args];
+}
+
+/**
+ * Everything up to a runnable window. Answers the Electron to run it with.
+ * @param {{ tests?: boolean, display: boolean }} purpose `display`: whether a screen is there already
+ */
+export async function setUp({ tests = false, display }) {
+  let runtime = { dist: '', version: '' };
+  await step('Node.js', async () => checkNode());
+  await step('System packages', async () => await ensurePackages({ tests, display }));
+  await step('npm packages', ensureModules);
+  await step('Electron', async () => {
+    runtime = await ensureRuntime();
+    return runtime.version;
+  });
+  await step('Build', ensureBuild);
+  await step('Sample template', async () => {
+    await must(typescript('scripts/guest.ts'), {
+      hint: 'The lines above say what is missing; then start again.',
+      what: 'Building the sample guest',
+    });
+    return 'ready';
+  });
+  return runtime;
+}
+
+/** Whether this session has a screen. */
+export function hasDisplay() {
+  return Boolean(process.env['DISPLAY'] || process.env['WAYLAND_DISPLAY']);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await script(async () => {
+    await setUp({ display: hasDisplay() });
+    return 0;
+  });
+}
