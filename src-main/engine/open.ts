@@ -129,9 +129,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     destroy: (path, action) =>
       launch('destroy', `Destroy ${name(path)}`, path, action, async (step) => {
         const { releaseLeases } = await import('./prefix/leases.ts');
-        const { afterRemoval } = await import('./prefix/workdir-links.ts');
+        const { prefixRemoved } = await import('./prefix/workdir.ts');
         await destroyEnvironment(context, path, async (prefix, signal) => await releaseLeases(settings, prefix, signal), step);
-        await afterRemoval(path);
+        await prefixRemoved(path);
         await known.remove(path);
         await live.reload();
       }),
@@ -196,7 +196,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       publisher.publish({ type: 'operation-gone', id });
     },
     async openPath(path) {
-      const { findPrefixes } = await import('./prefix/workdir-links.ts');
+      const { findPrefixes } = await import('./prefix/workdir.ts');
       const found = await findPrefixes(resolve(path));
       for (const root of found) await known.add(root);
       began ??= live.begin();

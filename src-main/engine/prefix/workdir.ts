@@ -327,3 +327,23 @@ async function missingWorkdir(start: string): Promise<EngineError> {
         : `Use one of them: --workdir-path ${possible[0]}`,
   });
 }
+
+/** To be called after the prefix at this path was removed: mends `current` of its workdir, which goes too when it was the last one. */
+export async function prefixRemoved(path: string): Promise<void> {
+  const workdir = dirname(path);
+  if (await isWorkdir(workdir)) await (await Workdir.load(workdir)).repair();
+}
+
+/** The prefixes at a path: itself, those of the workdir that it is, or those of its `.lago`. `prefix.missing` when there is none. */
+export async function findPrefixes(path: string): Promise<readonly string[]> {
+  for (const candidate of [path, join(path, WORKDIR_NAME)]) {
+    if (await isPrefix(candidate)) return [await realpath(candidate)];
+    if (await isWorkdir(candidate)) {
+      const workdir = await Workdir.load(candidate);
+      return await Promise.all((await workdir.list()).map(async (name) => await realpath(workdir.prefixPath(name))));
+    }
+  }
+  throw new EngineError('prefix.missing', `There is no environment at ${path}.`, {
+    hint: 'Choose the folder of a prefix or of a workdir.',
+  });
+}
