@@ -43,6 +43,14 @@ C
   : >"$s/etc/virtlogd.conf"
   # The own name must resolve, or libvirtd waits for DNS when it starts.
   printf '127.0.0.1 localhost %s\n::1 localhost\n' "$LAGO_HOSTNAME" >"$s/etc/hosts"
+  # libvirt looks its distribution's QEMU user up even where another one is set; Debian makes it with libvirt-daemon-system only.
+  local users groups
+  users=$(</etc/passwd)
+  groups=$(</etc/group)
+  [[ $'\n'$users == *$'\nlibvirt-qemu:'* ]] || users+=$'\nlibvirt-qemu:x:64055:64055:Libvirt QEMU:/var/lib/libvirt:/usr/sbin/nologin'
+  [[ $'\n'$groups == *$'\nlibvirt-qemu:'* ]] || groups+=$'\nlibvirt-qemu:x:64055:'
+  printf '%s\n' "$users" >"$s/etc/passwd"
+  printf '%s\n' "$groups" >"$s/etc/group"
   if [ "$LAGO_UPLINK" = none ]; then echo '# no uplink'; else echo "nameserver $LAGO_DNS"; fi >"$s/etc/resolv.conf"
 }
 

@@ -56,6 +56,8 @@ prepare() {
   bind "$LAGO_CACHE" /var/cache/libvirt
   bind "$LAGO_RUNTIME/libvirt" /run/libvirt
   bind "$LAGO_STATE/etc/hosts" /etc/hosts
+  bind "$LAGO_STATE/etc/passwd" /etc/passwd
+  bind "$LAGO_STATE/etc/group" /etc/group
   # Often a link into the /run that was just hidden.
   local resolver
   resolver=$(readlink -m /etc/resolv.conf)

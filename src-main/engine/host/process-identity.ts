@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+
+/**
+ * A name that no other process of this machine ever has: pid, start time (clock ticks since boot, field 22 of /proc/PID/stat) and
+ * the boot they belong to. A pid alone is reused.
+ */
+export interface ProcessIdentity {
+  readonly pid: number;
+  readonly startTime: string;
+  readonly boot: string;
+}
+
+/** Parses `PID START BOOT[ REST]` as cell.sh writes it; undefined for anything else. `rest` is what follows (may be empty). */
+export function parseIdentity(text: string): (ProcessIdentity & { readonly rest: string }) | undefined {
+  const match = /^(\d{1,10}) (\d{1,20}) ([0-9a-f-]{36})(?: (.*))?\n?$/s.exec(text);
+  if (match === null) return undefined;
+  return { pid: Number(match[1]), startTime: match[2] ?? '', boot: match[3] ?? '', rest: (match[4] ?? '').trimEnd() };
+}
+
+/** Start time of a process, undefined when there is none or it is only waiting to be reaped. */
+export function startTimeOf(pid: number): string | undefined {
+  const stat = readOptional(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  // The program's name, field 2, may hold blanks and brackets: fields count from the last one.
+  const fields = stat.slice(stat.lastIndexOf(') ') + 2).split(' ');
+  if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+  return fields[19];
+}
+
+/** True while exactly this process runs. */
+export function isRunning(identity: ProcessIdentity): boolean {
+  return identity.boot === bootId() && startTimeOf(identity.pid) === identity.startTime;
+}
+
+/** SIGKILL to exactly this process; nothing when it has ended. */
+export function kill(identity: ProcessIdentity): void {
+  if (!isRunning(identity)) return;
+  try {
+    process.kill(identity.pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** The kernel's random name of the present boot. */
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+/** A small file's text; undefined when it is not there or, in /proc, its process has just ended. */
+export function readOptional(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,3 @@
+export async function requireEmbedded(): Promise<void> {
+  return await Promise.resolve();
+}

@@ -1,0 +1,128 @@
+import { chmod, chown, mkdir, readFile } from 'node:fs/promises';
+import { connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { Log } from '../core/log.ts';
+import { run } from '../core/run.ts';
+import { confinement } from './confine.ts';
+import type { Host } from './host.ts';
+import { findAccelerator } from './kvm.ts';
+import { listenError, unreachable } from './relay.ts';
+import { runtimeRoot, SOCKET_PATH_LIMIT } from './runtime-dir.ts';
+
+export interface SystemHostSpec {
+  /** libvirt URI of this machine: `qemu:///system`, `qemu:///session`, each with `?socket=/path`. */
+  readonly uri: string;
+  readonly accelerator: 'auto' | 'kvm' | 'tcg';
+  /** Folder for VNC sockets; made when missing and opened to libvirt's QEMU user. Default `vnc` in this user's runtime folder. */
+  readonly socketDir?: string;
+}
+
+/** Users that distributions run the machine's QEMU as. */
+const QEMU_USERS = ['libvirt-qemu', 'qemu'];
+const DEFAULT_DIAL_MS = 10_000;
+/** `/` and a uuid with `.sock`. */
+const SOCKET_NAME_LENGTH = 42;
+
+/**
+ * The machine's own libvirt as an environment's host. Nothing is started; whether libvirt answers shows when it is connected to.
+ * In confined runs it is refused (`host.denied`) in the machine's own network, and so is every connection from there.
+ */
+export async function openSystemHost(spec: SystemHostSpec, options: { readonly log: Log; readonly signal?: AbortSignal | undefined }): Promise<Host> {
+  const rule = confinement();
+  rule.check(`The libvirt ${spec.uri}`);
+  const socketDir = spec.socketDir ?? join(runtimeRoot(), 'vnc');
+  if (socketDir.length + SOCKET_NAME_LENGTH > SOCKET_PATH_LIMIT) {
+    throw new EngineError('input.invalid', `The folder ${socketDir} is too long a path for the VMs' screens.`, {
+      details: { socketDir },
+      hint: `Choose one of at most ${SOCKET_PATH_LIMIT - SOCKET_NAME_LENGTH} characters.`,
+    });
+  }
+  await openSocketDir(socketDir, spec.uri.startsWith('qemu:///session'));
+  const accelerator = await findAccelerator(spec.accelerator, { signal: options.signal });
+  return {
+    kind: 'system',
+    uri: spec.uri,
+    accelerator,
+    uplink: 'none',
+    dnsmasqAsRoot: false,
+    socketDir,
+    async dial(address, port, { timeoutMs = DEFAULT_DIAL_MS, signal } = {}) {
+      rule.checkDial(address);
+      return await dialDirectly(address, port, timeoutMs, signal);
+    },
+    async listen(address, port, onConnection) {
+      rule.checkDial(address);
+      return await listenDirectly(address, port, onConnection);
+    },
+    async run(argv, runOptions) {
+      rule.check(`The program ${argv[0] ?? ''} in the machine's network`);
+      return await run(argv, runOptions);
+    },
+  };
+}
+
+/** Lets the machine's QEMU make sockets there: it runs as a user of its own, except in a session libvirt. */
+async function openSocketDir(path: string, session: boolean): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  if (session) return;
+  const qemu = process.getuid?.() === 0 ? await qemuUser() : undefined;
+  if (qemu === undefined) await chmod(path, 0o1733);
+  else {
+    await chown(path, qemu, -1);
+    await chmod(path, 0o700);
+  }
+}
+
+async function qemuUser(): Promise<number | undefined> {
+  const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
+  const found = lines.find((fields) => QEMU_USERS.includes(fields[0] ?? ''));
+  return found === undefined ? undefined : Number(found[2]);
+}
+
+async function dialDirectly(address: string, port: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<Duplex> {
+  signal?.throwIfAborted();
+  return await new Promise<Duplex>((resolve, reject) => {
+    const socket = connect({ host: address, port, noDelay: true });
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      socket.off('error', onError);
+    };
+    const fail = (error: unknown): void => {
+      settle();
+      socket.destroy();
+      reject(error);
+    };
+    const onError = (error: NodeJS.ErrnoException): void => fail(unreachable(address, port, error.code ?? error.message));
+    const onAbort = (): void => fail(new EngineError('cancelled', `Cancelled while connecting to ${address}.`));
+    const timer = setTimeout(() => fail(unreachable(address, port, 'ETIMEDOUT')), timeoutMs);
+    socket.once('error', onError);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    socket.once('connect', () => {
+      settle();
+      resolve(socket);
+    });
+  });
+}
+
+async function listenDirectly(address: string, port: number, onConnection: (stream: Duplex) => void): Promise<AsyncDisposable> {
+  const open = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    open.add(socket);
+    socket.on('close', () => open.delete(socket));
+    socket.on('error', () => socket.destroy());
+    onConnection(socket);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(address, port, error.code ?? error.message)));
+    server.listen(port, address, resolve);
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const socket of open) socket.destroy();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
