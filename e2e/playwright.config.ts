@@ -1,0 +1,14 @@
+import { defineConfig } from '@playwright/test';
+
+// One window at a time: guests run by emulation and share the machine's cores.
+export default defineConfig({
+  testDir: '.',
+  testMatch: '**/*.spec.ts',
+  outputDir: '../test-results/e2e',
+  timeout: 300_000,
+  expect: { timeout: 30_000 },
+  workers: 1,
+  retries: 0,
+  forbidOnly: true,
+  reporter: 'list',
+});

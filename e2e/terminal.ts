@@ -1,0 +1,54 @@
+import { expect, type Locator } from '@playwright/test';
+
+/** The part of xterm's terminal that is read; the page puts it on the terminal's container element. */
+interface ReadableTerminal {
+  readonly buffer: {
+    readonly active: {
+      readonly length: number;
+      getLine(index: number): { translateToString(trimRight: boolean): string; readonly isWrapped: boolean } | undefined;
+    };
+  };
+}
+
+/** All text of a terminal, scrollback included, wrapped lines joined, without trailing blank lines. */
+export async function terminalText(container: Locator): Promise<string> {
+  return await container.evaluate((element) => {
+    const { terminal } = element as unknown as { readonly terminal?: ReadableTerminal };
+    if (terminal === undefined) throw new Error('The element carries no terminal.');
+    const { active } = terminal.buffer;
+    let text = '';
+    for (let index = 0; index < active.length; index++) {
+      const line = active.getLine(index);
+      if (line === undefined) continue;
+      if (index > 0 && !line.isWrapped) text += '\n';
+      text += line.translateToString(true);
+    }
+    return text.trimEnd();
+  });
+}
+
+/** Types a command line into a terminal. */
+export async function typeLine(container: Locator, line: string): Promise<void> {
+  await container.click();
+  await container.page().keyboard.type(line);
+  await container.page().keyboard.press('Enter');
+}
+
+/** Waits until the terminal shows text that matches. */
+export async function expectTerminal(container: Locator, pattern: RegExp, timeout = 60_000): Promise<void> {
+  await expect.poll(async () => await terminalText(container), { timeout }).toMatch(pattern);
+}
+
+let serial = 0;
+
+/**
+ * Runs a command in a shell that is open in a terminal and answers what it printed. The markers are put together by the shell, so
+ * that the echo of the typed line is not taken for the answer.
+ */
+export async function runInTerminal(container: Locator, command: string, timeout = 60_000): Promise<string> {
+  const mark = `m${++serial}x`;
+  await typeLine(container, `echo ${mark}''a; ${command}; echo ${mark}''z`);
+  const pattern = new RegExp(`${mark}a\\n([\\s\\S]*?)\\n?${mark}z`);
+  await expectTerminal(container, pattern, timeout);
+  return (pattern.exec(await terminalText(container))?.[1] ?? '').trim();
+}
