@@ -1,0 +1,181 @@
+import { constants } from 'node:os';
+import { Duplex, PassThrough, type Readable } from 'node:stream';
+import type { Client, ClientChannel, PseudoTtyOptions } from 'ssh2';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { drop, silentLog } from '../core/log.ts';
+import { abortError } from './dial.ts';
+
+export interface ChannelRequest {
+  /** Without it a login shell. */
+  readonly command?: string | undefined;
+  readonly pty?: { readonly columns: number; readonly rows: number; readonly term?: string } | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One session channel of a connection. */
+export interface GuestChannel {
+  /**
+   * stdin and stdout with back-pressure both ways. When the connection is lost it is destroyed with the same error as `exit`; what is
+   * written after the remote side ended goes nowhere.
+   */
+  readonly stream: Duplex;
+  /** Must be read (or resumed): what nobody reads stops the remote side. Absent with a pty. */
+  readonly stderr: Readable | undefined;
+  /** Exit status, or 128 + signal, once the remote side ended and all it wrote is in the streams. Rejects when the connection is lost. */
+  readonly exit: Promise<number>;
+  resize(columns: number, rows: number): void;
+  /** Ends the channel; `exit` rejects with `reason` unless the remote side had ended. */
+  close(reason: EngineError): void;
+}
+
+/** Bytes kept between the ssh window and the reader. */
+const BUFFER = 64 * 1024;
+
+class ChannelStream extends Duplex {
+  readonly #channel: ClientChannel;
+  #pending: ((error?: Error | null) => void) | undefined;
+  #over = false;
+
+  constructor(channel: ClientChannel) {
+    super({ readableHighWaterMark: BUFFER, writableHighWaterMark: BUFFER });
+    this.#channel = channel;
+    channel.on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) channel.pause();
+    });
+    channel.on('end', () => this.push(null));
+    // The same failure rejects `exit`; a reader that only awaits that must not be an unhandled error.
+    this.on('error', () => undefined);
+  }
+
+  /** The remote side has ended: nothing takes input any more. */
+  finish(): void {
+    this.#over = true;
+    this.#pending?.();
+    this.#pending = undefined;
+  }
+
+  override _read(): void {
+    this.#channel.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (this.#over || !this.#channel.writable) {
+      done();
+      return;
+    }
+    this.#pending = done;
+    // ssh2 calls back when the window had room for all of it, and never once the channel is gone.
+    this.#channel.write(chunk, () => {
+      if (this.#pending !== done) return;
+      this.#pending = undefined;
+      done();
+    });
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    if (!this.#over) this.#channel.end();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.finish();
+    this.#channel.close();
+    // Nobody reads any more; ssh2 reports the end of a channel only when its data was taken.
+    this.#channel.resume();
+    done(error);
+  }
+}
+
+/**
+ * Opens a channel that runs a command or a login shell. `lost` says why the connection ended, once it has. Rejects with
+ * `guest.unreachable` (connection lost), `guest.failed` (the server refuses the request) or `cancelled`.
+ */
+export async function openChannel(client: Client, lost: () => EngineError, request: ChannelRequest): Promise<GuestChannel> {
+  const { signal } = request;
+  if (signal?.aborted) throw abortError(signal);
+  return await new Promise<GuestChannel>((resolve, reject) => {
+    let settled = false;
+    const settle = (act: () => void): void => {
+      if (settled) return;
+      settled = true;
+      signal?.removeEventListener('abort', onAbort);
+      client.off('close', onLost);
+      act();
+    };
+    const onAbort = (): void => settle(() => reject(abortError(signal as AbortSignal)));
+    const onLost = (): void => settle(() => reject(lost()));
+    const onOpen = (error: Error | undefined, channel: ClientChannel): void => {
+      if (error !== undefined) {
+        settle(() => reject(new EngineError('guest.failed', `The guest refused to open a session: ${error.message}.`, { cause: error })));
+      } else if (settled) {
+        channel.close();
+        channel.resume();
+        channel.stderr.resume();
+      } else {
+        // In the same turn: output and exit status may follow in the packet that is being parsed.
+        settle(() => resolve(wrap(client, lost, channel, request)));
+      }
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    client.once('close', onLost);
+    try {
+      const pty = request.pty === undefined ? false : ptyOptions(request.pty);
+      if (request.command !== undefined) client.exec(request.command, pty === false ? {} : { pty }, onOpen);
+      else client.shell(pty, onOpen);
+    } catch {
+      // ssh2 throws "Not connected" when the socket has ended and `close` is still to come.
+      settle(() => reject(lost()));
+    }
+  });
+}
+
+function ptyOptions(pty: NonNullable<ChannelRequest['pty']>): PseudoTtyOptions {
+  return { cols: pty.columns, rows: pty.rows, width: 0, height: 0, term: pty.term ?? 'xterm-256color', modes: {} };
+}
+
+function wrap(client: Client, lost: () => EngineError, channel: ClientChannel, request: ChannelRequest): GuestChannel {
+  const stream = new ChannelStream(channel);
+  const stderr = request.pty === undefined ? new PassThrough({ highWaterMark: BUFFER }) : undefined;
+  if (stderr === undefined) channel.stderr.resume();
+  else channel.stderr.pipe(stderr);
+
+  let code: number | undefined;
+  let end: (how: EngineError | undefined) => void = () => undefined;
+  const exit = new Promise<number>((resolve, reject) => {
+    end = (how) => {
+      end = () => undefined;
+      request.signal?.removeEventListener('abort', onAbort);
+      client.off('close', onLost);
+      if (code !== undefined) {
+        stream.finish();
+        resolve(code);
+      } else {
+        const error = how ?? new EngineError('guest.failed', 'The guest ended the session without an exit status.');
+        stream.destroy(error);
+        stderr?.end();
+        reject(error);
+      }
+    };
+  });
+  // Callers that only use the stream see the error there.
+  drop(exit, silentLog, 'exit');
+  const onAbort = (): void => end(abortError(request.signal as AbortSignal));
+  const onLost = (): void => end(lost());
+  request.signal?.addEventListener('abort', onAbort, { once: true });
+  client.once('close', onLost);
+  channel.on('exit', (status: number | null, name?: string) => {
+    code = status ?? 128 + (constants.signals[name as NodeJS.Signals] ?? 0);
+  });
+  channel.on('close', () => end(undefined));
+
+  return {
+    stream,
+    stderr,
+    exit,
+    resize: (columns, rows) => channel.setWindow(rows, columns, 0, 0),
+    close: (reason) => {
+      end(reason);
+      stream.destroy();
+    },
+  };
+}
