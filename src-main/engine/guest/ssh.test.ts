@@ -229,11 +229,7 @@ describe('host keys', () => {
 
   test('a file that cannot be written or read ends the login', async () => {
     await using guest = await startFakeGuest();
-    await rejection(
-      connectSsh(target(guest, { hostKeys: openHostKeys(directory) })).catch((error: unknown) => {
-        throw error instanceof EngineError ? error : new EngineError('internal', String(error));
-      }),
-    );
+    await expect(connectSsh(target(guest, { hostKeys: openHostKeys(directory) }))).rejects.toThrow('EISDIR');
     await allSocketsClose(guest);
   });
 });
