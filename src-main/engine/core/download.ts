@@ -1,0 +1,461 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { type ClientRequest, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { Log } from './log.ts';
+import { sleep } from './until.ts';
+
+export interface DownloadProgress {
+  /** Bytes that came so far. */
+  readonly received: number;
+  /** Bytes in all, null when the server does not say. */
+  readonly total: number | null;
+  /** Over the last seconds. */
+  readonly bytesPerSecond: number;
+  readonly secondsLeft: number | null;
+}
+
+export interface DownloadOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly log?: Log | undefined;
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
+  /** Attempts in a row that bring no byte before it is given up (default 5). */
+  readonly attempts?: number;
+  /** Pause before the second attempt, doubled each time up to 30 s (default 500). */
+  readonly backOffMs?: number;
+  /** A connection that is silent for so long counts as dropped (default 30 s). */
+  readonly idleMs?: number;
+  /** Where proxies are looked up (default: the process's environment). */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** A download that began: its size is known, its bytes come when they are read. */
+export interface Download {
+  /** Where it comes from in the end, after redirects. */
+  readonly url: string;
+  readonly total: number | null;
+  /** The whole content once, in order, whatever the connection did. Ends early only by throwing. */
+  readonly content: AsyncIterable<Buffer>;
+}
+
+const REDIRECTS = 5;
+/** These may pass: too slow, too many, overloaded, restarting. */
+const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+/**
+ * Opens `http:`, `https:` or `file:`. A dropped or silent connection is taken up again where it broke (Range with If-Range), so
+ * that the reader notices only a pause. Proxies come from http_proxy, https_proxy, no_proxy. Rejects, as does reading `content`,
+ * with `remote.unreachable` (no answer after all attempts, or no such local file), `remote.invalid` (the server refuses, changes
+ * the file under way, or lies about its length), `cancelled`. `undefined` when the server says that there is no such file (404,
+ * 410) or a local file does not exist.
+ */
+export async function openDownload(url: string, options: DownloadOptions = {}): Promise<Download | undefined> {
+  const target = parseUrl(url);
+  return target.protocol === 'file:' ? await openFile(target, options) : await openHttp(target, options);
+}
+
+/** A small text, or `undefined` when there is none. `remote.invalid` when it is larger than `maxBytes`. */
+export async function downloadText(
+  url: string,
+  options: DownloadOptions & { readonly maxBytes?: number } = {},
+): Promise<string | undefined> {
+  const limit = options.maxBytes ?? 4 * 1024 * 1024;
+  const download = await openDownload(url, options);
+  if (download === undefined) return undefined;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of download.content) {
+    size += chunk.length;
+    if (size > limit) throw new EngineError('remote.invalid', `${url} is larger than the ${limit} bytes that it may have.`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** The size of a remote file without fetching it: null when the server does not tell, `undefined` when there is no such file. */
+export async function remoteSize(url: string, options: DownloadOptions = {}): Promise<number | null | undefined> {
+  const target = parseUrl(url);
+  if (target.protocol === 'file:') return (await statFile(target))?.size;
+  const response = await withAttempts(target, options, async () => await send(target, 'HEAD', {}, options));
+  response.message.resume();
+  if (isMissing(response.message.statusCode ?? 0)) return undefined;
+  checkStatus(response);
+  return lengthOf(response.message.headers);
+}
+
+function parseUrl(url: string): URL {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch (error) {
+    throw new EngineError('input.invalid', `"${url}" is not a URL.`, { cause: error });
+  }
+  if (!['http:', 'https:', 'file:'].includes(parsed.protocol)) {
+    throw new EngineError('input.invalid', `${url} cannot be downloaded: only http, https and file URLs can.`);
+  }
+  return parsed;
+}
+
+async function statFile(target: URL): Promise<{ size: number; path: string } | undefined> {
+  const path = fileURLToPath(target);
+  try {
+    const found = await stat(path);
+    if (found.isFile()) return { size: found.size, path };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new EngineError('remote.unreachable', `${path} cannot be read (${code ?? 'unknown error'}).`, { cause: error });
+  }
+  throw new EngineError('remote.invalid', `${path} is not a file.`);
+}
+
+async function openFile(target: URL, options: DownloadOptions): Promise<Download | undefined> {
+  const found = await statFile(target);
+  if (found === undefined) return undefined;
+  const { path, size } = found;
+  async function* content(): AsyncIterable<Buffer> {
+    const meter = new Meter(size, options);
+    const stream = createReadStream(path, {
+      highWaterMark: 1024 * 1024,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    try {
+      for await (const chunk of stream) {
+        meter.add((chunk as Buffer).length);
+        yield chunk as Buffer;
+      }
+    } catch (error) {
+      if (options.signal?.aborted === true) throw cancelled(target, error);
+      throw new EngineError('remote.unreachable', `${path} could not be read to its end.`, { cause: error });
+    }
+    if (meter.received !== size) throw new EngineError('remote.invalid', `${path} changed its size while it was read.`);
+  }
+  return { url: target.href, total: size, content: content() };
+}
+
+async function openHttp(target: URL, options: DownloadOptions): Promise<Download | undefined> {
+  const first = await withAttempts(target, options, async () => await send(target, 'GET', {}, options));
+  if (isMissing(first.message.statusCode ?? 0)) {
+    first.message.resume();
+    return undefined;
+  }
+  checkStatus(first);
+  const total = lengthOf(first.message.headers);
+  return { url: shown(first.url), total, content: resuming(first, total, options) };
+}
+
+/** Reads the first response and, whenever it breaks, the rest from a further one. */
+async function* resuming(first: Response, total: number | null, options: DownloadOptions): AsyncIterable<Buffer> {
+  const meter = new Meter(total, options);
+  const limit = options.attempts ?? 5;
+  let response: Response | undefined = first;
+  let skip = 0;
+  let failures = 0;
+  try {
+    for (;;) {
+      let broken: unknown;
+      try {
+        if (response === undefined) {
+          const next = await resume(first, meter.received, options);
+          skip = next.skip;
+          response = next.response;
+        }
+        for await (const chunk of response.message as AsyncIterable<Buffer>) {
+          const rest = skip >= chunk.length ? undefined : chunk.subarray(skip);
+          skip = Math.max(0, skip - chunk.length);
+          if (rest === undefined) continue;
+          failures = 0;
+          meter.add(rest.length);
+          yield rest;
+        }
+        if (total === null || meter.received === total) return;
+        broken = new Error(`the connection ended at byte ${meter.received} of ${total}`);
+      } catch (error) {
+        if (options.signal?.aborted === true) throw cancelled(first.url, error);
+        if (error instanceof EngineError && error.code !== 'remote.unreachable') throw error;
+        broken = error;
+      }
+      response?.message.destroy();
+      response = undefined;
+      if (total !== null && meter.received === total) return;
+      failures += 1;
+      if (failures >= limit) throw unreachable(first.url, broken, failures);
+      options.log?.debug(`${shown(first.url)}: ${(broken as Error).message}; going on at byte ${meter.received}`);
+      await sleep(backOff(failures, options), options.signal);
+    }
+  } finally {
+    response?.message.destroy();
+  }
+}
+
+/** Asks for the rest from `offset`. A server that sends all again is read from the start, if it is still the same file. */
+async function resume(first: Response, offset: number, options: DownloadOptions): Promise<{ response: Response; skip: number }> {
+  const { etag, 'last-modified': modified } = first.message.headers;
+  const mark = etag !== undefined && !etag.startsWith('W/') ? etag : modified;
+  const response = await send(
+    first.url,
+    'GET',
+    { range: `bytes=${offset}-`, ...(mark === undefined ? {} : { 'if-range': mark }) },
+    options,
+  );
+  const status = response.message.statusCode ?? 0;
+  const changed = (): EngineError => {
+    response.message.destroy();
+    return new EngineError('remote.invalid', `${shown(first.url)} changed while it was downloaded.`, { hint: 'Try again.' });
+  };
+  const total = lengthOf(first.message.headers);
+  if (status === 206) {
+    const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.message.headers['content-range'] ?? '');
+    if (range === null || Number(range[1]) !== offset) throw changed();
+    if (total !== null && range[2] !== '*' && Number(range[2]) !== total) throw changed();
+    return { response, skip: 0 };
+  }
+  if (status === 200) {
+    if (response.message.headers.etag !== etag || response.message.headers['last-modified'] !== modified) throw changed();
+    if (lengthOf(response.message.headers) !== total) throw changed();
+    return { response, skip: offset };
+  }
+  response.message.destroy();
+  if (status === 416) {
+    throw new EngineError('remote.invalid', `${shown(first.url)} ends at byte ${offset}, but its server announced ${total ?? 'more'}.`);
+  }
+  if (PASSING.has(status)) throw new EngineError('remote.unreachable', `${shown(first.url)} answers with status ${status}.`);
+  throw refused(first.url, status);
+}
+
+interface Response {
+  readonly url: URL;
+  readonly message: IncomingMessage;
+}
+
+/** Repeats what fails for a reason that may pass. */
+async function withAttempts(target: URL, options: DownloadOptions, attempt: () => Promise<Response>): Promise<Response> {
+  const limit = options.attempts ?? 5;
+  for (let failures = 1; ; failures++) {
+    let broken: unknown;
+    try {
+      const response = await attempt();
+      const status = response.message.statusCode ?? 0;
+      if (!PASSING.has(status)) return response;
+      response.message.destroy();
+      broken = new Error(`status ${status}`);
+    } catch (error) {
+      if (options.signal?.aborted === true) throw cancelled(target, error);
+      if (error instanceof EngineError) throw error;
+      broken = error;
+    }
+    if (failures >= limit) throw unreachable(target, broken, failures);
+    options.log?.debug(`${shown(target)}: ${(broken as Error).message}; trying again`);
+    await sleep(backOff(failures, options), options.signal);
+  }
+}
+
+function backOff(failures: number, options: DownloadOptions): number {
+  return Math.min(30_000, (options.backOffMs ?? 500) * 2 ** (failures - 1));
+}
+
+/** One request, redirects followed. */
+async function send(target: URL, method: 'GET' | 'HEAD', headers: Record<string, string>, options: DownloadOptions): Promise<Response> {
+  let url = target;
+  for (let hops = 0; ; hops++) {
+    const message = await once(url, method, headers, options);
+    const { location } = message.headers;
+    const status = message.statusCode ?? 0;
+    if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return { url, message };
+    message.resume();
+    const next = new URL(location, url);
+    if (hops === REDIRECTS) throw new EngineError('remote.invalid', `${shown(target)} redirects more than ${REDIRECTS} times.`);
+    if (!['http:', 'https:'].includes(next.protocol) || (url.protocol === 'https:' && next.protocol === 'http:')) {
+      throw new EngineError('remote.invalid', `${shown(target)} redirects to ${shown(next)}, which is less safe than itself.`);
+    }
+    url = next;
+  }
+}
+
+async function once(url: URL, method: string, headers: Record<string, string>, options: DownloadOptions): Promise<IncomingMessage> {
+  const env = options.env ?? process.env;
+  const proxy = proxyFor(url, env);
+  const common: RequestOptions = {
+    method,
+    // A body that something on the way compresses has no ranges and another length.
+    headers: { 'accept-encoding': 'identity', 'user-agent': 'lago', ...headers },
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  };
+  let outgoing: ClientRequest;
+  if (proxy === undefined) {
+    outgoing = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, { ...common, agent: false });
+  } else if (url.protocol === 'http:') {
+    outgoing = httpRequest({
+      ...common,
+      ...addressOf(proxy),
+      path: shown(url),
+      ...(url.username === '' ? {} : { auth: `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}` }),
+      headers: { ...(common.headers as Record<string, string>), host: url.host, ...proxyAuthorization(proxy) },
+      agent: false,
+    });
+  } else {
+    const socket = await tunnel(proxy, url, options);
+    outgoing = httpsRequest(url, { ...common, agent: false, createConnection: () => tlsConnect({ socket, servername: url.hostname }) });
+  }
+  const idle = options.idleMs ?? 30_000;
+  outgoing.setTimeout(idle, () => outgoing.destroy(new Error(`no data for ${idle / 1000} s`)));
+  return await new Promise((resolve, reject) => {
+    outgoing.on('response', resolve);
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
+
+function addressOf(proxy: URL): { host: string; port: string } {
+  return { host: proxy.hostname.replace(/^\[|\]$/g, ''), port: proxy.port === '' ? '80' : proxy.port };
+}
+
+function proxyAuthorization(proxy: URL): Record<string, string> {
+  if (proxy.username === '') return {};
+  const login = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  return { 'proxy-authorization': `Basic ${Buffer.from(login).toString('base64')}` };
+}
+
+async function tunnel(proxy: URL, url: URL, options: DownloadOptions): Promise<Socket> {
+  const target = `${url.hostname}:${url.port === '' ? '443' : url.port}`;
+  const outgoing = httpRequest({
+    ...addressOf(proxy),
+    method: 'CONNECT',
+    path: target,
+    headers: { host: target, ...proxyAuthorization(proxy) },
+    agent: false,
+    timeout: options.idleMs ?? 30_000,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
+  return await new Promise((resolve, reject) => {
+    outgoing.on('connect', (response, socket) => {
+      if (response.statusCode === 200) resolve(socket);
+      else {
+        socket.destroy();
+        reject(new Error(`the proxy ${proxy.host} answers with status ${response.statusCode}`));
+      }
+    });
+    outgoing.on('timeout', () => outgoing.destroy(new Error(`the proxy ${proxy.host} does not answer`)));
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
+
+/** The proxy for a URL by the usual variables (lower case first), undefined for a direct connection. */
+export function proxyFor(url: URL, env: Readonly<Record<string, string | undefined>>): URL | undefined {
+  const name = `${url.protocol.slice(0, -1)}_proxy`;
+  const value = env[name] ?? env[name.toUpperCase()] ?? env['all_proxy'] ?? env['ALL_PROXY'];
+  if (value === undefined || value === '') return undefined;
+  const except = (env['no_proxy'] ?? env['NO_PROXY'] ?? '').split(/[\s,]+/).filter((entry) => entry !== '');
+  const host = url.hostname.replace(/^\[|\]$/g, '').toLowerCase();
+  for (const entry of except) {
+    const [, name_ = '', port] = /^\*?\.?(.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
+    if (entry === '*') return undefined;
+    if (port !== undefined && port !== (url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port)) continue;
+    if (host === name_ || host.endsWith(`.${name_}`)) return undefined;
+  }
+  const proxy = new URL(value.includes('://') ? value : `http://${value}`);
+  if (proxy.protocol !== 'http:') {
+    throw new EngineError('input.invalid', `The proxy ${proxy.protocol}//${proxy.host} (${name}) cannot be used: only http proxies can.`);
+  }
+  return proxy;
+}
+
+/** A URL as messages may show it: without user and password. */
+function shown(url: URL): string {
+  if (url.username === '' && url.password === '') return url.href;
+  const plain = new URL(url);
+  plain.username = '';
+  plain.password = '';
+  return plain.href;
+}
+
+function lengthOf(headers: IncomingHttpHeaders): number | null {
+  const length = headers['content-length'];
+  return length !== undefined && /^\d+$/.test(length) ? Number(length) : null;
+}
+
+function isMissing(status: number): boolean {
+  return status === 404 || status === 410;
+}
+
+function checkStatus(response: Response): void {
+  const status = response.message.statusCode ?? 0;
+  if (status >= 200 && status < 300) return;
+  response.message.destroy();
+  throw refused(response.url, status);
+}
+
+function refused(url: URL, status: number): EngineError {
+  const hint = status === 401 || status === 403 ? 'The server wants a login or does not allow it.' : 'Check the URL.';
+  return new EngineError('remote.invalid', `${shown(url)} cannot be downloaded: its server answers with status ${status}.`, {
+    details: { url: shown(url), status },
+    hint,
+  });
+}
+
+function unreachable(url: URL, cause: unknown, attempts: number): EngineError {
+  const reason =
+    cause instanceof Error ? (cause.message === '' ? ((cause as NodeJS.ErrnoException).code ?? cause.name) : cause.message) : String(cause);
+  return new EngineError('remote.unreachable', `${shown(url)} cannot be downloaded: ${reason}.`, {
+    cause,
+    details: { url: shown(url), attempts },
+    hint: 'Check the network connection and the proxy settings, then try again.',
+  });
+}
+
+function cancelled(url: URL, cause: unknown): EngineError {
+  return new EngineError('cancelled', `The download of ${shown(url)} was cancelled.`, { cause });
+}
+
+/** Counts bytes and tells the rate over the last five seconds, at most ten times a second. */
+class Meter {
+  received = 0;
+  readonly #total: number | null;
+  readonly #onProgress: ((progress: DownloadProgress) => void) | undefined;
+  readonly #marks: { readonly at: number; readonly received: number }[] = [{ at: Date.now(), received: 0 }];
+  #told = 0;
+
+  constructor(total: number | null, options: DownloadOptions) {
+    this.#total = total;
+    this.#onProgress = options.onProgress;
+  }
+
+  add(bytes: number): void {
+    this.received += bytes;
+    const now = Date.now();
+    if (this.#onProgress === undefined || (now - this.#told < 100 && this.received !== this.#total)) return;
+    this.#told = now;
+    this.#marks.push({ at: now, received: this.received });
+    while (this.#marks.length > 2 && now - (this.#marks[0]?.at ?? now) > 5000) this.#marks.shift();
+    const oldest = this.#marks[0] ?? { at: now, received: 0 };
+    const bytesPerSecond = now === oldest.at ? 0 : Math.round(((this.received - oldest.received) * 1000) / (now - oldest.at));
+    const left = this.#total === null || bytesPerSecond === 0 ? null : Math.ceil((this.#total - this.received) / bytesPerSecond);
+    this.#onProgress({ received: this.received, total: this.#total, bytesPerSecond, secondsLeft: left });
+  }
+}
+
+/** Progress as people read it: "142 MiB of 300 MiB, 28 MiB/s, 6 s left". */
+export function describeProgress(progress: DownloadProgress): string {
+  const parts = [
+    progress.total === null ? formatBytes(progress.received) : `${formatBytes(progress.received)} of ${formatBytes(progress.total)}`,
+  ];
+  if (progress.bytesPerSecond > 0) parts.push(`${formatBytes(progress.bytesPerSecond)}/s`);
+  if (progress.secondsLeft !== null && progress.secondsLeft > 0) parts.push(`${progress.secondsLeft} s left`);
+  return parts.join(', ');
+}
+
+function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}

@@ -1,0 +1,132 @@
+import { spawn } from 'node:child_process';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { EngineError } from '../../../src-shared/errors.ts';
+
+export type Compression = 'none' | 'gzip' | 'xz' | 'zstd' | 'bzip2';
+
+const MAGIC: readonly (readonly [Compression, readonly number[]])[] = [
+  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
+  ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
+  ['bzip2', [0x42, 0x5a, 0x68]],
+  ['gzip', [0x1f, 0x8b, 0x08]],
+];
+const LONGEST = 6;
+
+/** How content that begins like this is compressed; `none` for all else. Six bytes are enough. */
+export function compressionOf(head: Uint8Array): Compression {
+  return MAGIC.find(([, magic]) => magic.every((byte, index) => head[index] === byte))?.[0] ?? 'none';
+}
+
+/**
+ * The content uncompressed, whatever its name says: its first bytes decide. gzip is done here; xz, zstd and bzip2 by the programs of
+ * these names. Reading throws what the input throws, `remote.invalid` when the data is damaged (`what` names it), and
+ * `host.missing-tool`.
+ */
+export async function decompress(
+  input: AsyncIterable<Buffer>,
+  what: string,
+  signal?: AbortSignal,
+): Promise<{ readonly compression: Compression; readonly content: AsyncIterable<Buffer> }> {
+  const iterator = input[Symbol.asyncIterator]();
+  const head: Buffer[] = [];
+  let size = 0;
+  while (size < LONGEST) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    head.push(next.value);
+    size += next.value.length;
+  }
+  async function* whole(): AsyncGenerator<Buffer> {
+    try {
+      yield* head;
+      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
+  }
+  const compression = compressionOf(Buffer.concat(head));
+  switch (compression) {
+    case 'none':
+      return { compression, content: whole() };
+    case 'gzip':
+      return { compression, content: gunzip(whole(), what) };
+    case 'xz':
+      // The limit is far above what any preset needs and keeps a hostile header from taking the machine's memory.
+      return { compression, content: through(['xz', '--decompress', '--stdout', '--memlimit-decompress=1GiB'], whole(), what, signal) };
+    default:
+      return { compression, content: through([compression, '--decompress', '--stdout', '--quiet'], whole(), what, signal) };
+  }
+}
+
+function damaged(what: string, reason: string, cause: unknown): EngineError {
+  return new EngineError('remote.invalid', `${what} cannot be decompressed: ${reason}.`, {
+    cause,
+    hint: 'The file is damaged where it comes from; tell whoever keeps it.',
+  });
+}
+
+async function* gunzip(input: AsyncIterable<Buffer>, what: string): AsyncGenerator<Buffer> {
+  const output = createGunzip({ chunkSize: 256 * 1024 });
+  const feeding = feed(input, output);
+  try {
+    yield* output as AsyncIterable<Buffer>;
+  } catch (error) {
+    throw (await feeding) ?? damaged(what, (error as Error).message, error);
+  } finally {
+    output.destroy();
+    await feeding;
+  }
+}
+
+/** Pumps the input and answers what broke it; errors of the output itself are seen where that is read. */
+async function feed(input: AsyncIterable<Buffer>, output: NodeJS.WritableStream): Promise<EngineError | undefined> {
+  try {
+    await pipeline(Readable.from(input), output);
+    return undefined;
+  } catch (error) {
+    return error instanceof EngineError ? error : undefined;
+  }
+}
+
+async function* through(
+  argv: readonly string[],
+  input: AsyncIterable<Buffer>,
+  what: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer> {
+  const [program = '', ...args] = argv;
+  // core/run.ts keeps output in memory; this one streams.
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C' } });
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr = (stderr + chunk.toString('utf8')).slice(-2000);
+  });
+  const ended = new Promise<number | NodeJS.Signals | Error>((resolve) => {
+    child.on('error', resolve);
+    child.on('close', (code, killed) => resolve(code ?? killed ?? 0));
+  });
+  const abort = (): void => void child.kill('SIGKILL');
+  signal?.addEventListener('abort', abort, { once: true });
+  const feeding = feed(input, child.stdin);
+  try {
+    yield* child.stdout as AsyncIterable<Buffer>;
+    const [outcome, broken] = await Promise.all([ended, feeding]);
+    if (signal?.aborted === true) throw new EngineError('cancelled', `Decompressing ${what} was cancelled.`);
+    if (broken !== undefined) throw broken;
+    if (outcome instanceof Error) {
+      throw new EngineError('host.missing-tool', `The program ${program} is not installed, and ${what} is compressed with it.`, {
+        cause: outcome,
+        details: { program },
+        hint: `Install ${program === 'xz' ? 'xz-utils' : program}.`,
+      });
+    }
+    if (outcome !== 0) throw damaged(what, stderr.trim().split('\n').at(-1) ?? `${program} ended with ${outcome}`, undefined);
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    child.kill('SIGKILL');
+    child.stdout.destroy();
+    await Promise.all([ended, feeding]);
+  }
+}

@@ -1,0 +1,245 @@
+import { stat } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import { z } from 'zod';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { diskError } from '../core/json-file.ts';
+import { type RunOptions, type RunResult, run } from '../core/run.ts';
+
+/** Formats that VMs of an environment use. An `iso` of an init file is `raw` here. */
+export type ImageFormat = 'qcow2' | 'raw';
+
+export interface ImageOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One internal snapshot of a qcow2 file. */
+export interface ImageSnapshot {
+  readonly id: string;
+  readonly name: string;
+  /** Bytes of guest memory saved with it, 0 for disks only. */
+  readonly memory: number;
+  /** ms since the epoch. */
+  readonly createdAt: number;
+}
+
+/** What `qemu-img info` says. Sizes in bytes. */
+export interface ImageInfo {
+  readonly path: string;
+  /** As QEMU calls it; may be one that is not an `ImageFormat` (vmdk, vdi). */
+  readonly format: string;
+  /** What the guest sees. */
+  readonly virtualSize: number;
+  /** What it takes on this machine's disk. */
+  readonly actualSize: number;
+  /** As it is written in the image, possibly relative to it. */
+  readonly backingFile: string | undefined;
+  readonly backingFormat: string | undefined;
+  /** An external data file, another way for an image to point outside itself. */
+  readonly dataFile: string | undefined;
+  readonly encrypted: boolean;
+  readonly snapshots: readonly ImageSnapshot[];
+}
+
+/** Largest disk that is accepted, 1 PiB: bigger ones are typing errors, and QEMU refuses them late and oddly. */
+const MAX_SIZE = 2 ** 50;
+const UNITS: Readonly<Record<string, number>> = { '': 0, b: 0, k: 1, m: 2, g: 3, t: 4, p: 5, e: 6 };
+
+/**
+ * A size as Lago's init files give it (qemu-img's syntax: `101G`, `1.5T`, `512M`, plain bytes) in bytes, rounded up to a sector.
+ * `input.invalid` when it is none or beyond 1 PiB.
+ */
+export function parseSize(text: string | number): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([bkmgtpe]?)(?:i?b)?$/i.exec(String(text).trim());
+  const exponent = match === null ? undefined : UNITS[(match[2] ?? '').toLowerCase()];
+  const bytes = match === null || exponent === undefined ? Number.NaN : Number(match[1]) * 1024 ** exponent;
+  if (!(bytes > 0 && bytes <= MAX_SIZE)) {
+    throw new EngineError('input.invalid', `"${text}" is not a disk size.`, { hint: 'Write it as 10G, 512M or in bytes, at most 1P.' });
+  }
+  return Math.ceil(bytes / 512) * 512;
+}
+
+function checkPath(path: string): void {
+  // qemu-img takes "word:" at the beginning of a relative name for a protocol (nbd:, json:).
+  if (!isAbsolute(path)) throw new EngineError('internal', `Image paths must be absolute, not "${path}".`);
+}
+
+async function qemuImg(args: readonly string[], message: string, path: string, options: RunOptions): Promise<RunResult> {
+  const result = await run(['qemu-img', ...args], options);
+  if (result.code === 0) return result;
+  const reason = result.stderr
+    .trim()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.replace(/^qemu-img: /, ''))
+    .at(-1);
+  const details = {
+    command: `qemu-img ${args.join(' ')}`,
+    exit: result.code ?? result.signal ?? 'killed',
+    stderr: result.stderr.slice(-4000),
+  };
+  const text = reason === undefined ? message : `${message} ${reason}.`;
+  if (/No space left on device|Disk quota exceeded/.test(result.stderr)) {
+    throw new EngineError('host.no-space', text, { details, hint: `Free space on the file system of ${path} and try again.` });
+  }
+  if (/Permission denied/.test(result.stderr)) throw new EngineError('host.denied', text, { details });
+  if (/No such file or directory/.test(result.stderr)) throw new EngineError('input.missing-file', text, { details });
+  throw new EngineError('host.unavailable', text, { details });
+}
+
+/**
+ * Reads an image's header. Works on images of running VMs (`-U`). Without `format` QEMU guesses it from the content: then the
+ * answer must be checked before it is trusted, since a guest or a download decides what stands there. `input.missing-file` when
+ * there is none, `input.invalid` when it cannot be read as an image.
+ */
+export async function inspectImage(path: string, options: ImageOptions & { readonly format?: ImageFormat } = {}): Promise<ImageInfo> {
+  checkPath(path);
+  const format = options.format === undefined ? [] : ['-f', options.format];
+  const { stdout } = await qemuImg(['info', '-U', '--output=json', ...format, path], `The disk image ${path} cannot be read.`, path, {
+    signal: options.signal,
+  });
+  const parsed = Info.safeParse(JSON.parse(stdout));
+  if (!parsed.success) throw new EngineError('input.invalid', `qemu-img says nothing usable about ${path}.`, { cause: parsed.error });
+  const info = parsed.data;
+  const specific = info['format-specific']?.data;
+  return {
+    path,
+    format: info.format,
+    virtualSize: info['virtual-size'],
+    actualSize: info['actual-size'] ?? 0,
+    backingFile: info['backing-filename'],
+    backingFormat: info['backing-filename-format'],
+    dataFile: specific?.['data-file'],
+    encrypted: info.encrypted ?? false,
+    snapshots: info.snapshots.map((entry) => ({
+      id: entry.id,
+      name: entry.name,
+      memory: entry['vm-state-size'],
+      createdAt: entry['date-sec'] * 1000 + Math.floor(entry['date-nsec'] / 1_000_000),
+    })),
+  };
+}
+
+const Info = z.object({
+  format: z.string(),
+  'virtual-size': z.number(),
+  'actual-size': z.number().optional(),
+  'backing-filename': z.string().optional(),
+  'backing-filename-format': z.string().optional(),
+  encrypted: z.boolean().optional(),
+  snapshots: z
+    .array(
+      z.object({
+        id: z.string(),
+        name: z.string(),
+        'vm-state-size': z.number(),
+        'date-sec': z.number(),
+        'date-nsec': z.number().default(0),
+      }),
+    )
+    .default([]),
+  'format-specific': z.object({ data: z.looseObject({ 'data-file': z.string().optional() }).optional() }).optional(),
+});
+
+/** Internal snapshots of an image, oldest first; also of a running VM's. */
+export async function listImageSnapshots(path: string, options: ImageOptions = {}): Promise<readonly ImageSnapshot[]> {
+  return (await inspectImage(path, { ...options, format: 'qcow2' })).snapshots;
+}
+
+export interface OverlayRequest {
+  readonly path: string;
+  /** The image below; absolute, or it would be looked for beside the overlay. */
+  readonly backing: string;
+  /** Always said: a guessed format lets a raw image's guest decide what QEMU opens. */
+  readonly backingFormat: ImageFormat;
+  /** Virtual size in bytes when it is to be larger than the backing image's. */
+  readonly size?: number;
+}
+
+/**
+ * Makes a qcow2 file that holds the differences to `backing`. The file must not exist. `input.invalid` when `size` would cut the
+ * backing image.
+ */
+export async function createOverlay(request: OverlayRequest, options: ImageOptions = {}): Promise<void> {
+  checkPath(request.path);
+  checkPath(request.backing);
+  const below = await inspectImage(request.backing, { ...options, format: request.backingFormat });
+  if (request.size !== undefined && request.size < below.virtualSize) {
+    throw new EngineError(
+      'input.invalid',
+      `The disk ${request.path} cannot have ${request.size} bytes: its template ${request.backing} has ${below.virtualSize}.`,
+      { hint: 'Ask for at least the size of the template, or leave the size out.' },
+    );
+  }
+  await refuseExisting(request.path);
+  const size = request.size === undefined ? [] : [String(request.size)];
+  await qemuImg(
+    ['create', '-q', '-f', 'qcow2', '-o', 'lazy_refcounts=on', '-F', request.backingFormat, '-b', request.backing, request.path, ...size],
+    `The disk ${request.path} could not be made on top of ${request.backing}.`,
+    request.path,
+    { signal: options.signal },
+  );
+}
+
+/**
+ * Makes an empty disk. qcow2 gets its metadata at once, as in Lago; raw is a hole. The file must not exist. `size` in bytes, see
+ * `parseSize`.
+ */
+export async function createEmptyDisk(
+  request: { readonly path: string; readonly format: ImageFormat; readonly size: number },
+  options: ImageOptions = {},
+): Promise<void> {
+  checkPath(request.path);
+  if (!Number.isInteger(request.size) || request.size <= 0 || request.size > MAX_SIZE) {
+    throw new EngineError('input.invalid', `A disk of ${request.size} bytes cannot be made.`);
+  }
+  await refuseExisting(request.path);
+  const preallocate = request.format === 'qcow2' ? ['-o', 'preallocation=metadata'] : [];
+  await qemuImg(
+    ['create', '-q', '-f', request.format, ...preallocate, request.path, String(request.size)],
+    `The empty disk ${request.path} could not be made.`,
+    request.path,
+    { signal: options.signal },
+  );
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  try {
+    await stat(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw diskError(error, path);
+  }
+  throw new EngineError('input.invalid', `The disk ${path} exists already.`, { hint: 'Remove it first; nothing is overwritten.' });
+}
+
+export interface ConvertRequest {
+  readonly from: string;
+  readonly fromFormat: ImageFormat | 'vmdk';
+  readonly to: string;
+  readonly toFormat: ImageFormat;
+  /** qcow2 only: compressed clusters, smaller and slower to write. */
+  readonly compress?: boolean;
+}
+
+/** Copies an image with everything below it into one new file. `onFraction` gets 0..1. The target must not exist. */
+export async function convertImage(
+  request: ConvertRequest,
+  options: ImageOptions & { readonly onFraction?: (fraction: number) => void } = {},
+): Promise<void> {
+  checkPath(request.from);
+  checkPath(request.to);
+  await refuseExisting(request.to);
+  const compress = request.compress === true ? ['-c'] : [];
+  await qemuImg(
+    ['convert', '-p', '-f', request.fromFormat, '-O', request.toFormat, ...compress, request.from, request.to],
+    `${request.from} could not be converted to ${request.to}.`,
+    request.to,
+    {
+      signal: options.signal,
+      onLine: (line) => {
+        const percent = /\((\d+(?:\.\d+)?)\/100%\)/.exec(line)?.[1];
+        if (percent !== undefined) options.onFraction?.(Number(percent) / 100);
+      },
+    },
+  );
+}
