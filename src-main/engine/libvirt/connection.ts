@@ -5,14 +5,15 @@ import {
   KEEPALIVE_PING,
   KEEPALIVE_PONG,
   KEEPALIVE_PROGRAM,
-  PROTOCOL_VERSION,
-  remoteError,
   type Notice,
+  PROTOCOL_VERSION,
   type Procedure,
   type RemoteError,
+  remoteError,
 } from './protocol.ts';
 import { RpcStream } from './rpc-stream.ts';
 import {
+  type FrameHeader,
   FrameReader,
   rawBytes,
   STATUS_CONTINUE,
@@ -23,9 +24,8 @@ import {
   TYPE_REPLY,
   TYPE_STREAM,
   writeFrame,
-  type FrameHeader,
 } from './wire.ts';
-import { nothing, unreadable, XdrWriter, type Codec, type XdrReader } from './xdr.ts';
+import { type Codec, nothing, unreadable, type XdrReader, XdrWriter } from './xdr.ts';
 
 const FAST_TIMEOUT_MS = 60_000;
 const SLOW_TIMEOUT_MS = 10 * 60_000;
@@ -362,7 +362,7 @@ export class RpcConnection {
     this.#inFlight.clear();
     this.#waiting.length = 0;
     for (const one of pending) this.#settle(one, failure);
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.values()) {
       stream.destroy(new EngineError('hypervisor.disconnected', `The connection to libvirt is gone: ${reason}.`, { cause }));
     }
     this.#socket.destroy();
@@ -390,11 +390,15 @@ export class RpcConnection {
           hint: 'libvirt may still finish it; look at the state before trying again.',
         });
       case 'disconnected':
-        return new EngineError('hypervisor.disconnected', `${doing} failed: the connection to libvirt is gone: ${this.#closed ?? 'closed'}.`, {
-          details: { procedure },
-          hint: 'Check that libvirt is running.',
-          cause,
-        });
+        return new EngineError(
+          'hypervisor.disconnected',
+          `${doing} failed: the connection to libvirt is gone: ${this.#closed ?? 'closed'}.`,
+          {
+            details: { procedure },
+            hint: 'Check that libvirt is running.',
+            cause,
+          },
+        );
     }
   }
 }

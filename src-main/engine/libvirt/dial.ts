@@ -1,6 +1,6 @@
 import { createConnection, type Socket } from 'node:net';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { RpcConnection, type ConnectionOptions } from './connection.ts';
+import { type ConnectionOptions, RpcConnection } from './connection.ts';
 import type { CallOptions } from './hypervisor.ts';
 import { LIBVIRT_ERROR, procedures } from './protocol.ts';
 import type { LibvirtTarget } from './uri.ts';
@@ -74,7 +74,10 @@ async function authenticate(connection: RpcConnection, options: CallOptions): Pr
     });
   }
   try {
-    await connection.call(procedures.authPolkit, undefined, 'Asking polkit for the right to use libvirt', { ...options, timeoutMs: POLKIT_TIMEOUT_MS });
+    await connection.call(procedures.authPolkit, undefined, 'Asking polkit for the right to use libvirt', {
+      ...options,
+      timeoutMs: POLKIT_TIMEOUT_MS,
+    });
   } catch (error) {
     throw polkitError(error);
   }
@@ -93,7 +96,11 @@ function polkitError(error: unknown): unknown {
     case LIBVIRT_ERROR.authFailed:
     case LIBVIRT_ERROR.authCancelled:
     case LIBVIRT_ERROR.accessDenied:
-      return new EngineError('host.denied', 'polkit did not give you the right to use libvirt.', { hint, details: error.details, cause: error });
+      return new EngineError('host.denied', 'polkit did not give you the right to use libvirt.', {
+        hint,
+        details: error.details,
+        cause: error,
+      });
     default:
       return error;
   }

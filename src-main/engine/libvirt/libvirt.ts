@@ -1,4 +1,4 @@
-import { finished, type Duplex } from 'node:stream';
+import { type Duplex, finished } from 'node:stream';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { RpcConnection } from './connection.ts';
 import { dialLibvirt } from './dial.ts';
@@ -12,9 +12,9 @@ import type {
   HypervisorEvent,
   NetworkStatus,
 } from './hypervisor.ts';
-import { LIBVIRT_ERROR, notices, procedures, type DomainRef, type NetworkRef, type Procedure, type SnapshotRef } from './protocol.ts';
+import { type DomainRef, LIBVIRT_ERROR, type NetworkRef, notices, type Procedure, procedures, type SnapshotRef } from './protocol.ts';
 import { readXml, textXml } from './read-xml.ts';
-import { parseLibvirtUri, type LibvirtTarget } from './uri.ts';
+import { type LibvirtTarget, parseLibvirtUri } from './uri.ts';
 import { domainEventOf, networkEventOf, runStateOf, snapshotOf, sortSnapshots, versionText } from './values.ts';
 
 /** A daemon that is stopped is noticed after 4 to 6 s. */
@@ -101,7 +101,7 @@ class LibvirtHypervisor implements Hypervisor {
   }
 
   #emit(event: HypervisorEvent): void {
-    for (const listener of [...this.#listeners]) {
+    for (const listener of this.#listeners) {
       try {
         listener(event);
       } catch (error) {
@@ -118,7 +118,7 @@ class LibvirtHypervisor implements Hypervisor {
     this.#closed = true;
     this.#fast.close(reason);
     this.#slow.close(reason);
-    for (const connection of [...this.#streams]) connection.close(reason);
+    for (const connection of this.#streams) connection.close(reason);
     this.#emit({ type: 'closed', reason });
     this.#listeners.clear();
   }
@@ -176,7 +176,13 @@ class LibvirtHypervisor implements Hypervisor {
   async #snapshot(domain: string, name: string, options: CallOptions | undefined): Promise<SnapshotRef> {
     try {
       return (
-        await this.#onDomain(procedures.snapshotLookupByName, domain, (ref) => ({ domain: ref, name, flags: 0 }), `Looking for snapshot ${name} of`, options)
+        await this.#onDomain(
+          procedures.snapshotLookupByName,
+          domain,
+          (ref) => ({ domain: ref, name, flags: 0 }),
+          `Looking for snapshot ${name} of`,
+          options,
+        )
       ).snapshot;
     } catch (error) {
       if (libvirtCode(error) !== LIBVIRT_ERROR.noSnapshot) throw error;
@@ -222,7 +228,12 @@ class LibvirtHypervisor implements Hypervisor {
   /** undefined when the domain has gone since it was looked up. */
   async #stateOf(domain: DomainRef, persistent: boolean, options: CallOptions | undefined): Promise<DomainStatus | undefined> {
     try {
-      const { state, reason } = await this.#call(procedures.domainGetState, { domain, flags: 0 }, `Asking for the state of VM ${domain.name}`, options);
+      const { state, reason } = await this.#call(
+        procedures.domainGetState,
+        { domain, flags: 0 },
+        `Asking for the state of VM ${domain.name}`,
+        options,
+      );
       return { name: domain.name, uuid: domain.uuid, id: domain.id, state: runStateOf(state), reason, persistent };
     } catch (error) {
       if (libvirtCode(error) === LIBVIRT_ERROR.noDomain) return undefined;
@@ -250,7 +261,8 @@ class LibvirtHypervisor implements Hypervisor {
 
   async domainXml(name: string, query: { readonly inactive?: boolean } = {}, options?: CallOptions): Promise<string> {
     const flags = query.inactive === true ? XML_INACTIVE : 0;
-    return (await this.#onDomain(procedures.domainGetXml, name, (domain) => ({ domain, flags }), 'Reading the description of', options)).xml;
+    return (await this.#onDomain(procedures.domainGetXml, name, (domain) => ({ domain, flags }), 'Reading the description of', options))
+      .xml;
   }
 
   async defineDomain(xml: string, options?: CallOptions): Promise<DomainStatus> {
@@ -332,7 +344,8 @@ class LibvirtHypervisor implements Hypervisor {
     try {
       for await (const chunk of stream as AsyncIterable<Buffer>) {
         size += chunk.length;
-        if (size > SCREENSHOT_MAX) throw new EngineError('hypervisor.failed', `The picture of VM ${name} is larger than ${SCREENSHOT_MAX} bytes.`);
+        if (size > SCREENSHOT_MAX)
+          throw new EngineError('hypervisor.failed', `The picture of VM ${name} is larger than ${SCREENSHOT_MAX} bytes.`);
         chunks.push(chunk);
       }
     } finally {
@@ -344,7 +357,12 @@ class LibvirtHypervisor implements Hypervisor {
 
   async agentCommand(name: string, command: string, options?: CallOptions): Promise<string> {
     const timeout = Math.max(1, Math.ceil((options?.timeoutMs ?? AGENT_TIMEOUT_MS) / 1000));
-    const args = (domain: DomainRef): { domain: DomainRef; command: string; timeout: number; flags: number } => ({ domain, command, timeout, flags: 0 });
+    const args = (domain: DomainRef): { domain: DomainRef; command: string; timeout: number; flags: number } => ({
+      domain,
+      command,
+      timeout,
+      flags: 0,
+    });
     return (await this.#onDomain(procedures.domainAgentCommand, name, args, 'Asking the guest agent of', options)).result ?? '';
   }
 
@@ -471,7 +489,9 @@ class LibvirtHypervisor implements Hypervisor {
   /** undefined when the snapshot has gone since it was listed. */
   async #snapshotText(snapshot: SnapshotRef, options: CallOptions | undefined): Promise<string | undefined> {
     try {
-      return (await this.#call(procedures.snapshotGetXml, { snapshot, flags: 0 }, `Reading the description of snapshot ${snapshot.name}`, options)).xml;
+      return (
+        await this.#call(procedures.snapshotGetXml, { snapshot, flags: 0 }, `Reading the description of snapshot ${snapshot.name}`, options)
+      ).xml;
     } catch (error) {
       if (libvirtCode(error) === LIBVIRT_ERROR.noSnapshot) return undefined;
       throw error;
@@ -517,10 +537,17 @@ class LibvirtHypervisor implements Hypervisor {
       if (error instanceof EngineError && error.code === 'snapshot.missing') return;
       throw error;
     }
-    throw new EngineError('snapshot.exists', `VM ${domain} already has a snapshot ${name}.`, { hint: 'Choose another name, or delete that one first.' });
+    throw new EngineError('snapshot.exists', `VM ${domain} already has a snapshot ${name}.`, {
+      hint: 'Choose another name, or delete that one first.',
+    });
   }
 
-  async revertSnapshot(domain: string, name: string, how: { readonly state?: 'running' | 'paused' } = {}, options?: CallOptions): Promise<void> {
+  async revertSnapshot(
+    domain: string,
+    name: string,
+    how: { readonly state?: 'running' | 'paused' } = {},
+    options?: CallOptions,
+  ): Promise<void> {
     const snapshot = await this.#snapshot(domain, name, options);
     const flags = how.state === 'running' ? REVERT_RUNNING : how.state === 'paused' ? REVERT_PAUSED : 0;
     const doing = `Reverting VM ${domain} to snapshot ${name}`;

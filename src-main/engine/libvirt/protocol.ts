@@ -1,4 +1,4 @@
-import { hyper, int, list, nothing, optional, string, struct, uint, uuid, type Codec, type ValueOf } from './xdr.ts';
+import { type Codec, hyper, int, list, nothing, optional, string, struct, uint, uuid, type ValueOf } from './xdr.ts';
 
 /**
  * The part of libvirt's RPC protocol that Lago uses, in our own names; the TypeScript types follow from the table. Numbers and layouts
@@ -131,7 +131,11 @@ export const procedures = named({
   domainUndefine: slow(231, domainWithFlags, nothing),
   domainScreenshot: slow(211, struct({ domain: domainRef, screen: uint, flags }), struct({ mime: optional(string) })),
   domainOpenConsole: slow(201, struct({ domain: domainRef, device: optional(string), flags }), nothing),
-  domainAgentCommand: slowQemu(3, struct({ domain: domainRef, command: string, timeout: int, flags }), struct({ result: optional(string) })),
+  domainAgentCommand: slowQemu(
+    3,
+    struct({ domain: domainRef, command: string, timeout: int, flags }),
+    struct({ result: optional(string) }),
+  ),
 
   networkLookupByName: fast(46, struct({ name: string }), onlyNetwork),
   networkIsActive: fast(152, onlyNetwork, struct({ active: int })),

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -51,7 +51,10 @@ export async function startTestDaemon(): Promise<TestDaemon> {
   const runtime = join(dir, 'run');
   await mkdir(join(runtime, 'libvirt'), { recursive: true, mode: 0o700 });
   await writeFile(join(dir, 'hosts'), `127.0.0.1 localhost ${hostname()}\n`);
-  await writeFile(join(dir, 'libvirtd.conf'), 'listen_tls = 0\nlisten_tcp = 0\nauth_unix_ro = "none"\nauth_unix_rw = "none"\nlog_level = 4\n');
+  await writeFile(
+    join(dir, 'libvirtd.conf'),
+    'listen_tls = 0\nlisten_tcp = 0\nauth_unix_ro = "none"\nauth_unix_rw = "none"\nlog_level = 4\n',
+  );
   const namespaces = process.getuid?.() === 0 ? ['--net', '--mount'] : ['--user', '--map-root-user', '--net', '--mount'];
   const child = spawn('unshare', [...namespaces, 'sh', '-c', INSIDE], {
     env: {

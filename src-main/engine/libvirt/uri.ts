@@ -57,6 +57,7 @@ export function parseLibvirtUri(uri: string, env: Readonly<Record<string, string
   const name = `${driver}:///${path}`;
   const sockets = socket === undefined ? defaultSockets(name, driver, env) : [socket];
   const long = sockets.find((one) => Buffer.byteLength(one) > SOCKET_PATH_MAX);
-  if (long !== undefined) throw refuse(uri, `leads to a socket path of more than ${SOCKET_PATH_MAX} bytes, which Linux does not allow: ${long}`);
+  if (long !== undefined)
+    throw refuse(uri, `leads to a socket path of more than ${SOCKET_PATH_MAX} bytes, which Linux does not allow: ${long}`);
   return { uri, name, driver, sockets, privateState: driver === 'test' && path !== 'default' };
 }

@@ -1,8 +1,17 @@
 import type { DomainRunState, DomainSnapshot, HypervisorEvent } from './hypervisor.ts';
-import { readXml, textXml, findXml } from './read-xml.ts';
+import { findXml, readXml, textXml } from './read-xml.ts';
 
 /** virDomainState, by number. */
-const STATES: readonly DomainRunState[] = ['no state', 'running', 'blocked', 'paused', 'being shut down', 'shut off', 'crashed', 'suspended'];
+const STATES: readonly DomainRunState[] = [
+  'no state',
+  'running',
+  'blocked',
+  'paused',
+  'being shut down',
+  'shut off',
+  'crashed',
+  'suspended',
+];
 
 type DomainEvent = Extract<HypervisorEvent, { type: 'domain' }>['event'];
 type NetworkEvent = Extract<HypervisorEvent, { type: 'network' }>['event'];

@@ -1,5 +1,5 @@
 import { EngineError } from '../../../src-shared/errors.ts';
-import { unreadable, XdrReader, type Codec, type XdrWriter } from './xdr.ts';
+import { type Codec, unreadable, XdrReader, type XdrWriter } from './xdr.ts';
 
 /**
  * libvirt's framing: a length word that counts itself, six header words, then the payload. Types and statuses are those of

@@ -222,7 +222,8 @@ export function optional<T>(inner: Codec<T>): Codec<T | undefined> {
 export function list<T>(inner: Codec<T>, max: number): Codec<readonly T[]> {
   return {
     encode(w, v) {
-      if (v.length > max) throw new EngineError('hypervisor.failed', `A list of ${v.length} items is too long for libvirt, which takes ${max}.`);
+      if (v.length > max)
+        throw new EngineError('hypervisor.failed', `A list of ${v.length} items is too long for libvirt, which takes ${max}.`);
       w.uint(v.length);
       for (const item of v) inner.encode(w, item);
     },
