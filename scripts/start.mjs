@@ -1,0 +1,44 @@
+// npm start [-- FILE]: sets up what is missing and opens the window, with FILE's plan if one is given. Without a screen it shows
+// instead that everything works: the environment of FILE, or the sample, is created and started, and the window pictured.
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { electronArgv } from './electron-runtime.mjs';
+import { hasDisplay, setUp } from './setup.mjs';
+import { root, StepError, script } from './steps.mjs';
+
+/** The window in the foreground; Ctrl+C in the terminal goes to it. */
+async function openWindow(dist, file) {
+  const child = spawn(electronArgv(dist)[0], [...electronArgv(dist).slice(1), root, ...(file === undefined ? [] : [file])], {
+    cwd: root,
+    env: withoutNodeMode(),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  process.on('SIGINT', () => undefined); // the window gets it too, and ends in order
+  return await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code ?? 1));
+  });
+}
+
+function withoutNodeMode() {
+  const { ELECTRON_RUN_AS_NODE: _node, ...env } = process.env;
+  return env;
+}
+
+await script(async () => {
+  const argument = process.argv[2];
+  const file = argument === undefined ? undefined : path.resolve(process.env['INIT_CWD'] ?? process.cwd(), argument);
+  if (file !== undefined && !fs.existsSync(file))
+    throw new StepError(`There is no file ${file}.`, 'Give the path of an init file: npm start -- FILE');
+  const display = hasDisplay();
+  const { dist } = await setUp({ display });
+  if (display) {
+    console.log('Opening the window.');
+    return await openWindow(dist, file);
+  }
+  console.log('No screen here (neither DISPLAY nor WAYLAND_DISPLAY): showing the window on a virtual one.');
+  const { showcase } = await import('./showcase.mjs');
+  await showcase({ dist, file });
+  return 0;
+});
