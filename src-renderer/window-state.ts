@@ -33,6 +33,9 @@ export interface Session {
   readonly kind: SessionKind;
 }
 
+/** The views of an environment's page. */
+export type EnvironmentView = 'vms' | 'networks' | 'snapshots' | 'activity';
+
 export type DockView = 'terminals' | 'tasks' | 'log';
 
 /** Everything about the window that is not the engine's. */
@@ -44,10 +47,13 @@ export interface WindowState {
   /** Id of the session in front. */
   readonly session: string | null;
   readonly nextSession: number;
+  /** Environment → its view in front; `vms` where none is kept. */
+  readonly views: Readonly<Record<string, EnvironmentView>>;
 }
 
 export type WindowAction =
   | { readonly type: 'show'; readonly page: Page }
+  | { readonly type: 'view'; readonly id: string; readonly view: EnvironmentView }
   | { readonly type: 'close-tab'; readonly key: string }
   | { readonly type: 'draft'; readonly path: string; readonly draft: Partial<PlanDraft> }
   | { readonly type: 'creating'; readonly path: string; readonly operation: string | null }
@@ -83,6 +89,7 @@ export function initialWindow(environments: readonly string[] = [], dockOpen = f
     sessions: [],
     session: null,
     nextSession: 1,
+    views: {},
   };
 }
 
@@ -138,6 +145,8 @@ export function reduceWindow(state: WindowState, action: WindowAction): WindowSt
   switch (action.type) {
     case 'show':
       return show(state, action.page);
+    case 'view':
+      return { ...state, views: { ...state.views, [action.id]: action.view } };
     case 'close-tab':
       return closeTab(state, action.key);
     case 'draft':

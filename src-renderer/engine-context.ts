@@ -1,0 +1,41 @@
+import { createContext, use } from 'react';
+import type { WireError } from '../src-shared/errors.ts';
+import { type EngineClient, type EngineConnection, readError } from './engine-client.ts';
+
+/** Something that failed and has no place of its own on the page. */
+export interface Notice {
+  readonly id: number;
+  readonly title: string;
+  readonly error: WireError;
+}
+
+export interface EngineContextValue {
+  readonly connection: EngineConnection;
+  /** Shows an error over the page until it is dismissed. */
+  readonly notify: (title: string, error: WireError) => void;
+}
+
+export const EngineContext = createContext<EngineContextValue | null>(null);
+
+/** The engine, for pages and the shell; parts below take values and callbacks. */
+export function useEngine(): EngineContextValue {
+  const context = use(EngineContext);
+  if (context === null) throw new Error('useEngine outside of the shell');
+  return context;
+}
+
+/**
+ * Calls the engine for a click: answers what it answered, or shows the error as a notice titled `failed` ("Could not start demo")
+ * and answers undefined. What the call changes arrives through the live cache.
+ */
+export function useCall(): <T>(failed: string, call: (client: EngineClient) => Promise<T>) => Promise<T | undefined> {
+  const { connection, notify } = useEngine();
+  return async (failed, call) => {
+    try {
+      return await call(connection.client);
+    } catch (error) {
+      notify(failed, readError(error));
+      return undefined;
+    }
+  };
+}

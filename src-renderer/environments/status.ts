@@ -1,0 +1,105 @@
+import {
+  IconAlertTriangle,
+  IconCircle,
+  IconCircleCheckFilled,
+  IconCircleFilled,
+  IconCircleHalf2,
+  IconCircleX,
+  IconClockPause,
+  IconHelpCircle,
+  IconLoader2,
+  IconPlayerPause,
+  IconPower,
+} from '@tabler/icons-react';
+import type { NetworkState, PrefixState, VmState } from '../../src-shared/state.ts';
+import { count, formatDuration } from '../format.ts';
+import type { Icon, Tone } from '../ui/state-mark.tsx';
+
+/** A state ready for `StateMark`. */
+export interface StatusView {
+  readonly tone: Tone;
+  readonly icon: Icon;
+  readonly word: string;
+  readonly spin?: boolean;
+}
+
+/** What a VM is doing. The words are Lago's. */
+export function vmStatus(vm: VmState): StatusView {
+  switch (vm.status) {
+    case 'running':
+      return { tone: 'ok', icon: IconCircleFilled, word: 'running' };
+    case 'down':
+    case 'shut off':
+      return { tone: 'off', icon: IconCircle, word: vm.status };
+    case 'paused':
+      return { tone: 'warn', icon: IconPlayerPause, word: 'paused' };
+    case 'suspended':
+      return { tone: 'warn', icon: IconClockPause, word: 'suspended' };
+    case 'being shut down':
+      return { tone: 'busy', icon: IconPower, word: 'being shut down' };
+    case 'crashed':
+      return { tone: 'bad', icon: IconCircleX, word: 'crashed' };
+    default:
+      return { tone: 'warn', icon: IconHelpCircle, word: vm.status };
+  }
+}
+
+/** Whether ssh answers; `now` in ms gives the waiting time. */
+export function sshStatus(vm: VmState, now: number): StatusView {
+  switch (vm.ssh) {
+    case 'ready':
+      return { tone: 'ok', icon: IconCircleCheckFilled, word: 'ready' };
+    case 'waiting': {
+      const span = vm.startedAt === null ? '' : ` ${formatDuration(now - vm.startedAt)}`;
+      return { tone: 'busy', icon: IconLoader2, word: `waiting for ssh${span}`, spin: true };
+    }
+    case 'off':
+      return { tone: 'off', icon: IconCircle, word: 'off' };
+    default:
+      return { tone: 'off', icon: IconHelpCircle, word: 'unknown' };
+  }
+}
+
+/** Whether a network carries anything. */
+export function networkStatus(network: NetworkState): StatusView {
+  return network.status === 'up' ? { tone: 'ok', icon: IconCircleFilled, word: 'up' } : { tone: 'off', icon: IconCircle, word: 'down' };
+}
+
+/** How many of its VMs are running. */
+export function runningCount(prefix: PrefixState): number {
+  return prefix.vms.filter((vm) => vm.status === 'running').length;
+}
+
+/** The state of a whole environment: `2 of 3 running`, `creating`, `broken`. */
+export function prefixStatus(prefix: PrefixState): StatusView {
+  switch (prefix.phase) {
+    case 'creating':
+      return { tone: 'busy', icon: IconLoader2, word: 'being created', spin: true };
+    case 'broken':
+      return { tone: 'bad', icon: IconAlertTriangle, word: 'broken' };
+    case 'cleaned':
+      return { tone: 'off', icon: IconCircle, word: 'cleaned up' };
+    default:
+  }
+  const running = runningCount(prefix);
+  const word = `${running} of ${prefix.vms.length} running`;
+  if (prefix.vms.some((vm) => vm.status === 'crashed')) return { tone: 'bad', icon: IconCircleX, word };
+  if (running === 0) return { tone: 'off', icon: IconCircle, word: prefix.vms.length === 0 ? 'no VMs' : 'off' };
+  if (running < prefix.vms.length) return { tone: 'warn', icon: IconCircleHalf2, word };
+  return { tone: 'ok', icon: IconCircleFilled, word };
+}
+
+/** Why nothing that writes can be started in an environment now; undefined when it can. */
+export function blockedBy(prefix: PrefixState, running: string | undefined): string | undefined {
+  if (running !== undefined) return `“${running}” is under way`;
+  if (prefix.phase === 'creating') return 'The environment is being created';
+  if (prefix.phase === 'broken') return 'The environment is broken';
+  if (prefix.phase === 'cleaned') return 'The environment was cleaned up';
+  if (prefix.busy !== null) return `Another process works on it: ${prefix.busy}`;
+  return undefined;
+}
+
+/** `2 VMs, 1 network`. */
+export function sizeOf(prefix: PrefixState): string {
+  return `${count(prefix.vms.length, 'VM')}, ${count(prefix.networks.length, 'network')}`;
+}

@@ -1,0 +1,105 @@
+import { IconCamera, IconCopy, IconDeviceDesktop, IconListDetails, IconPlayerPlay, IconPlayerStop, IconTerminal, IconTerminal2, IconTrash, IconX } from '@tabler/icons-react';
+import type { PrefixState, VmState } from '../../src-shared/state.ts';
+import { useCall } from '../engine-context.ts';
+import { useConnection, useRunningOperation } from '../live-cache.ts';
+import type { Action } from '../ui/action-menu.tsx';
+import { copyText } from '../ui/copy-text.ts';
+import { type SessionKind, useWindow } from '../window-state.ts';
+import { blockedBy, runningCount } from './status.ts';
+
+const LOST = 'The connection to the engine is lost';
+
+/** Why writing actions on an environment are blocked now, if they are. */
+export function useBlocked(prefix: PrefixState): string | undefined {
+  const running = useRunningOperation(prefix.id);
+  const lost = useConnection().status === 'lost';
+  return lost ? LOST : blockedBy(prefix, running?.label);
+}
+
+/** What can be done with an environment: the same list for its page, its row and its menus. */
+export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void): readonly Action[] {
+  const call = useCall();
+  const { dispatch } = useWindow();
+  const blocked = useBlocked(prefix);
+  const busy = useRunningOperation(prefix.id) !== undefined;
+  const running = runningCount(prefix);
+  return [
+    {
+      id: 'start',
+      label: 'Start',
+      icon: IconPlayerPlay,
+      blocked: blocked ?? (running === prefix.vms.length ? 'All VMs are running' : undefined),
+      run: () => void call(`Could not start ${prefix.name}`, (client) => client.prefix.start({ prefix: prefix.id })),
+    },
+    {
+      id: 'stop',
+      label: 'Stop',
+      icon: IconPlayerStop,
+      blocked: blocked ?? (running === 0 && prefix.host.status === 'down' ? 'Nothing is running' : undefined),
+      run: () => void call(`Could not stop ${prefix.name}`, (client) => client.prefix.stop({ prefix: prefix.id })),
+    },
+    {
+      id: 'snapshot',
+      label: 'Snapshot',
+      icon: IconCamera,
+      blocked,
+      run: () => {
+        dispatch({ type: 'view', id: prefix.id, view: 'snapshots' });
+        dispatch({ type: 'show', page: { kind: 'environment', id: prefix.id } });
+      },
+    },
+    { id: 'copy-path', label: 'Copy path', icon: IconCopy, group: true, run: () => copyText(prefix.path) },
+    {
+      id: 'forget',
+      label: 'Take off the list',
+      icon: IconListDetails,
+      blocked: busy ? 'A task is under way' : running > 0 ? 'Stop it first' : undefined,
+      run: () => void call(`Could not take ${prefix.name} off the list`, (client) => client.prefix.forget({ prefix: prefix.id })),
+    },
+    { id: 'destroy', label: 'Destroy…', icon: IconTrash, danger: true, group: true, blocked: busy ? 'A task is under way' : undefined, run: onDestroy },
+  ];
+}
+
+/** What can be done with one VM: the same list for its row's buttons, kebab and context menu. */
+export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Action[] {
+  const call = useCall();
+  const { dispatch } = useWindow();
+  const blocked = useBlocked(prefix);
+  return (vm) => {
+    const running = vm.status === 'running';
+    const off = running ? undefined : `${vm.name} is not running`;
+    function session(kind: SessionKind): () => void {
+      return () => dispatch({ type: 'open-session', prefix: prefix.id, vm: vm.name, kind });
+    }
+    const address = vm.ip;
+    return [
+      { id: 'terminal', label: 'Terminal', icon: IconTerminal2, blocked: off, run: session('ssh') },
+      { id: 'serial', label: 'Serial console', icon: IconTerminal, blocked: off, run: session('serial') },
+      { id: 'screen', label: 'Screen', icon: IconDeviceDesktop, blocked: off ?? (vm.screen ? undefined : `${vm.name} has no screen`), run: session('screen') },
+      running
+        ? {
+            id: 'power',
+            label: 'Stop',
+            icon: IconPlayerStop,
+            group: true,
+            blocked,
+            run: () => void call(`Could not stop ${vm.name}`, (client) => client.prefix.stop({ prefix: prefix.id, vms: [vm.name] })),
+          }
+        : {
+            id: 'power',
+            label: 'Start',
+            icon: IconPlayerPlay,
+            group: true,
+            blocked,
+            run: () => void call(`Could not start ${vm.name}`, (client) => client.prefix.start({ prefix: prefix.id, vms: [vm.name] })),
+          },
+      { id: 'copy-name', label: 'Copy name', icon: IconCopy, group: true, run: () => copyText(vm.name) },
+      ...(address === null ? [] : [{ id: 'copy-address', label: 'Copy address', icon: IconCopy, run: () => void copyText(address) }]),
+    ];
+  };
+}
+
+/** The action that closes something, for menus of tabs. */
+export function closeAction(label: string, run: () => void): Action {
+  return { id: 'close', label, icon: IconX, run };
+}

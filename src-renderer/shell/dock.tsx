@@ -1,0 +1,73 @@
+import { IconChevronDown, IconChevronUp } from '@tabler/icons-react';
+import { Suspense, lazy, type ReactElement } from 'react';
+import { isRunning, useOperations } from '../live-cache.ts';
+import { TaskList } from '../tasks/task-list.tsx';
+import { LogView } from '../tasks/log-view.tsx';
+import { IconButton } from '../ui/tip.tsx';
+import { type DockView, useWindow } from '../window-state.ts';
+import styles from './dock.module.css';
+import { moveFocus } from './tab-bar.tsx';
+
+const Terminals = lazy(async () => ({ default: (await import('../terminals/terminals.tsx')).Terminals }));
+
+const TITLES: Readonly<Record<DockView, string>> = { terminals: 'Terminals', tasks: 'Tasks', log: 'Log' };
+
+/** Height of the dock when only its tabs show. */
+export const DOCK_HEADER = 33;
+
+/** The lower part of the window: terminals, tasks, log. Terminals live on while another view or none is in front. */
+export function Dock(): ReactElement {
+  const { state, dispatch } = useWindow();
+  const operations = useOperations();
+  const { open, view } = state.dock;
+  const counts: Readonly<Record<DockView, number>> = { terminals: state.sessions.length, tasks: operations.filter(isRunning).length, log: 0 };
+  return (
+    <section className={styles.dock} aria-label="Dock">
+      <div className={styles.header}>
+        <div role="tablist" aria-label="Dock" className={styles.tabs} onKeyDown={moveFocus}>
+          {(Object.keys(TITLES) as DockView[]).map((name) => (
+            <button
+              key={name}
+              type="button"
+              role="tab"
+              className={styles.tab}
+              aria-selected={open && view === name}
+              tabIndex={view === name ? 0 : -1}
+              onClick={() => dispatch({ type: 'dock', view: name, open: !(open && view === name) })}
+            >
+              {TITLES[name]}
+              {counts[name] > 0 && <span className={styles.count}>{counts[name]}</span>}
+            </button>
+          ))}
+        </div>
+        <span className={styles.space} onDoubleClick={() => dispatch({ type: 'dock', open: !open })} />
+        <IconButton
+          label={open ? 'Hide the dock' : 'Show the dock'}
+          tip={open ? 'Hide (Ctrl+`)' : 'Show (Ctrl+`)'}
+          icon={open ? IconChevronDown : IconChevronUp}
+          expanded={open}
+          onClick={() => dispatch({ type: 'dock', open: !open })}
+        />
+      </div>
+      <div className={styles.body} inert={!open}>
+        <div className={styles.view} hidden={view !== 'terminals'} role="tabpanel" aria-label="Terminals">
+          {state.sessions.length > 0 || view === 'terminals' ? (
+            <Suspense fallback={null}>
+              <Terminals visible={open && view === 'terminals'} />
+            </Suspense>
+          ) : null}
+        </div>
+        {view === 'tasks' && (
+          <div className={styles.scroll} role="tabpanel" aria-label="Tasks">
+            <TaskList operations={operations} emptyBody="Long work appears here with its steps and stays until you dismiss it." />
+          </div>
+        )}
+        {view === 'log' && (
+          <div className={styles.view} role="tabpanel" aria-label="Log">
+            <LogView />
+          </div>
+        )}
+      </div>
+    </section>
+  );
+}

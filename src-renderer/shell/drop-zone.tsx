@@ -1,0 +1,79 @@
+import { IconFileImport } from '@tabler/icons-react';
+import { useEffect, useEffectEvent, useState, type ReactElement } from 'react';
+import styles from './drop-zone.module.css';
+
+function carriesFiles(event: DragEvent): boolean {
+  return event.dataTransfer?.types.includes('Files') === true;
+}
+
+/** One dropped thing; whether it is a folder is only known at the moment of the drop. */
+export interface Dropped {
+  readonly file: File;
+  readonly folder: boolean;
+}
+
+/** Makes the whole window take files, and says what a drop will do while one is dragged over it. */
+export function DropZone(props: { readonly onDrop: (dropped: readonly Dropped[]) => void }): ReactElement | null {
+  const [over, setOver] = useState(false);
+  const onDrop = useEffectEvent(props.onDrop);
+  useEffect(() => {
+    let depth = 0;
+    const events = new AbortController();
+    const options = { signal: events.signal };
+    window.addEventListener(
+      'dragenter',
+      (event) => {
+        if (!carriesFiles(event)) return;
+        event.preventDefault();
+        depth += 1;
+        setOver(true);
+      },
+      options,
+    );
+    window.addEventListener(
+      'dragover',
+      (event) => {
+        if (!carriesFiles(event)) return;
+        event.preventDefault();
+        if (event.dataTransfer !== null) event.dataTransfer.dropEffect = 'copy';
+      },
+      options,
+    );
+    window.addEventListener(
+      'dragleave',
+      (event) => {
+        if (!carriesFiles(event)) return;
+        depth = Math.max(0, depth - 1);
+        if (depth === 0) setOver(false);
+      },
+      options,
+    );
+    window.addEventListener(
+      'drop',
+      (event) => {
+        if (!carriesFiles(event)) return;
+        event.preventDefault();
+        depth = 0;
+        setOver(false);
+        const items = [...(event.dataTransfer?.items ?? [])];
+        const dropped = [...(event.dataTransfer?.files ?? [])].map((file, index) => ({
+          file,
+          folder: items[index]?.webkitGetAsEntry()?.isDirectory === true,
+        }));
+        if (dropped.length > 0) onDrop(dropped);
+      },
+      options,
+    );
+    return () => events.abort();
+  }, []);
+  if (!over) return null;
+  return (
+    <div className={styles.overlay} data-testid="drop-overlay">
+      <div className={styles.frame}>
+        <IconFileImport size={40} stroke={1.2} />
+        <p className={styles.title}>Drop to see what it would make</p>
+        <p>Nothing is made before you say so.</p>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,49 @@
+import { IconArticle } from '@tabler/icons-react';
+import { useDeferredValue, useLayoutEffect, useRef, useState, type ReactElement } from 'react';
+import { useOperations } from '../live-cache.ts';
+import { Empty } from '../ui/empty.tsx';
+import styles from './log-view.module.css';
+
+/** The log lines of all tasks on the list, in the tasks' order, with a filter. Stays at the end while it is there. */
+export function LogView(): ReactElement {
+  const operations = useDeferredValue(useOperations());
+  const [filter, setFilter] = useState('');
+  const box = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  const wanted = filter.toLowerCase();
+  const parts = operations
+    .map((operation) => ({ operation, lines: wanted === '' ? operation.log : operation.log.filter((line) => line.toLowerCase().includes(wanted)) }))
+    .filter((part) => part.lines.length > 0);
+
+  useLayoutEffect(() => {
+    if (atEnd.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
+  });
+
+  if (operations.every((operation) => operation.log.length === 0)) return <Empty compact icon={IconArticle} title="Nothing logged" body="What tasks write appears here." />;
+  return (
+    <div className={styles.view}>
+      <div className={styles.tools}>
+        <input type="search" className={styles.filter} placeholder="Filter" aria-label="Filter the log" value={filter} onChange={(event) => setFilter(event.target.value)} />
+      </div>
+      <div
+        ref={box}
+        className={styles.lines}
+        role="log"
+        aria-label="Log"
+        tabIndex={0}
+        onScroll={(event) => {
+          const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
+          atEnd.current = scrollHeight - scrollTop - clientHeight < 24;
+        }}
+      >
+        {parts.map(({ operation, lines }) => (
+          <div key={operation.id} className={styles.part}>
+            <div className={styles.title}>{operation.label}</div>
+            <pre>{lines.join('\n')}</pre>
+          </div>
+        ))}
+        {parts.length === 0 && <p className="faint">No line contains “{filter}”.</p>}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,35 @@
+import { IconCheck, IconCopy } from '@tabler/icons-react';
+import { useEffect, useState, type ReactElement } from 'react';
+import { copyText } from './copy-text.ts';
+import styles from './copyable.module.css';
+
+/** Monospace text that is copied by a click; says so for a moment in its own place. */
+export function Copyable(props: { readonly text: string; readonly what?: string }): ReactElement {
+  const [copied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!copied) return undefined;
+    const timer = setTimeout(() => setCopied(false), 1_200);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  return (
+    <button
+      type="button"
+      className={styles.copyable}
+      title={copied ? 'Copied' : 'Copy'}
+      aria-label={`Copy ${props.what === undefined ? '' : `${props.what} `}${props.text}`}
+      onClick={(event) => {
+        event.stopPropagation();
+        setCopied(copyText(props.text));
+      }}
+      onDoubleClick={(event) => event.stopPropagation()}
+    >
+      <span className={styles.text}>{props.text}</span>
+      <span className={styles.icon} data-copied={copied}>
+        {copied ? <IconCheck size={12} stroke={2} /> : <IconCopy size={12} stroke={1.6} />}
+      </span>
+      <span className="hidden-visually" aria-live="polite">
+        {copied ? 'Copied' : ''}
+      </span>
+    </button>
+  );
+}
