@@ -124,11 +124,10 @@ export async function setUp({ tests = false, display }) {
   });
   await step('Build', ensureBuild);
   await step('Sample template', async () => {
-    await must(typescript('scripts/guest.ts'), {
-      hint: 'The lines above say what is missing; then start again.',
-      what: 'Building the sample guest',
-    });
-    return 'ready';
+    await ensureAptLists();
+    const hint = 'The lines above say what is missing; then start again.';
+    const said = await must(typescript('scripts/guest.ts'), { hint, what: 'Building the sample guest', quiet: true });
+    return said.trim();
   });
   return runtime;
 }

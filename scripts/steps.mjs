@@ -39,7 +39,7 @@ export function note(/** @type {string} */ text) {
 }
 
 /**
- * Runs a program to its end; its output goes to the terminal, with `quiet` only when it fails.
+ * Runs a program to its end. Its output goes to the terminal; with `quiet` only when it fails, and is answered.
  * @param {readonly string[]} argv
  * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, hint: string, what: string, quiet?: boolean }} options
  */
@@ -59,6 +59,7 @@ export async function must(argv, { cwd = root, env = process.env, hint, what, qu
     throw new StepError(`${what}: ${error.message}`, hint);
   });
   if (code !== 0) throw new StepError(`${output}${what} ended with ${code}.`, hint);
+  return output;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { app, BrowserWindow, dialog, protocol, session } from 'electron';
+import { app, type BrowserWindow, dialog, protocol, session } from 'electron';
 import { readArguments } from './arguments.ts';
 import type { Engine, Log, StreamTable } from './engine/index.ts';
 import { openFileLog } from './file-log.ts';
