@@ -85,7 +85,7 @@ export async function startFakeGuest(options: FakeGuestOptions = {}): Promise<Fa
 /** Dials loopback as a host does, with its errors. `through` may replace the stream. */
 export function loopbackDial(through: (socket: Socket) => Duplex = (socket) => socket): Dial {
   return async (address, port, options = {}) => {
-    const socket = connect({ host: address, port });
+    const socket = connect({ host: address, port, allowHalfOpen: true });
     const { signal, timeoutMs = 10_000 } = options;
     const stop = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]);
     try {

@@ -134,6 +134,14 @@ describe('a session', () => {
     await expect(reading).rejects.toMatchObject({ code: 'guest.unreachable' });
   });
 
+  test('a guest that says goodbye ends it too', async () => {
+    await using guest = await startFakeGuest({ run: (channel) => void channel.write('prompt# ') });
+    await using session = await open(guest, { pty: { columns: 80, rows: 25 } });
+    await once(session.stream, 'data');
+    for (const connection of guest.connections) connection.end();
+    await expect(session.exit).rejects.toMatchObject({ code: 'guest.unreachable' });
+  });
+
   test('nobody who listens only to one of them is surprised by the other', async () => {
     await using guest = await startFakeGuest({ run: () => undefined });
     const session = await open(guest, { command: 'x' });

@@ -179,6 +179,8 @@ export async function loginOver(stream: Duplex, target: SshTarget, timeoutMs: nu
     if (signal?.aborted) return onAbort();
     if (stream.destroyed) return fail(explain(target, new Error('the guest hung up'), false));
     signal?.addEventListener('abort', onAbort, { once: true });
+    // A host's stream may stay half-open; an ssh connection without the guest's half is over.
+    stream.once('end', () => stream.destroy());
     try {
       client.connect({
         sock: stream,
