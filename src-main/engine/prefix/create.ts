@@ -1,22 +1,26 @@
 import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { EnvironmentSpecs } from '../../../src-shared/specs.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError, writeJson } from '../core/json-file.ts';
+import type { HeldLock } from '../core/lock.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import type { CreateRequest } from '../engine.ts';
 import { makePrefixKey } from '../guest/keys.ts';
 import { createDisks } from './disks.ts';
-import { prefixPaths, type PrefixPaths } from './layout.ts';
+import { draftEnvironment, requireSound } from './draft.ts';
+import { expandPrefixPath, prefixPaths, type PrefixPaths } from './layout.ts';
 import { leaseSubnets } from './leases.ts';
+import type { PlannedEnvironment } from './plan.ts';
+import type { ScriptCopy } from './plan-scripts.ts';
 import { readPrefixWithoutSpecs, writeSpecs } from './prefix.ts';
-import { planForCreation } from './inspect.ts';
 import { lockPrefix, type RecipeContext } from './recipe.ts';
-import { writeRecord } from './record.ts';
+import { type PrefixRecord, writeRecord } from './record.ts';
 import { defaultHostChoice } from './session.ts';
-import { Workdir } from './workdir.ts';
+import type { Templates } from './templates.ts';
+import { newPrefixName, Workdir } from './workdir.ts';
 
 export interface CreateEvents {
   onUuid(uuid: string): void;
@@ -24,74 +28,94 @@ export interface CreateEvents {
   onReady(root: string): Promise<void>;
 }
 
+/** The release whose files these are; Lago reads it to choose its DNS style. */
+const FORMAT_VERSION = '1.0';
+/** How often planning begins again because another environment took a subnet in between. */
+const ATTEMPTS = 5;
+
 /**
  * Makes a prefix from an init file. Everything is checked before anything is made; each effect is followed by its undo, so that a
- * failure or cancel leaves neither files nor leases. Answers the prefix's path.
+ * failure or cancel leaves neither files nor leases. Answers the prefix's path. `input.invalid` with every issue, `prefix.exists`,
+ * `conflict.*`, `remote.*`, `host.*`.
  */
 export async function createEnvironment(context: RecipeContext, request: CreateRequest, step: Step, events: CreateEvents): Promise<string> {
   const initFile = resolve(request.initFile);
-  const root = join(resolve(request.workdir), request.name);
+  const workdirPath = resolve(request.workdir);
+  const root = join(workdirPath, newPrefixName(request.name));
   const paths = prefixPaths(root);
   const host = request.host ?? defaultHostChoice(context.settings);
   const uuid = randomUUID().replaceAll('-', '');
   events.onUuid(uuid);
-  const workdir = await Workdir.loadOrCreate(request.workdir);
-  const draft = await planForCreation(context, initFile, { root, uuid, request });
 
+  async function draft(): Promise<{ readonly environment: PlannedEnvironment; readonly templates: Templates }> {
+    const made = await draftEnvironment(context.settings, context.resourcesDir, step.log, {
+      initFile,
+      root,
+      workdir: workdirPath,
+      host,
+      cwd: process.cwd(),
+      skipBootstrap: request.skipBootstrap,
+      skipBuild: request.skipBuild,
+      signal: step.signal,
+    });
+    return { environment: requireSound(made, initFile), templates: made.templates };
+  }
+
+  let { environment, templates } = await draft();
+  for (const issue of environment.issues) if (issue.severity === 'warning') step.log.warn(`${issue.path}: ${issue.message}`);
   return await step.step('Initialize and populate prefix', async (whole) => {
     await using undo = new UndoStack(step.log);
-    await using lock = await whole.step('Initialize prefix', async (initialize) => {
-      await initialize.step('Create prefix dirs', async (one) => await makeFolders(request, paths, undo, one));
-      const held = await lockPrefix(paths, 'init', initialize.signal);
-      try {
-        await writeRecord(paths.record, {
-          version: 1,
-          phase: 'creating',
-          host,
-          initFile,
-          createdAt: Date.now(),
-          snapshots: [],
-          current: null,
-        });
-        await initialize.step('Generate prefix uuid', async () => await writeFile(paths.uuid, uuid));
-        await initialize.step('Create ssh keys', async () => await makePrefixKey(root, `lago ${request.name}`));
-      } catch (error) {
-        await held.release();
-        throw error;
-      }
-      return held;
-    });
-    const gateways = await leaseSubnets(context.settings, host, { root, uuid, specs: draft.specs, signal: whole.signal }, undo);
-    const { specs, templates } = gateways === undefined ? draft : await planForCreation(context, initFile, { root, uuid, request, gateways });
-    const complete = await createDisks(context, { paths, uuid, specs, templates, skipBootstrap: request.skipBootstrap === true }, whole);
-    await whole.step('Copying any deploy scripts', async (one) => await copyScripts(draft.scripts, paths, one));
-    await whole.step('Save prefix', async (save) => await saveAll(paths, complete, save));
-    whole.checkpoint();
-    await markReady(paths, { host, initFile });
-    await workdir.added(request.name, request.setCurrent === true);
+    const record: PrefixRecord = { version: 1, phase: 'creating', host, initFile, createdAt: Date.now(), snapshots: [], current: null };
+    const workdir = await openWorkdir(workdirPath, undo);
+    await using lock = await whole.step('Initialize prefix', async (one) => await initializePrefix(paths, workdirPath, uuid, record, undo, one));
+    for (let attempt = 1; !(await leaseSubnets(context.settings, host, { root, uuid, nets: environment.specs.nets, signal: whole.signal }, undo)); attempt++) {
+      if (attempt === ATTEMPTS) throw new EngineError('conflict.subnet', 'Other environments kept taking the subnets that were planned.', { hint: 'Try again.' });
+      ({ environment, templates } = await draft());
+    }
+    const specs = await createDisks({ paths, uuid, initFile, environment, templates }, whole);
+    await whole.step('Copying any deploy scripts', async (one) => await copyScripts(environment.scripts, paths, one));
+    await whole.step('Save prefix', async (save) => await savePrefix(paths, specs, record, save));
     undo.commit();
+    await workdir.added(basename(root), request.setCurrent === true);
     await lock.release();
     await events.onReady(root);
     return root;
   });
 }
 
-async function makeFolders(request: CreateRequest, paths: PrefixPaths, undo: UndoStack, step: Step): Promise<void> {
+async function openWorkdir(path: string, undo: UndoStack): Promise<Workdir> {
+  const workdir = await Workdir.loadOrCreate(path);
+  undo.add(`mend workdir ${path}`, async () => void (await workdir.repair()));
+  return workdir;
+}
+
+async function initializePrefix(paths: PrefixPaths, workdir: string, uuid: string, record: PrefixRecord, undo: UndoStack, step: Step): Promise<HeldLock> {
+  await step.step('Create prefix dirs', async (one) => await makeFolders(paths, workdir, undo, one));
+  const lock = await lockPrefix(paths, 'init', step.signal);
+  try {
+    await writeRecord(paths.record, record);
+    await step.step('Generate prefix uuid', async () => await writeFile(paths.uuid, uuid));
+    await step.step('Create ssh keys', async () => await makePrefixKey(paths.root, `lago ${basename(paths.root)}`));
+    return lock;
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function makeFolders(paths: PrefixPaths, workdir: string, undo: UndoStack, step: Step): Promise<void> {
   await clearHalfMade(paths, step);
   try {
     await mkdir(paths.root);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw diskError(error, paths.root);
-    throw new EngineError('prefix.exists', `Prefix with name ${basename(paths.root)} already exists in workdir ${resolve(request.workdir)}.`, {
+    throw new EngineError('prefix.exists', `Prefix with name ${basename(paths.root)} already exists in workdir ${workdir}`, {
       cause: error,
-      hint: 'Solution: specify a different prefix name or remove it.',
+      hint: 'Specify a different prefix name (--prefix-name) or remove it (lago destroy).',
     });
   }
   undo.add(`remove ${paths.root}`, async () => await rm(paths.root, { recursive: true, force: true }));
-  await mkdir(paths.virt);
-  await mkdir(paths.images, { mode: 0o755 });
-  await mkdir(paths.logs);
-  await mkdir(paths.scripts);
+  for (const folder of [paths.virt, paths.images, paths.logs, paths.scripts]) await mkdir(folder);
 }
 
 /** A folder in phase `creating` that nobody holds is what a killed `init` left: it is removed, so that the name is free again. */
@@ -103,15 +127,20 @@ async function clearHalfMade(paths: PrefixPaths, step: Step): Promise<void> {
   await rm(paths.root, { recursive: true, force: true });
 }
 
-async function copyScripts(scripts: ReadonlyMap<string, string>, paths: PrefixPaths, step: Step): Promise<void> {
-  for (const [name, source] of scripts) {
+async function copyScripts(scripts: readonly ScriptCopy[], paths: PrefixPaths, step: Step): Promise<void> {
+  for (const script of scripts) {
     step.checkpoint();
-    await copyFile(source, join(paths.scripts, name)).catch((error: unknown) => {
-      throw diskError(error, source);
+    await copyFile(script.source, expandPrefixPath(script.path, paths.root)).catch((error: unknown) => {
+      throw diskError(error, script.source);
     });
   }
 }
 
-async function saveAll(paths: PrefixPaths, specs: EnvironmentSpecs, step: Step): Promise<void> {
+/** Writes everything and marks the prefix ready, in this order: what is marked is complete. */
+async function savePrefix(paths: PrefixPaths, specs: EnvironmentSpecs, record: PrefixRecord, step: Step): Promise<void> {
   await step.step('Save specs', async () => await writeSpecs(paths, specs));
+  await writeJson(paths.metadata, { lago_version: FORMAT_VERSION });
+  step.checkpoint();
+  await writeRecord(paths.record, { ...record, phase: 'ready' });
+  await step.step('Tag prefix as initialized', async () => await writeFile(paths.initialized, ''));
 }

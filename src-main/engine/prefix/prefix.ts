@@ -70,16 +70,15 @@ export async function readSpecs(paths: PrefixPaths): Promise<EnvironmentSpecs> {
   const env = await readJson(paths.env, EnvSpec);
   if (env === undefined) return { vms: [], nets: [] };
   const [vms, nets] = await Promise.all([
-    Promise.all(env.vms.map(async (name) => await readExisting(paths.vm(name), VmSpec))),
-    Promise.all(env.nets.map(async (name) => await readExisting(paths.net(name), NetSpec))),
+    Promise.all(env.vms.map(async (name) => present(await readJson(paths.vm(name), VmSpec), paths.vm(name)))),
+    Promise.all(env.nets.map(async (name) => present(await readJson(paths.net(name), NetSpec), paths.net(name)))),
   ]);
   return { vms, nets };
 }
 
-async function readExisting<S extends typeof VmSpec | typeof NetSpec>(path: string, schema: S): Promise<S['_zod']['output']> {
-  const value = await readJson(path, schema);
-  if (value === undefined) throw new EngineError('input.invalid', `${path} is missing, though ${dirname(path)}/env lists it.`);
-  return value;
+function present<T>(value: T | undefined, path: string): T {
+  if (value !== undefined) return value;
+  throw new EngineError('input.invalid', `${path} is missing, though ${dirname(path)}/env lists it.`);
 }
 
 /** Writes the whole definition in Lago's format; `virt/env` last, so that an interrupted write leaves the old one readable. */

@@ -1,0 +1,39 @@
+import type { EnvironmentSpecs } from '../../src-shared/specs.ts';
+import { engineSettings, loadConfig } from './config.ts';
+import type { Engine, EngineOptions, EngineSettings } from './engine.ts';
+
+/**
+ * The engine's door: what the command line, the window, tests and benchmarks may import. What is heavy is loaded when it is called.
+ */
+export type {
+  ActionOptions,
+  CreateRequest,
+  Engine,
+  EngineOptions,
+  EngineSettings,
+  PrefixLocation,
+  ShellRequest,
+  ShellSession,
+} from './engine.ts';
+export type { Operation, OperationEvent } from './core/operation.ts';
+export { createLog, type Log, type LogLevel, silentLog } from './core/log.ts';
+export { createRouter, type FrontDoor, type RouterDeps } from './api.ts';
+export { createStreamTable, type StreamTable } from './streams.ts';
+export { Config, engineSettings, generateConfig, loadConfig } from './config.ts';
+export { findPrefixes, isWorkdir, newPrefixName, type ResolveRequest, resolvePrefix, resolveWorkdir, Workdir } from './prefix/workdir.ts';
+
+/** The effective settings of lago.conf and environment, for front doors without a command line. */
+export async function readSettings(): Promise<EngineSettings> {
+  return engineSettings(await loadConfig());
+}
+
+/** Opens the engine; dispose it when done. Running environments go on without it. */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  return await (await import('./open.ts')).openEngine(options);
+}
+
+/** The saved definition of an environment. `prefix.missing`, `input.invalid` naming the damaged file. */
+export async function readSpecs(prefix: string): Promise<EnvironmentSpecs> {
+  const { readPrefix } = await import('./prefix/prefix.ts');
+  return (await readPrefix(prefix)).specs;
+}

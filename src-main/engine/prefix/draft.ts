@@ -1,0 +1,176 @@
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { HostChoice } from '../../../src-shared/host-choice.ts';
+import { type InitFile, parseInitFile } from '../../../src-shared/init-file/parse.ts';
+import { formatIssue, type Issue } from '../../../src-shared/issue.ts';
+import { diskError } from '../core/json-file.ts';
+import type { Log } from '../core/log.ts';
+import { forEachLimit } from '../core/until.ts';
+import { inspectImage } from '../disk/qemu-img.ts';
+import type { EngineSettings } from '../engine.ts';
+import { freshAllocator } from '../net/subnets.ts';
+import { takenSubnets } from './leases.ts';
+import { type PlannedEnvironment, planEnvironment } from './plan.ts';
+import type { FileInfo, PlanContext, TemplateFound, TemplateMissing } from './plan-context.ts';
+import { openTemplates, type Templates } from './templates.ts';
+
+export interface DraftRequest {
+  readonly initFile: string;
+  /** The prefix to be: absolute path, and its workdir. */
+  readonly root: string;
+  readonly workdir: string;
+  readonly host: HostChoice;
+  readonly cwd: string;
+  readonly skipBootstrap?: boolean | undefined;
+  readonly skipBuild?: boolean | undefined;
+  /** Plan as if no subnet were leased to anybody. */
+  readonly freshLeases?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What an init file would make here and now, and what is wrong with it. Nothing was touched. */
+export interface Draft {
+  /** Absent when the file itself cannot be understood. */
+  readonly environment: PlannedEnvironment | undefined;
+  /** All issues of parsing and planning, in the order of the text. */
+  readonly issues: readonly Issue[];
+  readonly templates: Templates;
+}
+
+/** A chain of images is followed this far; each round looks at what the one before asked for. */
+const ROUNDS = 8;
+
+/** Reads the init file. `input.missing-file` when there is none. */
+export async function readInitFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') {
+      const what = code === 'EISDIR' ? `${path} is a folder, not an init file.` : `Unable to find init file: ${path}`;
+      throw new EngineError('input.missing-file', what, { cause: error, hint: 'Give the path of a LagoInitFile (JSON or YAML).' });
+    }
+    throw code === 'EACCES' ? new EngineError('host.denied', `No permission to read ${path}.`, { cause: error }) : diskError(error, path);
+  }
+}
+
+/** Parses and plans. Planning is pure, so what it needs to know of files and templates is looked up between rounds. */
+export async function draftEnvironment(settings: EngineSettings, resourcesDir: string, log: Log, request: DraftRequest): Promise<Draft> {
+  const file = resolve(request.cwd, request.initFile);
+  const [text, templates] = await Promise.all([readInitFile(file), openTemplates(settings, resourcesDir, log, request.signal)]);
+  const parsed = parseInitFile(text, file);
+  if (parsed.value === undefined) return { environment: undefined, issues: parsed.issues, templates };
+  const taken = request.freshLeases === true || request.host.kind === 'embedded' ? [] : await takenSubnets(settings, request.root);
+  const world = createWorld(templates);
+  for (let round = 0; ; round++) {
+    const environment = plan(parsed.value, settings, request, file, taken, world);
+    if (round < ROUNDS && (await world.lookUp(request.signal))) continue;
+    return { environment, issues: [...parsed.issues, ...environment.issues], templates };
+  }
+}
+
+function plan(
+  init: InitFile,
+  settings: EngineSettings,
+  request: DraftRequest,
+  file: string,
+  taken: readonly string[],
+  world: World,
+): PlannedEnvironment {
+  const context: PlanContext = {
+    initFileDir: dirname(file),
+    cwd: request.cwd,
+    env: process.env,
+    prefixPath: request.root,
+    workdirPath: request.workdir,
+    lease: freshAllocator(taken),
+    template: world.template,
+    fileInfo: world.fileInfo,
+    defaults: {
+      sshUser: settings.sshUser,
+      sshPassword: settings.sshPassword,
+      rootPassword: settings.defaultRootPassword,
+      vmType: settings.defaultVmType,
+      vmProvider: settings.defaultVmProvider,
+      vmTypes: ['default'],
+      vmProviders: ['local-libvirt', 'ssh'],
+      bootstrap: 'none',
+    },
+    ...(request.skipBootstrap === undefined ? {} : { skipBootstrap: request.skipBootstrap }),
+    ...(request.skipBuild === undefined ? {} : { skipBuild: request.skipBuild }),
+  };
+  return planEnvironment(init, context);
+}
+
+/** What planning asked of the world so far, and the answers. */
+interface World {
+  readonly template: PlanContext['template'];
+  readonly fileInfo: PlanContext['fileInfo'];
+  /** Looks up what was asked and not known; false when there was nothing. */
+  lookUp(signal: AbortSignal | undefined): Promise<boolean>;
+}
+
+function createWorld(templates: Templates): World {
+  const knownTemplates = new Map<string, TemplateFound | TemplateMissing>();
+  const knownFiles = new Map<string, FileInfo | undefined>();
+  const askedTemplates = new Map<string, { readonly name: string; readonly version: string | undefined }>();
+  const askedFiles = new Set<string>();
+  return {
+    template(name, version) {
+      const key = JSON.stringify([name, version]);
+      const known = knownTemplates.get(key);
+      if (known !== undefined) return known;
+      askedTemplates.set(key, { name, version });
+      return { missing: `Template ${name} was not looked up.` };
+    },
+    fileInfo(path) {
+      if (!knownFiles.has(path)) askedFiles.add(path);
+      return knownFiles.get(path);
+    },
+    async lookUp(signal) {
+      if (askedTemplates.size === 0 && askedFiles.size === 0) return false;
+      await forEachLimit([...askedTemplates], 8, signal, async ([key, asked]) => {
+        knownTemplates.set(key, await templates.look(asked.name, asked.version, signal));
+      });
+      await forEachLimit([...askedFiles], 8, signal, async (path) => {
+        knownFiles.set(path, await fileInfo(path, signal));
+      });
+      askedTemplates.clear();
+      askedFiles.clear();
+      return true;
+    },
+  };
+}
+
+async function fileInfo(path: string, signal: AbortSignal | undefined): Promise<FileInfo | undefined> {
+  let found: Awaited<ReturnType<typeof stat>>;
+  try {
+    found = await stat(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // What cannot be seen cannot be used either; planning reports it as missing, with its path.
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES' || code === 'ELOOP' || code === 'ENAMETOOLONG') return undefined;
+    throw error;
+  }
+  if (!found.isFile()) return { kind: found.isDirectory() ? 'folder' : 'other', size: 0 };
+  const plain: FileInfo = { kind: 'file', size: found.size };
+  try {
+    const image = await inspectImage(path, { signal });
+    return { ...plain, virtualSize: image.virtualSize, format: image.format, backing: image.backingFile };
+  } catch (error) {
+    // Not an image (a script) or no qemu-img yet: its size is all there is to know, and the plan can do without the rest.
+    if (error instanceof EngineError && error.code !== 'cancelled') return plain;
+    throw error;
+  }
+}
+
+/** Refuses a draft with errors: one sentence, then every problem with its place. */
+export function requireSound(draft: Draft, file: string): PlannedEnvironment {
+  const errors = draft.issues.filter((issue) => issue.severity === 'error');
+  if (draft.environment !== undefined && errors.length === 0) return draft.environment;
+  const count = errors.length === 1 ? 'an error' : `${errors.length} errors`;
+  throw new EngineError('input.invalid', `The init file ${file} has ${count}:\n${errors.map(formatIssue).join('\n')}`, {
+    hint: 'Nothing was made. Mend the file and try again.',
+  });
+}
