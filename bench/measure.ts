@@ -1,0 +1,112 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** One measurement: a module of this folder with these exports. */
+export interface Bench {
+  /** What is compared with what, one line. */
+  readonly title: string;
+  /** The figure to reach, as "ratio <= 3". */
+  readonly goal: string;
+  /** Measures; ratios against the reference come first. Times in ms. Progress goes to stderr. */
+  run(): Promise<Readonly<Record<string, number>>>;
+}
+
+/** The checkout. */
+export const root = resolve(import.meta.dirname, '..');
+
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
+
+/**
+ * Measures two things in turns, so that whatever else the machine does falls on both, after one unmeasured turn of each. Both answer
+ * ms; the answer holds the medians.
+ */
+export async function alternate(
+  rounds: number,
+  reference: () => Promise<number>,
+  ours: () => Promise<number>,
+): Promise<{ readonly reference: number; readonly ours: number; readonly ratio: number }> {
+  const figures = { reference: [] as number[], ours: [] as number[] };
+  await reference();
+  await ours();
+  for (let round = 1; round <= rounds; round++) {
+    const first = await reference();
+    const second = await ours();
+    figures.reference.push(first);
+    figures.ours.push(second);
+    say(`  round ${round}: reference ${first.toFixed(0)} ms, ours ${second.toFixed(0)} ms`);
+  }
+  const medians = { reference: median(figures.reference), ours: median(figures.ours) };
+  return { ...medians, ratio: medians.ours / medians.reference };
+}
+
+export interface Command {
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+/** Runs a program to its end and answers how long it took in ms, and its stdout. A failure throws with what it wrote to stderr. */
+export async function runTimed(command: Command): Promise<{ readonly ms: number; readonly stdout: string }> {
+  const [program = '', ...args] = command.argv;
+  const began = performance.now();
+  return await new Promise((done, fail) => {
+    const child = spawn(program, args, {
+      cwd: command.cwd ?? root,
+      env: { ...process.env, ...command.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      stdout += chunk.toString();
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    child.on('error', fail);
+    child.on('close', (code, signal) => {
+      if (code === 0) done({ ms: performance.now() - began, stdout });
+      else fail(new Error(`${command.argv.join(' ')} failed (${code ?? signal}):\n${stderr.slice(-2000)}${stdout.slice(-2000)}`));
+    });
+  });
+}
+
+/** A folder for one bench, and the variables that keep the program away from what belongs to the user. */
+export interface Scratch extends Disposable {
+  readonly dir: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export function makeScratch(): Scratch {
+  // Short: unix sockets have at most 107 bytes.
+  const dir = mkdtempSync(join(tmpdir(), 'lago-bench-'));
+  const folder = (name: string): string => {
+    const path = join(dir, name);
+    mkdirSync(path, { mode: 0o700 });
+    return path;
+  };
+  return {
+    dir,
+    env: {
+      HOME: folder('home'),
+      XDG_CONFIG_HOME: folder('config'),
+      XDG_DATA_HOME: folder('data'),
+      XDG_CACHE_HOME: folder('cache'),
+      XDG_RUNTIME_DIR: folder('run'),
+      DBUS_SESSION_BUS_ADDRESS: 'disabled:',
+      DBUS_SYSTEM_BUS_ADDRESS: 'disabled:',
+    },
+    [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }),
+  };
+}
