@@ -8,8 +8,8 @@ import { DISK_NAME, DNS_NAME, NET_NAME, PROTOTYPE_NAME, USER_NAME, VM_NAME, WORD
  */
 
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)$/;
-/** `999.999.999.150`: only the last octet counts, as Lago took it on leased networks. */
-const LOOSE_IPV4 = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.(?:25[0-5]|2[0-4]\d|1?\d?\d)$/;
+/** Only the last number counts on leased networks: people wrote `999.999.999.150` for it, and `192,168.200.3`. */
+const LOOSE_IPV4 = /^[\d.,]{1,20}\.(?:25[0-5]|2[0-4]\d|1?\d?\d)$/;
 const IPV6 = /^[0-9a-fA-F:]{2,39}(?:(?<=:)\d{1,3}(?:\.\d{1,3}){3})?$/;
 const SIZE = /^\s*\d+(?:\.\d+)?\s*(?:[bBkKmMgGtTpPeE](?:i?[bB])?)?\s*$/;
 const DEV = /^(?:vd|sd|hd|xvd|fd)[a-z]{1,2}$/;

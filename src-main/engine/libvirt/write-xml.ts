@@ -1,0 +1,38 @@
+/** One element of an XML document that is being written. Everything is escaped when it is printed. */
+export interface XmlElement {
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly children: readonly (XmlElement | string)[];
+}
+
+export type XmlChild = XmlElement | string | undefined | false;
+
+/** Makes an element. Attributes that are undefined and children that are undefined or false are left out. */
+export function element(name: string, attributes: Readonly<Record<string, string | number | undefined>> = {}, ...children: readonly XmlChild[]): XmlElement {
+  const kept: Record<string, string> = {};
+  for (const [key, value] of Object.entries(attributes)) if (value !== undefined) kept[key] = String(value);
+  return { name, attributes: kept, children: children.filter((child) => child !== undefined && child !== false) };
+}
+
+/** The text of an element and all below it, two spaces a level. Elements with text are kept on one line. */
+export function printXml(root: XmlElement): string {
+  return `${print(root, '')}\n`;
+}
+
+function print(node: XmlElement, indent: string): string {
+  const attributes = Object.entries(node.attributes).map(([name, value]) => ` ${name}='${escapeXml(value)}'`);
+  const open = `${indent}<${node.name}${attributes.join('')}`;
+  if (node.children.length === 0) return `${open}/>`;
+  if (node.children.every((child) => typeof child === 'string')) return `${open}>${node.children.map(escapeXml).join('')}</${node.name}>`;
+  const inner = node.children.map((child) => (typeof child === 'string' ? `${indent}  ${escapeXml(child)}` : print(child, `${indent}  `)));
+  return `${open}>\n${inner.join('\n')}\n${indent}</${node.name}>`;
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&apos;', '"': '&quot;' };
+
+/** Text that stays text inside an element or an attribute. Characters that XML 1.0 cannot hold are dropped. */
+export function escapeXml(text: string): string {
+  return text
+    .replace(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '')
+    .replace(/[&<>'"\t\n\r]/g, (character) => ESCAPES[character] ?? `&#${character.charCodeAt(0)};`);
+}

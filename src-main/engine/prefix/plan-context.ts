@@ -1,0 +1,110 @@
+import type { PathKey } from '../../../src-shared/init-file/source.ts';
+import type { InitFile } from '../../../src-shared/init-file/parse.ts';
+import type { Issue } from '../../../src-shared/issue.ts';
+import { formatPath } from '../../../src-shared/init-file/source.ts';
+import type { LeaseSubnet } from '../net/subnets.ts';
+
+/** A template version as the repository and the store know it. */
+export interface TemplateFound {
+  /** `REPO:TEMPLATE:VERSION`. */
+  readonly fullName: string;
+  readonly version: string;
+  readonly distro: string | undefined;
+  /** Virtual size in bytes, null when nobody knows it yet. */
+  readonly size: number | null;
+  /** True when the store has it. */
+  readonly cached: boolean;
+  /** What the store or repository says about it; becomes the disk's metadata. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** Bytes to fetch, null when the source does not say. */
+  readonly downloadSize: number | null;
+  /** Where it is fetched from, for people. */
+  readonly from?: string;
+}
+
+export interface TemplateMissing {
+  /** Why there is none, one sentence. */
+  readonly missing: string;
+  /** The name or version that was probably meant. */
+  readonly nearest?: string | undefined;
+}
+
+export interface FileInfo {
+  readonly kind: 'file' | 'folder' | 'other';
+  readonly size: number;
+  /** Of disk images, bytes. */
+  readonly virtualSize?: number | undefined;
+  /** Of disk images: qcow2, raw... */
+  readonly format?: string | undefined;
+  /** Backing file as the image names it. */
+  readonly backing?: string | undefined;
+}
+
+export interface PlanDefaults {
+  readonly sshUser: string;
+  readonly sshPassword: string;
+  readonly rootPassword: string | undefined;
+  readonly vmType: string;
+  readonly vmProvider: string;
+  readonly vmTypes: readonly string[];
+  readonly vmProviders: readonly string[];
+  /** How the first boot is made ready where neither file nor template says. */
+  readonly bootstrap: 'virt-sysprep' | 'cloud-init' | 'none';
+}
+
+/** Everything that planning needs to know about the world. The functions must answer at once and change nothing but `lease`'s own count. */
+export interface PlanContext {
+  /** Folder of the init file, absolute: relative paths begin here. */
+  readonly initFileDir: string;
+  /** Where the command runs; Lago began relative paths here. */
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absolute path of the prefix to be, for `$LAGO_PREFIX_PATH`. */
+  readonly prefixPath: string;
+  readonly workdirPath?: string | undefined;
+  /** Hands out networks, see `freshAllocator`. */
+  readonly lease: LeaseSubnet;
+  readonly template: (name: string, version: string | undefined) => TemplateFound | TemplateMissing;
+  /** undefined when there is nothing at this absolute path. */
+  readonly fileInfo: (path: string) => FileInfo | undefined;
+  readonly defaults: PlanDefaults;
+  readonly skipBootstrap?: boolean;
+  readonly skipBuild?: boolean;
+}
+
+/** Collects what is wrong, each thing once and at its place. */
+export class IssueList {
+  readonly #init: InitFile;
+  readonly #issues: Issue[] = [];
+
+  constructor(init: InitFile) {
+    this.#init = init;
+  }
+
+  get all(): readonly Issue[] {
+    return this.#issues.toSorted((left, right) => left.line - right.line || left.column - right.column);
+  }
+
+  get failed(): boolean {
+    return this.#issues.some((issue) => issue.severity === 'error');
+  }
+
+  error(path: readonly PathKey[], message: string, hint?: string): void {
+    this.#add('error', path, message, hint);
+  }
+
+  warning(path: readonly PathKey[], message: string, hint?: string): void {
+    this.#add('warning', path, message, hint);
+  }
+
+  info(path: readonly PathKey[], message: string, hint?: string): void {
+    this.#add('info', path, message, hint);
+  }
+
+  #add(severity: Issue['severity'], path: readonly PathKey[], message: string, hint: string | undefined): void {
+    const { line, column } = this.#init.locate(path);
+    const issue: Issue = { file: this.#init.file, line, column, path: formatPath(path), severity, message, ...(hint === undefined ? {} : { hint }) };
+    const known = this.#issues.some((other) => other.line === line && other.column === column && other.path === issue.path && other.message === message);
+    if (!known) this.#issues.push(issue);
+  }
+}

@@ -1,0 +1,281 @@
+import { posix } from 'node:path';
+import { quote } from '../../../src-shared/init-file/name-rules.ts';
+import type { PathKey } from '../../../src-shared/init-file/source.ts';
+import type { DiskDefinition, DomainDefinition } from '../../../src-shared/init-file/schema.ts';
+import type { Plan, PlannedVm } from '../../../src-shared/plan.ts';
+import type { DiskSpec } from '../../../src-shared/specs.ts';
+import type { IssueList, PlanContext, TemplateFound } from './plan-context.ts';
+import { expandVariables, reportMissing, resolvePath } from './plan-paths.ts';
+
+type PlannedDisk = PlannedVm['disks'][number];
+type PlannedDownload = Plan['downloads'][number];
+
+/** What `init` has to do for one disk. Paths of the prefix begin with `$LAGO_PREFIX_PATH`, all others are absolute. */
+export type DiskJob = { readonly vm: string; readonly disk: string; readonly path: string; readonly format: string } & (
+  | { readonly kind: 'template'; readonly template: TemplateFound }
+  /** A layer over an image; `parent` is the template that the image itself lacks: it must be linked at `link`. */
+  | { readonly kind: 'layer'; readonly image: string; readonly imageFormat: string | undefined; readonly parent?: { readonly template: TemplateFound; readonly link: string } }
+  | { readonly kind: 'empty'; readonly size: number }
+  | { readonly kind: 'copy'; readonly from: string }
+  | { readonly kind: 'download'; readonly url: string }
+  | { readonly kind: 'in-place' }
+);
+
+/** An OVA to be unpacked before the VM's other disks are made; its disk comes first, its memory and CPUs count. */
+export interface OvaImport {
+  readonly vm: string;
+  /** http(s) URL, or the absolute path of a local file. */
+  readonly from: string;
+}
+
+export interface PlannedDisks {
+  readonly specs: readonly DiskSpec[];
+  readonly disks: readonly PlannedDisk[];
+  readonly jobs: readonly DiskJob[];
+  readonly downloads: readonly PlannedDownload[];
+  readonly ova: OvaImport | undefined;
+}
+
+/** Plans every disk of one VM. What cannot be made is an issue and left out. */
+export function planDisks(vm: string, domain: DomainDefinition, context: PlanContext, issues: IssueList): PlannedDisks {
+  const planner = new DiskPlanner(vm, context, issues);
+  if (domain.type === 'ova') planner.ova(domain);
+  else if (domain.url !== undefined) issues.warning(['domains', vm, 'url'], 'url has no effect without type: ova.');
+  for (const [index, disk] of (domain.disks ?? []).entries()) planner.disk(disk, ['domains', vm, 'disks', index]);
+  return planner.result();
+}
+
+class DiskPlanner {
+  readonly #vm: string;
+  readonly #context: PlanContext;
+  readonly #issues: IssueList;
+  readonly #specs: DiskSpec[] = [];
+  readonly #disks: PlannedDisk[] = [];
+  readonly #jobs: DiskJob[] = [];
+  readonly #downloads: PlannedDownload[] = [];
+  readonly #names = new Set<string>();
+  readonly #devices = new Set<string>();
+  #ova: OvaImport | undefined;
+
+  constructor(vm: string, context: PlanContext, issues: IssueList) {
+    this.#vm = vm;
+    this.#context = context;
+    this.#issues = issues;
+  }
+
+  result(): PlannedDisks {
+    return { specs: this.#specs, disks: this.#disks, jobs: this.#jobs, downloads: this.#downloads, ova: this.#ova };
+  }
+
+  ova(domain: DomainDefinition): void {
+    const key = ['domains', this.#vm, 'url'];
+    if (domain.url === undefined) {
+      this.#issues.error(['domains', this.#vm, 'type'], 'A VM of type ova needs a url.', 'Add url: with an http or file URL of the OVA.');
+      return;
+    }
+    const from = this.#source(domain.url, key);
+    if (from === undefined) return;
+    if (from.url === undefined && this.#context.fileInfo(from.path) === undefined) {
+      reportMissing('OVA file', from.path, key, this.#issues);
+      return;
+    }
+    if (from.url !== undefined) this.#downloads.push({ name: from.url, from: from.url, size: null });
+    this.#ova = { vm: this.#vm, from: from.url ?? from.path };
+    this.#devices.add('vda');
+    const name = 'ova';
+    this.#disks.push({ name, dev: 'vda', format: 'qcow2', path: `$LAGO_PREFIX_PATH/images/${this.#vm}_${name}.qcow2`, type: 'ova', source: this.#ova.from, size: null });
+  }
+
+  disk(disk: DiskDefinition, key: readonly PathKey[]): void {
+    const { name, dev, type } = disk;
+    const absent = (['name', 'type', 'dev'] as const).filter((field) => disk[field] === undefined);
+    if (name === undefined || dev === undefined || type === undefined) {
+      this.#issues.error(key, `The disk has no ${absent.join(' and no ')}.`, absent.includes('dev') ? 'Devices are called vda, vdb… or sda, sdb…' : undefined);
+      return;
+    }
+    if (this.#names.has(name)) this.#issues.error([...key, 'name'], `VM ${this.#vm} has two disks of the name ${name}; they would share one file.`);
+    if (this.#devices.has(dev)) this.#issues.error([...key, 'dev'], `VM ${this.#vm} has two disks at ${dev}.`, `${this.#freeDevice(dev)} is free.`);
+    this.#names.add(name);
+    this.#devices.add(dev);
+    const format = disk.format ?? 'qcow2';
+    const made = this.#plan({ ...disk, name, dev, type, format }, key);
+    if (made === undefined) return;
+    const { job, metadata, size, source } = made;
+    this.#jobs.push(job);
+    this.#specs.push({ ...disk, name, dev, type, format, path: job.path, metadata: { ...disk.metadata, ...metadata } } as DiskSpec);
+    this.#disks.push({ name, dev, format, path: job.path, type, source, size });
+  }
+
+  #plan(disk: DiskDefinition & { name: string; dev: string; type: string; format: string }, key: readonly PathKey[]): MadeDisk | undefined {
+    const path = `$LAGO_PREFIX_PATH/images/${this.#vm}_${disk.name}.${disk.format}`;
+    const base: JobBase = { vm: this.#vm, disk: disk.name, path, format: disk.format };
+    this.#checkUnused(disk, key);
+    if (disk.type === 'empty') return this.#empty(base, disk, key);
+    if (disk.type === 'file') return this.#file(base, disk, key);
+    if (disk.format !== 'qcow2') this.#issues.error([...key, 'format'], `A template disk is a qcow2 layer; its format cannot be ${disk.format}.`);
+    return disk.template_type === 'qcow2' ? this.#layer(base, disk, key) : this.#template(base, disk, key);
+  }
+
+  #checkUnused(disk: DiskDefinition & { type: string }, key: readonly PathKey[]): void {
+    const used: Readonly<Record<string, readonly string[]>> = {
+      empty: ['size'],
+      file: ['path', 'url', 'make_a_copy'],
+      template: disk.template_type === 'qcow2' ? ['template_type', 'path'] : ['template_type', 'template_name', 'template_version'],
+    };
+    for (const field of ['size', 'path', 'url', 'make_a_copy', 'template_type', 'template_name', 'template_version'] as const) {
+      if (disk[field] === undefined || used[disk.type]?.includes(field) === true) continue;
+      this.#issues.warning([...key, field], `${field} has no effect on this ${disk.type} disk.`);
+    }
+  }
+
+  #empty(base: JobBase, disk: DiskDefinition, key: readonly PathKey[]): MadeDisk | undefined {
+    if (disk.format === 'iso') {
+      this.#issues.error([...key, 'format'], 'An empty disk cannot have the format iso.', 'Use qcow2 or raw.');
+      return undefined;
+    }
+    if (disk.size === undefined) {
+      this.#issues.error(key, 'An empty disk needs a size.', 'Add size: 10G, for example.');
+      return undefined;
+    }
+    const size = bytesOf(disk.size);
+    if (size === undefined || size < 512 || size > MAX_DISK) {
+      this.#issues.error([...key, 'size'], `${quote(String(disk.size))} is no possible size of a disk.`, 'Write 20G or 512M, for example.');
+      return undefined;
+    }
+    return { job: { ...base, kind: 'empty', size }, metadata: {}, size, source: null };
+  }
+
+  #template(base: JobBase, disk: DiskDefinition, key: readonly PathKey[]): MadeDisk | undefined {
+    if (disk.template_name === undefined) {
+      this.#issues.error(key, 'A template disk needs a template_name.', 'For an image of your own: template_type: qcow2 and path.');
+      return undefined;
+    }
+    const template = this.#findTemplate(disk.template_name, disk.template_version, [...key, disk.template_version === undefined ? 'template_name' : 'template_version']);
+    if (template === undefined) return undefined;
+    return { job: { ...base, kind: 'template', template }, metadata: template.metadata, size: template.size, source: template.fullName };
+  }
+
+  #findTemplate(name: string, version: string | undefined, key: readonly PathKey[]): TemplateFound | undefined {
+    const answer = this.#context.template(name, version);
+    if ('missing' in answer) {
+      this.#issues.error(key, answer.missing, answer.nearest === undefined ? undefined : `Did you mean ${quote(answer.nearest)}?`);
+      return undefined;
+    }
+    if (!answer.cached) this.#downloads.push({ name: answer.fullName, from: answer.from ?? answer.fullName, size: answer.downloadSize });
+    return answer;
+  }
+
+  #layer(base: JobBase, disk: DiskDefinition, key: readonly PathKey[]): MadeDisk | undefined {
+    if (disk.path === undefined) {
+      this.#issues.error(key, 'A disk of template_type qcow2 needs a path.', 'Add path: with the image that it lies over.');
+      return undefined;
+    }
+    const image = resolvePath(disk.path, [...key, 'path'], this.#context, this.#issues);
+    const info = this.#image(image, 'Image', [...key, 'path']);
+    if (info === undefined) return undefined;
+    const parent = info.backing === undefined ? undefined : this.#parent(image, info.backing, [...key, 'path']);
+    if (parent === 'failed') return undefined;
+    const job: DiskJob = { ...base, kind: 'layer', image, imageFormat: info.format, ...(parent === undefined ? {} : { parent }) };
+    return { job, metadata: parent?.template.metadata ?? {}, size: info.virtualSize ?? null, source: image };
+  }
+
+  /** An exported image names its template as `NAME:VERSION`; when that file is not there the template takes its place. One level, as in Lago. */
+  #parent(image: string, backing: string, key: readonly PathKey[]): { template: TemplateFound; link: string } | 'failed' | undefined {
+    const link = posix.resolve(posix.dirname(image), backing);
+    if (link === image) {
+      this.#issues.error(key, `The image ${image} and its backing file are the same file.`);
+      return 'failed';
+    }
+    if (this.#context.fileInfo(link) !== undefined) return undefined;
+    const match = /^(?:.*:)?([^:]+):([^:]+)$/.exec(posix.basename(backing));
+    if (match === null) {
+      this.#issues.error(key, `The backing file ${link} of the image ${image} does not exist, and its name is not that of a template (NAME:VERSION).`);
+      return 'failed';
+    }
+    const template = this.#findTemplate(match[1] ?? '', match[2], key);
+    return template === undefined ? 'failed' : { template, link };
+  }
+
+  #file(base: JobBase, disk: DiskDefinition, key: readonly PathKey[]): MadeDisk | undefined {
+    if (disk.path !== undefined) {
+      const path = resolvePath(disk.path, [...key, 'path'], this.#context, this.#issues);
+      const info = disk.url === undefined ? this.#image(path, 'File', [...key, 'path']) : this.#context.fileInfo(path);
+      if (info !== undefined) {
+        const size = info.virtualSize ?? info.size;
+        if (disk.make_a_copy === true) return { job: { ...base, kind: 'copy', from: path }, metadata: {}, size, source: path };
+        return { job: { ...base, path, kind: 'in-place' }, metadata: {}, size, source: path };
+      }
+      if (disk.url === undefined) return undefined;
+      this.#issues.info([...key, 'path'], `The download goes into the environment, not to ${path}.`);
+    }
+    if (disk.url === undefined) {
+      this.#issues.error(key, 'A disk of type file needs a path or a url.');
+      return undefined;
+    }
+    const from = this.#source(disk.url, [...key, 'url']);
+    if (from === undefined) return undefined;
+    if (from.url !== undefined) {
+      this.#downloads.push({ name: from.url, from: from.url, size: null });
+      return { job: { ...base, kind: 'download', url: from.url }, metadata: {}, size: null, source: from.url };
+    }
+    const info = this.#image(from.path, 'File', [...key, 'url']);
+    if (info === undefined) return undefined;
+    return { job: { ...base, kind: 'copy', from: from.path }, metadata: {}, size: info.virtualSize ?? info.size, source: from.path };
+  }
+
+  #image(path: string, what: string, key: readonly PathKey[]): ReturnType<PlanContext['fileInfo']> {
+    const info = this.#context.fileInfo(path);
+    if (info === undefined) reportMissing(what, path, key, this.#issues);
+    else if (info.kind === 'folder') {
+      this.#issues.error(key, `${path} is a folder, not a disk image.`);
+      return undefined;
+    }
+    return info;
+  }
+
+  #source(given: string, key: readonly PathKey[]): { readonly url: string } | { readonly url: undefined; readonly path: string } | undefined {
+    const text = expandVariables(given, this.#context);
+    const scheme = /^([a-zA-Z][a-zA-Z0-9+.-]*):/.exec(text)?.[1]?.toLowerCase();
+    if (scheme === undefined) return { url: undefined, path: resolvePath(text, key, this.#context, this.#issues) };
+    if (scheme === 'file') return { url: undefined, path: resolvePath(decodePath(text.replace(/^file:(?:\/\/(?:localhost)?(?=\/|$))?/i, '')), key, this.#context, this.#issues) };
+    if ((scheme === 'http' || scheme === 'https') && URL.canParse(text)) return { url: new URL(text).href };
+    this.#issues.error(key, `${quote(text)} is no URL that can be downloaded.`, 'Use http, https or file.');
+    return undefined;
+  }
+
+  #freeDevice(taken: string): string {
+    const kind = taken.slice(0, 2);
+    for (const letter of 'abcdefghijklmnopqrstuvwxyz') if (!this.#devices.has(kind + letter)) return kind + letter;
+    return `${kind}aa`;
+  }
+}
+
+type JobBase = Pick<DiskJob, 'vm' | 'disk' | 'path' | 'format'>;
+
+interface MadeDisk {
+  readonly job: DiskJob;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly size: number | null;
+  readonly source: string | null;
+}
+
+/** qemu-img's own limit, 8 EiB less one sector. */
+const MAX_DISK = 2 ** 63 - 512;
+const UNITS = 'bkmgtpe';
+
+/** Bytes of a size as qemu-img reads it (`20G`, `512M`, `1.5T`, a bare number); undefined when it is none. */
+export function bytesOf(size: string | number): number | undefined {
+  if (typeof size === 'number') return Number.isFinite(size) && size > 0 ? Math.round(size) : undefined;
+  const match = /^(\d+(?:\.\d+)?)([bkmgtpe])?(?:i?b)?$/i.exec(size);
+  if (match === null) return undefined;
+  return Math.round(Number(match[1]) * 1024 ** UNITS.indexOf((match[2] ?? 'b').toLowerCase()));
+}
+
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    // A stray % is part of the name, not an escape.
+    return path;
+  }
+}

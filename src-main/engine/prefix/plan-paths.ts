@@ -1,0 +1,53 @@
+import { posix } from 'node:path';
+import { quote } from '../../../src-shared/init-file/name-rules.ts';
+import type { PathKey } from '../../../src-shared/init-file/source.ts';
+import type { IssueList, PlanContext } from './plan-context.ts';
+
+/**
+ * Replaces `$NAME` and `${NAME}` as Python's expandvars does: unknown variables stay as they are. Lago exports LAGO_INITFILE_PATH,
+ * LAGO_PREFIX_PATH and LAGO_WORKDIR_PATH during init; they come before the environment.
+ */
+export function expandVariables(text: string, context: Pick<PlanContext, 'env' | 'initFileDir' | 'prefixPath' | 'workdirPath'>): string {
+  const own: Readonly<Record<string, string | undefined>> = {
+    LAGO_INITFILE_PATH: context.initFileDir,
+    LAGO_PREFIX_PATH: context.prefixPath,
+    LAGO_WORKDIR_PATH: context.workdirPath,
+  };
+  return text.replace(/\$(?:\{([^}]*)\}|([A-Za-z0-9_]+))/g, (whole, braced: string | undefined, bare: string | undefined) => {
+    const name = braced ?? bare ?? '';
+    const value = Object.hasOwn(own, name) ? own[name] : undefined;
+    return value ?? (Object.hasOwn(context.env, name) ? context.env[name] : undefined) ?? whole;
+  });
+}
+
+/** The first `$NAME` of a text that nothing has replaced. */
+export function unsetVariable(text: string): string | undefined {
+  return /\$(?:\{[^}]*\}|[A-Za-z_][A-Za-z0-9_]*)/.exec(text)?.[0];
+}
+
+/**
+ * The absolute path that a path of the init file means: variables replaced, relative to the init file's folder. Lago began at the
+ * current folder; where only that one has the file it is used, and the difference is said.
+ */
+export function resolvePath(given: string, key: readonly PathKey[], context: PlanContext, issues: IssueList): string {
+  const expanded = expandVariables(given, context);
+  if (posix.isAbsolute(expanded)) return posix.normalize(expanded);
+  const beside = posix.resolve(context.initFileDir, expanded);
+  const current = posix.resolve(context.cwd, expanded);
+  if (beside === current) return beside;
+  const isBeside = context.fileInfo(beside) !== undefined;
+  if (context.fileInfo(current) === undefined) return beside;
+  if (isBeside) {
+    issues.warning(key, `${quote(expanded)} exists beside the init file and in the current folder; the one beside the init file is used.`);
+    return beside;
+  }
+  issues.info(key, `${quote(expanded)} is taken from the current folder, as Lago did; beside the init file there is none.`);
+  return current;
+}
+
+/** Says that a file is missing, and that an unset variable may be the reason. */
+export function reportMissing(what: string, path: string, key: readonly PathKey[], issues: IssueList): void {
+  const variable = unsetVariable(path);
+  const hint = variable === undefined ? 'Relative paths begin at the folder of the init file.' : `The environment variable ${variable} is not set.`;
+  issues.error(key, `${what} ${path} does not exist.`, hint);
+}
