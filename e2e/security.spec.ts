@@ -176,6 +176,20 @@ test('a second start hands its file to the first window and ends', async () => {
   expect(await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows().length)).toBe(1);
 });
 
+test('an uncaught error of the main process is logged and ends it with 1', async () => {
+  const { app } = await openDesktop(scratch);
+  const main = app.process();
+  const ended = new Promise<number | null>((resolve) => main.once('exit', resolve));
+  const logs = await app.evaluate(({ app: electron }) => {
+    setTimeout(() => {
+      throw new Error('thrown by the test');
+    });
+    return electron.getPath('logs');
+  });
+  expect(await ended).toBe(1);
+  expect(readFileSync(join(logs, 'desktop.log'), 'utf8')).toMatch(/error Error: thrown by the test\n\s+at /);
+});
+
 /** The DevTools address that a program with --remote-debugging-port=0 prints. */
 async function debuggingAddress(child: ChildProcess): Promise<string> {
   return await new Promise((resolve, reject) => {

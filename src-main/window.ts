@@ -61,9 +61,10 @@ export function openWindow(options: WindowOptions): BrowserWindow {
     else
       dialog.showErrorBox('The window keeps crashing', 'Your environments go on running. Close the window and start Lago Desktop again.');
   });
-  window.webContents.on('did-fail-load', (_event, code, description, address) =>
-    log.error(`Loading ${address} failed: ${description} (${code}).`),
-  );
+  window.webContents.on('did-fail-load', (_event, code, description, address) => {
+    log.error(`Loading ${address} failed: ${description} (${code}).`);
+    window.show(); // else there would be a program without a window
+  });
   void window.loadURL(options.url).catch((error: unknown) => log.error(`Loading the page failed: ${String(error)}`));
   return window;
 }

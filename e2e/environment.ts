@@ -1,0 +1,69 @@
+import { expect, type Locator, type Page } from '@playwright/test';
+import { dropFile } from './drop.ts';
+
+/** Booting two emulated guests on a loaded machine. */
+const BOOT = 180_000;
+
+/** Drops an init file on the window, creates and starts what its plan shows, and waits until every VM answers ssh. */
+export async function createByDrop(page: Page, file: string, name: string, vms: readonly string[]): Promise<void> {
+  await dropFile(page, page.locator('#root'), file);
+  const plan = page.getByRole('main');
+  for (const vm of vms) await expect(plan.getByText(vm, { exact: true }).first()).toBeVisible();
+  await plan.getByLabel('Name', { exact: true }).fill(name);
+  await plan.getByRole('button', { name: /^Create/ }).click();
+  await expectRunning(page, name, vms);
+}
+
+/** Waits until the environment's page is in front and every VM is running and answers ssh. */
+export async function expectRunning(page: Page, name: string, vms: readonly string[]): Promise<void> {
+  await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible({ timeout: BOOT });
+  for (const vm of vms) {
+    const row = vmRow(page, vm);
+    await expect(row).toContainText('running', { timeout: BOOT });
+    await expect(row).toContainText('ready', { timeout: BOOT });
+  }
+}
+
+/** The row of a VM on the environment's page. */
+export function vmRow(page: Page, vm: string): Locator {
+  return page.getByRole('table', { name: 'VMs' }).getByRole('row', { name: vm, exact: true });
+}
+
+/** Shows one of the views of the environment's page. */
+export async function showView(page: Page, name: string, view: 'VMs' | 'Networks' | 'Snapshots' | 'Activity'): Promise<void> {
+  await page
+    .getByRole('tablist', { name: `Views of ${name}` })
+    .getByRole('tab', { name: view })
+    .click();
+}
+
+/** Brings the tab of an environment to the front. */
+export async function showEnvironment(page: Page, name: string): Promise<void> {
+  await page.getByRole('tablist', { name: 'Open environments' }).getByRole('tab', { name }).click();
+  await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible();
+}
+
+/** Waits until the task with this label has ended well, as its card on the Activity view says. */
+export async function expectTask(page: Page, name: string, label: string): Promise<void> {
+  await showView(page, name, 'Activity');
+  const card = page.getByTestId('task').filter({ hasText: label }).first();
+  await expect(card).toHaveAttribute('data-status', 'succeeded', { timeout: BOOT });
+}
+
+/** Stops the environment and waits until nothing of it runs. */
+export async function stopEnvironment(page: Page, name: string, vms: readonly string[]): Promise<void> {
+  await page.getByRole('main').getByRole('button', { name: 'Stop', exact: true }).click();
+  await showView(page, name, 'VMs');
+  for (const vm of vms) await expect(vmRow(page, vm)).toContainText('off', { timeout: 60_000 });
+}
+
+/** Destroys the environment; types its name as the dialog wants it. */
+export async function destroyEnvironment(page: Page, name: string): Promise<void> {
+  await page.getByRole('main').getByRole('button', { name: 'Destroy', exact: true }).click();
+  const dialog = page.getByRole('dialog');
+  const confirm = dialog.getByRole('button', { name: `Destroy ${name}` });
+  await expect(confirm).toBeDisabled();
+  await dialog.getByRole('textbox').fill(name);
+  await confirm.click();
+  await expect(page.getByRole('heading', { name, level: 1 })).toBeHidden({ timeout: 60_000 });
+}
