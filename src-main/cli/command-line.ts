@@ -1,0 +1,137 @@
+import { EngineError, exitCodeOf, toEngineError } from '../../src-shared/errors.ts';
+import { type Config, loadConfig } from '../engine/index.ts';
+import { type Surroundings, VerbContext, type VerbHandler } from './context.ts';
+import { parseArguments } from './parser/arguments.ts';
+import { helpText, usageText } from './parser/help.ts';
+import type { OptionSpec, ProgramSpec, Values, VerbSpec } from './parser/table.ts';
+import { program } from './program.ts';
+import { type Level, TaskLog } from './task-log.ts';
+
+/** Loads the code of a verb only when it is asked for: `lago --help` and `lago status` must not pay for the others. */
+const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
+  init: async () => (await import('./verbs/environment.ts')).init,
+  start: async () => (await import('./verbs/environment.ts')).start,
+  stop: async () => (await import('./verbs/environment.ts')).stop,
+  cleanup: async () => (await import('./verbs/environment.ts')).cleanup,
+  destroy: async () => (await import('./verbs/destroy.ts')).destroy,
+  status: async () => (await import('./verbs/information.ts')).status,
+  list: async () => (await import('./verbs/information.ts')).list,
+  'set-current': async () => (await import('./verbs/information.ts')).setCurrent,
+  ansible_hosts: async () => (await import('./verbs/ansible.ts')).ansibleHosts,
+  shell: async () => (await import('./verbs/shell.ts')).shell,
+  console: async () => (await import('./verbs/console.ts')).openConsole,
+  snapshot: async () => (await import('./verbs/snapshots.ts')).snapshot,
+  revert: async () => (await import('./verbs/snapshots.ts')).revert,
+  validate: async () => (await import('./verbs/init-file.ts')).validate,
+  plan: async () => (await import('./verbs/init-file.ts')).plan,
+  leases: async () => (await import('./verbs/leases.ts')).leases,
+  'generate-config': async () => (await import('./verbs/generated.ts')).configFile,
+  completion: async () => (await import('./verbs/generated.ts')).completion,
+  man: async () => (await import('./verbs/generated.ts')).manual,
+};
+
+/** Runs one command line to its end and answers the exit code. Whatever goes wrong becomes a sentence on stderr. */
+export async function runCommandLine(argv: readonly string[], around: Surroundings): Promise<number> {
+  const spec = program(around.version);
+  const early = makeLog(around, undefined, {});
+  let config: Config;
+  try {
+    config = await loadConfig({
+      environment: around.environment,
+      ...(around.configFiles === undefined ? {} : { files: around.configFiles }),
+    });
+  } catch (error) {
+    const known = toEngineError(error);
+    early.failure(known);
+    return exitCodeOf(known.code);
+  }
+  const parsed = parseArguments(spec, argv);
+  switch (parsed.action) {
+    case 'version':
+      around.stdout.write(`lago ${around.version}\n`);
+      return 0;
+    case 'help':
+      around.stdout.write(`${helpText(spec, parsed.verb, effectiveValue(config))}\n`);
+      return 0;
+    case 'no-verb':
+      around.stdout.write(`${helpText(spec, undefined, effectiveValue(config))}\n`);
+      return 1;
+    case 'error': {
+      const name = parsed.verb === undefined ? spec.name : `${spec.name} ${parsed.verb.name}`;
+      around.stderr.write(`${usageText(spec, parsed.verb)}\n${name}: error: ${parsed.message}\n`);
+      return 2;
+    }
+    case 'run':
+      return await runVerb(spec, parsed.verb, parsed.global, parsed.values, config, around);
+  }
+}
+
+async function runVerb(
+  spec: ProgramSpec,
+  verb: VerbSpec,
+  global: Values,
+  values: Values,
+  files: Config,
+  around: Surroundings,
+): Promise<number> {
+  const config = files.withCommandLine([...settingsOf(spec.options, global), ...settingsOf(verb.options, values)]);
+  const log = makeLog(around, config, global);
+  try {
+    if (!config.flag('ignore_warnings')) for (const warning of config.warnings) log.message('warning', warning);
+    if (global['prefix_path'] !== undefined && !config.flag('ignore_warnings')) {
+      log.message('warning', '--prefix-path is deprecated, use --workdir and --prefix instead.');
+    }
+    const load = HANDLERS[verb.name];
+    if (!verb.available || load === undefined) {
+      throw new EngineError('not-available', `"lago ${verb.name}" is not there yet.`, { hint: '"lago --help" lists the verbs that are.' });
+    }
+    const handler = await load();
+    return await handler(new VerbContext(around, spec, config, values, log));
+  } catch (error) {
+    const known = toEngineError(error);
+    log.progress(undefined);
+    if (known.code === 'cancelled') log.message('warning', 'Cancelled.');
+    else log.failure(known);
+    return exitCodeOf(known.code);
+  }
+}
+
+/** The given options that have a key in lago.conf. */
+function settingsOf(options: readonly OptionSpec[], values: Values): { section: string; key: string; value: string; option: string }[] {
+  return options.flatMap((option) => {
+    const value = values[option.name];
+    if (option.config === undefined || value === undefined || typeof value === 'object') return [];
+    return [
+      {
+        section: option.config,
+        key: option.name,
+        value: value === true ? 'true' : String(value),
+        option: option.flags.at(-1) ?? option.name,
+      },
+    ];
+  });
+}
+
+function effectiveValue(config: Config): (option: OptionSpec) => string | undefined {
+  return (option) => {
+    if (option.config === undefined || option.kind === 'flag') return undefined;
+    return config.get(option.name, option.config);
+  };
+}
+
+function makeLog(around: Surroundings, config: Config | undefined, global: Values): TaskLog {
+  const { stderr, environment } = around;
+  const terminal = stderr.isTTY === true;
+  const color = config?.get('color') ?? 'auto';
+  const wanted =
+    color === 'always' || (color === 'auto' && terminal && environment['NO_COLOR'] === undefined && environment['TERM'] !== 'dumb');
+  return new TaskLog({
+    write: (text) => void stderr.write(text),
+    level: (config?.get('loglevel') ?? 'info') as Level,
+    depth: config?.number('logdepth') ?? 3,
+    color: wanted,
+    format: (config?.get('log_format') ?? global['log_format']) === 'json' ? 'json' : 'text',
+    terminal: terminal && environment['TERM'] !== 'dumb',
+    ...(terminal ? { columns: stderr.columns } : {}),
+  });
+}

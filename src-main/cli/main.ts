@@ -1,0 +1,75 @@
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { version } from '../../package.json' with { type: 'json' };
+import { EngineError } from '../../src-shared/errors.ts';
+import { openEngine, readSpecs } from '../engine/index.ts';
+import { runCommandLine } from './command-line.ts';
+
+/** The folder with samples, host scripts and default repository: beside the checkout's `out`, or where packages put it. */
+function resourcesDir(): string {
+  const here = import.meta.dirname;
+  const candidates = [join(here, '..', '..', 'resources'), join(here, '..', 'resources'), '/usr/share/lago-desktop/resources'];
+  return candidates.find((path) => existsSync(path)) ?? '/usr/share/lago-desktop/resources';
+}
+
+/** Leaves with `code` once everything is printed, whatever handles are still open. */
+async function leave(code: number): Promise<never> {
+  for (const stream of [process.stdout, process.stderr]) {
+    await new Promise<void>((done) => {
+      stream.write('', () => done());
+    });
+  }
+  process.exit(code);
+}
+
+/** The first signal cancels and lets the work undo itself; the second leaves at once. */
+function watchSignals(): { readonly signal: AbortSignal; exitCode(code: number): number } {
+  const abort = new AbortController();
+  let received: number | undefined;
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      const code = 128 + constants.signals[name];
+      if (received !== undefined) {
+        process.stderr.write('\nLeft at once. What was begun is still there; "lago cleanup" or "lago destroy" takes it away.\n');
+        process.exit(code);
+      }
+      received = code;
+      process.stderr.write('\nCancelling and undoing; once more leaves at once.\n');
+      abort.abort(new EngineError('cancelled', 'Cancelled.'));
+    });
+  }
+  return { signal: abort.signal, exitCode: (code) => received ?? code };
+}
+
+async function notYet(): Promise<never> {
+  throw new EngineError('not-available', 'Leases cannot be listed yet.');
+}
+
+async function main(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // Whoever read our output has gone (`lago list | head -1`); everything else cannot even be said.
+      process.exit(error.code === 'EPIPE' ? 128 + constants.signals.SIGPIPE : 1);
+    });
+  }
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`error: ${error.message}\nhint: This is a bug of lago; run it with "--loglevel debug" and report what it says.\n`);
+    process.exit(1);
+  });
+  const signals = watchSignals();
+  const code = await runCommandLine(process.argv.slice(2), {
+    cwd: process.cwd(),
+    environment: process.env,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    door: { openEngine, readSpecs, listLeases: notYet, freeStaleLeases: notYet },
+    resourcesDir: resourcesDir(),
+    version,
+    signal: signals.signal,
+  });
+  await leave(signals.exitCode(code));
+}
+
+void main();

@@ -1,0 +1,27 @@
+import type { PrefixState } from '../../../src-shared/state.ts';
+
+/** An environment's state as the mapping that Lago 1.0 prints for `status`. */
+export function statusModel(state: PrefixState): Record<string, unknown> {
+  return {
+    Prefix: {
+      'Base directory': state.path,
+      UUID: state.id,
+      Networks: Object.fromEntries(
+        state.networks.map((net) => [net.name, { gateway: net.gateway, management: net.management, status: net.status }]),
+      ),
+      VMs: Object.fromEntries(
+        state.vms.map((vm) => [
+          vm.name,
+          {
+            NICs: Object.fromEntries(vm.nics.map((nic) => [nic.name, { ip: nic.ip ?? 'N/A', network: nic.network }])),
+            distro: vm.distro,
+            metadata: vm.metadata,
+            'root password': vm.rootPassword,
+            snapshots: vm.snapshots.join(', '),
+            status: vm.status,
+          },
+        ]),
+      ),
+    },
+  };
+}

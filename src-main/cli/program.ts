@@ -1,0 +1,261 @@
+import { settingKey } from '../../src-shared/settings.ts';
+import type { OptionSpec, PositionalSpec, ProgramSpec, VerbSpec } from './parser/table.ts';
+
+/** An option whose default, choices, type and help come from lago.conf's list of keys. */
+function setting(key: string, flags: readonly string[], metavar: string | undefined, section = 'lago'): OptionSpec {
+  const found = settingKey(key, section);
+  if (found === undefined) throw new Error(`There is no setting ${section}.${key}.`);
+  return {
+    flags,
+    name: key,
+    kind: found.type === 'flag' ? 'flag' : 'value',
+    help: found.help,
+    config: section,
+    ...(metavar === undefined ? {} : { metavar }),
+    ...(found.choices === undefined ? {} : { choices: found.choices }),
+    ...(found.type === 'integer' || found.type === 'number' ? { type: found.type } : {}),
+  };
+}
+
+const GLOBAL_OPTIONS: readonly OptionSpec[] = [
+  setting('loglevel', ['-l', '--loglevel'], undefined),
+  setting('logdepth', ['--logdepth'], 'N'),
+  setting('log_format', ['--log-format'], undefined),
+  setting('color', ['--color'], undefined),
+  setting('out_format', ['-f', '--out-format'], undefined),
+  setting('prefix_path', ['-p', '--prefix-path'], 'PATH'),
+  setting('workdir_path', ['-w', '--workdir-path'], 'PATH'),
+  setting('prefix_name', ['-P', '--prefix-name'], 'NAME'),
+  setting('ssh_user', ['--ssh-user'], 'USER'),
+  setting('ssh_password', ['--ssh-password'], 'PASSWORD'),
+  setting('ssh_tries', ['--ssh-tries'], 'N'),
+  setting('ssh_timeout', ['--ssh-timeout'], 'SECONDS'),
+  setting('host', ['--host'], 'HOST'),
+  setting('uplink', ['--uplink'], undefined),
+  setting('accelerator', ['--accelerator'], undefined),
+  setting('libvirt_url', ['--libvirt_url', '--libvirt-url'], 'URI'),
+  setting('libvirt_user', ['--libvirt-user'], 'USER'),
+  setting('libvirt_password', ['--libvirt-password'], 'PASSWORD'),
+  setting('default_vm_type', ['--default_vm_type', '--default-vm-type'], 'TYPE'),
+  setting('default_vm_provider', ['--default_vm_provider', '--default-vm-provider'], 'PROVIDER'),
+  setting('default_root_password', ['--default_root_password', '--default-root-password'], 'PASSWORD'),
+  setting('lease_dir', ['--lease_dir', '--lease-dir'], 'DIR'),
+  setting('reposync_dir', ['--reposync-dir'], 'DIR'),
+  setting('reposync_config', ['--reposync-config'], 'FILE'),
+  setting('ignore_warnings', ['--ignore-warnings'], undefined),
+];
+
+const vmNames: PositionalSpec = {
+  name: 'vms',
+  metavar: 'VM_NAME',
+  arity: 'many',
+  help: 'The VMs; without any, all of them.',
+  completes: 'vm',
+};
+const host = (help: string): PositionalSpec => ({ name: 'host', metavar: 'HOST', arity: 'one', help, completes: 'vm' });
+const initFile = (arity: 'one' | 'optional'): PositionalSpec => ({
+  name: 'file',
+  metavar: 'FILE',
+  arity,
+  help: 'The init file, JSON or YAML.',
+  completes: 'file',
+});
+
+function verb(name: string, summary: string, more: Partial<Omit<VerbSpec, 'name' | 'summary'>> = {}): VerbSpec {
+  return { name, summary, positionals: [], options: [], examples: [], available: true, ...more };
+}
+
+/** A verb of Lago that is known here, so that its name is reserved and explained, and not made yet. */
+function later(name: string, summary: string): VerbSpec {
+  const anything: PositionalSpec = { name: 'args', metavar: 'ARG', arity: 'rest', help: 'Not read yet.' };
+  return verb(name, summary, { available: false, positionals: [anything] });
+}
+
+const TEMPLATE_OPTIONS: readonly OptionSpec[] = [
+  setting('template_repo_path', ['--template-repo-path'], 'PATH_OR_URL', 'init'),
+  setting('template_repo_name', ['--template-repo-name'], 'NAME', 'init'),
+  setting('template_store', ['--template-store'], 'DIR', 'init'),
+  setting('template_repos', ['--template-repos'], 'DIR', 'init'),
+];
+
+const VERBS: readonly VerbSpec[] = [
+  verb('init', 'Create an environment from an init file', {
+    description:
+      'With one argument that is the init file and the workdir is ./.lago; with two the first is the workdir; with none the init file is ./LagoInitFile. The new prefix is called "default", or as --prefix-name says (before the verb). Everything is checked before anything is made, and a failed init leaves nothing behind.',
+    positionals: [
+      { name: 'workdir', metavar: 'WORKDIR', arity: 'optional', help: 'The workdir, made when needed.', completes: 'directory' },
+      { name: 'virt_config', metavar: 'VIRT_CONFIG', arity: 'optional', help: 'The init file, JSON or YAML.', completes: 'file' },
+    ],
+    options: [
+      ...TEMPLATE_OPTIONS,
+      setting('set_current', ['--set-current'], undefined, 'init'),
+      setting('skip_bootstrap', ['--skip-bootstrap'], undefined, 'init'),
+      setting('skip_build', ['--skip-build'], undefined, 'init'),
+    ],
+    examples: [
+      { line: 'init', does: 'Makes ./.lago/default from ./LagoInitFile.' },
+      { line: '--prefix-name second init cluster.yaml --set-current', does: 'Makes ./.lago/second from cluster.yaml and selects it.' },
+    ],
+  }),
+  verb('start', 'Start networks and VMs', {
+    description:
+      'Starts all networks and VMs, or the named VMs with the networks that they need. What is already up stays as it is; when one fails, what this call started is stopped again.',
+    positionals: [vmNames],
+    examples: [
+      { line: 'start', does: 'Starts the whole environment.' },
+      { line: 'start web db', does: 'Starts two VMs and their networks.' },
+    ],
+  }),
+  verb('stop', 'Power off VMs and take down networks', {
+    description: 'Powers off all VMs, or the named ones, and then takes down the networks that no running VM uses.',
+    positionals: [vmNames],
+    examples: [{ line: 'stop web', does: 'Powers off one VM.' }],
+  }),
+  verb('status', 'Show the environment: networks, VMs, addresses', {
+    examples: [
+      { line: 'status', does: 'Shows it for people.' },
+      { line: '--out-format flat status', does: 'One "path: value" a line, for grep.' },
+      { line: '--out-format json status', does: 'For programs.' },
+    ],
+  }),
+  verb('list', 'List the prefixes of a workdir', {
+    positionals: [
+      {
+        name: 'workdir_path',
+        metavar: 'WORKDIR_PATH',
+        arity: 'optional',
+        help: 'The workdir; without it the nearest one.',
+        completes: 'directory',
+      },
+    ],
+    examples: [{ line: 'list', does: 'Prints one name a line.' }],
+  }),
+  verb('set-current', 'Select the prefix that verbs use', {
+    positionals: [
+      { name: 'prefix_name', metavar: 'PREFIX_NAME', arity: 'one', help: 'One of those that "lago list" shows.', completes: 'prefix' },
+    ],
+    examples: [{ line: 'set-current second', does: 'Makes "second" the current prefix.' }],
+  }),
+  verb('shell', 'Open a shell in a VM, run a command or a script there', {
+    description:
+      'Waits for ssh. Without more words an interactive shell. One word that is the name of a local file: that script is run there. Otherwise the words, joined by spaces, are the command; -c before them is allowed. Standard input goes to the command, so give "< /dev/null" in loops, as with ssh. Everything after HOST belongs to the command. The exit code is the remote one.',
+    positionals: [
+      host('The VM, or the end of its name.'),
+      { name: 'args', metavar: 'ARG', arity: 'rest', help: 'A local script, or a command with its arguments.' },
+    ],
+    examples: [
+      { line: 'shell web', does: 'Interactive.' },
+      { line: 'shell web -c systemctl is-active sshd', does: 'Runs a command.' },
+      { line: 'shell web ./setup.sh', does: 'Runs a local script in the VM.' },
+    ],
+  }),
+  verb('console', 'Connect to the serial console of a VM', {
+    description: 'Everything typed goes to the VM. Leave with Ctrl-].',
+    positionals: [host('The VM.')],
+    examples: [{ line: 'console web', does: 'Shows what the VM prints on its serial port.' }],
+  }),
+  verb('snapshot', 'Take a snapshot of all VMs, or list snapshots', {
+    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'optional', help: 'Its name.' }],
+    options: [{ flags: ['-l', '--list'], name: 'list', kind: 'flag', help: 'List the snapshots instead.' }],
+    examples: [
+      { line: 'snapshot clean', does: 'Takes one.' },
+      { line: '--out-format json snapshot --list', does: 'Lists them with their disks.' },
+    ],
+  }),
+  verb('revert', 'Take all VMs back to a snapshot', {
+    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'one', help: 'Its name.', completes: 'snapshot' }],
+    examples: [{ line: 'revert clean', does: 'Forgets everything since that snapshot.' }],
+  }),
+  verb('cleanup', 'Stop everything and close the environment; its files stay', {
+    examples: [{ line: 'cleanup', does: 'After it "lago destroy" removes the files.' }],
+  }),
+  verb('destroy', 'Stop everything and remove the environment', {
+    options: [
+      { flags: ['-y', '--yes'], name: 'yes', kind: 'flag', help: 'Do not ask.' },
+      { flags: ['--all-prefixes'], name: 'all_prefixes', kind: 'flag', help: 'Destroy every prefix of the workdir and the workdir.' },
+    ],
+    examples: [
+      { line: 'destroy', does: 'Asks, then removes the current prefix.' },
+      { line: 'destroy -y --all-prefixes', does: 'Removes everything below the workdir without asking.' },
+    ],
+  }),
+  verb('validate', 'Check an init file', {
+    description: 'Prints every problem with line, column, key and what to do. Exit code 0 without errors, 2 with.',
+    positionals: [initFile('one')],
+    options: TEMPLATE_OPTIONS,
+    examples: [{ line: 'validate LagoInitFile', does: 'Touches nothing.' }],
+  }),
+  verb('plan', 'Show what init would make of an init file', {
+    description: 'Prints VMs, disks, networks, addresses and downloads. Exit code 0, or 2 when the file has errors.',
+    positionals: [initFile('one')],
+    options: [
+      {
+        flags: ['--fresh-leases'],
+        name: 'fresh_leases',
+        kind: 'flag',
+        help: 'Plan as though no subnet were leased, for results that do not depend on the machine.',
+      },
+      ...TEMPLATE_OPTIONS,
+    ],
+    examples: [{ line: '--out-format json plan --fresh-leases LagoInitFile', does: 'A result that can be compared.' }],
+  }),
+  verb('leases', 'Show the leased subnets, or free stale leases', {
+    positionals: [
+      {
+        name: 'action',
+        metavar: 'ACTION',
+        arity: 'optional',
+        choices: ['list', 'free'],
+        help: 'list (the default), or free: remove leases whose environment is gone.',
+      },
+    ],
+    examples: [
+      { line: 'leases', does: 'One lease a line: subnet, environment, and whether it still exists.' },
+      { line: 'leases free', does: 'Frees those of environments that are gone.' },
+    ],
+  }),
+  verb('ansible_hosts', 'Print an Ansible inventory of the VMs', {
+    options: [
+      {
+        flags: ['-k', '--keys'],
+        name: 'keys',
+        kind: 'list',
+        metavar: 'KEY',
+        help: 'Paths of keys in the VM definitions that make groups (default: vm-type groups vm-provider).',
+      },
+    ],
+    examples: [{ line: 'ansible_hosts -k groups > hosts', does: 'Groups by the key "groups".' }],
+  }),
+  verb('generate-config', 'Print the effective configuration as a lago.conf', {
+    options: [{ flags: ['--verbose'], name: 'verbose', kind: 'flag', help: 'Also list keys that have no value, commented out.' }],
+    examples: [{ line: 'generate-config > ~/.config/lago/lago.conf', does: 'Makes a file to edit.' }],
+  }),
+  verb('completion', 'Print a completion script for a shell', {
+    positionals: [{ name: 'shell', metavar: 'SHELL', arity: 'one', choices: ['bash', 'zsh', 'fish'], help: 'bash, zsh or fish.' }],
+    examples: [
+      { line: 'completion bash > /etc/bash_completion.d/lago', does: 'For all users of bash.' },
+      { line: 'completion fish > ~/.config/fish/completions/lago.fish', does: 'For fish.' },
+    ],
+  }),
+  verb('man', 'Print the manual page', { examples: [{ line: 'man > lago.1', does: 'Read it with "man ./lago.1".' }] }),
+  later('shutdown', 'Shut down or reboot VMs from inside'),
+  later('copy-to-vm', 'Copy a file or directory into a VM'),
+  later('copy-from-vm', 'Copy a file or directory out of a VM'),
+  later('deploy', 'Run the deploy scripts of all VMs'),
+  later('collect', 'Collect artifacts from all VMs'),
+  later('export', 'Export disks and an init file'),
+  later('template-repo', 'Manage template repositories'),
+  later('ovirt', 'oVirt related actions'),
+];
+
+/** The whole command line: the one table that parsing, help, completion and the manual page are made from. */
+export function program(version: string): ProgramSpec {
+  return {
+    name: 'lago',
+    version,
+    description:
+      'Ad-hoc virtual environments: several VMs and networks from one init file. Verbs work on the current prefix of the nearest workdir (./.lago here or above).',
+    options: GLOBAL_OPTIONS,
+    verbs: VERBS,
+  };
+}

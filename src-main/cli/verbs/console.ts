@@ -1,0 +1,59 @@
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { VerbContext } from '../context.ts';
+import { textValue } from '../parser/table.ts';
+import { rawMode } from '../terminal.ts';
+
+const DETACH = 0x1d;
+
+/** `lago console HOST`: the serial console until Ctrl-], the end of standard input, or the end of the VM. */
+export async function openConsole(context: VerbContext): Promise<number> {
+  const host = textValue(context.values, 'host') ?? '';
+  const prefix = await context.prefix();
+  const { stdin, stdout } = context.around;
+  return await context.withEngine(async (engine) => {
+    const { vms } = await engine.status(prefix.path);
+    const vm = vms.find((one) => one.name === host);
+    if (vm === undefined) {
+      throw new EngineError('vm.missing', `Unable to find VM ${host}`, { hint: `Available: ${vms.map((one) => one.name).join(', ')}.` });
+    }
+    if (vm.status !== 'running') {
+      throw new EngineError('vm.not-running', `Host ${vm.name} is not "running", but "${vm.status}"`, {
+        hint: `Start it with "lago start ${vm.name}".`,
+      });
+    }
+    const stream = await engine.console(prefix.path, vm.name, context.signal);
+    const terminal = rawMode(stdin);
+    context.log.message('info', `Connected to the console of ${vm.name}. Detach with Ctrl-].`);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const onInput = (chunk: Buffer): void => {
+          const at = stdin.isTTY === true ? chunk.indexOf(DETACH) : -1;
+          if (at >= 0) {
+            if (at > 0) stream.write(chunk.subarray(0, at));
+            resolve();
+          } else if (!stream.write(chunk)) {
+            stdin.pause();
+            stream.once('drain', () => stdin.resume());
+          }
+        };
+        stdin.on('data', onInput);
+        stream.on('data', (chunk: Buffer) => {
+          if (!stdout.write(chunk)) {
+            stream.pause();
+            stdout.once('drain', () => stream.resume());
+          }
+        });
+        stream.once('end', resolve);
+        stream.once('close', resolve);
+        stream.once('error', reject);
+        context.signal.addEventListener('abort', () => reject(new EngineError('cancelled', 'Cancelled.')), { once: true });
+      });
+      return 0;
+    } finally {
+      stdin.removeAllListeners('data');
+      stdin.pause();
+      terminal.restore();
+      stream.destroy();
+    }
+  });
+}

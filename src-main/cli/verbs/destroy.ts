@@ -1,0 +1,63 @@
+import { lstat, unlink } from 'node:fs/promises';
+import { createInterface } from 'node:readline/promises';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { type Engine, type PrefixLocation, resolveWorkdir, type Workdir } from '../../engine/index.ts';
+import type { VerbContext } from '../context.ts';
+import { flagValue } from '../parser/table.ts';
+
+/** `lago destroy`: also of prefixes that are half-made or already cleaned. A prefix that is a link loses only the link. */
+export async function destroy(context: VerbContext): Promise<number> {
+  if (flagValue(context.values, 'all_prefixes')) return await destroyAll(context);
+  const prefix = await context.prefix();
+  if (!(await agreed(context, prefix.path))) return 0;
+  await context.withEngine(async (engine) => await destroyOne(context, engine, prefix));
+  return 0;
+}
+
+async function destroyAll(context: VerbContext): Promise<number> {
+  const workdir = await resolveWorkdir({ cwd: context.around.cwd, workdirPath: context.location().workdirPath });
+  if (!(await agreed(context, `all the prefixes under ${workdir.path}`))) return 0;
+  await context.withEngine(async (engine) => {
+    for (const name of await workdir.list()) {
+      await destroyOne(context, engine, { path: workdir.prefixPath(name), name, workdir: workdir.path });
+    }
+  });
+  await workdir.repair();
+  return 0;
+}
+
+async function destroyOne(context: VerbContext, engine: Engine, prefix: PrefixLocation): Promise<void> {
+  const link = prefix.workdir === null ? undefined : await linkOf(prefix.workdir, prefix.name);
+  if (link === undefined) {
+    await context.follow((options) => engine.destroy(prefix.path, options));
+    return;
+  }
+  await unlink(link.path);
+  await link.workdir.repair();
+  context.log.message('info', `${link.path} was a link; only the link was removed.`);
+}
+
+async function linkOf(workdirPath: string, name: string): Promise<{ readonly path: string; readonly workdir: Workdir } | undefined> {
+  const workdir = await resolveWorkdir({ cwd: workdirPath, workdirPath });
+  const path = workdir.prefixPath(name);
+  return (await lstat(path)).isSymbolicLink() ? { path, workdir } : undefined;
+}
+
+async function agreed(context: VerbContext, what: string): Promise<boolean> {
+  if (flagValue(context.values, 'yes')) return true;
+  const { stdin, stderr } = context.around;
+  if (stdin.isTTY !== true) {
+    throw new EngineError('input.usage', `Refusing to destroy ${what} without being asked twice: standard input is not a terminal.`, {
+      hint: 'Use "lago destroy --yes".',
+    });
+  }
+  const reader = createInterface({ input: stdin, output: stderr });
+  try {
+    const answer = await reader.question(`Do you really want to destroy ${what}? [Yn] `, { signal: context.signal });
+    if (['', 'y', 'yes'].includes(answer.trim().toLowerCase())) return true;
+  } finally {
+    reader.close();
+  }
+  context.log.message('info', 'Aborting on user input');
+  return false;
+}

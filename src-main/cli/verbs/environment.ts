@@ -1,0 +1,77 @@
+import { access } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { isWorkdir, newPrefixName, Workdir } from '../../engine/index.ts';
+import type { VerbContext } from '../context.ts';
+import { reportIssues } from '../issues.ts';
+import { listValue, textValue } from '../parser/table.ts';
+
+/**
+ * Lago's rule for the positionals of `init`: one is the init file, two are workdir and init file, none means ./LagoInitFile. The
+ * workdir is ./.lago unless it is named here or in the configuration.
+ */
+export function initPaths(
+  cwd: string,
+  first: string | undefined,
+  second: string | undefined,
+  configured: string | undefined,
+): { readonly workdir: string; readonly initFile: string } {
+  const workdir = second === undefined ? (configured ?? '.lago') : (first ?? '.lago');
+  const initFile = second ?? first ?? 'LagoInitFile';
+  return { workdir: resolve(cwd, workdir), initFile: resolve(cwd, initFile) };
+}
+
+/** `lago init`: checks the init file, says everything that is wrong with it, and only then makes the environment. */
+export async function init(context: VerbContext): Promise<number> {
+  const { config, values, around } = context;
+  const configured = config.get('workdir_path') || undefined;
+  const { workdir, initFile } = initPaths(around.cwd, textValue(values, 'workdir'), textValue(values, 'virt_config'), configured);
+  const name = newPrefixName(config.get('prefix_name'));
+  await access(initFile).catch((error: unknown) => {
+    throw new EngineError('input.missing-file', `Unable to find init file: ${initFile}`, { cause: error });
+  });
+  if (await isWorkdir(workdir)) await (await Workdir.load(workdir)).requireFree(name);
+  return await context.withEngine(async (engine) => {
+    const inspection = await engine.inspect(initFile, { workdir, name });
+    if (reportIssues(context, inspection.issues)) {
+      throw new EngineError('input.invalid', `${initFile} has errors; nothing was created.`);
+    }
+    await context.follow((options) =>
+      engine.create(
+        {
+          initFile,
+          workdir,
+          name,
+          start: false,
+          setCurrent: config.flag('set_current', 'init'),
+          skipBootstrap: config.flag('skip_bootstrap', 'init'),
+          skipBuild: config.flag('skip_build', 'init'),
+        },
+        options,
+      ),
+    );
+    return 0;
+  });
+}
+
+export async function start(context: VerbContext): Promise<number> {
+  const prefix = await context.prefix();
+  await context.withEngine(
+    async (engine) => await context.follow((options) => engine.start(prefix.path, listValue(context.values, 'vms') ?? [], options)),
+  );
+  return 0;
+}
+
+export async function stop(context: VerbContext): Promise<number> {
+  const prefix = await context.prefix();
+  await context.withEngine(
+    async (engine) => await context.follow((options) => engine.stop(prefix.path, listValue(context.values, 'vms') ?? [], options)),
+  );
+  return 0;
+}
+
+export async function cleanup(context: VerbContext): Promise<number> {
+  const prefix = await context.prefix();
+  await context.withEngine(async (engine) => await context.follow((options) => engine.cleanup(prefix.path, options)));
+  return 0;
+}

@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { resolveWorkdir } from '../../engine/index.ts';
+import type { VerbContext } from '../context.ts';
+import { statusModel } from '../output/status-model.ts';
+import { textValue } from '../parser/table.ts';
+
+/** `lago status`: reads only, and starts nothing. */
+export async function status(context: VerbContext): Promise<number> {
+  const prefix = await context.prefix();
+  const state = await context.withEngine(async (engine) => await engine.status(prefix.path));
+  if (state.problem !== null) context.log.message('warning', state.problem);
+  context.printValue(statusModel(state));
+  return 0;
+}
+
+/** `lago list [WORKDIR_PATH]`; `list prefixes` and `list envs`, as Lago 0.29 wanted it, mean the same. */
+export async function list(context: VerbContext): Promise<number> {
+  const given = textValue(context.values, 'workdir_path');
+  const { cwd } = context.around;
+  const old = (given === 'prefixes' || given === 'envs') && !existsSync(resolve(cwd, given));
+  const path = given === undefined || old ? context.location().workdirPath : given;
+  const workdir = await resolveWorkdir({ cwd, workdirPath: path });
+  const names = await workdir.list();
+  if (names.length > 0 || context.format === 'json' || context.format === 'yaml') context.printValue(names);
+  return 0;
+}
+
+export async function setCurrent(context: VerbContext): Promise<number> {
+  const { cwd } = context.around;
+  const workdir = await resolveWorkdir({ cwd, workdirPath: context.location().workdirPath });
+  await workdir.setCurrent(textValue(context.values, 'prefix_name') ?? '');
+  return 0;
+}

@@ -1,0 +1,126 @@
+import { readFile, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { VmState } from '../../../src-shared/state.ts';
+import type { ShellSession } from '../../engine/index.ts';
+import type { VerbContext } from '../context.ts';
+import { listValue, textValue } from '../parser/table.ts';
+import { rawMode } from '../terminal.ts';
+
+/** What the words after HOST ask for. */
+export type ShellPlan =
+  | { readonly kind: 'interactive' }
+  /** A local script, fed to `bash -s`. */
+  | { readonly kind: 'script'; readonly path: string }
+  | { readonly kind: 'command'; readonly command: string };
+
+/** Lago's rule: nothing → interactive; one word naming a file → script; else the words joined by spaces, without a leading `-c`. */
+export async function shellPlan(cwd: string, words: readonly string[]): Promise<ShellPlan> {
+  const [first] = words;
+  if (first === undefined) return { kind: 'interactive' };
+  if (words.length === 1) {
+    const path = resolve(cwd, first);
+    const found = await stat(path).catch(() => undefined); // no such file: then it is a command
+    if (found?.isFile() === true) return { kind: 'script', path };
+  }
+  const command = (first === '-c' ? words.slice(1) : words).join(' ');
+  if (command === '') throw new EngineError('input.usage', 'There is no command after -c.');
+  return { kind: 'command', command };
+}
+
+/** The VM of that name, else the first whose name ends so. `vm.missing`, `vm.not-running`. */
+export function findHost(vms: readonly VmState[], host: string): VmState {
+  const vm = vms.find((one) => one.name === host) ?? vms.find((one) => one.name.endsWith(host));
+  if (vm === undefined) {
+    throw new EngineError('vm.missing', `Unable to find VM ${host}`, { hint: `Available: ${vms.map((one) => one.name).join(', ')}.` });
+  }
+  if (vm.status === 'running') return vm;
+  throw new EngineError('vm.not-running', `Host ${vm.name} is not "running", but "${vm.status}"`, {
+    hint: `Start it with "lago start ${vm.name}".`,
+  });
+}
+
+/** `lago shell HOST [args...]`: answers the remote exit status. */
+export async function shell(context: VerbContext): Promise<number> {
+  const { stdin, stdout, environment, cwd } = context.around;
+  const words = listValue(context.values, 'args') ?? [];
+  const plan = await shellPlan(cwd, words);
+  const prefix = await context.prefix();
+  return await context.withEngine(async (engine) => {
+    const vm = findHost((await engine.status(prefix.path)).vms, textValue(context.values, 'host') ?? '');
+    const script = plan.kind === 'script' ? await readFile(plan.path) : undefined;
+    const pty = plan.kind === 'interactive' && stdin.isTTY === true;
+    let said = false;
+    const session = await engine.shell(prefix.path, {
+      vm: vm.name,
+      signal: context.signal,
+      ...(pty ? { pty: { columns: stdout.columns || 80, rows: stdout.rows || 24, term: environment['TERM'] ?? 'xterm' } } : {}),
+      ...(plan.kind === 'command' ? { command: plan.command } : pty ? {} : { command: plan.kind === 'script' ? 'bash -s' : 'bash' }),
+      onWait: (message) => {
+        if (!said && context.around.stderr.isTTY !== true) context.log.message('info', message);
+        said = true;
+        context.log.progress(message);
+      },
+    });
+    context.log.progress(undefined);
+    try {
+      return await converse(context, session, script, pty);
+    } finally {
+      await session[Symbol.asyncDispose]();
+    }
+  });
+}
+
+async function converse(context: VerbContext, session: ShellSession, script: Buffer | undefined, pty: boolean): Promise<number> {
+  const { stdin, stdout, stderr } = context.around;
+  const terminal = pty ? rawMode(stdin) : undefined;
+  const onResize = (): void => session.resize(stdout.columns || 80, stdout.rows || 24);
+  if (pty) stdout.on('resize', onResize);
+  const outputs = [forward(session.stream, stdout), ...(session.stderr === undefined ? [] : [forward(session.stderr, stderr)])];
+  session.stream.on('error', () => undefined); // the reason arrives through `exit`
+  const onInput = (chunk: Buffer): void => {
+    if (session.stream.write(chunk)) return;
+    stdin.pause();
+    session.stream.once('drain', () => stdin.resume());
+  };
+  const onInputEnd = (): void => void session.stream.end();
+  if (script !== undefined) session.stream.end(script);
+  else if (!pty && stdin.isTTY === true) session.stream.end();
+  else {
+    stdin.on('data', onInput);
+    stdin.once('end', onInputEnd);
+  }
+  try {
+    const code = await Promise.race([session.exit, aborted(context.signal)]);
+    await Promise.all(outputs);
+    return code;
+  } finally {
+    stdin.removeListener('data', onInput);
+    stdin.removeListener('end', onInputEnd);
+    stdin.pause();
+    stdout.removeListener('resize', onResize);
+    terminal?.restore();
+  }
+}
+
+/** Copies a stream to an output, at the output's speed; settles when the stream has ended. */
+async function forward(from: NodeJS.ReadableStream, to: NodeJS.WritableStream): Promise<void> {
+  await new Promise<void>((done) => {
+    from.on('data', (chunk: Buffer) => {
+      if (to.write(chunk)) return;
+      from.pause();
+      to.once('drain', () => from.resume());
+    });
+    from.once('end', done);
+    from.once('close', done);
+    from.once('error', () => done()); // the reason arrives through the session's `exit`
+  });
+}
+
+async function aborted(signal: AbortSignal): Promise<never> {
+  return await new Promise<never>((_, reject) => {
+    const stop = (): void => reject(new EngineError('cancelled', 'Cancelled.'));
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}

@@ -1,0 +1,24 @@
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { VerbContext } from '../context.ts';
+import { flagValue, textValue } from '../parser/table.ts';
+
+export async function snapshot(context: VerbContext): Promise<number> {
+  const name = textValue(context.values, 'snapshot_name');
+  const list = flagValue(context.values, 'list');
+  if (!list && (name === undefined || name === '')) {
+    throw new EngineError('input.usage', 'No snapshot name provided', { hint: 'Use "lago snapshot NAME", or "lago snapshot --list".' });
+  }
+  const prefix = await context.prefix();
+  await context.withEngine(async (engine) => {
+    if (list) context.printValue(await engine.snapshots(prefix.path));
+    else await context.follow((options) => engine.snapshot(prefix.path, name ?? '', options));
+  });
+  return 0;
+}
+
+export async function revert(context: VerbContext): Promise<number> {
+  const prefix = await context.prefix();
+  const name = textValue(context.values, 'snapshot_name') ?? '';
+  await context.withEngine(async (engine) => await context.follow((options) => engine.revert(prefix.path, name, undefined, options)));
+  return 0;
+}
