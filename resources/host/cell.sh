@@ -7,7 +7,7 @@
 #   LAGO_FACTS    text for LAGO_RUNTIME/facts.json
 #   LAGO_HOSTNAME, LAGO_RELAY (relay.cjs), LAGO_HOST_SCRIPT (host.sh)
 #   LAGO_UPLINK   none, pasta or slirp4netns; its arguments are this script's arguments, the word NETNS in them stands for the place
-#                 of the host's network namespace
+#                 of the host's network namespace, the word INTERFACE for the interface that leads out
 # Ends with 75 when the environment's host runs already. The whole script is parsed before it runs: its file may vanish while it does.
 set -eu
 
@@ -65,19 +65,35 @@ identity() {
   IDENTITY="$pid ${20} $boot"
 }
 
+# The interface of the default route, else the first one with an address.
+way_out() {
+  local line
+  line=$(ip -4 -oneline route show default)
+  if [[ $line =~ \ dev\ ([^\ ]+) ]]; then
+    echo "${BASH_REMATCH[1]}"
+    return
+  fi
+  line=$(ip -4 -oneline address show up scope global)
+  if [[ $line =~ ^[0-9]+:\ ([^\ ]+) ]]; then echo "${BASH_REMATCH[1]}"; fi
+}
+
 keep_uplink() {
-  local pid argument arguments=()
+  local pid argument arguments
   until [ -e "$LAGO_RUNTIME/host" ]; do sleep 0.02; done
   read -r pid _ <"$LAGO_RUNTIME/host"
   # By path: pasta gives up the right to look into /proc/PID before it opens the namespace.
   : >"$LAGO_RUNTIME/netns"
   mount -n --bind "/proc/$pid/ns/net" "$LAGO_RUNTIME/netns"
-  for argument in "$@"; do
-    if [ "$argument" = NETNS ]; then argument=$LAGO_RUNTIME/netns; fi
-    arguments+=("$argument")
-  done
   # Offline machines make it end at once: it is tried again until there is a way out.
   while :; do
+    arguments=()
+    for argument in "$@"; do
+      case $argument in
+        NETNS) argument=$LAGO_RUNTIME/netns ;;
+        INTERFACE) argument=$(way_out) ;;
+      esac
+      arguments+=("$argument")
+    done
     "$LAGO_UPLINK" "${arguments[@]}" || :
     sleep 2
   done

@@ -1,12 +1,15 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { EngineError } from '../../../src-shared/errors.ts';
+import { readOptional } from './process-identity.ts';
 
 /**
  * Confined runs (`LAGO_CONFINED=1`, all tests): nothing may be sent from the machine's own network, except to itself. What runs in a
  * network namespace without a way out is free.
  */
 export interface Confinement {
+  /** False when nothing may leave through this process's network. */
+  readonly mayLeave: () => boolean;
   /** Throws `host.denied` when a direct connection to `address` could leave through the machine's own network. */
   checkDial(address: string): void;
   /** Throws `host.denied` when `what` would work in the machine's own network. */
@@ -25,13 +28,15 @@ export interface NetworkFacts {
 /** The rule for this process. Without `LAGO_CONFINED=1` nothing is refused. */
 export function confinement(environment: NodeJS.ProcessEnv = process.env, facts: () => NetworkFacts = readFacts): Confinement {
   const confined = environment['LAGO_CONFINED'] === '1';
+  const mayLeave = (): boolean => !confined || isShutIn(facts());
   function check(what: string): void {
-    if (!confined || isShutIn(facts())) return;
+    if (mayLeave()) return;
     throw new EngineError('host.denied', `${what} is refused: this is a confined run in the machine's own network.`, {
       hint: 'Run it in a network namespace without a default route, or without LAGO_CONFINED.',
     });
   }
   return {
+    mayLeave,
     check,
     checkDial(address) {
       if (!isLoopback(address)) check(`A connection to ${address}`);
@@ -51,7 +56,7 @@ export function isLoopback(address: string): boolean {
 }
 
 function readFacts(): NetworkFacts {
-  return { own: namespaceOf('self'), machine: namespaceOf('1'), defaultRoute: hasDefaultRoute(readRoutes('route'), readRoutes('ipv6_route')) };
+  return { own: namespaceOf('self'), machine: namespaceOf('1') ?? kernelNamespace(), defaultRoute: hasDefaultRoute(readRoutes('route'), readRoutes('ipv6_route')) };
 }
 
 function namespaceOf(pid: string): string | undefined {
@@ -62,6 +67,15 @@ function namespaceOf(pid: string): string | undefined {
     if (code === 'EACCES' || code === 'EPERM' || code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+const PF_KTHREAD = 0x00200000;
+
+/** Where the first process hides its namespaces: that of the first kernel thread, which is the machine's in any case. */
+function kernelNamespace(): string | undefined {
+  const stat = readOptional('/proc/2/stat');
+  const flags = Number(stat?.slice(stat.lastIndexOf(') ') + 2).split(' ')[6]);
+  return (flags & PF_KTHREAD) === 0 ? undefined : namespaceOf('2');
 }
 
 function readRoutes(table: 'route' | 'ipv6_route'): string {

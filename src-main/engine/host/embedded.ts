@@ -13,11 +13,12 @@ import type { EmbeddedHost, EmbeddedHostSpec } from './host.ts';
 import { findAccelerator } from './kvm.ts';
 import { askLibvirt } from './libvirt-answers.ts';
 import { isRunning, kill, parseIdentity, readOptional, type ProcessIdentity } from './process-identity.ts';
-import { searchPath } from './programs.ts';
+import { findProgram, searchPath } from './programs.ts';
 import { dialThroughRelay, listenThroughRelay } from './relay.ts';
-import { requireEmbedded } from './requirements.ts';
+import { checkError, namespaceProblem, requireEmbedded } from './requirements.ts';
 import { cacheFolder, isPrivateFolder, makePrivateFolder, runtimeDirFor } from './runtime-dir.ts';
 import { chooseUplink, type UplinkKind } from './uplink.ts';
+import { cachedVerdict, fileIdentity } from './verdict-cache.ts';
 
 export interface EmbeddedHostOptions {
   /** The project's `resources` folder (or its packaged copy); the scripts are in `host` below it. */
@@ -29,6 +30,7 @@ export interface EmbeddedHostOptions {
 /** How long a start may take: libvirt answers in 0.15 s on an idle machine. */
 const START_MS = 30_000;
 const ALREADY_RUNNING = 75;
+const FALL_BACK = 'Use the machine’s own libvirt for this environment: host qemu:///system.';
 
 /** `facts.json` in the runtime folder: what a later process must know about a running host. */
 const Facts = z.object({
@@ -80,7 +82,7 @@ export async function startEmbeddedHost(spec: EmbeddedHostSpec, options: Embedde
     options.log.warn(`The host of environment ${spec.id} lost its runtime folder ${running.runtimeDir}; it is started again.`);
     await stopCell(spec, running);
   }
-  await requireEmbedded();
+  requireEmbedded();
   return await launch(spec, options);
 }
 
@@ -147,7 +149,9 @@ async function launch(spec: EmbeddedHostSpec, options: EmbeddedHostOptions): Pro
         failure: () => new EngineError('host.unavailable', `libvirt did not answer within ${START_MS / 1000} s.`, { details: { log: logPath } }),
       },
     );
-    return hostOf(spec, record, readFacts(record.runtimeDir), options.log);
+    const host = hostOf(spec, record, readFacts(record.runtimeDir), options.log);
+    await checkDnsmasq(host, scripts, options.signal);
+    return host;
   } catch (error) {
     // Another process's start that this one only waited for goes on.
     if (ended === undefined) {
@@ -157,6 +161,20 @@ async function launch(spec: EmbeddedHostSpec, options: EmbeddedHostOptions): Pro
     }
     throw error;
   }
+}
+
+/**
+ * Sees once per user and dnsmasq whether it runs in a host: with the settings of libvirt's networks it keeps the only user there is.
+ * That libvirt takes its own such setting shows when it answers.
+ */
+async function checkDnsmasq(host: EmbeddedHost, scripts: string, signal: AbortSignal | undefined): Promise<void> {
+  const key = `${process.getuid?.() ?? 0} ${fileIdentity(findProgram('dnsmasq') ?? '')}`;
+  const verdict = await cachedVerdict('dnsmasq', key, async () => {
+    const result = await host.run(['bash', join(scripts, 'check-dnsmasq.sh')], { timeoutMs: 5000, signal });
+    return result.code === 0 ? 'works' : `fails: ${result.stderr.trim().split('\n').at(-1) ?? ''}`;
+  });
+  if (verdict === 'works') return;
+  throw new EngineError('host.unavailable', `dnsmasq does not work privately on this machine: ${verdict.replace('fails: ', '')}`, { hint: FALL_BACK });
 }
 
 /** A runtime folder that a living host of another prefix uses (a copied prefix has the same uuid) must not be taken from it. */
@@ -178,7 +196,7 @@ async function isReady(record: CellRecord): Promise<boolean> {
   if (answer === 'not-yet') return false;
   if (answer !== 'ready') {
     throw new EngineError('host.unavailable', `libvirt does not work privately on this machine: ${answer.refused}`, {
-      hint: 'Use the machine’s own libvirt for this environment: host qemu:///system.',
+      hint: FALL_BACK,
     });
   }
   await writeFile(marker, '');
@@ -208,12 +226,7 @@ async function waitReady(record: CellRecord, signal: AbortSignal | undefined, ti
 async function startError(logPath: string, logStart: number, stateDir: string, exit: number): Promise<EngineError> {
   const text = (await readFile(logPath)).subarray(logStart).toString('utf8').trim();
   const details = { exit, log: text.slice(-4000) };
-  if (/unshare: .*(not permitted|denied|Invalid argument|No space left)|uid_map/i.test(text)) {
-    return new EngineError('host.denied', 'This machine does not let an ordinary user make namespaces.', {
-      details,
-      hint: 'Allow unprivileged user namespaces (see the checks of the machine), or use host qemu:///system.',
-    });
-  }
+  if (/unshare: (unshare failed|write failed|cannot open)/.test(text)) return checkError(namespaceProblem(), 'host.denied');
   const daemon = readOptional(join(stateDir, 'log', 'libvirtd.log'));
   const reason = daemon?.split('\n').findLast((line) => / error : (?!virGDBus|udevGetDMI|virCommandWait)/.test(line));
   const sentence = reason?.replace(/^.* error : \S+ : /, '') ?? text.split('\n').at(-1) ?? '';

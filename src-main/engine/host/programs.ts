@@ -19,7 +19,8 @@ export function findProgram(name: string, environment: NodeJS.ProcessEnv = proce
   return undefined;
 }
 
-function isExecutable(path: string): boolean {
+/** Whether a path is a program that this user may run. */
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();

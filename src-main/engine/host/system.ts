@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, readFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readFile } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -15,7 +15,7 @@ export interface SystemHostSpec {
   /** libvirt URI of this machine: `qemu:///system`, `qemu:///session`, each with `?socket=/path`. */
   readonly uri: string;
   readonly accelerator: 'auto' | 'kvm' | 'tcg';
-  /** Folder for VNC sockets; made when missing and opened to libvirt's QEMU user. Default `vnc` in this user's runtime folder. */
+  /** Folder for VNC sockets; made when missing and opened to libvirt's QEMU user. Default: one per user. */
   readonly socketDir?: string;
 }
 
@@ -32,14 +32,14 @@ const SOCKET_NAME_LENGTH = 42;
 export async function openSystemHost(spec: SystemHostSpec, options: { readonly log: Log; readonly signal?: AbortSignal | undefined }): Promise<Host> {
   const rule = confinement();
   rule.check(`The libvirt ${spec.uri}`);
-  const socketDir = spec.socketDir ?? join(runtimeRoot(), 'vnc');
+  const socketDir = spec.socketDir ?? defaultSocketDir(spec.uri);
   if (socketDir.length + SOCKET_NAME_LENGTH > SOCKET_PATH_LIMIT) {
     throw new EngineError('input.invalid', `The folder ${socketDir} is too long a path for the VMs' screens.`, {
       details: { socketDir },
       hint: `Choose one of at most ${SOCKET_PATH_LIMIT - SOCKET_NAME_LENGTH} characters.`,
     });
   }
-  await openSocketDir(socketDir, spec.uri.startsWith('qemu:///session'));
+  await openSocketDir(socketDir, isSession(spec.uri));
   const accelerator = await findAccelerator(spec.accelerator, { signal: options.signal });
   return {
     kind: 'system',
@@ -63,10 +63,24 @@ export async function openSystemHost(spec: SystemHostSpec, options: { readonly l
   };
 }
 
+/** Outside this user's private runtime folder, which the machine's QEMU cannot enter; inside it for a session libvirt. */
+function defaultSocketDir(uri: string): string {
+  if (isSession(uri)) return join(runtimeRoot(), 'vnc');
+  return process.getuid?.() === 0 ? '/run/lago-vnc' : `/tmp/lago-vnc-${process.getuid?.() ?? 0}`;
+}
+
+function isSession(uri: string): boolean {
+  return uri.startsWith('qemu:///session');
+}
+
 /** Lets the machine's QEMU make sockets there: it runs as a user of its own, except in a session libvirt. */
 async function openSocketDir(path: string, session: boolean): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   if (session) return;
+  const found = await lstat(path);
+  if (!found.isDirectory() || ![process.getuid?.(), await qemuUser()].includes(found.uid)) {
+    throw new EngineError('host.denied', `${path} is not a folder of this user.`, { details: { path }, hint: `Remove ${path}.` });
+  }
   const qemu = process.getuid?.() === 0 ? await qemuUser() : undefined;
   if (qemu === undefined) await chmod(path, 0o1733);
   else {

@@ -1,4 +1,5 @@
 import type { Log } from '../core/log.ts';
+import { confinement } from './confine.ts';
 import { findProgram } from './programs.ts';
 
 export type UplinkKind = 'none' | 'pasta' | 'slirp4netns';
@@ -6,7 +7,7 @@ export type UplinkKind = 'none' | 'pasta' | 'slirp4netns';
 /** How a host's guests reach the outside: the program that carries their traffic, its arguments and the name server they see. */
 export interface Uplink {
   readonly kind: UplinkKind;
-  /** The word NETNS stands for the path of the host's network namespace. */
+  /** The word NETNS stands for the path of the host's network namespace, INTERFACE for the machine's interface that leads out. */
   readonly args: readonly string[];
   readonly nameServer: string;
 }
@@ -24,7 +25,7 @@ const UPLINKS: Readonly<Record<UplinkKind, Uplink>> = {
       '--quiet',
       '--ipv4-only',
       ...['--address', `${NETWORK}.2`, '--netmask', '24', '--gateway', `${NETWORK}.1`, '--dns-forward', `${NETWORK}.3`],
-      ...['--ns-ifname', 'uplink0'],
+      ...['--interface', 'INTERFACE', '--ns-ifname', 'uplink0'],
       // Nothing leads to the machine's own loopback, and nothing is forwarded in.
       '--no-map-gw',
       ...['--tcp-ports', 'none', '--udp-ports', 'none', '--tcp-ns', 'none', '--udp-ns', 'none'],
@@ -53,11 +54,12 @@ export function uplink(kind: UplinkKind): Uplink {
 }
 
 /**
- * What `auto` means on this machine: pasta, else slirp4netns, else none (logged). Confined runs have none, whatever is installed.
+ * What `auto` means on this machine: pasta, else slirp4netns, else none (logged). Confined runs in the machine's
+ * own network have none, whatever is installed.
  */
 export function chooseUplink(wanted: 'auto' | 'none' | UplinkKind, environment: NodeJS.ProcessEnv, log: Log): Uplink {
   if (wanted === 'none') return UPLINKS.none;
-  if (environment['LAGO_CONFINED'] === '1') {
+  if (!confinement(environment).mayLeave()) {
     log.info('Guests get no uplink: this is a confined run.');
     return UPLINKS.none;
   }

@@ -1,0 +1,59 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { readJson, writeJson } from '../core/json-file.ts';
+import { cacheFolder } from './runtime-dir.ts';
+
+const Verdict = z.object({ key: z.string(), value: z.string() });
+
+/**
+ * Keeps what a slow probe found, in the user's cache folder, for as long as `key` (everything that the answer depends on) stays the
+ * same. A damaged or unwritable cache only costs the time of the probe.
+ */
+export async function cachedVerdict(
+  name: string,
+  key: string,
+  probe: () => Promise<string>,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
+  const folder = cacheFolder(environment);
+  const path = join(folder, `${name}.json`);
+  const known = await readVerdict(path);
+  if (known?.key === key) return known.value;
+  const value = await probe();
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeJson(path, { key, value });
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+  }
+  return value;
+}
+
+async function readVerdict(path: string): Promise<z.infer<typeof Verdict> | undefined> {
+  try {
+    return await readJson(path, Verdict);
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'input.invalid') {
+      await rm(path, { force: true });
+      return undefined;
+    }
+    if (isRefusal(error)) return undefined;
+    throw error;
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  if (error instanceof EngineError) return error.code === 'host.denied' || error.code === 'host.no-space';
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EACCES' || code === 'EROFS' || code === 'EPERM' || code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+/** A file's identity for a cache key: it changes when a package update replaces the file. `-` when there is none. */
+export function fileIdentity(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return '-';
+  return [path, found.dev, found.ino, found.rdev, found.size, Math.round(found.mtimeMs), Math.round(found.ctimeMs)].join(':');
+}
