@@ -64,12 +64,14 @@ export function readXml(text: string, options: ReadXmlOptions = {}): XmlElement 
     return found;
   }
 
-  function decoded(raw: string): string {
+  /** `raw` begins at `from`. */
+  function decoded(raw: string, from: number): string {
     if (!raw.includes('&')) return raw;
-    return raw.replace(/&([^;&]{0,12})(;?)/g, (_, name: string, end: string) => {
+    return raw.replace(/&([^;&]{0,12})(;?)/g, (_, name: string, end: string, offset: number) => {
       const character = end === ';' ? entity(name) : undefined;
-      if (character === undefined) throw refuse(`the entity &${name}${end} is not allowed`);
-      return character;
+      if (character !== undefined) return character;
+      at = from + offset;
+      throw refuse(`the entity &${name}${end} is not allowed`);
     });
   }
 
@@ -100,7 +102,7 @@ export function readXml(text: string, options: ReadXmlOptions = {}): XmlElement 
       const raw = upTo(quote, `the attribute ${name}`);
       if (raw.includes('<')) throw refuse(`the attribute ${name} is malformed`);
       if (attributes.has(name)) throw refuse(`the attribute ${name} stands twice`);
-      attributes.set(name, decoded(raw));
+      attributes.set(name, decoded(raw, at - raw.length - 1));
     }
   }
 
@@ -121,7 +123,7 @@ export function readXml(text: string, options: ReadXmlOptions = {}): XmlElement 
       const stop = text.indexOf('<', at);
       const raw = text.slice(at, stop < 0 ? text.length : stop);
       if (current === undefined && raw.trim() !== '') throw refuse('text outside of the root element');
-      if (current !== undefined) current.text += decoded(raw);
+      if (current !== undefined) current.text += decoded(raw, at);
       at += raw.length;
     } else if (text.startsWith('<!--', at)) {
       at += 4;
