@@ -106,7 +106,4 @@ export function vmAddress(specs: EnvironmentSpecs, vm: VmSpec): string | null {
   return nic?.ip ?? vm.nics.find((candidate) => candidate.ip !== undefined)?.ip ?? null;
 }
 
-/** libvirt's name of a VM: `UUID8-VM`, as Lago named it. */
-export function domainName(prefixUuid: string, vm: string): string {
-  return `${prefixUuid.slice(0, 8)}-${vm}`;
-}
+export { domainName } from '../libvirt/names.ts';

@@ -72,16 +72,20 @@ async function takeLocked(context: RecipeContext, prefix: Prefix, name: string, 
   const active = await activeVms(session, prefix, step.signal);
   const off = prefix.specs.vms.filter((vm) => !active.includes(vm));
 
+  undo.add('forget the snapshot', async () => {
+    await rm(join(prefix.paths.snapshots, name), { recursive: true, force: true });
+    await writeRecord(prefix.paths.record, record);
+    await recordInSpecs(prefix, (vm) => vm.snapshots);
+  });
   await pauseAll(session, prefix, active, step, undo);
   await step.each(prefix.specs.vms, PARALLEL, (vm) => `Snapshot VM ${vm.name}`, async (vm, one) => {
     const domain = domainName(prefix.uuid, vm.name);
     if (off.includes(vm)) await realizeDomain(session, prefix, vm, one.signal, undo);
+    undo.add(`delete snapshot ${name} of ${vm.name}`, async (signal) => await deleteIfThere(session, domain, name, signal));
     await session.hypervisor.createSnapshot(domain, `<domainsnapshot><name>${escapeXml(name)}</name></domainsnapshot>`, {}, { signal: one.signal });
-    undo.add(`delete snapshot ${name} of ${vm.name}`, async (signal) => await session.hypervisor.deleteSnapshot(domain, name, {}, { signal }));
     vms[vm.name] = off.includes(vm) ? 'disk' : 'memory';
     await keepXml(session, prefix, vm, name, one.signal);
   });
-  undo.add('forget the snapshot', async () => await rm(join(prefix.paths.snapshots, name), { recursive: true, force: true }));
   await resumeAll(session, prefix, active, step);
   for (const vm of off) await undefineDomain(session, prefix, vm, step.signal);
   const next: PrefixRecord = {
@@ -94,6 +98,12 @@ async function takeLocked(context: RecipeContext, prefix: Prefix, name: string, 
   undo.commit();
   if (!wasUp) await context.hosts.stop(prefix);
   return next;
+}
+
+/** For the undo: whether libvirt made it before the call failed is not known. */
+async function deleteIfThere(session: Session, domain: string, name: string, signal: AbortSignal): Promise<void> {
+  const known = await session.hypervisor.listSnapshots(domain, { signal });
+  if (known.some((snapshot) => snapshot.name === name)) await session.hypervisor.deleteSnapshot(domain, name, {}, { signal });
 }
 
 /** Pauses all of them at once, so that every VM stands at the same moment; undone by resuming. */
