@@ -1,5 +1,7 @@
 import { octetsOf, subnetOf, withLastOctet } from '../../../src-shared/addresses.ts';
 
+export { subnetOf } from '../../../src-shared/addresses.ts';
+
 /** Third octets that Lago leases: 192.168.200.0/24 … 192.168.255.0/24 (0.29 ended at 209). */
 export const LEASE_RANGE = { minOctet: 200, maxOctet: 255 } as const;
 

@@ -1,0 +1,295 @@
+import { chmod, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { octetsOf } from '../../../src-shared/addresses.ts';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { diskError, writeJson } from '../core/json-file.ts';
+import { type HeldLock, takeLock } from '../core/lock.ts';
+import { sleep } from '../core/until.ts';
+import { isLeasable, LEASE_RANGE } from './subnets.ts';
+
+/** One file `N.lease` of the store. */
+export interface Lease {
+  /** `192.168.N.0` */
+  readonly subnet: string;
+  /** The lease file. */
+  readonly path: string;
+  /** The uuid file of the prefix that took it; empty when the lease is damaged. */
+  readonly uuidPath: string;
+  readonly uuid: string;
+  /** False when that prefix is gone or has another uuid now: the subnet is free again. */
+  readonly valid: boolean;
+}
+
+export interface LeaseOwner {
+  /** Absolute path of the prefix's `uuid` file. */
+  readonly uuidPath: string;
+  readonly uuid: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface LeaseStoreOptions {
+  readonly dir: string;
+  /** Default 200 to 255, as Lago 1.0. */
+  readonly minOctet?: number;
+  readonly maxOctet?: number;
+  /** How long to wait for another process; default 5 s, as Lago. */
+  readonly waitMs?: number;
+}
+
+/**
+ * The machine's subnets, shared by all users and with Lago itself (its file format, its flock). Each method is one step under the lock,
+ * so two processes never hold the same subnet. Rejects with `conflict.subnet` (taken, or none free), `conflict.locked`, `host.denied`,
+ * `input.invalid` (not a subnet of the range), `cancelled`.
+ */
+export interface LeaseStore {
+  /** Takes the lowest free subnet, or exactly `subnet` (any address of it). Taking what the same prefix holds already is fine. */
+  acquire(owner: LeaseOwner & { readonly subnet?: string | undefined }): Promise<{ readonly subnet: string; readonly gateway: string }>;
+  /** All or nothing. `null` stands for any free subnet; the answer is in the same order. */
+  acquireMany(owner: LeaseOwner & { readonly subnets: readonly (string | null)[] }): Promise<readonly { readonly subnet: string; readonly gateway: string }[]>;
+  /** Gives one back; with `uuid` only when that prefix holds it. Answers whether there was something to give. */
+  release(subnet: string, options?: { readonly uuid?: string; readonly signal?: AbortSignal | undefined }): Promise<boolean>;
+  /** Gives back all of a prefix. Answers the subnets. */
+  releaseAll(owner: { readonly uuid: string; readonly uuidPath?: string; readonly signal?: AbortSignal | undefined }): Promise<readonly string[]>;
+  /** Every lease, by number. Takes no lock and changes nothing; a store that does not exist is empty. */
+  list(): Promise<readonly Lease[]>;
+  /** Removes the leases of prefixes that are gone; answers them. */
+  reclaim(options?: { readonly signal?: AbortSignal | undefined }): Promise<readonly Lease[]>;
+}
+
+const LeaseFile = z.tuple([z.string(), z.string()]);
+/** Lago 0.29 locked by a hard link; a process that was killed left it for ever. It held it for milliseconds. */
+const OLD_LOCKS = ['leases.lock', 'leases.lock.lock'];
+const OLD_LOCK_LIFE_MS = 60_000;
+
+export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
+  const range = { minOctet: options.minOctet ?? LEASE_RANGE.minOctet, maxOctet: options.maxOctet ?? LEASE_RANGE.maxOctet };
+  const { dir, waitMs = 5_000 } = options;
+
+  function pathOf(octet: number): string {
+    return join(dir, `${octet}.lease`);
+  }
+
+  async function locked<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    await makeFolder(dir);
+    await oldLockGone(dir, waitMs, signal);
+    await using _ = await lockStore(dir, waitMs, signal);
+    return await work();
+  }
+
+  /** What is given under the lock; undefined when it is taken by `holder`. */
+  async function take(owner: LeaseOwner, octet: number): Promise<Lease | undefined> {
+    const present = await readLease(pathOf(octet), octet);
+    if (present?.valid === true && !(present.uuid === owner.uuid && present.uuidPath === owner.uuidPath)) return present;
+    await guarded(dir, async () => await writeJson(pathOf(octet), [owner.uuidPath, owner.uuid], 0o664));
+    return undefined;
+  }
+
+  async function takeAny(owner: LeaseOwner, taken: ReadonlySet<number>): Promise<number> {
+    for (let octet = range.minOctet; octet <= range.maxOctet; octet++) {
+      if (taken.has(octet)) continue;
+      const present = await readLease(pathOf(octet), octet);
+      if (present?.valid === true) continue;
+      await guarded(dir, async () => await writeJson(pathOf(octet), [owner.uuidPath, owner.uuid], 0o664));
+      return octet;
+    }
+    throw new EngineError('conflict.subnet', `No subnet is free between 192.168.${range.minOctet}.0/24 and 192.168.${range.maxOctet}.0/24.`, {
+      hint: 'Destroy environments that are no longer used ("lago leases" shows who holds what).',
+    });
+  }
+
+  function octetOf(subnet: string): number {
+    const text = subnet.replace(/\/24$/, '');
+    const octets = octetsOf(text);
+    if (octets === undefined) throw new EngineError('input.invalid', `${JSON.stringify(subnet)} is not a valid IP address.`);
+    if (isLeasable(text, range)) return octets[2];
+    throw new EngineError('input.invalid', `Subnet ${text}/24 is not valid. It should be in the range 192.168.${range.minOctet}.0/24 - 192.168.${range.maxOctet}.0/24.`);
+  }
+
+  async function acquireMany(owner: LeaseOwner & { readonly subnets: readonly (string | null)[] }): ReturnType<LeaseStore['acquireMany']> {
+    const wanted = owner.subnets.map((subnet) => (subnet === null ? null : octetOf(subnet)));
+    return await locked(owner.signal, async () => {
+      const before = new Set((await listLeases(dir)).filter((lease) => lease.valid && lease.uuid === owner.uuid).map((lease) => lease.path));
+      const taken = new Set<number>();
+      try {
+        for (const octet of wanted) {
+          if (octet === null) continue;
+          const holder = await take(owner, octet);
+          if (holder !== undefined || taken.has(octet)) throw takenError(octet, holder ?? owner);
+          taken.add(octet);
+        }
+        const result: number[] = [];
+        for (const octet of wanted) {
+          const got = octet ?? (await takeAny(owner, taken));
+          taken.add(got);
+          result.push(got);
+        }
+        return result.map(grant);
+      } catch (error) {
+        for (const octet of taken) if (!before.has(pathOf(octet))) await remove(pathOf(octet));
+        throw error;
+      }
+    });
+  }
+
+  async function releaseWhere(signal: AbortSignal | undefined, test: (lease: Lease) => boolean): Promise<readonly Lease[]> {
+    if (!(await listLeases(dir)).some(test)) return [];
+    return await locked(signal, async () => {
+      const found = (await listLeases(dir)).filter(test);
+      for (const lease of found) await guarded(dir, async () => await remove(lease.path));
+      return found;
+    });
+  }
+
+  return {
+    acquire: async ({ subnet, ...owner }) => {
+      const [granted] = await acquireMany({ ...owner, subnets: [subnet ?? null] });
+      if (granted === undefined) throw new EngineError('internal', 'The lease store gave nothing.');
+      return granted;
+    },
+    acquireMany,
+    release: async (subnet, { uuid, signal } = {}) => {
+      const path = pathOf(octetOf(subnet));
+      const released = await releaseWhere(signal, (lease) => lease.path === path && (uuid === undefined || lease.uuid === uuid));
+      return released.length > 0;
+    },
+    releaseAll: async ({ uuid, uuidPath, signal }) => {
+      const released = await releaseWhere(signal, (lease) => lease.uuid === uuid && (uuidPath === undefined || lease.uuidPath === uuidPath));
+      return released.map((lease) => lease.subnet);
+    },
+    list: async () => await listLeases(dir),
+    reclaim: async ({ signal } = {}) => await releaseWhere(signal, (lease) => !lease.valid),
+  };
+}
+
+function grant(octet: number): { readonly subnet: string; readonly gateway: string } {
+  return { subnet: `192.168.${octet}.0`, gateway: `192.168.${octet}.1` };
+}
+
+function takenError(octet: number, holder: { readonly uuidPath: string }): EngineError {
+  return new EngineError('conflict.subnet', `The subnet 192.168.${octet}.0/24 is already taken by ${holder.uuidPath.replace(/\/uuid$/, '')}.`, {
+    hint: 'Give the network another gw, or none; or destroy that environment.',
+    details: { subnet: `192.168.${octet}.0`, holder: holder.uuidPath },
+  });
+}
+
+async function listLeases(dir: string): Promise<Lease[]> {
+  let names: string[];
+  try {
+    names = await readdir(dir);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw denied(error, dir);
+  }
+  const octets = names.flatMap((name) => /^(\d{1,3})\.lease$/.exec(name)?.[1] ?? []).map(Number);
+  const leases = await Promise.all(octets.sort((left, right) => left - right).map(async (octet) => await readLease(join(dir, `${octet}.lease`), octet)));
+  return leases.filter((lease) => lease !== undefined);
+}
+
+/** undefined when there is no such file. A damaged one belongs to nobody. */
+async function readLease(path: string, octet: number): Promise<Lease | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw denied(error, path);
+  }
+  const subnet = `192.168.${octet}.0`;
+  const parsed = LeaseFile.safeParse(parseJson(text));
+  if (!parsed.success) return { subnet, path, uuidPath: '', uuid: '', valid: false };
+  const [uuidPath, uuid] = parsed.data;
+  return { subnet, path, uuidPath, uuid, valid: await isAlive(uuidPath, uuid) };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Damaged: nobody's lease.
+    return undefined;
+  }
+}
+
+/** A prefix that this user may not look at is taken to be alive; Lago took its subnet away. */
+async function isAlive(uuidPath: string, uuid: string): Promise<boolean> {
+  try {
+    return (await readFile(uuidPath, 'utf8')).trim() === uuid.trim();
+  } catch (error) {
+    return ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '');
+  }
+}
+
+async function makeFolder(dir: string): Promise<void> {
+  try {
+    const made = await mkdir(dir, { recursive: true, mode: 0o775 });
+    // Set-gid, so that every user's lease belongs to the group that shares the folder.
+    if (made !== undefined) await chmod(dir, 0o2775);
+  } catch (error) {
+    throw denied(error, dir);
+  }
+}
+
+async function lockStore(dir: string, waitMs: number, signal: AbortSignal | undefined): Promise<HeldLock> {
+  const path = join(dir, 'subnet-lease.lock');
+  try {
+    const lock = await takeLock(path, { waitMs, signal, purpose: 'leasing a subnet', mode: 0o660 });
+    await openToGroup(path);
+    return lock;
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'host.denied') throw denied(error.cause, path);
+    throw error;
+  }
+}
+
+/** The umask takes the group's right to write from a lock file that is made; whoever made it gives it back. */
+async function openToGroup(path: string): Promise<void> {
+  const { mode, uid } = await stat(path);
+  if ((mode & 0o060) !== 0o060 && uid === process.getuid?.()) await chmod(path, 0o660);
+}
+
+async function oldLockGone(dir: string, waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+  const deadline = Date.now() + waitMs;
+  for (const name of OLD_LOCKS) {
+    while (await isFresh(join(dir, name))) {
+      if (Date.now() > deadline) {
+        throw new EngineError('conflict.locked', `${join(dir, name)} is held by an old version of Lago.`, {
+          hint: 'Wait until it has finished; when none runs, remove that file.',
+        });
+      }
+      await sleep(50, signal);
+    }
+  }
+}
+
+async function isFresh(path: string): Promise<boolean> {
+  try {
+    return Date.now() - (await stat(path)).mtimeMs < OLD_LOCK_LIFE_MS;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw denied(error, path);
+  }
+}
+
+async function remove(path: string): Promise<void> {
+  await rm(path, { force: true });
+}
+
+async function guarded<T>(dir: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw denied(error, dir);
+  }
+}
+
+/** "No permission" with the way out; other errors as the disk layer words them. */
+function denied(error: unknown, path: string): unknown {
+  const code = error instanceof EngineError ? error.code : (error as NodeJS.ErrnoException).code;
+  if (code !== 'EACCES' && code !== 'EPERM' && code !== 'host.denied') return diskError(error, path);
+  return new EngineError('host.denied', `No permission for the store of subnets at ${path}.`, {
+    cause: error,
+    hint: 'Join the group that owns it (usually "lago"), or choose another folder with --lease_dir.',
+    details: { path },
+  });
+}
