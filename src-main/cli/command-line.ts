@@ -1,4 +1,5 @@
 import { EngineError, exitCodeOf, toEngineError } from '../../src-shared/errors.ts';
+import { settingKey } from '../../src-shared/settings.ts';
 import { type Config, loadConfig } from '../engine/index.ts';
 import { type Surroundings, VerbContext, type VerbHandler } from './context.ts';
 import { parseArguments } from './parser/arguments.ts';
@@ -115,7 +116,9 @@ function settingsOf(options: readonly OptionSpec[], values: Values): { section: 
 function effectiveValue(config: Config): (option: OptionSpec) => string | undefined {
   return (option) => {
     if (option.config === undefined || option.kind === 'flag') return undefined;
-    return config.get(option.name, option.config);
+    const entry = config.entry(option.name, option.config);
+    const secret = settingKey(option.name, option.config)?.secret === true && entry?.source.layer !== 'default';
+    return secret && entry !== undefined ? `set in ${entry.source.place}` : entry?.value;
   };
 }
 

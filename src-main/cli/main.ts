@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { version } from '../../package.json' with { type: 'json' };
+import { version } from '../../package.json';
 import { EngineError } from '../../src-shared/errors.ts';
 import { openEngine, readSpecs } from '../engine/index.ts';
 import { runCommandLine } from './command-line.ts';

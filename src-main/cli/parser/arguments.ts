@@ -46,7 +46,7 @@ export function parseArguments(program: ProgramSpec, argv: readonly string[]): P
     }
     const rest = verb.positionals.at(-1)?.arity === 'rest';
     const leading = rest ? verb.positionals.length - 1 : Number.POSITIVE_INFINITY;
-    const found = scan([...verb.options, HELP_OPTION], argv, global.next, leading, program);
+    const found = scan([...verb.options, HELP_OPTION], argv, global.next, leading, program, verb);
     if (found.asked === 'help') return { action: 'help', verb };
     const words = [...found.positionals, ...argv.slice(found.next)];
     return { action: 'run', verb, global: global.values, values: { ...found.values, ...assign(verb.positionals, words) } };
@@ -62,6 +62,7 @@ function scan(
   from: number,
   stop: 'first-positional' | number,
   program: ProgramSpec,
+  verb?: VerbSpec,
 ): Scan {
   const values: Scan['values'] = {};
   const positionals: string[] = [];
@@ -85,7 +86,7 @@ function scan(
   return { values, positionals, next: index, asked };
 
   function readOption(word: string, next: number): number {
-    const { option, flag, joined, rest } = match(options, word, program);
+    const { option, flag, joined, rest } = match(options, word, program, verb);
     if (option.kind === 'flag') {
       if (joined !== undefined) throw new UsageError(`argument ${option.flags.join('/')}: takes no value, but got "${joined}"`);
       set(option, true);
@@ -130,7 +131,7 @@ interface Match {
   readonly rest: string | undefined;
 }
 
-function match(options: readonly OptionSpec[], word: string, program: ProgramSpec): Match {
+function match(options: readonly OptionSpec[], word: string, program: ProgramSpec, verb: VerbSpec | undefined): Match {
   const equals = word.indexOf('=');
   const flag = equals < 0 ? word : word.slice(0, equals);
   const joined = equals < 0 ? undefined : word.slice(equals + 1);
@@ -148,14 +149,14 @@ function match(options: readonly OptionSpec[], word: string, program: ProgramSpe
     if (short !== undefined && short.kind === 'flag') return { option: short, flag: letter, joined: undefined, rest: tail };
     if (short !== undefined) return { option: short, flag: letter, joined: tail, rest: undefined };
   }
-  throw new UsageError(unknownOption(options, flag, program));
+  throw new UsageError(unknownOption(options, flag, program, verb));
 }
 
-function unknownOption(options: readonly OptionSpec[], flag: string, program: ProgramSpec): string {
-  if (!options.includes(VERSION_OPTION)) {
+function unknownOption(options: readonly OptionSpec[], flag: string, program: ProgramSpec, verb: VerbSpec | undefined): string {
+  if (verb !== undefined) {
     const global = program.options.find((option) => option.flags.some((own) => own === flag || (flag.length > 4 && own.startsWith(flag))));
     if (global !== undefined)
-      return `unrecognized option ${flag}. It is a global option: put it before the verb, as in "lago ${flag} ... VERB".`;
+      return `unrecognized option ${flag}. It is a global option: put it before the verb, as in "lago ${flag}${global.kind === 'flag' ? '' : ' ...'} ${verb.name}".`;
   }
   const guess = nearest(
     flag,

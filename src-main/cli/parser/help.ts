@@ -61,9 +61,7 @@ const visible = (options: readonly OptionSpec[]): OptionSpec[] => options.filter
 
 /** The usage lines of the program or of a verb, as they precede an error message. */
 export function usageText(program: ProgramSpec, verb?: VerbSpec): string {
-  if (verb === undefined) {
-    return usage(`usage: ${program.name}`, [...[HELP_OPTION, VERSION_OPTION, ...visible(program.options)].map(usageOfOption), 'VERB ...']);
-  }
+  if (verb === undefined) return `usage: ${program.name} [global options] VERB [options] [arguments]`;
   return usage(`usage: ${program.name} ${verb.name}`, [
     ...[HELP_OPTION, ...visible(verb.options)].map(usageOfOption),
     ...verb.positionals.map(usageOfPositional),
