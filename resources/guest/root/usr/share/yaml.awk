@@ -1,8 +1,12 @@
-# Flattens the YAML that seeds are written in to lines "path TAB value": block mappings and lists, quoted and plain scalars,
+# Flattens the YAML that seeds are written in to lines "FILE:path TAB value": block mappings and lists, quoted and plain scalars,
 # literal blocks (one line each), one-line flow lists and mappings. Lists count from 0: users.0.name
 function trim(s) { sub(/^[ \t]+/, "", s); sub(/[ \t\r]+$/, "", s); return s }
 function scalar(s) {
   s = trim(s)
+  if (s ~ /^("([^"\\]|\\.)*"|'([^']|'')*')[ \t]+#/) {
+    match(s, /^("([^"\\]|\\.)*"|'([^']|'')*')/)
+    s = substr(s, 1, RLENGTH)
+  }
   if (s ~ /^'.*'$/) { s = substr(s, 2, length(s) - 2); gsub(/''/, "'", s); return s }
   if (s ~ /^".*"$/) { s = substr(s, 2, length(s) - 2); gsub(/\\"/, "\"", s); gsub(/\\\\/, "\\", s); return s }
   sub(/[ \t]+#.*$/, "", s)
@@ -17,7 +21,7 @@ function pop_to(indent, items) {
   while (depth > 0 && (indents[depth] > indent || (indents[depth] == indent && (items == 0 || listitem[depth])))) depth--
 }
 function push(indent, key, item) { depth++; indents[depth] = indent; keys[depth] = key; listitem[depth] = item }
-function emit(p, v) { print p "\t" v }
+function emit(p, v) { print FILENAME ":" p "\t" v }
 function value(p, v,  n, parts, i, kv) {
   v = trim(v)
   if (v ~ /^\[.*\]$/) {
@@ -27,7 +31,7 @@ function value(p, v,  n, parts, i, kv) {
     n = split(substr(v, 2, length(v) - 2), parts, ",")
     for (i = 1; i <= n; i++) {
       kv = index(parts[i], ":")
-      if (kv > 0) emit(p "." scalar(substr(parts[i], 1, kv - 1)), scalar(substr(parts[i], kv + 1)))
+      if (kv > 0) value(p "." scalar(substr(parts[i], 1, kv - 1)), substr(parts[i], kv + 1))
     }
   } else emit(p, scalar(v))
 }
@@ -51,8 +55,11 @@ function node(indent, text,  key, rest, at) {
     value(path(key), rest)
     return
   }
-  if (depth > 0) value(path(""), text)
+  if (depth == 0) return
+  if (text ~ /^[|>][-+0-9]*$/) { block = path(""); block_indent = indents[depth]; return }
+  value(path(""), text)
 }
+FNR == 1 { depth = 0; block = ""; split("", counts) }
 {
   sub(/\r$/, "")
   match($0, /^ */)
