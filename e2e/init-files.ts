@@ -20,3 +20,25 @@ export function twoVms(scratch: Scratch, name: string): string {
     ),
   );
 }
+
+/** Three VMs on a NAT network, two of them also on a bridge without addresses; YAML with an anchor. */
+export function threeVmsWithBridge(scratch: Scratch, name: string): string {
+  return scratch.write(
+    `${name}.yaml`,
+    `# one template for all
+root: &root
+  name: root
+  dev: vda
+  format: qcow2
+  type: template
+  template_name: lago-sample
+domains:
+  one: {memory: 192, vcpu: 1, nics: [{net: front}, {net: back}], disks: [*root]}
+  two: {memory: 192, vcpu: 1, nics: [{net: front}, {net: back}], disks: [*root]}
+  three: {memory: "192", vcpu: 1, nics: [{net: front}], disks: [*root]}
+nets:
+  front: {type: nat, management: yes, dhcp: {start: 100, end: 254}}
+  back: {type: bridge}
+`,
+  );
+}

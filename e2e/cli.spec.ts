@@ -1,0 +1,205 @@
+import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@playwright/test';
+import { threeVmsWithBridge, twoVms } from './init-files.ts';
+import { lago, lagoOk } from './lago.ts';
+import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './leaks.ts';
+import { makeScratch, type Scratch } from './scratch.ts';
+
+let scratch: Scratch;
+test.beforeEach(() => {
+  scratch = makeScratch();
+});
+test.afterEach(async () => {
+  // What a failed test leaves must not disturb the next one; a test that passes has destroyed it all itself.
+  await lago(scratch, ['destroy', '--yes', '--all-prefixes']);
+  scratch.remove();
+});
+
+interface Status {
+  readonly Prefix: {
+    readonly VMs: Readonly<Record<string, { readonly status: string; readonly snapshots: string }>>;
+    readonly Networks: Readonly<Record<string, { readonly status: string }>>;
+  };
+}
+
+async function status(options = {}): Promise<Status['Prefix']> {
+  return (JSON.parse((await lagoOk(scratch, ['-f', 'json', 'status'], options)).stdout) as Status).Prefix;
+}
+
+test('the whole path on the command line: init, start, shell, snapshot, revert, console, stop, destroy', async () => {
+  const file = twoVms(scratch, 'pair');
+  const made = await lagoOk(scratch, ['init', file]);
+  expect(made.stderr).toContain('@ Initialize and populate prefix: ');
+  expect(made.stderr).toMatch(/@ Initialize and populate prefix: Success \(in 0:00:\d\d\)/);
+  expect((await lagoOk(scratch, ['list'])).stdout).toBe('default\n');
+  expect((await status()).VMs).toMatchObject({ web: { status: 'down' }, db: { status: 'down' } });
+  const prefix = join(scratch.dir, '.lago/default');
+  expect(statSync(join(prefix, 'id_ed25519')).mode & 0o777).toBe(0o600);
+
+  const started = await lagoOk(scratch, ['start']);
+  expect(started.stderr).toMatch(/Starting VM web: Success/);
+  expect(await status()).toMatchObject({ VMs: { web: { status: 'running' } }, Networks: { front: { status: 'up' } } });
+  const namespaces = ownedNamespaces(scratch);
+  expect(namespaces.size).toBeGreaterThan(0);
+
+  expect((await lagoOk(scratch, ['shell', 'web', 'hostname'])).stdout).toBe('web\n');
+  expect((await lago(scratch, ['shell', 'web', '-c', 'exit', '7'])).code).toBe(7);
+  expect((await lagoOk(scratch, ['shell', 'db'], { input: 'echo from $(hostname)\n' })).stdout).toContain('from db');
+  const other = await lagoOk(scratch, ['shell', 'web', 'ping', '-c', '1', '-W', '5', 'db']);
+  expect(other.stdout).toContain('1 packets received');
+
+  await lagoOk(scratch, ['shell', 'web', 'echo first > /root/mark; sync']);
+  await lagoOk(scratch, ['snapshot', 'base']);
+  await lagoOk(scratch, ['shell', 'web', 'echo second > /root/mark; sync']);
+  await lagoOk(scratch, ['revert', 'base']);
+  expect((await lagoOk(scratch, ['shell', 'web', 'cat /root/mark'])).stdout).toBe('first\n');
+  expect((await status()).VMs['web']?.snapshots).toBe('base');
+
+  await lagoOk(scratch, ['stop', 'db']);
+  expect(await status()).toMatchObject({ VMs: { web: { status: 'running' }, db: { status: 'down' } }, Networks: { front: { status: 'up' } } });
+  await lagoOk(scratch, ['stop']);
+  expect(await status()).toMatchObject({ VMs: { web: { status: 'down' } }, Networks: { front: { status: 'down' } } });
+  expect(ownedProcesses(scratch)).toEqual([]);
+  // With memory: it comes back as it ran, even though everything was down.
+  await lagoOk(scratch, ['revert', 'base']);
+  expect((await status()).VMs).toMatchObject({ web: { status: 'running' }, db: { status: 'running' } });
+
+  expect(readFileSync(join(prefix, 'logs/lago.log'), 'utf8')).not.toContain('\u001b');
+  await lagoOk(scratch, ['destroy', '--yes']);
+  expect(existsSync(join(scratch.dir, '.lago'))).toBe(false);
+  await expectNothingLeft(scratch, namespaces);
+});
+
+test('an init file in YAML with three VMs, a NAT and a bridge network', async () => {
+  await lagoOk(scratch, ['init', threeVmsWithBridge(scratch, 'trio')]);
+  await lagoOk(scratch, ['start']);
+  expect(await status()).toMatchObject({
+    VMs: { one: { status: 'running' }, two: { status: 'running' }, three: { status: 'running' } },
+    Networks: { front: { status: 'up' }, back: { status: 'up' } },
+  });
+  const namespaces = ownedNamespaces(scratch);
+  // The bridge gives no addresses: two guests that take some reach each other through it.
+  await lagoOk(scratch, ['shell', 'one', 'ip addr add 10.9.9.1/24 dev eth1 && ip link set eth1 up']);
+  await lagoOk(scratch, ['shell', 'two', 'ip addr add 10.9.9.2/24 dev eth1 && ip link set eth1 up']);
+  expect((await lagoOk(scratch, ['shell', 'one', 'ping -c 1 -W 5 10.9.9.2'])).stdout).toContain('1 packets received');
+  await lagoOk(scratch, ['destroy', '--yes']);
+  await expectNothingLeft(scratch, namespaces);
+});
+
+test('an ordinary user does the same without any right', async () => {
+  const uid = 61_234;
+  const tun = statSync('/dev/net/tun').mode & 0o777;
+  chmodSync('/dev/net/tun', 0o666);
+  try {
+    chmodSync(scratch.dir, 0o755);
+    for (const folder of ['home', 'data', 'cache', 'run']) chownSync(join(scratch.dir, folder), uid, uid);
+    const cwd = join(scratch.dir, 'home');
+    const file = twoVms(scratch, 'pair');
+    const as = { uid, cwd };
+    await lagoOk(scratch, ['init', file], as);
+    await lagoOk(scratch, ['start'], as);
+    const namespaces = ownedNamespaces(scratch);
+    expect((await lagoOk(scratch, ['shell', 'web', 'id -un; hostname'], as)).stdout).toBe('root\nweb\n');
+    await lagoOk(scratch, ['shell', 'web', 'echo first > /root/mark; sync'], as);
+    await lagoOk(scratch, ['snapshot', 'base'], as);
+    await lagoOk(scratch, ['shell', 'web', 'echo second > /root/mark; sync'], as);
+    await lagoOk(scratch, ['revert', 'base'], as);
+    expect((await lagoOk(scratch, ['shell', 'web', 'cat /root/mark'], as)).stdout).toBe('first\n');
+    await lagoOk(scratch, ['destroy', '--yes'], as);
+    await expectNothingLeft(scratch, namespaces);
+  } finally {
+    chmodSync('/dev/net/tun', tun);
+  }
+});
+
+test('two copies of one init file run side by side with the same inner addresses', async () => {
+  const file = twoVms(scratch, 'pair');
+  for (const name of ['left', 'right']) await lagoOk(scratch, ['--prefix-name', name, 'init', file]);
+  for (const name of ['left', 'right']) await lagoOk(scratch, ['--prefix-name', name, 'start', 'web']);
+  const addresses: string[] = [];
+  for (const name of ['left', 'right']) {
+    await lagoOk(scratch, ['--prefix-name', name, 'shell', 'web', `echo ${name} > /root/mark`]);
+    addresses.push((await lagoOk(scratch, ['--prefix-name', name, 'shell', 'web', 'ip -4 -o addr show dev eth0'])).stdout);
+  }
+  expect(addresses[0]).toContain('192.168.200.');
+  expect(addresses[0]).toBe(addresses[1]);
+  expect((await lagoOk(scratch, ['--prefix-name', 'left', 'shell', 'web', 'cat /root/mark'])).stdout).toBe('left\n');
+  const namespaces = ownedNamespaces(scratch);
+  await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes']);
+  await expectNothingLeft(scratch, namespaces);
+});
+
+test('Ctrl-C while it starts undoes everything and exits with 130', async () => {
+  await lagoOk(scratch, ['init', twoVms(scratch, 'pair')]);
+  const interrupted = await lago(scratch, ['start'], {
+    onStart: (child) => {
+      child.stderr?.on('data', (chunk: Buffer) => {
+        if (chunk.includes('Start vms')) child.kill('SIGINT');
+      });
+    },
+  });
+  expect(interrupted.code).toBe(130);
+  expect((await status()).VMs).toMatchObject({ web: { status: 'down' }, db: { status: 'down' } });
+  expect(ownedProcesses(scratch)).toEqual([]);
+});
+
+test('a killed init leaves nothing that stands in the way of the next one', async () => {
+  const file = twoVms(scratch, 'pair');
+  const killed = await lago(scratch, ['init', file], {
+    onStart: (child) => {
+      child.stderr?.on('data', (chunk: Buffer) => {
+        if (chunk.includes('Create ssh keys')) child.kill('SIGKILL');
+      });
+    },
+  });
+  expect(killed.code).toBe(137);
+  await lagoOk(scratch, ['init', file]);
+  expect((await status()).VMs).toMatchObject({ web: { status: 'down' } });
+});
+
+test('a second command on a busy environment says who holds it', async () => {
+  await lagoOk(scratch, ['init', twoVms(scratch, 'pair')]);
+  let second: Promise<Awaited<ReturnType<typeof lago>>> | undefined;
+  await lago(scratch, ['start'], {
+    onStart: (child) => {
+      child.stderr?.on('data', (chunk: Buffer) => {
+        if (chunk.includes('Start nets')) second ??= lago(scratch, ['stop']);
+      });
+    },
+  });
+  const refused = await second;
+  expect(refused?.code).toBe(4);
+  expect(refused?.stderr).toContain('in use by start');
+});
+
+for (const [what, content, code, says] of [
+  ['an unknown network', '{"domains": {"a": {"nics": [{"net": "nope"}], "disks": []}}, "nets": {"n": {}}}', 2, 'nope'],
+  ['a hostile name', '{"domains": {"../x": {"nics": [{"net": "n"}], "disks": []}}, "nets": {"n": {}}}', 2, 'VM name'],
+  ['broken JSON', '{"domains": {', 2, ':1:'],
+  [
+    'a missing template',
+    '{"domains": {"a": {"nics": [{"net": "n"}], "disks": [{"name": "r", "dev": "vda", "type": "template", "template_name": "lago-sampel"}]}}, "nets": {"n": {}}}',
+    2,
+    'lago-sample',
+  ],
+] as const) {
+  test(`bad input makes nothing: ${what}`, async () => {
+    const file = scratch.write('bad.json', content);
+    const outcome = await lago(scratch, ['init', file]);
+    expect(outcome.code).toBe(code);
+    expect(outcome.stderr).toContain(says);
+    expect(outcome.stderr).not.toMatch(/\n\s+at /);
+    expect(readdirSync(scratch.dir)).not.toContain('.lago');
+  });
+}
+
+test('a missing init file and a missing VM are one sentence each', async () => {
+  const missing = await lago(scratch, ['init', 'nowhere.json']);
+  expect(missing.code).toBe(2);
+  expect(missing.stderr).toContain(`Unable to find init file: ${join(scratch.dir, 'nowhere.json')}`);
+  await lagoOk(scratch, ['init', twoVms(scratch, 'pair')]);
+  const unknown = await lago(scratch, ['start', 'wbe']);
+  expect(unknown.code).toBe(2);
+  expect(unknown.stderr).toContain('There is no VM "wbe"');
+});

@@ -1,0 +1,62 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { root, type Scratch } from './scratch.ts';
+
+export const CLI = join(root, 'out/cli/lago.cjs');
+
+export interface Outcome {
+  /** Exit code, 128 + signal when a signal ended it. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  /** Default the scratch folder, so that the workdir is its `.lago`. */
+  readonly cwd?: string;
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Runs it as this user id, with no groups: the rootless case. */
+  readonly uid?: number;
+  /** Called with the process as soon as it lives. */
+  readonly onStart?: (child: ChildProcess) => void;
+}
+
+const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
+
+/** Runs `lago ARGS` as a user would, in a process of its own. Never rejects for an exit code. */
+export async function lago(scratch: Scratch, args: readonly string[], options: CommandOptions = {}): Promise<Outcome> {
+  const command = [process.execPath, CLI, ...args];
+  const [program = '', ...rest] =
+    options.uid === undefined
+      ? command
+      : ['setpriv', `--reuid=${options.uid}`, `--regid=${options.uid}`, '--clear-groups', ...command];
+  return await new Promise<Outcome>((resolve, reject) => {
+    const child = spawn(program, rest, {
+      cwd: options.cwd ?? scratch.dir,
+      env: { ...scratch.env, ...options.env },
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    });
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
+    if (options.input !== undefined) child.stdin?.end(options.input);
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      resolve({
+        code: code ?? 128 + (SIGNALS[signal ?? ''] ?? 0),
+        stdout: Buffer.concat(stdout).toString('utf8'),
+        stderr: Buffer.concat(stderr).toString('utf8'),
+      });
+    });
+    options.onStart?.(child);
+  });
+}
+
+/** As `lago`, and anything but exit code 0 is an error that shows what it said. */
+export async function lagoOk(scratch: Scratch, args: readonly string[], options: CommandOptions = {}): Promise<Outcome> {
+  const outcome = await lago(scratch, args, options);
+  if (outcome.code === 0) return outcome;
+  throw new Error(`lago ${args.join(' ')} ended with ${outcome.code}\n${outcome.stdout}\n${outcome.stderr}`);
+}
