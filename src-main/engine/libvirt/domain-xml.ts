@@ -63,7 +63,8 @@ function ownDomain(vm: VmSpec, context: DomainContext): XmlElement {
       element('console', { type: 'pty' }, element('target', { type: 'serial', port: 0 })),
       element('channel', { type: 'unix' }, element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' })),
       element('input', { type: 'mouse', bus: 'ps2' }),
-      context.vncSocket !== undefined && element('graphics', { type: 'vnc' }, element('listen', { type: 'socket', socket: context.vncSocket })),
+      context.vncSocket !== undefined &&
+        element('graphics', { type: 'vnc' }, element('listen', { type: 'socket', socket: context.vncSocket })),
       element('video', {}, element('model', { type: 'vga', vram: 16384, heads: 1 })),
       element('memballoon', { model: 'none' }),
       element('rng', { model: 'virtio' }, element('backend', { model: 'random' }, '/dev/urandom')),
@@ -77,7 +78,12 @@ export function ownerXml(prefixUuid: string, name: string): XmlElement {
 }
 
 function serialXml(name: 'serial', log: string | undefined): XmlElement {
-  return element(name, { type: 'pty' }, log !== undefined && element('log', { file: log, append: 'on' }), element('target', { type: 'isa-serial', port: 0 }));
+  return element(
+    name,
+    { type: 'pty' },
+    log !== undefined && element('log', { file: log, append: 'on' }),
+    element('target', { type: 'isa-serial', port: 0 }),
+  );
 }
 
 /** Bus by device name, as Lago chose it; a CD-ROM at sdX stays on SCSI because the `pc` machine has only four IDE places. */
@@ -147,7 +153,8 @@ function expand(path: string, prefixPath: string): string {
 function lagoDomain(vm: VmSpec, context: DomainContext): XmlElement {
   const pci = (slot: string): XmlElement => element('address', { type: 'pci', domain: '0x0000', bus: '0x00', slot, function: '0x0' });
   const vcpu = vcpuOf(vm);
-  const scsi = vm.disks.some((disk) => disk.format !== 'iso' && disk.dev.startsWith('sd'));
+  const firstScsi = vm.disks.findIndex((disk) => disk.format !== 'iso' && disk.dev.startsWith('sd'));
+  const controller = element('controller', { type: 'scsi', index: 0, model: 'virtio-scsi' }, element('driver', { queues: vcpu, iothread: 1 }));
   return element(
     'domain',
     { type: 'kvm' },
@@ -155,7 +162,13 @@ function lagoDomain(vm: VmSpec, context: DomainContext): XmlElement {
     element('memory', { unit: 'MiB' }, String(vm.memory)),
     element('iothreads', {}, '1'),
     element('pm', {}, element('suspend-to-disk', { enabled: 'no' }), element('suspend-to-mem', { enabled: 'no' })),
-    element('os', {}, element('type', { arch: 'x86_64', machine: 'pc' }, 'hvm'), element('bootmenu', { enable: 'no' }), element('bios', { useserial: 'no' })),
+    element(
+      'os',
+      {},
+      element('type', { arch: 'x86_64', machine: 'pc' }, 'hvm'),
+      element('bootmenu', { enable: 'no' }),
+      element('bios', { useserial: 'no' }),
+    ),
     element('features', {}, element('acpi'), element('apic'), element('pae'), element('vmport', { state: 'off' })),
     element(
       'devices',
@@ -163,12 +176,16 @@ function lagoDomain(vm: VmSpec, context: DomainContext): XmlElement {
       element('emulator', {}, context.emulator ?? '/usr/bin/qemu-system-x86_64'),
       element('memballoon', { model: 'none' }),
       element('controller', { type: 'usb', model: 'none' }),
-      element('channel', { type: 'unix' }, element('source', { mode: 'bind' }), element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' })),
+      element(
+        'channel',
+        { type: 'unix' },
+        element('source', { mode: 'bind' }),
+        element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' }),
+      ),
       element('rng', { model: 'virtio' }, element('backend', { model: 'random' }, '/dev/urandom'), pci('0x09')),
       element('console', { type: 'pty' }, element('target', { type: distroIsEl6(vm) ? 'serial' : 'virtio', port: 0 })),
       element('video', {}, element('model', { type: 'cirrus', vram: 16384, heads: 1 }), element('alias', { name: 'video0' }), pci('0x02')),
-      scsi && element('controller', { type: 'scsi', index: 0, model: 'virtio-scsi' }, element('driver', { queues: vcpu, iothread: 1 })),
-      ...vm.disks.map((disk, index) => lagoDisk(disk, index, context)),
+      ...vm.disks.flatMap((disk, index) => (index === firstScsi ? [controller, lagoDisk(disk, index, context)] : [lagoDisk(disk, index, context)])),
       ...vm.nics.map((nic) => lagoNic(nic, context)),
     ),
     element('clock', { offset: 'utc' }, element('timer', { name: 'kvmclock' })),

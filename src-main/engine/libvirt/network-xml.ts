@@ -32,12 +32,22 @@ export function networkXml(net: NetSpec, context: NetworkContext): string {
     own && ownerXml(context.prefixUuid, net.name),
   ];
   if (net.type === 'bridge') {
-    return printXml(element('network', {}, ...head, element('forward', { mode: 'bridge' }), element('bridge', { name: bridgeName(context.prefixUuid, net) })));
+    return printXml(
+      element(
+        'network',
+        {},
+        ...head,
+        element('forward', { mode: 'bridge' }),
+        element('bridge', { name: bridgeName(context.prefixUuid, net) }),
+      ),
+    );
   }
   const { gw } = net;
   if (gw === undefined || octetsOf(gw) === undefined) throw new EngineError('input.invalid', `The network ${net.name} has no gateway.`);
   // A bridge with spanning tree lets nothing pass for seconds after each start; one without loops needs none.
-  const bridge = own ? { name: bridgeName(context.prefixUuid, net), stp: 'off' } : { name: networkName(context.prefixUuid, net.name).slice(0, 12), stp: 'on' };
+  const bridge = own
+    ? { name: bridgeName(context.prefixUuid, net), stp: 'off' }
+    : { name: `${networkName(context.prefixUuid, net.name)}-nic`.slice(0, 12), stp: 'on' };
   const leases = net.dhcp === undefined ? [] : reservations(net);
   return printXml(
     element(
@@ -47,10 +57,12 @@ export function networkXml(net: NetSpec, context: NetworkContext): string {
       element('forward', { mode: 'nat' }, element('nat', {}, element('port', { start: 1024, end: 65535 }))),
       element('bridge', { ...bridge, delay: 0 }),
       net.mtu !== undefined && net.mtu !== 1500 && element('mtu', { size: net.mtu }),
-      element('ip', { address: gw, netmask: '255.255.255.0' }, dhcpXml(net, gw, leases, 4)),
-      element('ip', { family: 'ipv6', address: `${ulaPrefixOf(gw)}1`, prefix: 64 }, dhcpXml(net, gw, leases, 6)),
+      element('ip', { address: gw, netmask: '255.255.255.0' }, dhcpXml(net, gw, leases, 4, own)),
+      element('ip', { family: 'ipv6', address: `${ulaPrefixOf(gw)}1`, prefix: 64 }, dhcpXml(net, gw, leases, 6, own)),
       net.management && net.dns_domain_name !== undefined && element('domain', { name: net.dns_domain_name, localOnly: 'yes' }),
-      net.management ? element('dns', { forwardPlainNames: 'no' }, ...dnsHosts(net.dns_records ?? {}, gw)) : element('dns', { enable: 'no' }),
+      net.management
+        ? element('dns', { forwardPlainNames: 'no' }, ...dnsHosts(net.dns_records ?? {}, gw))
+        : element('dns', { enable: 'no' }),
       own &&
         context.dnsmasqAsRoot === true &&
         element('dnsmasq:options', {}, element('dnsmasq:option', { value: 'user=root' }), element('dnsmasq:option', { value: 'group=' })),
@@ -73,7 +85,7 @@ function reservations(net: NetSpec): readonly Reservation[] {
   return [...byIp].map(([ip, name]) => ({ ip, name }));
 }
 
-function dhcpXml(net: NetSpec, gw: string, leases: readonly Reservation[], version: 4 | 6): XmlElement | undefined {
+function dhcpXml(net: NetSpec, gw: string, leases: readonly Reservation[], version: 4 | 6, own: boolean): XmlElement | undefined {
   if (net.dhcp === undefined) return undefined;
   const written = (ip: string): string => (version === 4 ? ip : `${ulaPrefixOf(gw)}${ip}`);
   return element(
@@ -84,7 +96,7 @@ function dhcpXml(net: NetSpec, gw: string, leases: readonly Reservation[], versi
       element('host', {
         ...(version === 4 ? { mac: macOf(ip) } : { id: `0:3:0:1:${macOf(ip)}` }),
         ip: written(ip),
-        name: isDhcpName(name) ? name : undefined,
+        name: own && !isDhcpName(name) ? undefined : name,
       }),
     ),
   );

@@ -47,8 +47,8 @@ export interface LeaseStore {
   acquire(owner: LeaseOwner & { readonly subnet?: string | undefined }): Promise<{ readonly subnet: string; readonly gateway: string }>;
   /** All or nothing. `null` stands for any free subnet; the answer is in the same order. */
   acquireMany(owner: LeaseOwner & { readonly subnets: readonly (string | null)[] }): Promise<readonly { readonly subnet: string; readonly gateway: string }[]>;
-  /** Gives one back; with `uuid` only when that prefix holds it. Answers whether there was something to give. */
-  release(subnet: string, options?: { readonly uuid?: string; readonly signal?: AbortSignal | undefined }): Promise<boolean>;
+  /** Gives one back; with `uuid` only when that prefix holds it. One that nobody holds is not an error. */
+  release(subnet: string, options?: { readonly uuid?: string; readonly signal?: AbortSignal | undefined }): Promise<void>;
   /** Gives back all of a prefix. Answers the subnets. */
   releaseAll(owner: { readonly uuid: string; readonly uuidPath?: string; readonly signal?: AbortSignal | undefined }): Promise<readonly string[]>;
   /** Every lease, by number. Takes no lock and changes nothing; a store that does not exist is empty. */
@@ -150,8 +150,7 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     acquireMany,
     release: async (subnet, { uuid, signal } = {}) => {
       const path = pathOf(octetOf(subnet));
-      const released = await releaseWhere(signal, (lease) => lease.path === path && (uuid === undefined || lease.uuid === uuid));
-      return released.length > 0;
+      await releaseWhere(signal, (lease) => lease.path === path && (uuid === undefined || lease.uuid === uuid));
     },
     releaseAll: async ({ uuid, uuidPath, signal }) => {
       const released = await releaseWhere(signal, (lease) => lease.uuid === uuid && (uuidPath === undefined || lease.uuidPath === uuidPath));
