@@ -41,7 +41,7 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
     app: {
       info: os.app.info.handler(async () => ({
         version: app.version,
-        samples: [...engine.samples],
+        samples: [...(await engine.samples())],
         recent: [...(await engine.recent())],
         workdir: engine.workdir,
         open: app.open(),

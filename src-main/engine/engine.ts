@@ -93,9 +93,10 @@ export interface ShellSession extends AsyncDisposable {
  * prefix paths as `resolvePrefix` gives them. Rejections are `EngineError`s.
  */
 export interface Engine extends AsyncDisposable {
-  readonly samples: readonly Sample[];
   readonly workdir: string;
 
+  /** The sample environments that come with the program. */
+  samples(): Promise<readonly Sample[]>;
   /** Reads an init file and says what it would make. Touches nothing. */
   inspect(path: string, options?: { readonly workdir?: string; readonly name?: string; readonly host?: HostChoice | undefined }): Promise<Inspection>;
 

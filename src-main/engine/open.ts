@@ -34,7 +34,6 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const live = createLive({ known, hosts, log, publish: (event) => publisher.publish(event) });
   const operations = new Map<string, Operation>();
   const workdir = options.workdir ?? join(dataDir, 'environments');
-  const samples = await readSamples(resourcesDir);
   let began: Promise<unknown> | undefined;
   let machine: MachineState | undefined;
   let machineTimer: NodeJS.Timeout | undefined;
@@ -92,8 +91,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const name = (path: string): string => live.states().find((state) => state.path === path)?.name ?? path.split('/').at(-1) ?? path;
 
   const engine: Engine = {
-    samples,
     workdir,
+    samples: async () => await readSamples(resourcesDir),
 
     async inspect(path, request = {}) {
       const { inspectInitFile } = await import('./prefix/inspect.ts');

@@ -84,6 +84,11 @@ export interface OperationOptions {
   readonly onEvent?: (event: OperationEvent) => void;
 }
 
+/** What a parallel lane is called: the item's own name where it has one. */
+function laneOf(item: unknown, label: string): string {
+  return typeof item === 'object' && item !== null && 'name' in item && typeof item.name === 'string' ? item.name : label;
+}
+
 function fractionOf(node: Node): number {
   if (node.status === 'succeeded') return 1;
   const weights = node.children.reduce((sum, child) => sum + child.weight, 0);
@@ -188,7 +193,7 @@ export function startOperation<T>(options: OperationOptions, work: (root: Step, 
           limit,
           own,
           async (item, itemSignal) =>
-            await runStep(node, path, itemSignal, label(item), async (s) => await inner(item, s), 1, items.length > 1 && limit > 1 ? label(item) : worker),
+            await runStep(node, path, itemSignal, label(item), async (s) => await inner(item, s), 1, items.length > 1 && limit > 1 ? laneOf(item, label(item)) : worker),
         ),
     };
     return step;
