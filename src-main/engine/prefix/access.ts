@@ -42,7 +42,7 @@ export async function openShell(context: RecipeContext, root: string, request: S
       hostKeys: openHostKeys(prefix.paths.hostKeys),
       timeoutMs: (vm.boot_time_sec ?? BOOT_SECONDS) * 1000,
       signal: request.signal === undefined ? stopped.signal : AbortSignal.any([request.signal, stopped.signal]),
-      onProgress: request.onWait,
+      onProgress: afterASecond(request.onWait),
       keepaliveMs: TERMINAL_KEEPALIVE_MS,
       log: silentLog,
     });
@@ -50,6 +50,14 @@ export async function openShell(context: RecipeContext, root: string, request: S
   } finally {
     stopped.forget();
   }
+}
+
+/** Most guests answer at once; only a wait that is felt needs words. */
+function afterASecond(tell: ((message: string) => void) | undefined): (message: string) => void {
+  const from = Date.now() + 1000;
+  return (message) => {
+    if (Date.now() >= from) tell?.(message);
+  };
 }
 
 /** A signal that is aborted when the VM stops, so that nobody waits for the ssh of a VM that is off. */
