@@ -49,7 +49,7 @@ function modulesFit() {
 async function ensureModules() {
   const fits = modulesFit();
   if (!fits) {
-    await must(['npm', 'ci', '--no-audit', '--no-fund'], {
+    await must(['npm', 'ci', '--no-audit', '--no-fund', '--ignore-scripts'], {
       env: { ...process.env, PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD: '1' },
       hint: 'Check the network and the npm registry setting, then start again.',
       what: 'npm ci',
