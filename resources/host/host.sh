@@ -95,13 +95,13 @@ start_relay() {
   RELAY=$!
 }
 
-# A daemon that never stays up would be started for ever: ten ends within ten seconds are the end of the host.
+# A daemon that never stays up would be started for ever: five ends within ten seconds are the end of the host.
 ENDS=0
 note_end() {
   echo "$1 ended, starting it again."
   if [ "$SECONDS" -gt 10 ]; then ENDS=0 SECONDS=0; fi
   ENDS=$((ENDS + 1))
-  if [ "$ENDS" -gt 10 ]; then
+  if [ "$ENDS" -ge 5 ]; then
     echo "$1 does not stay up."
     exit 1
   fi

@@ -227,9 +227,10 @@ async function startError(logPath: string, logStart: number, stateDir: string, e
   const text = (await readFile(logPath)).subarray(logStart).toString('utf8').trim();
   const details = { exit, log: text.slice(-4000) };
   if (/unshare: (unshare failed|write failed|cannot open)/.test(text)) return checkError(namespaceProblem(), 'host.denied');
-  const daemon = readOptional(join(stateDir, 'log', 'libvirtd.log'));
-  const reason = daemon?.split('\n').findLast((line) => / error : (?!virGDBus|udevGetDMI|virCommandWait)/.test(line));
-  const sentence = reason?.replace(/^.* error : \S+ : /, '') ?? text.split('\n').at(-1) ?? '';
+  const daemon = readOptional(join(stateDir, 'log', 'libvirtd.log')) ?? '';
+  // libvirtd reports a driver that refuses with this line, followed by one that only says that something failed.
+  const reason = [...daemon.matchAll(/ error : virStateInitialize:\d+ : (.*)/g)].at(-1)?.[1];
+  const sentence = reason ?? text.split('\n').at(-1) ?? '';
   return new EngineError('host.unavailable', `The environment's host did not start: ${sentence}`, {
     details,
     hint: 'Look at the checks of the machine, or use the machine’s own libvirt: host qemu:///system.',

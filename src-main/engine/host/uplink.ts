@@ -21,6 +21,8 @@ const UPLINKS: Readonly<Record<UplinkKind, Uplink>> = {
     kind: 'pasta',
     args: [
       '--foreground',
+      // Started by root it would become nobody, who may not enter the host's namespaces. It drops all capabilities by itself.
+      ...['--runas', '0'],
       '--config-net',
       '--quiet',
       '--ipv4-only',
