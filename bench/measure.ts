@@ -28,8 +28,8 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * Measures two things in turns, so that whatever else the machine does falls on both, after one unmeasured turn of each. Both answer
- * ms; the answer holds the medians.
+ * Measures two things in turns, after one unmeasured turn of each. Both answer ms; the answer holds the medians. The ratio is the
+ * median of each turn's own, so that what else the machine does at that time falls on both.
  */
 export async function alternate(
   rounds: number,
@@ -46,8 +46,8 @@ export async function alternate(
     figures.ours.push(second);
     say(`  round ${round}: reference ${first.toFixed(0)} ms, ours ${second.toFixed(0)} ms`);
   }
-  const medians = { reference: median(figures.reference), ours: median(figures.ours) };
-  return { ...medians, ratio: medians.ours / medians.reference };
+  const ratios = figures.ours.map((ours, turn) => ours / (figures.reference[turn] ?? Number.NaN));
+  return { reference: median(figures.reference), ours: median(figures.ours), ratio: median(ratios) };
 }
 
 export interface Command {
