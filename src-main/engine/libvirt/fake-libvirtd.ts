@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { drop, silentLog } from '../core/log.ts';
 import {
   KEEPALIVE_PING,
   KEEPALIVE_PONG,
@@ -154,13 +155,16 @@ class Client implements FakeClient {
       if (frame === undefined) return;
       this.working += 1;
       this.mostWorking = Math.max(this.mostWorking, this.working);
-      void this.#work(frame);
+      drop(this.#work(frame), silentLog, 'answering');
     }
   }
 
   async #work(frame: Frame): Promise<void> {
     const name = NAMES.get(`${frame.program}:${frame.procedure}`);
-    if (name === undefined) throw new Error(`The client called procedure ${frame.procedure}.`);
+    if (name === undefined) {
+      this.socket.destroy(new Error(`The client called procedure ${frame.procedure}, which is not in the table.`));
+      return;
+    }
     const procedure = procedures[name] as Procedure<unknown, unknown>;
     const args = procedure.args.decode(new XdrReader(frame.payload));
     this.calls.push({ name, number: frame.procedure, serial: frame.serial, args });

@@ -318,8 +318,8 @@ class LibvirtHypervisor implements Hypervisor {
   async undefineDomain(name: string, options?: CallOptions): Promise<void> {
     const domain = await this.#lookUp(name, options);
     if (domain === undefined) return;
-    const basic = UNDEFINE_MANAGED_SAVE | UNDEFINE_SNAPSHOTS | UNDEFINE_CHECKPOINTS;
-    const flags = this.#target.driver === 'qemu' ? basic | UNDEFINE_NVRAM : basic;
+    const basic = UNDEFINE_MANAGED_SAVE | UNDEFINE_SNAPSHOTS;
+    const flags = this.#target.driver === 'qemu' ? basic | UNDEFINE_CHECKPOINTS | UNDEFINE_NVRAM : basic;
     try {
       await this.#call(procedures.domainUndefine, { domain, flags }, `Removing VM ${name}`, options);
     } catch (error) {
@@ -447,7 +447,8 @@ class LibvirtHypervisor implements Hypervisor {
 
   async destroyNetwork(name: string, options?: CallOptions): Promise<void> {
     const network = await this.#lookUpNetwork(name, options);
-    if (network === undefined) return;
+    // Asked first, since some drivers take down, and announce, what is down already.
+    if (network === undefined || (await this.#networkStatus(network, options))?.active !== true) return;
     try {
       await this.#call(procedures.networkDestroy, { network }, `Taking down network ${name}`, options);
     } catch (error) {

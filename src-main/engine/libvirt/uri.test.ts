@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EngineError } from '../../../src-shared/errors.ts';
+import type { EngineError } from '../../../src-shared/errors.ts';
 import { parseLibvirtUri } from './uri.ts';
 
 const env = { XDG_RUNTIME_DIR: '/run/user/1000', HOME: '/home/me' };

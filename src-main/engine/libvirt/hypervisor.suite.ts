@@ -1,0 +1,352 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { until } from '../core/until.ts';
+import type { Hypervisor, HypervisorEvent } from './hypervisor.ts';
+
+/** A place where the suite can run: it may define, start and remove whatever has a name that begins with `lago-suite-`. */
+export interface SuiteHost {
+  /** A new connection; all of them see the same host. */
+  connect(): Promise<Hypervisor>;
+  /** A domain that starts here and that can be snapshotted. Without a uuid a new one is made up. */
+  domainXml(name: string, uuid?: string): string;
+  /** A network that starts here and disturbs nothing. */
+  networkXml(name: string): string;
+  /** What this kind of hypervisor cannot do is tested to be refused. */
+  readonly can: { readonly startPaused: boolean; readonly deleteMetadataOnly: boolean; readonly leases: boolean };
+  close(): Promise<void>;
+}
+
+type Outcome = { readonly code: string } | 'done';
+
+async function outcomeOf(promise: Promise<unknown>): Promise<Outcome> {
+  try {
+    await promise;
+    return 'done';
+  } catch (error) {
+    if (error instanceof EngineError) return { code: error.code };
+    throw error;
+  }
+}
+
+const missing = { code: 'vm.missing' };
+const failed = { code: 'hypervisor.failed' };
+
+function snapshotXml(name: string): string {
+  return `<domainsnapshot><name>${name}</name></domainsnapshot>`;
+}
+
+/** What every `Hypervisor` must do, on whatever it is run. `open` is called once, before the first test. */
+export function hypervisorSuite(title: string, open: () => Promise<SuiteHost>): void {
+  describe(`hypervisor: ${title}`, () => {
+    let host: SuiteHost;
+    let hypervisor: Hypervisor;
+    let events: HypervisorEvent[];
+    let counter = 0;
+    let vm: string;
+    let net: string;
+
+    beforeAll(async () => {
+      host = await open();
+    });
+
+    afterAll(async () => {
+      await host.close();
+    });
+
+    beforeEach(async () => {
+      counter += 1;
+      vm = `lago-suite-vm${counter}`;
+      net = `lago-suite-net${counter}`;
+      hypervisor = await host.connect();
+      const heard: HypervisorEvent[] = [];
+      events = heard;
+      hypervisor.onEvent((event) => heard.push(event));
+    });
+
+    afterEach(async () => {
+      // Some tests close their connection.
+      const sweeper = await host.connect();
+      for (const { name } of await sweeper.listDomains()) {
+        if (!name.startsWith('lago-suite-')) continue;
+        await sweeper.destroyDomain(name);
+        await sweeper.undefineDomain(name);
+      }
+      for (const { name } of await sweeper.listNetworks()) {
+        if (!name.startsWith('lago-suite-')) continue;
+        await sweeper.destroyNetwork(name);
+        await sweeper.undefineNetwork(name);
+      }
+      await sweeper.close();
+      await hypervisor.close();
+    });
+
+    /** Waits until exactly these events of the VM or network have come, in this order. */
+    async function expectEvents(name: string, expected: readonly string[]): Promise<void> {
+      const seen = (): readonly string[] =>
+        events.flatMap((event) => (event.type !== 'closed' && event.name === name ? [event.event] : []));
+      await until(async () => (seen().length >= expected.length ? true : undefined), {
+        everyMs: 5,
+        timeoutMs: 10_000,
+        failure: () => new EngineError('internal', `Events of ${name}: ${seen().join(', ')} instead of ${expected.join(', ')}`),
+      });
+      expect(seen()).toEqual(expected);
+    }
+
+    it('tells versions and capabilities', async () => {
+      expect((await hypervisor.version()).libvirt).toMatch(/^\d+\.\d+\.\d+$/);
+      expect(await hypervisor.capabilities()).toContain('<capabilities>');
+    });
+
+    it('takes a VM from nothing to running, paused, off and gone', async () => {
+      expect(await hypervisor.findDomain(vm)).toBeUndefined();
+      const defined = await hypervisor.defineDomain(host.domainXml(vm));
+      expect(defined).toMatchObject({ name: vm, id: -1, state: 'shut off', persistent: true });
+      expect(defined.uuid).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+      await hypervisor.startDomain(vm);
+      const running = await hypervisor.findDomain(vm);
+      expect(running).toMatchObject({ uuid: defined.uuid, state: 'running' });
+      expect(running?.id).toBeGreaterThan(0);
+      await hypervisor.suspendDomain(vm);
+      expect((await hypervisor.findDomain(vm))?.state).toBe('paused');
+      await hypervisor.resumeDomain(vm);
+      expect((await hypervisor.findDomain(vm))?.state).toBe('running');
+      await hypervisor.destroyDomain(vm);
+      expect(await hypervisor.findDomain(vm)).toMatchObject({ id: -1, state: 'shut off' });
+      await hypervisor.undefineDomain(vm);
+      expect(await hypervisor.findDomain(vm)).toBeUndefined();
+      await expectEvents(vm, ['defined', 'started', 'suspended', 'resumed', 'stopped', 'undefined']);
+    });
+
+    it('lists VMs by name, running ones and others, as every connection sees them', async () => {
+      await hypervisor.defineDomain(host.domainXml(`${vm}-b`));
+      await hypervisor.defineDomain(host.domainXml(`${vm}-a`));
+      await hypervisor.startDomain(`${vm}-b`);
+      const other = await host.connect();
+      const ours = (await other.listDomains()).filter((domain) => domain.name.startsWith(vm));
+      expect(ours.map(({ name, state }) => [name, state])).toEqual([
+        [`${vm}-a`, 'shut off'],
+        [`${vm}-b`, 'running'],
+      ]);
+      expect(ours[1]).toEqual(await hypervisor.findDomain(`${vm}-b`));
+      await other.close();
+    });
+
+    it('works on many VMs at once', async () => {
+      const names = Array.from({ length: 12 }, (_, i) => `${vm}-${i}`);
+      await Promise.all(names.map(async (name) => await hypervisor.defineDomain(host.domainXml(name))));
+      await Promise.all(names.map(async (name) => await hypervisor.startDomain(name)));
+      const running = (await hypervisor.listDomains()).filter((domain) => domain.state === 'running').map((domain) => domain.name);
+      expect(running).toEqual(expect.arrayContaining(names));
+      await Promise.all(names.map(async (name) => await hypervisor.destroyDomain(name)));
+    });
+
+    it('keeps the description', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      const text = await hypervisor.domainXml(vm, { inactive: true });
+      expect(text).toContain(`<name>${vm}</name>`);
+      expect(text).toContain('<uuid>');
+      await hypervisor.defineDomain(text);
+      expect((await hypervisor.listDomains()).filter((domain) => domain.name === vm)).toHaveLength(1);
+    });
+
+    it('destroys and undefines what is off or gone without complaint', async () => {
+      await hypervisor.destroyDomain(vm);
+      await hypervisor.undefineDomain(vm);
+      await hypervisor.defineDomain(host.domainXml(vm));
+      await hypervisor.destroyDomain(vm);
+      await hypervisor.undefineDomain(vm);
+      await hypervisor.undefineDomain(vm);
+      await hypervisor.destroyNetwork(net);
+      await hypervisor.undefineNetwork(net);
+    });
+
+    it('says vm.missing for a VM that libvirt does not know', async () => {
+      const calls: Promise<unknown>[] = [
+        hypervisor.startDomain(vm),
+        hypervisor.shutdownDomain(vm),
+        hypervisor.rebootDomain(vm),
+        hypervisor.resetDomain(vm),
+        hypervisor.suspendDomain(vm),
+        hypervisor.resumeDomain(vm),
+        hypervisor.domainXml(vm),
+        hypervisor.screenshot(vm),
+        hypervisor.openConsole(vm),
+        hypervisor.agentCommand(vm, '{}'),
+        hypervisor.listSnapshots(vm),
+        hypervisor.snapshotXml(vm, 's'),
+        hypervisor.createSnapshot(vm, snapshotXml('s')),
+        hypervisor.revertSnapshot(vm, 's'),
+        hypervisor.deleteSnapshot(vm, 's'),
+      ];
+      expect(await Promise.all(calls.map(outcomeOf))).toEqual(calls.map(() => missing));
+    });
+
+    it('refuses what the state or the text does not allow', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      expect(await outcomeOf(hypervisor.suspendDomain(vm))).toEqual(failed);
+      expect(await outcomeOf(hypervisor.shutdownDomain(vm))).toEqual(failed);
+      expect(await outcomeOf(hypervisor.resetDomain(vm))).toEqual(failed);
+      expect(await outcomeOf(hypervisor.openConsole(vm))).toEqual(failed);
+      expect(await outcomeOf(hypervisor.agentCommand(vm, '{"execute":"guest-ping"}'))).toEqual(failed);
+      await hypervisor.startDomain(vm);
+      expect(await outcomeOf(hypervisor.startDomain(vm))).toEqual(failed);
+      expect(await outcomeOf(hypervisor.defineDomain('<domain'))).toEqual(failed);
+      expect(await outcomeOf(hypervisor.defineDomain('<network><name>x</name></network>'))).toEqual(failed);
+    });
+
+    it('refuses a second definition of a name or a uuid', async () => {
+      const { uuid } = await hypervisor.defineDomain(host.domainXml(vm));
+      expect(await outcomeOf(hypervisor.defineDomain(host.domainXml(vm, '11111111-2222-4333-8444-555555555555')))).toEqual(failed);
+      expect(await outcomeOf(hypervisor.defineDomain(host.domainXml(`${vm}-twin`, uuid)))).toEqual(failed);
+    });
+
+    it('shuts a guest down', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      await hypervisor.startDomain(vm);
+      await hypervisor.shutdownDomain(vm);
+      await until(async () => ((await hypervisor.findDomain(vm))?.state === 'shut off' ? true : undefined), {
+        everyMs: 50,
+        timeoutMs: 60_000,
+        failure: () => new EngineError('internal', 'It never went off.'),
+      });
+    });
+
+    it('starts paused where that is possible', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      const outcome = await outcomeOf(hypervisor.startDomain(vm, { paused: true }));
+      expect(outcome).toEqual(host.can.startPaused ? 'done' : failed);
+      expect((await hypervisor.findDomain(vm))?.state).toBe(host.can.startPaused ? 'paused' : 'shut off');
+    });
+
+    it('takes a picture of the screen', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      await hypervisor.startDomain(vm);
+      const { mime, bytes } = await hypervisor.screenshot(vm);
+      expect(mime).toMatch(/^image\//);
+      expect(['PNG', 'P6\n']).toContain(Buffer.from(bytes.subarray(0, 4)).toString('latin1').replace('\x89', '').slice(0, 3));
+    });
+
+    it('takes a network up and down', async () => {
+      expect(await hypervisor.findNetwork(net)).toBeUndefined();
+      expect(await hypervisor.defineNetwork(host.networkXml(net))).toMatchObject({ name: net, active: false, persistent: true });
+      await hypervisor.startNetwork(net);
+      expect(await hypervisor.findNetwork(net)).toMatchObject({ active: true, persistent: true });
+      expect((await hypervisor.listNetworks()).map((network) => network.name)).toContain(net);
+      expect(await hypervisor.networkXml(net)).toContain(`<name>${net}</name>`);
+      expect(await outcomeOf(hypervisor.startNetwork(net))).toEqual(failed);
+      await hypervisor.destroyNetwork(net);
+      await hypervisor.destroyNetwork(net);
+      expect(await hypervisor.findNetwork(net)).toMatchObject({ active: false });
+      await hypervisor.undefineNetwork(net);
+      await hypervisor.undefineNetwork(net);
+      expect(await hypervisor.findNetwork(net)).toBeUndefined();
+      await expectEvents(net, ['defined', 'started', 'stopped', 'undefined']);
+    });
+
+    it('refuses what it cannot do with a network', async () => {
+      expect(await outcomeOf(hypervisor.startNetwork(net))).toEqual(failed);
+      expect(await outcomeOf(hypervisor.networkXml(net))).toEqual(failed);
+      expect(await outcomeOf(hypervisor.networkLeases(net))).toEqual(failed);
+      expect(await outcomeOf(hypervisor.defineNetwork('<network/>'))).toEqual(failed);
+      await hypervisor.defineNetwork(host.networkXml(net));
+      await hypervisor.startNetwork(net);
+      expect(await outcomeOf(hypervisor.networkLeases(net))).toEqual(host.can.leases ? 'done' : failed);
+    });
+
+    it('takes snapshots as a tree, reverts to them and forgets them', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      expect(await hypervisor.listSnapshots(vm)).toEqual([]);
+      await hypervisor.createSnapshot(vm, snapshotXml('off'));
+      await hypervisor.startDomain(vm);
+      await hypervisor.createSnapshot(vm, snapshotXml('up'));
+      await hypervisor.suspendDomain(vm);
+      await hypervisor.createSnapshot(vm, snapshotXml('held'));
+      const brief = async (): Promise<unknown> =>
+        (await hypervisor.listSnapshots(vm)).map(({ name, parent, state, current }) => [name, parent, state, current]);
+      expect(await brief()).toEqual([
+        ['off', undefined, 'shutoff', false],
+        ['up', 'off', 'running', false],
+        ['held', 'up', 'paused', true],
+      ]);
+      expect((await hypervisor.listSnapshots(vm)).every((one) => Number.isInteger(one.createdAt) && one.createdAt > 1e12)).toBe(true);
+
+      await hypervisor.revertSnapshot(vm, 'up');
+      expect((await hypervisor.findDomain(vm))?.state).toBe('running');
+      await hypervisor.revertSnapshot(vm, 'held');
+      expect((await hypervisor.findDomain(vm))?.state).toBe('paused');
+      await hypervisor.revertSnapshot(vm, 'up', { state: 'paused' });
+      expect((await hypervisor.findDomain(vm))?.state).toBe('paused');
+      await hypervisor.revertSnapshot(vm, 'held', { state: 'running' });
+      expect((await hypervisor.findDomain(vm))?.state).toBe('running');
+      await hypervisor.revertSnapshot(vm, 'off');
+      expect((await hypervisor.findDomain(vm))?.state).toBe('shut off');
+
+      await hypervisor.revertSnapshot(vm, 'up');
+      await hypervisor.createSnapshot(vm, snapshotXml('branch'));
+      await hypervisor.deleteSnapshot(vm, 'up');
+      expect(await brief()).toEqual(
+        expect.arrayContaining([
+          ['off', undefined, 'shutoff', false],
+          ['held', 'off', 'paused', false],
+          ['branch', 'off', 'running', true],
+        ]),
+      );
+      await hypervisor.deleteSnapshot(vm, 'branch');
+      expect((await hypervisor.listSnapshots(vm)).find((one) => one.current)?.name).toBe('off');
+    });
+
+    it('refuses unknown and doubled snapshots', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      await hypervisor.createSnapshot(vm, snapshotXml('one'));
+      expect(await outcomeOf(hypervisor.createSnapshot(vm, snapshotXml('one')))).toEqual({ code: 'snapshot.exists' });
+      const unknown = { code: 'snapshot.missing' };
+      expect(await outcomeOf(hypervisor.snapshotXml(vm, 'two'))).toEqual(unknown);
+      expect(await outcomeOf(hypervisor.revertSnapshot(vm, 'two'))).toEqual(unknown);
+      expect(await outcomeOf(hypervisor.deleteSnapshot(vm, 'two'))).toEqual(unknown);
+      expect(await outcomeOf(hypervisor.createSnapshot(vm, 'no xml'))).toEqual({ code: 'input.invalid' });
+      const dropped = await outcomeOf(hypervisor.deleteSnapshot(vm, 'one', { metadataOnly: true }));
+      expect(dropped).toEqual(host.can.deleteMetadataOnly ? 'done' : failed);
+    });
+
+    it('loses the snapshots with the definition and can be told of them again', async () => {
+      const { uuid } = await hypervisor.defineDomain(host.domainXml(vm));
+      await hypervisor.createSnapshot(vm, snapshotXml('one'));
+      await hypervisor.createSnapshot(vm, snapshotXml('two'));
+      await hypervisor.createSnapshot(vm, snapshotXml('three'));
+      const before = await hypervisor.listSnapshots(vm);
+      const texts = await Promise.all(before.map(async ({ name }) => await hypervisor.snapshotXml(vm, name)));
+      await hypervisor.undefineDomain(vm);
+      await hypervisor.defineDomain(host.domainXml(vm, uuid));
+      expect(await hypervisor.listSnapshots(vm)).toEqual([]);
+      for (const [i, text] of texts.entries()) await hypervisor.createSnapshot(vm, text, { redefine: true, current: i === 1 });
+      expect(await hypervisor.listSnapshots(vm)).toEqual(before.map((snapshot) => ({ ...snapshot, current: snapshot.name === 'two' })));
+      await hypervisor.revertSnapshot(vm, 'one');
+      expect((await hypervisor.listSnapshots(vm)).find((one) => one.current)?.name).toBe('one');
+    });
+
+    it('rejects with cancelled when the signal is aborted', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      const cancelled = { code: 'cancelled' };
+      expect(await outcomeOf(hypervisor.startDomain(vm, {}, { signal: AbortSignal.abort() }))).toEqual(cancelled);
+      expect((await hypervisor.findDomain(vm))?.state).toBe('shut off');
+      const abort = new AbortController();
+      const list = outcomeOf(hypervisor.listDomains({ signal: abort.signal }));
+      abort.abort();
+      expect(await list).toEqual(cancelled);
+    });
+
+    it('says closed once, rejects later calls and tells nothing more', async () => {
+      const unheard: HypervisorEvent[] = [];
+      const unsubscribe = hypervisor.onEvent((event) => unheard.push(event));
+      unsubscribe();
+      await hypervisor.close();
+      expect(await outcomeOf(hypervisor.listDomains())).toEqual({ code: 'hypervisor.disconnected' });
+      const other = await host.connect();
+      await other.defineDomain(host.domainXml(vm));
+      await other.close();
+      await hypervisor.close();
+      expect(events.map((event) => event.type)).toEqual(['closed']);
+      expect(unheard).toEqual([]);
+    });
+  });
+}
