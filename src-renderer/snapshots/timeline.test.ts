@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SnapshotState } from '../../src-shared/state.ts';
-import { MAX_GAP, MIN_GAP, freeName, gapFor, layoutTimeline, neighbour } from './timeline.ts';
+import { freeName, nameProblem } from './snapshot-name.ts';
+import { MAX_GAP, MIN_GAP, gapFor, layoutTimeline, neighbour } from './timeline.ts';
 
 const MINUTE = 60_000;
 
@@ -105,5 +106,15 @@ describe('free names', () => {
     expect(freeName('snapshot-1', [])).toBe('snapshot-1');
     expect(freeName('snapshot-1', ['snapshot-1', 'snapshot-2'])).toBe('snapshot-3');
     expect(freeName('before-x', ['before-x'])).toBe('before-x-2');
+  });
+});
+
+describe('snapshot names', () => {
+  it.each(['a', 'snapshot-1', 'v1.2_x', '0'])('takes %s', (name) => {
+    expect(nameProblem(name, ['other'])).toBeUndefined();
+  });
+
+  it.each(['', '-a', '.a', 'a b', 'a/b', 'ä', 'x'.repeat(65), 'other'])('refuses "%s"', (name) => {
+    expect(nameProblem(name, ['other'])).toEqual(expect.any(String));
   });
 });

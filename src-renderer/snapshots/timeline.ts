@@ -161,12 +161,3 @@ export function neighbour(timeline: Timeline, name: string, key: string): string
       return null;
   }
 }
-
-/** A name that is free: `snapshot-1`, `snapshot-2`… or `BASE-2` when BASE is taken. */
-export function freeName(base: string, taken: readonly string[]): string {
-  if (!taken.includes(base)) return base;
-  const stem = base.replace(/-\d+$/, '');
-  let number = 2;
-  while (taken.includes(`${stem}-${number}`)) number += 1;
-  return `${stem}-${number}`;
-}

@@ -30,10 +30,9 @@ export function IconButton(props: IconButtonProps): ReactElement {
         color="gray"
         size={size}
         aria-label={label}
-        aria-disabled={props.disabled === true ? true : undefined}
-        data-disabled={props.disabled === true ? true : undefined}
-        aria-expanded={props.expanded}
-        tabIndex={props.tabIndex}
+        {...(props.disabled === true ? { 'aria-disabled': true, 'data-disabled': true } : {})}
+        {...(props.expanded === undefined ? {} : { 'aria-expanded': props.expanded })}
+        {...(props.tabIndex === undefined ? {} : { tabIndex: props.tabIndex })}
         onClick={(event) => {
           event.stopPropagation();
           if (props.disabled !== true) props.onClick();

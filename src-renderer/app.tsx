@@ -1,0 +1,261 @@
+import { Suspense, lazy, useCallback, useEffect, useEffectEvent, useMemo, useReducer, useRef, useState, type ReactElement } from 'react';
+import { Group, Panel, Separator, usePanelRef } from 'react-resizable-panels';
+import { isBridgeMessage } from '../src-shared/bridge.ts';
+import type { WireError } from '../src-shared/errors.ts';
+import styles from './app.module.css';
+import { type EngineConnection, readError } from './engine-client.ts';
+import { EngineContext, type EngineContextValue, type Notice } from './engine-context.ts';
+import { HomePage } from './environments/home-page.tsx';
+import { keepDockSize, keepTabs, readKept } from './kept-state.ts';
+import { isRunning, useConnection, useOperations, usePrefixes } from './live-cache.ts';
+import { Announcer } from './shell/announcer.tsx';
+import { DOCK_HEADER, Dock } from './shell/dock.tsx';
+import { type Dropped, DropZone } from './shell/drop-zone.tsx';
+import { LostBanner } from './shell/lost-banner.tsx';
+import { Notices } from './shell/notices.tsx';
+import { Rail } from './shell/rail.tsx';
+import { StatusBar } from './shell/status-bar.tsx';
+import { TabBar } from './shell/tab-bar.tsx';
+import { type Page, type Tab, type WindowAction, WindowContext, type WindowState, initialWindow, keyOf, reduceWindow } from './window-state.ts';
+
+const pages = {
+  environment: () => import('./environments/environment-page.tsx'),
+  plan: () => import('./plan/plan-page.tsx'),
+  machine: () => import('./machine/machine-page.tsx'),
+  terminals: () => import('./terminals/terminals.tsx'),
+  destroy: () => import('./environments/destroy-dialog.tsx'),
+} as const;
+const EnvironmentPage = lazy(async () => ({ default: (await pages.environment()).EnvironmentPage }));
+const PlanPage = lazy(async () => ({ default: (await pages.plan()).PlanPage }));
+const MachinePage = lazy(async () => ({ default: (await pages.machine()).MachinePage }));
+const ClosingDialog = lazy(async () => ({ default: (await import('./shell/closing-dialog.tsx')).ClosingDialog }));
+const KeysDialog = lazy(async () => ({ default: (await import('./shell/keys-dialog.tsx')).KeysDialog }));
+
+function PageView(props: { readonly page: Page; readonly onOpenFile: () => void }): ReactElement {
+  const { page } = props;
+  switch (page.kind) {
+    case 'home':
+      return <HomePage onOpenFile={props.onOpenFile} />;
+    case 'machine':
+      return <MachinePage />;
+    case 'plan':
+      return <PlanPage key={page.path} path={page.path} />;
+    case 'environment':
+      return <EnvironmentPage key={page.id} id={page.id} />;
+    default:
+      return page satisfies never;
+  }
+}
+
+function pageOfTab(tab: Tab | undefined): Page {
+  if (tab === undefined) return { kind: 'home' };
+  return tab.kind === 'plan' ? { kind: 'plan', path: tab.path } : tab;
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.closest('input, textarea, [contenteditable], [data-testid="terminal"], [data-testid="screen"]') !== null;
+}
+
+/** Keys of the whole window. Terminals keep all but Ctrl+` and the tab keys. */
+function useWindowKeys(state: WindowState, dispatch: (action: WindowAction) => void, onOpenFile: () => void, onKeys: () => void): void {
+  const onKeyDown = useEffectEvent((event: KeyboardEvent) => {
+    const index = state.tabs.findIndex((tab) => keyOf(tab) === keyOf(state.page));
+    const count = state.tabs.length;
+    function show(tab: Tab | undefined): void {
+      if (tab !== undefined) dispatch({ type: 'show', page: pageOfTab(tab) });
+    }
+    if (event.ctrlKey && event.key === '`') dispatch({ type: 'dock', open: !state.dock.open });
+    else if (event.ctrlKey && event.key === 'PageDown') show(state.tabs[(index + 1) % Math.max(1, count)]);
+    else if (event.ctrlKey && event.key === 'PageUp') show(state.tabs[(index - 1 + count) % Math.max(1, count)] ?? state.tabs.at(-1));
+    else if (isTyping(event.target)) return;
+    else if (event.ctrlKey && event.key === 'o') onOpenFile();
+    else if (event.altKey && /^[1-9]$/.test(event.key)) show(state.tabs[Number(event.key) - 1]);
+    else if (event.key === '?' && !event.ctrlKey && !event.altKey) onKeys();
+    else return;
+    event.preventDefault();
+  });
+  useEffect(() => {
+    const listener = (event: KeyboardEvent): void => onKeyDown(event);
+    window.addEventListener('keydown', listener);
+    return () => window.removeEventListener('keydown', listener);
+  }, []);
+}
+
+/** Fetches the code of the other pages once the first one stands, so that they open at once. */
+function usePrefetch(): void {
+  useEffect(() => {
+    const handle = requestIdleCallback(() => Object.values(pages).forEach((load) => void load()), { timeout: 4_000 });
+    return () => cancelIdleCallback(handle);
+  }, []);
+}
+
+/** Closes tabs and sessions of environments that went, and turns plans into the environments that they became. */
+function useFollowEngine(state: WindowState, dispatch: (action: WindowAction) => void): void {
+  const prefixes = usePrefixes();
+  const operations = useOperations();
+  const known = useRef<ReadonlySet<string>>(new Set());
+  useEffect(() => {
+    if (prefixes === undefined) return;
+    const present = new Set(prefixes.map((prefix) => prefix.id));
+    const stale = state.tabs.flatMap((tab) => (tab.kind === 'environment' && !present.has(tab.id) ? [tab.id] : []));
+    const gone = [...new Set([...known.current, ...stale])].filter((id) => !present.has(id));
+    known.current = present;
+    if (gone.length > 0) dispatch({ type: 'gone', ids: gone });
+    keepTabs(state.tabs.flatMap((tab) => (tab.kind === 'environment' && present.has(tab.id) ? [tab.id] : [])));
+  }, [prefixes, state.tabs, dispatch]);
+  useEffect(() => {
+    for (const tab of state.tabs) {
+      if (tab.kind !== 'plan' || tab.operation === null) continue;
+      const operation = operations.find((one) => one.id === tab.operation);
+      const prefix = prefixes?.find((one) => one.id === operation?.prefix);
+      // A half-made environment is shown in its plan, where a failure can be mended.
+      if (prefix !== undefined && prefix.phase === 'ready') dispatch({ type: 'created', path: tab.path, id: prefix.id });
+    }
+  }, [prefixes, operations, state.tabs, dispatch]);
+}
+
+/** The window: shell around the page in front, and the ways in from outside (drops, other starts, closing). */
+export function App(props: { readonly connection: EngineConnection }): ReactElement {
+  const { connection } = props;
+  const kept = useMemo(readKept, []);
+  const [state, dispatch] = useReducer(reduceWindow, kept, ({ environments }) => initialWindow(environments));
+  const [notices, setNotices] = useState<readonly Notice[]>([]);
+  const [closing, setClosing] = useState(false);
+  const [keys, setKeys] = useState(false);
+  const dock = usePanelRef();
+  const dockSize = useRef(kept.dockSize);
+  const operations = useOperations();
+  const connected = useConnection().status === 'connected';
+
+  const notify = useCallback((title: string, error: WireError) => {
+    setNotices((list) => [...list.slice(-2), { id: (list.at(-1)?.id ?? 0) + 1, title, error }]);
+  }, []);
+  const engine = useMemo<EngineContextValue>(() => ({ connection, notify }), [connection, notify]);
+  const windowContext = useMemo(() => ({ state, dispatch }), [state]);
+
+  const openPlan = useCallback((path: string) => dispatch({ type: 'show', page: { kind: 'plan', path } }), []);
+  const openFile = useCallback(async () => {
+    const path = await window.bridge.openFile();
+    if (path !== null) openPlan(path);
+  }, [openPlan]);
+
+  async function openFolder(path: string): Promise<void> {
+    try {
+      const { prefixes } = await connection.client.prefix.open({ path });
+      for (const id of prefixes) dispatch({ type: 'show', page: { kind: 'environment', id } });
+    } catch (error) {
+      notify('Could not open the folder', readError(error));
+    }
+  }
+
+  function onDrop(dropped: readonly Dropped[]): void {
+    for (const { file, folder } of dropped) {
+      const path = window.bridge.pathOf(file);
+      if (path === '') notify(`Could not open ${file.name}`, { code: 'input.missing-file', message: 'What was dropped is not a file on this machine.', hint: 'Save it first, then drop the file.', details: {} });
+      else if (folder) void openFolder(path);
+      else openPlan(path);
+    }
+  }
+
+  async function leave(choice: 'keep' | 'cancel' | 'stay'): Promise<void> {
+    setClosing(false);
+    try {
+      await connection.client.app.leave({ choice });
+    } catch (error) {
+      notify('Could not close the window', readError(error));
+    }
+  }
+
+  useEffect(() => {
+    function onMessage(event: MessageEvent<unknown>): void {
+      if (event.source !== window || !isBridgeMessage(event.data)) return;
+      if (event.data.lago === 'closing') setClosing(true);
+      else if (event.data.lago === 'open') openPlan(event.data.path);
+    }
+    window.addEventListener('message', onMessage);
+    return () => window.removeEventListener('message', onMessage);
+  }, [openPlan]);
+
+  // `npm start -- FILE`: asked for once, after the first connection.
+  const asked = useRef(false);
+  useEffect(() => {
+    if (!connected || asked.current) return;
+    asked.current = true;
+    async function openAtStart(): Promise<void> {
+      try {
+        const { open } = await connection.client.app.info();
+        if (open !== null) openPlan(open);
+      } catch (error) {
+        notify('Could not ask the engine what to open', readError(error));
+      }
+    }
+    void openAtStart();
+  }, [connected, connection, openPlan, notify]);
+
+  useEffect(() => {
+    if (state.dock.open) {
+      dock.current?.expand();
+      if ((dock.current?.getSize().inPixels ?? 0) <= DOCK_HEADER + 1) dock.current?.resize(dockSize.current);
+    } else dock.current?.collapse();
+  }, [state.dock.open, dock]);
+
+  usePrefetch();
+  useFollowEngine(state, dispatch);
+  useWindowKeys(
+    state,
+    dispatch,
+    () => void openFile(),
+    () => setKeys(true),
+  );
+  const onFailed = useCallback(() => dispatch({ type: 'dock', open: true, view: 'tasks' }), []);
+
+  return (
+    <EngineContext value={engine}>
+      <WindowContext value={windowContext}>
+        <div className={styles.shell} data-testid="shell" data-connected={connected}>
+          <Rail />
+          <div className={styles.middle}>
+            <TabBar onOpenFile={() => void openFile()} />
+            <LostBanner onRetry={() => connection.retry()} />
+            <Group orientation="vertical" className={styles.group ?? ''}>
+              <Panel minSize={160}>
+                <main id="page" className={styles.page}>
+                  <Suspense fallback={<div aria-busy="true" />}>
+                    <PageView page={state.page} onOpenFile={() => void openFile()} />
+                  </Suspense>
+                </main>
+              </Panel>
+              <Separator className={styles.separator ?? ''} aria-label="Height of the dock" />
+              <Panel
+                panelRef={dock}
+                collapsible
+                collapsedSize={DOCK_HEADER}
+                minSize={120}
+                defaultSize={DOCK_HEADER}
+                groupResizeBehavior="preserve-pixel-size"
+                onResize={({ inPixels }) => {
+                  const open = inPixels > DOCK_HEADER + 1;
+                  if (open) {
+                    dockSize.current = inPixels;
+                    keepDockSize(inPixels);
+                  }
+                  if (open !== state.dock.open) dispatch({ type: 'dock', open });
+                }}
+              >
+                <Dock />
+              </Panel>
+            </Group>
+          </div>
+          <StatusBar />
+        </div>
+        <Notices notices={notices} onDismiss={(id) => setNotices((list) => list.filter((notice) => notice.id !== id))} />
+        <Announcer onFailed={onFailed} />
+        <DropZone onDrop={onDrop} />
+        <Suspense fallback={null}>
+          {closing && <ClosingDialog operations={operations.filter(isRunning)} onChoose={(choice) => void leave(choice)} />}
+          {keys && <KeysDialog onClose={() => setKeys(false)} />}
+        </Suspense>
+      </WindowContext>
+    </EngineContext>
+  );
+}

@@ -1,0 +1,164 @@
+import { Button } from '@mantine/core';
+import { IconAlertTriangle, IconCamera, IconLock, IconPlayerPlay, IconPlayerStop, IconTrash } from '@tabler/icons-react';
+import { Suspense, useState, type ReactElement } from 'react';
+import type { PrefixState } from '../../src-shared/state.ts';
+import { useCall } from '../engine-context.ts';
+import { dots, formatBytes, subnetOf } from '../format.ts';
+import { isRunning, useOperations, usePrefix, usePrefixes } from '../live-cache.ts';
+import { SnapshotsView } from '../snapshots/snapshots-view.tsx';
+import { TaskCard } from '../tasks/task-card.tsx';
+import { TaskList } from '../tasks/task-list.tsx';
+import { type Action, ActionMenu } from '../ui/action-menu.tsx';
+import { Empty } from '../ui/empty.tsx';
+import { StateMark } from '../ui/state-mark.tsx';
+import { Tip } from '../ui/tip.tsx';
+import { ViewTabs } from '../ui/view-tabs.tsx';
+import { useWindow } from '../window-state.ts';
+import styles from './environment-page.module.css';
+import { DestroyDialog } from './lazy-dialogs.ts';
+import { NetworkTable } from './network-table.tsx';
+import { prefixStatus } from './status.ts';
+import { useBlocked, useEnvironmentActions, useVmActions } from './use-environment-actions.tsx';
+import { VmTable } from './vm-table.tsx';
+
+const BUTTONS = [
+  { id: 'start', icon: IconPlayerPlay },
+  { id: 'stop', icon: IconPlayerStop },
+  { id: 'snapshot', icon: IconCamera },
+  { id: 'destroy', icon: IconTrash },
+] as const;
+
+function ActionButton(props: { readonly action: Action; readonly icon: (typeof BUTTONS)[number]['icon']; readonly primary: boolean }): ReactElement {
+  const { action, icon: Symbol } = props;
+  const blocked = action.blocked !== undefined;
+  return (
+    <Tip label={action.blocked}>
+      <Button
+        variant={props.primary && !blocked ? 'filled' : 'default'}
+        leftSection={<Symbol size={16} stroke={1.6} />}
+        {...(blocked ? { 'aria-disabled': true, 'data-disabled': true } : {})}
+        onClick={() => !blocked && action.run()}
+      >
+        {action.label.replace('…', '')}
+      </Button>
+    </Tip>
+  );
+}
+
+function Header(props: { readonly prefix: PrefixState }): ReactElement {
+  const { prefix } = props;
+  const [destroying, setDestroying] = useState(false);
+  const actions = useEnvironmentActions(prefix, () => setDestroying(true));
+  const status = prefixStatus(prefix);
+  const subnets = prefix.networks.map((network) => subnetOf(network.gateway)).filter((subnet) => subnet !== null);
+  const off = prefix.vms.every((vm) => vm.status !== 'running');
+  return (
+    <header className={styles.header}>
+      <div className={styles.identity}>
+        <Tip label={`Lago prefix at ${prefix.path}`}>
+          <h1 className="ellipsis">{prefix.name}</h1>
+        </Tip>
+        <p className={styles.facts}>
+          <StateMark tone={status.tone} icon={status.icon} spin={status.spin === true}>
+            {status.word}
+          </StateMark>
+          <span className="dim ellipsis">{dots(subnets.join(', '), formatBytes(prefix.diskUsage), prefix.host.uplink !== 'none' && 'internet access')}</span>
+        </p>
+      </div>
+      <div className={styles.actions}>
+        {BUTTONS.map(({ id, icon }) => {
+          const action = actions.find((one) => one.id === id);
+          return action === undefined ? null : <ActionButton key={id} action={action} icon={icon} primary={id === 'start' && off} />;
+        })}
+        <ActionMenu label={`More for ${prefix.name}`} actions={actions.filter((action) => action.id === 'copy-path' || action.id === 'forget')} />
+      </div>
+      <Suspense fallback={null}>{destroying && <DestroyDialog prefix={prefix} onClose={() => setDestroying(false)} />}</Suspense>
+    </header>
+  );
+}
+
+function Strip(props: { readonly prefix: PrefixState }): ReactElement | null {
+  const { prefix } = props;
+  if (prefix.phase === 'broken') {
+    return (
+      <p className={styles.strip} data-tone="bad" role="status">
+        <IconAlertTriangle size={16} stroke={1.8} />
+        {prefix.problem ?? 'Its files cannot be read.'} It can be destroyed, which removes what is left of it.
+      </p>
+    );
+  }
+  if (prefix.busy !== null) {
+    return (
+      <p className={styles.strip} data-tone="warn" role="status">
+        <IconLock size={16} stroke={1.8} />
+        Another process works on it: {prefix.busy}. Changes are possible when it is done.
+      </p>
+    );
+  }
+  return null;
+}
+
+function Body(props: { readonly prefix: PrefixState }): ReactElement {
+  const { prefix } = props;
+  const { state, dispatch } = useWindow();
+  const operations = useOperations();
+  const vmActions = useVmActions(prefix);
+  const blocked = useBlocked(prefix);
+  const call = useCall();
+  const view = state.views[prefix.id] ?? 'vms';
+  const own = operations.filter((operation) => operation.prefix === prefix.id);
+  const running = own.find(isRunning);
+  return (
+    <>
+      {running !== undefined && view !== 'activity' && (
+        <div className={styles.running}>
+          <TaskCard
+            key={running.id}
+            operation={running}
+            open={prefix.phase === 'creating'}
+            onCancel={() => void call(`Could not cancel “${running.label}”`, (client) => client.operation.cancel({ operation: running.id }))}
+          />
+        </div>
+      )}
+      <ViewTabs
+        label={`Views of ${prefix.name}`}
+        active={view}
+        onChange={(next) => dispatch({ type: 'view', id: prefix.id, view: next })}
+        views={[
+          { id: 'vms', title: 'VMs', count: prefix.vms.length },
+          { id: 'networks', title: 'Networks', count: prefix.networks.length },
+          { id: 'snapshots', title: 'Snapshots', count: prefix.snapshots.length },
+          { id: 'activity', title: 'Activity' },
+        ]}
+      />
+      <div className={styles.view} role="tabpanel">
+        {view === 'vms' && <VmTable vms={prefix.vms} actions={vmActions} creating={prefix.phase === 'creating'} />}
+        {view === 'networks' && <NetworkTable networks={prefix.networks} vms={prefix.vms} />}
+        {view === 'snapshots' && <SnapshotsView key={prefix.id} prefix={prefix} blocked={blocked} />}
+        {view === 'activity' && <TaskList operations={own} emptyBody={`What is done with ${prefix.name} appears here.`} />}
+      </div>
+    </>
+  );
+}
+
+/** One environment: what it is, what can be done with it, and its VMs, networks, snapshots and tasks. */
+export function EnvironmentPage(props: { readonly id: string }): ReactElement {
+  const prefix = usePrefix(props.id);
+  const known = usePrefixes() !== undefined;
+  const { dispatch } = useWindow();
+  if (prefix === undefined) {
+    if (!known) return <div aria-busy="true" />;
+    return (
+      <Empty icon={IconAlertTriangle} title="This environment is gone" body="It was destroyed or taken off the list.">
+        <Button onClick={() => dispatch({ type: 'close-tab', key: `environment:${props.id}` })}>Close the tab</Button>
+      </Empty>
+    );
+  }
+  return (
+    <div className={styles.page}>
+      <Header prefix={prefix} />
+      <Strip prefix={prefix} />
+      <Body prefix={prefix} />
+    </div>
+  );
+}

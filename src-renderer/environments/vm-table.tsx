@@ -1,0 +1,125 @@
+import { IconServer } from '@tabler/icons-react';
+import { useState, type KeyboardEvent, type ReactElement } from 'react';
+import type { VmState } from '../../src-shared/state.ts';
+import { formatDuration, formatMemory } from '../format.ts';
+import { type Action, ActionMenu, ContextMenu, type MenuPlace, menuPlace } from '../ui/action-menu.tsx';
+import { Copyable } from '../ui/copyable.tsx';
+import { Empty } from '../ui/empty.tsx';
+import { StateMark } from '../ui/state-mark.tsx';
+import table from '../ui/table.module.css';
+import { IconButton } from '../ui/tip.tsx';
+import { useNow } from '../ui/use-now.ts';
+import { sshStatus, vmStatus } from './status.ts';
+import styles from './vm-table.module.css';
+
+function Row(props: { readonly vm: VmState; readonly actions: readonly Action[]; readonly focusable: boolean }): ReactElement {
+  const { vm, actions } = props;
+  const [place, setPlace] = useState<MenuPlace | null>(null);
+  const now = useNow(vm.ssh === 'waiting' || vm.status === 'running');
+  const status = vmStatus(vm);
+  const ssh = sshStatus(vm, now);
+  const terminal = actions.find((action) => action.id === 'terminal');
+
+  function openTerminal(): void {
+    if (terminal?.blocked === undefined) terminal?.run();
+  }
+
+  function onKeyDown(event: KeyboardEvent<HTMLTableRowElement>): void {
+    if (event.target !== event.currentTarget) return;
+    const sibling = event.key === 'ArrowDown' ? event.currentTarget.nextElementSibling : event.key === 'ArrowUp' ? event.currentTarget.previousElementSibling : null;
+    if (event.key === 'Enter') openTerminal();
+    else if (sibling instanceof HTMLElement) sibling.focus();
+    else return;
+    event.preventDefault();
+  }
+
+  return (
+    <tr
+      aria-label={vm.name}
+      tabIndex={props.focusable ? 0 : -1}
+      data-menu={place !== null}
+      onDoubleClick={openTerminal}
+      onKeyDown={onKeyDown}
+      onContextMenu={(event) => setPlace(menuPlace(event))}
+    >
+      <td className={styles.name}>
+        <span className="mono">{vm.name}</span>
+        {vm.distro !== null && <span className={styles.distro}>{vm.distro}</span>}
+      </td>
+      <td className={styles.state}>
+        <StateMark tone={status.tone} icon={status.icon}>
+          {status.word}
+          {vm.status === 'running' && vm.startedAt !== null && <span className="faint"> {formatDuration(now - vm.startedAt)}</span>}
+        </StateMark>
+      </td>
+      <td className={styles.ssh}>
+        <StateMark tone={ssh.tone} icon={ssh.icon} spin={ssh.spin === true}>
+          {ssh.word}
+        </StateMark>
+      </td>
+      <td>
+        <span className={styles.addresses}>
+          {vm.nics.length === 0 && <span className="faint">none</span>}
+          {vm.nics.map((nic) =>
+            nic.ip === null ? (
+              <span key={nic.name} className="faint" title={nic.network}>
+                {nic.network}: no address
+              </span>
+            ) : (
+              <span key={nic.name} title={nic.network}>
+                <Copyable text={nic.ip} what={`address of ${vm.name}`} />
+              </span>
+            ),
+          )}
+        </span>
+      </td>
+      <td className={table.number}>{formatMemory(vm.memory)}</td>
+      <td className={table.number}>{vm.vcpu}</td>
+      <td className={table.actions} onDoubleClick={(event) => event.stopPropagation()}>
+        <div className={table.actionRow}>
+          {actions.slice(0, 4).map((action) => (
+            <IconButton
+              key={action.id}
+              label={`${action.label} ${action.id === 'power' ? '' : 'of '}${vm.name}`}
+              tip={action.blocked ?? action.label}
+              icon={action.icon}
+              disabled={action.blocked !== undefined}
+              onClick={action.run}
+            />
+          ))}
+          <ActionMenu label={`More for ${vm.name}`} actions={actions} />
+        </div>
+        <ContextMenu label={`Actions for ${vm.name}`} place={place} actions={actions} onClose={() => setPlace(null)} />
+      </td>
+    </tr>
+  );
+}
+
+/** The VMs of an environment. Double-click or Enter opens a terminal; the context menu is the kebab's. */
+export function VmTable(props: { readonly vms: readonly VmState[]; readonly actions: (vm: VmState) => readonly Action[]; readonly creating: boolean }): ReactElement {
+  if (props.vms.length === 0) {
+    return <Empty compact icon={IconServer} title={props.creating ? 'The VMs appear here when their disks are made' : 'No VMs'} />;
+  }
+  return (
+    <table className={`${table.table} ${table.rows}`} aria-label="VMs">
+      <thead>
+        <tr>
+          <th title="Lago calls a VM a domain">Name</th>
+          <th>State</th>
+          <th>ssh</th>
+          <th>Addresses</th>
+          <th className={table.number}>Memory</th>
+          <th className={table.number}>vCPU</th>
+          <th>
+            <span className="hidden-visually">Actions</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {props.vms.map((vm, index) => (
+          <Row key={vm.name} vm={vm} actions={props.actions(vm)} focusable={index === 0} />
+        ))}
+      </tbody>
+    </table>
+  );
+}

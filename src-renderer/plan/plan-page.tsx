@@ -1,0 +1,234 @@
+import { Button, SegmentedControl, Switch, TextInput } from '@mantine/core';
+import '@mantine/core/styles/FloatingIndicator.css';
+import '@mantine/core/styles/Input.css';
+import '@mantine/core/styles/SegmentedControl.css';
+import '@mantine/core/styles/Switch.css';
+import { IconFileCode, IconPlayerPlay, IconRefresh } from '@tabler/icons-react';
+import { useEffect, useState, type ReactElement } from 'react';
+import type { Inspection } from '../../src-shared/contract.ts';
+import type { WireError } from '../../src-shared/errors.ts';
+import type { HostChoice } from '../../src-shared/host-choice.ts';
+import { readError } from '../engine-client.ts';
+import { useCall, useEngine } from '../engine-context.ts';
+import { baseName, count, formatBytes, formatMemory } from '../format.ts';
+import { useConnection, useMachine, useOperations, usePrefixes } from '../live-cache.ts';
+import { TaskCard } from '../tasks/task-card.tsx';
+import { ErrorNotice } from '../ui/error-notice.tsx';
+import { ProgressBar } from '../ui/progress-bar.tsx';
+import { Tip } from '../ui/tip.tsx';
+import { EMPTY_DRAFT, type PlanDraft, useWindow } from '../window-state.ts';
+import { Issues } from './issues.tsx';
+import { environmentNameProblem, workdirProblem } from './plan-name.ts';
+import { Downloads, PlannedNets, PlannedVms } from './plan-tables.tsx';
+import styles from './plan-page.module.css';
+
+function hostOf(draft: PlanDraft): HostChoice {
+  return draft.host === 'system' ? { kind: 'system', uri: draft.uri } : { kind: 'embedded', uplink: draft.internet ? 'auto' : 'none' };
+}
+
+/** What the engine would make of the file on this kind of host; read again when either changes or `reload` is called. */
+function useInspection(path: string, host: HostChoice): { readonly inspection: Inspection | undefined; readonly error: WireError | undefined; readonly reload: () => void } {
+  const { connection } = useEngine();
+  const connected = useConnection().status === 'connected';
+  const [inspection, setInspection] = useState<Inspection>();
+  const [error, setError] = useState<WireError>();
+  const [round, setRound] = useState(0);
+  const choice = JSON.stringify(host);
+  useEffect(() => {
+    if (!connected) return undefined;
+    let gone = false;
+    async function inspect(): Promise<void> {
+      try {
+        const answer = await connection.client.initFile.inspect({ path, host: JSON.parse(choice) as HostChoice });
+        if (gone) return;
+        setInspection(answer);
+        setError(undefined);
+      } catch (cause) {
+        if (!gone) setError(readError(cause));
+      }
+    }
+    void inspect();
+    return () => {
+      gone = true;
+    };
+  }, [connection, connected, path, choice, round]);
+  return { inspection, error, reload: () => setRound(round + 1) };
+}
+
+function Need(props: { readonly label: string; readonly need: string; readonly free: string; readonly share: number }): ReactElement {
+  const tight = props.share > 1;
+  return (
+    <div className={styles.need}>
+      <span>{props.label}</span>
+      <span>
+        {props.need} <span className="faint">of {props.free} free</span>
+      </span>
+      <ProgressBar fraction={props.share} label={`${props.label} needed of what is free`} tone={tight ? 'bad' : props.share > 0.85 ? 'warn' : 'accent'} />
+      {tight && <span className={styles.tight}>More than is free: guests may be slow or fail to start.</span>}
+    </div>
+  );
+}
+
+function Settings(props: { readonly inspection: Inspection; readonly draft: PlanDraft; readonly name: string; readonly workdir: string; readonly nameProblem: string | undefined; readonly onChange: (draft: Partial<PlanDraft>) => void }): ReactElement {
+  const { draft, inspection, onChange } = props;
+  const machine = useMachine();
+  return (
+    <>
+      <section className={styles.group} aria-label="Environment">
+        <TextInput
+          label={<span title="Lago calls an environment a prefix">Name</span>}
+          aria-label="Environment name"
+          classNames={{ input: 'mono' }}
+          value={props.name}
+          error={props.nameProblem}
+          spellCheck={false}
+          autoComplete="off"
+          onChange={(event) => onChange({ name: event.currentTarget.value })}
+        />
+        <TextInput
+          label="Workdir"
+          aria-label="Workdir"
+          classNames={{ input: 'mono' }}
+          value={props.workdir}
+          error={workdirProblem(props.workdir)}
+          spellCheck={false}
+          autoComplete="off"
+          onChange={(event) => onChange({ workdir: event.currentTarget.value })}
+        />
+      </section>
+      <section className={styles.group} aria-label="Host">
+        <h3>Runs on</h3>
+        <SegmentedControl
+          fullWidth
+          size="xs"
+          aria-label="Host"
+          value={draft.host}
+          onChange={(host) => onChange({ host: host === 'system' ? 'system' : 'embedded' })}
+          data={[
+            { value: 'embedded', label: 'Embedded' },
+            { value: 'system', label: 'System libvirt' },
+          ]}
+          transitionDuration={100}
+        />
+        {draft.host === 'embedded' ? (
+          <>
+            <p className={styles.note}>A private libvirt for this environment alone: nothing to set up, no clash with others.</p>
+            <Switch size="xs" label="Internet access for guests" checked={draft.internet} onChange={(event) => onChange({ internet: event.currentTarget.checked })} />
+          </>
+        ) : (
+          <>
+            <p className={styles.note}>The libvirt of this machine; its networks and VMs are visible to other tools.</p>
+            <TextInput label="URI" aria-label="libvirt URI" classNames={{ input: 'mono' }} value={draft.uri} spellCheck={false} onChange={(event) => onChange({ uri: event.currentTarget.value })} />
+          </>
+        )}
+      </section>
+      <section className={styles.group} aria-label="Needs">
+        <h3>Needs</h3>
+        {machine === undefined ? (
+          <p className="dim">
+            {formatMemory(inspection.memory)} memory, {formatBytes(inspection.disk)} disk
+          </p>
+        ) : (
+          <>
+            <Need label="Memory" need={formatMemory(inspection.memory)} free={formatBytes(machine.memoryFree)} share={(inspection.memory * 1024 * 1024) / Math.max(1, machine.memoryFree)} />
+            <Need label="Disk" need={formatBytes(inspection.disk)} free={formatBytes(machine.diskFree)} share={inspection.disk / Math.max(1, machine.diskFree)} />
+          </>
+        )}
+      </section>
+      {inspection.plan !== undefined && inspection.plan.downloads.length > 0 && <Downloads downloads={inspection.plan.downloads} />}
+    </>
+  );
+}
+
+/** What an init file would make, before anything is made; after "Create" the task that makes it. */
+export function PlanPage(props: { readonly path: string }): ReactElement {
+  const { path } = props;
+  const { state, dispatch } = useWindow();
+  const call = useCall();
+  const prefixes = usePrefixes();
+  const operations = useOperations();
+  const tab = state.tabs.find((one) => one.kind === 'plan' && one.path === path);
+  const draft = tab?.kind === 'plan' ? tab.draft : EMPTY_DRAFT;
+  const creating = tab?.kind === 'plan' && tab.operation !== null ? operations.find((operation) => operation.id === tab.operation) : undefined;
+  const { inspection, error, reload } = useInspection(path, hostOf(draft));
+  const [asking, setAsking] = useState(false);
+
+  const name = draft.name ?? inspection?.name ?? '';
+  const workdir = draft.workdir ?? inspection?.workdir ?? '';
+  const nameProblem = inspection === undefined ? undefined : environmentNameProblem(name, workdir, prefixes ?? []);
+  const errors = inspection?.issues.filter((issue) => issue.severity === 'error').length ?? 0;
+  const reason =
+    inspection === undefined
+      ? 'Reading the file'
+      : errors > 0 || inspection.plan === undefined
+        ? `${count(Math.max(1, errors), 'error')} to fix first`
+        : (nameProblem ?? workdirProblem(workdir));
+  const underWay = creating !== undefined && (creating.status === 'running' || creating.status === 'cancelling');
+
+  async function create(start: boolean): Promise<void> {
+    if (reason !== undefined || asking) return;
+    setAsking(true);
+    const answer = await call(`Could not create ${name}`, (client) => client.prefix.create({ initFile: path, workdir, name, start, host: hostOf(draft) }));
+    setAsking(false);
+    if (answer !== undefined) dispatch({ type: 'creating', path, operation: answer.operation });
+  }
+
+  return (
+    <div className={styles.page}>
+      <header className={styles.header}>
+        <IconFileCode size={24} stroke={1.4} className={styles.fileIcon ?? ''} />
+        <div className={styles.title}>
+          <h1 className="ellipsis">{baseName(path)}</h1>
+          <p className="mono faint ellipsis" title={path}>
+            {path}
+          </p>
+        </div>
+        {reason !== undefined && inspection !== undefined && !underWay && (
+          <span className={styles.reason} data-bad={errors > 0} id="plan-reason">
+            {reason}
+          </span>
+        )}
+        {!underWay && (
+          <>
+            <Button variant="subtle" color="gray" onClick={() => dispatch({ type: 'close-tab', key: `plan:${path}` })}>
+              Cancel
+            </Button>
+            <Tip label="Read the file again">
+              <Button leftSection={<IconRefresh size={16} stroke={1.6} />} onClick={reload}>
+                Reload
+              </Button>
+            </Tip>
+            <Button disabled={reason !== undefined} loading={asking} aria-describedby="plan-reason" onClick={() => void create(false)}>
+              Create only
+            </Button>
+            <Button variant="filled" disabled={reason !== undefined} loading={asking} aria-describedby="plan-reason" leftSection={<IconPlayerPlay size={16} stroke={1.6} />} onClick={() => void create(true)}>
+              Create and start
+            </Button>
+          </>
+        )}
+      </header>
+      {creating !== undefined && creating.status !== 'succeeded' && (
+        <div className={styles.task}>
+          <TaskCard operation={creating} open onCancel={() => void call(`Could not cancel “${creating.label}”`, (client) => client.operation.cancel({ operation: creating.id }))} />
+        </div>
+      )}
+      {error !== undefined && <ErrorNotice title={`Could not read ${baseName(path)}`} error={error} onRetry={reload} />}
+      {inspection !== undefined && (
+        <div className={styles.columns} inert={underWay}>
+          <div className={styles.main}>
+            <Issues issues={inspection.issues} />
+            {inspection.plan !== undefined && (
+              <>
+                <PlannedVms plan={inspection.plan} />
+                <PlannedNets plan={inspection.plan} />
+              </>
+            )}
+          </div>
+          <aside className={styles.side} aria-label="Choices">
+            <Settings inspection={inspection} draft={draft} name={name} workdir={workdir} nameProblem={nameProblem} onChange={(change) => dispatch({ type: 'draft', path, draft: change })} />
+          </aside>
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,148 @@
+import { IconDownload } from '@tabler/icons-react';
+import type { ReactElement } from 'react';
+import type { z } from 'zod';
+import type { Plan, PlannedDownload, PlannedVm } from '../../src-shared/plan.ts';
+import { baseName, count, dots, formatBytes, formatMemory, subnetOf } from '../format.ts';
+import table from '../ui/table.module.css';
+import styles from './plan-tables.module.css';
+
+const BOOTSTRAP: Readonly<Record<PlannedVm['bootstrap'], string | null>> = { 'virt-sysprep': 'prepared by virt-sysprep', 'cloud-init': 'cloud-init', none: null };
+
+/** `template el9, 6 GiB`: a repository path is shortened to what tells disks apart. */
+function diskText(disk: PlannedVm['disks'][number]): string {
+  const source = disk.source === null ? 'empty' : disk.source.startsWith('/') ? baseName(disk.source) : disk.source;
+  return dots(source, disk.size !== null && formatBytes(disk.size));
+}
+
+/** The VMs that would be made. */
+export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
+  const vms = Object.entries(props.plan.vms);
+  return (
+    <section aria-label="VMs">
+      <h2 className={styles.heading}>{count(vms.length, 'VM')}</h2>
+      <table className={`${table.table} ${styles.top}`} aria-label="Planned VMs">
+        <thead>
+          <tr>
+            <th title="Lago calls a VM a domain">Name</th>
+            <th className={table.number}>Memory</th>
+            <th className={table.number}>vCPU</th>
+            <th>Disks</th>
+            <th>Network</th>
+            <th>Address</th>
+            <th>MAC</th>
+          </tr>
+        </thead>
+        <tbody>
+          {vms.map(([name, vm]) => (
+            <tr key={name} aria-label={name}>
+              <td>
+                <span className={`${styles.vm} mono`}>{name}</span>
+                <span className={styles.sub}>{dots(vm.distro, BOOTSTRAP[vm.bootstrap], vm.scripts.length > 0 && count(vm.scripts.length, 'deploy script'))}</span>
+              </td>
+              <td className={table.number}>{formatMemory(vm.memory)}</td>
+              <td className={table.number}>{vm.vcpu}</td>
+              <td>
+                {vm.disks.map((disk) => (
+                  <div key={disk.dev} className={styles.disk}>
+                    <code className="faint">{disk.dev}</code> <span title={`${disk.format}, ${disk.path}${disk.source === null ? '' : `\nfrom ${disk.source}`}`}>{diskText(disk)}</span>
+                  </div>
+                ))}
+              </td>
+              <td className="mono">
+                {vm.nics.map((nic, index) => (
+                  // A VM may have two NICs on one network: only the position tells them apart.
+                  <div key={index}>{nic.net}</div>
+                ))}
+              </td>
+              <td className="mono">
+                {vm.nics.map((nic, index) => (
+                  <div key={index}>{nic.ip ?? <span className="faint">by DHCP</span>}</div>
+                ))}
+              </td>
+              <td className="mono faint">
+                {vm.nics.map((nic, index) => (
+                  <div key={index}>{nic.mac ?? 'generated'}</div>
+                ))}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+/** The networks that would be made. */
+export function PlannedNets(props: { readonly plan: Plan }): ReactElement {
+  const nets = Object.entries(props.plan.nets);
+  return (
+    <section aria-label="Networks">
+      <h2 className={styles.heading}>{count(nets.length, 'network')}</h2>
+      <table className={`${table.table} ${styles.top}`} aria-label="Planned networks">
+        <thead>
+          <tr>
+            <th>Name</th>
+            <th>Type</th>
+            <th>Subnet</th>
+            <th>DHCP range</th>
+            <th>Names</th>
+          </tr>
+        </thead>
+        <tbody>
+          {nets.map(([name, net]) => {
+            const names = Object.entries({ ...net.mapping, ...net.dns_records });
+            return (
+              <tr key={name} aria-label={name}>
+                <td>
+                  <span className={`${styles.vm} mono`}>{name}</span>
+                  <span className={styles.sub}>{dots(net.management && 'management', net.dns_domain_name)}</span>
+                </td>
+                <td>
+                  {net.type === 'nat' ? 'NAT' : 'bridge'}
+                  {net.mtu !== null && <span className={styles.sub}>MTU {net.mtu}</span>}
+                </td>
+                <td className="mono">
+                  {subnetOf(net.gw) ?? '–'}
+                  {net.gw !== null && <span className={styles.sub}>gateway {net.gw}</span>}
+                </td>
+                <td className="mono nowrap">{net.dhcp === null ? '–' : `.${net.dhcp.start} – .${net.dhcp.end}`}</td>
+                <td>
+                  <ul className={styles.names}>
+                    {names.slice(0, 6).map(([host, address]) => (
+                      <li key={host} className="mono">
+                        {host} <span className="faint">{address}</span>
+                      </li>
+                    ))}
+                    {names.length > 6 && <li className="faint">and {names.length - 6} more</li>}
+                    {names.length === 0 && <li className="faint">none</li>}
+                  </ul>
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+/** What would be fetched first. */
+export function Downloads(props: { readonly downloads: readonly z.infer<typeof PlannedDownload>[] }): ReactElement {
+  const known = props.downloads.reduce((sum, download) => sum + (download.size ?? 0), 0);
+  return (
+    <section aria-label="Downloads">
+      <h3 className={styles.downloads}>
+        Downloads <span className="faint">{known > 0 && formatBytes(known)}</span>
+      </h3>
+      <ul>
+        {props.downloads.map((download) => (
+          <li key={download.name} className={styles.download} title={`${download.name}\nfrom ${download.from}`}>
+            <IconDownload size={14} stroke={1.6} />
+            <span className="mono ellipsis">{download.name}</span>
+            <span className="nowrap dim">{download.size === null ? 'size unknown' : formatBytes(download.size)}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

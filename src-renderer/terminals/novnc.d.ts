@@ -1,0 +1,12 @@
+/** What is used of noVNC 1.7; `@types/novnc__novnc` describes an older one. */
+declare module '@novnc/novnc' {
+  export default class RFB extends EventTarget {
+    constructor(target: HTMLElement, urlOrChannel: string | object, options?: { readonly shared?: boolean });
+    scaleViewport: boolean;
+    background: string;
+    focusOnClick: boolean;
+    sendCtrlAltDel(): void;
+    focus(): void;
+    disconnect(): void;
+  }
+}
