@@ -1,11 +1,11 @@
-import { chmodSync } from 'node:fs';
-import { join, resolve, sep } from 'node:path';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Plugin, transform } from 'esbuild';
 
 /**
- * Bundles the command line into `out/cli/lago.cjs`: one file that plain Node 20 runs. Modules that are reached only by a dynamic
- * import are evaluated when they are asked for, so that `lago list` does not pay for ssh and libvirt.
+ * Bundles the command line into `out/cli/lago.cjs`: one file that plain Node 20 runs. What is reached only by a dynamic import lies in
+ * it as a string and is not even parsed until it is asked for: parsing the whole program takes as long as starting Node.
  */
 const checkout = resolve(fileURLToPath(import.meta.url), '../..');
 const outfile = join(checkout, 'out/cli/lago.cjs');
@@ -18,25 +18,70 @@ const withoutSideEffects: Plugin = {
       if (found.resolveDir.includes(`${sep}node_modules${sep}`) || !found.path.endsWith('.ts')) return undefined;
       return { path: resolve(found.resolveDir, found.path), sideEffects: false };
     });
-    // ssh2 tries its optional native parts and works without them.
-    bundle.onResolve({ filter: /\.node$|^cpu-features$/ }, (found) => ({ path: found.path, external: true }));
   },
 };
 
-await build({
+const packages: Plugin = {
+  name: 'packages',
+  setup(bundle) {
+    // ssh2 tries its optional native parts and works without them.
+    bundle.onResolve({ filter: /\.node$|^cpu-features$/ }, (found) => ({ path: found.path, external: true }));
+    // zod's messages in fifty languages are a third of the program, and nobody sees more than the English ones.
+    bundle.onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+      loader: 'js',
+    }));
+  },
+};
+
+const options = {
   entryPoints: [join(checkout, 'src-main/cli/main.ts')],
-  outfile,
+  outdir: dirname(outfile),
   bundle: true,
+  splitting: true,
+  write: false,
   platform: 'node',
   target: 'node20.18',
-  format: 'cjs',
-  banner: { js: '#!/usr/bin/env node' },
+  format: 'esm',
   define: { 'import.meta.dirname': '__dirname' },
   minifySyntax: true,
   minifyWhitespace: true,
-  keepNames: true,
   legalComments: 'none',
   logLevel: 'warning',
-  plugins: [withoutSideEffects],
-});
+  plugins: [withoutSideEffects, packages],
+} satisfies BuildOptions;
+
+const { outputFiles } = await build(options);
+const parts: Record<string, string> = {};
+for (const file of outputFiles) {
+  const { code } = await transform(file.text, {
+    format: 'cjs',
+    platform: 'node',
+    target: options.target,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    supported: { 'dynamic-import': false },
+  });
+  parts[`./${basename(file.path)}`] = code;
+}
+
+const loader = `#!/usr/bin/env node
+"use strict";
+const { compileFunction } = require("node:vm");
+const parts = ${JSON.stringify(parts)};
+const loaded = new Map();
+function load(name) {
+  if (parts[name] === undefined) return require(name);
+  let module = loaded.get(name);
+  if (module === undefined) {
+    module = { exports: {} };
+    loaded.set(name, module);
+    compileFunction(parts[name], ["exports", "module", "require", "__dirname"], { filename: __filename + "/" + name.slice(2) })(module.exports, module, load, __dirname);
+  }
+  return module.exports;
+}
+load("./main.js");
+`;
+mkdirSync(dirname(outfile), { recursive: true });
+writeFileSync(outfile, loader);
 chmodSync(outfile, 0o755);

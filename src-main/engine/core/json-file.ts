@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
+import { diskError } from './disk-error.ts';
+
+export { diskError } from './disk-error.ts';
 
 /**
  * Writes a file so that readers see the old or the new content, never a part: temporary file beside it, fsync, rename.
@@ -51,22 +53,4 @@ export async function readJson<S extends z.ZodType>(path: string, schema: S): Pr
   const first = parsed.error.issues[0];
   const where = first === undefined || first.path.length === 0 ? '' : ` at ${first.path.join('.')}`;
   throw new EngineError('input.invalid', `${path} is damaged${where}: ${first?.message ?? 'unexpected content'}`, { cause: parsed.error });
-}
-
-/** Says in a sentence why the disk refused: no space, no right, read-only. Other errors pass unchanged. */
-export function diskError(error: unknown, path: string): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  const details = { path, errno: code ?? '' };
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new EngineError('host.no-space', `No space left for ${path}.`, {
-      cause: error,
-      details,
-      hint: `Free space on the file system of ${dirname(path)} and try again.`,
-    });
-  }
-  if (code === 'EACCES' || code === 'EPERM') {
-    return new EngineError('host.denied', `No permission to write ${path}.`, { cause: error, details });
-  }
-  if (code === 'EROFS') return new EngineError('host.denied', `${path} is on a read-only file system.`, { cause: error, details });
-  return error;
 }

@@ -1,7 +1,7 @@
 import { lstat, mkdir, readdir, readFile, readlink, realpath, rename, rm, rmdir, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/disk-error.ts';
 import type { PrefixLocation } from '../engine.ts';
 
 const CURRENT = 'current';
