@@ -57,7 +57,10 @@ test('the whole path on the command line: init, start, shell, snapshot, revert, 
   expect((await status()).VMs['web']?.snapshots).toBe('base');
 
   await lagoOk(scratch, ['stop', 'db']);
-  expect(await status()).toMatchObject({ VMs: { web: { status: 'running' }, db: { status: 'down' } }, Networks: { front: { status: 'up' } } });
+  expect(await status()).toMatchObject({
+    VMs: { web: { status: 'running' }, db: { status: 'down' } },
+    Networks: { front: { status: 'up' } },
+  });
   await lagoOk(scratch, ['stop']);
   expect(await status()).toMatchObject({ VMs: { web: { status: 'down' } }, Networks: { front: { status: 'down' } } });
   expect(ownedProcesses(scratch)).toEqual([]);

@@ -4,14 +4,18 @@ import { dropFile } from './drop.ts';
 /** Booting two emulated guests on a loaded machine. */
 const BOOT = 180_000;
 
-/** Drops an init file on the window, creates and starts what its plan shows, and waits until every VM answers ssh. */
-export async function createByDrop(page: Page, file: string, name: string, vms: readonly string[]): Promise<void> {
+/** Drops an init file on the window and waits for its plan with these VMs. */
+export async function dropPlan(page: Page, file: string, vms: readonly string[]): Promise<void> {
   await dropFile(page, page.locator('#root'), file);
-  const plan = page.getByRole('main');
-  for (const vm of vms) await expect(plan.getByText(vm, { exact: true }).first()).toBeVisible();
-  await plan.getByLabel('Name', { exact: true }).fill(name);
-  await plan.getByRole('button', { name: /^Create/ }).click();
-  await expectRunning(page, name, vms);
+  const planned = page.getByRole('table', { name: 'Planned VMs' });
+  for (const vm of vms) await expect(planned.getByRole('row', { name: vm, exact: true })).toBeVisible();
+}
+
+/** Creates and starts what the plan in front shows, under this name and without a way out for guests. */
+export async function createFromPlan(page: Page, name: string): Promise<void> {
+  await page.getByText('Internet access for guests').click();
+  await page.getByRole('textbox', { name: 'Environment name' }).fill(name);
+  await page.getByRole('button', { name: 'Create and start' }).click();
 }
 
 /** Waits until the environment's page is in front and every VM is running and answers ssh. */

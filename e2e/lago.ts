@@ -28,9 +28,7 @@ const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGKIL
 export async function lago(scratch: Scratch, args: readonly string[], options: CommandOptions = {}): Promise<Outcome> {
   const command = [process.execPath, CLI, ...args];
   const [program = '', ...rest] =
-    options.uid === undefined
-      ? command
-      : ['setpriv', `--reuid=${options.uid}`, `--regid=${options.uid}`, '--clear-groups', ...command];
+    options.uid === undefined ? command : ['setpriv', `--reuid=${options.uid}`, `--regid=${options.uid}`, '--clear-groups', ...command];
   return await new Promise<Outcome>((resolve, reject) => {
     const child = spawn(program, rest, {
       cwd: options.cwd ?? scratch.dir,

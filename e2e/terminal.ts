@@ -1,4 +1,4 @@
-import { expect, type Locator } from '@playwright/test';
+import { expect, type Locator, type Page } from '@playwright/test';
 
 /** The part of xterm's terminal that is read; the page puts it on the terminal's container element. */
 interface ReadableTerminal {
@@ -25,6 +25,25 @@ export async function terminalText(container: Locator): Promise<string> {
     }
     return text.trimEnd();
   });
+}
+
+const KINDS = { Terminal: 'ssh', 'Serial console': 'serial' } as const;
+
+/**
+ * Opens a terminal to a VM of the environment in front, by its row's button, and waits until it is connected. Every call opens
+ * another ssh session; a serial console exists once.
+ */
+export async function openTerminal(page: Page, vm: string, button: keyof typeof KINDS): Promise<Locator> {
+  const selector = `[data-testid="terminal"][data-vm="${vm}"][data-kind="${KINDS[button]}"]`;
+  const before = await page.locator(selector).count();
+  await page
+    .getByRole('table', { name: 'VMs' })
+    .getByRole('button', { name: `${button} of ${vm}` })
+    .click();
+  await expect(page.locator(selector)).toHaveCount(button === 'Terminal' ? before + 1 : 1);
+  const terminal = page.locator(`${selector}:visible`);
+  await expect(terminal).toHaveAttribute('data-state', 'connected', { timeout: 60_000 });
+  return terminal;
 }
 
 /** Types a command line into a terminal. */

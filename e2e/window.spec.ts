@@ -1,0 +1,174 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, type Page, test } from '@playwright/test';
+import {
+  createFromPlan,
+  destroyEnvironment,
+  dropPlan,
+  expectRunning,
+  expectTask,
+  showEnvironment,
+  showView,
+  stopEnvironment,
+  vmRow,
+} from './environment.ts';
+import { twoVms } from './init-files.ts';
+import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './leaks.ts';
+import { makeScratch, type Scratch } from './scratch.ts';
+import { coloursOf } from './screen.ts';
+import { picture } from './screenshots.ts';
+import { expectTerminal, openTerminal, runInTerminal, terminalText, typeLine } from './terminal.ts';
+import { closeDesktops, openDesktop } from './window.ts';
+
+const VMS = ['web', 'db'];
+let scratch: Scratch;
+
+test.beforeEach(() => {
+  scratch = makeScratch();
+});
+test.afterEach(async () => {
+  await closeDesktops();
+  // What a failed test left running would outlive it: environments are meant to.
+  for (const { pid } of ownedProcesses(scratch)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+  scratch.remove();
+});
+
+async function takeSnapshot(page: Page, environment: string, name: string): Promise<void> {
+  await showView(page, environment, 'Snapshots');
+  await page.getByRole('textbox', { name: 'Snapshot name' }).fill(name);
+  await page.getByRole('button', { name: 'Take snapshot' }).click();
+  await expect(page.getByRole('option', { name: new RegExp(`^${name},`) })).toBeVisible({ timeout: 60_000 });
+}
+
+test('from a dropped init file to nothing left', async () => {
+  const { page, pageErrors, close } = await openDesktop(scratch);
+  await dropPlan(page, twoVms(scratch, 'shop'), VMS);
+  await picture(page, 'plan');
+  expect(existsSync(scratch.workdir) && existsSync(join(scratch.workdir, 'shop'))).toBe(false);
+
+  await createFromPlan(page, 'shop');
+  const task = page.getByTestId('task').filter({ hasText: 'Create shop' });
+  await expect(task.getByRole('progressbar').first()).toBeVisible();
+  await expect(task.getByRole('list', { name: 'Steps' }).getByRole('listitem').first()).toBeVisible();
+  await expectRunning(page, 'shop', VMS);
+  await expectTask(page, 'shop', 'Create shop');
+  await showView(page, 'shop', 'VMs');
+  await picture(page, 'environment');
+  const namespaces = ownedNamespaces(scratch);
+  expect(namespaces.size).toBeGreaterThan(0);
+
+  const ssh = await openTerminal(page, 'web', 'Terminal');
+  expect(await runInTerminal(ssh, 'hostname')).toBe('web');
+  expect(await runInTerminal(ssh, 'ping -c1 -W5 db >/dev/null && echo reached')).toBe('reached');
+  await runInTerminal(ssh, 'echo first >/root/kept; sync');
+  expect(await runInTerminal(ssh, 'cat /root/kept')).toBe('first');
+  await picture(page, 'terminal');
+
+  await takeSnapshot(page, 'shop', 'clean');
+  await runInTerminal(ssh, 'echo second >/root/kept');
+  expect(await runInTerminal(ssh, 'cat /root/kept')).toBe('second');
+  await page.getByRole('option', { name: /^clean,/ }).click();
+  await picture(page, 'snapshots');
+  await page.getByRole('button', { name: 'Revert 2 VMs' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Snapshot the present first').uncheck();
+  await dialog.getByRole('button', { name: 'Revert 2 VMs' }).click();
+  await expectTask(page, 'shop', 'Revert shop');
+  await showView(page, 'shop', 'VMs');
+  await expectRunning(page, 'shop', VMS);
+  const again = await openTerminal(page, 'web', 'Terminal');
+  expect(await runInTerminal(again, 'cat /root/kept')).toBe('first');
+
+  const serial = await openTerminal(page, 'db', 'Serial console');
+  await typeLine(serial, '');
+  await expectTerminal(serial, /login:/);
+
+  await vmRow(page, 'db').getByRole('button', { name: 'Screen of db' }).click();
+  const canvas = page.getByRole('tabpanel', { name: 'Terminals' }).locator('canvas:visible').first();
+  await expect.poll(async () => await coloursOf(canvas), { timeout: 60_000 }).toBeGreaterThan(1);
+  await picture(page, 'screen');
+
+  await stopEnvironment(page, 'shop', VMS);
+  await destroyEnvironment(page, 'shop');
+  expect(pageErrors()).toEqual([]);
+  await close();
+  await expectNothingLeft(scratch, namespaces);
+});
+
+test('killing the program leaves the VMs alone', async () => {
+  const first = await openDesktop(scratch);
+  await dropPlan(first.page, twoVms(scratch, 'stays'), VMS);
+  await createFromPlan(first.page, 'stays');
+  await expectRunning(first.page, 'stays', VMS);
+  const before = await openTerminal(first.page, 'web', 'Terminal');
+  const boot = await runInTerminal(before, 'cat /proc/sys/kernel/random/boot_id');
+  const namespaces = ownedNamespaces(scratch);
+  await first.kill();
+
+  const second = await openDesktop(scratch);
+  await showOrOpen(second.page, 'stays');
+  await expectRunning(second.page, 'stays', VMS);
+  const after = await openTerminal(second.page, 'web', 'Terminal');
+  expect(await runInTerminal(after, 'cat /proc/sys/kernel/random/boot_id')).toBe(boot);
+  await destroyEnvironment(second.page, 'stays');
+  await second.close();
+  await expectNothingLeft(scratch, namespaces);
+});
+
+test('two copies of one init file run side by side with the same addresses', async () => {
+  const { page, close } = await openDesktop(scratch);
+  const file = twoVms(scratch, 'twin');
+  for (const name of ['left', 'right']) {
+    await dropPlan(page, file, VMS);
+    await createFromPlan(page, name);
+    await expectRunning(page, name, VMS);
+  }
+  const namespaces = ownedNamespaces(scratch);
+  const addresses = new Set<string>();
+  for (const name of ['left', 'right']) {
+    await showEnvironment(page, name);
+    addresses.add((await vmRow(page, 'web').innerText()).match(/192\.168\.200\.\d+/)?.[0] ?? '');
+    const ssh = await openTerminal(page, 'web', 'Terminal');
+    await runInTerminal(ssh, `echo ${name} >/root/mine`);
+  }
+  expect([...addresses]).toEqual([expect.stringMatching(/^192\.168\.200\.\d+$/)]);
+  for (const name of ['left', 'right']) {
+    await showEnvironment(page, name);
+    const ssh = await openTerminal(page, 'web', 'Terminal');
+    expect(await runInTerminal(ssh, 'cat /root/mine')).toBe(name);
+    expect(await terminalText(ssh)).not.toContain('not found');
+  }
+  for (const name of ['left', 'right']) {
+    await showEnvironment(page, name);
+    await destroyEnvironment(page, name);
+  }
+  await close();
+  await expectNothingLeft(scratch, namespaces);
+});
+
+test('closing while something is being made asks, and cancelling undoes it', async () => {
+  const { app, page } = await openDesktop(scratch);
+  await dropPlan(page, twoVms(scratch, 'half'), VMS);
+  await createFromPlan(page, 'half');
+  await expect(page.getByTestId('task').filter({ hasText: 'Create half' }).getByRole('progressbar').first()).toBeVisible();
+  const ended = new Promise<void>((resolve) => app.process().once('exit', () => resolve()));
+  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
+  const question = page.getByRole('dialog');
+  await expect(question).toBeVisible();
+  await question.getByRole('button', { name: /cancel/i }).click();
+  await ended;
+  await expectNothingLeft(scratch, new Set());
+});
+
+/** Shows an environment that the window knows: its tab if there is one, else its row on the list. */
+async function showOrOpen(page: Page, name: string): Promise<void> {
+  const tab = page.getByRole('tablist', { name: 'Open environments' }).getByRole('tab', { name });
+  const row = page.getByRole('table', { name: 'Environments' }).getByRole('row', { name, exact: true });
+  await tab.or(row).first().click();
+}

@@ -1,0 +1,1 @@
+export function openVirtualScreen(): Promise<{ readonly display: string; close(): void }>;
