@@ -91,6 +91,7 @@ class JsonReader {
     this.#space();
     while (this.#text[this.#at] !== '}') {
       const keyOffset = this.#at;
+      if (keyOffset >= this.#text.length) throw neverClosed('{', offset);
       if (this.#text[keyOffset] !== '"') {
         throw new JsonFailure(keyOffset, `Unexpected ${show(this.#text[keyOffset])}; a key in double quotes should be here.`);
       }
@@ -113,6 +114,7 @@ class JsonReader {
     const items: SourceNode[] = [];
     this.#space();
     while (this.#text[this.#at] !== ']') {
+      if (this.#at >= this.#text.length) throw neverClosed('[', offset);
       items.push(this.#value(depth + 1));
       this.#separator(']', offset);
     }
@@ -125,7 +127,7 @@ class JsonReader {
     const at = this.#at;
     const found = this.#text[at];
     if (found === end) return;
-    if (found === undefined) throw new JsonFailure(begin, `This ${show(this.#text[begin])} is never closed.`, 'Is the file cut off?');
+    if (found === undefined) throw neverClosed(this.#text[begin], begin);
     if (found !== ',') throw new JsonFailure(at, `Unexpected ${show(found)}; a comma or ${show(end)} should be here.`, 'Is a comma missing on the line before?');
     this.#at += 1;
     this.#space();
@@ -164,6 +166,10 @@ class JsonReader {
     this.#at += 2;
     return meaning;
   }
+}
+
+function neverClosed(bracket: string | undefined, offset: number): JsonFailure {
+  return new JsonFailure(offset, `This ${show(bracket)} is never closed.`, 'Is the file cut off?');
 }
 
 /** The warning about a key that a mapping has twice. */

@@ -6,15 +6,17 @@ import { type NameRule, nameProblem } from './name-rules.ts';
  * sentence what it wants and gives one normal type.
  */
 
-function told(expected: string): { error: () => string } {
+/** The one sentence for every way in which a value can miss what is expected. */
+export function told(expected: string): { error: () => string } {
   return { error: () => `It must be ${expected}.` };
 }
 
 /** A whole number in a range, also as a string of digits. */
 export function wholeNumber(minimum: number, maximum: number, unit = ''): z.ZodType<number, number | string> {
   const expected = `a whole number from ${minimum} to ${maximum}${unit === '' ? '' : ` (${unit})`}`;
+  const why = told(expected);
   return z
-    .union([z.number().int().min(minimum).max(maximum), z.string().regex(/^\s*\d{1,12}\s*$/)], told(expected))
+    .union([z.number(why).int(why).min(minimum, why).max(maximum, why), z.string(why).regex(/^\s*\d{1,12}\s*$/, why)], why)
     .transform(Number)
     .refine((value) => value >= minimum && value <= maximum, told(expected));
 }
@@ -22,14 +24,15 @@ export function wholeNumber(minimum: number, maximum: number, unit = ''): z.ZodT
 /** true or false, also as the words of YAML 1.1 in quotes, or 1 and 0. */
 export function flag(): z.ZodType<boolean, boolean | string | number> {
   return z
-    .union([z.boolean(), z.string().regex(/^(?:true|yes|on|1|false|no|off|0)$/i), z.literal([0, 1])], told('true or false'))
+    .union([z.boolean(), z.string().regex(/^(?:true|yes|on|1|false|no|off|0)$/i, told('true or false')), z.literal([0, 1])], told('true or false'))
     .transform((value) => (typeof value === 'string' ? /^(?:true|yes|on|1)$/i.test(value) : Boolean(value)));
 }
 
 /** One line of text; a number is taken as its digits. */
 export function line(expected = 'text', maxLength = 1024): z.ZodType<string, string | number> {
+  const why = told(`${expected}, at most ${maxLength} characters`);
   return z
-    .union([z.string().max(maxLength), z.number()], told(`${expected}, at most ${maxLength} characters`))
+    .union([z.string().max(maxLength, why), z.number()], why)
     .transform(String)
     .refine((value) => !hasControlCharacter(value), { error: 'It must not hold control characters or line breaks.' });
 }
@@ -66,8 +69,9 @@ function refuse(value: string, rule: NameRule, context: z.RefinementCtx): void {
 
 /** A string or number that is kept as it is (passwords: Lago saves them as the file wrote them). */
 export function password(): z.ZodType<string | number, string | number> {
+  const why = told('text, at most 512 characters');
   return z
-    .union([z.string().max(512), z.number()], told('text, at most 512 characters'))
+    .union([z.string().max(512, why), z.number()], why)
     .refine((value) => !hasControlCharacter(String(value)), { error: 'A password must not hold control characters or line breaks.' });
 }
 

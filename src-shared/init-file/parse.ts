@@ -19,7 +19,7 @@ import {
   type SourceProblem,
   valueOf,
 } from './source.ts';
-import { jinjaProblems, placeholderProblems } from './templated.ts';
+import { blamePlaceholder, jinjaProblems, placeholderProblems } from './templated.ts';
 import { readYamlSource } from './yaml-source.ts';
 
 /** Longest text that is read, in characters. The largest real init file has 14,000. */
@@ -131,7 +131,7 @@ class Reader {
       return found.root;
     }
     const jinja = jinjaProblems(this.#text);
-    for (const problem of jinja.length > 0 ? jinja : (json ?? found).problems) this.#report(problem, []);
+    for (const problem of jinja.length > 0 ? jinja : (json ?? found).problems) this.#report(blamePlaceholder(this.#text, problem), []);
     return undefined;
   }
 
@@ -169,6 +169,8 @@ class Reader {
     const entries: SourceEntry[] = [];
     for (const entry of node.entries) {
       const here = [...path, entry.key];
+      // zod drops this key without a word.
+      if (entry.key === '__proto__') this.#report({ offset: entry.keyOffset, severity: 'error', message: '"__proto__" cannot be a key or a name.' }, here);
       if (path.length >= 2 && entry.node.kind === 'scalar' && entry.node.value === null) {
         if (entry.key !== 'comment') {
           this.#report({ offset: entry.keyOffset, severity: 'warning', message: 'The key has no value and counts as absent.', hint: 'Give it a value or remove it.' }, here);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { flag, line, list, mapping, name, nameKey, password, path, wholeNumber } from './loose.ts';
+import { flag, line, list, mapping, name, nameKey, password, path, told, wholeNumber } from './loose.ts';
 import { DISK_NAME, DNS_NAME, NET_NAME, PROTOTYPE_NAME, USER_NAME, VM_NAME, WORD_RULE } from './name-rules.ts';
 
 /**
@@ -12,11 +12,8 @@ const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)
 const LOOSE_IPV4 = /^[\d.,]{1,20}\.(?:25[0-5]|2[0-4]\d|1?\d?\d)$/;
 const IPV6 = /^[0-9a-fA-F:]{2,39}(?:(?<=:)\d{1,3}(?:\.\d{1,3}){3})?$/;
 const SIZE = /^\s*\d+(?:\.\d+)?\s*(?:[bBkKmMgGtTpPeE](?:i?[bB])?)?\s*$/;
-const DEV = /^(?:vd|sd|hd|xvd|fd)[a-z]{1,2}$/;
-
-function told(expected: string): { error: () => string } {
-  return { error: () => `It must be ${expected}.` };
-}
+const SIZE_TOLD = told('a size such as 20G or 512M');
+const DEV = /^(?:vd[a-z]{1,2}|sd[a-z]{1,2}|hd[a-d])$/;
 
 interface About {
   readonly description: string;
@@ -50,7 +47,7 @@ export const DiskDefinition = z.looseObject(
     ),
     size: key(
       z
-        .union([z.number().positive(), z.string().regex(SIZE)], told('a size such as 20G or 512M'))
+        .union([z.number(SIZE_TOLD).positive(SIZE_TOLD), z.string(SIZE_TOLD).regex(SIZE, SIZE_TOLD)], SIZE_TOLD)
         .transform((value) => (typeof value === 'number' ? value : value.replace(/\s+/g, ''))),
       '0.29',
       'Size of an `empty` disk as qemu-img writes it: `20G`, `512M`; a bare number is bytes.',

@@ -30,6 +30,21 @@ export function jinjaProblems(text: string): SourceProblem[] {
   return problems;
 }
 
+/** A reading error on a line that has a placeholder of a build script: that is the cause, whatever the reader says. */
+export function blamePlaceholder(text: string, problem: SourceProblem): SourceProblem {
+  const start = text.lastIndexOf('\n', problem.offset - 1) + 1;
+  const end = text.indexOf('\n', problem.offset);
+  const placeholder = text.slice(start, end === -1 ? undefined : end).match(PLACEHOLDER)?.[0];
+  return placeholder === undefined ? problem : { ...problem, ...unfilled(placeholder) };
+}
+
+function unfilled(placeholder: string): { readonly message: string; readonly hint: string } {
+  return {
+    message: `${placeholder} looks like a placeholder that nothing has filled in.`,
+    hint: `Fill it in first, for example: sed 's/${placeholder}/VALUE/g' FILE.in > LagoInitFile.`,
+  };
+}
+
 function jinja(found: string, offset: number): SourceProblem {
   const shown = found.length > 60 ? `${found.slice(0, 57)}...` : found;
   const kind = found.startsWith('{{') ? 'expression' : found.startsWith('{#') ? 'comment' : 'statement';
@@ -64,10 +79,5 @@ function note(text: string, offset: number, into: Map<number, SourceProblem>): v
   }
   const placeholder = text.match(PLACEHOLDER)?.find((found) => found !== '__proto__');
   if (placeholder === undefined) return;
-  into.set(offset, {
-    offset,
-    severity: 'warning',
-    message: `${placeholder} looks like a placeholder that nothing has filled in.`,
-    hint: `Fill it in first, for example: sed 's/${placeholder}/VALUE/g' FILE.in > LagoInitFile.`,
-  });
+  into.set(offset, { offset, severity: 'warning', ...unfilled(placeholder) });
 }
