@@ -59,7 +59,10 @@ export function writeIso(label: string, files: readonly IsoFile[]): Uint8Array {
 
 /** 8.3 capitals for readers without Joliet; the number keeps them apart. */
 function shortName(name: string, index: number): string {
-  const stem = name.replace(/\.[^.]*$/, '').toUpperCase().replace(/[^A-Z0-9_]/g, '_');
+  const stem = name
+    .replace(/\.[^.]*$/, '')
+    .toUpperCase()
+    .replace(/[^A-Z0-9_]/g, '_');
   return `${stem.slice(0, 6)}${String(index).padStart(2, '0')}.;1`;
 }
 
@@ -109,7 +112,10 @@ function directoryRecord(id: Uint8Array, start: number, size: number, folder: bo
   return record;
 }
 
-function directory(self: number, entries: readonly { readonly id: Uint8Array; readonly start: number; readonly size: number }[]): Uint8Array {
+function directory(
+  self: number,
+  entries: readonly { readonly id: Uint8Array; readonly start: number; readonly size: number }[],
+): Uint8Array {
   const records = [
     directoryRecord(Uint8Array.of(0), self, SECTOR, true),
     directoryRecord(Uint8Array.of(1), self, SECTOR, true),

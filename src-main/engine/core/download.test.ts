@@ -1,0 +1,220 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, describe, expect, test } from 'vitest';
+import {
+  type DownloadOptions,
+  type DownloadProgress,
+  describeProgress,
+  downloadText,
+  openDownload,
+  proxyFor,
+  remoteSize,
+} from './download.ts';
+import { type MisbehavingServer, startMisbehavingServer } from './misbehaving-server.ts';
+
+const opened: (() => Promise<void> | void)[] = [];
+const body = randomBytes(300_000);
+const quick: DownloadOptions = { backOffMs: 1, env: {} };
+
+afterEach(async () => {
+  for (const close of opened.splice(0).toReversed()) await close();
+});
+
+async function serve(): Promise<MisbehavingServer> {
+  const server = await startMisbehavingServer();
+  opened.push(async () => await server[Symbol.asyncDispose]());
+  return server;
+}
+
+async function read(url: string, options: DownloadOptions = {}): Promise<Buffer | undefined> {
+  const download = await openDownload(url, { ...quick, ...options });
+  if (download === undefined) return undefined;
+  const chunks: Buffer[] = [];
+  for await (const chunk of download.content) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+describe('a download', () => {
+  test('brings the whole file and tells its progress', async () => {
+    const server = await serve();
+    server.put('/image', body);
+    const told: DownloadProgress[] = [];
+    expect((await read(`${server.url}/image`, { onProgress: (progress) => told.push(progress) }))?.equals(body)).toBe(true);
+    expect(told.at(-1)).toMatchObject({ received: body.length, total: body.length });
+  });
+
+  test('goes on where the connection broke, as often as each attempt brings something', async () => {
+    const server = await serve();
+    server.put('/image', body, [{ dropAfter: 100_000 }, { dropAfter: 1000 }, { dropAfter: 50_000 }, {}]);
+    expect((await read(`${server.url}/image`, { attempts: 2 }))?.equals(body)).toBe(true);
+    const ranges = server.requests.slice(1).map(({ headers }) => headers.range);
+    expect(ranges).toHaveLength(3);
+    for (const range of ranges) expect(range).toMatch(/^bytes=\d+-$/);
+    expect(server.requests[1]?.headers['if-range']).toBe('"v1"');
+  });
+
+  test('skips what it has when the server can only send all', async () => {
+    const server = await serve();
+    server.put('/image', body, [{ dropAfter: 100_000 }, { noRanges: true }]);
+    expect((await read(`${server.url}/image`))?.equals(body)).toBe(true);
+  });
+
+  test('refuses a file that changed meanwhile', async () => {
+    const server = await serve();
+    server.put('/image', body, [{ dropAfter: 100_000 }, { etag: '"v2"' }]);
+    await expect(read(`${server.url}/image`)).rejects.toMatchObject({
+      code: 'remote.invalid',
+      message: expect.stringContaining('changed while'),
+    });
+  });
+
+  test('takes silence for a broken connection', async () => {
+    const server = await serve();
+    server.put('/image', body, [{ stallAfter: 100_000 }]);
+    expect((await read(`${server.url}/image`, { idleMs: 50 }))?.equals(body)).toBe(true);
+  });
+
+  test('finds out that the announced length is a lie', async () => {
+    const server = await serve();
+    server.put('/image', body, [{ announce: body.length + 10 }]);
+    await expect(read(`${server.url}/image`)).rejects.toMatchObject({
+      code: 'remote.invalid',
+      message: expect.stringContaining('announced'),
+    });
+  });
+
+  test('tries again when the server is overloaded, and gives up in the end', async () => {
+    const server = await serve();
+    server.put('/image', body, [{ status: 503 }, { status: 429 }]);
+    expect((await read(`${server.url}/image`))?.equals(body)).toBe(true);
+    server.put(
+      '/busy',
+      body,
+      Array.from({ length: 9 }, () => ({ status: 503 })),
+    );
+    await expect(read(`${server.url}/busy`, { attempts: 3 })).rejects.toMatchObject({
+      code: 'remote.unreachable',
+      message: expect.stringContaining('503'),
+    });
+    expect(server.requests.filter(({ path }) => path === '/busy')).toHaveLength(3);
+  });
+
+  test('gives up when every attempt brings nothing', async () => {
+    const server = await serve();
+    server.put('/image', body, [{ dropAfter: 1000 }, ...Array.from({ length: 9 }, () => ({ dropAfter: 0 }))]);
+    await expect(read(`${server.url}/image`, { attempts: 3 })).rejects.toMatchObject({ code: 'remote.unreachable' });
+  });
+
+  test('is undefined where there is no file, and an error where it is forbidden', async () => {
+    const server = await serve();
+    expect(await read(`${server.url}/nothing`)).toBeUndefined();
+    server.put('/secret', body, [{ status: 403 }]);
+    await expect(read(`${server.url}/secret`)).rejects.toMatchObject({ code: 'remote.invalid', details: { status: 403 } });
+  });
+
+  test('says that nobody answers', async () => {
+    const probe = createServer();
+    await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+    const { port } = probe.address() as { port: number };
+    await new Promise((resolve) => probe.close(resolve));
+    await expect(read(`http://user:secret@127.0.0.1:${port}/image`, { attempts: 2 })).rejects.toMatchObject({
+      code: 'remote.unreachable',
+      message: expect.not.stringContaining('secret'),
+    });
+  });
+
+  test('follows redirects, but not in circles and not to other schemes', async () => {
+    const server = await serve();
+    server.put('/image', body);
+    server.put('/old', '', [{ status: 302, headers: { location: '/image' } }]);
+    expect((await read(`${server.url}/old`))?.equals(body)).toBe(true);
+    server.put(
+      '/circle',
+      '',
+      Array.from({ length: 20 }, () => ({ status: 302, headers: { location: '/circle' } })),
+    );
+    await expect(read(`${server.url}/circle`)).rejects.toMatchObject({
+      code: 'remote.invalid',
+      message: expect.stringContaining('redirects'),
+    });
+    server.put('/file', '', [{ status: 302, headers: { location: 'file:///etc/passwd' } }]);
+    await expect(read(`${server.url}/file`)).rejects.toMatchObject({ code: 'remote.invalid' });
+  });
+
+  test('stops on abort', async () => {
+    const server = await serve();
+    server.put('/image', body, [{ stallAfter: 1000 }]);
+    const abort = new AbortController();
+    const reading = read(`${server.url}/image`, { signal: abort.signal, onProgress: () => abort.abort() });
+    await expect(reading).rejects.toMatchObject({ code: 'cancelled' });
+  });
+
+  test('goes through a proxy', async () => {
+    const proxy = await serve();
+    proxy.put('http://example.invalid/image', body);
+    expect((await read('http://example.invalid/image', { env: { http_proxy: proxy.url.replace('//', '//me:pw@') } }))?.equals(body)).toBe(
+      true,
+    );
+    expect(proxy.requests[0]?.headers).toMatchObject({ host: 'example.invalid', 'proxy-authorization': `Basic ${btoa('me:pw')}` });
+  });
+});
+
+describe('local files', () => {
+  test('come like remote ones', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lago download '));
+    opened.push(() => rmSync(folder, { recursive: true }));
+    const path = join(folder, 'an image#1');
+    writeFileSync(path, body);
+    expect((await read(pathToFileURL(path).href))?.equals(body)).toBe(true);
+    expect(await remoteSize(pathToFileURL(path).href)).toBe(body.length);
+    expect(await read(pathToFileURL(join(folder, 'none')).href)).toBeUndefined();
+    await expect(read(pathToFileURL(folder).href)).rejects.toMatchObject({ code: 'remote.invalid' });
+  });
+});
+
+test('a text is limited', async () => {
+  const server = await serve();
+  server.put('/text', 'hello');
+  expect(await downloadText(`${server.url}/text`, quick)).toBe('hello');
+  await expect(downloadText(`${server.url}/text`, { ...quick, maxBytes: 3 })).rejects.toMatchObject({ code: 'remote.invalid' });
+});
+
+test('the size is known without a download', async () => {
+  const server = await serve();
+  server.put('/image', body);
+  expect(await remoteSize(`${server.url}/image`, quick)).toBe(body.length);
+  expect(await remoteSize(`${server.url}/none`, quick)).toBeUndefined();
+  expect(server.requests.map(({ method }) => method)).toEqual(['HEAD', 'HEAD']);
+});
+
+test('only URLs that can be downloaded are taken', async () => {
+  await expect(openDownload('ftp://example.invalid/x')).rejects.toMatchObject({ code: 'input.invalid' });
+  await expect(openDownload('nonsense')).rejects.toMatchObject({ code: 'input.invalid' });
+});
+
+test.each([
+  ['http://a.example/x', {}, undefined],
+  ['http://a.example/x', { http_proxy: 'http://p:3128' }, 'http://p:3128/'],
+  ['http://a.example/x', { https_proxy: 'http://p:3128' }, undefined],
+  ['https://a.example/x', { HTTPS_PROXY: 'p:3128' }, 'http://p:3128/'],
+  ['http://a.example/x', { http_proxy: 'http://p', no_proxy: 'b.example, .example' }, undefined],
+  ['http://a.example/x', { http_proxy: 'http://p', no_proxy: 'ample' }, 'http://p/'],
+  ['http://a.example/x', { http_proxy: 'http://p', no_proxy: 'a.example:8080' }, 'http://p/'],
+  ['http://a.example:8080/x', { http_proxy: 'http://p', NO_PROXY: 'a.example:8080' }, undefined],
+  ['http://a.example/x', { http_proxy: 'http://p', no_proxy: '*' }, undefined],
+  ['http://a.example/x', { http_proxy: '' }, undefined],
+])('the proxy of %s with %j is %s', (url, env, expected) => {
+  expect(proxyFor(new URL(url), env)?.href).toBe(expected);
+});
+
+test('progress reads well', () => {
+  const mebi = 1024 * 1024;
+  expect(describeProgress({ received: 142 * mebi, total: 300 * mebi, bytesPerSecond: 28 * mebi, secondsLeft: 6 })).toBe(
+    '142 MiB of 300 MiB, 28.0 MiB/s, 6 s left',
+  );
+  expect(describeProgress({ received: 512, total: null, bytesPerSecond: 0, secondsLeft: null })).toBe('512 B');
+});

@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { runChecked } from '../core/run.ts';
+import { type NocloudSeed, nocloudFiles, nocloudSeed } from './cloud-init.ts';
+import { sha512Crypt } from './sha512-crypt.ts';
+
+const seed: NocloudSeed = {
+  hostname: 'web',
+  instanceId: '1234-web',
+  publicKey: 'ssh-ed25519 AAAA me\n',
+  rootPassword: 'pa"ss',
+  salt: 'salt',
+};
+
+function read(over: Partial<NocloudSeed> = {}): {
+  files: Record<string, string>;
+  user: Record<string, unknown>;
+  meta: Record<string, unknown>;
+} {
+  const files = Object.fromEntries(nocloudFiles({ ...seed, ...over }).map(({ name, content }) => [name, String(content)]));
+  return {
+    files,
+    user: parse(files['user-data'] ?? '') as Record<string, unknown>,
+    meta: parse(files['meta-data'] ?? '') as Record<string, unknown>,
+  };
+}
+
+test('a seed names the machine and lets root in by key and password', () => {
+  const { files, user, meta } = read();
+  expect(files['user-data']?.split('\n')[0]).toBe('#cloud-config');
+  expect(meta).toEqual({ 'instance-id': '1234-web', 'local-hostname': 'web' });
+  expect(user).toMatchObject({
+    hostname: 'web',
+    disable_root: false,
+    ssh_pwauth: true,
+    users: ['default', { name: 'root', lock_passwd: false, ssh_authorized_keys: ['ssh-ed25519 AAAA me'] }],
+    chpasswd: {
+      expire: false,
+      users: [{ name: 'root', type: 'hash', password: sha512Crypt('pa"ss', 'salt') }],
+      list: `root:${sha512Crypt('pa"ss', 'salt')}\n`,
+    },
+  });
+});
+
+test('the password is nowhere in the image', () => {
+  const image = Buffer.from(nocloudSeed({ ...seed, rootPassword: 'correct horse' }));
+  expect(image.includes('correct horse')).toBe(false);
+  expect(image.includes(sha512Crypt('correct horse', 'salt'))).toBe(true);
+});
+
+test('without a password root keeps the template’s', () => {
+  expect(read({ rootPassword: undefined }).user).not.toHaveProperty('chpasswd');
+});
+
+test('the user’s own mappings are laid over the defaults', () => {
+  const { user, meta, files } = read({
+    userData: { ssh_pwauth: false, chpasswd: { expire: true }, packages: ['nginx'], ssh_genkeytypes: null },
+    metaData: { 'instance-id': 'mine', extra: { a: 1 } },
+    networkConfig: { version: 2 },
+  });
+  expect(user).toMatchObject({
+    ssh_pwauth: false,
+    chpasswd: { expire: true, users: [{ name: 'root' }] },
+    packages: ['nginx'],
+    hostname: 'web',
+  });
+  expect(user).not.toHaveProperty('ssh_genkeytypes');
+  expect(meta).toEqual({ 'instance-id': 'mine', 'local-hostname': 'web', extra: { a: 1 } });
+  expect(files['network-config']).toBe('version: 2\n');
+});
+
+test('a user’s mapping cannot reach the program', () => {
+  read({ userData: JSON.parse('{"__proto__": {"polluted": 1}, "chpasswd": {"__proto__": {"polluted": 1}}}') as Record<string, unknown> });
+  expect({}).not.toHaveProperty('polluted');
+});
+
+test('a long key stays in one line, so that simple readers understand it', () => {
+  const publicKey = `ssh-rsa ${'A'.repeat(700)} someone at somewhere`;
+  expect(read({ publicKey }).files['user-data']).toContain(`- ${publicKey}\n`);
+});
+
+test('the same seed is the same bytes, and another salt each time otherwise', () => {
+  expect(nocloudSeed(seed)).toEqual(nocloudSeed(seed));
+  const { salt: _, ...random } = seed;
+  expect(nocloudSeed(random)).not.toEqual(nocloudSeed(random));
+});
+
+test.each(['Hello world!', 'a', 'x'.repeat(63), 'y'.repeat(64), 'z'.repeat(65), 'ünï'.repeat(40), '0123456789abcdef'.repeat(12)])(
+  'crypt of %j is openssl’s',
+  async (password) => {
+    const { stdout } = await runChecked(['openssl', 'passwd', '-6', '-salt', 'Ab./9', '-stdin'], 'openssl failed.', {
+      input: `${password}\n`,
+    });
+    expect(sha512Crypt(password, 'Ab./9')).toBe(stdout.trim());
+  },
+);
