@@ -135,10 +135,12 @@ test('two copies of one init file run side by side with the same inner addresses
 
 test('Ctrl-C while it starts undoes everything and exits with 130', async () => {
   await lagoOk(scratch, ['init', twoVms(scratch, 'pair')]);
+  let sent = false;
   const interrupted = await lago(scratch, ['start'], {
     onStart: (child) => {
       child.stderr?.on('data', (chunk: Buffer) => {
-        if (chunk.includes('Start vms')) child.kill('SIGINT');
+        // Once only: a second one means "leave at once, undo nothing more".
+        if (!sent && chunk.includes('Start vms')) sent = child.kill('SIGINT');
       });
     },
   });

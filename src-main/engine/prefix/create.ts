@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { EnvironmentSpecs } from '../../../src-shared/specs.ts';
@@ -15,9 +15,9 @@ import { expandPrefixPath, prefixPaths, type PrefixPaths } from './layout.ts';
 import { leaseSubnets } from './leases.ts';
 import type { PlannedEnvironment } from './plan.ts';
 import type { ScriptCopy } from './plan-scripts.ts';
-import { readPrefixWithoutSpecs, writeSpecs } from './prefix.ts';
+import { writeSpecs } from './prefix.ts';
 import { lockPrefix, type RecipeContext } from './recipe.ts';
-import { type PrefixRecord, writeRecord } from './record.ts';
+import { type PrefixRecord, readRecord, writeRecord } from './record.ts';
 import { defaultHostChoice } from './session.ts';
 import type { Templates } from './templates.ts';
 import { newPrefixName, Workdir } from './workdir.ts';
@@ -118,13 +118,35 @@ async function makeFolders(paths: PrefixPaths, workdir: string, undo: UndoStack,
   for (const folder of [paths.virt, paths.images, paths.logs, paths.scripts]) await mkdir(folder);
 }
 
-/** A folder in phase `creating` that nobody holds is what a killed `init` left: it is removed, so that the name is free again. */
+/**
+ * What a killed `init` left is removed, so that the name is free again: a folder in phase `creating` that nobody holds, or one that it
+ * had no time to put anything into.
+ */
 async function clearHalfMade(paths: PrefixPaths, step: Step): Promise<void> {
-  const left = await readPrefixWithoutSpecs(paths.root);
-  if (left?.record?.phase !== 'creating') return;
-  await using _lock = await lockPrefix(paths, 'init', step.signal);
-  step.log.info(`Removing what an interrupted init left at ${paths.root}.`);
-  await rm(paths.root, { recursive: true, force: true });
+  const { record, files } = await lookAt(paths);
+  if (record?.phase !== 'creating' && files.some((name) => name !== basename(paths.lock))) return;
+  if (files.length > 0) {
+    await using _lock = await lockPrefix(paths, 'init', step.signal);
+    step.log.info(`Removing what an interrupted init left at ${paths.root}.`);
+    await rm(paths.root, { recursive: true, force: true });
+  } else {
+    // Fails when it is not empty any more, that is when another init has just begun with this name.
+    await rmdir(paths.root).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT' && error.code !== 'ENOTEMPTY') throw diskError(error, paths.root);
+    });
+  }
+}
+
+async function lookAt(paths: PrefixPaths): Promise<{ readonly record: PrefixRecord | undefined; readonly files: readonly string[] }> {
+  try {
+    return { files: await readdir(paths.root), record: await readRecord(paths.record) };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return { files: [], record: undefined };
+    // A file of that name: not ours, and making the folder says so.
+    if (code === 'ENOTDIR') return { files: ['?'], record: undefined };
+    throw diskError(error, paths.root);
+  }
 }
 
 async function copyScripts(scripts: readonly ScriptCopy[], paths: PrefixPaths, step: Step): Promise<void> {

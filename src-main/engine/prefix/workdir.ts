@@ -40,6 +40,13 @@ export async function isPrefix(path: string): Promise<boolean> {
   return (await kindOf(join(path, 'uuid'))) === 'other' && (await kindOf(join(path, 'virt'))) === 'directory';
 }
 
+/** A prefix, or what a killed `init` left of one: an empty folder or one with our record in it. */
+async function isPrefixOrBegun(path: string): Promise<boolean> {
+  if ((await kindOf(path)) !== 'directory') return false;
+  const names = await readdir(path);
+  return names.length === 0 || names.some((name) => name === 'lago-desktop.json' || name === '.lago-desktop.lock') || (await isPrefix(path));
+}
+
 /** Whether a folder is a workdir: it holds the link `current`. */
 export async function isWorkdir(path: string): Promise<boolean> {
   return (await kindOf(join(path, CURRENT))) === 'link';
@@ -110,8 +117,9 @@ export class Workdir {
   }
 
   /**
-   * Opens the workdir, or makes it when nothing is there yet. An existing empty directory becomes a workdir too; one that holds
-   * other things is `workdir.malformed`, so that nothing is mixed into a foreign directory.
+   * Opens the workdir, or makes it when nothing is there yet. An existing empty directory becomes a workdir too, and so does one with
+   * nothing but prefixes in it (the first `init` was killed before it could make the link). One that holds other things is
+   * `workdir.malformed`, so that nothing is mixed into a foreign directory.
    */
   static async loadOrCreate(path: string): Promise<Workdir> {
     const absolute = resolve(path);
@@ -120,7 +128,9 @@ export class Workdir {
     } catch (error) {
       throw diskError(error, absolute);
     }
-    if ((await readdir(absolute)).length === 0) return new Workdir(absolute);
+    const names = await readdir(absolute);
+    const ours = await Promise.all(names.map(async (name) => await isPrefixOrBegun(join(absolute, name))));
+    if (!names.includes(CURRENT) && ours.every(Boolean)) return new Workdir(absolute);
     return await Workdir.load(absolute);
   }
 
