@@ -105,12 +105,20 @@ describe('status as the original printed it', () => {
 describe('the default format', () => {
   it.each([
     ['leaves out nulls, empty texts and empty mappings', { a: null, b: '', c: {}, d: 0, e: false }, 'd: 0\ne: False'],
-    ['prints an empty list as a key with nothing', { metadata: { 'deploy-scripts': [], foo: 'bar' } }, '[metadata]:\n    deploy-scripts: \n    foo: bar'],
+    [
+      'prints an empty list as a key with nothing',
+      { metadata: { 'deploy-scripts': [], foo: 'bar' } },
+      '[metadata]:\n    deploy-scripts: \n    foo: bar',
+    ],
     ['puts list elements on lines of their own', { a: { list: ['x', 'y'] } }, '[a]:\n    list: \n        x\n        y'],
     ['prints a list one element a line', ['one', 'two'], 'one\ntwo'],
     ['sorts upper case before lower case', { b: 1, A: 2 }, 'A: 2\nb: 1'],
     ['prints an empty mapping in a mapping as its title', { a: { b: { c: null } } }, '[a]:\n    [b]:'],
-    ['indents only the first line of a mapping in a list', { vm0: { one: [{ dev: 'vda', path: '/x' }] } }, '[vm0]:\n    one: \n        dev: vda\npath: /x'],
+    [
+      'indents only the first line of a mapping in a list',
+      { vm0: { one: [{ dev: 'vda', path: '/x' }] } },
+      '[vm0]:\n    one: \n        dev: vda\npath: /x',
+    ],
   ])('%s', (_, value, text) => expect(formatValue('default', value)).toBe(text));
 });
 

@@ -70,7 +70,10 @@ describe('parseArguments', () => {
     ['init a b c', { error: 'unrecognized arguments: c', verb: 'init' }],
     ['ovirt runtest --x y', run('ovirt', { args: ['runtest', '--x', 'y'] })],
     ['leases free', run('leases', { action: 'free' })],
-    ['--ssh x status', { error: 'ambiguous option: --ssh could match --ssh-user, --ssh-password, --ssh-tries, --ssh-timeout', verb: undefined }],
+    [
+      '--ssh x status',
+      { error: 'ambiguous option: --ssh could match --ssh-user, --ssh-password, --ssh-tries, --ssh-timeout', verb: undefined },
+    ],
     ['--loglevel', { error: 'argument --loglevel: expected one value', verb: undefined }],
     ['--loglevel --version', { error: 'argument --loglevel: expected one value', verb: undefined }],
     ['--ssh-tries many status', { error: "argument --ssh-tries: invalid whole number: 'many'", verb: undefined }],
@@ -84,16 +87,22 @@ describe('parseArguments', () => {
     ],
     [
       'start --ignore-warnings',
-      { error: 'unrecognized option --ignore-warnings. It is a global option: put it before the verb, as in "lago --ignore-warnings start".', verb: 'start' },
+      {
+        error:
+          'unrecognized option --ignore-warnings. It is a global option: put it before the verb, as in "lago --ignore-warnings start".',
+        verb: 'start',
+      },
     ],
   ])('%s', (line, expected) => expect(parse(line)).toEqual(expected));
 
   it('names the choices and the nearest one', () => {
     expect(parse('-l debgu status')).toEqual({
-      error: "argument -l/--loglevel: invalid choice: 'debgu' (choose from info, debug, error, warning). Did you mean \"debug\"?",
+      error: 'argument -l/--loglevel: invalid choice: \'debgu\' (choose from info, debug, error, warning). Did you mean "debug"?',
       verb: undefined,
     });
-    expect(parse('leases drop')).toMatchObject({ error: expect.stringContaining("argument ACTION: invalid choice: 'drop' (choose from list, free)") as string });
+    expect(parse('leases drop')).toMatchObject({
+      error: expect.stringContaining("argument ACTION: invalid choice: 'drop' (choose from list, free)") as string,
+    });
   });
   it('takes a word with a space for a value', () => {
     expect(parse(['shell', 'vm0', '-c', 'echo a b'])).toEqual(run('shell', { host: 'vm0', args: ['-c', 'echo a b'] }));
@@ -105,7 +114,9 @@ describe('parseArguments', () => {
 describe('the table', () => {
   it('has an option for every key of lago.conf', () => {
     const options = [...spec.options, ...spec.verbs.flatMap((verb) => verb.options)];
-    const missing = SETTINGS.filter((setting) => !options.some((option) => option.name === setting.key && option.config === setting.section));
+    const missing = SETTINGS.filter(
+      (setting) => !options.some((option) => option.name === setting.key && option.config === setting.section),
+    );
     expect(missing.map(environmentName)).toEqual([]);
   });
   it('has no flag twice in one parser', () => {
@@ -117,7 +128,8 @@ describe('the table', () => {
   it('parses the examples of every verb', () => {
     const available = spec.verbs.filter((verb) => verb.available);
     expect(available.filter((verb) => verb.examples.length === 0).map((verb) => verb.name)).toEqual([]);
-    for (const verb of available) for (const { line } of verb.examples) expect(parse(line.replace(/ >.*$/, ''))).toMatchObject({ verb: verb.name });
+    for (const verb of available)
+      for (const { line } of verb.examples) expect(parse(line.replace(/ >.*$/, ''))).toMatchObject({ verb: verb.name });
   });
 });
 
@@ -137,7 +149,12 @@ describe('help', () => {
   });
   it('has short usage', () => {
     expect(usageText(spec)).toBe('usage: lago [global options] VERB [options] [arguments]');
-    expect(usageText(spec, spec.verbs.find((verb) => verb.name === 'shell'))).toBe('usage: lago shell [-h] HOST [ARG ...]');
+    expect(
+      usageText(
+        spec,
+        spec.verbs.find((verb) => verb.name === 'shell'),
+      ),
+    ).toBe('usage: lago shell [-h] HOST [ARG ...]');
   });
 });
 
