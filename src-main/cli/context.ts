@@ -8,6 +8,7 @@ import {
   type EngineOptions,
   type EngineSettings,
   engineSettings,
+  type Lease,
   type Log,
   type Operation,
   type PrefixLocation,
@@ -18,24 +19,14 @@ import { formatValue } from './output/formats.ts';
 import type { ProgramSpec, Values } from './parser/table.ts';
 import type { TaskLog } from './task-log.ts';
 
-/** One lease of the machine's store, as `lago leases` prints it. */
-export interface LeaseInfo {
-  readonly subnet: string;
-  /** Path of the prefix that holds it. */
-  readonly prefix: string;
-  readonly uuid: string;
-  /** False when that prefix is gone. */
-  readonly valid: boolean;
-}
-
 /** What the command line needs of the engine beyond plain functions; tests put a fake here. */
 export interface EngineDoor {
   openEngine(options: EngineOptions): Promise<Engine>;
   /** The saved definition of an environment. */
   readSpecs(prefix: string): Promise<EnvironmentSpecs>;
-  listLeases(dir: string): Promise<readonly LeaseInfo[]>;
+  listLeases(dir: string): Promise<readonly Lease[]>;
   /** Removes leases whose environment is gone; answers them. */
-  freeStaleLeases(dir: string, signal: AbortSignal): Promise<readonly LeaseInfo[]>;
+  freeStaleLeases(dir: string, signal: AbortSignal): Promise<readonly Lease[]>;
 }
 
 /** Where a command runs: the process's own, or a test's. */

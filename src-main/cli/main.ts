@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { version } from '../../package.json';
 import { EngineError } from '../../src-shared/errors.ts';
-import { openEngine, readSpecs } from '../engine/index.ts';
+import { freeStaleLeases, listLeases, openEngine, readSpecs } from '../engine/index.ts';
 import { runCommandLine } from './command-line.ts';
 
 /** The folder with samples, host scripts and default repository: beside the checkout's `out`, or where packages put it. */
@@ -42,10 +42,6 @@ function watchSignals(): { readonly signal: AbortSignal; exitCode(code: number):
   return { signal: abort.signal, exitCode: (code) => received ?? code };
 }
 
-async function notYet(): Promise<never> {
-  throw new EngineError('not-available', 'Leases cannot be listed yet.');
-}
-
 async function main(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -64,7 +60,7 @@ async function main(): Promise<void> {
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
-    door: { openEngine, readSpecs, listLeases: notYet, freeStaleLeases: notYet },
+    door: { openEngine, readSpecs, listLeases, freeStaleLeases },
     resourcesDir: resourcesDir(),
     version,
     signal: signals.signal,

@@ -14,11 +14,24 @@ const end = (path: string, status: 'succeeded' | 'failed' | 'cancelled' = 'succe
   elapsedMs,
   ...(status === 'failed' ? { error: new EngineError('hypervisor.failed', 'No.') } : {}),
 });
-const log = (path: string, level: Level, message: string): OperationEvent => ({ type: 'log', path: path === '' ? [] : path.split('/'), level, message });
+const log = (path: string, level: Level, message: string): OperationEvent => ({
+  type: 'log',
+  path: path === '' ? [] : path.split('/'),
+  level,
+  message,
+});
 
 function printed(events: readonly OperationEvent[], options: Partial<TaskLogOptions> = {}): string {
   let text = '';
-  const taskLog = new TaskLog({ write: (part) => (text += part), level: 'info', depth: 3, color: false, format: 'text', terminal: false, ...options });
+  const taskLog = new TaskLog({
+    write: (part) => (text += part),
+    level: 'info',
+    depth: 3,
+    color: false,
+    format: 'text',
+    terminal: false,
+    ...options,
+  });
   for (const event of events) taskLog.event(event);
   return text;
 }
@@ -56,7 +69,9 @@ describe('the task log', () => {
   });
   it('hides tasks and messages below the level', () => {
     expect(printed(START, { level: 'warning' })).toBe('');
-    expect(printed([start('A'), log('A', 'debug', 'd'), log('A', 'warn', 'w'), end('A')])).toBe('@ A: \n  # w\n@ A: Success (in 0:00:00)\n');
+    expect(printed([start('A'), log('A', 'debug', 'd'), log('A', 'warn', 'w'), end('A')])).toBe(
+      '@ A: \n  # w\n@ A: Success (in 0:00:00)\n',
+    );
     expect(printed([start('A'), log('A', 'debug', 'd')], { level: 'debug' })).toBe('@ A: \n  # d\n');
   });
   it('shows what was hidden when a task fails', () => {
@@ -89,7 +104,9 @@ describe('the task log', () => {
   });
   it('shows errors at once, with the headers they need', () => {
     expect(printed([start('A'), start('A/B'), log('A/B', 'error', 'broken')], { depth: 1 })).toBe('@ A: \n  # B: \n    * broken\n');
-    expect(printed([start('A'), log('A', 'error', 'broken'), end('A')], { level: 'error' })).toBe('@ A: \n  # broken\n@ A: ERROR (in 0:00:00)\n');
+    expect(printed([start('A'), log('A', 'error', 'broken'), end('A')], { level: 'error' })).toBe(
+      '@ A: \n  # broken\n@ A: ERROR (in 0:00:00)\n',
+    );
   });
   it('keeps at most 2000 hidden lines of a task', () => {
     const many = Array.from({ length: 2005 }, (_, index) => log('A', 'debug', `line ${index}`));
@@ -140,10 +157,19 @@ describe('failures', () => {
   });
   function failure(options: Partial<TaskLogOptions>): string {
     let text = '';
-    new TaskLog({ write: (part) => (text += part), level: 'info', depth: 3, color: false, format: 'text', terminal: false, ...options }).failure(error);
+    new TaskLog({
+      write: (part) => (text += part),
+      level: 'info',
+      depth: 3,
+      color: false,
+      format: 'text',
+      terminal: false,
+      ...options,
+    }).failure(error);
     return text;
   }
-  it('are a sentence and a hint', () => expect(failure({})).toBe('error: The program virsh is not installed.\nhint: Install libvirt-clients.\n'));
+  it('are a sentence and a hint', () =>
+    expect(failure({})).toBe('error: The program virsh is not installed.\nhint: Install libvirt-clients.\n'));
   it('show facts at the level debug', () => {
     expect(failure({ level: 'debug' })).toContain('  code: host.missing-tool\n  program: virsh\n');
   });
@@ -161,7 +187,10 @@ describe('failures', () => {
 
 describe('the JSON format', () => {
   it('has one object a line', () => {
-    const lines = printed([start('A', 'w'), log('A', 'warn', 'm'), log('A', 'debug', 'hidden'), end('A', 'failed', 12)], { format: 'json', now: () => 0 })
+    const lines = printed([start('A', 'w'), log('A', 'warn', 'm'), log('A', 'debug', 'hidden'), end('A', 'failed', 12)], {
+      format: 'json',
+      now: () => 0,
+    })
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as unknown);
@@ -169,7 +198,14 @@ describe('the JSON format', () => {
     expect(lines).toEqual([
       { time, type: 'task-start', path: ['A'], worker: 'w' },
       { time, type: 'log', path: ['A'], level: 'warning', message: 'm' },
-      { time, type: 'task-end', path: ['A'], status: 'failed', elapsedMs: 12, error: { code: 'hypervisor.failed', message: 'No.', details: {} } },
+      {
+        time,
+        type: 'task-end',
+        path: ['A'],
+        status: 'failed',
+        elapsedMs: 12,
+        error: { code: 'hypervisor.failed', message: 'No.', details: {} },
+      },
     ]);
   });
 });
@@ -177,7 +213,15 @@ describe('the JSON format', () => {
 describe('the progress line', () => {
   function session(terminal: boolean): string {
     let text = '';
-    const taskLog = new TaskLog({ write: (part) => (text += part), level: 'info', depth: 3, color: false, format: 'text', terminal, columns: 20 });
+    const taskLog = new TaskLog({
+      write: (part) => (text += part),
+      level: 'info',
+      depth: 3,
+      color: false,
+      format: 'text',
+      terminal,
+      columns: 20,
+    });
     taskLog.progress('Downloading: 10 MiB of 300 MiB');
     taskLog.message('info', 'a line');
     taskLog.progress(undefined);

@@ -1,7 +1,12 @@
 import type { EnvironmentSpecs } from '../../src-shared/specs.ts';
 import { engineSettings, loadConfig } from './config.ts';
 import type { Engine, EngineOptions, EngineSettings } from './engine.ts';
+import type { Lease } from './net/leases.ts';
 
+export { createRouter, type FrontDoor, type RouterDeps } from './api.ts';
+export { Config, engineSettings, generateConfig, loadConfig } from './config.ts';
+export { createLog, type Log, type LogLevel, silentLog } from './core/log.ts';
+export type { Operation, OperationEvent } from './core/operation.ts';
 /**
  * The engine's door: what the command line, the window, tests and benchmarks may import. What is heavy is loaded when it is called.
  */
@@ -15,12 +20,9 @@ export type {
   ShellRequest,
   ShellSession,
 } from './engine.ts';
-export type { Operation, OperationEvent } from './core/operation.ts';
-export { createLog, type Log, type LogLevel, silentLog } from './core/log.ts';
-export { createRouter, type FrontDoor, type RouterDeps } from './api.ts';
-export { createStreamTable, type StreamTable } from './streams.ts';
-export { Config, engineSettings, generateConfig, loadConfig } from './config.ts';
+export type { Lease } from './net/leases.ts';
 export { findPrefixes, isWorkdir, newPrefixName, type ResolveRequest, resolvePrefix, resolveWorkdir, Workdir } from './prefix/workdir.ts';
+export { createStreamTable, type StreamTable } from './streams.ts';
 
 /** The effective settings of lago.conf and environment, for front doors without a command line. */
 export async function readSettings(): Promise<EngineSettings> {
@@ -36,4 +38,16 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 export async function readSpecs(prefix: string): Promise<EnvironmentSpecs> {
   const { readPrefix } = await import('./prefix/prefix.ts');
   return (await readPrefix(prefix)).specs;
+}
+
+/** The leases of a store, as they are; reads only. */
+export async function listLeases(dir: string): Promise<readonly Lease[]> {
+  const { createLeaseStore } = await import('./net/leases.ts');
+  return await createLeaseStore({ dir }).list();
+}
+
+/** Removes the leases of environments that are gone; answers them. */
+export async function freeStaleLeases(dir: string, signal: AbortSignal): Promise<readonly Lease[]> {
+  const { createLeaseStore } = await import('./net/leases.ts');
+  return await createLeaseStore({ dir }).reclaim({ signal });
 }
