@@ -182,7 +182,7 @@ describe('engineSettings', () => {
     ['a URL in the environment', [], { LAGO_LIBVIRT_URL: url }, url],
     ['an empty URL', ['[lago]\nlibvirt_url ='], {}, 'embedded'],
     ['a host in a file', [`[lago]\nhost = ${url}`], {}, url],
-    ['both in one file: host', [`[lago]\nlibvirt_url = ${url}\nhost = embedded`], {}, 'embedded'],
+    ['both in one file: the URL', [`[lago]\nlibvirt_url = ${url}\nhost = embedded`], {}, url],
     ['a URL in a file, the host in the environment', [`[lago]\nlibvirt_url = ${url}`], { LAGO_HOST: 'embedded' }, 'embedded'],
     ['the host in a file, a URL in a later one', ['[lago]\nhost = embedded', `[lago]\nlibvirt_url = ${url}`], {}, url],
   ])('host: %s', async (_, files, environment, host) => expect(engineSettings(await config(files, environment)).host).toBe(host));
@@ -232,6 +232,17 @@ describe('generateConfig', () => {
     const text = generateConfig(await config([]), { verbose: true, now });
     for (const setting of SETTINGS)
       expect(text).toMatch(new RegExp(`^${setting.default === undefined ? `#${setting.key} = None` : `${setting.key} = `}`, 'm'));
+  });
+  it('selects the same host when it is read back', async () => {
+    for (const [text, environment] of [
+      ['[lago]\nlibvirt_url = qemu:///system', {}],
+      ['[lago]\nlibvirt_url = qemu:///system', { LAGO_HOST: 'embedded' }],
+      ['[lago]\nhost = qemu:///session', {}],
+    ] as const) {
+      const first = await config([text], environment);
+      const second = await config([generateConfig(first, { verbose: false, now })]);
+      expect(engineSettings(second).host).toBe(engineSettings(first).host);
+    }
   });
   it('is read back as the same configuration', async () => {
     const first = await config(['[lago]\nssh_password = 50%%\nlibvirt_user = a\n  b\n[init]\nskip_build = true\n']);

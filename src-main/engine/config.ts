@@ -218,7 +218,7 @@ function verbEntry(config: Config, key: string, section: string): ConfigValue | 
 
 /**
  * What the engine needs of a configuration. Host: `host` and `libvirt_url` say the same thing, the one given in the more important
- * place wins (`host` at a tie); with neither it is `embedded`. Of a repository path and a repository name likewise.
+ * place wins (`libvirt_url` at a tie); with neither it is `embedded`. Of a repository path and a repository name likewise.
  */
 export function engineSettings(config: Config): EngineSettings {
   const host = config.entry('host');
@@ -227,7 +227,7 @@ export function engineSettings(config: Config): EngineSettings {
   const repoName = verbEntry(config, 'template_repo_name', 'init');
   const byName = repoName !== undefined && (repoPath?.source.rank ?? -1) < repoName.source.rank;
   return {
-    host: url !== undefined && url.value !== '' && url.source.rank > (host?.source.rank ?? 0) ? url.value : (host?.value ?? 'embedded'),
+    host: url !== undefined && url.value !== '' && url.source.rank >= (host?.source.rank ?? 0) ? url.value : (host?.value ?? 'embedded'),
     uplink: config.get('uplink') === 'none' ? 'none' : 'auto',
     accelerator: accelerator(config.get('accelerator')),
     leaseDir: config.get('lease_dir') ?? '/var/lib/lago/subnets',
@@ -273,10 +273,18 @@ function ctime(date: Date): string {
  * value. Reading the result back gives the same configuration.
  */
 export function generateConfig(config: Config, options: { readonly verbose: boolean; readonly now: Date }): string {
+  const { host } = engineSettings(config);
+  // Written side by side the URL would win over the host; leave out the one that is not in effect.
+  const system = config.get('libvirt_url') === host;
   const lines = [`# Lago configuration file, generated: ${ctime(options.now)}`];
   for (const section of new Set(SETTINGS.map((setting) => setting.section))) {
     const shown = SETTINGS.filter((setting) => setting.section === section).flatMap((setting) => {
-      const value = config.get(setting.key, section);
+      const value =
+        setting.section === 'lago' && setting.key === 'host'
+          ? host
+          : setting.key === 'libvirt_url' && !system
+            ? undefined
+            : config.get(setting.key, section);
       if (value === undefined && !options.verbose) return [];
       const comment = wrap(`${setting.help}${setting.choices === undefined ? '' : ` One of: ${setting.choices.join(', ')}.`}`, 68).map(
         (line) => `# ${line}`,
