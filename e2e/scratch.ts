@@ -40,6 +40,8 @@ export function makeScratch(): Scratch {
       XDG_DATA_HOME: folder('data'),
       XDG_CACHE_HOME: folder('cache'),
       XDG_RUNTIME_DIR: folder('run'),
+      LAGO__INIT__TEMPLATE_STORE: join(dir, 'store'),
+      LAGO_LEASE_DIR: join(dir, 'leases'),
       DBUS_SESSION_BUS_ADDRESS: 'disabled:',
       DBUS_SYSTEM_BUS_ADDRESS: 'disabled:',
       LAGO_CONFINED: '1',

@@ -43,7 +43,9 @@ async function takeSnapshot(page: Page, environment: string, name: string): Prom
   await showView(page, environment, 'Snapshots');
   await page.getByRole('textbox', { name: 'Snapshot name' }).fill(name);
   await page.getByRole('button', { name: 'Take snapshot' }).click();
-  await expect(page.getByRole('option', { name: new RegExp(`^${name},`) })).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByRole('option', { name: new RegExp(`^${name},`) }).getByText(name, { exact: true })).toBeVisible({
+    timeout: 60_000,
+  });
 }
 
 test('from a dropped init file to nothing left', async () => {
@@ -73,7 +75,10 @@ test('from a dropped init file to nothing left', async () => {
   await takeSnapshot(page, 'shop', 'clean');
   await runInTerminal(ssh, 'echo second >/root/kept');
   expect(await runInTerminal(ssh, 'cat /root/kept')).toBe('second');
-  await page.getByRole('option', { name: /^clean,/ }).click();
+  await page
+    .getByRole('option', { name: /^clean,/ })
+    .getByText('clean', { exact: true })
+    .click();
   await picture(page, 'snapshots');
   await page.getByRole('button', { name: 'Revert 2 VMs' }).click();
   const dialog = page.getByRole('dialog');
