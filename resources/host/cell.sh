@@ -42,7 +42,7 @@ max_core = 0
 C
   : >"$s/etc/virtlogd.conf"
   # The own name must resolve, or libvirtd waits for DNS when it starts.
-  printf '127.0.0.1 localhost %s\n::1 localhost\n' "$LAGO_HOSTNAME" >"$s/etc/hosts"
+  printf '127.0.0.1 localhost %s %s\n::1 localhost\n' "$LAGO_HOSTNAME" "$(</proc/sys/kernel/hostname)" >"$s/etc/hosts"
   # libvirt looks its distribution's QEMU user up even where another one is set; Debian makes it with libvirt-daemon-system only.
   local users groups
   users=$(</etc/passwd)
@@ -121,8 +121,9 @@ main() {
   if [ "$LAGO_UPLINK" != none ]; then keep_uplink "$@" >"$LAGO_STATE/log/uplink.log" 2>&1 9>&- & fi
   wait "$host" || status=$?
   echo "The embedded host ended ($status)."
-  # Only now, when nothing of it runs any more.
-  rm -f "$LAGO_STATE/cell"
+  # Nothing of it runs any more, and the lock is still held.
+  umount -n -l "$LAGO_RUNTIME/netns" 2>/dev/null || :
+  rm -rf "${LAGO_RUNTIME:?}" "$LAGO_STATE/cell"
   exit "$status"
 }
 main "$@"

@@ -71,7 +71,8 @@ prepare() {
   cd /
   ip link set lo up
   echo 1 >/proc/sys/net/ipv4/ip_forward
-  hostname "$LAGO_HOSTNAME"
+  # Only for people who look at it: without the program it keeps the machine's name, which resolves as well.
+  hostname "$LAGO_HOSTNAME" 2>/dev/null || :
 }
 
 identity() {
@@ -90,22 +91,27 @@ start_libvirtd() {
   libvirtd --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirtd.pid &
   LIBVIRTD=$!
 }
-start_relay() {
-  ELECTRON_RUN_AS_NODE=1 "$LAGO_RUNTIME/node" "$LAGO_RUNTIME/relay.cjs" "$LAGO_RUNTIME/relay.sock" &
-  RELAY=$!
+# Its program may be gone for a while (see embedded.ts); that is no reason to end the VMs.
+keep_relay() {
+  while :; do
+    ELECTRON_RUN_AS_NODE=1 "$LAGO_RUNTIME/node" "$LAGO_RUNTIME/relay.cjs" "$LAGO_RUNTIME/relay.sock" || :
+    sleep 0.2
+  done
 }
 
-# A daemon that never stays up would be started for ever: five ends within ten seconds are the end of the host.
+# A daemon that does not come up at all is the end of the host; one that did is started again as often as needed.
 ENDS=0
 note_end() {
   echo "$1 ended, starting it again."
-  if [ "$SECONDS" -gt 10 ]; then ENDS=0 SECONDS=0; fi
   ENDS=$((ENDS + 1))
-  if [ "$ENDS" -ge 5 ]; then
+  if [ "$ENDS" -lt 5 ]; then
+    sleep 0.1
+  elif [ -e "$LAGO_RUNTIME/ready" ]; then
+    sleep 1
+  else
     echo "$1 does not stay up."
     exit 1
   fi
-  sleep 0.1
 }
 
 main() {
@@ -113,15 +119,14 @@ main() {
   prepare
   start_libvirtd
   start_virtlogd
-  start_relay
+  keep_relay &
   echo "$IDENTITY" >"$LAGO_RUNTIME/host.new"
   mv "$LAGO_RUNTIME/host.new" "$LAGO_RUNTIME/host"
   # bash takes the orphans of libvirtd (dnsmasq, QEMU) by itself.
   while :; do
-    wait -n "$LIBVIRTD" "$VIRTLOGD" "$RELAY" || :
+    wait -n "$LIBVIRTD" "$VIRTLOGD" || :
     if ! kill -0 "$LIBVIRTD" 2>/dev/null; then note_end libvirtd; start_libvirtd; fi
     if ! kill -0 "$VIRTLOGD" 2>/dev/null; then note_end virtlogd; start_virtlogd; fi
-    if ! kill -0 "$RELAY" 2>/dev/null; then note_end 'The relay'; start_relay; fi
   done
 }
 main

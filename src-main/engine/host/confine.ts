@@ -27,8 +27,8 @@ export interface NetworkFacts {
 
 /** The rule for this process. Without `LAGO_CONFINED=1` nothing is refused. */
 export function confinement(environment: NodeJS.ProcessEnv = process.env, facts: () => NetworkFacts = readFacts): Confinement {
-  const confined = environment['LAGO_CONFINED'] === '1';
-  const mayLeave = (): boolean => !confined || isShutIn(facts());
+  const confined = (): boolean => environment['LAGO_CONFINED'] === '1';
+  const mayLeave = (): boolean => !confined() || isShutIn(facts());
   function check(what: string): void {
     if (mayLeave()) return;
     throw new EngineError('host.denied', `${what} is refused: this is a confined run in the machine's own network.`, {
@@ -56,7 +56,11 @@ export function isLoopback(address: string): boolean {
 }
 
 function readFacts(): NetworkFacts {
-  return { own: namespaceOf('self'), machine: namespaceOf('1') ?? kernelNamespace(), defaultRoute: hasDefaultRoute(readRoutes('route'), readRoutes('ipv6_route')) };
+  return {
+    own: namespaceOf('self'),
+    machine: namespaceOf('1') ?? kernelNamespace(),
+    defaultRoute: hasDefaultRoute(readRoutes('route'), readRoutes('ipv6_route')),
+  };
 }
 
 function namespaceOf(pid: string): string | undefined {

@@ -1,7 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -16,7 +29,7 @@ import { findEmbeddedHost, startEmbeddedHost } from './embedded.ts';
 import type { EmbeddedHost, EmbeddedHostSpec } from './host.ts';
 import type { DriverAnswer, DriverCommand, DriverSetup } from './lab-driver.ts';
 import { cleanLeftovers, findLeftovers } from './leftovers.ts';
-import { isRunning, startTimeOf } from './process-identity.ts';
+import { isRunning, kill, parseIdentity, startTimeOf } from './process-identity.ts';
 
 /** An ordinary user that the machine does not have. */
 const USER = 61_234;
@@ -34,7 +47,14 @@ beforeAll(async () => {
   resourcesDir = join(folder, 'resources');
   cpSync(join(repository, 'resources/host'), join(resourcesDir, 'host'), { recursive: true });
   driverPath = join(folder, 'driver.mjs');
-  await build({ entryPoints: [join(import.meta.dirname, 'lab-driver.ts')], outfile: driverPath, bundle: true, platform: 'node', format: 'esm', target: 'node20' });
+  await build({
+    entryPoints: [join(import.meta.dirname, 'lab-driver.ts')],
+    outfile: driverPath,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+  });
   Object.assign(process.env, { LAGO_CONFINED: '1', XDG_CACHE_HOME: join(folder, 'cache') });
 });
 
@@ -129,7 +149,16 @@ function processTree(pid: number): { pid: number; startTime: string }[] {
   return tree.map((each) => ({ pid: each, startTime: startTimeOf(each) ?? '' }));
 }
 
-const stillAlive = (tree: { pid: number; startTime: string }[]): number[] => tree.filter(({ pid, startTime }) => startTimeOf(pid) === startTime).map(({ pid }) => pid);
+/** Ends a host that a failed test left. */
+function killCell(spec: EmbeddedHostSpec): void {
+  const path = join(spec.stateDir, 'cell');
+  if (!existsSync(path)) return;
+  const identity = parseIdentity(readFileSync(path, 'utf8'));
+  if (identity !== undefined) kill(identity);
+}
+
+const stillAlive = (tree: { pid: number; startTime: string }[]): number[] =>
+  tree.filter(({ pid, startTime }) => startTimeOf(pid) === startTime).map(({ pid }) => pid);
 
 const machineState = async (): Promise<unknown> => ({
   mounts: readFileSync('/proc/self/mountinfo', 'utf8').split('\n').length,
@@ -146,7 +175,10 @@ class Driver {
     this.child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
     this.#reader = createInterface({ input: this.child.stdout as NodeJS.ReadableStream });
     this.#lines = this.#reader[Symbol.asyncIterator]();
-    opened.push(() => this.end());
+    opened.push(async () => {
+      await this.end();
+      killCell(setup.spec);
+    });
   }
   send(command: DriverCommand): void {
     this.child.stdin?.write(`${JSON.stringify(command)}\n`);
@@ -207,7 +239,11 @@ describe('life of a host', () => {
     const spec = newSpec();
     const driver = new Driver({ spec, resourcesDir });
     driver.send({ op: 'start' });
-    await until(async () => existsSync(join(spec.stateDir, 'cell')) || undefined, { everyMs: 1, timeoutMs: 10_000, failure: () => new Error('no cell') as never });
+    await until(async () => existsSync(join(spec.stateDir, 'cell')) || undefined, {
+      everyMs: 1,
+      timeoutMs: 10_000,
+      failure: () => new Error('no cell') as never,
+    });
     await driver.end('SIGKILL');
     const pid = Number(readFileSync(join(spec.stateDir, 'cell'), 'utf8').split(' ')[0]);
     const host = await start(spec);
@@ -229,10 +265,16 @@ describe('life of a host', () => {
     const spec = newSpec();
     const stop = new AbortController();
     const starting = startEmbeddedHost(spec, { resourcesDir, log: silentLog, signal: stop.signal });
-    await until(async () => existsSync(join(spec.stateDir, 'cell')) || undefined, { everyMs: 1, timeoutMs: 10_000, failure: () => new Error('no cell') as never });
+    await until(async () => existsSync(join(spec.stateDir, 'cell')) || undefined, {
+      everyMs: 1,
+      timeoutMs: 10_000,
+      failure: () => new Error('no cell') as never,
+    });
     const [pid, startTime = ''] = readFileSync(join(spec.stateDir, 'cell'), 'utf8').split(' ');
     stop.abort();
-    await expect(starting).rejects.toSatisfy((error: Error) => error.name === 'AbortError' || (error as { code?: string }).code === 'cancelled');
+    await expect(starting).rejects.toSatisfy(
+      (error: Error) => error.name === 'AbortError' || (error as { code?: string }).code === 'cancelled',
+    );
     expect(startTimeOf(Number(pid))).not.toBe(startTime);
     expect(await find(spec)).toBeUndefined();
     expect(findLeftovers().filter(({ id }) => id === spec.id)).toEqual([]);
@@ -244,7 +286,11 @@ describe('life of a host', () => {
     await startNetwork(host.uri, spec.stateDir);
     const tree = processTree(host.pid);
     process.kill(host.pid, 'SIGKILL');
-    await until(async () => stillAlive(tree).length === 0 || undefined, { everyMs: 5, timeoutMs: 10_000, failure: () => new Error(`alive: ${stillAlive(tree).join()}`) as never });
+    await until(async () => stillAlive(tree).length === 0 || undefined, {
+      everyMs: 5,
+      timeoutMs: 10_000,
+      failure: () => new Error(`alive: ${stillAlive(tree).join()}`) as never,
+    });
     expect(await find(spec)).toBeUndefined();
     await expect(host.dial('192.168.200.1', 22)).rejects.toMatchObject({ code: 'host.unavailable' });
     await expect(host.run(['true'])).rejects.toMatchObject({ code: 'host.unavailable' });
@@ -259,11 +305,18 @@ describe('life of a host', () => {
   });
 
   test('ends as a whole when its own first process is killed', async () => {
-    const host = await start(newSpec());
+    const spec = newSpec();
+    const host = await start(spec);
     const tree = processTree(host.pid);
     const [inner] = readFileSync(join(host.socketDir, '../host'), 'utf8').split(' ');
     process.kill(Number(inner), 'SIGKILL');
-    await until(async () => stillAlive(tree).length === 0 || undefined, { everyMs: 5, timeoutMs: 10_000, failure: () => new Error(`alive: ${stillAlive(tree).join()}`) as never });
+    await until(async () => stillAlive(tree).length === 0 || undefined, {
+      everyMs: 5,
+      timeoutMs: 10_000,
+      failure: () => new Error(`alive: ${stillAlive(tree).join()}`) as never,
+    });
+    expect(existsSync(resolve(host.socketDir, '..'))).toBe(false);
+    expect(await find(spec)).toBeUndefined();
   });
 
   test('says that another environment with the same id runs', async () => {
@@ -280,8 +333,13 @@ describe('life of a host', () => {
     const script = join(broken, 'host/cell.sh');
     writeFileSync(script, readFileSync(script, 'utf8').replace('user = "+4294967295"', 'user = "no-such-user"'));
     const failed = startEmbeddedHost(spec, { resourcesDir: broken, log: silentLog });
-    await expect(failed).rejects.toMatchObject({ code: 'host.unavailable', message: expect.stringContaining('no-such-user') as string, hint: expect.stringContaining('qemu:///system') as string });
+    await expect(failed).rejects.toMatchObject({
+      code: 'host.unavailable',
+      message: expect.stringContaining('no-such-user') as string,
+      hint: expect.stringContaining('qemu:///system') as string,
+    });
     expect(await find(spec)).toBeUndefined();
+    expect(existsSync(join('/run/lago', spec.id.slice(0, 12)))).toBe(false);
   });
 });
 
@@ -313,7 +371,8 @@ describe('inside', () => {
     await startNetwork(host.uri, spec.stateDir);
     const server = createServer((request, response) => response.end(`you asked for ${request.url ?? ''}`));
     const listening = await host.listen('192.168.200.1', 8080, (stream) => void server.emit('connection', stream));
-    const program = "require('http').get('http://192.168.200.1:8080/pkg', (r) => r.pipe(process.stdout)).on('error', (e) => { console.error(e.code); process.exit(1) })";
+    const program =
+      "require('http').get('http://192.168.200.1:8080/pkg', (r) => r.pipe(process.stdout)).on('error', (e) => { console.error(e.code); process.exit(1) })";
     const ask = () => host.run([process.execPath, '-e', program]);
     expect((await ask()).stdout).toBe('you asked for /pkg');
     await expect(host.listen('192.168.200.1', 8080, () => undefined)).rejects.toMatchObject({ code: 'host.unavailable' });
@@ -323,10 +382,18 @@ describe('inside', () => {
 
     const relay = processTree(host.pid).find(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('relay.cjs'));
     process.kill(relay?.pid ?? 0, 'SIGKILL');
-    await until(async () => ((await ask()).code === 0 ? true : undefined), { everyMs: 20, timeoutMs: 10_000, failure: () => new Error('not listening again') as never });
+    await until(async () => ((await ask()).code === 0 ? true : undefined), {
+      everyMs: 20,
+      timeoutMs: 10_000,
+      failure: () => new Error('not listening again') as never,
+    });
 
     await listening[Symbol.asyncDispose]();
-    await until(async () => ((await ask()).stderr.includes('ECONNREFUSED') ? true : undefined), { everyMs: 20, timeoutMs: 10_000, failure: () => new Error('still listening') as never });
+    await until(async () => ((await ask()).stderr.includes('ECONNREFUSED') ? true : undefined), {
+      everyMs: 20,
+      timeoutMs: 10_000,
+      failure: () => new Error('still listening') as never,
+    });
     server.close();
   });
 
@@ -362,17 +429,26 @@ describe('inside', () => {
     const stop = new AbortController();
     const sleeping = host.run(['sleep', '1000.25'], { signal: stop.signal });
     const inside = async (): Promise<string> => (await host.run(['sh', '-c', 'cat /proc/[0-9]*/cmdline | tr "\\0" " "'])).stdout;
-    await until(async () => ((await inside()).includes('sleep 1000.25') ? true : undefined), { everyMs: 10, timeoutMs: 5000, failure: () => new Error('it does not run') as never });
+    await until(async () => ((await inside()).includes('sleep 1000.25') ? true : undefined), {
+      everyMs: 10,
+      timeoutMs: 5000,
+      failure: () => new Error('it does not run') as never,
+    });
     stop.abort();
     await expect(sleeping).rejects.toMatchObject({ code: 'cancelled' });
-    await until(async () => ((await inside()).includes('sleep 1000.25') ? undefined : true), { everyMs: 10, timeoutMs: 5000, failure: () => new Error('it still runs') as never });
+    await until(async () => ((await inside()).includes('sleep 1000.25') ? undefined : true), {
+      everyMs: 10,
+      timeoutMs: 5000,
+      failure: () => new Error('it still runs') as never,
+    });
   });
 
   test('a dialed stream stays open for the answer after it was ended', async () => {
     const host = await start(newSpec());
     const stop = new AbortController();
     opened.push(() => stop.abort());
-    const program = "require('net').createServer({allowHalfOpen: true}, (c) => { let n = 0; c.on('data', (d) => (n += d.length)); c.on('end', () => c.end(`got ${n}`)) }).listen(7001, '127.0.0.1')";
+    const program =
+      "require('net').createServer({allowHalfOpen: true}, (c) => { let n = 0; c.on('data', (d) => (n += d.length)); c.on('end', () => c.end(`got ${n}`)) }).listen(7001, '127.0.0.1')";
     host.run([process.execPath, '-e', program], { signal: stop.signal }).catch(() => undefined);
     const stream = await dialUntil(host, '127.0.0.1', 7001);
     stream.end(Buffer.alloc(3_000_000));
@@ -406,15 +482,23 @@ describe('as an ordinary user', () => {
 
     const xml = join(folder, 'user-network.xml');
     writeFileSync(xml, networkXml('lan'));
-    const virshAsUser = (...argv: string[]) => runChecked([...asUser, 'virsh', '-q', '-c', uri, ...argv], 'virsh failed.', { env: { HOME: home } });
+    const virshAsUser = (...argv: string[]) =>
+      runChecked([...asUser, 'virsh', '-q', '-c', uri, ...argv], 'virsh failed.', { env: { HOME: home } });
     await virshAsUser('net-define', xml);
     await virshAsUser('net-start', 'lan');
     expect((await driver.call({ op: 'run', argv: ['ip', '-br', 'address', 'show', 'lagobr0'] })).text).toContain('192.168.200.1/24');
     // dnsmasq answers on the network.
-    const dns = await driver.call({ op: 'run', argv: [process.execPath, '-e', "require('net').connect(53, '192.168.200.1', () => { console.log('up'); process.exit() })"] });
+    const dns = await driver.call({
+      op: 'run',
+      argv: [process.execPath, '-e', "require('net').connect(53, '192.168.200.1', () => { console.log('up'); process.exit() })"],
+    });
     expect(dns.text).toContain('up');
 
-    const greeter = ['sh', '-c', `'${process.execPath}' -e "require('net').createServer((c) => c.end('hello')).listen(7000, '192.168.200.1')" >/dev/null 2>&1 &`];
+    const greeter = [
+      'sh',
+      '-c',
+      `'${process.execPath}' -e "require('net').createServer((c) => c.end('hello')).listen(7000, '192.168.200.1')" >/dev/null 2>&1 &`,
+    ];
     await driver.call({ op: 'run', argv: greeter });
     await driver.call({ op: 'stop' });
     expect(stillAlive(tree)).toEqual([]);
@@ -454,7 +538,9 @@ describe('as an ordinary user', () => {
           const enter = ['ip', 'netns', 'exec', namespace];
           const web = (address: string, port: number): ChildProcess => {
             const program = `require('http').createServer((q, r) => r.end('outside')).listen(${port}, '${address}', () => console.log('up'))`;
-            const child = spawn('ip', ['netns', 'exec', namespace, process.execPath, '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+            const child = spawn('ip', ['netns', 'exec', namespace, process.execPath, '-e', program], {
+              stdio: ['ignore', 'pipe', 'inherit'],
+            });
             opened.push(() => void child.kill('SIGKILL'));
             return child;
           };
@@ -472,13 +558,20 @@ describe('as an ordinary user', () => {
           const tree = processTree(started.pid ?? 0);
           const get = (url: string): DriverCommand => ({
             op: 'run',
-            argv: [process.execPath, '-e', `fetch('${url}', { signal: AbortSignal.timeout(2000) }).then(async (r) => console.log(await r.text()), (e) => console.log('no', e.cause?.code))`],
+            argv: [
+              process.execPath,
+              '-e',
+              `fetch('${url}', { signal: AbortSignal.timeout(2000) }).then(async (r) => console.log(await r.text()), (e) => console.log('no', e.cause?.code))`,
+            ],
           });
-          await until(async () => ((await driver.call(get('http://172.31.77.1:8080/'))).text?.includes('outside') === true ? true : undefined), {
-            everyMs: 50,
-            timeoutMs: 20_000,
-            failure: () => new Error(`no way out: ${readFileSync(join(spec.stateDir, 'log/uplink.log'), 'utf8')}`) as never,
-          });
+          await until(
+            async () => ((await driver.call(get('http://172.31.77.1:8080/'))).text?.includes('outside') === true ? true : undefined),
+            {
+              everyMs: 50,
+              timeoutMs: 20_000,
+              failure: () => new Error(`no way out: ${readFileSync(join(spec.stateDir, 'log/uplink.log'), 'utf8')}`) as never,
+            },
+          );
           // The machine's loopback stays out of reach.
           for (const gateway of ['198.19.254.1', '198.19.254.2', '127.0.0.1']) {
             expect((await driver.call(get(`http://${gateway}:8081/`))).text).toContain('no');

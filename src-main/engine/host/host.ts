@@ -21,7 +21,11 @@ export interface Host {
    * Opens a TCP connection to an address on the environment's networks. Rejects with `guest.unreachable` (refused, no route, time-out)
    * or `host.unavailable` when the host is gone. Never connects from the machine's own network in confined runs.
    */
-  dial(address: string, port: number, options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal | undefined }): Promise<Duplex>;
+  dial(
+    address: string,
+    port: number,
+    options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal | undefined },
+  ): Promise<Duplex>;
   /** Listens on an address of the environment's networks (a gateway); each connection arrives as a stream. */
   listen(address: string, port: number, onConnection: (stream: Duplex) => void): Promise<AsyncDisposable>;
   /** Runs a program where the environment's networks are. */

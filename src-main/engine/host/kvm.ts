@@ -48,7 +48,12 @@ export async function kvmState(options: KvmOptions = {}): Promise<KvmState> {
   const access = deviceAccess();
   if (access !== 'open') return access;
   const key = [bootId(), fileIdentity(qemu), fileIdentity(DEVICE)].join(' ');
-  const verdict = await cachedVerdict('kvm', key, async () => ((await bootsOn('kvm', qemu, options.signal)) ? 'works' : 'broken'), environment);
+  const verdict = await cachedVerdict(
+    'kvm',
+    key,
+    async () => ((await bootsOn('kvm', qemu, options.signal)) ? 'works' : 'broken'),
+    environment,
+  );
   return verdict === 'works' ? 'works' : 'broken';
 }
 

@@ -22,7 +22,14 @@ export type DriverCommand =
   | { readonly op: 'read'; readonly address: string; readonly port: number };
 
 export type DriverAnswer =
-  | { readonly ok: true; readonly pid?: number; readonly uri?: string; readonly uplink?: string; readonly text?: string; readonly code?: number | null }
+  | {
+      readonly ok: true;
+      readonly pid?: number;
+      readonly uri?: string;
+      readonly uplink?: string;
+      readonly text?: string;
+      readonly code?: number | null;
+    }
   | { readonly ok: false; readonly error: WireError };
 
 async function obey(command: DriverCommand, setup: DriverSetup): Promise<DriverAnswer> {

@@ -1,5 +1,5 @@
-import { statfs } from 'node:fs/promises';
 import { existsSync, readFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { HostCheck } from '../../../src-shared/state.ts';
@@ -29,10 +29,22 @@ export async function checkMachine(options: CheckOptions): Promise<HostCheck[]> 
     checkKvm({ environment, signal: options.signal }),
     checkDisk(options.workdir ?? homedir()),
   ]);
-  return [...checkPrograms({ environment }), namespaces, checkTun(), kvm, checkUplink(environment), checkMemory(), disk, checkScripts(options.resourcesDir)];
+  return [
+    ...checkPrograms({ environment }),
+    namespaces,
+    checkTun(),
+    kvm,
+    checkUplink(environment),
+    checkMemory(),
+    disk,
+    checkScripts(options.resourcesDir),
+  ];
 }
 
-async function checkKvm(options: { readonly environment: NodeJS.ProcessEnv; readonly signal: AbortSignal | undefined }): Promise<HostCheck> {
+async function checkKvm(options: {
+  readonly environment: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal | undefined;
+}): Promise<HostCheck> {
   const base = { id: 'kvm', title: 'Hardware virtualization' };
   const slow = 'VMs run in software, about ten times slower';
   switch (await kvmState(options)) {
@@ -43,7 +55,8 @@ async function checkKvm(options: { readonly environment: NodeJS.ProcessEnv; read
         ...base,
         state: 'warning',
         detail: `There is no /dev/kvm: ${slow}.`,
-        remedy: 'Turn virtualization on in the machine’s firmware (or nested virtualization, when this is a VM), or load the kernel module.',
+        remedy:
+          'Turn virtualization on in the machine’s firmware (or nested virtualization, when this is a VM), or load the kernel module.',
         command: 'sudo modprobe kvm_intel || sudo modprobe kvm_amd',
       };
     case 'denied':
@@ -70,7 +83,8 @@ async function checkKvm(options: { readonly environment: NodeJS.ProcessEnv; read
 function checkUplink(environment: NodeJS.ProcessEnv): HostCheck {
   const base = { id: 'uplink', title: 'Way out for VMs' };
   const found = ['pasta', 'slirp4netns'].find((name) => findProgram(name, environment) !== undefined);
-  if (found !== undefined) return { ...base, state: 'ok', detail: `VMs can reach the outside through ${found}.`, remedy: null, command: null };
+  if (found !== undefined)
+    return { ...base, state: 'ok', detail: `VMs can reach the outside through ${found}.`, remedy: null, command: null };
   return {
     ...base,
     state: 'warning',
@@ -101,5 +115,11 @@ function checkScripts(resourcesDir: string): HostCheck {
   const base = { id: 'scripts', title: 'Program files' };
   const missing = SCRIPTS.filter((name) => !existsSync(join(resourcesDir, 'host', name)));
   if (missing.length === 0) return { ...base, state: 'ok', detail: 'The start scripts are there.', remedy: null, command: null };
-  return { ...base, state: 'error', detail: `Missing in ${resourcesDir}/host: ${missing.join(', ')}.`, remedy: 'Install Lago Desktop again.', command: null };
+  return {
+    ...base,
+    state: 'error',
+    detail: `Missing in ${resourcesDir}/host: ${missing.join(', ')}.`,
+    remedy: 'Install Lago Desktop again.',
+    command: null,
+  };
 }

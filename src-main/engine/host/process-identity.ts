@@ -17,14 +17,23 @@ export function parseIdentity(text: string): (ProcessIdentity & { readonly rest:
   return { pid: Number(match[1]), startTime: match[2] ?? '', boot: match[3] ?? '', rest: (match[4] ?? '').trimEnd() };
 }
 
+/** Fields of /proc/PID/stat from the third (state) on. */
+function statOf(pid: number): readonly string[] | undefined {
+  const stat = readOptional(`/proc/${pid}/stat`);
+  // The program's name, field 2, may hold blanks and brackets: fields count from the last one.
+  return stat?.slice(stat.lastIndexOf(') ') + 2).split(' ');
+}
+
 /** Start time of a process, undefined when there is none or it is only waiting to be reaped. */
 export function startTimeOf(pid: number): string | undefined {
-  const stat = readOptional(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  // The program's name, field 2, may hold blanks and brackets: fields count from the last one.
-  const fields = stat.slice(stat.lastIndexOf(') ') + 2).split(' ');
-  if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
-  return fields[19];
+  const fields = statOf(pid);
+  return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19];
+}
+
+/** Pid of a process's parent, undefined when there is no such process. */
+export function parentOf(pid: number): number | undefined {
+  const fields = statOf(pid);
+  return fields === undefined ? undefined : Number(fields[1]);
 }
 
 /** True while exactly this process runs. */

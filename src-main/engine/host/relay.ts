@@ -14,6 +14,8 @@ export interface RelayEndpoint {
   readonly socketPath: string;
   /** False once the host has ended. */
   alive(): boolean;
+  /** Puts right what keeps a relay from starting; called when it does not answer. */
+  repair(): void;
 }
 
 type Request =
@@ -95,7 +97,8 @@ export async function listenThroughRelay(
     socket.resume();
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
-      if (!ended.signal.aborted && endpoint.alive()) drop(connectControl(), log, `Listening on ${listen.address} port ${listen.port} again`);
+      if (!ended.signal.aborted && endpoint.alive())
+        drop(connectControl(), log, `Listening on ${listen.address} port ${listen.port} again`);
     });
   }
   try {
@@ -109,14 +112,17 @@ export async function listenThroughRelay(
 
 /** The error of an address that cannot be listened on. `reason` is an errno name or a few words. */
 export function listenError(address: string, port: number, reason: string): EngineError {
-  if (reason === 'EADDRINUSE') return new EngineError('host.unavailable', `Port ${port} of ${address} is already in use.`, { details: { address, port } });
+  if (reason === 'EADDRINUSE')
+    return new EngineError('host.unavailable', `Port ${port} of ${address} is already in use.`, { details: { address, port } });
   if (reason === 'EADDRNOTAVAIL') {
     return new EngineError('host.unavailable', `${address} is not an address of the environment's networks.`, {
       details: { address, port },
       hint: 'Start the network first.',
     });
   }
-  return new EngineError('host.unavailable', `Could not listen on ${address} port ${port}: ${reason}.`, { details: { address, port, reason } });
+  return new EngineError('host.unavailable', `Could not listen on ${address} port ${port}: ${reason}.`, {
+    details: { address, port, reason },
+  });
 }
 
 async function reachRelay(endpoint: RelayEndpoint, signal: AbortSignal | undefined): Promise<Socket> {
@@ -125,7 +131,9 @@ async function reachRelay(endpoint: RelayEndpoint, signal: AbortSignal | undefin
     signal?.throwIfAborted();
     const socket = await connectOnce(endpoint.socketPath);
     if (!(socket instanceof Error)) return socket;
-    if (!endpoint.alive()) throw new EngineError('host.unavailable', "The environment's host does not run.", { cause: socket, hint: 'Start the environment.' });
+    if (!endpoint.alive())
+      throw new EngineError('host.unavailable', "The environment's host does not run.", { cause: socket, hint: 'Start the environment.' });
+    endpoint.repair();
     if (Date.now() > deadline) {
       throw new EngineError('host.unavailable', "The relay into the environment's networks does not answer.", {
         cause: socket,

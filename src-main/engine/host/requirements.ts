@@ -29,12 +29,27 @@ const QEMU_DRIVER = 'libvirt_driver_qemu.so';
 const DRIVER_FOLDERS = ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/lib'].map((folder) => join(folder, 'libvirt/connection-driver'));
 
 const TOOLS: readonly Tool[] = [
-  tool('libvirtd', 'manages the VMs and networks of an environment', { debian: 'libvirt-daemon', fedora: 'libvirt-daemon', suse: 'libvirt-daemon', arch: 'libvirt' }),
-  tool('virtlogd', 'keeps the serial console logs', { debian: 'libvirt-daemon', fedora: 'libvirt-daemon-log', suse: 'libvirt-daemon-log', arch: 'libvirt' }),
+  tool('libvirtd', 'manages the VMs and networks of an environment', {
+    debian: 'libvirt-daemon',
+    fedora: 'libvirt-daemon',
+    suse: 'libvirt-daemon',
+    arch: 'libvirt',
+  }),
+  tool('virtlogd', 'keeps the serial console logs', {
+    debian: 'libvirt-daemon',
+    fedora: 'libvirt-daemon-log',
+    suse: 'libvirt-daemon-log',
+    arch: 'libvirt',
+  }),
   {
     id: 'libvirt-qemu-driver',
     why: 'lets libvirt run QEMU',
-    packages: { debian: 'libvirt-daemon-driver-qemu', fedora: 'libvirt-daemon-driver-qemu', suse: 'libvirt-daemon-driver-qemu', arch: 'libvirt' },
+    packages: {
+      debian: 'libvirt-daemon-driver-qemu',
+      fedora: 'libvirt-daemon-driver-qemu',
+      suse: 'libvirt-daemon-driver-qemu',
+      arch: 'libvirt',
+    },
     // Where none of the usual folders exist libvirt keeps its drivers elsewhere: starting it will tell.
     found: () => !DRIVER_FOLDERS.some(existsSync) || DRIVER_FOLDERS.some((folder) => existsSync(join(folder, QEMU_DRIVER))),
   },
@@ -45,8 +60,18 @@ const TOOLS: readonly Tool[] = [
     found: (environment) => findQemu(environment) !== undefined,
   },
   tool('qemu-img', 'makes the VMs’ disks', { debian: 'qemu-utils', fedora: 'qemu-img', suse: 'qemu-tools', arch: 'qemu-img' }),
-  tool('dnsmasq', 'gives addresses and names on an environment’s networks', { debian: 'dnsmasq-base', fedora: 'dnsmasq', suse: 'dnsmasq', arch: 'dnsmasq' }),
-  tool('iptables', 'connects an environment’s networks', { debian: 'iptables', fedora: 'iptables-nft', suse: 'iptables', arch: 'iptables-nft' }, ['iptables', 'nft']),
+  tool('dnsmasq', 'gives addresses and names on an environment’s networks', {
+    debian: 'dnsmasq-base',
+    fedora: 'dnsmasq',
+    suse: 'dnsmasq',
+    arch: 'dnsmasq',
+  }),
+  tool(
+    'iptables',
+    'connects an environment’s networks',
+    { debian: 'iptables', fedora: 'iptables-nft', suse: 'iptables', arch: 'iptables-nft' },
+    ['iptables', 'nft'],
+  ),
   tool('ip', 'sets up an environment’s networks', { debian: 'iproute2', fedora: 'iproute', suse: 'iproute2', arch: 'iproute2' }),
   tool('unshare', 'makes the namespaces of an environment', utilLinux),
   tool('nsenter', 'enters the namespaces of an environment', utilLinux),
@@ -167,9 +192,9 @@ export async function checkNamespaces(options: RequirementOptions = {}): Promise
 }
 
 /** What stands in the way of namespaces, from the kernel's settings. */
-export function namespaceProblem(read: (path: string) => string | undefined = readSetting): HostCheck {
+export function namespaceProblem(read: (path: string) => string | undefined = readSetting, uid = process.getuid?.()): HostCheck {
   const base = { id: 'namespaces', title: 'Namespaces', state: 'error' as const };
-  if (process.getuid?.() === 0) {
+  if (uid === 0) {
     return {
       ...base,
       detail: 'This process is root, but may not make namespaces: it runs in a container.',

@@ -29,7 +29,10 @@ const SOCKET_NAME_LENGTH = 42;
  * The machine's own libvirt as an environment's host. Nothing is started; whether libvirt answers shows when it is connected to.
  * In confined runs it is refused (`host.denied`) in the machine's own network, and so is every connection from there.
  */
-export async function openSystemHost(spec: SystemHostSpec, options: { readonly log: Log; readonly signal?: AbortSignal | undefined }): Promise<Host> {
+export async function openSystemHost(
+  spec: SystemHostSpec,
+  options: { readonly log: Log; readonly signal?: AbortSignal | undefined },
+): Promise<Host> {
   const rule = confinement();
   rule.check(`The libvirt ${spec.uri}`);
   const socketDir = spec.socketDir ?? defaultSocketDir(spec.uri);

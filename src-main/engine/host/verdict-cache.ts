@@ -1,5 +1,5 @@
-import { mkdir, rm } from 'node:fs/promises';
 import { statSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
