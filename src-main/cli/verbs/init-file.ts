@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Inspection } from '../../../src-shared/contract.ts';
 import { formatIssue } from '../../../src-shared/issue.ts';
+import type { Plan } from '../../../src-shared/plan.ts';
 import type { EngineSettings } from '../../engine/index.ts';
 import type { VerbContext } from '../context.ts';
 import { reportIssues } from '../issues.ts';
@@ -32,12 +33,33 @@ export async function plan(context: VerbContext): Promise<number> {
   const inspection = flagValue(context.values, 'fresh_leases') ? await withFreshLeases(context) : await inspect(context);
   if (context.format === 'default') {
     reportIssues(context, inspection.issues);
-    if (inspection.plan !== undefined) {
-      const { vms, nets, downloads } = inspection.plan;
-      context.printValue({ Plan: { vms, nets, downloads: downloads.map((one) => `${one.name} from ${one.from}`) } });
-    }
+    if (inspection.plan !== undefined) context.printValue({ Plan: planForPeople(inspection.plan) });
   } else context.printValue(inspection.plan ?? { vms: {}, nets: {}, downloads: [], issues: inspection.issues });
   return exitCode(inspection);
+}
+
+function bytes(size: number | null): string | null {
+  if (size === null) return null;
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, size)) / 10));
+  return `${Number((size / 1024 ** power).toFixed(1))} ${units[power]}`;
+}
+
+/** The plan with names in place of lists, and sizes with units: the format for people prints mappings better than lists of them. */
+export function planForPeople(plan: Plan): Record<string, unknown> {
+  const vms = Object.entries(plan.vms).map(([name, vm]) => [
+    name,
+    {
+      ...vm,
+      memory: bytes(vm.memory * 1024 ** 2),
+      disks: Object.fromEntries(vm.disks.map(({ dev, ...disk }) => [dev, { ...disk, size: bytes(disk.size) }])),
+      nics: Object.fromEntries(vm.nics.map((nic, index) => [`eth${index}`, nic])),
+      groups: vm.groups.join(', '),
+      scripts: vm.scripts.length === 0 ? null : vm.scripts,
+    },
+  ]);
+  const downloads = plan.downloads.map(({ name, from, size }) => [name, { from, size: bytes(size) }]);
+  return { downloads: Object.fromEntries(downloads), nets: plan.nets, vms: Object.fromEntries(vms) };
 }
 
 async function withFreshLeases(context: VerbContext): Promise<Inspection> {
