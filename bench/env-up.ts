@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { alternate, makeScratch, median, root, runTimed, say } from './measure.ts';
 
@@ -41,9 +41,11 @@ export async function run(): Promise<Record<string, number>> {
   const repository = join(root, '.cache/templates/repo.json');
   if (!existsSync(cli)) throw new Error('out/cli/lago.cjs is missing: npm run build makes it.');
   if (!existsSync(repository)) throw new Error('The sample guest is missing: npm run guest makes it.');
-  const image = sampleImage(repository);
   using scratch = makeScratch();
   const { env, dir: cwd } = scratch;
+  // A copy: a new build of the guest would take the image away from under the overlays.
+  const image = join(cwd, 'sample.qcow2');
+  copyFileSync(sampleImage(repository), image);
   writeFileSync(join(cwd, 'LagoInitFile'), JSON.stringify(INIT));
   const lago = async (...args: string[]): Promise<number> => (await runTimed({ argv: [process.execPath, cli, ...args], env, cwd })).ms;
   const steps = { init: [] as number[], start: [] as number[], ssh: [] as number[], destroy: [] as number[] };

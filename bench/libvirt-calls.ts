@@ -1,0 +1,108 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RpcConnection } from '../src-main/engine/libvirt/connection.ts';
+import { dialLibvirt } from '../src-main/engine/libvirt/dial.ts';
+import { procedures } from '../src-main/engine/libvirt/protocol.ts';
+import { startTestDaemon } from '../src-main/engine/libvirt/test-daemon.ts';
+import { parseLibvirtUri } from '../src-main/engine/libvirt/uri.ts';
+import { median, root, runTimed, say } from './measure.ts';
+
+/** Our libvirt client against libvirt's own library, on the same daemon: libvirtd's test driver, which costs next to nothing itself. */
+export const title = 'calls to libvirtd against python3-libvirt (C library): median of one at a time, calls a second with 64 at once';
+export const goal = 'latency <= 0.8, throughput >= 1.1';
+
+const CALLS = 10_000;
+const AT_ONCE = 64;
+const ROUNDS = 7;
+
+interface Figures {
+  /** µs */
+  readonly p50: number;
+  readonly perSecond: number;
+}
+
+async function lookUp(connection: RpcConnection): Promise<void> {
+  await connection.call(procedures.domainLookupByName, { name: 'test' }, 'Looking for VM test');
+}
+
+async function oneAtATime(connection: RpcConnection): Promise<number> {
+  const times = new Float64Array(CALLS);
+  for (let i = 0; i < CALLS; i++) {
+    const began = performance.now();
+    await lookUp(connection);
+    times[i] = performance.now() - began;
+  }
+  return median([...times]) * 1000;
+}
+
+async function manyAtOnce(connection: RpcConnection): Promise<number> {
+  const began = performance.now();
+  const each = Math.floor(CALLS / AT_ONCE);
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (let i = 0; i < each; i++) await lookUp(connection);
+    }),
+  );
+  return (each * AT_ONCE) / ((performance.now() - began) / 1000);
+}
+
+/** Opens and closes like the reference does, so that each round of both is a fresh connection. */
+async function ours(uri: string): Promise<Figures> {
+  const connection = await dialLibvirt(parseLibvirtUri(uri), {});
+  try {
+    for (let i = 0; i < 1000; i++) await lookUp(connection);
+    return { p50: await oneAtATime(connection), perSecond: await manyAtOnce(connection) };
+  } finally {
+    connection.close();
+  }
+}
+
+/** Debian installs the binding for its own Python, which need not be the first one in the path. */
+async function pythonWithLibvirt(): Promise<string> {
+  for (const python of ['/usr/bin/python3', 'python3']) {
+    if (python.startsWith('/') && !existsSync(python)) continue;
+    try {
+      await runTimed({ argv: [python, '-c', 'import libvirt'] });
+      return python;
+    } catch (error) {
+      say(`  ${python} has no libvirt: ${error instanceof Error ? (error.message.split('\n').at(-1) ?? '') : String(error)}`);
+    }
+  }
+  throw new Error('python3-libvirt is missing: apt install python3-libvirt.');
+}
+
+async function reference(python: string, socket: string): Promise<Figures> {
+  const uri = `test+unix:///default?socket=${socket}`;
+  const { stdout } = await runTimed({
+    argv: [python, join(root, 'bench/reference/libvirt-calls.py'), uri, String(CALLS), String(AT_ONCE)],
+  });
+  const [p50, perSecond] = stdout.trim().split(' ').map(Number);
+  if (p50 === undefined || perSecond === undefined) throw new Error(`Unexpected figures of python3-libvirt: ${stdout}`);
+  return { p50, perSecond };
+}
+
+export async function run(): Promise<Record<string, number>> {
+  const python = await pythonWithLibvirt();
+  await using daemon = await startTestDaemon();
+  const uri = `test:///default?socket=${daemon.socket}`;
+  const rounds: { readonly us: Figures; readonly them: Figures }[] = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    const them = await reference(python, daemon.socket);
+    const us = await ours(uri);
+    // The first one warms both up.
+    if (round === 0) continue;
+    rounds.push({ us, them });
+    say(
+      `  round ${round}: reference ${them.p50.toFixed(1)} µs, ${them.perSecond.toFixed(0)} calls/s; ` +
+        `ours ${us.p50.toFixed(1)} µs, ${us.perSecond.toFixed(0)} calls/s`,
+    );
+  }
+  return {
+    latency: median(rounds.map(({ us, them }) => us.p50 / them.p50)),
+    throughput: median(rounds.map(({ us, them }) => us.perSecond / them.perSecond)),
+    ours_us: median(rounds.map(({ us }) => us.p50)),
+    reference_us: median(rounds.map(({ them }) => them.p50)),
+    ours_per_s: Math.round(median(rounds.map(({ us }) => us.perSecond))),
+    reference_per_s: Math.round(median(rounds.map(({ them }) => them.perSecond))),
+  };
+}
