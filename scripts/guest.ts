@@ -76,6 +76,7 @@ function build(key: string): Build {
       env: { ...process.env, WORK: join(cache, 'packages') },
     });
     if (status !== 0) {
+      rmSync(working, { recursive: true, force: true });
       fail(
         `The sample guest could not be built.\n${stderr.trim()}\n` +
           'Build it on a Debian machine or in a Debian container (apt-get update, then npm run guest), and copy .cache/guest and ' +
@@ -92,8 +93,13 @@ function build(key: string): Build {
       builtAt: Math.floor(Date.now() / 1000),
     };
     writeFileSync(join(working, 'build.json'), JSON.stringify(made, null, 2));
+    const other = readBuild(folder);
+    if (other !== undefined) return other; // somebody built it at the same time; the bytes are the same
     rmSync(folder, { recursive: true, force: true });
     renameSync(working, folder);
+    for (const name of readdirSync(cache)) {
+      if (/^[0-9a-f]{12}-/.test(name) && !name.startsWith(key)) rmSync(join(cache, name), { recursive: true, force: true });
+    }
     return made;
   } finally {
     rmSync(working, { recursive: true, force: true });
@@ -131,7 +137,7 @@ function publish(made: Build): void {
   const image = join(templates, handle);
   if (!existsSync(image) || statSync(image).size !== made.size) {
     for (const name of readdirSync(templates)) {
-      if (name.startsWith('lago-sample-')) rmSync(join(templates, name));
+      if (name.startsWith('lago-sample-') && !name.startsWith(handle)) rmSync(join(templates, name));
     }
     const temporary = `${image}.${process.pid}`;
     writeFileSync(temporary, readFileSync(join(cache, made.key, imageName)));

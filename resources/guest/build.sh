@@ -6,7 +6,8 @@
 # Inside: Debian's cloud kernel, busybox, bash, dropbear (ssh, scp, sftp), qemu-guest-agent. No key and no password: root is locked
 # until a NoCloud seed (volume "cidata") brings them, see root/usr/sbin/lago-seed.
 #
-# Needs: apt-get, dpkg-deb, mke2fs and debugfs (e2fsprogs), qemu-img (qemu-utils), xz, gzip; strip (binutils) where there is one.
+# Needs: apt-get, dpkg-deb, mke2fs and debugfs (e2fsprogs), qemu-img (qemu-utils), flock (util-linux),
+# xz, gzip; strip (binutils) where there is one.
 # Environment: WORK  folder for downloaded packages, kept for the next build (default: temporary)
 #              SIZE_MB  size of the guest's disk (default 512, sparse)
 #              AGENT=0  leave the guest agent out
@@ -23,7 +24,7 @@ signature=1a60cafe # of the disk, the boot volume and (as UUIDs) the root file s
 lib=lib/x86_64-linux-gnu
 
 fail() { echo "build.sh: $1" >&2; exit 1; }
-for tool in apt-get apt-cache dpkg-deb mke2fs debugfs qemu-img xz gzip; do
+for tool in flock apt-get apt-cache dpkg-deb mke2fs debugfs qemu-img xz gzip; do
   PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null || fail "$tool is needed and not installed"
 done
 PATH=$PATH:/usr/sbin:/sbin
@@ -52,11 +53,12 @@ for choice in $packages; do
 done
 (
   cd "$debs"
+  flock 9
   # apt drops to its own user, who may not write here; as root it warns about that on every file.
   sandbox=()
   [ "$(id -u)" = 0 ] && sandbox=(-o APT::Sandbox::User=root)
   apt-get -qq "${sandbox[@]}" download "${wanted[@]}"
-) >"$scratch/apt.log" 2>&1 || { cat "$scratch/apt.log" >&2; fail "packages could not be downloaded"; }
+) 9>"$debs/.lock" >"$scratch/apt.log" 2>&1 || { cat "$scratch/apt.log" >&2; fail "packages could not be downloaded"; }
 for name in "${wanted[@]}"; do
   # shellcheck disable=SC2012
   deb=$(ls -t "$debs/${name}"_*.deb | head -1)

@@ -116,7 +116,9 @@ describe('images', () => {
   });
 
   test('an aborted signal stops before anything is made', async () => {
-    await expect(createEmptyDisk({ path: at('never.raw'), format: 'raw', size: MIB }, { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' });
+    await expect(
+      createEmptyDisk({ path: at('never.raw'), format: 'raw', size: MIB }, { signal: AbortSignal.abort() }),
+    ).rejects.toMatchObject({ name: 'AbortError' });
     expect(() => statSync(at('never.raw'))).toThrow('ENOENT');
   });
 });
