@@ -5,7 +5,7 @@ import { type ChannelRequest, openChannel } from './channel.ts';
 import type { SshConnection } from './ssh.ts';
 
 /** How long a terminal's guest may be silent before its session ends. A revert restarts QEMU, and nothing tells the old connection. */
-export const TERMINAL_KEEPALIVE_MS = 4000;
+export const TERMINAL_KEEPALIVE_MS = 6000;
 
 /** An interactive or one-shot session in a VM, in the engine's form (`ShellSession`). */
 export interface GuestSession extends AsyncDisposable {

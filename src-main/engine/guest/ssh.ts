@@ -123,6 +123,7 @@ export async function loginOver(stream: Duplex, target: SshTarget, timeoutMs: nu
   let negotiated = false;
   let hostKey: Uint8Array = Buffer.alloc(0);
   let hostKeyError: unknown;
+  let known: 'same' | 'new' = 'new';
   let lostBecause: EngineError | undefined;
 
   function lost(): EngineError {
@@ -137,7 +138,7 @@ export async function loginOver(stream: Duplex, target: SshTarget, timeoutMs: nu
   async function verify(key: Buffer, answer: (trusted: boolean) => void): Promise<void> {
     hostKey = key;
     try {
-      await hostKeys.check(vm, key);
+      known = await hostKeys.check(vm, key);
       answer(true);
     } catch (error) {
       hostKeyError = error;
@@ -211,7 +212,7 @@ export async function loginOver(stream: Duplex, target: SshTarget, timeoutMs: nu
   }
 
   try {
-    await hostKeys.pin(vm, hostKey);
+    if (known === 'new') await hostKeys.pin(vm, hostKey);
   } catch (error) {
     await close();
     throw error;
