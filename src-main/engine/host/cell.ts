@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, lstatSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -108,7 +108,7 @@ export async function startCell(spec: EmbeddedHostSpec, options: CellOptions): P
     },
   });
   let ended: number | undefined;
-  let failure: unknown;
+  let failure: Error | undefined;
   child.on('error', (error) => (failure = error));
   child.on('exit', (code) => (ended = code ?? 1));
   child.unref();

@@ -15,11 +15,7 @@ export interface DriverSetup {
   readonly resourcesDir: string;
 }
 
-export type DriverCommand =
-  | { readonly op: 'start' | 'find' | 'stop' }
-  | { readonly op: 'run'; readonly argv: readonly string[] }
-  /** Connects, sends nothing, answers all that comes. */
-  | { readonly op: 'read'; readonly address: string; readonly port: number };
+export type DriverCommand = { readonly op: 'start' | 'find' | 'stop' } | { readonly op: 'run'; readonly argv: readonly string[] };
 
 export type DriverAnswer =
   | {
@@ -37,19 +33,13 @@ async function obey(command: DriverCommand, setup: DriverSetup): Promise<DriverA
   if (command.op === 'start') return describe(await startEmbeddedHost(setup.spec, options));
   const host = await findEmbeddedHost(setup.spec, options);
   if (command.op === 'find') return host === undefined ? { ok: true } : describe(host);
-  if (command.op === 'stop') {
+  if (command.op !== 'run') {
     await host?.stop();
     return { ok: true };
   }
   if (host === undefined) throw new Error('The host does not run.');
-  if (command.op === 'run') {
-    const result = await host.run(command.argv);
-    return { ok: true, code: result.code, text: result.stdout + result.stderr };
-  }
-  const stream = await host.dial(command.address, command.port);
-  let text = '';
-  for await (const chunk of stream) text += String(chunk);
-  return { ok: true, text };
+  const result = await host.run(command.argv);
+  return { ok: true, code: result.code, text: result.stdout + result.stderr };
 }
 
 function describe(host: EmbeddedHost): DriverAnswer {

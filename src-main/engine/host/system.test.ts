@@ -45,7 +45,7 @@ test('is the machine itself', async () => {
   const listening = await host.listen('127.0.0.1', port, (stream) => stream.end('from the host'));
   expect(await readAll(connect(port, '127.0.0.1'))).toBe('from the host');
   await listening[Symbol.asyncDispose]();
-  await expect(host.dial('127.0.0.1', port, { signal: AbortSignal.abort() })).rejects.toThrow();
+  await expect(host.dial('127.0.0.1', port, { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' });
 });
 
 test('screens’ sockets can be made there by the machine’s QEMU', async () => {

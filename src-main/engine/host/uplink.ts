@@ -50,11 +50,6 @@ const UPLINKS: Readonly<Record<UplinkKind, Uplink>> = {
   },
 };
 
-/** The uplink of one kind. */
-export function uplink(kind: UplinkKind): Uplink {
-  return UPLINKS[kind];
-}
-
 /**
  * What `auto` means on this machine: pasta, else slirp4netns, else none (logged). Confined runs in the machine's
  * own network have none, whatever is installed.
