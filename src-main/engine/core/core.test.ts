@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { readJson, writeJson } from './json-file.ts';
-import { silentLog } from './log.ts';
 import { readHolder, takeLock } from './lock.ts';
+import { silentLog } from './log.ts';
 import { run, runChecked } from './run.ts';
 import { UndoStack } from './undo.ts';
 import { forEachLimit, sleep } from './until.ts';
@@ -23,7 +23,10 @@ describe('run', () => {
     expect(result).toEqual({ code: 3, signal: null, stdout: 'hello', stderr: 'err\n' });
   });
   it('names a program that is not installed', async () => {
-    await expect(run(['no-such-program-here'])).rejects.toMatchObject({ code: 'host.missing-tool', details: { program: 'no-such-program-here' } });
+    await expect(run(['no-such-program-here'])).rejects.toMatchObject({
+      code: 'host.missing-tool',
+      details: { program: 'no-such-program-here' },
+    });
   });
   it('ends the program on abort', async () => {
     const abort = new AbortController();
@@ -71,7 +74,10 @@ describe('takeLock', () => {
   });
   it('is free at once when its holder was killed', async () => {
     const path = join(folder, 'killed');
-    const child = spawn('flock', ['-x', path, 'sh', '-c', 'echo held; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
+    const child = spawn('flock', ['-x', path, 'sh', '-c', 'echo held; exec sleep 60'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
+    });
     await new Promise((resolve) => child.stdout.once('data', resolve));
     await expect(takeLock(path)).rejects.toMatchObject({ code: 'conflict.locked' });
     process.kill(-(child.pid ?? 0), 'SIGKILL');

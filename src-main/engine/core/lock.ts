@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from './json-file.ts';
 

@@ -17,7 +17,12 @@ export type OperationEvent =
       readonly elapsedMs: number;
       readonly error?: unknown;
     }
-  | { readonly type: 'log'; readonly path: readonly string[]; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string };
+  | {
+      readonly type: 'log';
+      readonly path: readonly string[];
+      readonly level: 'debug' | 'info' | 'warn' | 'error';
+      readonly message: string;
+    };
 
 export interface StepOptions {
   /** Share of the parent's progress (default 1). */
@@ -40,12 +45,7 @@ export interface Step {
   /** Runs a nested step; its failure fails this one unless caught. */
   step<T>(label: string, work: (step: Step) => Promise<T>, options?: StepOptions): Promise<T>;
   /** Runs one nested step per item, at most `limit` at once; the first failure aborts the rest. */
-  each<T, R>(
-    items: readonly T[],
-    limit: number,
-    label: (item: T) => string,
-    work: (item: T, step: Step) => Promise<R>,
-  ): Promise<R[]>;
+  each<T, R>(items: readonly T[], limit: number, label: (item: T) => string, work: (item: T, step: Step) => Promise<R>): Promise<R[]>;
 }
 
 interface Node {
@@ -112,7 +112,10 @@ function stateOf(node: Node): StepState {
 }
 
 /** Starts `work` as an operation. It begins at once; the returned promise `done` never goes unhandled. */
-export function startOperation<T>(options: OperationOptions, work: (root: Step, setPrefix: (id: string) => void) => Promise<T>): Operation<T> {
+export function startOperation<T>(
+  options: OperationOptions,
+  work: (root: Step, setPrefix: (id: string) => void) => Promise<T>,
+): Operation<T> {
   const id = randomUUID();
   const abort = new AbortController();
   const signal = options.signal === undefined ? abort.signal : AbortSignal.any([options.signal, abort.signal]);
@@ -132,7 +135,17 @@ export function startOperation<T>(options: OperationOptions, work: (root: Step, 
   const root = makeNode(options.label, 1);
 
   function makeNode(label: string, weight: number): Node {
-    return { id: String(nextId++), label, weight, startedAt: Date.now(), children: [], status: 'running', own: 0, detail: undefined, endedAt: undefined };
+    return {
+      id: String(nextId++),
+      label,
+      weight,
+      startedAt: Date.now(),
+      children: [],
+      status: 'running',
+      own: 0,
+      detail: undefined,
+      endedAt: undefined,
+    };
   }
 
   function snapshot(): OperationState {
@@ -186,14 +199,23 @@ export function startOperation<T>(options: OperationOptions, work: (root: Step, 
         if (detail !== undefined) node.detail = detail;
         announce(false);
       },
-      step: async (label, inner, stepOptions) => await runStep(node, path, own, label, inner, stepOptions?.weight ?? 1, stepOptions?.worker ?? worker),
+      step: async (label, inner, stepOptions) =>
+        await runStep(node, path, own, label, inner, stepOptions?.weight ?? 1, stepOptions?.worker ?? worker),
       each: async (items, limit, label, inner) =>
         await forEachLimit(
           items,
           limit,
           own,
           async (item, itemSignal) =>
-            await runStep(node, path, itemSignal, label(item), async (s) => await inner(item, s), 1, items.length > 1 && limit > 1 ? laneOf(item, label(item)) : worker),
+            await runStep(
+              node,
+              path,
+              itemSignal,
+              label(item),
+              async (s) => await inner(item, s),
+              1,
+              items.length > 1 && limit > 1 ? laneOf(item, label(item)) : worker,
+            ),
         ),
     };
     return step;
