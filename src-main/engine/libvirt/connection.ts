@@ -27,8 +27,10 @@ import {
 } from './wire.ts';
 import { type Codec, nothing, unreadable, type XdrReader, XdrWriter } from './xdr.ts';
 
-const FAST_TIMEOUT_MS = 60_000;
-const SLOW_TIMEOUT_MS = 10 * 60_000;
+/** The default time-outs, in sweeps: a timer for each call would cost more than the rest of the client does. */
+const SWEEP_MS = 5000;
+const FAST_SWEEPS = 12;
+const SLOW_SWEEPS = 120;
 
 export interface ConnectionOptions {
   /**
@@ -38,6 +40,8 @@ export interface ConnectionOptions {
   readonly maxInFlight?: number;
   /** Pings a silent daemon each `everyMs` and gives it up after `missed` pings without any sign. Without it, only the socket's end counts. */
   readonly keepalive?: { readonly everyMs: number; readonly missed: number } | undefined;
+  /** The socket's bytes are handed to `receive` by whoever opened it (with `onread`, which saves a buffer and an event for each read). */
+  readonly fed?: boolean;
 }
 
 /** Why a call has no result. A class, so that it cannot be mistaken for a result. */
@@ -57,7 +61,10 @@ interface Pending {
   readonly args: unknown;
   readonly stream: boolean;
   settle: ((outcome: unknown) => void) | undefined;
+  /** Of a call that was given a time of its own. */
   timer: NodeJS.Timeout | undefined;
+  /** Sweeps left, for the others. */
+  sweeps: number;
   signal: AbortSignal | undefined;
   onAbort: (() => void) | undefined;
   serial: number;
@@ -81,6 +88,8 @@ export class RpcConnection {
   readonly #notices = new Map<string, (payload: XdrReader) => void>();
   readonly #closeListeners = new Set<(reason: string) => void>();
   readonly #keepalive: NodeJS.Timeout | undefined;
+  readonly #sweeper: NodeJS.Timeout;
+  readonly #onFrame = (header: FrameHeader, payload: XdrReader): void => this.#dispatch(header, payload);
   #serial = 0;
   #flushing = false;
   #heard = true;
@@ -91,9 +100,11 @@ export class RpcConnection {
   constructor(socket: Duplex, options: ConnectionOptions = {}) {
     this.#socket = socket;
     this.#maxInFlight = options.maxInFlight ?? 4;
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    if (options.fed !== true) socket.on('data', (chunk: Buffer) => this.receive(chunk, chunk.length));
     socket.on('error', (error: Error) => this.#fail(`libvirt's socket failed: ${error.message}`, error));
     socket.on('close', () => this.#fail('libvirt closed the connection'));
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#sweeper.unref();
     if (options.keepalive !== undefined) {
       const { everyMs, missed } = options.keepalive;
       this.#keepalive = setInterval(() => this.#watch(missed), everyMs);
@@ -168,9 +179,20 @@ export class RpcConnection {
         resolve(new Failure('cancelled', undefined, signal.reason));
         return;
       }
-      const pending: Pending = { procedure, args, stream, settle: resolve, timer: undefined, signal, onAbort: undefined, serial: 0 };
-      const timeoutMs = options.timeoutMs ?? (procedure.slow ? SLOW_TIMEOUT_MS : FAST_TIMEOUT_MS);
-      pending.timer = setTimeout(() => this.#abandon(pending, new Failure('timeout')), timeoutMs);
+      const pending: Pending = {
+        procedure,
+        args,
+        stream,
+        settle: resolve,
+        timer: undefined,
+        sweeps: procedure.slow ? SLOW_SWEEPS : FAST_SWEEPS,
+        signal,
+        onAbort: undefined,
+        serial: 0,
+      };
+      if (options.timeoutMs !== undefined) {
+        pending.timer = setTimeout(() => this.#abandon(pending, new Failure('timeout')), options.timeoutMs);
+      }
       if (signal !== undefined) {
         pending.onAbort = () => this.#abandon(pending, new Failure('cancelled', undefined, signal.reason));
         signal.addEventListener('abort', pending.onAbort, { once: true });
@@ -216,7 +238,7 @@ export class RpcConnection {
     const { settle } = pending;
     if (settle === undefined) return;
     pending.settle = undefined;
-    clearTimeout(pending.timer);
+    if (pending.timer !== undefined) clearTimeout(pending.timer);
     if (pending.onAbort !== undefined) pending.signal?.removeEventListener('abort', pending.onAbort);
     settle(outcome);
   }
@@ -228,11 +250,19 @@ export class RpcConnection {
     this.#settle(pending, failure);
   }
 
-  #receive(chunk: Buffer): void {
+  #sweep(): void {
+    for (const pending of [...this.#inFlight.values(), ...this.#waiting]) {
+      pending.sweeps -= 1;
+      if (pending.sweeps < 0 && pending.timer === undefined) this.#abandon(pending, new Failure('timeout'));
+    }
+  }
+
+  /** Takes `size` bytes from the daemon; the chunk is not kept. Only for whoever made the connection with `fed`. */
+  receive(chunk: Buffer, size: number): void {
     if (this.#closed !== undefined) return;
     this.#heard = true;
     try {
-      this.#frames.push(chunk, (header, payload) => this.#dispatch(header, payload));
+      this.#frames.push(chunk, size, this.#onFrame);
     } catch (error) {
       this.#fail(error instanceof Error ? error.message.replace(/\.$/, '') : String(error), error);
     }
@@ -357,6 +387,7 @@ export class RpcConnection {
     if (this.#closed !== undefined) return;
     this.#closed = reason;
     clearInterval(this.#keepalive);
+    clearInterval(this.#sweeper);
     const failure = new Failure('disconnected', undefined, cause);
     const pending = [...this.#inFlight.values(), ...this.#waiting];
     this.#inFlight.clear();

@@ -8,6 +8,9 @@ import type { LibvirtTarget } from './uri.ts';
 const AUTH_NONE = 0;
 const AUTH_POLKIT = 2;
 
+/** Bytes read at once. */
+const READ_SIZE = 64 * 1024;
+
 /** Somebody may have to type a password. */
 const POLKIT_TIMEOUT_MS = 2 * 60_000;
 
@@ -15,10 +18,27 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-async function connectSocket(path: string, signal: AbortSignal | undefined): Promise<Socket> {
+/** A socket that is connected, and what will be told of its bytes. */
+interface Line {
+  readonly socket: Socket;
+  feed: (chunk: Buffer, size: number) => void;
+}
+
+async function connectSocket(path: string, signal: AbortSignal | undefined): Promise<Line> {
   if (signal?.aborted === true) throw new EngineError('cancelled', 'Connecting to libvirt was cancelled.');
   return await new Promise((resolve, reject) => {
-    const socket = createConnection({ path });
+    const buffer = Buffer.allocUnsafeSlow(READ_SIZE);
+    const socket = createConnection({
+      path,
+      onread: {
+        buffer,
+        callback: (size) => {
+          line.feed(buffer, size);
+          return true;
+        },
+      },
+    });
+    const line: Line = { socket, feed: () => undefined };
     const stop = (): void => {
       socket.destroy();
       reject(new EngineError('cancelled', 'Connecting to libvirt was cancelled.'));
@@ -28,7 +48,7 @@ async function connectSocket(path: string, signal: AbortSignal | undefined): Pro
     socket.once('connect', () => {
       settled();
       socket.removeAllListeners('error');
-      resolve(socket);
+      resolve(line);
     });
     socket.once('error', (error) => {
       settled();
@@ -38,7 +58,7 @@ async function connectSocket(path: string, signal: AbortSignal | undefined): Pro
 }
 
 /** The first socket that answers. */
-async function connectAny(target: LibvirtTarget, signal: AbortSignal | undefined): Promise<Socket> {
+async function connectAny(target: LibvirtTarget, signal: AbortSignal | undefined): Promise<Line> {
   let last: unknown;
   for (const path of target.sockets) {
     try {
@@ -111,7 +131,9 @@ function polkitError(error: unknown): unknown {
  * how to start it), `hypervisor.failed` (the daemon refuses the URI) or `cancelled`.
  */
 export async function dialLibvirt(target: LibvirtTarget, how: ConnectionOptions, options: CallOptions = {}): Promise<RpcConnection> {
-  const connection = new RpcConnection(await connectAny(target, options.signal), how);
+  const line = await connectAny(target, options.signal);
+  const connection = new RpcConnection(line.socket, { ...how, fed: true });
+  line.feed = (chunk, size) => connection.receive(chunk, size);
   try {
     await authenticate(connection, options);
     await connection.call(procedures.connectOpen, { name: target.name, flags: 0 }, `Opening ${target.name}`, options);

@@ -131,7 +131,7 @@ class Client implements FakeClient {
     this.#daemon = daemon;
     socket.on('error', () => socket.destroy());
     socket.on('data', (chunk: Buffer) => {
-      this.#frames.push(chunk, (header, payload) => {
+      this.#frames.push(chunk, chunk.length, (header, payload) => {
         const bytes = payload.rest();
         if (header.type === TYPE_STREAM) this.streamPackets.push({ status: header.status, bytes });
         else if (header.type === TYPE_MESSAGE) this.#onPing(header.procedure);

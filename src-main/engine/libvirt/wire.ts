@@ -37,19 +37,19 @@ export interface FrameHeader {
 export function writeFrame<T>(writer: XdrWriter, header: FrameHeader, codec: Codec<T>, value: T): void {
   const start = writer.size;
   try {
-    writer.uint(0);
-    writer.uint(header.program);
-    writer.uint(header.version);
+    writer.int(0);
+    writer.int(header.program);
+    writer.int(header.version);
     writer.int(header.procedure);
-    writer.uint(header.type);
-    writer.uint(header.serial);
-    writer.uint(header.status);
+    writer.int(header.type);
+    writer.int(header.serial);
+    writer.int(header.status);
     codec.encode(writer, value);
     const length = writer.size - start;
     if (length > LARGEST) {
       throw new EngineError('hypervisor.failed', `A message of ${length} bytes is too long for libvirt, which takes ${LARGEST}.`);
     }
-    writer.patchUint(start, length);
+    writer.patch(start, length);
   } catch (error) {
     writer.truncate(start);
     throw error;
@@ -73,23 +73,25 @@ export class FrameReader {
     return this.#size;
   }
 
-  /** `payload` is only valid during the call. */
-  push(chunk: Buffer, onFrame: (header: FrameHeader, payload: XdrReader) => void): void {
+  /** Takes the first `size` bytes of `chunk`. Neither keeps `chunk`, which may be a buffer that is used again, nor may `onFrame` keep its payload. */
+  push(chunk: Buffer, size: number, onFrame: (header: FrameHeader, payload: XdrReader) => void): void {
     let data = chunk;
+    let end = size;
     if (this.#size > 0) {
-      this.#held.push(chunk);
-      this.#size += chunk.length;
+      this.#held.push(Buffer.from(chunk.subarray(0, size)));
+      this.#size += size;
       if (this.#size < this.#needed) return;
       data = Buffer.concat(this.#held, this.#size);
+      end = this.#size;
       this.#held = [];
       this.#size = 0;
     }
     let at = 0;
     this.#needed = LENGTH_SIZE;
-    while (data.length - at >= LENGTH_SIZE) {
+    while (end - at >= LENGTH_SIZE) {
       const length = data.readUInt32BE(at);
       if (length < SMALLEST || length > LARGEST) throw unreadable(`a length of ${length} bytes`);
-      if (data.length - at < length) {
+      if (end - at < length) {
         this.#needed = length;
         break;
       }
@@ -106,9 +108,9 @@ export class FrameReader {
       );
       at += length;
     }
-    if (at < data.length) {
-      this.#held = [at === 0 ? data : data.subarray(at)];
-      this.#size = data.length - at;
+    if (at < end) {
+      this.#held = [Buffer.from(data.subarray(at, end))];
+      this.#size = end - at;
     }
   }
 }

@@ -123,7 +123,8 @@ describe('frames', () => {
           const reader = new FrameReader();
           const seen: Buffer[] = [];
           for (let i = 1; i < edges.length; i++) {
-            reader.push(bytes.subarray(edges[i - 1], edges[i]), (got, payload) => {
+            const chunk = Buffer.concat([bytes.subarray(edges[i - 1], edges[i]), Buffer.from('not of it')]);
+            reader.push(chunk, chunk.length - 9, (got, payload) => {
               expect(got).toEqual(header);
               seen.push(payload.rest());
             });
@@ -139,7 +140,7 @@ describe('frames', () => {
     for (const length of [0, 27, 32 * 1024 * 1024 + 5, 0xffffffff]) {
       const bytes = Buffer.alloc(28);
       bytes.writeUInt32BE(length, 0);
-      expect(outcome(() => new FrameReader().push(bytes, () => undefined))).toBe('refused');
+      expect(outcome(() => new FrameReader().push(bytes, bytes.length, () => undefined))).toBe('refused');
     }
   });
 
@@ -147,7 +148,7 @@ describe('frames', () => {
     const reader = new FrameReader();
     const start = Buffer.alloc(28);
     start.writeUInt32BE(32 * 1024 * 1024, 0);
-    reader.push(start, () => undefined);
+    reader.push(start, start.length, () => undefined);
     expect(reader.pending).toBe(28);
   });
 
@@ -159,7 +160,7 @@ describe('frames', () => {
         outcome(() => {
           for (const chunk of chunks) {
             given += chunk.length;
-            reader.push(Buffer.from(chunk), () => undefined);
+            reader.push(Buffer.from(chunk), chunk.length, () => undefined);
           }
         });
         expect(reader.pending).toBeLessThanOrEqual(given);
