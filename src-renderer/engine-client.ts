@@ -55,6 +55,13 @@ function waitForPort(ask: () => void, fits: (message: { lago: string; stream?: s
   });
 }
 
+/** Resolves when the other side of a port is gone. */
+function portEnd(port: MessagePort): Promise<null> {
+  return new Promise((resolve) => {
+    port.addEventListener('close', () => resolve(null), { once: true });
+  });
+}
+
 function bytePort(port: MessagePort): BytePort {
   return {
     post: (message) => port.postMessage(message),
@@ -136,12 +143,19 @@ export class EngineConnection {
       );
       const client: EngineClient = createORPCClient(new RPCLink({ port }));
       port.start();
-      const live = await client.live();
+      // An iterator may wait for ever on a port that is gone, so the port's own end is watched as well.
+      const ended = portEnd(port);
+      const live = await Promise.race([client.live(), ended]);
+      if (live === null) return 'The engine closed the connection.';
       this.#client = client;
       onConnected();
       this.#events.onState({ status: 'connected' });
-      for await (const event of live) this.#events.onEvent(event);
-      return 'The engine ended the connection.';
+      for (;;) {
+        const next = await Promise.race([live.next(), ended]);
+        if (next === null) return 'The engine closed the connection.';
+        if (next.done === true) return 'The engine ended the connection.';
+        this.#events.onEvent(next.value);
+      }
     } catch (error) {
       return readError(error).message;
     } finally {

@@ -19,6 +19,7 @@ export class DemoEngine {
   #operations: readonly OperationState[];
   #rpc: MessagePort | undefined;
   #next = 1;
+  #down = false;
 
   constructor(scenario: string) {
     this.#scenario = scenario;
@@ -30,10 +31,11 @@ export class DemoEngine {
   bridge(): Bridge {
     return {
       connect: () => {
+        if (this.#down) return;
         const { port1, port2 } = new MessageChannel();
         new RPCHandler(this.#router()).upgrade(port1);
         port1.start();
-        this.#rpc = port1;
+        window.addEventListener('message', (event) => (this.#rpc = event.ports[0]), { once: true });
         window.postMessage({ lago: 'rpc' }, location.origin, [port2]);
       },
       attach: (stream) => {
@@ -46,9 +48,11 @@ export class DemoEngine {
     };
   }
 
-  /** Breaks the connection, as a crashed engine would. */
+  /** Breaks the connection, as a crashed engine would; no other can be had. */
   drop(): void {
-    this.#rpc?.close();
+    this.#down = true;
+    // Electron tells a page when the other end of a port is gone; browsers do not.
+    this.#rpc?.dispatchEvent(new Event('close'));
   }
 
   #emit(event: LiveEvent): void {

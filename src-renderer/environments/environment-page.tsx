@@ -1,15 +1,17 @@
 import { Button } from '@mantine/core';
 import { IconAlertTriangle, IconCamera, IconLock, IconPlayerPlay, IconPlayerStop, IconTrash } from '@tabler/icons-react';
 import { Suspense, useState, type ReactElement } from 'react';
+import type { OperationState } from '../../src-shared/operation.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
-import { dots, formatBytes, subnetOf } from '../format.ts';
-import { isRunning, useOperations, usePrefix, usePrefixes } from '../live-cache.ts';
+import { dots, formatBytes, formatFraction, subnetOf } from '../format.ts';
+import { isRunning, useOperations, usePrefix, usePrefixes, useRunningOperation } from '../live-cache.ts';
 import { SnapshotsView } from '../snapshots/snapshots-view.tsx';
 import { TaskCard } from '../tasks/task-card.tsx';
 import { TaskList } from '../tasks/task-list.tsx';
 import { type Action, ActionMenu } from '../ui/action-menu.tsx';
 import { Empty } from '../ui/empty.tsx';
+import { ProgressBar } from '../ui/progress-bar.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
 import { Tip } from '../ui/tip.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
@@ -45,11 +47,37 @@ function ActionButton(props: { readonly action: Action; readonly icon: (typeof B
   );
 }
 
+/** What works on the environment now, in the line that otherwise has its facts: nothing moves when it begins or ends. */
+function Running(props: { readonly operation: OperationState }): ReactElement {
+  const { operation } = props;
+  const { dispatch } = useWindow();
+  const call = useCall();
+  return (
+    <div className={styles.running} role="group" aria-label={`Under way: ${operation.label}`}>
+      <button type="button" className={styles.runningLabel} title="Show its steps" onClick={() => dispatch({ type: 'dock', open: true, view: 'tasks' })}>
+        {operation.label}
+      </button>
+      <ProgressBar fraction={operation.fraction} label={operation.label} width={120} />
+      <span className={styles.percent}>{formatFraction(operation.fraction)}</span>
+      <Button
+        size="compact-xs"
+        variant="subtle"
+        color="gray"
+        disabled={operation.status === 'cancelling'}
+        onClick={() => void call(`Could not cancel “${operation.label}”`, (client) => client.operation.cancel({ operation: operation.id }))}
+      >
+        {operation.status === 'cancelling' ? 'Cancelling…' : 'Cancel'}
+      </Button>
+    </div>
+  );
+}
+
 function Header(props: { readonly prefix: PrefixState }): ReactElement {
   const { prefix } = props;
   const [destroying, setDestroying] = useState(false);
   const actions = useEnvironmentActions(prefix, () => setDestroying(true));
   const status = prefixStatus(prefix);
+  const running = useRunningOperation(prefix.id);
   const subnets = prefix.networks.map((network) => subnetOf(network.gateway)).filter((subnet) => subnet !== null);
   const off = prefix.vms.every((vm) => vm.status !== 'running');
   return (
@@ -58,12 +86,16 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
         <Tip label={`Lago prefix at ${prefix.path}`}>
           <h1 className="ellipsis">{prefix.name}</h1>
         </Tip>
-        <p className={styles.facts}>
+        <div className={styles.facts}>
           <StateMark tone={status.tone} icon={status.icon} spin={status.spin === true}>
             {status.word}
           </StateMark>
-          <span className="dim ellipsis">{dots(subnets.join(', '), formatBytes(prefix.diskUsage), prefix.host.uplink !== 'none' && 'internet access')}</span>
-        </p>
+          {running === undefined ? (
+            <span className="dim ellipsis">{dots(subnets.join(', '), formatBytes(prefix.diskUsage), prefix.host.uplink !== 'none' && 'internet access')}</span>
+          ) : (
+            <Running operation={running} />
+          )}
+        </div>
       </div>
       <div className={styles.actions}>
         {BUTTONS.map(({ id, icon }) => {
@@ -110,14 +142,9 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
   const running = own.find(isRunning);
   return (
     <>
-      {running !== undefined && view !== 'activity' && (
-        <div className={styles.running}>
-          <TaskCard
-            key={running.id}
-            operation={running}
-            open={prefix.phase === 'creating'}
-            onCancel={() => void call(`Could not cancel “${running.label}”`, (client) => client.operation.cancel({ operation: running.id }))}
-          />
+      {running !== undefined && prefix.phase === 'creating' && view !== 'activity' && (
+        <div className={styles.task}>
+          <TaskCard key={running.id} operation={running} open onCancel={() => void call(`Could not cancel “${running.label}”`, (client) => client.operation.cancel({ operation: running.id }))} />
         </div>
       )}
       <ViewTabs

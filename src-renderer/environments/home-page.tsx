@@ -198,7 +198,7 @@ export function HomePage(props: { readonly onOpenFile: () => void }): ReactEleme
             <th>State</th>
             <th>Networks</th>
             <th className={table.number}>Disk</th>
-            <th>Path</th>
+            <th className={styles.path}>Path</th>
             <th>
               <span className="hidden-visually">Actions</span>
             </th>

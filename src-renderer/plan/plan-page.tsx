@@ -1,5 +1,6 @@
 import { Button, SegmentedControl, Switch, TextInput } from '@mantine/core';
 import '@mantine/core/styles/FloatingIndicator.css';
+import '@mantine/core/styles/InlineInput.css';
 import '@mantine/core/styles/Input.css';
 import '@mantine/core/styles/SegmentedControl.css';
 import '@mantine/core/styles/Switch.css';

@@ -18,7 +18,7 @@ function diskText(disk: PlannedVm['disks'][number]): string {
 export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
   const vms = Object.entries(props.plan.vms);
   return (
-    <section aria-label="VMs">
+    <section aria-label="VMs" className={styles.scroll}>
       <h2 className={styles.heading}>{count(vms.length, 'VM')}</h2>
       <table className={`${table.table} ${styles.top}`} aria-label="Planned VMs">
         <thead>
@@ -48,7 +48,7 @@ export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
                   </div>
                 ))}
               </td>
-              <td className="mono">
+              <td className="mono nowrap">
                 {vm.nics.map((nic, index) => (
                   // A VM may have two NICs on one network: only the position tells them apart.
                   <div key={index}>{nic.net}</div>
@@ -59,7 +59,7 @@ export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
                   <div key={index}>{nic.ip ?? <span className="faint">by DHCP</span>}</div>
                 ))}
               </td>
-              <td className="mono faint">
+              <td className="mono faint nowrap">
                 {vm.nics.map((nic, index) => (
                   <div key={index}>{nic.mac ?? 'generated'}</div>
                 ))}
@@ -76,7 +76,7 @@ export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
 export function PlannedNets(props: { readonly plan: Plan }): ReactElement {
   const nets = Object.entries(props.plan.nets);
   return (
-    <section aria-label="Networks">
+    <section aria-label="Networks" className={styles.scroll}>
       <h2 className={styles.heading}>{count(nets.length, 'network')}</h2>
       <table className={`${table.table} ${styles.top}`} aria-label="Planned networks">
         <thead>

@@ -10,7 +10,7 @@ import styles from './rail.module.css';
 function RailButton(props: { readonly icon: Icon; readonly label: string; readonly tip?: string; readonly active?: boolean; readonly badge?: boolean; readonly onClick: () => void }): ReactElement {
   const { icon: Symbol } = props;
   return (
-    <Tip label={props.tip ?? props.label}>
+    <Tip label={props.tip ?? props.label} position="right">
       <button type="button" className={styles.button} aria-label={props.label} aria-current={props.active === true ? 'page' : undefined} onClick={props.onClick}>
         <Symbol size={20} stroke={1.5} />
         {props.badge === true && <span className={styles.badge} />}

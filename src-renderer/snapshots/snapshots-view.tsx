@@ -156,7 +156,7 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
           prefix={prefix}
           snapshot={asked}
           now={now}
-          proposed={freeName(`before-${asked.name}`, names)}
+          proposed={freeName('before-revert', names)}
           onClose={() => setDialog(null)}
           onRevert={(first) => {
             setDialog(null);

@@ -20,8 +20,11 @@ function y(lane: number): number {
 function path(edge: TimelineEdge): string {
   const [x1, y1, x2, y2] = [LEFT + edge.x1, y(edge.lane1), LEFT + edge.x2, y(edge.lane2)];
   if (y1 === y2) return `M${x1} ${y1}H${x2}`;
-  const turn = Math.min(40, (x2 - x1) / 2);
-  return `M${x1} ${y1}C${x1 + turn * 0.9} ${y1} ${x1 + turn * 0.1} ${y2} ${x1 + turn} ${y2}H${x2}`;
+  // Clear of the time that stands below the parent's point.
+  const start = x1 + 22;
+  const end = start + 28;
+  const middle = (start + end) / 2;
+  return `M${x1} ${y1}H${start}C${middle + 4} ${y1} ${middle - 4} ${y2} ${end} ${y2}H${x2}`;
 }
 
 function describe(snapshot: SnapshotState, now: number): string {

@@ -21,7 +21,6 @@ export function Copyable(props: { readonly text: string; readonly what?: string 
         event.stopPropagation();
         setCopied(copyText(props.text));
       }}
-      onDoubleClick={(event) => event.stopPropagation()}
     >
       <span className={styles.text}>{props.text}</span>
       <span className={styles.icon} data-copied={copied}>

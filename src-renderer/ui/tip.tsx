@@ -2,9 +2,13 @@ import { ActionIcon, Tooltip } from '@mantine/core';
 import type { ComponentType, ReactElement, ReactNode } from 'react';
 
 /** A text that appears on hover and focus. `label` undefined shows none. */
-export function Tip(props: { readonly label: ReactNode; readonly children: ReactElement }): ReactElement {
+export function Tip(props: { readonly label: ReactNode; readonly position?: 'top' | 'right'; readonly children: ReactElement }): ReactElement {
   if (props.label === undefined || props.label === '') return props.children;
-  return <Tooltip label={props.label}>{props.children}</Tooltip>;
+  return (
+    <Tooltip label={props.label} position={props.position ?? 'top'}>
+      {props.children}
+    </Tooltip>
+  );
 }
 
 interface IconButtonProps {
