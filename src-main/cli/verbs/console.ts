@@ -9,7 +9,7 @@ const DETACH = 0x1d;
 export async function openConsole(context: VerbContext): Promise<number> {
   const host = textValue(context.values, 'host') ?? '';
   const prefix = await context.prefix();
-  const { stdin, stdout } = context.around;
+  const { stdin, stdout, stderr } = context.around;
   return await context.withEngine(async (engine) => {
     const { vms } = await engine.status(prefix.path);
     const vm = vms.find((one) => one.name === host);
@@ -54,6 +54,8 @@ export async function openConsole(context: VerbContext): Promise<number> {
       stdin.pause();
       terminal.restore();
       stream.destroy();
+      if (stdin.isTTY === true) stderr.write('\n');
+      context.log.message('info', `Left the console of ${vm.name}.`);
     }
   });
 }

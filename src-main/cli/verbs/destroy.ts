@@ -47,7 +47,7 @@ async function agreed(context: VerbContext, what: string): Promise<boolean> {
   if (flagValue(context.values, 'yes')) return true;
   const { stdin, stderr } = context.around;
   if (stdin.isTTY !== true) {
-    throw new EngineError('input.usage', `Refusing to destroy ${what} without being asked twice: standard input is not a terminal.`, {
+    throw new EngineError('input.usage', `Not destroying ${what}: standard input is not a terminal, so nobody can be asked.`, {
       hint: 'Use "lago destroy --yes".',
     });
   }

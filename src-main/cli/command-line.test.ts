@@ -1,0 +1,628 @@
+import { existsSync, mkdirSync, mkdtempSync, readlinkSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Duplex, PassThrough } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EngineError } from '../../src-shared/errors.ts';
+import type { OperationState } from '../../src-shared/operation.ts';
+import { VmSpec } from '../../src-shared/specs.ts';
+import type { PrefixState, VmState } from '../../src-shared/state.ts';
+import type { ActionOptions, Engine, EngineSettings, Operation, ShellRequest, ShellSession } from '../engine/index.ts';
+import { runCommandLine } from './command-line.ts';
+import type { EngineDoor } from './context.ts';
+
+let root: string;
+beforeEach(() => {
+  root = realpathSync(mkdtempSync(join(tmpdir(), 'lago-cli-')));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function makePrefixes(...names: string[]): void {
+  for (const name of names) {
+    mkdirSync(join(root, '.lago', name, 'virt'), { recursive: true });
+    writeFileSync(join(root, '.lago', name, 'uuid'), '0123456789abcdef0123456789abcdef');
+    writeFileSync(join(root, '.lago', name, 'initialized'), '');
+  }
+  symlinkSync(names[0] ?? 'default', join(root, '.lago', 'current'));
+}
+
+function vmState(name: string, status: VmState['status']): VmState {
+  return {
+    name,
+    status,
+    distro: 'el7',
+    memory: 512,
+    vcpu: 1,
+    ip: '192.168.200.2',
+    nics: [{ name: 'eth0', network: 'n0', ip: '192.168.200.2', mac: null }],
+    disks: [],
+    snapshots: ['one', 'two'],
+    rootPassword: '123456',
+    metadata: {},
+    ssh: 'unknown',
+    startedAt: null,
+    screen: true,
+  };
+}
+
+const state: Omit<PrefixState, 'path'> = {
+  id: '0123456789abcdef0123456789abcdef',
+  name: 'default',
+  workdir: null,
+  phase: 'ready',
+  problem: null,
+  initFile: null,
+  host: { kind: 'embedded', uri: '', status: 'down', accelerator: 'unknown', uplink: 'none' },
+  vms: [vmState('web-vm0', 'running'), vmState('vm0', 'running'), vmState('db', 'down')],
+  networks: [{ name: 'n0', type: 'nat', status: 'down', gateway: '192.168.200.1', management: true, dhcp: null, domain: null }],
+  snapshots: [],
+  diskUsage: 0,
+  busy: null,
+};
+
+/** An operation with one step; waits for its cancellation when `hang` is set. */
+function operation<T>(label: string, result: T | EngineError, options: ActionOptions | undefined, hang: boolean): Operation<T> {
+  const now = 0;
+  const current: OperationState = { id: '1', kind: 'start', label, status: 'running', fraction: 0, startedAt: now, steps: [], log: [] };
+  let cancel = (): void => undefined;
+  const cancelled = new Promise<never>((_, reject) => {
+    cancel = () => reject(new EngineError('cancelled', 'Cancelled.'));
+  });
+  async function work(): Promise<T> {
+    await Promise.resolve();
+    options?.onEvent?.({ type: 'step-start', path: [label], worker: undefined });
+    try {
+      if (hang) await cancelled;
+      if (result instanceof EngineError) throw result;
+    } catch (error) {
+      const status = error instanceof EngineError && error.code === 'cancelled' ? 'cancelled' : 'failed';
+      options?.onEvent?.({ type: 'step-end', path: [label], worker: undefined, status, elapsedMs: 0, error });
+      throw error;
+    }
+    options?.onEvent?.({ type: 'step-end', path: [label], worker: undefined, status: 'succeeded', elapsedMs: 0 });
+    return result as T;
+  }
+  const done = work();
+  done.catch(() => undefined);
+  cancelled.catch(() => undefined);
+  return { id: '1', state: current, done, cancel: () => cancel(), onState: () => () => undefined, onEvent: () => () => undefined };
+}
+
+interface Fake {
+  readonly calls: unknown[][];
+  settings: EngineSettings | undefined;
+  disposed: number;
+  failure?: EngineError;
+  hang?: boolean;
+  /** Lines of stdin that the remote side saw. */
+  remoteInput: string;
+  issues: readonly object[];
+}
+
+/** Keeps what it is sent; when its input ends it prints a line on each output and exits with 7. */
+function fakeSession(fake: Fake, request: ShellRequest): ShellSession {
+  const errors = new PassThrough();
+  let finish: (code: number) => void = () => undefined;
+  const exit = new Promise<number>((resolve) => {
+    finish = resolve;
+  });
+  const stream = new Duplex({
+    read: () => undefined,
+    write(chunk: Buffer, _encoding, done) {
+      fake.remoteInput += chunk.toString();
+      done();
+    },
+    final(done) {
+      stream.push(`out of ${request.command ?? 'a shell'}\n`);
+      stream.push(null);
+      errors.end('err\n');
+      finish(7);
+      done();
+    },
+  });
+  return { stream, stderr: errors, exit, resize: () => undefined, [Symbol.asyncDispose]: async () => await Promise.resolve() };
+}
+
+function fakeEngine(fake: Fake): Engine {
+  const act =
+    (name: string, label: string) =>
+    (...args: unknown[]): Operation<never> => {
+      const options = args.pop() as ActionOptions | undefined;
+      fake.calls.push([name, ...args]);
+      return operation<never>(label, fake.failure ?? (undefined as never), options, fake.hang === true);
+    };
+  return {
+    samples: [],
+    workdir: '/none',
+    inspect: async (path: string) => {
+      await Promise.resolve();
+      fake.calls.push(['inspect', path]);
+      return {
+        file: path,
+        name: 'default',
+        workdir: '/w',
+        issues: fake.issues,
+        memory: 0,
+        disk: 0,
+        plan: { vms: {}, nets: {}, downloads: [], issues: [] },
+      };
+    },
+    create: act('create', 'Initialize and populate prefix'),
+    start: act('start', 'Start Prefix'),
+    stop: act('stop', 'Stop prefix'),
+    cleanup: act('cleanup', 'Cleanup prefix'),
+    destroy: act('destroy', 'Destroy prefix'),
+    snapshot: act('snapshot', 'Create snapshot'),
+    revert: act('revert', 'Revert'),
+    status: async (path: string) => await Promise.resolve({ ...state, path }),
+    snapshots: async () => await Promise.resolve({ vm0: {}, vm1: {} }),
+    shell: async (path: string, request: ShellRequest) => {
+      await Promise.resolve();
+      const { signal: _signal, onWait, ...rest } = request;
+      fake.calls.push(['shell', path, rest]);
+      onWait?.('Waiting for ssh on 192.168.200.2');
+      return fakeSession(fake, request);
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.resolve();
+      fake.disposed++;
+    },
+  } as unknown as Engine;
+}
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  readonly fake: Fake;
+}
+
+interface RunOptions {
+  readonly fake?: Partial<Fake>;
+  readonly environment?: Record<string, string>;
+  readonly stdin?: string;
+  readonly terminal?: boolean;
+  readonly signal?: AbortSignal;
+  readonly cwd?: string;
+  readonly door?: Partial<EngineDoor>;
+  readonly conf?: string;
+}
+
+async function lago(line: string, options: RunOptions = {}): Promise<Outcome> {
+  const fake: Fake = { calls: [], settings: undefined, disposed: 0, remoteInput: '', issues: [], ...options.fake };
+  const collect = (): { readonly stream: NodeJS.WriteStream; text: () => string } => {
+    const stream = new PassThrough();
+    let text = '';
+    stream.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    return { stream: stream as unknown as NodeJS.WriteStream, text: () => text };
+  };
+  const [out, err] = [collect(), collect()];
+  const stdin = new PassThrough();
+  stdin.end(options.stdin ?? '');
+  const conf = join(root, 'lago.conf');
+  if (options.conf !== undefined) writeFileSync(conf, options.conf);
+  const code = await runCommandLine(
+    line.split(' ').filter((word) => word !== ''),
+    {
+      cwd: options.cwd ?? root,
+      environment: options.environment ?? {},
+      stdin: Object.assign(stdin, options.terminal === true ? { isTTY: true } : {}) as unknown as NodeJS.ReadStream,
+      stdout: out.stream,
+      stderr: err.stream,
+      resourcesDir: '/none',
+      version: '9.8.7',
+      signal: options.signal ?? new AbortController().signal,
+      configFiles: [conf],
+      door: {
+        openEngine: async (engineOptions) => {
+          fake.settings = engineOptions.settings;
+          return await Promise.resolve(fakeEngine(fake));
+        },
+        readSpecs: async () => await Promise.reject(new Error('not expected')),
+        listLeases: async () => await Promise.reject(new Error('not expected')),
+        freeStaleLeases: async () => await Promise.reject(new Error('not expected')),
+        ...options.door,
+      },
+    },
+  );
+  return { code, out: out.text(), err: err.text(), fake };
+}
+
+describe('the program', () => {
+  it('tells its version', async () => expect(await lago('--version')).toMatchObject({ code: 0, out: 'lago 9.8.7\n', err: '' }));
+  it('without a verb prints help and fails', async () => {
+    const { code, out } = await lago('');
+    expect(code).toBe(1);
+    expect(out).toMatch(/^usage: lago /);
+  });
+  it('with --help succeeds', async () => expect((await lago('status --help')).code).toBe(0));
+  it('on a usage error prints usage and fails with 2', async () => {
+    expect(await lago('destory')).toMatchObject({
+      code: 2,
+      out: '',
+      err: 'usage: lago [global options] VERB [options] [arguments]\nlago: error: unknown verb "destory". Did you mean "destroy"?\n',
+    });
+    expect((await lago('revert')).err).toMatch(/^usage: lago revert .*\nlago revert: error: the following/);
+  });
+  it('stops at a wrong lago.conf, even for --version', async () => {
+    expect(await lago('--version', { conf: 'nonsense' })).toMatchObject({
+      code: 2,
+      out: '',
+      err: `error: ${root}/lago.conf:1: "nonsense" stands before the first [section].\nhint: Mend the file, or move it away.\n`,
+    });
+  });
+  it('says that a verb is not there yet', async () => {
+    expect(await lago('ovirt runtest x.py')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('error: "lago ovirt" is not there yet.') as string,
+    });
+  });
+  it('says an unexpected error in a sentence', async () => {
+    makePrefixes('default');
+    const failing = { openEngine: async () => await Promise.reject(new TypeError('x is not a function')) };
+    expect(await lago('start', { door: failing })).toMatchObject({ code: 1, err: 'error: x is not a function\n' });
+  });
+  it('warns of empty variables and of --prefix-path unless told not to', async () => {
+    makePrefixes('default');
+    const path = join(root, '.lago', 'default');
+    const environment = { LAGO_SSH_USER: '' };
+    expect((await lago(`-p ${path} status`, { environment })).err).toBe(
+      'empty environment variable definition:LAGO_SSH_USER, ignoring.\n--prefix-path is deprecated, use --workdir and --prefix instead.\n',
+    );
+    expect((await lago(`--ignore-warnings -p ${path} status`, { environment })).err).toBe('');
+  });
+});
+
+describe('settings', () => {
+  beforeEach(() => makePrefixes('default'));
+  it('come from file, environment and command line in this order', async () => {
+    const conf = '[lago]\nssh_user = file\nssh_tries = 5\nssh_timeout = 3\n';
+    const { fake } = await lago('--ssh-user typed status', { conf, environment: { LAGO_SSH_TRIES: '7' } });
+    expect(fake.settings).toMatchObject({ sshUser: 'typed', sshTries: 7, sshTimeout: 3, host: 'embedded' });
+  });
+  it('select a system libvirt', async () => {
+    expect((await lago('--libvirt_url qemu:///system status')).fake.settings?.host).toBe('qemu:///system');
+    expect((await lago('--host embedded status', { environment: { LAGO_LIBVIRT_URL: 'qemu:///system' } })).fake.settings?.host).toBe(
+      'embedded',
+    );
+  });
+  it('in help are those in effect, and passwords are not shown', async () => {
+    const { out } = await lago('--help', { conf: '[lago]\nlibvirt_password = s3cret\nssh_user = me\n' });
+    expect(out).toContain('(default: me)');
+    expect(out).not.toContain('s3cret');
+  });
+});
+
+describe('the prefix', () => {
+  beforeEach(() => makePrefixes('default', 'other'));
+  const path = (name: string): string => join(root, '.lago', name);
+  const used = async (line: string, options: RunOptions = {}): Promise<unknown> => (await lago(line, options)).fake.calls[0]?.[1];
+
+  it('is the current one, the named one, or that of the variables', async () => {
+    expect(await used('start')).toBe(path('default'));
+    expect(await used('-P other start')).toBe(path('other'));
+    expect(await used('start', { environment: { LAGO_PREFIX_NAME: 'other' } })).toBe(path('other'));
+    expect(await used('start', { environment: { LAGO_PREFIX_PATH: path('other') } })).toBe(path('other'));
+  });
+  it('that is typed wins over a path in the environment', async () => {
+    expect(await used('-P default start', { environment: { LAGO_PREFIX_PATH: path('other') } })).toBe(path('default'));
+    expect(await used(`-w ${join(root, '.lago')} start`, { environment: { LAGO_PREFIX_PATH: path('other') } })).toBe(path('default'));
+  });
+  it('is never found above a workdir that was named wrongly', async () => {
+    mkdirSync(join(root, 'sub'));
+    expect(await lago('-w sub start', { cwd: root })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining(`Unable to find workdir in ${root}/sub`) as string,
+    });
+  });
+});
+
+describe('lifecycle verbs', () => {
+  beforeEach(() => makePrefixes('default'));
+  const prefix = (): string => join(root, '.lago', 'default');
+
+  it.each([
+    ['start', ['start', [] as string[]]],
+    ['start a b', ['start', ['a', 'b']]],
+    ['stop a', ['stop', ['a']]],
+    ['cleanup', ['cleanup']],
+    ['snapshot clean', ['snapshot', 'clean']],
+    ['revert clean', ['revert', 'clean', undefined]],
+    ['destroy -y', ['destroy']],
+  ])('%s', async (line, [name, ...rest]) => {
+    const { code, fake, out } = await lago(line);
+    expect({ code, out, calls: fake.calls, disposed: fake.disposed }).toEqual({
+      code: 0,
+      out: '',
+      calls: [[name, prefix(), ...rest]],
+      disposed: 1,
+    });
+  });
+  it('print their tasks on stderr', async () => {
+    expect((await lago('start')).err).toBe('@ Start Prefix: \n@ Start Prefix: Success (in 0:00:00)\n');
+    expect((await lago('--color always start')).err).toContain('\u001b[32mSuccess');
+    expect((await lago('-l error start')).err).toBe('');
+  });
+  it('end with the exit code of the failure, and say it', async () => {
+    const failure = new EngineError('conflict.locked', 'The environment is locked by start (pid 1).', { hint: 'Wait.' });
+    expect(await lago('start', { fake: { failure } })).toMatchObject({
+      code: 4,
+      err: '@ Start Prefix: \n@ Start Prefix: ERROR (in 0:00:00)\nerror: The environment is locked by start (pid 1).\nhint: Wait.\n',
+      fake: { disposed: 1 },
+    });
+  });
+  it('are cancelled by a signal and undone before they end', async () => {
+    const abort = new AbortController();
+    const running = lago('start', { fake: { hang: true }, signal: abort.signal });
+    setTimeout(() => abort.abort(), 20);
+    expect(await running).toMatchObject({
+      code: 130,
+      err: '@ Start Prefix: \n@ Start Prefix: Cancelled (in 0:00:00)\nCancelled.\n',
+      fake: { disposed: 1 },
+    });
+  });
+});
+
+describe('init', () => {
+  it('takes the init file and the workdir by position', async () => {
+    for (const name of ['LagoInitFile', 'my.yaml']) writeFileSync(join(root, name), '');
+    const request = async (line: string): Promise<unknown> => (await lago(line)).fake.calls[1]?.[1];
+    const base = { start: false, setCurrent: false, skipBootstrap: false, skipBuild: false };
+    expect(await request('init')).toEqual({ ...base, initFile: `${root}/LagoInitFile`, workdir: `${root}/.lago`, name: 'default' });
+    expect(await request('init my.yaml')).toEqual({ ...base, initFile: `${root}/my.yaml`, workdir: `${root}/.lago`, name: 'default' });
+    expect(await request('-P second init dir my.yaml --set-current --skip-bootstrap --skip-build')).toEqual({
+      initFile: `${root}/my.yaml`,
+      workdir: `${root}/dir`,
+      name: 'second',
+      start: false,
+      setCurrent: true,
+      skipBootstrap: true,
+      skipBuild: true,
+    });
+    expect(await request('-w elsewhere init my.yaml')).toMatchObject({ workdir: `${root}/elsewhere` });
+  });
+  it('hands template options to the engine', async () => {
+    writeFileSync(join(root, 'LagoInitFile'), '');
+    const { fake } = await lago('init --template-repo-path /r --template-store /s --template-repos /t');
+    expect(fake.settings).toMatchObject({ templateRepoPath: '/r', templateStore: '/s', templateRepos: '/t' });
+    expect((await lago('init --template-repo-name n')).fake.settings).toMatchObject({ templateRepoPath: undefined, templateRepoName: 'n' });
+  });
+  it('needs an init file', async () => {
+    expect(await lago('init nowhere.yaml')).toMatchObject({
+      code: 2,
+      err: `error: Unable to find init file: ${root}/nowhere.yaml\n`,
+      fake: { calls: [] },
+    });
+    expect(existsSync(join(root, '.lago'))).toBe(false);
+  });
+  it('refuses a name that is taken before doing anything', async () => {
+    makePrefixes('default');
+    writeFileSync(join(root, 'LagoInitFile'), '');
+    expect(await lago('init')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining(`error: Prefix with name default already exists in workdir ${root}/.lago\n`) as string,
+      fake: { calls: [] },
+    });
+  });
+  it('says all issues and creates nothing when one is an error', async () => {
+    writeFileSync(join(root, 'LagoInitFile'), '');
+    const issues = [
+      { file: 'f', line: 1, column: 2, path: 'nets', severity: 'warning', message: 'Odd.' },
+      { file: 'f', line: 3, column: 4, path: 'domains.a', severity: 'error', message: 'Wrong.', hint: 'Mend it.' },
+    ];
+    const { code, err, fake } = await lago('init', { fake: { issues } });
+    expect(code).toBe(2);
+    expect(err).toBe(
+      `f:1:2: warning: nets: Odd.\nf:3:4: error: domains.a: Wrong. Mend it.\nerror: ${root}/LagoInitFile has errors; nothing was created.\n`,
+    );
+    expect(fake.calls.map(([name]) => name)).toEqual(['inspect']);
+    expect((await lago('init', { fake: { issues: issues.slice(0, 1) } })).code).toBe(0);
+  });
+});
+
+describe('status, list, set-current', () => {
+  it('print what is there', async () => {
+    makePrefixes('default', 'other');
+    expect((await lago('-f flat status')).out).toContain('VMs/db/status: down\n');
+    expect((await lago('list')).out).toBe('default\nother\n');
+    expect((await lago('list .lago')).out).toBe('default\nother\n');
+    expect((await lago('list prefixes')).out).toBe('default\nother\n');
+    expect((await lago('-f json list')).out).toBe('[\n    "default",\n    "other"\n]\n');
+    expect((await lago('-f yaml list')).out).toBe('- default\n- other\n\n');
+    expect((await lago('-f flat list')).out).toBe('default\nother\n');
+    expect((await lago('-f json snapshot --list')).out).toBe('{\n    "vm0": {},\n    "vm1": {}\n}\n');
+  });
+  it('move the link', async () => {
+    makePrefixes('default', 'other');
+    expect(await lago('set-current other')).toMatchObject({ code: 0, out: '', err: '' });
+    expect(readlinkSync(join(root, '.lago', 'current'))).toBe('other');
+    expect(await lago('set-current nope')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('Prefix "nope" does not exist') as string,
+    });
+  });
+  it('list does not open the engine', async () => {
+    makePrefixes('default');
+    expect((await lago('list')).fake.settings).toBeUndefined();
+  });
+});
+
+describe('snapshot', () => {
+  it('needs a name', async () =>
+    expect(await lago('snapshot')).toMatchObject({ code: 2, err: expect.stringContaining('No snapshot name provided') as string }));
+});
+
+describe('destroy', () => {
+  beforeEach(() => makePrefixes('default', 'other'));
+  it('asks only a terminal', async () => {
+    expect(await lago('destroy', { stdin: 'y\n' })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('hint: Use "lago destroy --yes".') as string,
+      fake: { calls: [] },
+    });
+    for (const [answer, calls] of [
+      ['y\n', 1],
+      ['\n', 1],
+      ['n\n', 0],
+    ] as const) {
+      const { code, err, fake } = await lago('destroy', { stdin: answer, terminal: true });
+      expect({ code, calls: fake.calls.length }).toEqual({ code: 0, calls });
+      expect(err).toContain(`Do you really want to destroy ${root}/.lago/default? [Yn] `);
+      expect(err.includes('Aborting on user input')).toBe(calls === 0);
+    }
+  });
+  it('takes every prefix when asked to', async () => {
+    const { fake } = await lago('destroy -y --all-prefixes');
+    expect(fake.calls).toEqual([
+      ['destroy', join(root, '.lago', 'default')],
+      ['destroy', join(root, '.lago', 'other')],
+    ]);
+  });
+  it('removes only the link of a linked prefix', async () => {
+    const target = join(root, 'elsewhere');
+    mkdirSync(join(target, 'virt'), { recursive: true });
+    writeFileSync(join(target, 'uuid'), 'x');
+    symlinkSync(target, join(root, '.lago', 'linked'));
+    const { code, fake } = await lago('-P linked destroy -y');
+    expect({ code, calls: fake.calls }).toEqual({ code: 0, calls: [] });
+    expect(existsSync(join(root, '.lago', 'linked'))).toBe(false);
+    expect(existsSync(target)).toBe(true);
+  });
+});
+
+describe('shell', () => {
+  beforeEach(() => makePrefixes('default'));
+  const request = (outcome: Outcome): unknown => outcome.fake.calls[0]?.[2];
+
+  it('runs words as a command, feeds it stdin, and ends with its exit code', async () => {
+    const outcome = await lago('shell vm0 -c systemctl is-active --quiet sshd', { stdin: 'data' });
+    expect(request(outcome)).toEqual({ vm: 'vm0', command: 'systemctl is-active --quiet sshd' });
+    expect(outcome).toMatchObject({ code: 7, out: 'out of systemctl is-active --quiet sshd\n', fake: { remoteInput: 'data' } });
+    expect(outcome.err).toBe('Waiting for ssh on 192.168.200.2\nerr\n');
+  });
+  it('runs a local script', async () => {
+    writeFileSync(join(root, 'setup.sh'), 'echo hello\n');
+    const outcome = await lago('shell vm0 setup.sh', { stdin: 'not this' });
+    expect(request(outcome)).toEqual({ vm: 'vm0', command: 'bash -s' });
+    expect(outcome.fake.remoteInput).toBe('echo hello\n');
+  });
+  it('reads commands from a pipe', async () => {
+    const outcome = await lago('shell vm0', { stdin: 'uptime\n' });
+    expect(request(outcome)).toEqual({ vm: 'vm0', command: 'bash' });
+    expect(outcome.fake.remoteInput).toBe('uptime\n');
+  });
+  it('prefers the exact name, else the first that ends so', async () => {
+    expect(request(await lago('shell vm0 id'))).toMatchObject({ vm: 'vm0' });
+    expect(request(await lago('shell m0 id'))).toMatchObject({ vm: 'web-vm0' });
+  });
+  it('says which VMs there are, and that one is down', async () => {
+    expect(await lago('shell nope id')).toMatchObject({
+      code: 2,
+      err: 'error: Unable to find VM nope\nhint: Available: web-vm0, vm0, db.\n',
+    });
+    expect(await lago('shell db id')).toMatchObject({
+      code: 2,
+      err: 'error: Host db is not "running", but "down"\nhint: Start it with "lago start db".\n',
+    });
+    expect(await lago('console db')).toMatchObject({ code: 2, err: expect.stringContaining('Host db is not "running"') as string });
+    expect(await lago('console m0')).toMatchObject({ code: 2, err: expect.stringContaining('Unable to find VM m0') as string });
+  });
+});
+
+describe('validate and plan', () => {
+  const issues = [{ file: 'f', line: 3, column: 4, path: 'domains.a', severity: 'error', message: 'Wrong.' }];
+  it('print every issue and fail when one is an error', async () => {
+    expect(await lago('validate f', { fake: { issues } })).toMatchObject({ code: 2, out: 'f:3:4: error: domains.a: Wrong.\n' });
+    expect(await lago('validate f')).toMatchObject({ code: 0, out: `${root}/f: no problems found\n` });
+    expect(JSON.parse((await lago('-f json validate f', { fake: { issues } })).out)).toEqual(issues);
+  });
+  it('plan as though nothing were leased', async () => {
+    const { fake, code } = await lago('plan --fresh-leases f');
+    expect(code).toBe(0);
+    expect(fake.settings?.leaseDir).toMatch(/lago-leases-/);
+    expect(existsSync(fake.settings?.leaseDir ?? '/')).toBe(false);
+  });
+  it('print the plan as JSON, and an empty one with the issues when there is none', async () => {
+    expect(JSON.parse((await lago('-f json plan f')).out)).toEqual({ vms: {}, nets: {}, downloads: [], issues: [] });
+  });
+});
+
+describe('leases', () => {
+  const leases = [
+    { subnet: '192.168.200.0', path: '/l/200.lease', uuidPath: '/a/.lago/default/uuid', uuid: '1', valid: true },
+    { subnet: '192.168.201.0', path: '/l/201.lease', uuidPath: '/b/uuid', uuid: '2', valid: false },
+  ];
+  it('are listed and freed', async () => {
+    const door = { listLeases: async () => await Promise.resolve(leases), freeStaleLeases: async () => await Promise.resolve([]) };
+    expect((await lago('leases', { door })).out).toBe(
+      '192.168.200.0/24 /a/.lago/default\n192.168.201.0/24 /b (stale: this environment is gone)\n',
+    );
+    expect(JSON.parse((await lago('-f json leases list', { door })).out)).toMatchObject([
+      { prefix: '/a/.lago/default', stale: false },
+      { stale: true },
+    ]);
+    expect(await lago('leases free', { door })).toMatchObject({ code: 0, out: '', err: 'No stale leases.\n' });
+  });
+});
+
+describe('ansible_hosts', () => {
+  const vm = (name: string, ip: string, more: object): VmSpec => VmSpec.parse({ name, nics: [{ net: 'n0', ip }], mgmt_net: 'n0', ...more });
+  const door = {
+    readSpecs: async () =>
+      await Promise.resolve({
+        vms: [
+          vm('b', '192.168.200.3', { groups: ['web', 'all'] }),
+          vm('a', '192.168.200.2', { groups: ['web'], disks: [{ dev: 'vda', path: '/x' }] }),
+        ],
+        nets: [],
+      }),
+  };
+  it('group by the default keys', async () => {
+    makePrefixes('default');
+    const host = (name: string, octet: number): string =>
+      `${name} ansible_host=192.168.200.${octet} ansible_ssh_private_key_file=${root}/.lago/default/id_rsa`;
+    expect((await lago('ansible_hosts', { door })).out).toBe(
+      [
+        '[vm-type=default]',
+        host('a', 2),
+        host('b', 3),
+        '[groups=web]',
+        host('a', 2),
+        host('b', 3),
+        '[groups=all]',
+        host('b', 3),
+        '[vm-provider=local-libvirt]',
+        host('a', 2),
+        host('b', 3),
+        '[web]',
+        host('a', 2),
+        host('b', 3),
+        '[all]',
+        host('b', 3),
+        '',
+      ].join('\n'),
+    );
+  });
+  it('group by paths into the definition', async () => {
+    makePrefixes('default');
+    const { out } = await lago('ansible_hosts -k disks/0/dev nonsense/0', { door });
+    expect(out.split('\n').filter((line) => line.startsWith('['))).toEqual(['[web]', '[all]', '[disks/0/dev=vda]']);
+  });
+});
+
+describe('generated texts', () => {
+  it.each(['bash', 'zsh', 'fish'])('complete verbs in %s', async (shell) => {
+    const { code, out } = await lago(`completion ${shell}`);
+    expect(code).toBe(0);
+    for (const word of ['set-current', 'skip-bootstrap', 'loglevel']) expect(out).toContain(word);
+    expect(out).not.toContain('ovirt runtest');
+  });
+  it('include a manual page and a configuration', async () => {
+    expect((await lago('man')).out).toMatch(/^\.TH LAGO 1 /);
+    const { out } = await lago('--ssh-user me generate-config --verbose');
+    expect(out).toContain('ssh_user = me\n');
+    expect(out).toContain('#libvirt_url = None\n');
+  });
+});
