@@ -145,7 +145,8 @@ async function startError(logPath: string, logStart: number, stateDir: string, e
   const daemon = readOptional(join(stateDir, 'log', 'libvirtd.log')) ?? '';
   // libvirtd reports a driver that refuses with this line, followed by one that only says that something failed.
   const reason = [...daemon.matchAll(/ error : virStateInitialize:\d+ : (.*)/g)].at(-1)?.[1];
-  const sentence = reason ?? text.split('\n').at(-1) ?? '';
+  const lines = text.split('\n').filter((line) => !line.startsWith('The embedded host ended'));
+  const sentence = reason ?? lines.at(-1) ?? '';
   return new EngineError('host.unavailable', `The environment's host did not start: ${sentence}`, {
     details,
     hint: 'Look at the checks of the machine, or use the machine’s own libvirt: host qemu:///system.',
