@@ -89,6 +89,10 @@ export class RpcConnection {
   readonly #closeListeners = new Set<(reason: string) => void>();
   readonly #keepalive: NodeJS.Timeout | undefined;
   readonly #sweeper: NodeJS.Timeout;
+  readonly #onTick = (): void => {
+    this.#flushing = false;
+    this.#flush();
+  };
   readonly #onFrame = (header: FrameHeader, payload: XdrReader): void => this.#dispatch(header, payload);
   #serial = 0;
   #flushing = false;
@@ -213,19 +217,25 @@ export class RpcConnection {
       return;
     }
     this.#inFlight.set(pending.serial, pending);
+    // Alone it has nothing to share a write with.
+    if (this.#inFlight.size === 1) this.#flush();
+    else this.#flushSoon();
     if (pending.stream) this.#streams.set(pending.serial, this.#makeStream(procedure, pending.serial));
   }
 
+  /** Into the buffer; `#flush` sends it. */
   #write<T>(program: number, procedure: number, type: number, serial: number, status: number, codec: Codec<T>, value: T): void {
     writeFrame(this.#writer, { program, version: PROTOCOL_VERSION, procedure, type, serial, status }, codec, value);
+  }
+
+  /** After the microtasks of this turn: calls that are made together leave in one write. */
+  #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    // After the microtasks of this turn: calls that are made together leave in one write.
-    process.nextTick(() => this.#flush());
+    process.nextTick(this.#onTick);
   }
 
   #flush(done?: (error?: Error | null) => void): void {
-    this.#flushing = false;
     if (this.#closed !== undefined) {
       done?.(new EngineError('hypervisor.disconnected', `The connection to libvirt is gone: ${this.#closed}.`));
       return;
@@ -320,6 +330,7 @@ export class RpcConnection {
     if (header.program === KEEPALIVE_PROGRAM) {
       if (header.procedure === KEEPALIVE_PING) {
         this.#write(KEEPALIVE_PROGRAM, KEEPALIVE_PONG, TYPE_MESSAGE, 0, STATUS_OK, nothing, undefined);
+        this.#flushSoon();
       }
       return;
     }
@@ -381,6 +392,7 @@ export class RpcConnection {
     }
     this.#missed += 1;
     this.#write(KEEPALIVE_PROGRAM, KEEPALIVE_PING, TYPE_MESSAGE, 0, STATUS_OK, nothing, undefined);
+    this.#flushSoon();
   }
 
   #fail(reason: string, cause?: unknown): void {

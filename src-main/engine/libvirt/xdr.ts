@@ -23,6 +23,7 @@ export function unreadable(why: string): EngineError {
  * numbers are put together by hand for the same reason. All of it is half of what the client adds to a call.
  */
 const SHORT = 64;
+const TINY = 12;
 
 /** A growing buffer that values are written to; one serves all messages of a connection. */
 export class XdrWriter {
@@ -195,7 +196,18 @@ export class XdrReader {
     const length = this.uint();
     if (length > STRING_MAX) throw unreadable(`a text of ${length} bytes`);
     const at = this.#take(length + (-length & 3));
-    return this.#buffer.toString('utf8', at, at + length);
+    return (length <= TINY ? this.#ascii(at, at + length) : undefined) ?? this.#buffer.toString('utf8', at, at + length);
+  }
+
+  /** undefined unless it is plain ASCII. */
+  #ascii(start: number, end: number): string | undefined {
+    let text = '';
+    for (let at = start; at < end; at++) {
+      const byte = this.#buffer[at] as number;
+      if (byte > 127) return undefined;
+      text += String.fromCharCode(byte);
+    }
+    return text;
   }
 
   /** Throws unless everything was read: both sides must agree on where a message ends. */
