@@ -93,10 +93,11 @@ test('one side can finish before the other', async () => {
 });
 
 test('a broken connection closes the other end', async () => {
-  const port = await serve((socket) => socket.resetAndDestroy());
+  const port = await serve((socket) => void socket.once('data', () => socket.resetAndDestroy()));
   const stream = await dialThroughRelay(endpoint, '127.0.0.1', port);
   stream.on('error', () => undefined);
   stream.resume();
+  stream.write('x');
   if (!stream.destroyed) await once(stream, 'close');
   const { promise, resolve: closed } = deferred();
   const second = await serve((socket) => void socket.on('error', () => undefined).on('close', () => closed()));
