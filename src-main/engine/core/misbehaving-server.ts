@@ -12,6 +12,8 @@ export interface Behaviour {
   readonly stallAfter?: number;
   /** Announces this length whatever it sends. */
   readonly announce?: number;
+  /** Waits so long before it answers. */
+  readonly delayMs?: number;
   /** Sends the whole file although a part was asked. */
   readonly noRanges?: boolean;
   /** Sends this in place of the file. */
@@ -44,7 +46,8 @@ export async function startMisbehavingServer(): Promise<MisbehavingServer> {
       response.writeHead(404).end();
       return;
     }
-    answer(file.content, request.method === 'GET' ? (file.behaviours.shift() ?? {}) : {}, request.headers, response);
+    const behaviour = request.method === 'GET' ? (file.behaviours.shift() ?? {}) : {};
+    setTimeout(() => answer(file.content, behaviour, request.headers, response), behaviour.delayMs ?? 0);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -223,6 +223,22 @@ describe('what goes wrong leaves the store as it was', () => {
     });
   });
 
+  test('a program that is not installed', async () => {
+    const image = rawImage();
+    const announced = publish(image, spawnSync('zstd', ['-cq'], { input: image, maxBuffer: 64 * MIB }).stdout);
+    const bin = join(folder, 'bin');
+    mkdirSync(bin);
+    // Everything that the store itself runs, and no zstd.
+    symlinkSync(spawnSync('which', ['flock'], { encoding: 'utf8' }).stdout.trim(), join(bin, 'flock'));
+    const path = process.env['PATH'];
+    process.env['PATH'] = bin;
+    try {
+      await refused(announced, { code: 'host.missing-tool', hint: 'Install zstd.' });
+    } finally {
+      process.env['PATH'] = path;
+    }
+  });
+
   test('an image that would read other files of this machine', async () => {
     const secret = join(folder, 'secret');
     writeFileSync(secret, randomBytes(MIB));
@@ -317,6 +333,8 @@ describe('looking', () => {
 test('several processes share one download', async () => {
   const image = rawImage();
   const announced = publish(image);
+  // Long enough for all three to come while the first one downloads.
+  server.put('/el7.qcow2', image, [{ delayMs: 3000 }]);
   const program = `
     import { openStore } from '${resolve(import.meta.dirname, 'store.ts')}';
     const { path } = await openStore(process.argv[1], { download: { env: {} } }).fetch(JSON.parse(process.argv[2]));

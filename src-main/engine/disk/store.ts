@@ -134,7 +134,8 @@ export function openStore(path: string, options: StoreOptions = {}): TemplateSto
       const { metadata, virtualSize, format } = stored;
       return { ...base, cached: true, metadata, distro: distroOf(metadata), size: virtualSize, format, downloadSize: 0 };
     }
-    const source = sourceOptions(options, resolveOptions);
+    // Somebody looks at a plan meanwhile: what does not answer soon is told, and tried in earnest by fetch.
+    const source = { attempts: 2, ...sourceOptions(options, resolveOptions) };
     const metadata = await readMetadata(url, source);
     const size = virtualSizeIn(metadata) ?? (await localVirtualSize(url, resolveOptions));
     const downloadSize = await firstOf(candidates(url), async (candidate) => await remoteSize(candidate, source));
