@@ -23,7 +23,7 @@ import { blamePlaceholder, jinjaProblems, placeholderProblems } from './template
 import { readYamlSource } from './yaml-source.ts';
 
 /** Longest text that is read, in characters. The largest real init file has 14,000. */
-export const MAX_INIT_FILE = 1_000_000;
+export const MAX_INIT_FILE = 262_144;
 const MAX_ISSUES = 200;
 
 /** A checked init file: prototypes are merged in, loose values are normal, keys keep the order of the text. */

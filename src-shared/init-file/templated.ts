@@ -1,6 +1,7 @@
 import type { SourceNode, SourceProblem } from './source.ts';
 
-const JINJA = /\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\{%-?\s*\w+|\{\{-?\s*\w+/g;
+// Lengths are bounded, so that a line of nothing but braces takes linear time.
+const JINJA = /\{\{.{0,200}?\}\}|\{%.{0,200}?%\}|\{#.{0,200}?#\}|\{%-?\s{0,9}\w+|\{\{-?\s{0,9}\w+/g;
 const PLACEHOLDER = /__[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*__|@[A-Z][A-Z0-9_]*@/g;
 const MAX_REPORTED = 30;
 
@@ -12,9 +13,11 @@ export function jinjaProblems(text: string): SourceProblem[] {
   const problems: SourceProblem[] = [];
   let start = 0;
   for (const line of text.split('\n')) {
+    if (problems.length >= MAX_REPORTED) break;
     if (!/^\s*#/.test(line)) {
       for (const match of line.matchAll(JINJA)) {
-        if (problems.length < MAX_REPORTED) problems.push(jinja(match[0], start + match.index));
+        problems.push(jinja(match[0], start + match.index));
+        if (problems.length >= MAX_REPORTED) break;
       }
     }
     start += line.length + 1;
@@ -72,7 +75,7 @@ function collect(node: SourceNode, into: Map<number, SourceProblem>): void {
 }
 
 function note(text: string, offset: number, into: Map<number, SourceProblem>): void {
-  const expression = /\{\{.*?\}\}|\{%.*?%\}/.exec(text);
+  const expression = /\{\{.{0,200}?\}\}|\{%.{0,200}?%\}/.exec(text);
   if (expression !== null) {
     into.set(offset, { ...jinja(expression[0], offset), hint: 'Render the template first, for example: python3 -m jinja2 FILE.in > LagoInitFile.' });
     return;

@@ -22,6 +22,8 @@ class YamlLimit extends Error {
  * Aliases are followed up to a limit, so no text makes more than a bounded tree. Never throws.
  */
 export function readYamlSource(text: string): SourceResult {
+  const deep = tooDeep(text);
+  if (deep !== undefined) return failed(deep, `Values are nested more than ${MAX_DEPTH} levels deep.`);
   try {
     return readDocument(text);
   } catch (error) {
@@ -29,6 +31,23 @@ export function readYamlSource(text: string): SourceResult {
     if (error instanceof RangeError) return failed(0, `Values are nested more than ${MAX_DEPTH} levels deep.`);
     return failed(0, `The text cannot be read as YAML: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** Brackets that a text may open before it closes them, in strings and comments too: room enough, and the parser's stack is safe. */
+const MAX_BRACKETS = 300;
+
+/** Where a text opens more than the parser should be given: it needs time with the square of the depth. */
+function tooDeep(text: string): number | undefined {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x5b || code === 0x7b) {
+      depth += 1;
+      if (depth > MAX_BRACKETS) return at;
+    } else if ((code === 0x5d || code === 0x7d) && depth > 0) depth -= 1;
+  }
+  const marks = /(?:[-?:][ \t]+){80}/.exec(text);
+  return marks?.index;
 }
 
 function failed(offset: number, message: string): SourceResult {
