@@ -18,15 +18,12 @@ export interface Desktop {
 
 const running = new Set<Desktop>();
 
-/** Starts the built window with a profile of its own; `file` as if given on the command line. */
-export async function openDesktop(
-  scratch: Scratch,
-  options: { readonly file?: string; readonly buildRoot?: string } = {},
-): Promise<Desktop> {
+/** Starts the built window with a profile of its own and waits until it can be used; `file` as if given on the command line. */
+export async function openDesktop(scratch: Scratch, options: { readonly file?: string } = {}): Promise<Desktop> {
   const app = await _electron.launch({
     args: [
       `--user-data-dir=${join(scratch.dir, 'profile')}`,
-      options.buildRoot ?? root,
+      root,
       `--workdir=${scratch.workdir}`,
       ...(options.file === undefined ? [] : [options.file]),
     ],
@@ -49,6 +46,7 @@ export async function openDesktop(
   page.on('console', (message) => {
     if (message.type() === 'error') pageErrors.push(message.text());
   });
+  await page.getByRole('button', { name: 'Open a file', exact: true }).waitFor();
   const desktop: Desktop = {
     app,
     page,
