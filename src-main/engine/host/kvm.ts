@@ -1,18 +1,17 @@
 import { accessSync, constants } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { EngineError } from '../../../src-shared/errors.ts';
+import { writeFileAtomic } from '../core/json-file.ts';
 import { run } from '../core/run.ts';
 import { BOOT_SECTOR_EXIT, bootSector } from './boot-sector.ts';
 import { bootId } from './process-identity.ts';
 import { findProgram, isExecutable } from './programs.ts';
+import { makePrivateFolder, runtimeRoot } from './runtime-dir.ts';
 import { cachedVerdict, fileIdentity } from './verdict-cache.ts';
 
 const DEVICE = '/dev/kvm';
 /** Enterprise Linux keeps its only emulator out of PATH. */
 const ENTERPRISE_QEMU = '/usr/libexec/qemu-kvm';
-const PROBE_MS = 3000;
+const PROBE_SECONDS = 3;
 
 /** Why guests run on KVM here, or why not. */
 export type KvmState =
@@ -48,12 +47,7 @@ export async function kvmState(options: KvmOptions = {}): Promise<KvmState> {
   const access = deviceAccess();
   if (access !== 'open') return access;
   const key = [bootId(), fileIdentity(qemu), fileIdentity(DEVICE)].join(' ');
-  const verdict = await cachedVerdict(
-    'kvm',
-    key,
-    async () => ((await bootsOn('kvm', qemu, options.signal)) ? 'works' : 'broken'),
-    environment,
-  );
+  const verdict = await cachedVerdict('kvm', key, async () => ((await bootsOn('kvm', qemu, options)) ? 'works' : 'broken'), environment);
   return verdict === 'works' ? 'works' : 'broken';
 }
 
@@ -78,27 +72,24 @@ function deviceAccess(): 'open' | 'missing' | 'denied' {
  * Boots a boot sector on two processors of the machine's own kind, which is what environments use, and sees whether it comes to its
  * end in 3 s. No network, no display, nothing but a disk of 512 bytes.
  */
-export async function bootsOn(accelerator: 'kvm' | 'tcg', qemu: string, signal?: AbortSignal): Promise<boolean> {
-  const folder = await mkdtemp(join(tmpdir(), 'lago-boot-'));
-  try {
-    const disk = join(folder, 'disk.img');
-    await writeFile(disk, bootSector());
-    const cpu = accelerator === 'kvm' ? 'host' : 'max';
-    const result = await run(
-      [
-        qemu,
-        ...['-nodefaults', '-no-user-config', '-no-reboot', '-nic', 'none', '-display', 'none', '-monitor', 'none', '-serial', 'none'],
-        ...['-machine', 'pc', '-accel', accelerator, '-cpu', cpu, '-smp', '2', '-m', '16'],
-        ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
-        ...['-drive', 'file=disk.img,format=raw,if=ide'],
-      ],
-      { cwd: folder, timeoutMs: PROBE_MS, signal },
-    );
-    return result.code === BOOT_SECTOR_EXIT;
-  } catch (error) {
-    if (error instanceof EngineError && error.code === 'host.unavailable') return false;
-    throw error;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+export async function bootsOn(accelerator: 'kvm' | 'tcg', qemu: string, options: KvmOptions = {}): Promise<boolean> {
+  const folder = runtimeRoot(options.environment);
+  makePrivateFolder(folder);
+  // Always the same file, never written by the guest: a process that ends in the middle leaves nothing that adds up.
+  const disk = join(folder, 'boot-sector.img');
+  await writeFileAtomic(disk, bootSector(), 0o600);
+  const cpu = accelerator === 'kvm' ? 'host' : 'max';
+  const result = await run(
+    [
+      // Also ends a guest that hangs when this process is gone.
+      ...['timeout', '--signal=KILL', String(PROBE_SECONDS)],
+      qemu,
+      ...['-nodefaults', '-no-user-config', '-no-reboot', '-nic', 'none', '-display', 'none', '-monitor', 'none', '-serial', 'none'],
+      ...['-machine', 'pc', '-accel', accelerator, '-cpu', cpu, '-smp', '2', '-m', '16'],
+      ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+      ...['-drive', 'file=boot-sector.img,format=raw,if=ide,file.locking=off'],
+    ],
+    { cwd: folder, signal: options.signal },
+  );
+  return result.code === BOOT_SECTOR_EXIT;
 }

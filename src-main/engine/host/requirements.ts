@@ -77,6 +77,7 @@ const TOOLS: readonly Tool[] = [
   tool('nsenter', 'enters the namespaces of an environment', utilLinux),
   tool('flock', 'keeps two programs from working on one environment', utilLinux),
   tool('setpriv', 'ends programs together with who started them', utilLinux),
+  tool('timeout', 'ends programs that hang', same('coreutils')),
   tool('bash', 'runs the start scripts of an environment', same('bash')),
 ];
 
