@@ -98,15 +98,16 @@ export function zshCompletion(program: ProgramSpec): string {
   const cases = verbs.map((verb) => {
     const positionals = verb.positionals.map((spec) => {
       const position = spec.arity === 'many' || spec.arity === 'rest' ? '*' : '';
-      const source = spec.completes === undefined ? '' : SOURCES[spec.completes];
-      const action =
-        spec.choices !== undefined ? `(${spec.choices.join(' ')})` : source === '' ? '_files' : `{compadd -- \${(f)"$(${source})"}}`;
+      const listed = spec.completes !== undefined && SOURCES[spec.completes] !== '';
+      const action = spec.choices !== undefined ? `(${spec.choices.join(' ')})` : listed ? `_lago_${spec.completes}` : '_files';
       return quote(`${position}:${spec.metavar}:${action}`);
     });
     const parts = [...verbOptions(verb).flatMap(zshOption), ...positionals];
     return `        ${verb.name})\n          _arguments ${parts.join(' \\\n            ')}\n          ;;`;
   });
+  const sources = Object.entries(SOURCES).filter(([, source]) => source !== '');
   return `#compdef lago lagocli
+${sources.map(([name, source]) => `_lago_${name}() { compadd -- \${(f)"$(${source})"} }`).join('\n')}
 _lago() {
   local -a verbs
   verbs=(
