@@ -5,6 +5,7 @@ import type { DomainDefinition } from '../../../src-shared/init-file/schema.ts';
 import type { Issue } from '../../../src-shared/issue.ts';
 import type { Plan, PlannedNet, PlannedVm } from '../../../src-shared/plan.ts';
 import type { EnvironmentSpecs, NetSpec, NicSpec, VmSpec } from '../../../src-shared/specs.ts';
+import { cpuCustomProblem } from '../libvirt/cpu.ts';
 import { macOf, octetsOf } from '../../../src-shared/addresses.ts';
 import { IssueList, type PlanContext } from './plan-context.ts';
 import { type DiskJob, type OvaImport, planDisks, type PlannedDisks } from './plan-disks.ts';
@@ -93,6 +94,8 @@ function checkDomain(name: string, domain: DomainDefinition, context: PlanContex
   if (domain.cpu_model !== undefined && domain.cpu_custom !== undefined) {
     issues.error(['domains', name, 'cpu_custom'], 'cpu_model and cpu_custom cannot be given together.', 'Remove one of the two.');
   }
+  const cpuProblem = domain.cpu_custom === undefined ? undefined : cpuCustomProblem(domain.cpu_custom);
+  if (cpuProblem !== undefined) issues.error(['domains', name, 'cpu_custom'], cpuProblem);
   const provider = domain['vm-provider'] ?? defaults.vmProvider;
   if (provider === 'local-libvirt' && domain.type !== 'ova' && (domain.disks ?? []).length === 0) {
     issues.warning(['domains', name], `VM ${name} has no disk to boot from.`, 'Add a disk of type template.');
