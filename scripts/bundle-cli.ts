@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin, transform } from 'esbuild';
@@ -83,5 +83,8 @@ function load(name) {
 load("./main.js");
 `;
 mkdirSync(dirname(outfile), { recursive: true });
-writeFileSync(outfile, loader);
-chmodSync(outfile, 0o755);
+// Whole at once: a command that starts while this runs sees the old or the new program.
+const temporary = `${outfile}.${process.pid}.tmp`;
+writeFileSync(temporary, loader);
+chmodSync(temporary, 0o755);
+renameSync(temporary, outfile);
