@@ -10,6 +10,8 @@ import { must, root, StepError, script, step } from './steps.mjs';
 
 const MIN_NODE = [20, 18];
 const BUILD_STAMP = path.join(root, 'out', '.sources');
+const SAMPLE = path.join(root, '.cache/templates/repo.json');
+const SAMPLE_STAMP = path.join(root, '.cache/templates/.recipe');
 /** What the build is made of. */
 const SOURCES = [
   'src-main',
@@ -73,10 +75,10 @@ function* filesUnder(file) {
   for (const name of fs.readdirSync(file).sort()) yield* filesUnder(path.join(file, name));
 }
 
-/** A digest of everything that goes into the build. */
-function sourceDigest() {
+/** A digest of files and of everything below folders, tests excepted. */
+function digestOf(sources) {
   const hash = createHash('sha256');
-  for (const source of SOURCES) {
+  for (const source of sources) {
     for (const file of filesUnder(path.join(root, source))) {
       if (/\.test\.tsx?$/.test(file)) continue;
       hash
@@ -90,11 +92,11 @@ function sourceDigest() {
 
 /** Builds window and command line when a source changed since the last build. */
 async function ensureBuild() {
-  const digest = sourceDigest();
+  const digest = digestOf(SOURCES);
   if (fs.existsSync(BUILD_STAMP) && fs.readFileSync(BUILD_STAMP, 'utf8') === digest) return 'up to date';
   fs.rmSync(path.join(root, 'out'), { recursive: true, force: true });
   const hint = 'The sources do not build; the lines above say where.';
-  await must([process.execPath, path.join(root, 'node_modules/electron-vite/bin/electron-vite.js'), 'build', '--logLevel', 'warn'], {
+  await must([process.execPath, path.join(root, 'node_modules/electron-vite/bin/electron-vite.js'), 'build', '--logLevel', 'error'], {
     hint,
     what: 'Building the window',
   });
@@ -102,6 +104,17 @@ async function ensureBuild() {
   fs.chmodSync(path.join(root, 'out/cli/lago.cjs'), 0o755);
   fs.writeFileSync(BUILD_STAMP, digest);
   return 'built';
+}
+
+/** Builds the guest of the samples when its recipe changed; `npm run guest` also looks for a newer kernel. */
+async function ensureSample() {
+  const digest = digestOf(['resources/guest', 'scripts/guest.ts']);
+  if (fs.existsSync(SAMPLE_STAMP) && fs.readFileSync(SAMPLE_STAMP, 'utf8') === digest && fs.existsSync(SAMPLE)) return 'up to date';
+  await ensureAptLists();
+  const hint = 'The lines above say what is missing; then start again.';
+  const said = await must(typescript('scripts/guest.ts'), { hint, what: 'Building the sample guest', quiet: true });
+  fs.writeFileSync(SAMPLE_STAMP, digest);
+  return said.trim();
 }
 
 /** Command line that runs a TypeScript file of the project. */
@@ -123,12 +136,7 @@ export async function setUp({ tests = false, display }) {
     return runtime.version;
   });
   await step('Build', ensureBuild);
-  await step('Sample template', async () => {
-    await ensureAptLists();
-    const hint = 'The lines above say what is missing; then start again.';
-    const said = await must(typescript('scripts/guest.ts'), { hint, what: 'Building the sample guest', quiet: true });
-    return said.trim();
-  });
+  await step('Sample template', ensureSample);
   return runtime;
 }
 

@@ -87,7 +87,8 @@ export async function showcase({ dist, file }) {
       await lago([...PLACE, 'start'], 'Starting the environment');
       return present === undefined ? 'created and started' : 'started';
     });
-    const vms = vmsOf(presentStatus()).map(([name]) => name);
+    const status = presentStatus();
+    const vms = vmsOf(status).map(([name]) => name);
     if (vms.length === 0) throw new StepError('The environment shows no VMs.', 'Look at the output of: npx lago status');
     for (const vm of vms) {
       await step(`ssh to ${vm}`, async () => {
@@ -99,7 +100,7 @@ export async function showcase({ dist, file }) {
     }
     const picture = path.join(STATE, 'window.png');
     await step('Picture of the window', async () => {
-      await showEnvironment(page, vms);
+      await showEnvironment(page, path.basename(status.Prefix['Base directory']), vms);
       await page.screenshot({ path: picture });
       return picture;
     });
@@ -114,7 +115,18 @@ export async function showcase({ dist, file }) {
   }
 }
 
-/** Brings the environment's page to the front and waits until it shows every VM as running. */
-async function showEnvironment(page, vms) {
-  for (const vm of vms) await page.getByText(vm, { exact: true }).first().waitFor();
+/** Brings the environment's page to the front and waits until it shows every VM as running and answering ssh. */
+async function showEnvironment(page, name, vms) {
+  const tab = page.getByRole('tablist', { name: 'Open environments' }).getByRole('tab', { name });
+  const row = page.getByRole('table', { name: 'Environments' }).getByRole('row', { name, exact: true });
+  try {
+    await tab.or(row).first().click();
+    for (const vm of vms) {
+      const state = page.getByRole('table', { name: 'VMs' }).getByRole('row', { name: vm, exact: true });
+      await state.filter({ hasText: 'running' }).filter({ hasText: 'ready' }).waitFor({ timeout: 60_000 });
+    }
+  } catch (error) {
+    const [reason] = String(error).split('\n');
+    throw new StepError(`The window does not show ${name}: ${reason}`, `Its log: ${path.join(STATE, 'profile/logs/desktop.log')}`);
+  }
 }
