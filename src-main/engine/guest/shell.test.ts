@@ -42,7 +42,7 @@ async function textOf(stream: NodeJS.ReadableStream | undefined): Promise<string
 
 async function eventually(condition: () => boolean): Promise<void> {
   for (let n = 0; !condition(); n++) {
-    if (n > 500) throw new Error('It never happened.');
+    if (n > 1500) throw new Error('It never happened.');
     await delay(10);
   }
 }

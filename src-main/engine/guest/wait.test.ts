@@ -51,7 +51,8 @@ describe('waitForSsh', () => {
     expect(connection.vm).toBe('web');
     expect(dial.calls).toBe(6);
     expect(said[0]).toBe('Waiting for web to answer on 127.0.0.1 (0 s)');
-    expect(said[1]).toBe('web is up, waiting for ssh on 127.0.0.1 (0 s)');
+    expect(said.at(-1)).toMatch(/^web is up, waiting for ssh on 127\.0\.0\.1 \(\d+ s\)$/);
+    expect(new Set(said).size).toBe(said.length);
   });
 
   test('dials shortly, and never longer than what is left', async () => {
@@ -65,7 +66,6 @@ describe('waitForSsh', () => {
     expect(Math.max(...asked)).toBeLessThanOrEqual(400);
     // 400 ms of a dial that fails at once: polite, not busy.
     expect(asked.length).toBeLessThan(12);
-    expect(asked.length).toBeGreaterThan(2);
   });
 
   test('time is up: says how far it got', async () => {

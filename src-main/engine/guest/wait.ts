@@ -6,7 +6,7 @@ import { dialGuest, loginOver, type SshConnection, type SshTarget } from './ssh.
 export interface WaitRequest extends Omit<SshTarget, 'timeoutMs'> {
   /** How long to wait in all: the VM's boot time. */
   readonly timeoutMs: number;
-  /** Told what is being waited for whenever that changes, at most once a second. */
+  /** Told what is being waited for and how long already: when that changes, and each second. */
   readonly onProgress?: ((message: string) => void) | undefined;
   /** How long a guest that answers may refuse the login, e.g. while cloud-init still installs the key. Default 10 s. */
   readonly refusalGraceMs?: number;
@@ -84,14 +84,12 @@ async function pause(ms: number, signal: AbortSignal | undefined): Promise<void>
 
 function teller(request: WaitRequest, startedAt: number): (reason: Refusal) => void {
   const { vm = request.address, address, onProgress } = request;
-  let lastReason: Refusal | undefined;
-  let lastSecond = -1;
+  let last = '';
   return (reason) => {
-    const second = Math.floor((Date.now() - startedAt) / 1000);
-    if (second === lastSecond && (reason === lastReason || second > 0)) return;
-    lastSecond = second;
-    lastReason = reason;
-    onProgress?.(`${state(reason, vm, address, request.user)} (${second} s)`);
+    const seconds = Math.floor((Date.now() - startedAt) / 1000);
+    const message = `${state(reason, vm, address, request.user)} (${seconds} s)`;
+    if (message !== last) onProgress?.(message);
+    last = message;
   };
 }
 
