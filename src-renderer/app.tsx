@@ -23,6 +23,7 @@ const pages = {
   plan: () => import('./plan/plan-page.tsx'),
   machine: () => import('./machine/machine-page.tsx'),
   terminals: () => import('./terminals/terminals.tsx'),
+  menu: () => import('./ui/menu-body.tsx'),
   destroy: () => import('./environments/destroy-dialog.tsx'),
 } as const;
 const EnvironmentPage = lazy(async () => ({ default: (await pages.environment()).EnvironmentPage }));
@@ -93,16 +94,18 @@ function usePrefetch(): void {
 function useFollowEngine(state: WindowState, dispatch: (action: WindowAction) => void): void {
   const prefixes = usePrefixes();
   const operations = useOperations();
+  const connected = useConnection().status === 'connected';
   const known = useRef<ReadonlySet<string>>(new Set());
   useEffect(() => {
-    if (prefixes === undefined) return;
+    // What is only remembered must not close anything.
+    if (prefixes === undefined || !connected) return;
     const present = new Set(prefixes.map((prefix) => prefix.id));
     const stale = state.tabs.flatMap((tab) => (tab.kind === 'environment' && !present.has(tab.id) ? [tab.id] : []));
     const gone = [...new Set([...known.current, ...stale])].filter((id) => !present.has(id));
     known.current = present;
     if (gone.length > 0) dispatch({ type: 'gone', ids: gone });
     keepTabs(state.tabs.flatMap((tab) => (tab.kind === 'environment' && present.has(tab.id) ? [tab.id] : [])));
-  }, [prefixes, state.tabs, dispatch]);
+  }, [prefixes, connected, state.tabs, dispatch]);
   useEffect(() => {
     for (const tab of state.tabs) {
       if (tab.kind !== 'plan' || tab.operation === null) continue;

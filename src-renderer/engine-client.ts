@@ -149,12 +149,13 @@ export class EngineConnection {
       if (live === null) return 'The engine closed the connection.';
       this.#client = client;
       onConnected();
-      this.#events.onState({ status: 'connected' });
-      for (;;) {
+      for (let spoken = false; ; spoken = true) {
         const next = await Promise.race([live.next(), ended]);
         if (next === null) return 'The engine closed the connection.';
         if (next.done === true) return 'The engine ended the connection.';
         this.#events.onEvent(next.value);
+        // Its first word are the environments: from here on the page shows the truth.
+        if (!spoken) this.#events.onState({ status: 'connected' });
       }
     } catch (error) {
       return readError(error).message;

@@ -1,5 +1,8 @@
+import type { PrefixState } from '../src-shared/state.ts';
+
 const TABS = 'lago.tabs';
 const DOCK = 'lago.dock-size';
+const PREFIXES = 'lago.last-known';
 
 /** What a window remembers from its last time. */
 export interface KeptState {
@@ -36,4 +39,19 @@ export function keepTabs(environments: readonly string[]): void {
 
 export function keepDockSize(pixels: number): void {
   localStorage.setItem(DOCK, JSON.stringify(Math.round(pixels)));
+}
+
+/** Identifies the build: its entry's name carries a hash, and what another build kept may have another shape. */
+const BUILD = import.meta.url;
+
+/** The environments as they were last seen, for the first paint; empty when nothing fitting is kept. Old until the engine speaks. */
+export function readLastKnown(): readonly PrefixState[] {
+  const kept = read(PREFIXES);
+  if (typeof kept !== 'object' || kept === null) return [];
+  const { build, prefixes } = kept as { build?: unknown; prefixes?: unknown };
+  return build === BUILD && Array.isArray(prefixes) ? (prefixes as PrefixState[]) : [];
+}
+
+export function keepLastKnown(prefixes: readonly PrefixState[]): void {
+  localStorage.setItem(PREFIXES, JSON.stringify({ build: BUILD, prefixes }));
 }

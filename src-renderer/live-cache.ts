@@ -1,12 +1,13 @@
 import { type QueryClient, QueryClient as Client, skipToken, useQuery } from '@tanstack/react-query';
 import type { LiveEvent } from '../src-shared/contract.ts';
 import type { OperationState } from '../src-shared/operation.ts';
-import type { MachineState, PrefixState } from '../src-shared/state.ts';
+import type { LibraryState, MachineState, PrefixState } from '../src-shared/state.ts';
 import type { ConnectionState } from './engine-client.ts';
 
 const PREFIXES = ['prefixes'] as const;
 const OPERATIONS = ['operations'] as const;
 const MACHINE = ['machine'] as const;
+const LIBRARY = ['library'] as const;
 const CONNECTION = ['connection'] as const;
 
 /** A cache that only mirrors what the engine pushes: it never fetches, goes stale or forgets by itself. */
@@ -50,6 +51,9 @@ export function applyLiveEvent(cache: QueryClient, event: LiveEvent): void {
     case 'machine':
       cache.setQueryData<MachineState>(MACHINE, event.machine);
       return;
+    case 'library':
+      cache.setQueryData<LibraryState>(LIBRARY, event.library);
+      return;
     default:
       event satisfies never;
   }
@@ -92,6 +96,11 @@ export function useMachine(): MachineState | undefined {
   return useMirror<MachineState>(MACHINE);
 }
 
+/** The template library; undefined until the engine has spoken. */
+export function useLibrary(): LibraryState | undefined {
+  return useMirror<LibraryState>(LIBRARY);
+}
+
 /** How the page stands with the engine. */
 export function useConnection(): ConnectionState {
   return useMirror<ConnectionState>(CONNECTION) ?? { status: 'connecting' };
@@ -105,6 +114,11 @@ export function isRunning(operation: OperationState): boolean {
 /** The operation that works on an environment now, if any. */
 export function useRunningOperation(prefix: string): OperationState | undefined {
   return useOperations().find((operation) => operation.prefix === prefix && isRunning(operation));
+}
+
+/** Puts what was last known in the place of what the engine has yet to say. */
+export function applyLastKnown(cache: QueryClient, prefixes: readonly PrefixState[]): void {
+  cache.setQueryData<readonly PrefixState[]>(PREFIXES, prefixes);
 }
 
 /** The present list, outside of a component. */

@@ -3,15 +3,22 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { createRoot } from 'react-dom/client';
 import { App } from './app.tsx';
 import { EngineConnection } from './engine-client.ts';
-import { applyConnection, applyLiveEvent, createLiveCache } from './live-cache.ts';
+import { keepLastKnown, readLastKnown } from './kept-state.ts';
+import { applyConnection, applyLastKnown, applyLiveEvent, createLiveCache, readPrefixes } from './live-cache.ts';
 import './mantine.css';
 import './styles.css';
 import { SCHEME_KEY, theme, tokenResolver } from './theme.ts';
 
 const cache = createLiveCache();
+applyLastKnown(cache, readLastKnown());
+const keep = (): void => keepLastKnown(readPrefixes(cache));
+window.addEventListener('pagehide', keep);
 const connection = new EngineConnection(window.bridge, {
   onState: (state) => applyConnection(cache, state),
-  onEvent: (event) => applyLiveEvent(cache, event),
+  onEvent: (event) => {
+    applyLiveEvent(cache, event);
+    if (event.type === 'prefixes' || event.type === 'prefix-gone') requestIdleCallback(keep);
+  },
 });
 void connection.start();
 

@@ -1,4 +1,4 @@
-import { Button, Modal, Tooltip, createTheme, type CSSVariablesResolver, type MantineColorsTuple } from '@mantine/core';
+import { Button, createTheme, type CSSVariablesResolver, type MantineColorsTuple } from '@mantine/core';
 
 const accent: MantineColorsTuple = [
   '#eef3ff',
@@ -39,12 +39,6 @@ export const theme = createTheme({
           '--button-fz': '13px',
         },
       }),
-    }),
-    Tooltip: Tooltip.extend({
-      defaultProps: { openDelay: 450, closeDelay: 0, withArrow: false, offset: 6, transitionProps: { duration: 80 }, multiline: true, maw: 320, events: { hover: true, focus: true, touch: false } },
-    }),
-    Modal: Modal.extend({
-      defaultProps: { centered: true, transitionProps: { duration: 100, transition: 'fade' }, overlayProps: { backgroundOpacity: 0.5 }, radius: 8, closeButtonProps: { 'aria-label': 'Close' } },
     }),
   },
 });

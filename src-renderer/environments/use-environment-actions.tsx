@@ -7,13 +7,12 @@ import { copyText } from '../ui/copy-text.ts';
 import { type SessionKind, useWindow } from '../window-state.ts';
 import { blockedBy, runningCount } from './status.ts';
 
-const LOST = 'The connection to the engine is lost';
+const BLOCKED = { connecting: 'Connecting to the engine', connected: undefined, lost: 'The connection to the engine is lost' } as const;
 
 /** Why writing actions on an environment are blocked now, if they are. */
 export function useBlocked(prefix: PrefixState): string | undefined {
   const running = useRunningOperation(prefix.id);
-  const lost = useConnection().status === 'lost';
-  return lost ? LOST : blockedBy(prefix, running?.label);
+  return BLOCKED[useConnection().status] ?? blockedBy(prefix, running?.label);
 }
 
 /** What can be done with an environment: the same list for its page, its row and its menus. */
@@ -21,6 +20,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
   const call = useCall();
   const { dispatch } = useWindow();
   const blocked = useBlocked(prefix);
+  const { status } = useConnection();
   const busy = useRunningOperation(prefix.id) !== undefined;
   const running = runningCount(prefix);
   return [
@@ -53,10 +53,10 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       id: 'forget',
       label: 'Take off the list',
       icon: IconListDetails,
-      blocked: busy ? 'A task is under way' : running > 0 ? 'Stop it first' : undefined,
+      blocked: BLOCKED[status] ?? (busy ? 'A task is under way' : running > 0 ? 'Stop it first' : undefined),
       run: () => void call(`Could not take ${prefix.name} off the list`, (client) => client.prefix.forget({ prefix: prefix.id })),
     },
-    { id: 'destroy', label: 'Destroy…', icon: IconTrash, danger: true, group: true, blocked: busy ? 'A task is under way' : undefined, run: onDestroy },
+    { id: 'destroy', label: 'Destroy…', icon: IconTrash, danger: true, group: true, blocked: BLOCKED[status] ?? (busy ? 'A task is under way' : undefined), run: onDestroy },
   ];
 }
 

@@ -1,13 +1,13 @@
 import { IconChevronDown, IconChevronUp } from '@tabler/icons-react';
 import { Suspense, lazy, type ReactElement } from 'react';
 import { isRunning, useOperations } from '../live-cache.ts';
-import { TaskList } from '../tasks/task-list.tsx';
-import { LogView } from '../tasks/log-view.tsx';
 import { IconButton } from '../ui/tip.tsx';
 import { type DockView, useWindow } from '../window-state.ts';
 import styles from './dock.module.css';
 import { moveFocus } from './tab-bar.tsx';
 
+const TaskList = lazy(async () => ({ default: (await import('../tasks/task-list.tsx')).TaskList }));
+const LogView = lazy(async () => ({ default: (await import('../tasks/log-view.tsx')).LogView }));
 const Terminals = lazy(async () => ({ default: (await import('../terminals/terminals.tsx')).Terminals }));
 
 const TITLES: Readonly<Record<DockView, string>> = { terminals: 'Terminals', tasks: 'Tasks', log: 'Log' };
@@ -51,7 +51,7 @@ export function Dock(): ReactElement {
       </div>
       <div className={styles.body} inert={!open}>
         <div className={styles.view} hidden={view !== 'terminals'} role="tabpanel" aria-label="Terminals">
-          {state.sessions.length > 0 || view === 'terminals' ? (
+          {state.sessions.length > 0 || (open && view === 'terminals') ? (
             <Suspense fallback={null}>
               <Terminals visible={open && view === 'terminals'} />
             </Suspense>
@@ -59,12 +59,16 @@ export function Dock(): ReactElement {
         </div>
         {view === 'tasks' && (
           <div className={styles.scroll} role="tabpanel" aria-label="Tasks">
-            <TaskList operations={operations} emptyBody="Long work appears here with its steps and stays until you dismiss it." />
+            <Suspense fallback={null}>
+              <TaskList operations={operations} emptyBody="Long work appears here with its steps and stays until you dismiss it." />
+            </Suspense>
           </div>
         )}
         {view === 'log' && (
           <div className={styles.view} role="tabpanel" aria-label="Log">
-            <LogView />
+            <Suspense fallback={null}>
+              <LogView />
+            </Suspense>
           </div>
         )}
       </div>

@@ -30,7 +30,14 @@ export function Dialog(props: DialogProps): ReactElement {
     props.onSubmit?.();
   }
   return (
-    <Modal opened onClose={props.onClose} title={props.title} size={props.width ?? 460} classNames={{ title: styles.title ?? '', header: styles.header ?? '', body: styles.body ?? '', content: styles.content ?? '' }}>
+    <Modal
+      opened
+      centered
+      radius={8}
+      transitionProps={{ duration: 100, transition: 'fade' }}
+      overlayProps={{ backgroundOpacity: 0.5 }}
+      closeButtonProps={{ 'aria-label': 'Close' }}
+      onClose={props.onClose} title={props.title} size={props.width ?? 460} classNames={{ title: styles.title ?? '', header: styles.header ?? '', body: styles.body ?? '', content: styles.content ?? '' }}>
       <form onSubmit={submit}>
         {props.children}
         <div className={styles.actions}>{props.actions}</div>

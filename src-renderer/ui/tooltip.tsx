@@ -1,0 +1,80 @@
+import { cloneElement, useEffect, useId, useRef, useState, type ReactElement, type ReactNode } from 'react';
+import { createPortal } from 'react-dom';
+import styles from './tooltip.module.css';
+
+const DELAY = 450;
+const GAP = 6;
+const EDGE = 8;
+
+interface Anchor {
+  readonly left: number;
+  readonly top: number;
+}
+
+function place(target: DOMRect, box: DOMRect, side: 'top' | 'right'): Anchor {
+  const right = { left: target.right + GAP, top: target.top + (target.height - box.height) / 2 };
+  const above = { left: target.left + (target.width - box.width) / 2, top: target.top - box.height - GAP };
+  const below = { left: above.left, top: target.bottom + GAP };
+  const wanted = side === 'right' ? right : above.top < EDGE ? below : above;
+  return {
+    left: Math.max(EDGE, Math.min(wanted.left, window.innerWidth - box.width - EDGE)),
+    top: Math.max(EDGE, Math.min(wanted.top, window.innerHeight - box.height - EDGE)),
+  };
+}
+
+/**
+ * A text beside its element on hover, after a moment, and on keyboard focus at once; Escape and a press hide it. Small on purpose: it
+ * is part of the first paint. The child must be an element that passes its props on to the DOM.
+ */
+export function Tooltip(props: { readonly label: ReactNode; readonly position: 'top' | 'right'; readonly children: ReactElement<object> }): ReactElement {
+  const id = useId();
+  const wrapper = useRef<HTMLSpanElement>(null);
+  const box = useRef<HTMLDivElement>(null);
+  const [shown, setShown] = useState(false);
+  const [anchor, setAnchor] = useState<Anchor | null>(null);
+
+  useEffect(() => {
+    const target = wrapper.current?.firstElementChild;
+    if (!(target instanceof HTMLElement || target instanceof SVGElement)) return undefined;
+    const events = new AbortController();
+    const options = { signal: events.signal };
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    function hide(): void {
+      clearTimeout(timer);
+      setShown(false);
+      setAnchor(null);
+    }
+    target.addEventListener(
+      'pointerenter',
+      () => {
+        timer = setTimeout(() => setShown(true), DELAY);
+      },
+      options,
+    );
+    target.addEventListener('focus', () => target.matches(':focus-visible') && setShown(true), options);
+    for (const leave of ['pointerleave', 'pointerdown', 'blur'] as const) target.addEventListener(leave, hide, options);
+    window.addEventListener('keydown', (event) => event.key === 'Escape' && hide(), options);
+    return () => {
+      clearTimeout(timer);
+      events.abort();
+    };
+  }, []);
+
+  useEffect(() => {
+    const target = wrapper.current?.firstElementChild;
+    if (shown && target != null && box.current !== null) setAnchor(place(target.getBoundingClientRect(), box.current.getBoundingClientRect(), props.position));
+  }, [shown, props.position, props.label]);
+
+  return (
+    <span ref={wrapper} className={styles.wrapper}>
+      {shown ? cloneElement(props.children, { 'aria-describedby': id } as object) : props.children}
+      {shown &&
+        createPortal(
+          <div ref={box} id={id} role="tooltip" className={styles.tooltip} style={anchor ?? { visibility: 'hidden', left: 0, top: 0 }}>
+            {props.label}
+          </div>,
+          document.body,
+        )}
+    </span>
+  );
+}
