@@ -2,7 +2,7 @@ import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { realizeDomain, realizeNetwork, releaseDomain, releaseNetwork } from './realize.ts';
-import { domainName, type Prefix, readPrefix, vmSpec } from './prefix.ts';
+import { domainName, isVirtual, type Prefix, readPrefix, vmSpec } from './prefix.ts';
 import { prefixPaths } from './layout.ts';
 import { lockPrefix, type RecipeContext, requireReady } from './recipe.ts';
 import type { Session } from './session.ts';
@@ -18,7 +18,8 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
   await using _lock = await lockPrefix(prefixPaths(root), 'start', step.signal);
   const prefix = await readPrefix(root);
   requireReady(prefix);
-  const vms = names.length === 0 ? prefix.specs.vms : names.map((name) => vmSpec(prefix, name));
+  const named = names.length === 0 ? prefix.specs.vms : names.map((name) => vmSpec(prefix, name));
+  const vms = named.filter(isVirtual);
   const nets = names.length === 0 ? prefix.specs.nets : netsOf(prefix, vms);
   await step.step(names.length === 0 ? 'Start Prefix' : 'Start specified VMs', async (start) => {
     await using undo = new UndoStack(step.log);

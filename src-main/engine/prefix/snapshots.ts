@@ -8,7 +8,7 @@ import { UndoStack } from '../core/undo.ts';
 import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import { prefixPaths } from './layout.ts';
 import { openSession, PARALLEL, startNetworks, activeVms } from './lifecycle.ts';
-import { domainName, type Prefix, readPrefix } from './prefix.ts';
+import { domainName, isVirtual, type Prefix, readPrefix } from './prefix.ts';
 import { realizeDomain, undefineDomain } from './realize.ts';
 import { lockPrefix, type RecipeContext, requireReady } from './recipe.ts';
 import { type PrefixRecord, type SnapshotRecord, writeRecord } from './record.ts';
@@ -64,13 +64,14 @@ async function takeLocked(context: RecipeContext, prefix: Prefix, name: string, 
   if (record.snapshots.some((snapshot) => snapshot.name === name)) {
     throw new EngineError('snapshot.exists', `${prefix.name} has a snapshot "${name}" already.`, { hint: 'Choose another name.' });
   }
-  for (const vm of prefix.specs.vms) requireSnapshottable(vm);
+  const all = prefix.specs.vms.filter(isVirtual);
+  for (const vm of all) requireSnapshottable(vm);
   const wasUp = (await context.hosts.find(prefix, step.signal)) !== undefined;
   await using undo = new UndoStack(step.log);
   const session = await openSession(context, prefix, step, undo);
   const vms: Record<string, 'memory' | 'disk'> = {};
   const active = await activeVms(session, prefix, step.signal);
-  const off = prefix.specs.vms.filter((vm) => !active.includes(vm));
+  const off = all.filter((vm) => !active.includes(vm));
 
   undo.add('forget the snapshot', async () => {
     await rm(join(prefix.paths.snapshots, name), { recursive: true, force: true });
@@ -78,7 +79,10 @@ async function takeLocked(context: RecipeContext, prefix: Prefix, name: string, 
     await recordInSpecs(prefix, (vm) => vm.snapshots);
   });
   await pauseAll(session, prefix, active, step, undo);
-  await step.each(prefix.specs.vms, PARALLEL, (vm) => `Snapshot VM ${vm.name}`, async (vm, one) => {
+  await step.each(
+    all,
+    PARALLEL,
+    (vm) => `Snapshot VM ${vm.name}`, async (vm, one) => {
     const domain = domainName(prefix.uuid, vm.name);
     if (off.includes(vm)) await realizeDomain(session, prefix, vm, one.signal, undo);
     undo.add(`delete snapshot ${name} of ${vm.name}`, async (signal) => await deleteIfThere(session, domain, name, signal));

@@ -6,7 +6,7 @@ import { readHolder } from '../core/lock.ts';
 import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
 import { networkName } from '../libvirt/network-xml.ts';
 import { expandPrefixPath, type PrefixPaths } from './layout.ts';
-import { domainName, type Prefix, vmAddress } from './prefix.ts';
+import { domainName, isVirtual, type Prefix, vmAddress } from './prefix.ts';
 import type { HostAccess, Session } from './session.ts';
 
 /** What only a running engine knows of a VM. */
@@ -72,7 +72,7 @@ function vmStatus(domain: DomainStatus | undefined): VmStatus {
 
 function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | undefined): VmState {
   const domain = seen.domains.find((candidate) => candidate.name === domainName(prefix.uuid, vm.name));
-  const status = vmStatus(domain);
+  const status = isVirtual(vm) ? vmStatus(domain) : 'running';
   const running = status === 'running';
   const metadata = vm.disks[0]?.metadata ?? {};
   const distro = vm.distro ?? metadata['distro'];
