@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { until } from '../core/until.ts';
 import { type ConnectionOptions, RpcConnection } from './connection.ts';
-import { type FakeLibvirtd, FakeLibvirtError, type Handlers, startFakeLibvirtd } from './fake-libvirtd.ts';
+import { type FakeClient, type FakeLibvirtd, FakeLibvirtError, type Handlers, startFakeLibvirtd } from './fake-libvirtd.ts';
 import type { Hypervisor, HypervisorEvent } from './hypervisor.ts';
 import { connectHypervisor } from './libvirt.ts';
 import { notices, procedures } from './protocol.ts';
@@ -159,6 +160,29 @@ describe('trap 2: one stream that nobody reads holds up everything on its connec
     const { stream } = await connection.openStream(procedures.domainOpenConsole, args, 'Opening');
     stream.destroy();
     await eventually(() => server.clients[0]?.streamPackets.at(-1)?.status === STATUS_ERROR);
+  });
+
+  it('ends a console, but breaks a picture, when what is behind it hangs up', async () => {
+    const hangUp = (client: FakeClient, name: 'domainOpenConsole' | 'domainScreenshot', serial: number): void => {
+      setImmediate(() => {
+        client.stream(name, serial, STATUS_CONTINUE, Buffer.from('abc'));
+        client.breakStream(name, serial, 39, 'stream had I/O failure');
+      });
+    };
+    const server = await daemon({
+      domainOpenConsole: (_, client, serial) => {
+        hangUp(client, 'domainOpenConsole', serial);
+        return undefined;
+      },
+      domainScreenshot: (_, client, serial) => {
+        hangUp(client, 'domainScreenshot', serial);
+        return { mime: 'image/png' };
+      },
+    });
+    const hypervisor = await connect(server);
+    expect(await text(await hypervisor.openConsole('vm0'))).toBe('abc');
+    expect(await failureOf(hypervisor.screenshot('vm0'))).toMatchObject({ code: 'hypervisor.failed', details: { libvirtCode: 39 } });
+    await eventually(() => server.clients.slice(2).every((client) => client.socket.destroyed));
   });
 
   it('closes the console when the daemon refuses it', async () => {

@@ -5,6 +5,7 @@ import {
   KEEPALIVE_PING,
   KEEPALIVE_PONG,
   KEEPALIVE_PROGRAM,
+  LIBVIRT_ERROR,
   type Notice,
   PROTOCOL_VERSION,
   type Procedure,
@@ -59,7 +60,8 @@ class Failure {
 interface Pending {
   readonly procedure: Procedure<unknown, unknown>;
   readonly args: unknown;
-  readonly stream: boolean;
+  /** Set when it opens a stream: what a hang-up does to it. */
+  readonly stream: 'ends' | 'breaks' | undefined;
   settle: ((outcome: unknown) => void) | undefined;
   /** Of a call that was given a time of its own. */
   timer: NodeJS.Timeout | undefined;
@@ -132,22 +134,23 @@ export class RpcConnection {
    * or late is not taken back: the daemon finishes it, and until then it keeps its place among those in flight.
    */
   async call<A, R>(procedure: Procedure<A, R>, args: A, doing: string, options: CallOptions = {}): Promise<R> {
-    const outcome = await this.#request(procedure as Procedure<unknown, unknown>, args, options, false);
+    const outcome = await this.#request(procedure as Procedure<unknown, unknown>, args, options, undefined);
     if (outcome instanceof Failure) throw this.#errorOf(outcome, procedure.name, doing, options);
     return outcome as R;
   }
 
   /**
    * Calls a procedure that opens a stream. The stream pauses the whole connection when nobody reads it, so it needs a connection of
-   * its own.
+   * its own. `hangUpEnds`: when the far end goes away that is the stream's end, else it breaks with `hypervisor.failed`.
    */
   async openStream<A, R>(
     procedure: Procedure<A, R>,
     args: A,
     doing: string,
-    options: CallOptions = {},
+    options: CallOptions & { readonly hangUpEnds?: boolean } = {},
   ): Promise<{ readonly result: R; readonly stream: Duplex }> {
-    const outcome = await this.#request(procedure as Procedure<unknown, unknown>, args, options, true);
+    const kind = options.hangUpEnds === true ? 'ends' : 'breaks';
+    const outcome = await this.#request(procedure as Procedure<unknown, unknown>, args, options, kind);
     if (outcome instanceof Failure) throw this.#errorOf(outcome, procedure.name, doing, options);
     return outcome as { readonly result: R; readonly stream: Duplex };
   }
@@ -172,7 +175,7 @@ export class RpcConnection {
     this.#fail(reason);
   }
 
-  #request(procedure: Procedure<unknown, unknown>, args: unknown, options: CallOptions, stream: boolean): Promise<unknown> {
+  #request(procedure: Procedure<unknown, unknown>, args: unknown, options: CallOptions, stream: Pending['stream']): Promise<unknown> {
     return new Promise((resolve) => {
       if (this.#closed !== undefined) {
         resolve(new Failure('disconnected'));
@@ -220,7 +223,8 @@ export class RpcConnection {
     // Alone it has nothing to share a write with.
     if (this.#inFlight.size === 1) this.#flush();
     else this.#flushSoon();
-    if (pending.stream) this.#streams.set(pending.serial, this.#makeStream(procedure, pending.serial));
+    if (pending.stream !== undefined)
+      this.#streams.set(pending.serial, this.#makeStream(procedure, pending.serial, pending.stream === 'ends'));
   }
 
   /** Into the buffer; `#flush` sends it. */
@@ -302,7 +306,7 @@ export class RpcConnection {
     }
     this.#inFlight.delete(header.serial);
     const outcome = this.#outcome(pending, header, payload);
-    if (pending.stream && outcome instanceof Failure) this.#streams.delete(header.serial);
+    if (pending.stream !== undefined && outcome instanceof Failure) this.#streams.delete(header.serial);
     this.#settle(pending, outcome);
     while (this.#waiting.length > 0 && this.#inFlight.size < this.#maxInFlight) {
       const next = this.#waiting.shift();
@@ -320,7 +324,7 @@ export class RpcConnection {
       if (header.status !== STATUS_OK) throw unreadable(`an answer with status ${header.status}`);
       const result = pending.procedure.result.decode(payload);
       payload.finish();
-      return pending.stream ? { result, stream: this.#streams.get(header.serial) } : result;
+      return pending.stream !== undefined ? { result, stream: this.#streams.get(header.serial) } : result;
     } catch (error) {
       return new Failure('unreadable', undefined, error);
     }
@@ -345,6 +349,10 @@ export class RpcConnection {
     else if (header.status === STATUS_OK) stream.complete();
     else {
       const error = remoteError.decode(payload);
+      if (error.code === LIBVIRT_ERROR.rpc && stream.hangUpEnds) {
+        stream.complete();
+        return;
+      }
       stream.destroy(
         new EngineError('hypervisor.failed', `The stream from libvirt broke: ${error.message ?? 'no reason given'}`, {
           details: { libvirtCode: error.code, libvirtDomain: error.domain },
@@ -353,8 +361,8 @@ export class RpcConnection {
     }
   }
 
-  #makeStream(procedure: Procedure<unknown, unknown>, serial: number): RpcStream {
-    return new RpcStream({
+  #makeStream(procedure: Procedure<unknown, unknown>, serial: number, hangUpEnds: boolean): RpcStream {
+    return new RpcStream(hangUpEnds, {
       send: (status, bytes, done) => {
         if (this.#closed === undefined) this.#write(procedure.program, procedure.number, TYPE_STREAM, serial, status, rawBytes, bytes);
         this.#flush(done);

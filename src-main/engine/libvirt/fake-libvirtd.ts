@@ -59,6 +59,8 @@ export interface FakeClient {
   ping(): void;
   notify<T>(notice: Notice<T>, value: T): void;
   stream(name: ProcedureName, serial: number, status: number, bytes: Uint8Array): boolean;
+  /** Ends a stream with libvirt's error `code`. */
+  breakStream(name: ProcedureName, serial: number, code: number, message: string): void;
   send(type: number, procedure: number, serial: number, status: number, bytes: Uint8Array): void;
 }
 
@@ -201,6 +203,11 @@ class Client implements FakeClient {
   stream(name: ProcedureName, serial: number, status: number, bytes: Uint8Array): boolean {
     const { program, number } = procedures[name];
     return this.#frame(program, number, TYPE_STREAM, serial, status, rawBytes, bytes);
+  }
+
+  breakStream(name: ProcedureName, serial: number, code: number, message: string): void {
+    const { program, number } = procedures[name];
+    this.#frame(program, number, TYPE_STREAM, serial, STATUS_ERROR, remoteError, remoteErrorOf(new FakeLibvirtError(code, message)));
   }
 
   send(type: number, procedure: number, serial: number, status: number, bytes: Uint8Array): void {

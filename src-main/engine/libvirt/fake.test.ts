@@ -17,7 +17,7 @@ hypervisorSuite('in memory', async () => {
     connect: async () => createFakeHypervisor({ model }),
     domainXml,
     networkXml: (name) => `<network><name>${name}</name></network>`,
-    can: { startPaused: true, deleteMetadataOnly: true, leases: true },
+    can: { startPaused: true, deleteMetadataOnly: true, leases: true, shutdown: true },
     close: async () => undefined,
   };
 });

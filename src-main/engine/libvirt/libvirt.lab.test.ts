@@ -23,7 +23,7 @@ hypervisorSuite("libvirtd's test driver", async () => {
     domainXml,
     networkXml: (name) =>
       `<network><name>${name}</name><bridge name="vb${bridge++}"/><ip address="192.168.${bridge}.1" netmask="255.255.255.0"/></network>`,
-    can: { startPaused: false, deleteMetadataOnly: false, leases: false },
+    can: { startPaused: false, deleteMetadataOnly: false, leases: false, shutdown: true },
     close: async () => {
       await anchor.close();
       await daemon.stop();

@@ -333,6 +333,7 @@ class LibvirtHypervisor implements Hypervisor {
       name,
       (domain) => ({ domain, screen: 0, flags: 0 }),
       'Taking a picture of',
+      false,
       options,
     );
     const chunks: Buffer[] = [];
@@ -369,7 +370,7 @@ class LibvirtHypervisor implements Hypervisor {
   async openConsole(name: string, how: { readonly force?: boolean } = {}, options?: CallOptions): Promise<Duplex> {
     const flags = how.force === true ? CONSOLE_FORCE : 0;
     const args = (domain: DomainRef): { domain: DomainRef; device: undefined; flags: number } => ({ domain, device: undefined, flags });
-    return (await this.#openStream(procedures.domainOpenConsole, name, args, 'Opening the console of', options)).stream;
+    return (await this.#openStream(procedures.domainOpenConsole, name, args, 'Opening the console of', true, options)).stream;
   }
 
   /** A stream on a connection of its own, which ends with it: a stream that nobody reads would hold up everything beside it. */
@@ -378,6 +379,7 @@ class LibvirtHypervisor implements Hypervisor {
     name: string,
     args: (domain: DomainRef) => A,
     doing: string,
+    hangUpEnds: boolean,
     options: CallOptions | undefined,
   ): Promise<{ readonly result: R; readonly stream: Duplex }> {
     const domain = await this.#domain(name, options);
@@ -386,7 +388,7 @@ class LibvirtHypervisor implements Hypervisor {
     connection.onClose(() => this.#streams.delete(connection));
     if (this.#closed) connection.close();
     try {
-      const opened = await connection.openStream(procedure, args(domain), `${doing} VM ${name}`, options);
+      const opened = await connection.openStream(procedure, args(domain), `${doing} VM ${name}`, { ...options, hangUpEnds });
       finished(opened.stream, () => connection.close());
       return opened;
     } catch (error) {

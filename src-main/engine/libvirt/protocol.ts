@@ -182,6 +182,8 @@ export const notices = {
 /** virErrorNumber, as far as Lago tells them apart. */
 export const LIBVIRT_ERROR = {
   noSupport: 3,
+  /** Also: what is behind a stream has hung up. */
+  rpc: 39,
   noDomain: 42,
   noNetwork: 43,
   authFailed: 45,

@@ -20,8 +20,14 @@ export class RpcStream extends Duplex {
   #finished = false;
   #ended = false;
 
-  constructor(port: StreamPort) {
+  /** Whether it is an end, not an error, when what is behind the stream goes away. */
+  readonly hangUpEnds: boolean;
+
+  constructor(hangUpEnds: boolean, port: StreamPort) {
     super({ allowHalfOpen: true });
+    this.hangUpEnds = hangUpEnds;
+    // It may break in the same turn in which it is opened, before anybody can listen; whoever reads it then finds the error in `errored`.
+    this.on('error', () => undefined);
     this.#port = port;
   }
 
@@ -35,7 +41,7 @@ export class RpcStream extends Duplex {
     } else if (!this.push(bytes)) this.#port.pause();
   }
 
-  /** The daemon finished the stream. */
+  /** There is nothing on the other side any more. */
   complete(): void {
     this.#finished = true;
     this.#endReading();

@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { silentLog } from '../core/log.ts';
+import { runChecked } from '../core/run.ts';
+import { startEmbeddedHost } from '../host/embedded.ts';
+import type { EmbeddedHost } from '../host/host.ts';
+import { hypervisorSuite } from './hypervisor.suite.ts';
+import { connectHypervisor } from './libvirt.ts';
+
+interface QemuLab {
+  readonly host: EmbeddedHost;
+  domainXml(name: string, uuid?: string): string;
+  networkXml(name: string): string;
+  close(): Promise<void>;
+}
+
+/** A private libvirt with QEMU, and VMs that get no further than their firmware: one small disk, a console, a screen. */
+async function startLab(): Promise<QemuLab> {
+  const folder = await mkdtemp(join(tmpdir(), 'lago-qemu-'));
+  const environment = { ...process.env };
+  Object.assign(process.env, { LAGO_CONFINED: '1', XDG_CACHE_HOME: join(folder, 'cache') });
+  const resourcesDir = resolve(import.meta.dirname, '../../../resources');
+  try {
+    const spec = { id: randomBytes(16).toString('hex'), stateDir: join(folder, 'host'), uplink: 'none', accelerator: 'tcg' } as const;
+    const host = await startEmbeddedHost(spec, { resourcesDir, log: silentLog });
+    // One disk for each name; the suite runs VMs of different names side by side.
+    const disks = Array.from({ length: 40 }, (_, i) => join(folder, `${i}.qcow2`));
+    for (const disk of disks) await runChecked(['qemu-img', 'create', '-q', '-f', 'qcow2', disk, '1M'], 'The disk could not be made.');
+    const taken = new Map<string, string>();
+    const diskOf = (name: string): string => {
+      const disk = taken.get(name) ?? disks[taken.size] ?? '';
+      taken.set(name, disk);
+      return disk;
+    };
+    let bridge = 0;
+    return {
+      host,
+      domainXml: (name, uuid) => `<domain type='qemu'><name>${name}</name>${uuid === undefined ? '' : `<uuid>${uuid}</uuid>`}
+        <memory unit='MiB'>24</memory><vcpu>1</vcpu><os><type arch='x86_64' machine='pc'>hvm</type></os><features><acpi/></features>
+        <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
+        <disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='unsafe'/><source file='${diskOf(name)}'/><target dev='vda' bus='virtio'/></disk>
+        <controller type='usb' model='none'/><memballoon model='none'/><serial type='pty'/><console type='pty'/>
+        <graphics type='vnc' socket='${join(host.socketDir, `${taken.size}.vnc`)}'/><video><model type='vga'/></video></devices></domain>`,
+      networkXml: (name) => {
+        bridge += 1;
+        return `<network><name>${name}</name><bridge name='suite${bridge}' stp='off'/></network>`;
+      },
+      close: async () => {
+        await host.stop();
+        process.env = environment;
+        await rm(folder, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    process.env = environment;
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+hypervisorSuite('QEMU', async () => {
+  const lab = await startLab();
+  return {
+    connect: async () => await connectHypervisor(lab.host.uri),
+    domainXml: lab.domainXml,
+    networkXml: lab.networkXml,
+    can: { startPaused: true, deleteMetadataOnly: true, leases: true, shutdown: false },
+    close: lab.close,
+  };
+});
+
+describe('a QEMU domain', () => {
+  let lab: QemuLab;
+
+  beforeAll(async () => {
+    lab = await startLab();
+  });
+
+  afterAll(async () => {
+    await lab.close();
+  });
+
+  it('has versions and capabilities of its own', async () => {
+    await using hypervisor = await connectHypervisor(lab.host.uri);
+    expect((await hypervisor.version()).hypervisor).toMatch(/^\d+\.\d+\.\d+$/);
+    const text = await hypervisor.domainCapabilities({ arch: 'x86_64', virtType: 'qemu', machine: 'pc' });
+    expect(text).toContain('<arch>x86_64</arch>');
+  });
+
+  it('has one console at a time, which can be taken away, and which ends with the VM', async () => {
+    await using hypervisor = await connectHypervisor(lab.host.uri);
+    await hypervisor.defineDomain(lab.domainXml('console'));
+    await hypervisor.startDomain('console');
+    const first = await hypervisor.openConsole('console');
+    await expect(hypervisor.openConsole('console')).rejects.toMatchObject({ code: 'hypervisor.failed' });
+    first.resume();
+    const taken = once(first, 'close');
+    const second = await hypervisor.openConsole('console', { force: true });
+    await taken;
+    second.resume();
+    second.write('x');
+    const ended = once(second, 'close');
+    await hypervisor.destroyDomain('console');
+    await ended;
+    await hypervisor.undefineDomain('console');
+  });
+});
