@@ -82,18 +82,28 @@ describe('parseArguments', () => {
     ['--loglvel x', { error: 'unrecognized option --loglvel. Did you mean --loglevel?', verb: undefined }],
     ['destroy --yse', { error: 'unrecognized option --yse. Did you mean --yes?', verb: 'destroy' }],
     [
-      'status -f json',
-      { error: 'unrecognized option -f. It is a global option: put it before the verb, as in "lago -f ... status".', verb: 'status' },
-    ],
-    [
-      'start --ignore-warnings',
+      'start --ignore-warn',
       {
-        error:
-          'unrecognized option --ignore-warnings. It is a global option: put it before the verb, as in "lago --ignore-warnings start".',
+        error: 'unrecognized option --ignore-warn. It is a global option: write it out in full after the verb, or put it before.',
         verb: 'start',
       },
     ],
+    [
+      'status -f jsno',
+      {
+        error: 'argument -f/--out-format: invalid choice: \'jsno\' (choose from default, flat, json, yaml). Did you mean "json"?',
+        verb: 'status',
+      },
+    ],
   ])('%s', (line, expected) => expect(parse(line)).toEqual(expected));
+
+  it.each([
+    ['status -f json', { verb: 'status', global: { out_format: 'json' }, values: {} }],
+    ['-f flat status --out-format=json', { verb: 'status', global: { out_format: 'json' }, values: {} }],
+    ['start --ignore-warnings a', { verb: 'start', global: { ignore_warnings: true }, values: { vms: ['a'] } }],
+    ['snapshot -l', { verb: 'snapshot', global: {}, values: { list: true } }],
+    ['shell web --out-format json', { verb: 'shell', global: {}, values: { host: 'web', args: ['--out-format', 'json'] } }],
+  ])('takes global options after the verb too: %s', (line, expected) => expect(parse(line)).toEqual(expected));
 
   it('names the choices and the nearest one', () => {
     expect(parse('-l debgu status')).toEqual({

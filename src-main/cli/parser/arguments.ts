@@ -46,14 +46,36 @@ export function parseArguments(program: ProgramSpec, argv: readonly string[]): P
     }
     const rest = verb.positionals.at(-1)?.arity === 'rest';
     const leading = rest ? verb.positionals.length - 1 : Number.POSITIVE_INFINITY;
-    const found = scan([...verb.options, HELP_OPTION], argv, global.next, leading, program, verb);
+    const late = globalsAfter(program, verb, rest);
+    const found = scan([...verb.options, HELP_OPTION], argv, global.next, leading, program, verb, late);
     if (found.asked === 'help') return { action: 'help', verb };
     const words = [...found.positionals, ...argv.slice(found.next)];
-    return { action: 'run', verb, global: global.values, values: { ...found.values, ...assign(verb.positionals, words) } };
+    const names = new Set(late.map((option) => option.name));
+    const own = Object.entries(found.values).filter(([key]) => !names.has(key));
+    const after = Object.entries(found.values).filter(([key]) => names.has(key));
+    return {
+      action: 'run',
+      verb,
+      global: { ...global.values, ...Object.fromEntries(after) },
+      values: { ...Object.fromEntries(own), ...assign(verb.positionals, words) },
+    };
   } catch (error) {
     if (error instanceof UsageError) return { action: 'error', verb, message: error.message };
     throw error;
   }
+}
+
+/**
+ * Global options that may also stand after the verb, which argparse did not allow: those whose names and flags the verb does not use
+ * itself, none for a verb that passes its words on. They must be written out in full there.
+ */
+function globalsAfter(program: ProgramSpec, verb: VerbSpec, passesOn: boolean): readonly OptionSpec[] {
+  if (passesOn) return [];
+  const names = new Set([...verb.options.map((option) => option.name), ...verb.positionals.map((positional) => positional.name)]);
+  const flags = new Set(verb.options.flatMap((option) => option.flags));
+  return program.options
+    .filter((option) => !names.has(option.name))
+    .map((option) => ({ ...option, flags: option.flags.filter((flag) => !flags.has(flag)) }));
 }
 
 function scan(
@@ -63,6 +85,7 @@ function scan(
   stop: 'first-positional' | number,
   program: ProgramSpec,
   verb?: VerbSpec,
+  late: readonly OptionSpec[] = [],
 ): Scan {
   const values: Scan['values'] = {};
   const positionals: string[] = [];
@@ -86,7 +109,7 @@ function scan(
   return { values, positionals, next: index, asked };
 
   function readOption(word: string, next: number): number {
-    const { option, flag, joined, rest } = match(options, word, program, verb);
+    const { option, flag, joined, rest } = match(options, late, word, program, verb);
     if (option.kind === 'flag') {
       if (joined !== undefined) throw new UsageError(`argument ${option.flags.join('/')}: takes no value, but got "${joined}"`);
       set(option, true);
@@ -131,11 +154,17 @@ interface Match {
   readonly rest: string | undefined;
 }
 
-function match(options: readonly OptionSpec[], word: string, program: ProgramSpec, verb: VerbSpec | undefined): Match {
+function match(
+  options: readonly OptionSpec[],
+  late: readonly OptionSpec[],
+  word: string,
+  program: ProgramSpec,
+  verb: VerbSpec | undefined,
+): Match {
   const equals = word.indexOf('=');
   const flag = equals < 0 ? word : word.slice(0, equals);
   const joined = equals < 0 ? undefined : word.slice(equals + 1);
-  const exact = options.find((option) => option.flags.includes(flag));
+  const exact = [...options, ...late].find((option) => option.flags.includes(flag));
   if (exact !== undefined) return { option: exact, flag, joined, rest: undefined };
   if (flag.startsWith('--')) {
     const long = options.flatMap((option) => option.flags.filter((own) => own.startsWith(flag)).map((own) => ({ option, own })));
@@ -155,8 +184,9 @@ function match(options: readonly OptionSpec[], word: string, program: ProgramSpe
 function unknownOption(options: readonly OptionSpec[], flag: string, program: ProgramSpec, verb: VerbSpec | undefined): string {
   if (verb !== undefined) {
     const global = program.options.find((option) => option.flags.some((own) => own === flag || (flag.length > 4 && own.startsWith(flag))));
-    if (global !== undefined)
-      return `unrecognized option ${flag}. It is a global option: put it before the verb, as in "lago ${flag}${global.kind === 'flag' ? '' : ' ...'} ${verb.name}".`;
+    if (global !== undefined) {
+      return `unrecognized option ${flag}. It is a global option: write it out in full after the verb, or put it before.`;
+    }
   }
   const guess = nearest(
     flag,
