@@ -166,9 +166,31 @@ test('closing while something is being made asks, and cancelling undoes it', asy
   await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
   const question = page.getByRole('dialog');
   await expect(question).toBeVisible();
-  await question.getByRole('button', { name: /cancel/i }).click();
+  await question.getByRole('button', { name: 'Stay' }).click();
+  await expect(question).toBeHidden();
+  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
+  await question.getByRole('button', { name: 'Cancel it and quit' }).click();
   await ended;
   await expectNothingLeft(scratch, new Set());
+});
+
+test('closing with "keep working" ends what is under way first, and leaves it running', async () => {
+  const { app, page } = await openDesktop(scratch);
+  await dropPlan(page, twoVms(scratch, 'kept'), VMS);
+  await createFromPlan(page, 'kept');
+  await expect(page.getByTestId('task').filter({ hasText: 'Create kept' }).getByRole('progressbar').first()).toBeVisible();
+  const ended = new Promise<number | null>((resolve) => app.process().once('exit', resolve));
+  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
+  await page.getByRole('dialog').getByRole('button', { name: 'Keep working in the background' }).click();
+  expect(await ended).toBe(0);
+
+  const second = await openDesktop(scratch);
+  await showOrOpen(second.page, 'kept');
+  await expectRunning(second.page, 'kept', VMS);
+  const namespaces = ownedNamespaces(scratch);
+  await destroyEnvironment(second.page, 'kept');
+  await second.close();
+  await expectNothingLeft(scratch, namespaces);
 });
 
 /** Shows an environment that the window knows: its tab if there is one, else its row on the list. */
