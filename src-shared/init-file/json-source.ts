@@ -97,7 +97,8 @@ class JsonReader {
       }
       const key = this.#string();
       this.#space();
-      if (this.#text[this.#at] !== ':') throw new JsonFailure(this.#at, `A colon is missing after the key ${JSON.stringify(key.slice(0, 60))}.`);
+      if (this.#text[this.#at] !== ':')
+        throw new JsonFailure(this.#at, `A colon is missing after the key ${JSON.stringify(key.slice(0, 60))}.`);
       this.#at += 1;
       this.#space();
       const node = this.#value(depth + 1);
@@ -128,7 +129,12 @@ class JsonReader {
     const found = this.#text[at];
     if (found === end) return;
     if (found === undefined) throw neverClosed(this.#text[begin], begin);
-    if (found !== ',') throw new JsonFailure(at, `Unexpected ${show(found)}; a comma or ${show(end)} should be here.`, 'Is a comma missing on the line before?');
+    if (found !== ',')
+      throw new JsonFailure(
+        at,
+        `Unexpected ${show(found)}; a comma or ${show(end)} should be here.`,
+        'Is a comma missing on the line before?',
+      );
     this.#at += 1;
     this.#space();
     if (this.#text[this.#at] === end) throw new JsonFailure(at, `There must be no comma before ${show(end)}.`);

@@ -24,7 +24,10 @@ export function wholeNumber(minimum: number, maximum: number, unit = ''): z.ZodT
 /** true or false, also as the words of YAML 1.1 in quotes, or 1 and 0. */
 export function flag(): z.ZodType<boolean, boolean | string | number> {
   return z
-    .union([z.boolean(), z.string().regex(/^(?:true|yes|on|1|false|no|off|0)$/i, told('true or false')), z.literal([0, 1])], told('true or false'))
+    .union(
+      [z.boolean(), z.string().regex(/^(?:true|yes|on|1|false|no|off|0)$/i, told('true or false')), z.literal([0, 1])],
+      told('true or false'),
+    )
     .transform((value) => (typeof value === 'string' ? /^(?:true|yes|on|1)$/i.test(value) : Boolean(value)));
 }
 

@@ -13,10 +13,30 @@ const WORD = 'letters, digits, ".", "_" and "-", and begins with a letter, a dig
 const PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 
 /** A VM's name: mapping key, host name, part of file names (`images/VM_DISK.FORMAT`) and of the libvirt name. */
-export const VM_NAME: NameRule = { what: 'VM name', pattern: PATTERN, maxLength: 63, says: `A VM name has at most 63 characters of ${WORD}.` };
-export const NET_NAME: NameRule = { what: 'network name', pattern: PATTERN, maxLength: 63, says: `A network name has at most 63 characters of ${WORD}.` };
-export const DISK_NAME: NameRule = { what: 'disk name', pattern: PATTERN, maxLength: 63, says: `A disk name has at most 63 characters of ${WORD}.` };
-export const PROTOTYPE_NAME: NameRule = { what: 'prototype name', pattern: /^[^\u0000-\u001f]+$/, maxLength: 128, says: 'A prototype name has at most 128 characters.' };
+export const VM_NAME: NameRule = {
+  what: 'VM name',
+  pattern: PATTERN,
+  maxLength: 63,
+  says: `A VM name has at most 63 characters of ${WORD}.`,
+};
+export const NET_NAME: NameRule = {
+  what: 'network name',
+  pattern: PATTERN,
+  maxLength: 63,
+  says: `A network name has at most 63 characters of ${WORD}.`,
+};
+export const DISK_NAME: NameRule = {
+  what: 'disk name',
+  pattern: PATTERN,
+  maxLength: 63,
+  says: `A disk name has at most 63 characters of ${WORD}.`,
+};
+export const PROTOTYPE_NAME: NameRule = {
+  what: 'prototype name',
+  pattern: /^[^\u0000-\u001f]+$/,
+  maxLength: 128,
+  says: 'A prototype name has at most 128 characters.',
+};
 export const WORD_RULE: NameRule = { what: 'name', pattern: PATTERN, maxLength: 128, says: `It has at most 128 characters of ${WORD}.` };
 /** Linux accounts as useradd makes them. */
 export const USER_NAME: NameRule = {

@@ -21,7 +21,8 @@ function check(text: string): void {
   expect(result.value === undefined, text).toBe(errors.length > 0);
   const lines = text.split('\n').length;
   for (const issue of result.issues) {
-    if (issue.line > lines || issue.line < 0 || issue.column < 0 || issue.message === '') throw new Error(`${JSON.stringify(issue)} of ${JSON.stringify(text)}`);
+    if (issue.line > lines || issue.line < 0 || issue.column < 0 || issue.message === '')
+      throw new Error(`${JSON.stringify(issue)} of ${JSON.stringify(text)}`);
   }
   if (work > MOST_WORK_MS) throw new Error(`${work.toFixed(0)} ms for ${JSON.stringify(text.slice(0, 500))}`);
 }
@@ -40,19 +41,110 @@ nets:
     <<: *x
     management: true
 `;
-const JSON_TEXT = JSON.stringify({ domains: { a: { memory: '64', nics: [{ net: 'n' }], disks: [{ name: 'd', type: 'empty', size: '1G', dev: 'vda' }] } }, nets: { n: {} } }, null, 1);
+const JSON_TEXT = JSON.stringify(
+  {
+    domains: { a: { memory: '64', nics: [{ net: 'n' }], disks: [{ name: 'd', type: 'empty', size: '1G', dev: 'vda' }] } },
+    nets: { n: {} },
+  },
+  null,
+  1,
+);
 
-const PIECES = ['{', '}', '[', ']', ':', ': ', ',', '"', "'", '\n', '\n  ', '\n    ', '\t', '- ', '#', '&a ', '*a', '<<: *a', '|', '>', '|-\n', '!', '!!str ', '!!python/x ', '? ', '---', '...', '%', '@', '`', '\\', '\0', '\u{FEFF}', 'é', '😀', '{{ x }}', '{% if %}', '__X__', 'null', '~', 'yes', '0x', '1:2', '.inf', '1e999', 'domains', 'nets', 'memory', 'nics', '__proto__', 'constructor'];
+const PIECES = [
+  '{',
+  '}',
+  '[',
+  ']',
+  ':',
+  ': ',
+  ',',
+  '"',
+  "'",
+  '\n',
+  '\n  ',
+  '\n    ',
+  '\t',
+  '- ',
+  '#',
+  '&a ',
+  '*a',
+  '<<: *a',
+  '|',
+  '>',
+  '|-\n',
+  '!',
+  '!!str ',
+  '!!python/x ',
+  '? ',
+  '---',
+  '...',
+  '%',
+  '@',
+  '`',
+  '\\',
+  '\0',
+  '\u{FEFF}',
+  'é',
+  '😀',
+  '{{ x }}',
+  '{% if %}',
+  '__X__',
+  'null',
+  '~',
+  'yes',
+  '0x',
+  '1:2',
+  '.inf',
+  '1e999',
+  'domains',
+  'nets',
+  'memory',
+  'nics',
+  '__proto__',
+  'constructor',
+];
 
 const soup = fc.array(fc.constantFrom(...PIECES), { maxLength: 40 }).map((parts) => parts.join(''));
 const bytes = fc.uint8Array({ maxLength: 80 }).map((data) => new TextDecoder().decode(data));
 
 /** A good file with pieces put in, cut out and doubled. */
 const edited = fc
-  .tuple(fc.constantFrom(YAML, JSON_TEXT), fc.array(fc.tuple(fc.nat(), fc.nat(12), fc.constantFrom('', ...PIECES)), { minLength: 1, maxLength: 4 }))
-  .map(([text, edits]) => edits.reduce((current, [at, length, piece]) => current.slice(0, at % (current.length + 1)) + piece + current.slice((at % (current.length + 1)) + length), text));
+  .tuple(
+    fc.constantFrom(YAML, JSON_TEXT),
+    fc.array(fc.tuple(fc.nat(), fc.nat(12), fc.constantFrom('', ...PIECES)), { minLength: 1, maxLength: 4 }),
+  )
+  .map(([text, edits]) =>
+    edits.reduce(
+      (current, [at, length, piece]) =>
+        current.slice(0, at % (current.length + 1)) + piece + current.slice((at % (current.length + 1)) + length),
+      text,
+    ),
+  );
 
-const KEYS = ['memory', 'vcpu', 'nics', 'disks', 'net', 'ip', 'name', 'dev', 'type', 'metadata', 'groups', 'bootstrap', 'based-on', 'dhcp', 'start', 'gw', 'mtu', 'dns_records', 'cpu_custom', 'build', 'cloud-init', 'comment'];
+const KEYS = [
+  'memory',
+  'vcpu',
+  'nics',
+  'disks',
+  'net',
+  'ip',
+  'name',
+  'dev',
+  'type',
+  'metadata',
+  'groups',
+  'bootstrap',
+  'based-on',
+  'dhcp',
+  'start',
+  'gw',
+  'mtu',
+  'dns_records',
+  'cpu_custom',
+  'build',
+  'cloud-init',
+  'comment',
+];
 const anyValue = fc.letrec((tie) => ({
   value: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
@@ -65,7 +157,12 @@ const anyValue = fc.letrec((tie) => ({
   ),
 })).value;
 const structured = fc
-  .tuple(fc.dictionary(fc.oneof(fc.string(), fc.constantFrom('vm', 'n')), fc.dictionary(fc.constantFrom(...KEYS), anyValue, { maxKeys: 5 }), { maxKeys: 3 }), fc.oneof(anyValue, fc.dictionary(fc.constantFrom('n'), anyValue)))
+  .tuple(
+    fc.dictionary(fc.oneof(fc.string(), fc.constantFrom('vm', 'n')), fc.dictionary(fc.constantFrom(...KEYS), anyValue, { maxKeys: 5 }), {
+      maxKeys: 3,
+    }),
+    fc.oneof(anyValue, fc.dictionary(fc.constantFrom('n'), anyValue)),
+  )
   .map(([domains, nets]) => JSON.stringify({ domains, nets, prototypes: domains }));
 
 describe('whatever the text', () => {
@@ -121,7 +218,10 @@ describe('whatever the text', () => {
   );
 
   it('a billion laughs are few', () => {
-    const laughs = ['a0: &a0 [lol]', ...Array.from({ length: 30 }, (_, index) => `a${index + 1}: &a${index + 1} [${`*a${index}, `.repeat(9)}*a${index}]`)];
+    const laughs = [
+      'a0: &a0 [lol]',
+      ...Array.from({ length: 30 }, (_, index) => `a${index + 1}: &a${index + 1} [${`*a${index}, `.repeat(9)}*a${index}]`),
+    ];
     const before = process.memoryUsage().heapUsed;
     const result = parseInitFile(`${laughs.join('\n')}\ndomains: *a30\nnets: {n: {}}\n`, 'fuzz');
     expect(result.issues).toMatchObject([{ message: 'The aliases of this file multiply to too many values.' }]);

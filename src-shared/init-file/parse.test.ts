@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { formatIssue } from '../issue.ts';
-import { MAX_INIT_FILE, parseInitFile, type ParseResult } from './parse.ts';
+import { MAX_INIT_FILE, type ParseResult, parseInitFile } from './parse.ts';
 
 const fixtures = join(import.meta.dirname, '../../fixtures/lago/init');
 
@@ -23,7 +23,9 @@ describe('two formats', () => {
   it('reads JSON and YAML to the same value', () => {
     const value = { domains: { a: { memory: 64, nics: [{ net: 'n' }] } }, nets: { n: { dhcp: { start: 2, end: 9 } } } };
     const json = parseInitFile(JSON.stringify(value), 'f').value;
-    const same = yaml('domains:\n  a:\n    memory: 64\n    nics:\n    - net: n\nnets:\n  n:\n    dhcp:\n      start: 2\n      end: 9\n').value;
+    const same = yaml(
+      'domains:\n  a:\n    memory: 64\n    nics:\n    - net: n\nnets:\n  n:\n    dhcp:\n      start: 2\n      end: 9\n',
+    ).value;
     expect(json?.domains).toEqual(value.domains);
     expect(same?.domains).toEqual(json?.domains);
     expect(same?.nets).toEqual(json?.nets);
@@ -95,7 +97,11 @@ domains:
 nets: {n: {}}
 `);
     expect(issues).toEqual([]);
-    expect(value?.domains).toMatchObject({ a: { memory: 64, vcpu: 1 }, b: { vcpu: 1, distro: 'el7' }, c: { vcpu: 1, distro: 'el7', memory: 99 } });
+    expect(value?.domains).toMatchObject({
+      a: { memory: 64, vcpu: 1 },
+      b: { vcpu: 1, distro: 'el7' },
+      c: { vcpu: 1, distro: 'el7', memory: 99 },
+    });
   });
 
   it('gives each user of an anchor a value of its own', () => {
@@ -107,9 +113,19 @@ nets: {n: {}}
 
 describe('loose values of real files', () => {
   it('makes them one type', () => {
-    const { value, issues } = withVm('memory: "1024", vcpu: "2", root-password: 123456, distro: 7, bootstrap: "no", groups: web', 'management: "yes", mtu: "9000"');
+    const { value, issues } = withVm(
+      'memory: "1024", vcpu: "2", root-password: 123456, distro: 7, bootstrap: "no", groups: web',
+      'management: "yes", mtu: "9000"',
+    );
     expect(issues).toEqual([]);
-    expect(value?.domains['vm0']).toMatchObject({ memory: 1024, vcpu: 2, 'root-password': 123456, distro: '7', bootstrap: false, groups: ['web'] });
+    expect(value?.domains['vm0']).toMatchObject({
+      memory: 1024,
+      vcpu: 2,
+      'root-password': 123456,
+      distro: '7',
+      bootstrap: false,
+      groups: ['web'],
+    });
     expect(value?.nets['n']).toMatchObject({ management: true, mtu: 9000 });
   });
 
@@ -153,17 +169,37 @@ nets:
     ['an empty file', '', 'f:1:1: error: The file is empty.'],
     ['a list', '[]', 'f:1:1: error: An init file is a mapping with the keys domains and nets.'],
     ['a scalar', 'hello', 'f:1:1: error: An init file is a mapping with the keys domains and nets.'],
-    ['no domains', 'domain: {}\nnets: {n: {}}', 'f:1:1: error: domains: The file has no domains. Did you mean domains where "domain" stands?'],
+    [
+      'no domains',
+      'domain: {}\nnets: {n: {}}',
+      'f:1:1: error: domains: The file has no domains. Did you mean domains where "domain" stands?',
+    ],
     ['no nets', 'domains: {a: {nics: []}}', 'f:1:1: error: nets: The file has no nets. Add nets: with at least one entry.'],
     ['empty nets', 'domains: {a: {nics: []}}\nnets: {}', 'f:2:1: error: nets: The mapping nets is empty. Add at least one entry.'],
-    ['a tab', 'domains:\n\ta: {}\nnets: {n: {}}', 'f:2:1: error: A tab is used to indent; YAML allows only spaces there. Replace the tab by spaces.'],
+    [
+      'a tab',
+      'domains:\n\ta: {}\nnets: {n: {}}',
+      'f:2:1: error: A tab is used to indent; YAML allows only spaces there. Replace the tab by spaces.',
+    ],
     ['a cut JSON', '{"domains": {"a": {', 'f:1:19: error: This "{" is never closed. Is the file cut off?'],
     ['a comma in JSON', '{"domains": {},}}', 'f:1:15: error: There must be no comma before "}".'],
-    ['a missing comma', '{"domains": {}\n"nets": {}}', 'f:2:1: error: Unexpected "\\""; a comma or "}" should be here. Is a comma missing on the line before?'],
-    ['two documents', 'domains: {a: {nics: []}}\nnets: {n: {}}\n---\na: 1', 'f:4:1: error: A second YAML document begins here. An init file is one document; remove the line with three dashes.'],
+    [
+      'a missing comma',
+      '{"domains": {}\n"nets": {}}',
+      'f:2:1: error: Unexpected "\\""; a comma or "}" should be here. Is a comma missing on the line before?',
+    ],
+    [
+      'two documents',
+      'domains: {a: {nics: []}}\nnets: {n: {}}\n---\na: 1',
+      'f:4:1: error: A second YAML document begins here. An init file is one document; remove the line with three dashes.',
+    ],
     ['an unknown alias', 'domains: *x\nnets: {n: {}}', 'f:1:10: error: The alias *x has no anchor &x before it.'],
     ['a circle', 'domains: &x {a: *x}\nnets: {n: {}}', 'f:1:17: error: The alias *x stands inside of what it names.'],
-    ['a tag', 'domains: !!python/object:os.system {a: 1}\nnets: {n: {}}', 'f:1:10: error: !!python/object:os.system is a YAML tag that an init file cannot have. Remove the tag and keep the value.'],
+    [
+      'a tag',
+      'domains: !!python/object:os.system {a: 1}\nnets: {n: {}}',
+      'f:1:10: error: !!python/object:os.system is a YAML tag that an init file cannot have. Remove the tag and keep the value.',
+    ],
     ['a binary', 'domains\0', 'f:1:8: error: This is not a text file. An init file is JSON or YAML.'],
     ['a domain that is a list', 'domains: {a: []}\nnets: {n: {}}', 'f:1:11: error: domains.a: It must be a mapping that describes one VM.'],
   ])('%s', (_, text, message) => {
@@ -173,7 +209,10 @@ nets:
   });
 
   it('takes the last of repeated keys, and says so', () => {
-    for (const text of ['domains:\n  a: {nics: []}\n  a: {nics: [], memory: 64}\nnets: {n: {}}', '{"domains": {"a": {},\n\n "a": {"memory": 64}}, "nets": {"n": {}}}']) {
+    for (const text of [
+      'domains:\n  a: {nics: []}\n  a: {nics: [], memory: 64}\nnets: {n: {}}',
+      '{"domains": {"a": {},\n\n "a": {"memory": 64}}, "nets": {"n": {}}}',
+    ]) {
       const { value, issues } = yaml(text);
       expect(issues).toMatchObject([{ line: 3, severity: 'warning', message: expect.stringContaining('second time') as string }]);
       expect(value?.domains['a']).toMatchObject({ memory: 64 });
@@ -191,14 +230,21 @@ nets:
 });
 
 describe('hostile names', () => {
-  it.each(['../x', '', '.hidden', '-rf', 'a b', 'a/b', '<x/>', '$(id)', 'a;b', "a'b", 'a\nb', '__proto__', 'ä', 'x'.repeat(64)])('%j is no VM, network or disk name', (name) => {
-    const key = JSON.stringify(name);
-    expect(parseInitFile(`{"domains": {${key}: {}}, "nets": {"n": {}}}`, 'f').value).toBeUndefined();
-    expect(parseInitFile(`{"domains": {"a": {}}, "nets": {${key}: {}}}`, 'f').value).toBeUndefined();
-    const disk = parseInitFile(`{"domains": {"a": {"disks": [{"name": ${key}}]}}, "nets": {"n": {}}}`, 'f');
-    expect(disk.value).toBeUndefined();
-    expect(disk.issues[0]).toMatchObject({ path: 'domains.a.disks[0].name', line: 1, hint: expect.stringContaining('at most 63') as string });
-  });
+  it.each(['../x', '', '.hidden', '-rf', 'a b', 'a/b', '<x/>', '$(id)', 'a;b', "a'b", 'a\nb', '__proto__', 'ä', 'x'.repeat(64)])(
+    '%j is no VM, network or disk name',
+    (name) => {
+      const key = JSON.stringify(name);
+      expect(parseInitFile(`{"domains": {${key}: {}}, "nets": {"n": {}}}`, 'f').value).toBeUndefined();
+      expect(parseInitFile(`{"domains": {"a": {}}, "nets": {${key}: {}}}`, 'f').value).toBeUndefined();
+      const disk = parseInitFile(`{"domains": {"a": {"disks": [{"name": ${key}}]}}, "nets": {"n": {}}}`, 'f');
+      expect(disk.value).toBeUndefined();
+      expect(disk.issues[0]).toMatchObject({
+        path: 'domains.a.disks[0].name',
+        line: 1,
+        hint: expect.stringContaining('at most 63') as string,
+      });
+    },
+  );
 
   it.each(['constructor', 'toString', 'hasOwnProperty', '_x', '9', 'a.b-c_d'])('%s is a name like others', (name) => {
     const { value } = parseInitFile(`{"domains": {"${name}": {"memory": 64}}, "nets": {"${name}": {}}}`, 'f');
@@ -224,7 +270,10 @@ domains:
 nets: {n: {}}
 `);
     expect(issues).toEqual([]);
-    expect(value?.domains).toMatchObject({ x: { memory: 128, vcpu: 8, nics: [{ net: 'n' }], metadata: { c: 3 } }, y: { memory: 64, metadata: { a: 1, b: 2 } } });
+    expect(value?.domains).toMatchObject({
+      x: { memory: 128, vcpu: 8, nics: [{ net: 'n' }], metadata: { c: 3 } },
+      y: { memory: 64, metadata: { a: 1, b: 2 } },
+    });
     expect(value?.domains['x']?.metadata).toEqual({ c: 3 });
   });
 
@@ -235,7 +284,9 @@ nets: {n: {}}
   });
 
   it('that go round in a circle or do not exist are errors', () => {
-    const result = yaml('prototypes:\n  p: {based-on: q}\n  q: {based-on: p}\n  host: {}\ndomains:\n  a: {based-on: p}\n  b: {based-on: hots}\nnets: {n: {}}\n');
+    const result = yaml(
+      'prototypes:\n  p: {based-on: q}\n  q: {based-on: p}\n  host: {}\ndomains:\n  a: {based-on: p}\n  b: {based-on: hots}\nnets: {n: {}}\n',
+    );
     expect(shown(result)).toEqual([
       'f:3:7: error: domains: The prototypes go round in a circle: "p" → "q" → "p". Remove one of the based-on keys.',
       'f:7:7: error: domains: There is no prototype "hots". Did you mean "host"?',

@@ -4,8 +4,8 @@ import { readJsonSource } from './json-source.ts';
 import { quote } from './name-rules.ts';
 import { nearest } from './nearest.ts';
 import { applyPrototypes } from './prototypes.ts';
-import { type DomainDefinition, InitFileSchema, type NetDefinition } from './schema.ts';
 import { adviceOf, unknownKeys } from './review.ts';
+import { type DomainDefinition, InitFileSchema, type NetDefinition } from './schema.ts';
 import {
   entryOf,
   formatPath,
@@ -80,7 +80,10 @@ class Reader {
       return !seen.has(id) && seen.add(id) !== undefined;
     });
     const rank = { error: 0, warning: 1, info: 2 };
-    const kept = unique.length <= MAX_ISSUES ? unique : unique.toSorted((left, right) => rank[left.severity] - rank[right.severity]).slice(0, MAX_ISSUES);
+    const kept =
+      unique.length <= MAX_ISSUES
+        ? unique
+        : unique.toSorted((left, right) => rank[left.severity] - rank[right.severity]).slice(0, MAX_ISSUES);
     return kept.toSorted((left, right) => left.offset - right.offset).map(({ offset: _, ...issue }) => issue);
   }
 
@@ -143,12 +146,21 @@ class Reader {
       const entry = entryOf(root, key);
       if (entry === undefined || (entry.node.kind === 'scalar' && entry.node.value === null)) {
         if (key === 'prototypes') continue;
-        const meant = nearest(key, root.entries.map((other) => other.key));
-        const hint = entry === undefined && meant !== undefined ? `Did you mean ${key} where ${quote(meant)} stands?` : `Add ${key}: with at least one entry.`;
+        const meant = nearest(
+          key,
+          root.entries.map((other) => other.key),
+        );
+        const hint =
+          entry === undefined && meant !== undefined
+            ? `Did you mean ${key} where ${quote(meant)} stands?`
+            : `Add ${key}: with at least one entry.`;
         this.#report({ offset: entry?.keyOffset ?? root.offset, severity: 'error', message: `The file has no ${key}.`, hint }, [key]);
         complete = false;
       } else if (entry.node.kind === 'map' && entry.node.entries.length === 0 && key !== 'prototypes') {
-        this.#report({ offset: entry.keyOffset, severity: 'error', message: `The mapping ${key} is empty.`, hint: `Add at least one entry.` }, [key]);
+        this.#report(
+          { offset: entry.keyOffset, severity: 'error', message: `The mapping ${key} is empty.`, hint: `Add at least one entry.` },
+          [key],
+        );
         complete = false;
       } else entries.push({ ...entry, node: this.#withoutNulls(entry.node, [key]) });
     }
@@ -170,10 +182,19 @@ class Reader {
     for (const entry of node.entries) {
       const here = [...path, entry.key];
       // zod drops this key without a word.
-      if (entry.key === '__proto__') this.#report({ offset: entry.keyOffset, severity: 'error', message: '"__proto__" cannot be a key or a name.' }, here);
+      if (entry.key === '__proto__')
+        this.#report({ offset: entry.keyOffset, severity: 'error', message: '"__proto__" cannot be a key or a name.' }, here);
       if (path.length >= 2 && entry.node.kind === 'scalar' && entry.node.value === null) {
         if (entry.key !== 'comment') {
-          this.#report({ offset: entry.keyOffset, severity: 'warning', message: 'The key has no value and counts as absent.', hint: 'Give it a value or remove it.' }, here);
+          this.#report(
+            {
+              offset: entry.keyOffset,
+              severity: 'warning',
+              message: 'The key has no value and counts as absent.',
+              hint: 'Give it a value or remove it.',
+            },
+            here,
+          );
         }
       } else if (FREE_DATA.has(entry.key)) entries.push(entry);
       else entries.push({ ...entry, node: this.#withoutNulls(entry.node, here) });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { nearest } from './nearest.ts';
 import { quote } from './name-rules.ts';
+import { nearest } from './nearest.ts';
 import { DiskDefinition, DomainDefinition, NetDefinition, NicDefinition, SAVED_KEYS } from './schema.ts';
 import { entryOf, type PathKey, type SourceMap, type SourceNode, type SourceProblem } from './source.ts';
 
@@ -65,7 +65,10 @@ export function adviceOf(document: SourceMap): Finding[] {
       if (net?.kind !== 'scalar' || nets === undefined) continue;
       const name = typeof net.value === 'number' ? net.text : String(net.value);
       if (netNames.includes(name)) continue;
-      findings.push({ path: [...path, 'nics', index, 'net'], problem: { offset: net.offset, severity: 'error', ...unknownNet(name, netNames) } });
+      findings.push({
+        path: [...path, 'nics', index, 'net'],
+        problem: { offset: net.offset, severity: 'error', ...unknownNet(name, netNames) },
+      });
     }
   }
   return findings;
@@ -84,16 +87,29 @@ function domainAdvice(domain: SourceMap, path: readonly PathKey[]): Finding[] {
     const entry = entryOf(domain, key);
     if (entry?.node.kind !== 'scalar' || typeof entry.node.value !== 'number' || entry.node.text === String(entry.node.value)) continue;
     const message = `The password is written ${entry.node.text} and is read as the number ${entry.node.value}.`;
-    findings.push({ path: [...path, key], problem: { offset: entry.node.offset, severity: 'warning', message, hint: 'Put it in quotes.' } });
+    findings.push({
+      path: [...path, key],
+      problem: { offset: entry.node.offset, severity: 'warning', message, hint: 'Put it in quotes.' },
+    });
   }
   const serviceClass = entryOf(domain, 'service_class');
   if (serviceClass !== undefined) {
-    const problem: SourceProblem = { offset: serviceClass.keyOffset, severity: 'warning', message: 'service_class is deprecated.', hint: 'Use service_provider: systemd, sysvinit or systemdcontainer.' };
+    const problem: SourceProblem = {
+      offset: serviceClass.keyOffset,
+      severity: 'warning',
+      message: 'service_class is deprecated.',
+      hint: 'Use service_provider: systemd, sysvinit or systemdcontainer.',
+    };
     findings.push({ path: [...path, 'service_class'], problem });
   }
   const scripts = entryOf(entryOf(domain, 'metadata')?.node, 'ovirt-scripts');
   if (scripts !== undefined) {
-    const problem: SourceProblem = { offset: scripts.keyOffset, severity: 'warning', message: 'ovirt-scripts is the old name of deploy-scripts.', hint: 'Call it deploy-scripts.' };
+    const problem: SourceProblem = {
+      offset: scripts.keyOffset,
+      severity: 'warning',
+      message: 'ovirt-scripts is the old name of deploy-scripts.',
+      hint: 'Call it deploy-scripts.',
+    };
     findings.push({ path: [...path, 'metadata', 'ovirt-scripts'], problem });
   }
   return findings;

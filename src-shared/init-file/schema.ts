@@ -41,7 +41,10 @@ export const DiskDefinition = z.looseObject(
       'Device in the guest: `vda`… (virtio), `sda`… (virtio-scsi), `hda`… (IDE). Required.',
     ),
     format: key(
-      z.enum(['qcow2', 'raw', 'iso', 'vmdk', 'vdi', 'vpc', 'vhdx', 'qed'], told('qcow2, raw or iso (for files also vmdk, vdi, vpc, vhdx, qed)')),
+      z.enum(
+        ['qcow2', 'raw', 'iso', 'vmdk', 'vdi', 'vpc', 'vhdx', 'qed'],
+        told('qcow2, raw or iso (for files also vmdk, vdi, vpc, vhdx, qed)'),
+      ),
       '0.29',
       'Format of the disk in the prefix; `iso` makes a CD-ROM. Default `qcow2`.',
     ),
@@ -59,11 +62,19 @@ export const DiskDefinition = z.looseObject(
     ),
     template_name: key(line('a template name', 256), '0.29', 'Name of the template in the repository.'),
     template_version: key(line('a template version', 256), '0.29', 'Version of the template. Default: the newest.'),
-    path: key(path(), '0.29', 'Image to use (`file`), to put a layer over (`template_type: qcow2`), or where a download goes. `$VAR` is expanded.'),
+    path: key(
+      path(),
+      '0.29',
+      'Image to use (`file`), to put a layer over (`template_type: qcow2`), or where a download goes. `$VAR` is expanded.',
+    ),
     url: key(path('a URL'), '0.29', 'Where a `file` disk is downloaded from. `$VAR` is expanded.'),
     make_a_copy: key(flag(), '0.35', 'Copy the file into the prefix instead of using it in place.'),
     metadata: key(mapping(), '0.29', 'Free data about the disk; a template’s own metadata is added to it.'),
-    build: key(list(BuildStep, 'a list of builders'), '0.37', 'Commands that change the image once, after bootstrap: a list of `{virt-customize: {OPTION: VALUE}}`.'),
+    build: key(
+      list(BuildStep, 'a list of builders'),
+      '0.37',
+      'Commands that change the image once, after bootstrap: a list of `{virt-customize: {OPTION: VALUE}}`.',
+    ),
     'skip-export': key(flag(), '0.40', 'Leave this disk out of `lago export`.'),
     comment: key(z.unknown(), '0.29', 'Ignored.'),
   },
@@ -107,17 +118,37 @@ export const DomainDefinition = z.looseObject(
     memory: key(wholeNumber(16, 16_777_216, 'MiB'), '0.29', 'Memory in MiB. Default 16384.'),
     vcpu: key(wholeNumber(1, 512), '0.29', 'Number of virtual CPUs. Default 2.'),
     cpu: key(wholeNumber(1, 512), '0.29', 'Sockets of the CPU topology (until 0.36); used as the number of CPUs when `vcpu` is absent.'),
-    cpu_model: key(line('a CPU model', 64), '0.37', 'Exact CPU model by libvirt’s name, for example `Westmere`. Not together with `cpu_custom`.'),
-    cpu_custom: key(mapping(), '0.37', 'libvirt’s <cpu> element as a mapping: `@name` is an attribute, `#text` the text. Not together with `cpu_model`.'),
-    nics: key(list(NicDefinition, 'a list of network cards'), '0.29', 'Network cards, in the order eth0, eth1… One of them on a management network.'),
+    cpu_model: key(
+      line('a CPU model', 64),
+      '0.37',
+      'Exact CPU model by libvirt’s name, for example `Westmere`. Not together with `cpu_custom`.',
+    ),
+    cpu_custom: key(
+      mapping(),
+      '0.37',
+      'libvirt’s <cpu> element as a mapping: `@name` is an attribute, `#text` the text. Not together with `cpu_model`.',
+    ),
+    nics: key(
+      list(NicDefinition, 'a list of network cards'),
+      '0.29',
+      'Network cards, in the order eth0, eth1… One of them on a management network.',
+    ),
     disks: key(list(DiskDefinition, 'a list of disks'), '0.29', 'Disks; the first one boots.'),
     type: key(z.literal('ova', told('ova, or absent')), '0.29', '`ova`: the VM is imported from `url`.'),
     url: key(path('a URL or path'), '0.29', 'OVA file of a `type: ova` VM: http, https or file URL.'),
-    metadata: key(mapping(), '0.29', 'Free data; known: `deploy-scripts` (list of paths), `ovirt-scripts` (its old name), `ovirt-role`, `ovirt-capabilities`, `ovirt-engine-password`.'),
+    metadata: key(
+      mapping(),
+      '0.29',
+      'Free data; known: `deploy-scripts` (list of paths), `ovirt-scripts` (its old name), `ovirt-role`, `ovirt-capabilities`, `ovirt-engine-password`.',
+    ),
     artifacts: key(list(path('a path in the guest'), 'a list of paths'), '0.29', 'Paths in the guest that `lago collect` fetches.'),
     'vm-type': key(name(WORD_RULE), '0.29', 'VM type plugin. Default from the configuration (`default`).'),
     'vm-provider': key(name(WORD_RULE), '0.29', 'VM provider: `local-libvirt` (default) or `ssh`.'),
-    service_provider: key(name(WORD_RULE), '0.29', 'How services are managed in the guest: `systemd`, `sysvinit`, `systemdcontainer`. Default: found out on first use.'),
+    service_provider: key(
+      name(WORD_RULE),
+      '0.29',
+      'How services are managed in the guest: `systemd`, `sysvinit`, `systemdcontainer`. Default: found out on first use.',
+    ),
     service_class: key(name(WORD_RULE), '0.29', 'Deprecated name of `service_provider`, as a class name such as `SystemdService`.'),
     'root-password': key(password(), '0.29', 'Password of root in the guest, set by bootstrap.'),
     'ssh-user': key(name(USER_NAME), '0.29', 'User for ssh. Default from the configuration (`root`).'),
@@ -152,7 +183,11 @@ const DnsRecords = z.record(
 export const NetDefinition = z.looseObject(
   {
     comment: key(z.unknown(), '0.29', 'Ignored.'),
-    type: key(z.enum(['nat', 'bridge'], told('nat or bridge')), '0.29', '`nat` (default): an own 192.168.N.0/24 network; `bridge`: a bare bridge without addresses.'),
+    type: key(
+      z.enum(['nat', 'bridge'], told('nat or bridge')),
+      '0.29',
+      '`nat` (default): an own 192.168.N.0/24 network; `bridge`: a bare bridge without addresses.',
+    ),
     dhcp: key(
       z.looseObject(
         {
@@ -164,7 +199,11 @@ export const NetDefinition = z.looseObject(
       '0.29',
       'DHCP with this dynamic range; without it the network hands out no addresses, fixed ones neither.',
     ),
-    gw: key(z.string(told('an IPv4 address')).regex(IPV4, told('an IPv4 address')), '0.29', 'Address of the gateway, and so of the /24 network. Default: a leased network, its .1.'),
+    gw: key(
+      z.string(told('an IPv4 address')).regex(IPV4, told('an IPv4 address')),
+      '0.29',
+      'Address of the gateway, and so of the /24 network. Default: a leased network, its .1.',
+    ),
     management: key(flag(), '0.29', 'ssh and host names use this network. Default: when no network has it, the alphabetically first.'),
     dns_domain_name: key(name(DNS_NAME), '0.29', 'DNS domain of the network. Default on management networks: `lago.local`.'),
     dns_records: key(DnsRecords, '0.37', 'More host names on a management network: `{name: address}`.'),
@@ -177,9 +216,17 @@ export type NetDefinition = z.infer<typeof NetDefinition>;
 
 /** The whole file. Other top-level keys are allowed: files keep YAML anchors there. */
 export const InitFileSchema = z.looseObject({
-  domains: z.record(nameKey(VM_NAME), DomainDefinition, told('a mapping from VM name to VM')).meta({ description: 'The VMs by name.', since: '0.29' }),
-  nets: z.record(nameKey(NET_NAME), NetDefinition, told('a mapping from network name to network')).meta({ description: 'The networks by name.', since: '0.29' }),
-  prototypes: key(z.record(nameKey(PROTOTYPE_NAME), DomainDefinition, told('a mapping from name to prototype')), '0.29', 'VM definitions to be used by `based-on`; a prototype may be based on another.'),
+  domains: z
+    .record(nameKey(VM_NAME), DomainDefinition, told('a mapping from VM name to VM'))
+    .meta({ description: 'The VMs by name.', since: '0.29' }),
+  nets: z
+    .record(nameKey(NET_NAME), NetDefinition, told('a mapping from network name to network'))
+    .meta({ description: 'The networks by name.', since: '0.29' }),
+  prototypes: key(
+    z.record(nameKey(PROTOTYPE_NAME), DomainDefinition, told('a mapping from name to prototype')),
+    '0.29',
+    'VM definitions to be used by `based-on`; a prototype may be based on another.',
+  ),
 });
 
 /** Keys that Lago writes into its saved specs and that exported or copied files may still hold; known, and ignored on reading. */

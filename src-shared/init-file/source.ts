@@ -16,7 +16,13 @@ export interface SourceEntry {
 
 /** A document's value together with where it stands, the same for JSON and YAML. Aliases and merge keys are already resolved. */
 export type SourceNode =
-  | { readonly kind: 'scalar'; readonly value: string | number | boolean | null; readonly offset: number; readonly text: string; readonly block: boolean }
+  | {
+      readonly kind: 'scalar';
+      readonly value: string | number | boolean | null;
+      readonly offset: number;
+      readonly text: string;
+      readonly block: boolean;
+    }
   | { readonly kind: 'list'; readonly items: readonly SourceNode[]; readonly offset: number }
   | { readonly kind: 'map'; readonly entries: readonly SourceEntry[]; readonly offset: number };
 

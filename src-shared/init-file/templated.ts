@@ -77,7 +77,10 @@ function collect(node: SourceNode, into: Map<number, SourceProblem>): void {
 function note(text: string, offset: number, into: Map<number, SourceProblem>): void {
   const expression = /\{\{.{0,200}?\}\}|\{%.{0,200}?%\}/.exec(text);
   if (expression !== null) {
-    into.set(offset, { ...jinja(expression[0], offset), hint: 'Render the template first, for example: python3 -m jinja2 FILE.in > LagoInitFile.' });
+    into.set(offset, {
+      ...jinja(expression[0], offset),
+      hint: 'Render the template first, for example: python3 -m jinja2 FILE.in > LagoInitFile.',
+    });
     return;
   }
   const placeholder = text.match(PLACEHOLDER)?.find((found) => found !== '__proto__');

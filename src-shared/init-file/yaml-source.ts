@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseAllDocuments, type ParsedNode, type YAMLMap } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, type ParsedNode, parseAllDocuments, type YAMLMap } from 'yaml';
 import { repeatedKey } from './json-source.ts';
 import { MAX_DEPTH, type SourceEntry, type SourceMap, type SourceNode, type SourceProblem, type SourceResult } from './source.ts';
 import { PYYAML_SCALARS } from './yaml-scalars.ts';
@@ -67,7 +67,8 @@ function readDocument(text: string): SourceResult {
   const first = Array.isArray(documents) ? documents[0] : undefined;
   if (first === undefined || first.contents === null) return failed(0, 'The file is empty.');
   const problems: SourceProblem[] = [];
-  for (const found of [...first.errors, ...first.warnings].slice(0, MAX_PROBLEMS)) problems.push(explain(found.code, found.message, found.pos[0], text));
+  for (const found of [...first.errors, ...first.warnings].slice(0, MAX_PROBLEMS))
+    problems.push(explain(found.code, found.message, found.pos[0], text));
   if (Array.isArray(documents) && documents.length > 1) {
     problems.push({
       offset: documents[1]?.contents?.range?.[0] ?? text.length,
@@ -89,14 +90,29 @@ function explain(code: string, message: string, offset: number, text: string): S
   const tab = /^ *\t/.exec(line);
   if (tab !== null || code === 'TAB_AS_INDENT') {
     const at = tab === null ? offset : lineStart + tab[0].length - 1;
-    return { offset: at, severity: 'error', message: 'A tab is used to indent; YAML allows only spaces there.', hint: 'Replace the tab by spaces.' };
+    return {
+      offset: at,
+      severity: 'error',
+      message: 'A tab is used to indent; YAML allows only spaces there.',
+      hint: 'Replace the tab by spaces.',
+    };
   }
   if (code === 'TAG_RESOLVE_FAILED') {
     const name = /!\S*/.exec(text.slice(offset, offset + 80))?.[0] ?? 'This tag';
-    return { offset, severity: 'error', message: `${name} is a YAML tag that an init file cannot have.`, hint: 'Remove the tag and keep the value.' };
+    return {
+      offset,
+      severity: 'error',
+      message: `${name} is a YAML tag that an init file cannot have.`,
+      hint: 'Remove the tag and keep the value.',
+    };
   }
   if (code === 'BAD_ALIAS' || /alias/i.test(message)) {
-    return { offset, severity: 'error', message: `${message.replace(/\.?$/, '')}.`, hint: 'An anchor (&name) must stand before the alias (*name) that uses it.' };
+    return {
+      offset,
+      severity: 'error',
+      message: `${message.replace(/\.?$/, '')}.`,
+      hint: 'An anchor (&name) must stand before the alias (*name) that uses it.',
+    };
   }
   return { offset, severity: 'error', message: `${firstLine(message)}.` };
 }
@@ -126,7 +142,11 @@ class Converter {
     if ((isScalar(node) || isMap(node) || isSeq(node)) && node.anchor !== undefined) this.#anchors.set(node.anchor, node);
     if (isMap(node)) return this.#inside(node, () => this.#map(node, offset, depth));
     if (isSeq(node)) {
-      return this.#inside(node, () => ({ kind: 'list', items: node.items.map((item) => this.convert(item as ParsedNode | null, depth + 1, offset)), offset }));
+      return this.#inside(node, () => ({
+        kind: 'list',
+        items: node.items.map((item) => this.convert(item as ParsedNode | null, depth + 1, offset)),
+        offset,
+      }));
     }
     return this.#scalar(node, offset);
   }

@@ -40,7 +40,8 @@ export function cpuXml(vm: VmSpec, context: CpuContext): XmlElement {
       exact && virtualizationFeature(vm.cpu_model, context.hostCpu),
     );
   }
-  if (context.accelerator === 'tcg') return element('cpu', { mode: 'maximum' }, topology, element('feature', { policy: 'disable', name: 'la57' }));
+  if (context.accelerator === 'tcg')
+    return element('cpu', { mode: 'maximum' }, topology, element('feature', { policy: 'disable', name: 'la57' }));
   return element('cpu', { mode: 'host-passthrough' }, topology, vcpu > 1 && numaXml(vcpu, vm.memory));
 }
 
@@ -91,7 +92,8 @@ export function cpuCustomProblem(value: unknown, depth = 0): string | undefined 
     if (key === '#text') return undefined;
     const name = key.startsWith('@') ? key.slice(1) : key;
     if (!NAME.test(name)) return `${JSON.stringify(key.slice(0, 60))} is no name of an XML element or attribute.`;
-    if (key.startsWith('@')) return typeof inner === 'object' && inner !== null ? `The attribute ${key} must be a single value.` : undefined;
+    if (key.startsWith('@'))
+      return typeof inner === 'object' && inner !== null ? `The attribute ${key} must be a single value.` : undefined;
     return cpuCustomProblem(inner, depth + 1);
   });
 }

@@ -154,7 +154,11 @@ function lagoDomain(vm: VmSpec, context: DomainContext): XmlElement {
   const pci = (slot: string): XmlElement => element('address', { type: 'pci', domain: '0x0000', bus: '0x00', slot, function: '0x0' });
   const vcpu = vcpuOf(vm);
   const firstScsi = vm.disks.findIndex((disk) => disk.format !== 'iso' && disk.dev.startsWith('sd'));
-  const controller = element('controller', { type: 'scsi', index: 0, model: 'virtio-scsi' }, element('driver', { queues: vcpu, iothread: 1 }));
+  const controller = element(
+    'controller',
+    { type: 'scsi', index: 0, model: 'virtio-scsi' },
+    element('driver', { queues: vcpu, iothread: 1 }),
+  );
   return element(
     'domain',
     { type: 'kvm' },
@@ -185,7 +189,9 @@ function lagoDomain(vm: VmSpec, context: DomainContext): XmlElement {
       element('rng', { model: 'virtio' }, element('backend', { model: 'random' }, '/dev/urandom'), pci('0x09')),
       element('console', { type: 'pty' }, element('target', { type: distroIsEl6(vm) ? 'serial' : 'virtio', port: 0 })),
       element('video', {}, element('model', { type: 'cirrus', vram: 16384, heads: 1 }), element('alias', { name: 'video0' }), pci('0x02')),
-      ...vm.disks.flatMap((disk, index) => (index === firstScsi ? [controller, lagoDisk(disk, index, context)] : [lagoDisk(disk, index, context)])),
+      ...vm.disks.flatMap((disk, index) =>
+        index === firstScsi ? [controller, lagoDisk(disk, index, context)] : [lagoDisk(disk, index, context)],
+      ),
       ...vm.nics.map((nic) => lagoNic(nic, context)),
     ),
     element('clock', { offset: 'utc' }, element('timer', { name: 'kvmclock' })),

@@ -6,7 +6,8 @@ import { EngineError } from '../../../src-shared/errors.ts';
  * used; a name that does not fit is replaced by the beginning of its SHA-1. The rule of every version of Lago.
  */
 export function prefixedName(uuid: string, name: string, maxLength = 0): string {
-  if (maxLength !== 0 && maxLength < 6) throw new EngineError('internal', `A prefixed name cannot be made of less than 6 characters (${name}).`);
+  if (maxLength !== 0 && maxLength < 6)
+    throw new EngineError('internal', `A prefixed name cannot be made of less than 6 characters (${name}).`);
   const short = maxLength !== 0 && maxLength < 16;
   const mark = `${uuid.slice(0, short ? 4 : 8)}-`;
   const room = maxLength - mark.length;

@@ -8,7 +8,11 @@ export interface XmlElement {
 export type XmlChild = XmlElement | string | undefined | false;
 
 /** Makes an element. Attributes that are undefined and children that are undefined or false are left out. */
-export function element(name: string, attributes: Readonly<Record<string, string | number | undefined>> = {}, ...children: readonly XmlChild[]): XmlElement {
+export function element(
+  name: string,
+  attributes: Readonly<Record<string, string | number | undefined>> = {},
+  ...children: readonly XmlChild[]
+): XmlElement {
   const kept: Record<string, string> = {};
   for (const [key, value] of Object.entries(attributes)) if (value !== undefined) kept[key] = String(value);
   return { name, attributes: kept, children: children.filter((child) => child !== undefined && child !== false) };

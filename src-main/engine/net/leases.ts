@@ -46,11 +46,17 @@ export interface LeaseStore {
   /** Takes the lowest free subnet, or exactly `subnet` (any address of it). Taking what the same prefix holds already is fine. */
   acquire(owner: LeaseOwner & { readonly subnet?: string | undefined }): Promise<{ readonly subnet: string; readonly gateway: string }>;
   /** All or nothing. `null` stands for any free subnet; the answer is in the same order. */
-  acquireMany(owner: LeaseOwner & { readonly subnets: readonly (string | null)[] }): Promise<readonly { readonly subnet: string; readonly gateway: string }[]>;
+  acquireMany(
+    owner: LeaseOwner & { readonly subnets: readonly (string | null)[] },
+  ): Promise<readonly { readonly subnet: string; readonly gateway: string }[]>;
   /** Gives one back; with `uuid` only when that prefix holds it. One that nobody holds is not an error. */
   release(subnet: string, options?: { readonly uuid?: string; readonly signal?: AbortSignal | undefined }): Promise<void>;
   /** Gives back all of a prefix. Answers the subnets. */
-  releaseAll(owner: { readonly uuid: string; readonly uuidPath?: string; readonly signal?: AbortSignal | undefined }): Promise<readonly string[]>;
+  releaseAll(owner: {
+    readonly uuid: string;
+    readonly uuidPath?: string;
+    readonly signal?: AbortSignal | undefined;
+  }): Promise<readonly string[]>;
   /** Every lease, by number. Takes no lock and changes nothing; a store that does not exist is empty. */
   list(): Promise<readonly Lease[]>;
   /** Removes the leases of prefixes that are gone; answers them. */
@@ -77,12 +83,19 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     return await work();
   }
 
-  /** What is given under the lock; undefined when it is taken by `holder`. */
-  async function take(owner: LeaseOwner, octet: number): Promise<Lease | undefined> {
-    const present = await readLease(pathOf(octet), octet);
-    if (present?.valid === true && !(present.uuid === owner.uuid && present.uuidPath === owner.uuidPath)) return present;
+  async function write(owner: LeaseOwner, octet: number): Promise<void> {
     await guarded(dir, async () => await writeJson(pathOf(octet), [owner.uuidPath, owner.uuid], 0o664));
-    return undefined;
+  }
+
+  /** Under the lock: true when it was free, false when the same prefix has it already. */
+  async function take(owner: LeaseOwner, octet: number): Promise<boolean> {
+    const present = await readLease(pathOf(octet), octet);
+    if (present?.valid === true) {
+      if (present.uuid !== owner.uuid || present.uuidPath !== owner.uuidPath) throw takenError(octet, present);
+      return false;
+    }
+    await write(owner, octet);
+    return true;
   }
 
   async function takeAny(owner: LeaseOwner, taken: ReadonlySet<number>): Promise<number> {
@@ -90,12 +103,16 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
       if (taken.has(octet)) continue;
       const present = await readLease(pathOf(octet), octet);
       if (present?.valid === true) continue;
-      await guarded(dir, async () => await writeJson(pathOf(octet), [owner.uuidPath, owner.uuid], 0o664));
+      await write(owner, octet);
       return octet;
     }
-    throw new EngineError('conflict.subnet', `No subnet is free between 192.168.${range.minOctet}.0/24 and 192.168.${range.maxOctet}.0/24.`, {
-      hint: 'Destroy environments that are no longer used ("lago leases" shows who holds what).',
-    });
+    throw new EngineError(
+      'conflict.subnet',
+      `No subnet is free between 192.168.${range.minOctet}.0/24 and 192.168.${range.maxOctet}.0/24.`,
+      {
+        hint: 'Destroy environments that are no longer used ("lago leases" shows who holds what).',
+      },
+    );
   }
 
   function octetOf(subnet: string): number {
@@ -103,30 +120,34 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     const octets = octetsOf(text);
     if (octets === undefined) throw new EngineError('input.invalid', `${JSON.stringify(subnet)} is not a valid IP address.`);
     if (isLeasable(text, range)) return octets[2];
-    throw new EngineError('input.invalid', `Subnet ${text}/24 is not valid. It should be in the range 192.168.${range.minOctet}.0/24 - 192.168.${range.maxOctet}.0/24.`);
+    throw new EngineError(
+      'input.invalid',
+      `Subnet ${text}/24 is not valid. It should be in the range 192.168.${range.minOctet}.0/24 - 192.168.${range.maxOctet}.0/24.`,
+    );
   }
 
   async function acquireMany(owner: LeaseOwner & { readonly subnets: readonly (string | null)[] }): ReturnType<LeaseStore['acquireMany']> {
     const wanted = owner.subnets.map((subnet) => (subnet === null ? null : octetOf(subnet)));
     return await locked(owner.signal, async () => {
-      const before = new Set((await listLeases(dir)).filter((lease) => lease.valid && lease.uuid === owner.uuid).map((lease) => lease.path));
       const taken = new Set<number>();
+      const fresh: number[] = [];
       try {
         for (const octet of wanted) {
           if (octet === null) continue;
-          const holder = await take(owner, octet);
-          if (holder !== undefined || taken.has(octet)) throw takenError(octet, holder ?? owner);
+          if (taken.has(octet)) throw takenError(octet, owner);
+          if (await take(owner, octet)) fresh.push(octet);
           taken.add(octet);
         }
         const result: number[] = [];
         for (const octet of wanted) {
           const got = octet ?? (await takeAny(owner, taken));
+          if (octet === null) fresh.push(got);
           taken.add(got);
           result.push(got);
         }
         return result.map(grant);
       } catch (error) {
-        for (const octet of taken) if (!before.has(pathOf(octet))) await remove(pathOf(octet));
+        for (const octet of fresh) await remove(pathOf(octet));
         throw error;
       }
     });
@@ -149,11 +170,18 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     },
     acquireMany,
     release: async (subnet, { uuid, signal } = {}) => {
-      const path = pathOf(octetOf(subnet));
-      await releaseWhere(signal, (lease) => lease.path === path && (uuid === undefined || lease.uuid === uuid));
+      const octet = octetOf(subnet);
+      if ((await readLease(pathOf(octet), octet)) === undefined) return;
+      await locked(signal, async () => {
+        const lease = await readLease(pathOf(octet), octet);
+        if (lease !== undefined && (uuid === undefined || lease.uuid === uuid)) await guarded(dir, async () => await remove(lease.path));
+      });
     },
     releaseAll: async ({ uuid, uuidPath, signal }) => {
-      const released = await releaseWhere(signal, (lease) => lease.uuid === uuid && (uuidPath === undefined || lease.uuidPath === uuidPath));
+      const released = await releaseWhere(
+        signal,
+        (lease) => lease.uuid === uuid && (uuidPath === undefined || lease.uuidPath === uuidPath),
+      );
       return released.map((lease) => lease.subnet);
     },
     list: async () => await listLeases(dir),
@@ -166,10 +194,14 @@ function grant(octet: number): { readonly subnet: string; readonly gateway: stri
 }
 
 function takenError(octet: number, holder: { readonly uuidPath: string }): EngineError {
-  return new EngineError('conflict.subnet', `The subnet 192.168.${octet}.0/24 is already taken by ${holder.uuidPath.replace(/\/uuid$/, '')}.`, {
-    hint: 'Give the network another gw, or none; or destroy that environment.',
-    details: { subnet: `192.168.${octet}.0`, holder: holder.uuidPath },
-  });
+  return new EngineError(
+    'conflict.subnet',
+    `The subnet 192.168.${octet}.0/24 is already taken by ${holder.uuidPath.replace(/\/uuid$/, '')}.`,
+    {
+      hint: 'Give the network another gw, or none; or destroy that environment.',
+      details: { subnet: `192.168.${octet}.0`, holder: holder.uuidPath },
+    },
+  );
 }
 
 async function listLeases(dir: string): Promise<Lease[]> {
@@ -181,7 +213,9 @@ async function listLeases(dir: string): Promise<Lease[]> {
     throw denied(error, dir);
   }
   const octets = names.flatMap((name) => /^(\d{1,3})\.lease$/.exec(name)?.[1] ?? []).map(Number);
-  const leases = await Promise.all(octets.sort((left, right) => left - right).map(async (octet) => await readLease(join(dir, `${octet}.lease`), octet)));
+  const leases = await Promise.all(
+    octets.sort((left, right) => left - right).map(async (octet) => await readLease(join(dir, `${octet}.lease`), octet)),
+  );
   return leases.filter((lease) => lease !== undefined);
 }
 

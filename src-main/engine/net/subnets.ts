@@ -19,7 +19,10 @@ export function isLeasable(ip: string, range: OctetRange = LEASE_RANGE): boolean
 /**
  * The lowest last octet of 2…254 that is free, outside of the dynamic range as long as one is left there. Undefined when all are used.
  */
-export function lowestFreeOctet(used: ReadonlySet<number>, dhcp?: { readonly start: number; readonly end: number } | null): number | undefined {
+export function lowestFreeOctet(
+  used: ReadonlySet<number>,
+  dhcp?: { readonly start: number; readonly end: number } | null,
+): number | undefined {
   let inside: number | undefined;
   for (let octet = 2; octet <= 254; octet++) {
     if (used.has(octet)) continue;

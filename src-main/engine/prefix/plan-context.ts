@@ -1,7 +1,7 @@
-import type { PathKey } from '../../../src-shared/init-file/source.ts';
 import type { InitFile } from '../../../src-shared/init-file/parse.ts';
-import type { Issue } from '../../../src-shared/issue.ts';
+import type { PathKey } from '../../../src-shared/init-file/source.ts';
 import { formatPath } from '../../../src-shared/init-file/source.ts';
+import type { Issue } from '../../../src-shared/issue.ts';
 import type { LeaseSubnet } from '../net/subnets.ts';
 
 /** A template version as the repository and the store know it. */
@@ -103,8 +103,18 @@ export class IssueList {
 
   #add(severity: Issue['severity'], path: readonly PathKey[], message: string, hint: string | undefined): void {
     const { line, column } = this.#init.locate(path);
-    const issue: Issue = { file: this.#init.file, line, column, path: formatPath(path), severity, message, ...(hint === undefined ? {} : { hint }) };
-    const known = this.#issues.some((other) => other.line === line && other.column === column && other.path === issue.path && other.message === message);
+    const issue: Issue = {
+      file: this.#init.file,
+      line,
+      column,
+      path: formatPath(path),
+      severity,
+      message,
+      ...(hint === undefined ? {} : { hint }),
+    };
+    const known = this.#issues.some(
+      (other) => other.line === line && other.column === column && other.path === issue.path && other.message === message,
+    );
     if (!known) this.#issues.push(issue);
   }
 }

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { quote } from '../../../src-shared/init-file/name-rules.ts';
-import type { PathKey } from '../../../src-shared/init-file/source.ts';
 import type { DiskDefinition, DomainDefinition } from '../../../src-shared/init-file/schema.ts';
+import type { PathKey } from '../../../src-shared/init-file/source.ts';
 import type { Plan, PlannedVm } from '../../../src-shared/plan.ts';
 import type { DiskSpec } from '../../../src-shared/specs.ts';
 import type { IssueList, PlanContext, TemplateFound } from './plan-context.ts';
@@ -14,7 +14,12 @@ type PlannedDownload = Plan['downloads'][number];
 export type DiskJob = { readonly vm: string; readonly disk: string; readonly path: string; readonly format: string } & (
   | { readonly kind: 'template'; readonly template: TemplateFound }
   /** A layer over an image; `parent` is the template that the image itself lacks: it must be linked at `link`. */
-  | { readonly kind: 'layer'; readonly image: string; readonly imageFormat: string | undefined; readonly parent?: { readonly template: TemplateFound; readonly link: string } }
+  | {
+      readonly kind: 'layer';
+      readonly image: string;
+      readonly imageFormat: string | undefined;
+      readonly parent?: { readonly template: TemplateFound; readonly link: string };
+    }
   | { readonly kind: 'empty'; readonly size: number }
   | { readonly kind: 'copy'; readonly from: string }
   | { readonly kind: 'download'; readonly url: string }
@@ -83,18 +88,32 @@ class DiskPlanner {
     this.#ova = { vm: this.#vm, from: from.url ?? from.path };
     this.#devices.add('vda');
     const name = 'ova';
-    this.#disks.push({ name, dev: 'vda', format: 'qcow2', path: `$LAGO_PREFIX_PATH/images/${this.#vm}_${name}.qcow2`, type: 'ova', source: this.#ova.from, size: null });
+    this.#disks.push({
+      name,
+      dev: 'vda',
+      format: 'qcow2',
+      path: `$LAGO_PREFIX_PATH/images/${this.#vm}_${name}.qcow2`,
+      type: 'ova',
+      source: this.#ova.from,
+      size: null,
+    });
   }
 
   disk(disk: DiskDefinition, key: readonly PathKey[]): void {
     const { name, dev, type } = disk;
     const absent = (['name', 'type', 'dev'] as const).filter((field) => disk[field] === undefined);
     if (name === undefined || dev === undefined || type === undefined) {
-      this.#issues.error(key, `The disk has no ${absent.join(' and no ')}.`, absent.includes('dev') ? 'Devices are called vda, vdb… or sda, sdb…' : undefined);
+      this.#issues.error(
+        key,
+        `The disk has no ${absent.join(' and no ')}.`,
+        absent.includes('dev') ? 'Devices are called vda, vdb… or sda, sdb…' : undefined,
+      );
       return;
     }
-    if (this.#names.has(name)) this.#issues.error([...key, 'name'], `VM ${this.#vm} has two disks of the name ${name}; they would share one file.`);
-    if (this.#devices.has(dev)) this.#issues.error([...key, 'dev'], `VM ${this.#vm} has two disks at ${dev}.`, `${this.#freeDevice(dev)} is free.`);
+    if (this.#names.has(name))
+      this.#issues.error([...key, 'name'], `VM ${this.#vm} has two disks of the name ${name}; they would share one file.`);
+    if (this.#devices.has(dev))
+      this.#issues.error([...key, 'dev'], `VM ${this.#vm} has two disks at ${dev}.`, `${this.#freeDevice(dev)} is free.`);
     this.#names.add(name);
     this.#devices.add(dev);
     const format = disk.format ?? 'qcow2';
@@ -112,7 +131,8 @@ class DiskPlanner {
     this.#checkUnused(disk, key);
     if (disk.type === 'empty') return this.#empty(base, disk, key);
     if (disk.type === 'file') return this.#file(base, disk, key);
-    if (disk.format !== 'qcow2') this.#issues.error([...key, 'format'], `A template disk is a qcow2 layer; its format cannot be ${disk.format}.`);
+    if (disk.format !== 'qcow2')
+      this.#issues.error([...key, 'format'], `A template disk is a qcow2 layer; its format cannot be ${disk.format}.`);
     return disk.template_type === 'qcow2' ? this.#layer(base, disk, key) : this.#template(base, disk, key);
   }
 
@@ -150,7 +170,10 @@ class DiskPlanner {
       this.#issues.error(key, 'A template disk needs a template_name.', 'For an image of your own: template_type: qcow2 and path.');
       return undefined;
     }
-    const template = this.#findTemplate(disk.template_name, disk.template_version, [...key, disk.template_version === undefined ? 'template_name' : 'template_version']);
+    const template = this.#findTemplate(disk.template_name, disk.template_version, [
+      ...key,
+      disk.template_version === undefined ? 'template_name' : 'template_version',
+    ]);
     if (template === undefined) return undefined;
     return { job: { ...base, kind: 'template', template }, metadata: template.metadata, size: template.size, source: template.fullName };
   }
@@ -189,7 +212,10 @@ class DiskPlanner {
     if (this.#context.fileInfo(link) !== undefined) return undefined;
     const match = /^(?:.*:)?([^:]+):([^:]+)$/.exec(posix.basename(backing));
     if (match === null) {
-      this.#issues.error(key, `The backing file ${link} of the image ${image} does not exist, and its name is not that of a template (NAME:VERSION).`);
+      this.#issues.error(
+        key,
+        `The backing file ${link} of the image ${image} does not exist, and its name is not that of a template (NAME:VERSION).`,
+      );
       return 'failed';
     }
     const template = this.#findTemplate(match[1] ?? '', match[2], key);
@@ -233,11 +259,18 @@ class DiskPlanner {
     return info;
   }
 
-  #source(given: string, key: readonly PathKey[]): { readonly url: string } | { readonly url: undefined; readonly path: string } | undefined {
+  #source(
+    given: string,
+    key: readonly PathKey[],
+  ): { readonly url: string } | { readonly url: undefined; readonly path: string } | undefined {
     const text = expandVariables(given, this.#context);
     const scheme = /^([a-zA-Z][a-zA-Z0-9+.-]*):/.exec(text)?.[1]?.toLowerCase();
     if (scheme === undefined) return { url: undefined, path: resolvePath(text, key, this.#context, this.#issues) };
-    if (scheme === 'file') return { url: undefined, path: resolvePath(decodePath(text.replace(/^file:(?:\/\/(?:localhost)?(?=\/|$))?/i, '')), key, this.#context, this.#issues) };
+    if (scheme === 'file')
+      return {
+        url: undefined,
+        path: resolvePath(decodePath(text.replace(/^file:(?:\/\/(?:localhost)?(?=\/|$))?/i, '')), key, this.#context, this.#issues),
+      };
     if ((scheme === 'http' || scheme === 'https') && URL.canParse(text)) return { url: new URL(text).href };
     this.#issues.error(key, `${quote(text)} is no URL that can be downloaded.`, 'Use http, https or file.');
     return undefined;

@@ -1,9 +1,9 @@
-import { unknownNet } from '../../../src-shared/init-file/review.ts';
+import { isPrivate, lastOctet, octetsOf, sameSubnet, subnetOf, withLastOctet } from '../../../src-shared/addresses.ts';
 import type { InitFile } from '../../../src-shared/init-file/parse.ts';
+import { unknownNet } from '../../../src-shared/init-file/review.ts';
 import type { DomainDefinition, NetDefinition } from '../../../src-shared/init-file/schema.ts';
 import type { NetSpec, NicSpec } from '../../../src-shared/specs.ts';
 import { nicNames } from '../net/names.ts';
-import { isPrivate, lastOctet, octetsOf, sameSubnet, subnetOf, withLastOctet } from '../../../src-shared/addresses.ts';
 import { isLeasable, lowestFreeOctet } from '../net/subnets.ts';
 import type { IssueList, PlanContext } from './plan-context.ts';
 
@@ -51,7 +51,10 @@ function draftNets(init: InitFile, issues: IssueList): Map<string, Draft> {
     const type = definition.type ?? 'nat';
     const management = chosen.includes(name);
     checkNet(name, definition, { type, management }, issues);
-    const dhcp = type === 'nat' && definition.dhcp?.start !== undefined && definition.dhcp.end !== undefined ? { start: definition.dhcp.start, end: definition.dhcp.end } : undefined;
+    const dhcp =
+      type === 'nat' && definition.dhcp?.start !== undefined && definition.dhcp.end !== undefined
+        ? { start: definition.dhcp.start, end: definition.dhcp.end }
+        : undefined;
     drafts.set(name, { name, definition, type, management, gw: undefined, dhcp, mapping: new Map(), used: new Map() });
   }
   return drafts;
@@ -61,12 +64,15 @@ function checkNet(name: string, net: NetDefinition, how: { type: 'nat' | 'bridge
   const { dhcp } = net;
   if (dhcp !== undefined) {
     const missing = dhcp.start === undefined ? 'start' : dhcp.end === undefined ? 'end' : undefined;
-    if (missing !== undefined) issues.error(['nets', name, 'dhcp'], `The range of dhcp has no ${missing}.`, `Add ${missing}: with a number from 2 to 254.`);
-    else if ((dhcp.start ?? 0) > (dhcp.end ?? 0)) issues.error(['nets', name, 'dhcp'], `The range of dhcp begins at ${dhcp.start} after its end ${dhcp.end}.`);
+    if (missing !== undefined)
+      issues.error(['nets', name, 'dhcp'], `The range of dhcp has no ${missing}.`, `Add ${missing}: with a number from 2 to 254.`);
+    else if ((dhcp.start ?? 0) > (dhcp.end ?? 0))
+      issues.error(['nets', name, 'dhcp'], `The range of dhcp begins at ${dhcp.start} after its end ${dhcp.end}.`);
   }
   if (how.type === 'bridge') {
     for (const key of ['gw', 'dhcp'] as const) {
-      if (net[key] !== undefined) issues.warning(['nets', name, key], `A bridge network has no addresses of its own; ${key} has no effect.`);
+      if (net[key] !== undefined)
+        issues.warning(['nets', name, key], `A bridge network has no addresses of its own; ${key} has no effect.`);
     }
   }
   if (how.management) return;
@@ -92,7 +98,11 @@ function leaseSubnets(drafts: ReadonlyMap<string, Draft>, context: PlanContext, 
     }
     const owner = owners.get(subnetOf(wanted));
     if (owner !== undefined) {
-      issues.error(key, `The networks ${owner} and ${draft.name} have the same subnet ${subnetOf(wanted)}/24.`, 'Give one of them another gw, or none.');
+      issues.error(
+        key,
+        `The networks ${owner} and ${draft.name} have the same subnet ${subnetOf(wanted)}/24.`,
+        'Give one of them another gw, or none.',
+      );
       continue;
     }
     owners.set(subnetOf(wanted), draft.name);
@@ -102,7 +112,10 @@ function leaseSubnets(drafts: ReadonlyMap<string, Draft>, context: PlanContext, 
       draft.gw = answer.gateway;
       if (!isPrivate(wanted)) issues.warning(key, `${wanted} is not in a private range; VMs cannot reach the real hosts of that network.`);
       else if (!isLeasable(wanted)) {
-        issues.info(key, `${subnetOf(wanted)}/24 is outside of the leased range 192.168.200.0–192.168.255.0: nothing keeps other environments of this machine off it.`);
+        issues.info(
+          key,
+          `${subnetOf(wanted)}/24 is outside of the leased range 192.168.200.0–192.168.255.0: nothing keeps other environments of this machine off it.`,
+        );
       }
     }
   }
@@ -127,7 +140,10 @@ function chooseManagement(init: InitFile, drafts: ReadonlyMap<string, Draft>, is
       const hint = `Add a card on ${managed.join(' or ')}: nics: [{net: ${managed[0] ?? 'NAME'}}].`;
       issues.error(['domains', vm, 'nics'], `VM ${vm} has no management network, please connect it to one.`, hint);
     } else if (found.length > 1) {
-      issues.error(['domains', vm, 'nics'], `VM ${vm} has more than one management network: ${found.join(', ')}. It should have exactly one.`);
+      issues.error(
+        ['domains', vm, 'nics'],
+        `VM ${vm} has more than one management network: ${found.join(', ')}. It should have exactly one.`,
+      );
     } else chosen.set(vm, first);
   }
   return chosen;
@@ -176,12 +192,20 @@ function fixedAddress(who: string, wanted: string, net: Draft, path: readonly (s
   const ip = withLastOctet(net.gw, last);
   if (!inside) issues.warning(path, `Only the last number of ${wanted} counts on the network ${net.name}: the address becomes ${ip}.`);
   if (last === 0 || last === 255) {
-    issues.error(path, `${ip} is the ${last === 0 ? 'network' : 'broadcast'} address of ${subnetOf(net.gw)}/24.`, 'Use a last number from 2 to 254.');
+    issues.error(
+      path,
+      `${ip} is the ${last === 0 ? 'network' : 'broadcast'} address of ${subnetOf(net.gw)}/24.`,
+      'Use a last number from 2 to 254.',
+    );
     return undefined;
   }
   const owner = net.used.get(last);
   if (owner !== undefined) {
-    issues.error(path, `IP ${ip} is given twice: to ${owner} and to ${who}.`, 'Change one of the two, or leave it out to get a free address.');
+    issues.error(
+      path,
+      `IP ${ip} is given twice: to ${owner} and to ${who}.`,
+      'Change one of the two, or leave it out to get a free address.',
+    );
     return undefined;
   }
   net.used.set(last, who);
@@ -196,7 +220,11 @@ function takeFreeAddresses(init: InitFile, drafts: ReadonlyMap<string, Draft>, a
       if (net === undefined || net.type !== 'nat' || net.gw === undefined || nic.ip !== undefined) continue;
       const octet = lowestFreeOctet(new Set(net.used.keys()), net.dhcp);
       if (octet === undefined) {
-        issues.error(['domains', vm, 'nics', card], `The network ${net.name} has no free address left; it has 253 at most.`, 'Use a second network.');
+        issues.error(
+          ['domains', vm, 'nics', card],
+          `The network ${net.name} has no free address left; it has 253 at most.`,
+          'Use a second network.',
+        );
         continue;
       }
       net.used.set(octet, `${vm}:nic${card}`);
@@ -205,7 +233,13 @@ function takeFreeAddresses(init: InitFile, drafts: ReadonlyMap<string, Draft>, a
   }
 }
 
-function nameAddresses(init: InitFile, drafts: ReadonlyMap<string, Draft>, addresses: Addresses, management: ReadonlyMap<string, string>, issues: IssueList): void {
+function nameAddresses(
+  init: InitFile,
+  drafts: ReadonlyMap<string, Draft>,
+  addresses: Addresses,
+  management: ReadonlyMap<string, string>,
+  issues: IssueList,
+): void {
   for (const vm of init.domainNames) {
     const counts = new Map<string, number>();
     for (const [card, nic] of (init.domains[vm]?.nics ?? []).entries()) {
@@ -218,7 +252,8 @@ function nameAddresses(init: InitFile, drafts: ReadonlyMap<string, Draft>, addre
       for (const name of nicNames(vm, card, net.name, count, management.get(vm) === net.name)) {
         const other = net.mapping.get(name);
         if (other === undefined) net.mapping.set(name, ip);
-        else if (other !== ip) issues.warning(['domains', vm, 'nics', card], `The host name ${name} already means ${other}; it does not mean ${ip} too.`);
+        else if (other !== ip)
+          issues.warning(['domains', vm, 'nics', card], `The host name ${name} already means ${other}; it does not mean ${ip} too.`);
       }
     }
   }
@@ -240,7 +275,12 @@ function finishNets(init: InitFile, drafts: ReadonlyMap<string, Draft>): NetSpec
     return {
       ...kept,
       ...(draft.dhcp === undefined ? {} : { dhcp: draft.dhcp }),
-      ...(draft.management ? { dns_domain_name: draft.definition.dns_domain_name ?? DEFAULT_DOMAIN, dns_records: { ...draft.definition.dns_records, ...names } } : {}),
+      ...(draft.management
+        ? {
+            dns_domain_name: draft.definition.dns_domain_name ?? DEFAULT_DOMAIN,
+            dns_records: { ...draft.definition.dns_records, ...names },
+          }
+        : {}),
       type: draft.type,
       management: draft.management,
       name,
@@ -261,7 +301,9 @@ function finishNics(init: InitFile, drafts: ReadonlyMap<string, Draft>, addresse
         const ip = addresses.get(vm)?.[card];
         const mtu = net.definition.mtu;
         const { ip: _, ...kept } = nic;
-        return [{ ...kept, net: net.name, ...(ip === undefined ? {} : { ip }), ...(mtu === undefined || mtu === 1500 ? {} : { mtu }) } as NicSpec];
+        return [
+          { ...kept, net: net.name, ...(ip === undefined ? {} : { ip }), ...(mtu === undefined || mtu === 1500 ? {} : { mtu }) } as NicSpec,
+        ];
       }),
     ]),
   );

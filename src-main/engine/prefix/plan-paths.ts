@@ -48,6 +48,7 @@ export function resolvePath(given: string, key: readonly PathKey[], context: Pla
 /** Says that a file is missing, and that an unset variable may be the reason. */
 export function reportMissing(what: string, path: string, key: readonly PathKey[], issues: IssueList): void {
   const variable = unsetVariable(path);
-  const hint = variable === undefined ? 'Relative paths begin at the folder of the init file.' : `The environment variable ${variable} is not set.`;
+  const hint =
+    variable === undefined ? 'Relative paths begin at the folder of the init file.' : `The environment variable ${variable} is not set.`;
   issues.error(key, `${what} ${path} does not exist.`, hint);
 }

@@ -6,8 +6,8 @@ import { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import { domainXml } from '../libvirt/domain-xml.ts';
 import { networkXml } from '../libvirt/network-xml.ts';
 import { readXml, type XmlElement } from '../libvirt/read-xml.ts';
-import { planEnvironment } from './plan.ts';
 import { everythingExists, TEST_UUID } from './plan.test-support.ts';
+import { planEnvironment } from './plan.ts';
 
 const fixtures = join(import.meta.dirname, '../../../fixtures/lago');
 
@@ -83,7 +83,13 @@ describe('what Lago 1.0 initialised', () => {
   it.each(initialised.filter(([, { xml }]) => xml !== undefined).map(([name]) => name))('%s: the same XML', (name) => {
     const { xml } = golden.get(name) as Required<Golden>;
     const { specs } = planEnvironment(parsed(name), everythingExists());
-    const context = { prefixUuid: TEST_UUID, prefixPath: '/srv/lago/.lago/default', accelerator: 'kvm', nets: specs.nets, style: 'lago' } as const;
+    const context = {
+      prefixUuid: TEST_UUID,
+      prefixPath: '/srv/lago/.lago/default',
+      accelerator: 'kvm',
+      nets: specs.nets,
+      style: 'lago',
+    } as const;
     const ours = new Map<string, string>();
     for (const vm of specs.vms) ours.set(`dom-${vm.name}`, domainXml(vm, context));
     for (const net of specs.nets) {

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
-import type { PlanContext } from './plan-context.ts';
 import { freshAllocator } from '../net/subnets.ts';
+import type { PlanContext } from './plan-context.ts';
 
 export const TEST_UUID = 'aaaabbbbccccddddeeeeffff00001111';
 

@@ -1,14 +1,14 @@
-import type { InitFile } from '../../../src-shared/init-file/parse.ts';
-import { nearest } from '../../../src-shared/init-file/nearest.ts';
+import { macOf, octetsOf } from '../../../src-shared/addresses.ts';
 import { quote } from '../../../src-shared/init-file/name-rules.ts';
+import { nearest } from '../../../src-shared/init-file/nearest.ts';
+import type { InitFile } from '../../../src-shared/init-file/parse.ts';
 import type { DomainDefinition } from '../../../src-shared/init-file/schema.ts';
 import type { Issue } from '../../../src-shared/issue.ts';
 import type { Plan, PlannedNet, PlannedVm } from '../../../src-shared/plan.ts';
 import type { EnvironmentSpecs, NetSpec, NicSpec, VmSpec } from '../../../src-shared/specs.ts';
 import { cpuCustomProblem } from '../libvirt/cpu.ts';
-import { macOf, octetsOf } from '../../../src-shared/addresses.ts';
 import { IssueList, type PlanContext } from './plan-context.ts';
-import { type DiskJob, type OvaImport, planDisks, type PlannedDisks } from './plan-disks.ts';
+import { type DiskJob, type OvaImport, type PlannedDisks, planDisks } from './plan-disks.ts';
 import { planNets } from './plan-nets.ts';
 import { type ScriptCopy, ScriptPlanner } from './plan-scripts.ts';
 
@@ -56,7 +56,12 @@ export function planEnvironment(init: InitFile, context: PlanContext): PlannedEn
     checkDomain(name, domain, context, issues);
     const own = planDisks(name, domain, context, issues);
     const copies = scripts.plan(name, domain);
-    const spec = vmSpec(name, domain, { nics: nics.get(name) ?? [], management: management.get(name), disks: own, scripts: copies }, context);
+    const spec = vmSpec(
+      name,
+      domain,
+      { nics: nics.get(name) ?? [], management: management.get(name), disks: own, scripts: copies },
+      context,
+    );
     disks.push(own);
     vms.push(spec);
     builds.push(...planBuilds(name, domain, context, issues));
@@ -89,7 +94,11 @@ function checkDomain(name: string, domain: DomainDefinition, context: PlanContex
     if (wanted === undefined || known.includes(wanted)) continue;
     const meant = nearest(wanted, known);
     const available = `Available: ${known.join(', ')}.`;
-    issues.error(['domains', name, key], `Unknown ${what}: ${wanted}.`, meant === undefined ? available : `Did you mean ${meant}? ${available}`);
+    issues.error(
+      ['domains', name, key],
+      `Unknown ${what}: ${wanted}.`,
+      meant === undefined ? available : `Did you mean ${meant}? ${available}`,
+    );
   }
   if (domain.cpu_model !== undefined && domain.cpu_custom !== undefined) {
     issues.error(['domains', name, 'cpu_custom'], 'cpu_model and cpu_custom cannot be given together.', 'Remove one of the two.');
@@ -131,12 +140,22 @@ function vmSpec(name: string, domain: DomainDefinition, parts: Parts, context: P
   } as VmSpec;
 }
 
-function plannedVm(spec: VmSpec, domain: DomainDefinition, disks: PlannedDisks, scripts: readonly ScriptCopy[], context: PlanContext): PlannedVm {
+function plannedVm(
+  spec: VmSpec,
+  domain: DomainDefinition,
+  disks: PlannedDisks,
+  scripts: readonly ScriptCopy[],
+  context: PlanContext,
+): PlannedVm {
   return {
     memory: spec.memory,
     vcpu: spec.vcpu ?? spec.cpu ?? DEFAULT_VCPU,
     mgmt_net: spec.mgmt_net ?? null,
-    nics: spec.nics.map((nic) => ({ net: nic.net, ip: nic.ip ?? null, mac: nic.ip !== undefined && octetsOf(nic.ip) !== undefined ? macOf(nic.ip) : null })),
+    nics: spec.nics.map((nic) => ({
+      net: nic.net,
+      ip: nic.ip ?? null,
+      mac: nic.ip !== undefined && octetsOf(nic.ip) !== undefined ? macOf(nic.ip) : null,
+    })),
     disks: [...disks.disks],
     distro: distroOf(spec) ?? null,
     groups: spec.groups ?? [],
@@ -175,7 +194,8 @@ function planBuilds(vm: string, domain: DomainDefinition, context: PlanContext, 
       const builder = builders[0];
       if (builder === undefined || builders.length > 1) {
         issues.error(key, 'A build step is a mapping with exactly one builder.', 'Write - virt-customize: and its options below.');
-      } else if (builder !== 'virt-customize') issues.error([...key, builder], `Unknown builder: ${quote(builder)}.`, 'The only builder is virt-customize.');
+      } else if (builder !== 'virt-customize')
+        issues.error([...key, builder], `Unknown builder: ${quote(builder)}.`, 'The only builder is virt-customize.');
       else {
         const options = build[builder];
         if (typeof options === 'object' && options !== null && !Array.isArray(options)) {

@@ -1,0 +1,257 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { takeLock } from '../core/lock.ts';
+import { createLeaseStore } from './leases.ts';
+
+let root: string;
+let dir: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'lago-leases-'));
+  dir = join(root, 'deep', 'subnets');
+});
+
+afterEach(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
+async function prefix(name: string): Promise<{ uuidPath: string; uuid: string }> {
+  const uuid = name.padEnd(32, '0');
+  const uuidPath = join(root, name, 'uuid');
+  await mkdir(join(root, name), { recursive: true });
+  await writeFile(uuidPath, uuid);
+  return { uuidPath, uuid };
+}
+
+describe('the store of subnets', () => {
+  it('is made when it is needed, writable for its group', async () => {
+    const a = await prefix('a');
+    expect(await createLeaseStore({ dir }).list()).toEqual([]);
+    expect(existsSync(dir)).toBe(false);
+    expect(await createLeaseStore({ dir }).acquire(a)).toEqual({ subnet: '192.168.200.0', gateway: '192.168.200.1' });
+    expect(((await stat(dir)).mode & 0o7777).toString(8)).toBe('2775');
+    expect(((await stat(join(dir, 'subnet-lease.lock'))).mode & 0o777).toString(8)).toBe('660');
+    expect(((await stat(join(dir, '200.lease'))).mode & 0o777).toString(8)).toBe('664');
+  });
+
+  it("writes Lago's format", async () => {
+    const a = await prefix('a');
+    await createLeaseStore({ dir }).acquire(a);
+    expect(await readFile(join(dir, '200.lease'), 'utf8')).toBe(`[\n    "${a.uuidPath}",\n    "${a.uuid}"\n]`);
+  });
+
+  it('gives the lowest that is free, exactly what is asked for, and each once', async () => {
+    const [a, b] = [await prefix('a'), await prefix('b')];
+    const store = createLeaseStore({ dir, minOctet: 200, maxOctet: 202 });
+    await store.acquire({ ...a, subnet: '192.168.201.77' });
+    expect((await store.acquire(b)).gateway).toBe('192.168.200.1');
+    expect((await store.acquire(b)).gateway).toBe('192.168.202.1');
+    await expect(store.acquire({ ...b, subnet: '192.168.201.0/24' })).rejects.toMatchObject({
+      code: 'conflict.subnet',
+      message: `The subnet 192.168.201.0/24 is already taken by ${join(root, 'a')}.`,
+    });
+    await expect(store.acquire(a)).rejects.toMatchObject({
+      code: 'conflict.subnet',
+      message: 'No subnet is free between 192.168.200.0/24 and 192.168.202.0/24.',
+    });
+    expect((await store.acquire({ ...a, subnet: '192.168.201.1' })).subnet).toBe('192.168.201.0');
+    await store.release('192.168.202.1', { uuid: a.uuid });
+    expect(await store.list()).toHaveLength(3);
+    await store.release('192.168.202.1', { uuid: b.uuid });
+    await store.release('192.168.202.1');
+    expect((await store.list()).map((lease) => [lease.subnet, lease.uuid, lease.valid])).toEqual([
+      ['192.168.200.0', b.uuid, true],
+      ['192.168.201.0', a.uuid, true],
+    ]);
+    expect(await store.releaseAll({ uuid: b.uuid })).toEqual(['192.168.200.0']);
+    expect(await store.releaseAll({ uuid: b.uuid })).toEqual([]);
+  });
+
+  it('takes several or none', async () => {
+    const [a, b] = [await prefix('a'), await prefix('b')];
+    const store = createLeaseStore({ dir, minOctet: 200, maxOctet: 203 });
+    await store.acquire({ ...a, subnet: '192.168.201.0' });
+    await store.acquire({ ...b, subnet: '192.168.203.0' });
+    await expect(store.acquireMany({ ...b, subnets: [null, '192.168.200.0', '192.168.203.0', '192.168.201.0'] })).rejects.toMatchObject({
+      code: 'conflict.subnet',
+    });
+    await expect(store.acquireMany({ ...b, subnets: ['192.168.200.0', '192.168.200.9'] })).rejects.toMatchObject({
+      code: 'conflict.subnet',
+    });
+    expect((await store.list()).map((lease) => lease.subnet)).toEqual(['192.168.201.0', '192.168.203.0']);
+    expect((await store.acquireMany({ ...b, subnets: [null, '192.168.200.0'] })).map((got) => got.gateway)).toEqual([
+      '192.168.202.1',
+      '192.168.200.1',
+    ]);
+  });
+
+  it('takes back what dead or changed prefixes hold, and what is damaged', async () => {
+    const [a, b] = [await prefix('a'), await prefix('b')];
+    const store = createLeaseStore({ dir, minOctet: 200, maxOctet: 203 });
+    await store.acquireMany({ ...a, subnets: [null, null, null] });
+    await writeFile(join(dir, '201.lease'), '{');
+    await rm(a.uuidPath);
+    expect((await store.list()).map((lease) => lease.valid)).toEqual([false, false, false]);
+    expect((await store.acquire({ ...b, subnet: '192.168.202.0' })).subnet).toBe('192.168.202.0');
+    expect((await store.acquire(b)).subnet).toBe('192.168.200.0');
+    expect((await store.reclaim()).map((lease) => lease.path)).toEqual([join(dir, '201.lease')]);
+    expect(await readdir(dir)).toEqual(['200.lease', '202.lease', 'subnet-lease.lock']);
+  });
+
+  it('refuses what is no subnet of its range', async () => {
+    const a = await prefix('a');
+    const store = createLeaseStore({ dir });
+    for (const subnet of ['192.168.199.0', '10.0.0.0', 'x', '192.168.999.0', '../x']) {
+      await expect(store.acquire({ ...a, subnet })).rejects.toMatchObject({ code: 'input.invalid' });
+    }
+    expect(existsSync(dir)).toBe(false);
+  });
+
+  it('waits for its lock, and says who holds it', async () => {
+    const a = await prefix('a');
+    const store = createLeaseStore({ dir, waitMs: 50 });
+    await store.acquire(a);
+    await using held = await takeLock(join(dir, 'subnet-lease.lock'), { purpose: 'a test' });
+    await expect(store.acquire(a)).rejects.toMatchObject({
+      code: 'conflict.locked',
+      message: expect.stringContaining('a test (pid') as string,
+    });
+    const stop = new AbortController();
+    const waiting = createLeaseStore({ dir, waitMs: 60_000 }).acquire({ ...a, signal: stop.signal });
+    stop.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'cancelled' });
+    await held.release();
+    await store.acquire(a);
+  });
+
+  it('respects the lock file of Lago 0.29 unless it was left behind', async () => {
+    const a = await prefix('a');
+    const store = createLeaseStore({ dir, waitMs: 20 });
+    await store.acquire(a);
+    for (const name of ['leases.lock', 'leases.lock.lock']) {
+      await writeFile(join(dir, name), '');
+      await expect(store.acquire(a)).rejects.toMatchObject({ code: 'conflict.locked' });
+      const longAgo = Date.now() / 1000 - 3600;
+      await utimes(join(dir, name), longAgo, longAgo);
+      await store.acquire(a);
+      await rm(join(dir, name));
+    }
+  });
+});
+
+describe.runIf(process.getuid?.() === 0)('other users', () => {
+  const WORKER = `
+    const { createLeaseStore } = require(process.argv[1]);
+    process.setgid(65534); process.setuid(65534);
+    createLeaseStore({ dir: process.argv[2], waitMs: 5000 }).acquire({ uuidPath: process.argv[3], uuid: 'x' })
+      .then((got) => console.log(got.subnet), (error) => console.log(error.code, error.message, error.hint));
+  `;
+
+  async function asNobody(uuidPath: string): Promise<string> {
+    const { output, errors } = await run(WORKER, [await bundled(root), dir, uuidPath]);
+    expect(errors).toBe('');
+    return output.trim();
+  }
+
+  it('are told which right is missing', async () => {
+    await chmod(root, 0o755);
+    await mkdir(dir, { recursive: true });
+    expect(await asNobody('/none')).toMatch(/^host\.denied No permission for the store of subnets at .*--lease_dir/);
+  });
+
+  it('do not lose what nobody else may look at', async () => {
+    await chmod(root, 0o755);
+    const a = await prefix('a');
+    await createLeaseStore({ dir }).acquire(a);
+    await chmod(join(root, 'a'), 0o700);
+    await chmod(dir, 0o777);
+    await chmod(join(dir, 'subnet-lease.lock'), 0o666);
+    expect(await asNobody('/none')).toBe('192.168.201.0');
+  });
+});
+
+interface Outcome {
+  readonly code: number;
+  readonly output: string;
+  readonly errors: string;
+}
+
+/** Runs a script in a process of its own. */
+async function run(script: string, args: readonly string[]): Promise<Outcome> {
+  const child = spawn(process.execPath, ['-e', script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  let errors = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, output, errors };
+}
+
+async function bundled(folder: string): Promise<string> {
+  const outfile = join(folder, 'leases.cjs');
+  await build({
+    entryPoints: [join(import.meta.dirname, 'leases.ts')],
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    outfile,
+    logLevel: 'error',
+  });
+  return outfile;
+}
+
+describe('64 processes', () => {
+  const PROCESSES = 64;
+  const ROUNDS = 39;
+  // What a process holds is a file that only one process can make; another one making it too fails with EEXIST.
+  const WORKER = `
+    const { writeFileSync, readFileSync, unlinkSync } = require('node:fs');
+    const [bundle, dir, holders, uuidPath, uuid, rounds] = process.argv.slice(1);
+    const store = require(bundle).createLeaseStore({ dir, minOctet: 0, maxOctet: 255, waitMs: 250000 });
+    const random = () => '192.168.' + Math.floor(Math.random() * 256) + '.0';
+    (async () => {
+      let refused = 0;
+      for (let round = 0; round < Number(rounds); round++) {
+        let held;
+        while (held === undefined) {
+          held = await store.acquireMany({ uuidPath, uuid, subnets: [random(), random()] }).catch((error) => {
+            if (error.code !== 'conflict.subnet') throw error;
+            refused += 1;
+          });
+        }
+        for (const { subnet } of held) writeFileSync(holders + '/' + subnet, uuid, { flag: 'wx' });
+        for (const { subnet } of held) {
+          if (!readFileSync(dir + '/' + subnet.split('.')[2] + '.lease', 'utf8').includes(uuid)) throw new Error('lost ' + subnet);
+          unlinkSync(holders + '/' + subnet);
+          await store.release(subnet, { uuid });
+        }
+      }
+      console.log(refused);
+    })();
+  `;
+
+  it('take and give back 10,000 times: none twice, none lost', async () => {
+    const bundle = await bundled(root);
+    const holders = join(root, 'holders');
+    await mkdir(holders);
+    const outcomes = await Promise.all(
+      Array.from({ length: PROCESSES }, async (_, index) => {
+        const own = await prefix(`p${index}`);
+        return await run(WORKER, [bundle, dir, holders, own.uuidPath, own.uuid, String(ROUNDS)]);
+      }),
+    );
+    expect(outcomes.filter((outcome) => outcome.code !== 0 || outcome.errors !== '')).toEqual([]);
+    expect(outcomes.reduce((sum, outcome) => sum + Number(outcome.output), 0)).toBeGreaterThan(0);
+    expect(PROCESSES * ROUNDS * 4).toBeGreaterThan(9_900);
+    expect(await createLeaseStore({ dir }).list()).toEqual([]);
+    expect(await readdir(holders)).toEqual([]);
+    expect(await readdir(dir)).toEqual(['subnet-lease.lock']);
+  }, 300_000);
+});
