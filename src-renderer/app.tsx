@@ -1,4 +1,4 @@
-import { Suspense, lazy, useCallback, useEffect, useEffectEvent, useMemo, useReducer, useRef, useState, type ReactElement } from 'react';
+import { lazy, type ReactElement, Suspense, useCallback, useEffect, useEffectEvent, useMemo, useReducer, useRef, useState } from 'react';
 import { Group, Panel, Separator, usePanelRef } from 'react-resizable-panels';
 import { isBridgeMessage } from '../src-shared/bridge.ts';
 import type { WireError } from '../src-shared/errors.ts';
@@ -16,7 +16,16 @@ import { Notices } from './shell/notices.tsx';
 import { Rail } from './shell/rail.tsx';
 import { StatusBar } from './shell/status-bar.tsx';
 import { TabBar } from './shell/tab-bar.tsx';
-import { type Page, type Tab, type WindowAction, WindowContext, type WindowState, initialWindow, keyOf, reduceWindow } from './window-state.ts';
+import {
+  initialWindow,
+  keyOf,
+  type Page,
+  reduceWindow,
+  type Tab,
+  type WindowAction,
+  WindowContext,
+  type WindowState,
+} from './window-state.ts';
 
 const pages = {
   environment: () => import('./environments/environment-page.tsx'),
@@ -54,7 +63,10 @@ function pageOfTab(tab: Tab | undefined): Page {
 }
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest('input, textarea, [contenteditable], [data-testid="terminal"], [data-testid="screen"]') !== null;
+  return (
+    target instanceof HTMLElement &&
+    target.closest('input, textarea, [contenteditable], [data-testid="terminal"], [data-testid="screen"]') !== null
+  );
 }
 
 /** Keys of the whole window. Terminals keep all but Ctrl+` and the tab keys. */
@@ -154,7 +166,13 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
   function onDrop(dropped: readonly Dropped[]): void {
     for (const { file, folder } of dropped) {
       const path = window.bridge.pathOf(file);
-      if (path === '') notify(`Could not open ${file.name}`, { code: 'input.missing-file', message: 'What was dropped is not a file on this machine.', hint: 'Save it first, then drop the file.', details: {} });
+      if (path === '')
+        notify(`Could not open ${file.name}`, {
+          code: 'input.missing-file',
+          message: 'What was dropped is not a file on this machine.',
+          hint: 'Save it first, then drop the file.',
+          details: {},
+        });
       else if (folder) void openFolder(path);
       else openPlan(path);
     }

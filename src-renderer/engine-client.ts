@@ -2,9 +2,9 @@ import { createORPCClient } from '@orpc/client';
 import { RPCLink } from '@orpc/client/message-port';
 import type { ContractRouterClient } from '@orpc/contract';
 import { type Bridge, isBridgeMessage } from '../src-shared/bridge.ts';
-import { type BytePort, type ByteChannel, type ByteChannelEvents, openByteChannel } from '../src-shared/byte-stream.ts';
+import { type ByteChannel, type ByteChannelEvents, type BytePort, openByteChannel } from '../src-shared/byte-stream.ts';
 import type { Contract, LiveEvent } from '../src-shared/contract.ts';
-import { ERROR_CODES, EngineError, type ErrorCode, type WireError } from '../src-shared/errors.ts';
+import { EngineError, ERROR_CODES, type ErrorCode, type WireError } from '../src-shared/errors.ts';
 
 /** Every call of the contract, typed. Rejections are read with `readError`. */
 export type EngineClient = ContractRouterClient<Contract>;
@@ -30,7 +30,11 @@ export interface ConnectionEvents {
 const PORT_TIMEOUT = 5_000;
 const RETRY_DELAYS = [250, 1_000, 2_000, 5_000] as const;
 
-function waitForPort(ask: () => void, fits: (message: { lago: string; stream?: string }) => boolean, signal?: AbortSignal): Promise<MessagePort> {
+function waitForPort(
+  ask: () => void,
+  fits: (message: { lago: string; stream?: string }) => boolean,
+  signal?: AbortSignal,
+): Promise<MessagePort> {
   return new Promise((resolve, reject) => {
     function finish(action: () => void): void {
       window.removeEventListener('message', onMessage);
@@ -47,7 +51,13 @@ function waitForPort(ask: () => void, fits: (message: { lago: string; stream?: s
       finish(() => reject(new EngineError('cancelled', 'Cancelled.')));
     }
     const timer = setTimeout(() => {
-      finish(() => reject(new EngineError('not-available', 'The engine did not answer within 5 s.', { hint: 'Try again; restart the program if it stays so.' })));
+      finish(() =>
+        reject(
+          new EngineError('not-available', 'The engine did not answer within 5 s.', {
+            hint: 'Try again; restart the program if it stays so.',
+          }),
+        ),
+      );
     }, PORT_TIMEOUT);
     window.addEventListener('message', onMessage);
     signal?.addEventListener('abort', onAbort);
@@ -92,7 +102,9 @@ export class EngineConnection {
   /** The calls of the engine that is connected now. Throws `not-available` when none is. */
   get client(): EngineClient {
     if (this.#client === undefined) {
-      throw new EngineError('not-available', 'The engine is not connected.', { hint: 'Wait for the connection to come back, then try again.' });
+      throw new EngineError('not-available', 'The engine is not connected.', {
+        hint: 'Wait for the connection to come back, then try again.',
+      });
     }
     return this.#client;
   }

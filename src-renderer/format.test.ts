@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { baseName, count, dots, formatAgo, formatBytes, formatClock, formatDuration, formatFraction, formatMemory, subnetOf } from './format.ts';
+import {
+  baseName,
+  count,
+  dots,
+  formatAgo,
+  formatBytes,
+  formatClock,
+  formatDuration,
+  formatFraction,
+  formatMemory,
+  subnetOf,
+} from './format.ts';
 
 describe('format', () => {
   it.each([

@@ -65,7 +65,12 @@ export function subnetOf(gateway: string | null): string | null {
 
 /** Last part of a path, of either separator. */
 export function baseName(path: string): string {
-  return path.split(/[/\\]/).filter((part) => part !== '').at(-1) ?? path;
+  return (
+    path
+      .split(/[/\\]/)
+      .filter((part) => part !== '')
+      .at(-1) ?? path
+  );
 }
 
 /** Joins what is there with ` · `. */

@@ -1,4 +1,4 @@
-import { type QueryClient, QueryClient as Client, skipToken, useQuery } from '@tanstack/react-query';
+import { QueryClient as Client, type QueryClient, skipToken, useQuery } from '@tanstack/react-query';
 import type { LiveEvent } from '../src-shared/contract.ts';
 import type { OperationState } from '../src-shared/operation.ts';
 import type { LibraryState, MachineState, PrefixState } from '../src-shared/state.ts';
@@ -13,7 +13,9 @@ const CONNECTION = ['connection'] as const;
 /** A cache that only mirrors what the engine pushes: it never fetches, goes stale or forgets by itself. */
 export function createLiveCache(): QueryClient {
   return new Client({
-    defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY, gcTime: Number.POSITIVE_INFINITY, retry: false, networkMode: 'always' } },
+    defaultOptions: {
+      queries: { staleTime: Number.POSITIVE_INFINITY, gcTime: Number.POSITIVE_INFINITY, retry: false, networkMode: 'always' },
+    },
   });
 }
 

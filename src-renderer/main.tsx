@@ -1,4 +1,4 @@
-import { MantineProvider, localStorageColorSchemeManager } from '@mantine/core';
+import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { createRoot } from 'react-dom/client';
 import { App } from './app.tsx';
@@ -25,7 +25,12 @@ void connection.start();
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');
 createRoot(root).render(
-  <MantineProvider theme={theme} cssVariablesResolver={tokenResolver} defaultColorScheme="auto" colorSchemeManager={localStorageColorSchemeManager({ key: SCHEME_KEY })}>
+  <MantineProvider
+    theme={theme}
+    cssVariablesResolver={tokenResolver}
+    defaultColorScheme="auto"
+    colorSchemeManager={localStorageColorSchemeManager({ key: SCHEME_KEY })}
+  >
     <QueryClientProvider client={cache}>
       <App connection={connection} />
     </QueryClientProvider>

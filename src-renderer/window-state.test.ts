@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type WindowAction, initialWindow, keyOf, reduceWindow } from './window-state.ts';
+import { initialWindow, keyOf, reduceWindow, type WindowAction } from './window-state.ts';
 
 function play(...actions: readonly WindowAction[]) {
   return actions.reduce(reduceWindow, initialWindow());
@@ -48,7 +48,13 @@ describe('window state', () => {
   });
 
   it('closes the tab and the sessions of an environment that is gone', () => {
-    const state = play(environment('a'), environment('b'), { type: 'open-session', prefix: 'a', vm: 'v', kind: 'ssh' }, { type: 'open-session', prefix: 'b', vm: 'v', kind: 'ssh' }, { type: 'gone', ids: ['b'] });
+    const state = play(
+      environment('a'),
+      environment('b'),
+      { type: 'open-session', prefix: 'a', vm: 'v', kind: 'ssh' },
+      { type: 'open-session', prefix: 'b', vm: 'v', kind: 'ssh' },
+      { type: 'gone', ids: ['b'] },
+    );
     expect(state.tabs.map(keyOf)).toEqual(['environment:a']);
     expect(state.sessions.map((session) => session.prefix)).toEqual(['a']);
     expect(state.session).toBe('s1');

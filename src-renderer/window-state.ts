@@ -1,4 +1,4 @@
-import { createContext, use, type Dispatch } from 'react';
+import { createContext, type Dispatch, use } from 'react';
 
 /** What fills the middle of the window. */
 export type Page =

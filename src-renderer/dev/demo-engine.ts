@@ -5,7 +5,7 @@ import { openByteChannel } from '../../src-shared/byte-stream.ts';
 import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import type { PrefixState, SnapshotState } from '../../src-shared/state.ts';
-import { BROKEN, FAILED, MACHINE, OVIRT, SHOP, inspection } from './demo-values.ts';
+import { BROKEN, FAILED, inspection, MACHINE, OVIRT, SHOP } from './demo-values.ts';
 
 const TICK = 120;
 
@@ -71,7 +71,14 @@ export class DemoEngine {
   }
 
   /** Plays steps of about `seconds` in all, then `done`. */
-  #run(kind: OperationState['kind'], label: string, prefix: string | undefined, names: readonly string[], seconds: number, done: () => void): { operation: string } {
+  #run(
+    kind: OperationState['kind'],
+    label: string,
+    prefix: string | undefined,
+    names: readonly string[],
+    seconds: number,
+    done: () => void,
+  ): { operation: string } {
     const id = `op${this.#next++}`;
     const startedAt = Date.now();
     let fraction = 0;
@@ -85,11 +92,31 @@ export class DemoEngine {
         const inner = over ? 1 : fraction * names.length - at;
         if (steps[at] === undefined) log.push(`${name.toLowerCase()}: begin`);
         const detail = name.startsWith('Download') && !over ? `${Math.round(inner * 642)} MiB of 642 MiB, 128 MiB/s` : undefined;
-        steps[at] = { id: String(at), label: name, status: over ? 'succeeded' : 'running', fraction: inner, startedAt: steps[at]?.startedAt ?? Date.now(), steps: [], ...(over ? { endedAt: steps[at]?.endedAt ?? Date.now() } : {}), ...(detail === undefined ? {} : { detail }) };
+        steps[at] = {
+          id: String(at),
+          label: name,
+          status: over ? 'succeeded' : 'running',
+          fraction: inner,
+          startedAt: steps[at]?.startedAt ?? Date.now(),
+          steps: [],
+          ...(over ? { endedAt: steps[at]?.endedAt ?? Date.now() } : {}),
+          ...(detail === undefined ? {} : { detail }),
+        };
       });
       const cancelled = this.#cancelled.has(id);
       const over = fraction === 1 || cancelled;
-      this.#setOperation({ id, kind, label, status: cancelled ? 'cancelled' : over ? 'succeeded' : 'running', fraction, startedAt, steps: [...steps], log: [...log], ...(prefix === undefined ? {} : { prefix }), ...(over ? { endedAt: Date.now() } : {}) });
+      this.#setOperation({
+        id,
+        kind,
+        label,
+        status: cancelled ? 'cancelled' : over ? 'succeeded' : 'running',
+        fraction,
+        startedAt,
+        steps: [...steps],
+        log: [...log],
+        ...(prefix === undefined ? {} : { prefix }),
+        ...(over ? { endedAt: Date.now() } : {}),
+      });
       if (!over) return;
       clearInterval(timer);
       if (!cancelled) done();
@@ -102,15 +129,33 @@ export class DemoEngine {
       ...prefix,
       host: { ...prefix.host, status: on ? 'up' : prefix.host.status },
       networks: prefix.networks.map((network) => ({ ...network, status: on ? 'up' : network.status })),
-      vms: prefix.vms.map((vm) => (names === undefined || names.includes(vm.name) ? { ...vm, status: on ? 'running' : 'down', ssh: on ? 'waiting' : 'off', startedAt: on ? Date.now() : null } : vm)),
+      vms: prefix.vms.map((vm) =>
+        names === undefined || names.includes(vm.name)
+          ? { ...vm, status: on ? 'running' : 'down', ssh: on ? 'waiting' : 'off', startedAt: on ? Date.now() : null }
+          : vm,
+      ),
     }));
-    if (on) setTimeout(() => this.#setPrefix(id, (prefix) => ({ ...prefix, vms: prefix.vms.map((vm) => (vm.status === 'running' ? { ...vm, ssh: 'ready' } : vm)) })), 4_000);
+    if (on)
+      setTimeout(
+        () =>
+          this.#setPrefix(id, (prefix) => ({
+            ...prefix,
+            vms: prefix.vms.map((vm) => (vm.status === 'running' ? { ...vm, ssh: 'ready' } : vm)),
+          })),
+        4_000,
+      );
   }
 
   #take(id: string, name: string): void {
     this.#setPrefix(id, (prefix) => {
       const parent = prefix.snapshots.find((snapshot) => snapshot.current)?.name ?? null;
-      const made: SnapshotState = { name, createdAt: Date.now(), parent, current: true, vms: Object.fromEntries(prefix.vms.map((vm) => [vm.name, vm.status === 'running' ? 'memory' : 'disk'])) };
+      const made: SnapshotState = {
+        name,
+        createdAt: Date.now(),
+        parent,
+        current: true,
+        vms: Object.fromEntries(prefix.vms.map((vm) => [vm.name, vm.status === 'running' ? 'memory' : 'disk'])),
+      };
       return { ...prefix, snapshots: [...prefix.snapshots.map((snapshot) => ({ ...snapshot, current: false })), made] };
     });
   }
@@ -127,7 +172,8 @@ export class DemoEngine {
       { type: 'operations', operations: [...this.#operations] },
       { type: 'machine', machine: MACHINE },
     ];
-    return os.router({
+    // Calls that no view makes are left out; the handler answers them with an error.
+    return {
       live: os.live.handler(async function* ({ signal }) {
         const queue = present();
         let wake: () => void = () => undefined;
@@ -153,7 +199,15 @@ export class DemoEngine {
       app: {
         info: os.app.info.handler(() => ({
           version: '0.1.0',
-          samples: [{ id: 'two-vms', title: 'Two VMs', description: 'Two small VMs on one network', path: '/usr/share/lago/samples/two-vms/init.yaml', name: 'demo' }],
+          samples: [
+            {
+              id: 'two-vms',
+              title: 'Two VMs',
+              description: 'Two small VMs on one network',
+              path: '/usr/share/lago/samples/two-vms/init.yaml',
+              name: 'demo',
+            },
+          ],
           recent: [
             { path: '/home/eva/work/shop/init.json', name: 'shop-cluster', usedAt: Date.now() - 7_200_000 },
             { path: '/home/eva/ost/basic-suite/LagoInitFile', name: 'ovirt-4.0', usedAt: Date.now() - 260_000_000 },
@@ -165,41 +219,106 @@ export class DemoEngine {
       },
       initFile: {
         inspect: os.initFile.inspect.handler(({ input }) => {
-          if (input.path.includes('missing')) throw new ORPCError('NOT_FOUND', { data: { code: 'input.missing-file', message: `${input.path} does not exist.`, hint: 'Choose another file.', details: {} } });
+          if (input.path.includes('missing'))
+            throw new ORPCError('NOT_FOUND', {
+              data: { code: 'input.missing-file', message: `${input.path} does not exist.`, hint: 'Choose another file.', details: {} },
+            });
           return inspection(input.path, this.#scenario === 'errors');
         }),
       },
       prefix: {
         create: os.prefix.create.handler(({ input }) => {
           const id = 'd'.repeat(32);
-          const steps = ['Check the plan', 'Lease subnets', 'Download default:el9-base:v1', 'Make disks', 'Write the environment', ...(input.start ? ['Start the host', 'Start networks', 'Start VMs'] : [])];
+          const steps = [
+            'Check the plan',
+            'Lease subnets',
+            'Download default:el9-base:v1',
+            'Make disks',
+            'Write the environment',
+            ...(input.start ? ['Start the host', 'Start networks', 'Start VMs'] : []),
+          ];
           return this.#run('create', `Create ${input.name}`, id, steps, 8, () => {
-            this.#prefixes = [...this.#prefixes, { ...SHOP, id, name: input.name, path: `${input.workdir}/${input.name}`, workdir: input.workdir, vms: SHOP.vms.slice(0, 2), networks: SHOP.networks.slice(0, 2), snapshots: [] }];
+            this.#prefixes = [
+              ...this.#prefixes,
+              {
+                ...SHOP,
+                id,
+                name: input.name,
+                path: `${input.workdir}/${input.name}`,
+                workdir: input.workdir,
+                vms: SHOP.vms.slice(0, 2),
+                networks: SHOP.networks.slice(0, 2),
+                snapshots: [],
+              },
+            ];
             this.#power(id, undefined, input.start);
           });
         }),
-        start: os.prefix.start.handler(({ input }) => this.#run('start', `Start ${this.#name(input.prefix)}`, input.prefix, ['Start the host', 'Start networks', 'Start VMs'], 3, () => this.#power(input.prefix, input.vms, true))),
-        stop: os.prefix.stop.handler(({ input }) => this.#run('stop', `Stop ${this.#name(input.prefix)}`, input.prefix, ['Shut VMs down', 'Stop networks'], 2, () => this.#power(input.prefix, input.vms, false))),
+        start: os.prefix.start.handler(({ input }) =>
+          this.#run('start', `Start ${this.#name(input.prefix)}`, input.prefix, ['Start the host', 'Start networks', 'Start VMs'], 3, () =>
+            this.#power(input.prefix, input.vms, true),
+          ),
+        ),
+        stop: os.prefix.stop.handler(({ input }) =>
+          this.#run('stop', `Stop ${this.#name(input.prefix)}`, input.prefix, ['Shut VMs down', 'Stop networks'], 2, () =>
+            this.#power(input.prefix, input.vms, false),
+          ),
+        ),
         destroy: os.prefix.destroy.handler(({ input }) =>
-          this.#run('destroy', `Destroy ${this.#name(input.prefix)}`, input.prefix, ['Stop VMs', 'Release subnets', 'Remove files'], 2, () => {
-            this.#prefixes = this.#prefixes.filter((prefix) => prefix.id !== input.prefix);
-            this.#emit({ type: 'prefix-gone', id: input.prefix });
-          }),
+          this.#run(
+            'destroy',
+            `Destroy ${this.#name(input.prefix)}`,
+            input.prefix,
+            ['Stop VMs', 'Release subnets', 'Remove files'],
+            2,
+            () => {
+              this.#prefixes = this.#prefixes.filter((prefix) => prefix.id !== input.prefix);
+              this.#emit({ type: 'prefix-gone', id: input.prefix });
+            },
+          ),
         ),
         open: os.prefix.open.handler(() => ({ prefixes: [SHOP.id] })),
         forget: os.prefix.forget.handler(() => {
-          throw new ORPCError('CONFLICT', { data: { code: 'conflict.locked', message: 'ovirt-4.0 is locked by process 4711 (lago stop).', hint: 'Wait until it is done.', details: { pid: 4711, lock: '/home/eva/ost/lock' } } });
+          throw new ORPCError('CONFLICT', {
+            data: {
+              code: 'conflict.locked',
+              message: 'ovirt-4.0 is locked by process 4711 (lago stop).',
+              hint: 'Wait until it is done.',
+              details: { pid: 4711, lock: '/home/eva/ost/lock' },
+            },
+          });
         }),
       },
       snapshot: {
-        create: os.snapshot.create.handler(({ input }) => this.#run('snapshot', `Snapshot “${input.name}”`, input.prefix, ['Pause VMs', 'Save memory and disks', 'Resume VMs'], 3, () => this.#take(input.prefix, input.name))),
-        revert: os.snapshot.revert.handler(({ input }) =>
-          this.#run('revert', `Revert ${this.#name(input.prefix)} to “${input.name}”`, input.prefix, ['Snapshot the present', 'Pause VMs', 'Revert VMs', 'Resume VMs'], 3, () => {
-            if (input.first !== undefined) this.#take(input.prefix, input.first);
-            this.#setPrefix(input.prefix, (prefix) => ({ ...prefix, snapshots: prefix.snapshots.map((snapshot) => ({ ...snapshot, current: snapshot.name === input.name })) }));
-          }),
+        create: os.snapshot.create.handler(({ input }) =>
+          this.#run('snapshot', `Snapshot “${input.name}”`, input.prefix, ['Pause VMs', 'Save memory and disks', 'Resume VMs'], 3, () =>
+            this.#take(input.prefix, input.name),
+          ),
         ),
-        remove: os.snapshot.remove.handler(({ input }) => this.#run('delete-snapshot', `Delete snapshot “${input.name}”`, input.prefix, ['Merge disks'], 1, () => this.#setPrefix(input.prefix, (prefix) => ({ ...prefix, snapshots: prefix.snapshots.filter((snapshot) => snapshot.name !== input.name) })))),
+        revert: os.snapshot.revert.handler(({ input }) =>
+          this.#run(
+            'revert',
+            `Revert ${this.#name(input.prefix)} to “${input.name}”`,
+            input.prefix,
+            ['Snapshot the present', 'Pause VMs', 'Revert VMs', 'Resume VMs'],
+            3,
+            () => {
+              if (input.first !== undefined) this.#take(input.prefix, input.first);
+              this.#setPrefix(input.prefix, (prefix) => ({
+                ...prefix,
+                snapshots: prefix.snapshots.map((snapshot) => ({ ...snapshot, current: snapshot.name === input.name })),
+              }));
+            },
+          ),
+        ),
+        remove: os.snapshot.remove.handler(({ input }) =>
+          this.#run('delete-snapshot', `Delete snapshot “${input.name}”`, input.prefix, ['Merge disks'], 1, () =>
+            this.#setPrefix(input.prefix, (prefix) => ({
+              ...prefix,
+              snapshots: prefix.snapshots.filter((snapshot) => snapshot.name !== input.name),
+            })),
+          ),
+        ),
       },
       terminal: {
         open: os.terminal.open.handler(({ input }) => {
@@ -227,7 +346,7 @@ export class DemoEngine {
           return {};
         }),
       },
-    });
+    };
   }
 
   /** A shell that knows its prompt, `ls`, `exit` and `reboot`; screens stay dark. */
@@ -259,13 +378,19 @@ export class DemoEngine {
             line = '';
             if (command === 'exit') channel.end();
             else if (command === 'reboot') channel.end('The guest closed the connection.');
-            else channel.write(encoder.encode(`\r\n${command === 'ls' ? '\x1b[34manaconda\x1b[0m  setup.sh  \x1b[31mbackup.tar\x1b[0m\r\n' : command === '' ? '' : `-bash: ${command}: command not found\r\n`}${prompt}`));
+            else
+              channel.write(
+                encoder.encode(
+                  `\r\n${command === 'ls' ? '\x1b[34manaconda\x1b[0m  setup.sh  \x1b[31mbackup.tar\x1b[0m\r\n' : command === '' ? '' : `-bash: ${command}: command not found\r\n`}${prompt}`,
+                ),
+              );
           }
         },
         onEnd: () => undefined,
       },
     );
     if (target?.kind === 'ssh') channel.write(encoder.encode(`Last login: Sun Nov 22 11:20:04 2026 from 192.168.200.1\r\n${prompt}`));
-    if (target?.kind === 'serial') channel.write(encoder.encode(`\r\nCentOS Stream 9\r\nKernel 5.14.0-525.el9.x86_64 on an x86_64\r\n\r\n${target.vm} login: `));
+    if (target?.kind === 'serial')
+      channel.write(encoder.encode(`\r\nCentOS Stream 9\r\nKernel 5.14.0-525.el9.x86_64 on an x86_64\r\n\r\n${target.vm} login: `));
   }
 }

@@ -17,7 +17,14 @@ export const MACHINE: MachineState = {
   checks: [
     { id: 'kvm', title: 'Hardware virtualisation', state: 'ok', detail: '/dev/kvm can be opened.', remedy: null, command: null },
     { id: 'qemu', title: 'QEMU', state: 'ok', detail: 'QEMU 7.2.17 at /usr/bin/qemu-system-x86_64.', remedy: null, command: null },
-    { id: 'libvirt', title: 'libvirt daemon', state: 'ok', detail: 'libvirtd 9.0.0; embedded hosts start a private one.', remedy: null, command: null },
+    {
+      id: 'libvirt',
+      title: 'libvirt daemon',
+      state: 'ok',
+      detail: 'libvirtd 9.0.0; embedded hosts start a private one.',
+      remedy: null,
+      command: null,
+    },
     {
       id: 'passt',
       title: 'Internet access for guests',
@@ -75,15 +82,52 @@ export const SHOP: PrefixState = {
   phase: 'ready',
   problem: null,
   initFile: '/home/eva/work/shop/init.json',
-  host: { kind: 'embedded', uri: 'qemu:///system?socket=/run/user/1000/lago/a/libvirt-sock', status: 'up', accelerator: 'kvm', uplink: 'pasta' },
+  host: {
+    kind: 'embedded',
+    uri: 'qemu:///system?socket=/run/user/1000/lago/a/libvirt-sock',
+    status: 'up',
+    accelerator: 'kvm',
+    uplink: 'pasta',
+  },
   vms: [
     vm('web', { ip: '192.168.200.2', nics: nics(['front-net', '192.168.200.2'], ['back-net', '192.168.201.2']) }),
-    vm('db', { memory: 4096, vcpu: 4, distro: 'debian12', ip: '192.168.201.3', nics: nics(['back-net', '192.168.201.3']), startedAt: START - 31_000, ssh: 'waiting' }),
-    vm('app', { status: 'down', ssh: 'off', ip: '192.168.200.4', nics: nics(['front-net', '192.168.200.4']), startedAt: null, screen: false }),
+    vm('db', {
+      memory: 4096,
+      vcpu: 4,
+      distro: 'debian12',
+      ip: '192.168.201.3',
+      nics: nics(['back-net', '192.168.201.3']),
+      startedAt: START - 31_000,
+      ssh: 'waiting',
+    }),
+    vm('app', {
+      status: 'down',
+      ssh: 'off',
+      ip: '192.168.200.4',
+      nics: nics(['front-net', '192.168.200.4']),
+      startedAt: null,
+      screen: false,
+    }),
   ],
   networks: [
-    { name: 'front-net', type: 'nat', status: 'up', gateway: '192.168.200.1', management: true, dhcp: { start: 100, end: 254 }, domain: 'shop.lago.local' },
-    { name: 'back-net', type: 'nat', status: 'up', gateway: '192.168.201.1', management: false, dhcp: { start: 100, end: 254 }, domain: null },
+    {
+      name: 'front-net',
+      type: 'nat',
+      status: 'up',
+      gateway: '192.168.200.1',
+      management: true,
+      dhcp: { start: 100, end: 254 },
+      domain: 'shop.lago.local',
+    },
+    {
+      name: 'back-net',
+      type: 'nat',
+      status: 'up',
+      gateway: '192.168.201.1',
+      management: false,
+      dhcp: { start: 100, end: 254 },
+      domain: null,
+    },
     { name: 'lan', type: 'bridge', status: 'down', gateway: null, management: false, dhcp: null, domain: null },
   ],
   snapshots: [
@@ -106,7 +150,17 @@ export const OVIRT: PrefixState = {
   workdir: '/home/eva/ost/deployment-basic',
   host: { ...SHOP.host, status: 'down' },
   vms: ['engine', 'host-0', 'host-1'].map((name) => vm(name, { status: 'down', ssh: 'off', startedAt: null, distro: 'el7' })),
-  networks: [{ name: 'lago-management', type: 'nat', status: 'down', gateway: '192.168.203.1', management: true, dhcp: { start: 100, end: 254 }, domain: 'lago.local' }],
+  networks: [
+    {
+      name: 'lago-management',
+      type: 'nat',
+      status: 'down',
+      gateway: '192.168.203.1',
+      management: true,
+      dhcp: { start: 100, end: 254 },
+      domain: 'lago.local',
+    },
+  ],
   snapshots: [],
   diskUsage: 38.7 * GIB,
 };
@@ -129,7 +183,17 @@ function planned(ip: string, net: string, size: number): NonNullable<Inspection[
     vcpu: 2,
     mgmt_net: 'front-net',
     nics: [{ net, ip, mac: '54:52:c0:a8:c8:02' }],
-    disks: [{ name: 'root', dev: 'vda', format: 'qcow2', path: '$LAGO_PREFIX_PATH/images/root.qcow2', type: 'template', source: 'default:el9-base:v1', size: size * GIB }],
+    disks: [
+      {
+        name: 'root',
+        dev: 'vda',
+        format: 'qcow2',
+        path: '$LAGO_PREFIX_PATH/images/root.qcow2',
+        type: 'template',
+        source: 'default:el9-base:v1',
+        size: size * GIB,
+      },
+    ],
     distro: 'el9',
     groups: ['servers'],
     scripts: ['/home/eva/work/shop/setup.sh'],
@@ -141,18 +205,51 @@ function issue(severity: Issue['severity'], line: number, column: number, path: 
   return { file: '/home/eva/work/shop/init.json', line, column, path, severity, message, ...(hint === undefined ? {} : { hint }) };
 }
 
-export function inspection(path: string, broken: boolean): z.input<typeof import('../../src-shared/contract.ts').Inspection> {
-  const vms = { web: planned('192.168.200.2', 'front-net', 6), db: { ...planned('192.168.201.3', 'back-net', 6), memory: 4096, disks: [...planned('', '', 6).disks, { name: 'data', dev: 'vdb', format: 'raw', path: '/x', type: 'empty', source: null, size: 20 * GIB }] } };
+export function inspection(path: string, broken: boolean): z.input<typeof Inspection> {
+  const vms = {
+    web: planned('192.168.200.2', 'front-net', 6),
+    db: {
+      ...planned('192.168.201.3', 'back-net', 6),
+      memory: 4096,
+      disks: [
+        ...planned('', '', 6).disks,
+        { name: 'data', dev: 'vdb', format: 'raw', path: '/x', type: 'empty', source: null, size: 20 * GIB },
+      ],
+    },
+  };
   const issues = [
     issue('warning', 14, 7, 'domains.web.artefacts', '“artefacts” is not a key that Lago knows.', 'Did you mean “artifacts”?'),
     issue('info', 0, 0, '', 'Addresses of this plan are proposals; they are leased at creation.'),
-    ...(broken ? [issue('error', 22, 18, 'domains.db.nics[0].net', 'There is no network “bak-net”.', 'Networks of this file: front-net, back-net.'), issue('error', 31, 5, 'nets.back-net.type', '“natt” is not a network type.', 'Use “nat” or “bridge”.')] : []),
+    ...(broken
+      ? [
+          issue('error', 22, 18, 'domains.db.nics[0].net', 'There is no network “bak-net”.', 'Networks of this file: front-net, back-net.'),
+          issue('error', 31, 5, 'nets.back-net.type', '“natt” is not a network type.', 'Use “nat” or “bridge”.'),
+        ]
+      : []),
   ];
   const plan = {
     vms,
     nets: {
-      'front-net': { type: 'nat' as const, gw: '192.168.200.1', management: true, dhcp: { start: 100, end: 254 }, dns_domain_name: 'shop.lago.local', mapping: { web: '192.168.200.2', 'web-eth0': '192.168.200.2' }, dns_records: {}, mtu: null },
-      'back-net': { type: 'nat' as const, gw: '192.168.201.1', management: false, dhcp: { start: 100, end: 254 }, dns_domain_name: null, mapping: { db: '192.168.201.3' }, dns_records: { 'db.shop': '192.168.201.3' }, mtu: 9000 },
+      'front-net': {
+        type: 'nat' as const,
+        gw: '192.168.200.1',
+        management: true,
+        dhcp: { start: 100, end: 254 },
+        dns_domain_name: 'shop.lago.local',
+        mapping: { web: '192.168.200.2', 'web-eth0': '192.168.200.2' },
+        dns_records: {},
+        mtu: null,
+      },
+      'back-net': {
+        type: 'nat' as const,
+        gw: '192.168.201.1',
+        management: false,
+        dhcp: { start: 100, end: 254 },
+        dns_domain_name: null,
+        mapping: { db: '192.168.201.3' },
+        dns_records: { 'db.shop': '192.168.201.3' },
+        mtu: 9000,
+      },
     },
     downloads: [{ name: 'default:el9-base:v1', from: 'https://templates.example.org/el9', size: 642 * 1024 ** 2 }],
     issues,
@@ -178,14 +275,35 @@ export const FAILED: OperationState = {
       fraction: 0.5,
       startedAt: START - 92_000,
       endedAt: START - 30_000,
-      steps: [{ id: '2a', label: 'lago-management', status: 'failed', fraction: 0.2, detail: 'libvirt refused', startedAt: START - 92_000, endedAt: START - 30_000, steps: [] }],
+      steps: [
+        {
+          id: '2a',
+          label: 'lago-management',
+          status: 'failed',
+          fraction: 0.2,
+          detail: 'libvirt refused',
+          startedAt: START - 92_000,
+          endedAt: START - 30_000,
+          steps: [],
+        },
+      ],
     },
   ],
-  log: ['host: private libvirtd is up', 'network lago-management: create', 'libvirt: error 38: Failed to bind 192.168.203.1:53: Address already in use', 'undo: networks removed'],
+  log: [
+    'host: private libvirtd is up',
+    'network lago-management: create',
+    'libvirt: error 38: Failed to bind 192.168.203.1:53: Address already in use',
+    'undo: networks removed',
+  ],
   error: {
     code: 'hypervisor.failed',
     message: 'The network lago-management could not be started: port 53 of 192.168.203.1 is in use.',
     hint: 'Stop the DNS server that listens on all addresses, or use an embedded host.',
-    details: { call: 'virNetworkCreate', 'libvirt code': 38, 'libvirt domain': 19, stderr: 'dnsmasq: failed to create listening socket for 192.168.203.1: Address already in use' },
+    details: {
+      call: 'virNetworkCreate',
+      'libvirt code': 38,
+      'libvirt domain': 19,
+      stderr: 'dnsmasq: failed to create listening socket for 192.168.203.1: Address already in use',
+    },
   },
 };

@@ -11,5 +11,10 @@ export default defineConfig({
   base: './',
   plugins: [react()],
   server: { host: '127.0.0.1', port: 5199, strictPort: true },
-  build: { target: 'chrome130', outDir: process.env['PAGE_OUT'] ?? fileURLToPath(new URL('../../out/page', import.meta.url)), emptyOutDir: true, modulePreload: { polyfill: false } },
+  build: {
+    target: 'chrome130',
+    outDir: process.env['PAGE_OUT'] ?? fileURLToPath(new URL('../../out/page', import.meta.url)),
+    emptyOutDir: true,
+    modulePreload: { polyfill: false },
+  },
 });

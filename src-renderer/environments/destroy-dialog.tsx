@@ -1,5 +1,5 @@
 import { Button, TextInput } from '@mantine/core';
-import { useState, type ReactElement } from 'react';
+import { type ReactElement, useState } from 'react';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
 import { count, formatBytes } from '../format.ts';
@@ -35,17 +35,20 @@ export function DestroyDialog(props: { readonly prefix: PrefixState; readonly on
       <ul className={styles.lost}>
         {prefix.vms.length > 0 && (
           <li>
-            {count(prefix.vms.length, 'VM')} with all data on their disks: <span className="mono">{prefix.vms.map((vm) => vm.name).join(', ')}</span>
+            {count(prefix.vms.length, 'VM')} with all data on their disks:{' '}
+            <span className="mono">{prefix.vms.map((vm) => vm.name).join(', ')}</span>
           </li>
         )}
         {prefix.snapshots.length > 0 && (
           <li>
-            {count(prefix.snapshots.length, 'snapshot')}: <span className="mono">{prefix.snapshots.map((snapshot) => snapshot.name).join(', ')}</span>
+            {count(prefix.snapshots.length, 'snapshot')}:{' '}
+            <span className="mono">{prefix.snapshots.map((snapshot) => snapshot.name).join(', ')}</span>
           </li>
         )}
         {prefix.networks.length > 0 && (
           <li>
-            {count(prefix.networks.length, 'network')}: <span className="mono">{prefix.networks.map((network) => network.name).join(', ')}</span>
+            {count(prefix.networks.length, 'network')}:{' '}
+            <span className="mono">{prefix.networks.map((network) => network.name).join(', ')}</span>
           </li>
         )}
         <li>

@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core';
 import { IconAlertTriangle, IconCamera, IconLock, IconPlayerPlay, IconPlayerStop, IconTrash } from '@tabler/icons-react';
-import { Suspense, useState, type ReactElement } from 'react';
+import { type ReactElement, Suspense, useState } from 'react';
 import type { OperationState } from '../../src-shared/operation.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
@@ -9,8 +9,10 @@ import { isRunning, useOperations, usePrefix, usePrefixes, useRunningOperation }
 import { SnapshotsView } from '../snapshots/snapshots-view.tsx';
 import { TaskCard } from '../tasks/task-card.tsx';
 import { TaskList } from '../tasks/task-list.tsx';
-import { type Action, ActionMenu } from '../ui/action-menu.tsx';
+import type { Action } from '../ui/action.ts';
+import { ActionMenu } from '../ui/action-menu.tsx';
 import { Empty } from '../ui/empty.tsx';
+import { GuardedButton } from '../ui/guarded-button.tsx';
 import { ProgressBar } from '../ui/progress-bar.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
 import { Tip } from '../ui/tip.tsx';
@@ -30,20 +32,21 @@ const BUTTONS = [
   { id: 'destroy', icon: IconTrash },
 ] as const;
 
-function ActionButton(props: { readonly action: Action; readonly icon: (typeof BUTTONS)[number]['icon']; readonly primary: boolean }): ReactElement {
+function ActionButton(props: {
+  readonly action: Action;
+  readonly icon: (typeof BUTTONS)[number]['icon'];
+  readonly primary: boolean;
+}): ReactElement {
   const { action, icon: Symbol } = props;
-  const blocked = action.blocked !== undefined;
   return (
-    <Tip label={action.blocked}>
-      <Button
-        variant={props.primary && !blocked ? 'filled' : 'default'}
-        leftSection={<Symbol size={16} stroke={1.6} />}
-        {...(blocked ? { 'aria-disabled': true, 'data-disabled': true } : {})}
-        onClick={() => !blocked && action.run()}
-      >
-        {action.label.replace('…', '')}
-      </Button>
-    </Tip>
+    <GuardedButton
+      blocked={action.blocked}
+      variant={props.primary && action.blocked === undefined ? 'filled' : 'default'}
+      leftSection={<Symbol size={16} stroke={1.6} />}
+      onClick={action.run}
+    >
+      {action.label.replace('…', '')}
+    </GuardedButton>
   );
 }
 
@@ -54,7 +57,12 @@ function Running(props: { readonly operation: OperationState }): ReactElement {
   const call = useCall();
   return (
     <div className={styles.running} role="group" aria-label={`Under way: ${operation.label}`}>
-      <button type="button" className={styles.runningLabel} title="Show its steps" onClick={() => dispatch({ type: 'dock', open: true, view: 'tasks' })}>
+      <button
+        type="button"
+        className={styles.runningLabel}
+        title="Show its steps"
+        onClick={() => dispatch({ type: 'dock', open: true, view: 'tasks' })}
+      >
         {operation.label}
       </button>
       <ProgressBar fraction={operation.fraction} label={operation.label} width={120} />
@@ -91,7 +99,9 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
             {status.word}
           </StateMark>
           {running === undefined ? (
-            <span className="dim ellipsis">{dots(subnets.join(', '), formatBytes(prefix.diskUsage), prefix.host.uplink !== 'none' && 'internet access')}</span>
+            <span className="dim ellipsis">
+              {dots(subnets.join(', '), formatBytes(prefix.diskUsage), prefix.host.uplink !== 'none' && 'internet access')}
+            </span>
           ) : (
             <Running operation={running} />
           )}
@@ -102,7 +112,10 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
           const action = actions.find((one) => one.id === id);
           return action === undefined ? null : <ActionButton key={id} action={action} icon={icon} primary={id === 'start' && off} />;
         })}
-        <ActionMenu label={`More for ${prefix.name}`} actions={actions.filter((action) => action.id === 'copy-path' || action.id === 'forget')} />
+        <ActionMenu
+          label={`More for ${prefix.name}`}
+          actions={actions.filter((action) => action.id === 'copy-path' || action.id === 'forget')}
+        />
       </div>
       <Suspense fallback={null}>{destroying && <DestroyDialog prefix={prefix} onClose={() => setDestroying(false)} />}</Suspense>
     </header>
@@ -144,7 +157,14 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
     <>
       {running !== undefined && prefix.phase === 'creating' && view !== 'activity' && (
         <div className={styles.task}>
-          <TaskCard key={running.id} operation={running} open onCancel={() => void call(`Could not cancel “${running.label}”`, (client) => client.operation.cancel({ operation: running.id }))} />
+          <TaskCard
+            key={running.id}
+            operation={running}
+            open
+            onCancel={() =>
+              void call(`Could not cancel “${running.label}”`, (client) => client.operation.cancel({ operation: running.id }))
+            }
+          />
         </div>
       )}
       <ViewTabs

@@ -1,25 +1,26 @@
 import { Button } from '@mantine/core';
-import { IconFileCode, IconFolderOpen, IconSparkles, IconStack2 } from '@tabler/icons-react';
-import { useEffect, useState, type KeyboardEvent, type ReactElement } from 'react';
 import type { InferContractRouterOutputs } from '@orpc/contract';
+import { IconFileCode, IconFolderOpen, IconSparkles, IconStack2 } from '@tabler/icons-react';
+import { type KeyboardEvent, type ReactElement, useEffect, useState } from 'react';
 import type { Contract } from '../../src-shared/contract.ts';
+import type { WireError } from '../../src-shared/errors.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
+import { readError } from '../engine-client.ts';
 import { useEngine } from '../engine-context.ts';
 import { dots, formatAgo, formatBytes, formatFraction, subnetOf } from '../format.ts';
 import { useConnection, usePrefixes, useRunningOperation } from '../live-cache.ts';
-import { ActionMenu, ContextMenu, type MenuPlace, menuPlace } from '../ui/action-menu.tsx';
+import { type MenuPlace, menuPlace } from '../ui/action.ts';
+import { ActionMenu, ContextMenu } from '../ui/action-menu.tsx';
 import { ErrorNotice } from '../ui/error-notice.tsx';
 import { ProgressBar } from '../ui/progress-bar.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
-import { IconButton } from '../ui/tip.tsx';
 import table from '../ui/table.module.css';
+import { IconButton } from '../ui/tip.tsx';
 import { useWindow } from '../window-state.ts';
-import { DestroyDialog } from './lazy-dialogs.ts';
 import styles from './home-page.module.css';
+import { DestroyDialog } from './lazy-dialogs.ts';
 import { prefixStatus, sizeOf } from './status.ts';
 import { useEnvironmentActions } from './use-environment-actions.tsx';
-import { readError } from '../engine-client.ts';
-import type { WireError } from '../../src-shared/errors.ts';
 
 type Info = InferContractRouterOutputs<Contract>['app']['info'];
 
@@ -61,7 +62,12 @@ function Row(props: { readonly prefix: PrefixState; readonly focusable: boolean 
 
   function onKeyDown(event: KeyboardEvent<HTMLTableRowElement>): void {
     if (event.target !== event.currentTarget) return;
-    const sibling = event.key === 'ArrowDown' ? event.currentTarget.nextElementSibling : event.key === 'ArrowUp' ? event.currentTarget.previousElementSibling : null;
+    const sibling =
+      event.key === 'ArrowDown'
+        ? event.currentTarget.nextElementSibling
+        : event.key === 'ArrowUp'
+          ? event.currentTarget.previousElementSibling
+          : null;
     if (event.key === 'Enter') open();
     else if (event.key === 'Delete') setDestroying(true);
     else if (sibling instanceof HTMLElement) sibling.focus();
@@ -105,7 +111,14 @@ function Row(props: { readonly prefix: PrefixState; readonly focusable: boolean 
         <td className={table.actions} onClick={(event) => event.stopPropagation()}>
           <div className={table.actionRow}>
             {actions.slice(0, 2).map((action) => (
-              <IconButton key={action.id} label={`${action.label} ${prefix.name}`} tip={action.blocked ?? action.label} icon={action.icon} disabled={action.blocked !== undefined} onClick={action.run} />
+              <IconButton
+                key={action.id}
+                label={`${action.label} ${prefix.name}`}
+                tip={action.blocked ?? action.label}
+                icon={action.icon}
+                disabled={action.blocked !== undefined}
+                onClick={action.run}
+              />
             ))}
             <ActionMenu label={`More for ${prefix.name}`} actions={actions} />
           </div>
@@ -128,7 +141,12 @@ function Welcome(props: { readonly info: Info | undefined; readonly onOpenFile: 
       <h1>Drop an init file here</h1>
       <p className="dim">It describes VMs and networks. You see what it would make before anything is made.</p>
       <div className={styles.buttons}>
-        <Button variant="filled" leftSection={<IconSparkles size={16} stroke={1.6} />} disabled={sample === undefined} onClick={() => sample !== undefined && dispatch({ type: 'show', page: { kind: 'plan', path: sample.path } })}>
+        <Button
+          variant="filled"
+          leftSection={<IconSparkles size={16} stroke={1.6} />}
+          disabled={sample === undefined}
+          onClick={() => sample !== undefined && dispatch({ type: 'show', page: { kind: 'plan', path: sample.path } })}
+        >
           Try the two-VM sample
         </Button>
         <Button leftSection={<IconFolderOpen size={16} stroke={1.6} />} onClick={props.onOpenFile}>
@@ -141,7 +159,11 @@ function Welcome(props: { readonly info: Info | undefined; readonly onOpenFile: 
           <ul>
             {info.recent.slice(0, 6).map((recent) => (
               <li key={recent.path}>
-                <button type="button" className={styles.recentRow} onClick={() => dispatch({ type: 'show', page: { kind: 'plan', path: recent.path } })}>
+                <button
+                  type="button"
+                  className={styles.recentRow}
+                  onClick={() => dispatch({ type: 'show', page: { kind: 'plan', path: recent.path } })}
+                >
                   <IconFileCode size={16} stroke={1.5} />
                   <span>{recent.name}</span>
                   <span className={`${styles.recentPath} mono faint`}>{recent.path}</span>

@@ -6,8 +6,8 @@ import { Copyable } from '../ui/copyable.tsx';
 import { Empty } from '../ui/empty.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
-import { networkStatus } from './status.ts';
 import styles from './network-table.module.css';
+import { networkStatus } from './status.ts';
 
 /** The networks of an environment and who is on them. */
 export function NetworkTable(props: { readonly networks: readonly NetworkState[]; readonly vms: readonly VmState[] }): ReactElement {

@@ -1,8 +1,18 @@
-import { IconCamera, IconCopy, IconDeviceDesktop, IconListDetails, IconPlayerPlay, IconPlayerStop, IconTerminal, IconTerminal2, IconTrash, IconX } from '@tabler/icons-react';
+import {
+  IconCamera,
+  IconCopy,
+  IconDeviceDesktop,
+  IconListDetails,
+  IconPlayerPlay,
+  IconPlayerStop,
+  IconTerminal,
+  IconTerminal2,
+  IconTrash,
+} from '@tabler/icons-react';
 import type { PrefixState, VmState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
 import { useConnection, useRunningOperation } from '../live-cache.ts';
-import type { Action } from '../ui/action-menu.tsx';
+import type { Action } from '../ui/action.ts';
 import { copyText } from '../ui/copy-text.ts';
 import { type SessionKind, useWindow } from '../window-state.ts';
 import { blockedBy, runningCount } from './status.ts';
@@ -48,7 +58,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
         dispatch({ type: 'show', page: { kind: 'environment', id: prefix.id } });
       },
     },
-    { id: 'copy-path', label: 'Copy path', icon: IconCopy, group: true, run: () => copyText(prefix.path) },
+    { id: 'copy-path', label: 'Copy path', icon: IconCopy, group: true, run: () => void copyText(prefix.path) },
     {
       id: 'forget',
       label: 'Take off the list',
@@ -56,7 +66,15 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       blocked: BLOCKED[status] ?? (busy ? 'A task is under way' : running > 0 ? 'Stop it first' : undefined),
       run: () => void call(`Could not take ${prefix.name} off the list`, (client) => client.prefix.forget({ prefix: prefix.id })),
     },
-    { id: 'destroy', label: 'Destroy…', icon: IconTrash, danger: true, group: true, blocked: BLOCKED[status] ?? (busy ? 'A task is under way' : undefined), run: onDestroy },
+    {
+      id: 'destroy',
+      label: 'Destroy…',
+      icon: IconTrash,
+      danger: true,
+      group: true,
+      blocked: BLOCKED[status] ?? (busy ? 'A task is under way' : undefined),
+      run: onDestroy,
+    },
   ];
 }
 
@@ -75,7 +93,13 @@ export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Act
     return [
       { id: 'terminal', label: 'Terminal', icon: IconTerminal2, blocked: off, run: session('ssh') },
       { id: 'serial', label: 'Serial console', icon: IconTerminal, blocked: off, run: session('serial') },
-      { id: 'screen', label: 'Screen', icon: IconDeviceDesktop, blocked: off ?? (vm.screen ? undefined : `${vm.name} has no screen`), run: session('screen') },
+      {
+        id: 'screen',
+        label: 'Screen',
+        icon: IconDeviceDesktop,
+        blocked: off ?? (vm.screen ? undefined : `${vm.name} has no screen`),
+        run: session('screen'),
+      },
       running
         ? {
             id: 'power',
@@ -93,13 +117,8 @@ export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Act
             blocked,
             run: () => void call(`Could not start ${vm.name}`, (client) => client.prefix.start({ prefix: prefix.id, vms: [vm.name] })),
           },
-      { id: 'copy-name', label: 'Copy name', icon: IconCopy, group: true, run: () => copyText(vm.name) },
+      { id: 'copy-name', label: 'Copy name', icon: IconCopy, group: true, run: () => void copyText(vm.name) },
       ...(address === null ? [] : [{ id: 'copy-address', label: 'Copy address', icon: IconCopy, run: () => void copyText(address) }]),
     ];
   };
-}
-
-/** The action that closes something, for menus of tabs. */
-export function closeAction(label: string, run: () => void): Action {
-  return { id: 'close', label, icon: IconX, run };
 }

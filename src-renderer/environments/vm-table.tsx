@@ -1,8 +1,9 @@
 import { IconServer } from '@tabler/icons-react';
-import { useState, type KeyboardEvent, type ReactElement } from 'react';
+import { type KeyboardEvent, type ReactElement, useState } from 'react';
 import type { VmState } from '../../src-shared/state.ts';
 import { formatDuration, formatMemory } from '../format.ts';
-import { type Action, ActionMenu, ContextMenu, type MenuPlace, menuPlace } from '../ui/action-menu.tsx';
+import { type Action, type MenuPlace, menuPlace } from '../ui/action.ts';
+import { ActionMenu, ContextMenu } from '../ui/action-menu.tsx';
 import { Copyable } from '../ui/copyable.tsx';
 import { Empty } from '../ui/empty.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
@@ -26,7 +27,12 @@ function Row(props: { readonly vm: VmState; readonly actions: readonly Action[];
 
   function onKeyDown(event: KeyboardEvent<HTMLTableRowElement>): void {
     if (event.target !== event.currentTarget) return;
-    const sibling = event.key === 'ArrowDown' ? event.currentTarget.nextElementSibling : event.key === 'ArrowUp' ? event.currentTarget.previousElementSibling : null;
+    const sibling =
+      event.key === 'ArrowDown'
+        ? event.currentTarget.nextElementSibling
+        : event.key === 'ArrowUp'
+          ? event.currentTarget.previousElementSibling
+          : null;
     if (event.key === 'Enter') openTerminal();
     else if (sibling instanceof HTMLElement) sibling.focus();
     else return;
@@ -96,7 +102,11 @@ function Row(props: { readonly vm: VmState; readonly actions: readonly Action[];
 }
 
 /** The VMs of an environment. Double-click or Enter opens a terminal; the context menu is the kebab's. */
-export function VmTable(props: { readonly vms: readonly VmState[]; readonly actions: (vm: VmState) => readonly Action[]; readonly creating: boolean }): ReactElement {
+export function VmTable(props: {
+  readonly vms: readonly VmState[];
+  readonly actions: (vm: VmState) => readonly Action[];
+  readonly creating: boolean;
+}): ReactElement {
   if (props.vms.length === 0) {
     return <Empty compact icon={IconServer} title={props.creating ? 'The VMs appear here when their disks are made' : 'No VMs'} />;
   }

@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core';
 import { IconAlertTriangle, IconCircleCheck, IconCircleX, IconRefresh } from '@tabler/icons-react';
-import { useState, type ReactElement } from 'react';
+import { type ReactElement, useState } from 'react';
 import type { HostCheck } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
 import { count, formatBytes } from '../format.ts';
@@ -54,7 +54,13 @@ export function MachinePage(): ReactElement {
       <header className={styles.header}>
         <div>
           <h1>Machine checks</h1>
-          <p className="dim">{machine === undefined ? 'Checking…' : bad === 0 ? 'Everything that environments need is here.' : `${count(bad, 'thing')} to look at.`}</p>
+          <p className="dim">
+            {machine === undefined
+              ? 'Checking…'
+              : bad === 0
+                ? 'Everything that environments need is here.'
+                : `${count(bad, 'thing')} to look at.`}
+          </p>
         </div>
         <Button leftSection={<IconRefresh size={16} stroke={1.6} />} loading={checking} onClick={() => void check()}>
           Check again

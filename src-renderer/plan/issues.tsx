@@ -1,12 +1,18 @@
 import { IconAlertTriangle, IconCircleX, IconInfoCircle } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
-import { type Issue, formatIssue } from '../../src-shared/issue.ts';
+import { formatIssue, type Issue } from '../../src-shared/issue.ts';
 import { baseName, count } from '../format.ts';
 import { copyText } from '../ui/copy-text.ts';
 import { type Icon, StateMark, type Tone } from '../ui/state-mark.tsx';
 import styles from './issues.module.css';
 
-const GROUPS: readonly { readonly severity: Issue['severity']; readonly tone: Tone; readonly icon: Icon; readonly one: string; readonly many: string }[] = [
+const GROUPS: readonly {
+  readonly severity: Issue['severity'];
+  readonly tone: Tone;
+  readonly icon: Icon;
+  readonly one: string;
+  readonly many: string;
+}[] = [
   { severity: 'error', tone: 'bad', icon: IconCircleX, one: 'error', many: 'errors' },
   { severity: 'warning', tone: 'warn', icon: IconAlertTriangle, one: 'warning', many: 'warnings' },
   { severity: 'info', tone: 'accent', icon: IconInfoCircle, one: 'note', many: 'notes' },
@@ -30,7 +36,13 @@ export function Issues(props: { readonly issues: readonly Issue[] }): ReactEleme
             <ul>
               {issues.map((issue) => (
                 <li key={`${issue.line}:${issue.column}:${issue.path}:${issue.message}`} className={styles.issue}>
-                  <button type="button" className={styles.place} title={`${formatIssue(issue)}\nClick to copy`} aria-label={`Copy issue at ${issue.line}:${issue.column}`} onClick={() => copyText(formatIssue(issue))}>
+                  <button
+                    type="button"
+                    className={styles.place}
+                    title={`${formatIssue(issue)}\nClick to copy`}
+                    aria-label={`Copy issue at ${issue.line}:${issue.column}`}
+                    onClick={() => void copyText(formatIssue(issue))}
+                  >
                     {issue.line > 0 ? `${issue.line}:${issue.column}` : baseName(issue.file)}
                   </button>
                   <div>

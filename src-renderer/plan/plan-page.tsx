@@ -5,7 +5,7 @@ import '@mantine/core/styles/Input.css';
 import '@mantine/core/styles/SegmentedControl.css';
 import '@mantine/core/styles/Switch.css';
 import { IconFileCode, IconPlayerPlay, IconRefresh } from '@tabler/icons-react';
-import { useEffect, useState, type ReactElement } from 'react';
+import { type ReactElement, useEffect, useState } from 'react';
 import type { Inspection } from '../../src-shared/contract.ts';
 import type { WireError } from '../../src-shared/errors.ts';
 import type { HostChoice } from '../../src-shared/host-choice.ts';
@@ -20,15 +20,18 @@ import { Tip } from '../ui/tip.tsx';
 import { EMPTY_DRAFT, type PlanDraft, useWindow } from '../window-state.ts';
 import { Issues } from './issues.tsx';
 import { environmentNameProblem, workdirProblem } from './plan-name.ts';
-import { Downloads, PlannedNets, PlannedVms } from './plan-tables.tsx';
 import styles from './plan-page.module.css';
+import { Downloads, PlannedNets, PlannedVms } from './plan-tables.tsx';
 
 function hostOf(draft: PlanDraft): HostChoice {
   return draft.host === 'system' ? { kind: 'system', uri: draft.uri } : { kind: 'embedded', uplink: draft.internet ? 'auto' : 'none' };
 }
 
 /** What the engine would make of the file on this kind of host; read again when either changes or `reload` is called. */
-function useInspection(path: string, host: HostChoice): { readonly inspection: Inspection | undefined; readonly error: WireError | undefined; readonly reload: () => void } {
+function useInspection(
+  path: string,
+  host: HostChoice,
+): { readonly inspection: Inspection | undefined; readonly error: WireError | undefined; readonly reload: () => void } {
   const { connection } = useEngine();
   const connected = useConnection().status === 'connected';
   const [inspection, setInspection] = useState<Inspection>();
@@ -64,13 +67,24 @@ function Need(props: { readonly label: string; readonly need: string; readonly f
       <span>
         {props.need} <span className="faint">of {props.free} free</span>
       </span>
-      <ProgressBar fraction={props.share} label={`${props.label} needed of what is free`} tone={tight ? 'bad' : props.share > 0.85 ? 'warn' : 'accent'} />
+      <ProgressBar
+        fraction={props.share}
+        label={`${props.label} needed of what is free`}
+        tone={tight ? 'bad' : props.share > 0.85 ? 'warn' : 'accent'}
+      />
       {tight && <span className={styles.tight}>More than is free: guests may be slow or fail to start.</span>}
     </div>
   );
 }
 
-function Settings(props: { readonly inspection: Inspection; readonly draft: PlanDraft; readonly name: string; readonly workdir: string; readonly nameProblem: string | undefined; readonly onChange: (draft: Partial<PlanDraft>) => void }): ReactElement {
+function Settings(props: {
+  readonly inspection: Inspection;
+  readonly draft: PlanDraft;
+  readonly name: string;
+  readonly workdir: string;
+  readonly nameProblem: string | undefined;
+  readonly onChange: (draft: Partial<PlanDraft>) => void;
+}): ReactElement {
   const { draft, inspection, onChange } = props;
   const machine = useMachine();
   return (
@@ -114,12 +128,24 @@ function Settings(props: { readonly inspection: Inspection; readonly draft: Plan
         {draft.host === 'embedded' ? (
           <>
             <p className={styles.note}>A private libvirt for this environment alone: nothing to set up, no clash with others.</p>
-            <Switch size="xs" label="Internet access for guests" checked={draft.internet} onChange={(event) => onChange({ internet: event.currentTarget.checked })} />
+            <Switch
+              size="xs"
+              label="Internet access for guests"
+              checked={draft.internet}
+              onChange={(event) => onChange({ internet: event.currentTarget.checked })}
+            />
           </>
         ) : (
           <>
             <p className={styles.note}>The libvirt of this machine; its networks and VMs are visible to other tools.</p>
-            <TextInput label="URI" aria-label="libvirt URI" classNames={{ input: 'mono' }} value={draft.uri} spellCheck={false} onChange={(event) => onChange({ uri: event.currentTarget.value })} />
+            <TextInput
+              label="URI"
+              aria-label="libvirt URI"
+              classNames={{ input: 'mono' }}
+              value={draft.uri}
+              spellCheck={false}
+              onChange={(event) => onChange({ uri: event.currentTarget.value })}
+            />
           </>
         )}
       </section>
@@ -131,8 +157,18 @@ function Settings(props: { readonly inspection: Inspection; readonly draft: Plan
           </p>
         ) : (
           <>
-            <Need label="Memory" need={formatMemory(inspection.memory)} free={formatBytes(machine.memoryFree)} share={(inspection.memory * 1024 * 1024) / Math.max(1, machine.memoryFree)} />
-            <Need label="Disk" need={formatBytes(inspection.disk)} free={formatBytes(machine.diskFree)} share={inspection.disk / Math.max(1, machine.diskFree)} />
+            <Need
+              label="Memory"
+              need={formatMemory(inspection.memory)}
+              free={formatBytes(machine.memoryFree)}
+              share={(inspection.memory * 1024 * 1024) / Math.max(1, machine.memoryFree)}
+            />
+            <Need
+              label="Disk"
+              need={formatBytes(inspection.disk)}
+              free={formatBytes(machine.diskFree)}
+              share={inspection.disk / Math.max(1, machine.diskFree)}
+            />
           </>
         )}
       </section>
@@ -150,7 +186,8 @@ export function PlanPage(props: { readonly path: string }): ReactElement {
   const operations = useOperations();
   const tab = state.tabs.find((one) => one.kind === 'plan' && one.path === path);
   const draft = tab?.kind === 'plan' ? tab.draft : EMPTY_DRAFT;
-  const creating = tab?.kind === 'plan' && tab.operation !== null ? operations.find((operation) => operation.id === tab.operation) : undefined;
+  const creating =
+    tab?.kind === 'plan' && tab.operation !== null ? operations.find((operation) => operation.id === tab.operation) : undefined;
   const { inspection, error, reload } = useInspection(path, hostOf(draft));
   const [asking, setAsking] = useState(false);
 
@@ -169,7 +206,9 @@ export function PlanPage(props: { readonly path: string }): ReactElement {
   async function create(start: boolean): Promise<void> {
     if (reason !== undefined || asking) return;
     setAsking(true);
-    const answer = await call(`Could not create ${name}`, (client) => client.prefix.create({ initFile: path, workdir, name, start, host: hostOf(draft) }));
+    const answer = await call(`Could not create ${name}`, (client) =>
+      client.prefix.create({ initFile: path, workdir, name, start, host: hostOf(draft) }),
+    );
     setAsking(false);
     if (answer !== undefined) dispatch({ type: 'creating', path, operation: answer.operation });
   }
@@ -202,7 +241,14 @@ export function PlanPage(props: { readonly path: string }): ReactElement {
             <Button disabled={reason !== undefined} loading={asking} aria-describedby="plan-reason" onClick={() => void create(false)}>
               Create only
             </Button>
-            <Button variant="filled" disabled={reason !== undefined} loading={asking} aria-describedby="plan-reason" leftSection={<IconPlayerPlay size={16} stroke={1.6} />} onClick={() => void create(true)}>
+            <Button
+              variant="filled"
+              disabled={reason !== undefined}
+              loading={asking}
+              aria-describedby="plan-reason"
+              leftSection={<IconPlayerPlay size={16} stroke={1.6} />}
+              onClick={() => void create(true)}
+            >
               Create and start
             </Button>
           </>
@@ -210,7 +256,13 @@ export function PlanPage(props: { readonly path: string }): ReactElement {
       </header>
       {creating !== undefined && creating.status !== 'succeeded' && (
         <div className={styles.task}>
-          <TaskCard operation={creating} open onCancel={() => void call(`Could not cancel “${creating.label}”`, (client) => client.operation.cancel({ operation: creating.id }))} />
+          <TaskCard
+            operation={creating}
+            open
+            onCancel={() =>
+              void call(`Could not cancel “${creating.label}”`, (client) => client.operation.cancel({ operation: creating.id }))
+            }
+          />
         </div>
       )}
       {error !== undefined && <ErrorNotice title={`Could not read ${baseName(path)}`} error={error} onRetry={reload} />}
@@ -226,7 +278,14 @@ export function PlanPage(props: { readonly path: string }): ReactElement {
             )}
           </div>
           <aside className={styles.side} aria-label="Choices">
-            <Settings inspection={inspection} draft={draft} name={name} workdir={workdir} nameProblem={nameProblem} onChange={(change) => dispatch({ type: 'draft', path, draft: change })} />
+            <Settings
+              inspection={inspection}
+              draft={draft}
+              name={name}
+              workdir={workdir}
+              nameProblem={nameProblem}
+              onChange={(change) => dispatch({ type: 'draft', path, draft: change })}
+            />
           </aside>
         </div>
       )}

@@ -6,7 +6,11 @@ import { baseName, count, dots, formatBytes, formatMemory, subnetOf } from '../f
 import table from '../ui/table.module.css';
 import styles from './plan-tables.module.css';
 
-const BOOTSTRAP: Readonly<Record<PlannedVm['bootstrap'], string | null>> = { 'virt-sysprep': 'prepared by virt-sysprep', 'cloud-init': 'cloud-init', none: null };
+const BOOTSTRAP: Readonly<Record<PlannedVm['bootstrap'], string | null>> = {
+  'virt-sysprep': 'prepared by virt-sysprep',
+  'cloud-init': 'cloud-init',
+  none: null,
+};
 
 /** `template el9, 6 GiB`: a repository path is shortened to what tells disks apart. */
 function diskText(disk: PlannedVm['disks'][number]): string {
@@ -37,14 +41,19 @@ export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
             <tr key={name} aria-label={name}>
               <td>
                 <span className={`${styles.vm} mono`}>{name}</span>
-                <span className={styles.sub}>{dots(vm.distro, BOOTSTRAP[vm.bootstrap], vm.scripts.length > 0 && count(vm.scripts.length, 'deploy script'))}</span>
+                <span className={styles.sub}>
+                  {dots(vm.distro, BOOTSTRAP[vm.bootstrap], vm.scripts.length > 0 && count(vm.scripts.length, 'deploy script'))}
+                </span>
               </td>
               <td className={table.number}>{formatMemory(vm.memory)}</td>
               <td className={table.number}>{vm.vcpu}</td>
               <td>
                 {vm.disks.map((disk) => (
                   <div key={disk.dev} className={styles.disk}>
-                    <code className="faint">{disk.dev}</code> <span title={`${disk.format}, ${disk.path}${disk.source === null ? '' : `\nfrom ${disk.source}`}`}>{diskText(disk)}</span>
+                    <code className="faint">{disk.dev}</code>{' '}
+                    <span title={`${disk.format}, ${disk.path}${disk.source === null ? '' : `\nfrom ${disk.source}`}`}>
+                      {diskText(disk)}
+                    </span>
                   </div>
                 ))}
               </td>

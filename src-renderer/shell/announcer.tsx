@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState, type ReactElement } from 'react';
+import { type ReactElement, useEffect, useRef, useState } from 'react';
 import { isRunning, useOperations } from '../live-cache.ts';
 
 const RESULTS = { succeeded: 'done', failed: 'failed', cancelled: 'cancelled' } as const;

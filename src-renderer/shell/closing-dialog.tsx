@@ -6,7 +6,10 @@ import { Dialog } from '../ui/dialog.tsx';
 import styles from './closing-dialog.module.css';
 
 /** Asks what becomes of running tasks when the window closes. */
-export function ClosingDialog(props: { readonly operations: readonly OperationState[]; readonly onChoose: (choice: 'keep' | 'cancel' | 'stay') => void }): ReactElement {
+export function ClosingDialog(props: {
+  readonly operations: readonly OperationState[];
+  readonly onChoose: (choice: 'keep' | 'cancel' | 'stay') => void;
+}): ReactElement {
   const { operations, onChoose } = props;
   const number = operations.length;
   return (

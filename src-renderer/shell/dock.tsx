@@ -1,5 +1,5 @@
 import { IconChevronDown, IconChevronUp } from '@tabler/icons-react';
-import { Suspense, lazy, type ReactElement } from 'react';
+import { lazy, type ReactElement, Suspense } from 'react';
 import { isRunning, useOperations } from '../live-cache.ts';
 import { IconButton } from '../ui/tip.tsx';
 import { type DockView, useWindow } from '../window-state.ts';
@@ -20,7 +20,11 @@ export function Dock(): ReactElement {
   const { state, dispatch } = useWindow();
   const operations = useOperations();
   const { open, view } = state.dock;
-  const counts: Readonly<Record<DockView, number>> = { terminals: state.sessions.length, tasks: operations.filter(isRunning).length, log: 0 };
+  const counts: Readonly<Record<DockView, number>> = {
+    terminals: state.sessions.length,
+    tasks: operations.filter(isRunning).length,
+    log: 0,
+  };
   return (
     <section className={styles.dock} aria-label="Dock">
       <div className={styles.header}>

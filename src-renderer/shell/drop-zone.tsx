@@ -1,5 +1,5 @@
 import { IconFileImport } from '@tabler/icons-react';
-import { useEffect, useEffectEvent, useState, type ReactElement } from 'react';
+import { type ReactElement, useEffect, useEffectEvent, useState } from 'react';
 import styles from './drop-zone.module.css';
 
 function carriesFiles(event: DragEvent): boolean {

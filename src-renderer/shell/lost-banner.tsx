@@ -15,7 +15,8 @@ export function LostBanner(props: { readonly onRetry: () => void }): ReactElemen
     <div className={styles.banner} role="alert">
       <IconPlugConnectedX size={16} stroke={1.8} />
       <span>
-        Connection to the engine lost since {formatClock(connection.since, now)}. What you see is as it was then. <span className="dim">{connection.cause}</span>
+        Connection to the engine lost since {formatClock(connection.since, now)}. What you see is as it was then.{' '}
+        <span className="dim">{connection.cause}</span>
       </span>
       <span className={styles.space} />
       <span className="dim nowrap" aria-hidden="true">

@@ -7,11 +7,24 @@ import { Tip } from '../ui/tip.tsx';
 import { type Page, useWindow } from '../window-state.ts';
 import styles from './rail.module.css';
 
-function RailButton(props: { readonly icon: Icon; readonly label: string; readonly tip?: string; readonly active?: boolean; readonly badge?: boolean; readonly onClick: () => void }): ReactElement {
+function RailButton(props: {
+  readonly icon: Icon;
+  readonly label: string;
+  readonly tip?: string;
+  readonly active?: boolean;
+  readonly badge?: boolean;
+  readonly onClick: () => void;
+}): ReactElement {
   const { icon: Symbol } = props;
   return (
     <Tip label={props.tip ?? props.label} position="right">
-      <button type="button" className={styles.button} aria-label={props.label} aria-current={props.active === true ? 'page' : undefined} onClick={props.onClick}>
+      <button
+        type="button"
+        className={styles.button}
+        aria-label={props.label}
+        aria-current={props.active === true ? 'page' : undefined}
+        onClick={props.onClick}
+      >
         <Symbol size={20} stroke={1.5} />
         {props.badge === true && <span className={styles.badge} />}
       </button>
@@ -37,10 +50,27 @@ export function Rail(): ReactElement {
   }
   return (
     <nav className={styles.rail} aria-label="Main">
-      <RailButton icon={IconStack2} label="Environments" tip="Environments (Lago prefixes)" active={state.page.kind !== 'machine'} onClick={show({ kind: 'home' })} />
-      <RailButton icon={IconStethoscope} label="Machine checks" active={state.page.kind === 'machine'} badge={attention} onClick={show({ kind: 'machine' })} />
+      <RailButton
+        icon={IconStack2}
+        label="Environments"
+        tip="Environments (Lago prefixes)"
+        active={state.page.kind !== 'machine'}
+        onClick={show({ kind: 'home' })}
+      />
+      <RailButton
+        icon={IconStethoscope}
+        label="Machine checks"
+        active={state.page.kind === 'machine'}
+        badge={attention}
+        onClick={show({ kind: 'machine' })}
+      />
       <span className={styles.space} />
-      <RailButton icon={scheme.icon} label={`Colours: ${scheme.word}`} tip={`Colours: ${scheme.word}. Click for ${SCHEMES[scheme.next].word}.`} onClick={() => setColorScheme(scheme.next)} />
+      <RailButton
+        icon={scheme.icon}
+        label={`Colours: ${scheme.word}`}
+        tip={`Colours: ${scheme.word}. Click for ${SCHEMES[scheme.next].word}.`}
+        onClick={() => setColorScheme(scheme.next)}
+      />
     </nav>
   );
 }

@@ -1,12 +1,20 @@
-import { IconAlertTriangle, IconCheck, IconCircleFilled, IconCircleX, IconLoader2, IconPlugConnectedX, IconServer2 } from '@tabler/icons-react';
+import {
+  IconAlertTriangle,
+  IconCheck,
+  IconCircleFilled,
+  IconCircleX,
+  IconLoader2,
+  IconPlugConnectedX,
+  IconServer2,
+} from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import type { OperationState } from '../../src-shared/operation.ts';
 import { dots, formatBytes, formatFraction } from '../format.ts';
 import { isRunning, useConnection, useMachine, useOperations, usePrefix } from '../live-cache.ts';
 import { ProgressBar } from '../ui/progress-bar.tsx';
+import { Tip } from '../ui/tip.tsx';
 import { useNow } from '../ui/use-now.ts';
 import { useWindow } from '../window-state.ts';
-import { Tip } from '../ui/tip.tsx';
 import styles from './status-bar.module.css';
 
 const ACCELERATORS = { kvm: 'KVM', tcg: 'emulation', unknown: null } as const;
@@ -56,10 +64,16 @@ export function StatusBar(): ReactElement {
   const operations = useOperations();
   const prefix = usePrefix(state.page.kind === 'environment' ? state.page.id : undefined);
   const kind = prefix?.host.kind === 'system' ? 'System libvirt' : 'Embedded host';
-  const accelerator = ACCELERATORS[prefix === undefined || prefix.host.accelerator === 'unknown' ? (machine?.accelerator ?? 'unknown') : prefix.host.accelerator];
+  const accelerator =
+    ACCELERATORS[
+      prefix === undefined || prefix.host.accelerator === 'unknown' ? (machine?.accelerator ?? 'unknown') : prefix.host.accelerator
+    ];
   const errors = machine?.checks.filter((check) => check.state === 'error').length ?? 0;
   const warnings = machine?.checks.filter((check) => check.state === 'warning').length ?? 0;
-  const attention = dots(errors > 0 && `${errors} ${errors === 1 ? 'error' : 'errors'}`, warnings > 0 && `${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`);
+  const attention = dots(
+    errors > 0 && `${errors} ${errors === 1 ? 'error' : 'errors'}`,
+    warnings > 0 && `${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`,
+  );
   return (
     <footer className={styles.bar} aria-label="Status">
       {connection.status === 'lost' ? (
@@ -70,7 +84,11 @@ export function StatusBar(): ReactElement {
       ) : (
         <Tip label={prefix === undefined ? 'Each environment gets a private libvirt of its own' : prefix.host.uri}>
           <span className={styles.label} tabIndex={-1}>
-            {prefix === undefined ? <IconServer2 size={14} stroke={1.6} /> : <IconCircleFilled size={10} className={(prefix.host.status === 'up' ? styles.ok : styles.off) ?? ''} />}
+            {prefix === undefined ? (
+              <IconServer2 size={14} stroke={1.6} />
+            ) : (
+              <IconCircleFilled size={10} className={(prefix.host.status === 'up' ? styles.ok : styles.off) ?? ''} />
+            )}
             {dots(kind, accelerator, prefix?.host.status === 'down' && 'off')}
           </span>
         </Tip>
@@ -88,7 +106,12 @@ export function StatusBar(): ReactElement {
       <span className={styles.space} />
       <Work operations={operations} onClick={() => dispatch({ type: 'dock', open: true, view: 'tasks' })} />
       {attention !== '' && (
-        <button type="button" className={styles.item} onClick={() => dispatch({ type: 'show', page: { kind: 'machine' } })} aria-label={`Machine checks: ${attention}`}>
+        <button
+          type="button"
+          className={styles.item}
+          onClick={() => dispatch({ type: 'show', page: { kind: 'machine' } })}
+          aria-label={`Machine checks: ${attention}`}
+        >
           <IconAlertTriangle size={14} stroke={1.8} className={(errors > 0 ? styles.bad : styles.warn) ?? ''} />
           {attention}
         </button>

@@ -1,11 +1,11 @@
 import { IconFileCode, IconPlus, IconX } from '@tabler/icons-react';
 import type { KeyboardEvent, ReactElement } from 'react';
+import { prefixStatus } from '../environments/status.ts';
 import { baseName } from '../format.ts';
 import { usePrefixes } from '../live-cache.ts';
-import { prefixStatus } from '../environments/status.ts';
 import { StateIcon } from '../ui/state-mark.tsx';
 import { IconButton } from '../ui/tip.tsx';
-import { type Tab, keyOf, useWindow } from '../window-state.ts';
+import { keyOf, type Tab, useWindow } from '../window-state.ts';
 import styles from './tab-bar.module.css';
 
 /** Moves the focus along a row of tabs; answers whether the key meant that. */
@@ -29,12 +29,20 @@ export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement
 
   function describe(tab: Tab): { readonly title: string; readonly mark: ReactElement; readonly tip: string } {
     if (tab.kind === 'plan') {
-      return { title: baseName(tab.path), tip: tab.path, mark: <IconFileCode size={14} stroke={1.6} className={styles.file ?? ''} aria-label="Plan" /> };
+      return {
+        title: baseName(tab.path),
+        tip: tab.path,
+        mark: <IconFileCode size={14} stroke={1.6} className={styles.file ?? ''} aria-label="Plan" />,
+      };
     }
     const prefix = prefixes?.find((one) => one.id === tab.id);
     if (prefix === undefined) return { title: '…', tip: '', mark: <span /> };
     const status = prefixStatus(prefix);
-    return { title: prefix.name, tip: prefix.path, mark: <StateIcon tone={status.tone} icon={status.icon} label={status.word} size={10} spin={status.spin === true} /> };
+    return {
+      title: prefix.name,
+      tip: prefix.path,
+      mark: <StateIcon tone={status.tone} icon={status.icon} label={status.word} size={10} spin={status.spin === true} />,
+    };
   }
 
   function onKeyDown(event: KeyboardEvent<HTMLElement>, tab: Tab): void {
@@ -54,7 +62,13 @@ export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement
           const key = keyOf(tab);
           const { title, mark, tip } = describe(tab);
           return (
-            <div key={key} className={styles.tab} data-active={key === active} title={tip} onAuxClick={(event) => event.button === 1 && dispatch({ type: 'close-tab', key })}>
+            <div
+              key={key}
+              className={styles.tab}
+              data-active={key === active}
+              title={tip}
+              onAuxClick={(event) => event.button === 1 && dispatch({ type: 'close-tab', key })}
+            >
               <div
                 className={styles.name}
                 role="tab"
@@ -67,7 +81,13 @@ export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement
                 {mark}
                 <span className="ellipsis">{title}</span>
               </div>
-              <button type="button" className={styles.close} tabIndex={-1} aria-label={`Close ${title}`} onClick={() => dispatch({ type: 'close-tab', key })}>
+              <button
+                type="button"
+                className={styles.close}
+                tabIndex={-1}
+                aria-label={`Close ${title}`}
+                onClick={() => dispatch({ type: 'close-tab', key })}
+              >
                 <IconX size={14} stroke={1.6} />
               </button>
             </div>

@@ -5,7 +5,11 @@ import { Tip } from '../ui/tip.tsx';
 import styles from './timeline-view.module.css';
 
 /** What a point of the timeline holds, per VM. */
-export function HoverTip(props: { readonly snapshot: SnapshotState; readonly now: number; readonly children: ReactElement<object> }): ReactElement {
+export function HoverTip(props: {
+  readonly snapshot: SnapshotState;
+  readonly now: number;
+  readonly children: ReactElement<object>;
+}): ReactElement {
   const { snapshot } = props;
   return (
     <Tip

@@ -1,9 +1,9 @@
 import { Button, Checkbox, TextInput } from '@mantine/core';
-import { useState, type ReactElement } from 'react';
+import { type ReactElement, useState } from 'react';
 import type { PrefixState, SnapshotState } from '../../src-shared/state.ts';
+import styles from '../environments/dialogs.module.css';
 import { count, formatAgo, formatClock, formatDuration } from '../format.ts';
 import { Dialog } from '../ui/dialog.tsx';
-import styles from '../environments/dialogs.module.css';
 import { nameProblem } from './snapshot-name.ts';
 
 interface RevertDialogProps {
@@ -50,8 +50,11 @@ export function RevertDialog(props: RevertDialogProps): ReactElement {
     >
       <ul className={styles.lost}>
         <li>
-          {keep ? 'Leaves' : 'Loses'} what was done in the VMs since {formatClock(snapshot.createdAt, now)} ({formatAgo(snapshot.createdAt, now) === 'just now' ? formatDuration(now - snapshot.createdAt) : formatAgo(snapshot.createdAt, now)})
-          {keep ? '; the snapshot below keeps it' : ''}
+          {keep ? 'Leaves' : 'Loses'} what was done in the VMs since {formatClock(snapshot.createdAt, now)} (
+          {formatAgo(snapshot.createdAt, now) === 'just now'
+            ? formatDuration(now - snapshot.createdAt)
+            : formatAgo(snapshot.createdAt, now)}
+          ){keep ? '; the snapshot below keeps it' : ''}
         </li>
         {resumed.length > 0 && (
           <li>
@@ -83,7 +86,11 @@ export function RevertDialog(props: RevertDialogProps): ReactElement {
 }
 
 /** Asks before a snapshot is deleted. */
-export function RemoveDialog(props: { readonly snapshot: SnapshotState; readonly onClose: () => void; readonly onRemove: () => void }): ReactElement {
+export function RemoveDialog(props: {
+  readonly snapshot: SnapshotState;
+  readonly onClose: () => void;
+  readonly onRemove: () => void;
+}): ReactElement {
   const { snapshot } = props;
   return (
     <Dialog

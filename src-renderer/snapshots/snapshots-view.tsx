@@ -1,21 +1,27 @@
-import { Button, TextInput } from '@mantine/core';
+import { TextInput } from '@mantine/core';
 import '@mantine/core/styles/Input.css';
 import { IconArrowBackUp, IconCamera, IconCircle, IconCircleDot, IconTrash } from '@tabler/icons-react';
-import { useRef, useState, type FormEvent, type ReactElement } from 'react';
+import { type ReactElement, type SyntheticEvent, useRef, useState } from 'react';
 import type { PrefixState, SnapshotState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
 import { count, formatAgo, formatClock } from '../format.ts';
 import { Empty } from '../ui/empty.tsx';
+import { GuardedButton } from '../ui/guarded-button.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
-import { Tip } from '../ui/tip.tsx';
 import { useNow } from '../ui/use-now.ts';
 import { RemoveDialog, RevertDialog } from './snapshot-dialogs.tsx';
 import { freeName, nameProblem } from './snapshot-name.ts';
 import styles from './snapshots-view.module.css';
 import { TimelineView } from './timeline-view.tsx';
 
-function Detail(props: { readonly snapshot: SnapshotState; readonly now: number; readonly blocked: string | undefined; readonly onRevert: () => void; readonly onRemove: () => void }): ReactElement {
+function Detail(props: {
+  readonly snapshot: SnapshotState;
+  readonly now: number;
+  readonly blocked: string | undefined;
+  readonly onRevert: () => void;
+  readonly onRemove: () => void;
+}): ReactElement {
   const { snapshot, now, blocked } = props;
   const vms = Object.entries(snapshot.vms);
   return (
@@ -24,21 +30,24 @@ function Detail(props: { readonly snapshot: SnapshotState; readonly now: number;
         <div>
           <h2 className="mono">{snapshot.name}</h2>
           <p className="dim">
-            Taken {formatClock(snapshot.createdAt, now)} ({formatAgo(snapshot.createdAt, now)}){snapshot.parent !== null && <> after “{snapshot.parent}”</>}
+            Taken {formatClock(snapshot.createdAt, now)} ({formatAgo(snapshot.createdAt, now)})
+            {snapshot.parent !== null && <> after “{snapshot.parent}”</>}
             {snapshot.current && '. The present is built on it.'}
           </p>
         </div>
         <span className={styles.space} />
-        <Tip label={blocked}>
-          <Button variant="subtle" color="gray" leftSection={<IconTrash size={16} stroke={1.6} />} disabled={blocked !== undefined} onClick={props.onRemove}>
-            Delete
-          </Button>
-        </Tip>
-        <Tip label={blocked}>
-          <Button leftSection={<IconArrowBackUp size={16} stroke={1.6} />} disabled={blocked !== undefined} onClick={props.onRevert}>
-            Revert {count(vms.length, 'VM')}
-          </Button>
-        </Tip>
+        <GuardedButton
+          blocked={blocked}
+          variant="subtle"
+          color="gray"
+          leftSection={<IconTrash size={16} stroke={1.6} />}
+          onClick={props.onRemove}
+        >
+          Delete
+        </GuardedButton>
+        <GuardedButton blocked={blocked} leftSection={<IconArrowBackUp size={16} stroke={1.6} />} onClick={props.onRevert}>
+          Revert {count(vms.length, 'VM')}
+        </GuardedButton>
       </header>
       <table className={table.table} aria-label={`VMs in ${snapshot.name}`}>
         <tbody>
@@ -77,10 +86,13 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
 
   const name = typed ?? freeName('snapshot-1', names);
   const problem = nameProblem(name, names);
-  const shown = prefix.snapshots.find((snapshot) => snapshot.name === selected) ?? prefix.snapshots.find((snapshot) => snapshot.current) ?? prefix.snapshots.at(-1);
+  const shown =
+    prefix.snapshots.find((snapshot) => snapshot.name === selected) ??
+    prefix.snapshots.find((snapshot) => snapshot.current) ??
+    prefix.snapshots.at(-1);
   const asked = prefix.snapshots.find((snapshot) => snapshot.name === dialog?.name);
 
-  async function take(event: FormEvent): Promise<void> {
+  async function take(event: SyntheticEvent): Promise<void> {
     event.preventDefault();
     if (problem !== undefined || blocked !== undefined) return;
     const started = await call(`Could not take the snapshot “${name}”`, (client) => client.snapshot.create({ prefix: prefix.id, name }));
@@ -105,17 +117,20 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
           onChange={(event) => setTyped(event.currentTarget.value)}
           onFocus={(event) => event.currentTarget.select()}
         />
-        <Tip label={blocked ?? problem}>
-          <Button type="submit" variant="filled" leftSection={<IconCamera size={16} stroke={1.6} />} disabled={problem !== undefined || blocked !== undefined}>
-            Take snapshot
-          </Button>
-        </Tip>
+        <GuardedButton type="submit" blocked={blocked ?? problem} variant="filled" leftSection={<IconCamera size={16} stroke={1.6} />}>
+          Take snapshot
+        </GuardedButton>
         <span className={styles.hint} data-bad={typed !== null && problem !== undefined} role="status">
           {typed !== null && problem !== undefined ? problem : `All VMs together. Running ones are kept with their memory.`}
         </span>
       </form>
       {shown === undefined ? (
-        <Empty compact icon={IconCamera} title="No snapshots yet" body="A snapshot keeps all VMs at one moment; you can come back to it as often as you like." />
+        <Empty
+          compact
+          icon={IconCamera}
+          title="No snapshots yet"
+          body="A snapshot keeps all VMs at one moment; you can come back to it as often as you like."
+        />
       ) : (
         <>
           <TimelineView
@@ -148,7 +163,13 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
               <kbd>Del</kbd> delete
             </span>
           </p>
-          <Detail snapshot={shown} now={now} blocked={blocked} onRevert={() => ask('revert', shown.name)} onRemove={() => ask('remove', shown.name)} />
+          <Detail
+            snapshot={shown}
+            now={now}
+            blocked={blocked}
+            onRevert={() => ask('revert', shown.name)}
+            onRemove={() => ask('remove', shown.name)}
+          />
         </>
       )}
       {asked !== undefined && dialog?.kind === 'revert' && (
@@ -160,7 +181,9 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
           onClose={() => setDialog(null)}
           onRevert={(first) => {
             setDialog(null);
-            void call(`Could not revert to “${asked.name}”`, (client) => client.snapshot.revert({ prefix: prefix.id, name: asked.name, ...(first === null ? {} : { first }) }));
+            void call(`Could not revert to “${asked.name}”`, (client) =>
+              client.snapshot.revert({ prefix: prefix.id, name: asked.name, ...(first === null ? {} : { first }) }),
+            );
           }}
         />
       )}
@@ -170,7 +193,9 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
           onClose={() => setDialog(null)}
           onRemove={() => {
             setDialog(null);
-            void call(`Could not delete the snapshot “${asked.name}”`, (client) => client.snapshot.remove({ prefix: prefix.id, name: asked.name }));
+            void call(`Could not delete the snapshot “${asked.name}”`, (client) =>
+              client.snapshot.remove({ prefix: prefix.id, name: asked.name }),
+            );
           }}
         />
       )}

@@ -1,8 +1,8 @@
-import { useEffect, useEffectEvent, useLayoutEffect, useMemo, useRef, type KeyboardEvent, type ReactElement } from 'react';
+import { type KeyboardEvent, type ReactElement, useEffect, useEffectEvent, useLayoutEffect, useMemo, useRef } from 'react';
 import type { SnapshotState } from '../../src-shared/state.ts';
 import { count, formatClock } from '../format.ts';
 import { HoverTip } from './hover-tip.tsx';
-import { type TimelineEdge, layoutTimeline, neighbour } from './timeline.ts';
+import { layoutTimeline, neighbour, type TimelineEdge } from './timeline.ts';
 import styles from './timeline-view.module.css';
 
 const LANE = 56;
@@ -63,7 +63,7 @@ export function TimelineView(props: TimelineViewProps): ReactElement {
   const focusSelected = useEffectEvent(() => {
     if (box.current?.contains(document.activeElement) === true) box.current.querySelector<HTMLElement>('[aria-selected="true"]')?.focus();
   });
-  useEffect(focusSelected, [selected]);
+  useEffect(() => focusSelected(), [selected]);
 
   function onKeyDown(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -76,7 +76,9 @@ export function TimelineView(props: TimelineViewProps): ReactElement {
     event.preventDefault();
   }
 
-  const focusable = layout.points.some((point) => point.snapshot.name === selected) ? selected : (layout.points.at(-1)?.snapshot.name ?? null);
+  const focusable = layout.points.some((point) => point.snapshot.name === selected)
+    ? selected
+    : (layout.points.at(-1)?.snapshot.name ?? null);
   return (
     <div className={styles.box} ref={box} data-testid="timeline">
       <div className={styles.stage} style={{ width, height }}>
@@ -109,7 +111,11 @@ export function TimelineView(props: TimelineViewProps): ReactElement {
                   onDoubleClick={() => props.onRevert(snapshot.name)}
                 >
                   <span className={styles.name}>{snapshot.name}</span>
-                  <svg width={RADIUS * 2 + 4} height={RADIUS * 2 + 4} viewBox={`${-RADIUS - 2} ${-RADIUS - 2} ${RADIUS * 2 + 4} ${RADIUS * 2 + 4}`}>
+                  <svg
+                    width={RADIUS * 2 + 4}
+                    height={RADIUS * 2 + 4}
+                    viewBox={`${-RADIUS - 2} ${-RADIUS - 2} ${RADIUS * 2 + 4} ${RADIUS * 2 + 4}`}
+                  >
                     <circle r={RADIUS - 1} className={styles.ring} />
                     {memory && <circle r={RADIUS - 4} className={styles.fill} />}
                   </svg>

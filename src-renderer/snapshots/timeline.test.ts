@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SnapshotState } from '../../src-shared/state.ts';
 import { freeName, nameProblem } from './snapshot-name.ts';
-import { MAX_GAP, MIN_GAP, gapFor, layoutTimeline, neighbour } from './timeline.ts';
+import { gapFor, layoutTimeline, MAX_GAP, MIN_GAP, neighbour } from './timeline.ts';
 
 const MINUTE = 60_000;
 
@@ -31,7 +31,12 @@ describe('timeline layout', () => {
   });
 
   it('keeps the branch that leads to the present on its parent’s lane', () => {
-    expect(lanes([snapshot('a', 0, null), snapshot('old', 5, 'a'), snapshot('new', 9, 'a', true)])).toEqual({ a: 0, new: 0, now: 0, old: 1 });
+    expect(lanes([snapshot('a', 0, null), snapshot('old', 5, 'a'), snapshot('new', 9, 'a', true)])).toEqual({
+      a: 0,
+      new: 0,
+      now: 0,
+      old: 1,
+    });
     expect(lanes([snapshot('a', 0, null, true), snapshot('b', 5, 'a')])).toEqual({ a: 0, b: 1, now: 0 });
   });
 
@@ -65,9 +70,14 @@ describe('timeline layout', () => {
   });
 
   it('never lets two points share a place, and runs every line to the right', () => {
-    const histories = fc.array(fc.tuple(fc.nat(500), fc.nat(100)), { maxLength: 20 }).map((rows) =>
-      rows.map(([at, pick], index): SnapshotState => snapshot(`s${index}`, at, index === 0 || pick % 5 === 0 ? null : `s${pick % index}`, index === rows.length - 1)),
-    );
+    const histories = fc
+      .array(fc.tuple(fc.nat(500), fc.nat(100)), { maxLength: 20 })
+      .map((rows) =>
+        rows.map(
+          ([at, pick], index): SnapshotState =>
+            snapshot(`s${index}`, at, index === 0 || pick % 5 === 0 ? null : `s${pick % index}`, index === rows.length - 1),
+        ),
+      );
     fc.assert(
       fc.property(histories, (history) => {
         const layout = layoutTimeline(history, 501 * MINUTE);

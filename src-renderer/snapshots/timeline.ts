@@ -76,7 +76,8 @@ function heirs(nodes: readonly Node[]): ReadonlyMap<string, string> {
   const parents = new Map(nodes.map((node) => [node.key, node.parent]));
   const heir = new Map<string, string>();
   for (const node of nodes) if (node.parent !== null && !heir.has(node.parent)) heir.set(node.parent, node.key);
-  for (let key = NOW, parent = parents.get(key) ?? null; parent !== null; key = parent, parent = parents.get(key) ?? null) heir.set(parent, key);
+  for (let key = NOW, parent = parents.get(key) ?? null; parent !== null; key = parent, parent = parents.get(key) ?? null)
+    heir.set(parent, key);
   return heir;
 }
 
@@ -120,12 +121,23 @@ export function layoutTimeline(snapshots: readonly SnapshotState[], now: number)
 
   const laneOf = (key: string): number => lanes.get(key) ?? 0;
   return {
-    points: nodes.flatMap((node) => (node.snapshot === null ? [] : [{ snapshot: node.snapshot, x: position(node.key), lane: laneOf(node.key) }])),
+    points: nodes.flatMap((node) =>
+      node.snapshot === null ? [] : [{ snapshot: node.snapshot, x: position(node.key), lane: laneOf(node.key) }],
+    ),
     now: { x: position(NOW), lane: laneOf(NOW) },
     edges: nodes.flatMap((node): TimelineEdge[] =>
       node.parent === null
         ? []
-        : [{ from: node.parent, to: node.key === NOW ? 'now' : node.key, x1: position(node.parent), lane1: laneOf(node.parent), x2: position(node.key), lane2: laneOf(node.key) }],
+        : [
+            {
+              from: node.parent,
+              to: node.key === NOW ? 'now' : node.key,
+              x1: position(node.parent),
+              lane1: laneOf(node.parent),
+              x2: position(node.key),
+              lane2: laneOf(node.key),
+            },
+          ],
     ),
     lanes: Math.max(1, ...nodes.map((node) => laneOf(node.key) + 1)),
     width: position(NOW),

@@ -1,5 +1,5 @@
 import { IconArticle } from '@tabler/icons-react';
-import { useDeferredValue, useLayoutEffect, useRef, useState, type ReactElement } from 'react';
+import { type ReactElement, useDeferredValue, useLayoutEffect, useRef, useState } from 'react';
 import { useOperations } from '../live-cache.ts';
 import { Empty } from '../ui/empty.tsx';
 import styles from './log-view.module.css';
@@ -12,18 +12,29 @@ export function LogView(): ReactElement {
   const atEnd = useRef(true);
   const wanted = filter.toLowerCase();
   const parts = operations
-    .map((operation) => ({ operation, lines: wanted === '' ? operation.log : operation.log.filter((line) => line.toLowerCase().includes(wanted)) }))
+    .map((operation) => ({
+      operation,
+      lines: wanted === '' ? operation.log : operation.log.filter((line) => line.toLowerCase().includes(wanted)),
+    }))
     .filter((part) => part.lines.length > 0);
 
   useLayoutEffect(() => {
     if (atEnd.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
   });
 
-  if (operations.every((operation) => operation.log.length === 0)) return <Empty compact icon={IconArticle} title="Nothing logged" body="What tasks write appears here." />;
+  if (operations.every((operation) => operation.log.length === 0))
+    return <Empty compact icon={IconArticle} title="Nothing logged" body="What tasks write appears here." />;
   return (
     <div className={styles.view}>
       <div className={styles.tools}>
-        <input type="search" className={styles.filter} placeholder="Filter" aria-label="Filter the log" value={filter} onChange={(event) => setFilter(event.target.value)} />
+        <input
+          type="search"
+          className={styles.filter}
+          placeholder="Filter"
+          aria-label="Filter the log"
+          value={filter}
+          onChange={(event) => setFilter(event.target.value)}
+        />
       </div>
       <div
         ref={box}

@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core';
 import { IconBan, IconChevronRight, IconCircleCheck, IconCircleX, IconLoader2, IconX } from '@tabler/icons-react';
-import { useState, type ReactElement } from 'react';
+import { type ReactElement, useState } from 'react';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import { formatDuration, formatFraction } from '../format.ts';
 import { isRunning } from '../live-cache.ts';
@@ -59,12 +59,18 @@ export function TaskCard(props: TaskCardProps): ReactElement {
   const running = isRunning(operation);
   const now = useNow(running);
   const [chosen, setChosen] = useState<boolean | null>(null);
-  const open = chosen ?? (props.open ?? (running || operation.status === 'failed'));
+  const open = chosen ?? props.open ?? (running || operation.status === 'failed');
   const mark = MARKS[operation.status];
   return (
     <section className={styles.card} aria-label={`Task ${operation.label}`} data-status={operation.status} data-testid="task">
       <div className={styles.header}>
-        <button type="button" className={styles.toggle} aria-expanded={open} aria-label={`${operation.label}, steps`} onClick={() => setChosen(!open)}>
+        <button
+          type="button"
+          className={styles.toggle}
+          aria-expanded={open}
+          aria-label={`${operation.label}, steps`}
+          onClick={() => setChosen(!open)}
+        >
           <IconChevronRight size={14} stroke={1.8} className={styles.chevron ?? ''} data-open={open} />
           <StateIcon tone={mark.tone} icon={mark.icon} label={mark.word} spin={running} size={16} />
           <span className={styles.label}>{operation.label}</span>
@@ -74,11 +80,20 @@ export function TaskCard(props: TaskCardProps): ReactElement {
         </span>
         <span className={styles.time}>{formatDuration((operation.endedAt ?? now) - operation.startedAt)}</span>
         {running ? (
-          <Button size="compact-xs" variant="subtle" color="gray" disabled={operation.status === 'cancelling'} onClick={props.onCancel} aria-label={`Cancel ${operation.label}`}>
+          <Button
+            size="compact-xs"
+            variant="subtle"
+            color="gray"
+            disabled={operation.status === 'cancelling'}
+            onClick={props.onCancel}
+            aria-label={`Cancel ${operation.label}`}
+          >
             {operation.status === 'cancelling' ? 'Cancelling…' : 'Cancel'}
           </Button>
         ) : (
-          props.onDismiss !== undefined && <IconButton label={`Dismiss ${operation.label}`} tip="Dismiss" icon={IconX} onClick={props.onDismiss} />
+          props.onDismiss !== undefined && (
+            <IconButton label={`Dismiss ${operation.label}`} tip="Dismiss" icon={IconX} onClick={props.onDismiss} />
+          )
         )}
       </div>
       {running && (

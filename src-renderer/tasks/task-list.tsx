@@ -15,8 +15,12 @@ export function TaskList(props: { readonly operations: readonly OperationState[]
         <div role="listitem" key={operation.id}>
           <TaskCard
             operation={operation}
-            onCancel={() => void call(`Could not cancel “${operation.label}”`, (client) => client.operation.cancel({ operation: operation.id }))}
-            onDismiss={() => void call(`Could not dismiss “${operation.label}”`, (client) => client.operation.dismiss({ operation: operation.id }))}
+            onCancel={() =>
+              void call(`Could not cancel “${operation.label}”`, (client) => client.operation.cancel({ operation: operation.id }))
+            }
+            onDismiss={() =>
+              void call(`Could not dismiss “${operation.label}”`, (client) => client.operation.dismiss({ operation: operation.id }))
+            }
           />
         </div>
       ))}

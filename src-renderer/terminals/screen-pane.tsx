@@ -1,7 +1,7 @@
-import RFB from '@novnc/novnc';
 import { Button } from '@mantine/core';
+import RFB from '@novnc/novnc';
 import { IconDeviceDesktopOff, IconKeyboard, IconRefresh } from '@tabler/icons-react';
-import { useEffect, useEffectEvent, useRef, useState, type ReactElement } from 'react';
+import { type ReactElement, useEffect, useEffectEvent, useRef, useState } from 'react';
 import type { Session } from '../window-state.ts';
 import { ScreenChannel } from './screen-channel.ts';
 import styles from './screen-pane.module.css';
@@ -9,7 +9,11 @@ import type { LinkState } from './session-link.ts';
 import { useSessionLink } from './use-session-link.ts';
 
 /** A VM's screen. Keys and the pointer go to the VM while it has the focus. */
-export function ScreenPane(props: { readonly session: Session; readonly visible: boolean; readonly onState: (state: LinkState) => void }): ReactElement {
+export function ScreenPane(props: {
+  readonly session: Session;
+  readonly visible: boolean;
+  readonly onState: (state: LinkState) => void;
+}): ReactElement {
   const { session, visible } = props;
   const box = useRef<HTMLDivElement>(null);
   const channel = useRef<ScreenChannel | null>(null);
@@ -74,7 +78,12 @@ export function ScreenPane(props: { readonly session: Session; readonly visible:
       <div className={styles.tools} role="toolbar" aria-label={`Screen of ${session.vm}`}>
         <span className="dim">{shown ? 'Click the screen to type into the VM' : 'Not connected'}</span>
         <span className={styles.space} />
-        <Button size="compact-xs" leftSection={<IconKeyboard size={14} stroke={1.6} />} disabled={!shown} onClick={() => rfb.current?.sendCtrlAltDel()}>
+        <Button
+          size="compact-xs"
+          leftSection={<IconKeyboard size={14} stroke={1.6} />}
+          disabled={!shown}
+          onClick={() => rfb.current?.sendCtrlAltDel()}
+        >
           Send Ctrl-Alt-Del
         </Button>
         <Button size="compact-xs" leftSection={<IconRefresh size={14} stroke={1.6} />} onClick={() => link()?.start()}>
@@ -82,7 +91,15 @@ export function ScreenPane(props: { readonly session: Session; readonly visible:
         </Button>
       </div>
       <div className={styles.stage}>
-        <div ref={box} className={styles.screen} role="application" aria-label={`Screen of ${session.vm}`} data-testid="screen" data-vm={session.vm} data-state={shown ? 'shown' : state} />
+        <div
+          ref={box}
+          className={styles.screen}
+          role="application"
+          aria-label={`Screen of ${session.vm}`}
+          data-testid="screen"
+          data-vm={session.vm}
+          data-state={shown ? 'shown' : state}
+        />
         {!shown && (
           <div className={styles.cover} role="status">
             <IconDeviceDesktopOff size={24} stroke={1.4} />

@@ -4,13 +4,13 @@ import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
 import { useComputedColorScheme } from '@mantine/core';
 import { IconArrowDown, IconArrowUp, IconX } from '@tabler/icons-react';
-import { useEffect, useEffectEvent, useRef, useState, type KeyboardEvent, type ReactElement } from 'react';
+import { type KeyboardEvent, type ReactElement, useEffect, useEffectEvent, useRef, useState } from 'react';
 import { useEngine } from '../engine-context.ts';
 import { copyText } from '../ui/copy-text.ts';
 import { IconButton } from '../ui/tip.tsx';
 import type { Session } from '../window-state.ts';
-import type { LinkState } from './session-link.ts';
 import { PALETTES } from './palettes.ts';
+import type { LinkState } from './session-link.ts';
 import styles from './terminal-pane.module.css';
 import { useSessionLink } from './use-session-link.ts';
 
@@ -28,7 +28,12 @@ interface Parts {
   readonly search: SearchAddon;
 }
 
-const DECORATIONS = { matchOverviewRuler: '#7aa5ff', activeMatchColorOverviewRuler: '#e3b252', matchBackground: '#4b5f8a', activeMatchBackground: '#9a7420' };
+const DECORATIONS = {
+  matchOverviewRuler: '#7aa5ff',
+  activeMatchColorOverviewRuler: '#e3b252',
+  matchBackground: '#4b5f8a',
+  activeMatchBackground: '#9a7420',
+};
 
 function SearchBar(props: { readonly search: SearchAddon; readonly onClose: () => void }): ReactElement {
   const [text, setText] = useState('');
@@ -66,7 +71,11 @@ function SearchBar(props: { readonly search: SearchAddon; readonly onClose: () =
 }
 
 /** An ssh session or serial console. Lives on while it is hidden; keeps its scrollback over new connections. */
-export function TerminalPane(props: { readonly session: Session; readonly visible: boolean; readonly onState: (state: LinkState) => void }): ReactElement {
+export function TerminalPane(props: {
+  readonly session: Session;
+  readonly visible: boolean;
+  readonly onState: (state: LinkState) => void;
+}): ReactElement {
   const { session, visible } = props;
   const { connection } = useEngine();
   const scheme = useComputedColorScheme('dark');
@@ -137,7 +146,7 @@ export function TerminalPane(props: { readonly session: Session; readonly visibl
       case 'KeyC': {
         event.preventDefault();
         const text = parts.current?.terminal.getSelection() ?? '';
-        if (text !== '') copyText(text);
+        if (text !== '') void copyText(text);
         return false;
       }
       case 'KeyF':
@@ -201,7 +210,16 @@ export function TerminalPane(props: { readonly session: Session; readonly visibl
 
   return (
     <div className={styles.pane} hidden={!visible}>
-      <div ref={box} className={styles.terminal} role="group" aria-label={`Terminal of ${session.vm}`} data-testid="terminal" data-vm={session.vm} data-kind={session.kind} data-state={state} />
+      <div
+        ref={box}
+        className={styles.terminal}
+        role="group"
+        aria-label={`Terminal of ${session.vm}`}
+        data-testid="terminal"
+        data-vm={session.vm}
+        data-kind={session.kind}
+        data-state={state}
+      />
       {searching && parts.current !== null && (
         <SearchBar
           search={parts.current.search}

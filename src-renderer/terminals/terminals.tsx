@@ -1,5 +1,5 @@
 import { IconDeviceDesktop, IconTerminal, IconTerminal2, IconX } from '@tabler/icons-react';
-import { Suspense, lazy, useState, type KeyboardEvent, type ReactElement } from 'react';
+import { type KeyboardEvent, lazy, type ReactElement, Suspense, useState } from 'react';
 import { usePrefixes } from '../live-cache.ts';
 import { moveFocus } from '../shell/tab-bar.tsx';
 import { Empty } from '../ui/empty.tsx';
@@ -62,7 +62,13 @@ export function Terminals(props: { readonly visible: boolean }): ReactElement {
                   {link === 'connected' ? word : WORDS[link]}
                 </span>
               </button>
-              <button type="button" className={styles.close} tabIndex={-1} aria-label={`Close ${session.vm} ${word}`} onClick={() => dispatch({ type: 'close-session', id: session.id })}>
+              <button
+                type="button"
+                className={styles.close}
+                tabIndex={-1}
+                aria-label={`Close ${session.vm} ${word}`}
+                onClick={() => dispatch({ type: 'close-session', id: session.id })}
+              >
                 <IconX size={14} stroke={1.6} />
               </button>
             </div>
@@ -74,7 +80,11 @@ export function Terminals(props: { readonly visible: boolean }): ReactElement {
           const Pane = session.kind === 'screen' ? ScreenPane : TerminalPane;
           return (
             <Suspense key={session.id} fallback={null}>
-              <Pane session={session} visible={props.visible && session.id === state.session} onState={(next) => setStates((all) => ({ ...all, [session.id]: next }))} />
+              <Pane
+                session={session}
+                visible={props.visible && session.id === state.session}
+                onState={(next) => setStates((all) => ({ ...all, [session.id]: next }))}
+              />
             </Suspense>
           );
         })}

@@ -1,9 +1,9 @@
 import { useEffect, useEffectEvent, useRef, useState } from 'react';
-import { useEngine } from '../engine-context.ts';
 import { readError } from '../engine-client.ts';
+import { useEngine } from '../engine-context.ts';
 import { useConnection, useOperations, usePrefix } from '../live-cache.ts';
 import type { Session } from '../window-state.ts';
-import { type LinkOptions, SessionLink, type LinkState } from './session-link.ts';
+import { type LinkOptions, type LinkState, SessionLink } from './session-link.ts';
 
 /** What a pane gives: how big it is, and what to do with what comes. */
 export type SessionSink = Pick<LinkOptions, 'onOpen' | 'onData' | 'onDrain' | 'onNotice'> & {
@@ -14,7 +14,11 @@ export type SessionSink = Pick<LinkOptions, 'onOpen' | 'onData' | 'onDrain' | 'o
  * A link for a session, kept through reverts, reboots and a lost engine. `ready` false delays the first connection until the pane can
  * show something; the sink is read when needed.
  */
-export function useSessionLink(session: Session, ready: boolean, sink: SessionSink): { readonly state: LinkState; readonly link: () => SessionLink | null } {
+export function useSessionLink(
+  session: Session,
+  ready: boolean,
+  sink: SessionSink,
+): { readonly state: LinkState; readonly link: () => SessionLink | null } {
   const { connection } = useEngine();
   const prefix = usePrefix(session.prefix);
   const operations = useOperations();
@@ -23,7 +27,9 @@ export function useSessionLink(session: Session, ready: boolean, sink: SessionSi
   const running = vm?.status === 'running';
   const [state, setState] = useState<LinkState>('connecting');
   const link = useRef<SessionLink | null>(null);
-  const lastRevert = operations.findLast((operation) => operation.prefix === session.prefix && operation.kind === 'revert' && operation.status === 'succeeded');
+  const lastRevert = operations.findLast(
+    (operation) => operation.prefix === session.prefix && operation.kind === 'revert' && operation.status === 'succeeded',
+  );
 
   const open = useEffectEvent((): SessionLink => {
     const { prefix: id, vm: name, kind } = session;
@@ -68,7 +74,8 @@ export function useSessionLink(session: Session, ready: boolean, sink: SessionSi
   const revertedAt = lastRevert?.endedAt ?? 0;
   useEffect(() => {
     const present = link.current;
-    if (present !== null && revertedAt > 0 && present.state === 'connected' && present.openedAt < revertedAt) present.renew('the VM was reverted');
+    if (present !== null && revertedAt > 0 && present.state === 'connected' && present.openedAt < revertedAt)
+      present.renew('the VM was reverted');
   }, [revertedAt]);
 
   return { state, link: () => link.current };

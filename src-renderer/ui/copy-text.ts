@@ -1,14 +1,10 @@
-/** Puts text on the clipboard without asking for a permission; false when the browser refuses. Call it from a user's action. */
-export function copyText(text: string): boolean {
-  function onCopy(event: ClipboardEvent): void {
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    event.clipboardData?.setData('text/plain', text);
-  }
-  document.addEventListener('copy', onCopy, { capture: true, once: true });
+/** Puts text on the clipboard; false when the system refuses (the window is not in front). */
+export async function copyText(text: string): Promise<boolean> {
   try {
-    return document.execCommand('copy');
-  } finally {
-    document.removeEventListener('copy', onCopy, { capture: true });
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch (error) {
+    if (error instanceof DOMException) return false;
+    throw error;
   }
 }

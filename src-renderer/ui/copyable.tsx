@@ -1,5 +1,5 @@
 import { IconCheck, IconCopy } from '@tabler/icons-react';
-import { useEffect, useState, type ReactElement } from 'react';
+import { type ReactElement, useEffect, useState } from 'react';
 import { copyText } from './copy-text.ts';
 import styles from './copyable.module.css';
 
@@ -19,7 +19,7 @@ export function Copyable(props: { readonly text: string; readonly what?: string 
       aria-label={`Copy ${props.what === undefined ? '' : `${props.what} `}${props.text}`}
       onClick={(event) => {
         event.stopPropagation();
-        setCopied(copyText(props.text));
+        void copyText(props.text).then(setCopied);
       }}
     >
       <span className={styles.text}>{props.text}</span>

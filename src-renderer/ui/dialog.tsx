@@ -8,7 +8,7 @@ import '@mantine/core/styles/InlineInput.css';
 import '@mantine/core/styles/Input.css';
 import '@mantine/core/styles/Checkbox.css';
 import '@mantine/core/styles/ScrollArea.css';
-import type { FormEvent, ReactElement, ReactNode } from 'react';
+import type { ReactElement, ReactNode, SyntheticEvent } from 'react';
 import styles from './dialog.module.css';
 
 interface DialogProps {
@@ -25,7 +25,7 @@ interface DialogProps {
 
 /** A modal question. Escape and a click outside mean "no". */
 export function Dialog(props: DialogProps): ReactElement {
-  function submit(event: FormEvent): void {
+  function submit(event: SyntheticEvent): void {
     event.preventDefault();
     props.onSubmit?.();
   }
@@ -37,7 +37,11 @@ export function Dialog(props: DialogProps): ReactElement {
       transitionProps={{ duration: 100, transition: 'fade' }}
       overlayProps={{ backgroundOpacity: 0.5 }}
       closeButtonProps={{ 'aria-label': 'Close' }}
-      onClose={props.onClose} title={props.title} size={props.width ?? 460} classNames={{ title: styles.title ?? '', header: styles.header ?? '', body: styles.body ?? '', content: styles.content ?? '' }}>
+      onClose={props.onClose}
+      title={props.title}
+      size={props.width ?? 460}
+      classNames={{ title: styles.title ?? '', header: styles.header ?? '', body: styles.body ?? '', content: styles.content ?? '' }}
+    >
       <form onSubmit={submit}>
         {props.children}
         <div className={styles.actions}>{props.actions}</div>

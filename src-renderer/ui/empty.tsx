@@ -3,7 +3,13 @@ import styles from './empty.module.css';
 import type { Icon } from './state-mark.tsx';
 
 /** An empty view: what belongs here in one sentence, and the one thing to do. */
-export function Empty(props: { readonly icon: Icon; readonly title: string; readonly body?: ReactNode; readonly children?: ReactNode; readonly compact?: boolean }): ReactElement {
+export function Empty(props: {
+  readonly icon: Icon;
+  readonly title: string;
+  readonly body?: ReactNode;
+  readonly children?: ReactNode;
+  readonly compact?: boolean;
+}): ReactElement {
   const { icon: Symbol } = props;
   return (
     <div className={styles.empty} data-compact={props.compact === true}>

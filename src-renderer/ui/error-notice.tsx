@@ -1,15 +1,17 @@
 import { Button } from '@mantine/core';
 import { IconAlertCircle, IconChevronRight, IconX } from '@tabler/icons-react';
-import { useState, type ReactElement } from 'react';
+import { type ReactElement, useState } from 'react';
 import type { WireError } from '../../src-shared/errors.ts';
 import { copyText } from './copy-text.ts';
-import { IconButton } from './tip.tsx';
 import styles from './error-notice.module.css';
+import { IconButton } from './tip.tsx';
 
 /** The text of a report: what a bug tracker needs, nothing that the page does not show. */
 export function errorReport(error: WireError, subject?: string): string {
   const details = Object.entries(error.details).map(([key, value]) => `${key}: ${String(value)}`);
-  return [subject, `${error.message} [${error.code}]`, error.hint, ...details].filter((line) => line !== undefined && line !== '').join('\n');
+  return [subject, `${error.message} [${error.code}]`, error.hint, ...details]
+    .filter((line) => line !== undefined && line !== '')
+    .join('\n');
 }
 
 interface ErrorNoticeProps {
@@ -54,7 +56,7 @@ export function ErrorNotice(props: ErrorNoticeProps): ReactElement {
               Try again
             </Button>
           )}
-          <Button size="compact-xs" variant="subtle" color="gray" onClick={() => setCopied(copyText(errorReport(error, title)))}>
+          <Button size="compact-xs" variant="subtle" color="gray" onClick={() => void copyText(errorReport(error, title)).then(setCopied)}>
             {copied ? 'Report copied' : 'Copy report'}
           </Button>
         </div>

@@ -2,7 +2,7 @@ import { Menu } from '@mantine/core';
 import '@mantine/core/styles/Menu.css';
 import '@mantine/core/styles/Popover.css';
 import type { ReactElement } from 'react';
-import type { Action, MenuPlace } from './action-menu.tsx';
+import type { Action, MenuPlace } from './action.ts';
 import styles from './action-menu.module.css';
 
 interface MenuBodyProps {
@@ -16,7 +16,15 @@ interface MenuBodyProps {
 /** An open menu of actions at a place on the page. Loaded when the first menu is opened. */
 export function MenuBody(props: MenuBodyProps): ReactElement {
   return (
-    <Menu opened position={props.side} shadow="md" transitionProps={{ duration: 80 }} onChange={(opened) => !opened && props.onClose()} trapFocus returnFocus>
+    <Menu
+      opened
+      position={props.side}
+      shadow="md"
+      transitionProps={{ duration: 80 }}
+      onChange={(opened) => !opened && props.onClose()}
+      trapFocus
+      returnFocus
+    >
       <Menu.Target>
         <span className={styles.anchor} style={{ left: props.place.x, top: props.place.y }} />
       </Menu.Target>

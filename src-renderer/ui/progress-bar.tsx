@@ -1,10 +1,15 @@
 import type { ReactElement } from 'react';
 import { formatFraction } from '../format.ts';
-import type { Tone } from './state-mark.tsx';
 import styles from './progress-bar.module.css';
+import type { Tone } from './state-mark.tsx';
 
 /** A thin bar, 0..1. */
-export function ProgressBar(props: { readonly fraction: number; readonly label: string; readonly tone?: Tone; readonly width?: number }): ReactElement {
+export function ProgressBar(props: {
+  readonly fraction: number;
+  readonly label: string;
+  readonly tone?: Tone;
+  readonly width?: number;
+}): ReactElement {
   const percent = Math.floor(Math.min(1, Math.max(0, props.fraction)) * 100);
   return (
     <div

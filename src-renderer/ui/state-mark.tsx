@@ -7,7 +7,12 @@ export type Tone = 'ok' | 'busy' | 'warn' | 'bad' | 'off' | 'accent';
 export type Icon = ComponentType<{ size?: number | string; stroke?: number | string; className?: string }>;
 
 /** A state as icon and word. */
-export function StateMark(props: { readonly tone: Tone; readonly icon: Icon; readonly children: ReactNode; readonly spin?: boolean }): ReactElement {
+export function StateMark(props: {
+  readonly tone: Tone;
+  readonly icon: Icon;
+  readonly children: ReactNode;
+  readonly spin?: boolean;
+}): ReactElement {
   const { icon: Symbol, tone } = props;
   return (
     <span className={styles.mark} data-tone={tone}>
@@ -18,7 +23,13 @@ export function StateMark(props: { readonly tone: Tone; readonly icon: Icon; rea
 }
 
 /** A state as an icon only, with its word for assistive technology and the pointer. */
-export function StateIcon(props: { readonly tone: Tone; readonly icon: Icon; readonly label: string; readonly spin?: boolean; readonly size?: number }): ReactElement {
+export function StateIcon(props: {
+  readonly tone: Tone;
+  readonly icon: Icon;
+  readonly label: string;
+  readonly spin?: boolean;
+  readonly size?: number;
+}): ReactElement {
   const { icon: Symbol, tone, label } = props;
   return (
     <span className={styles.mark} data-tone={tone} role="img" aria-label={label} title={label}>

@@ -3,7 +3,11 @@ import type { ComponentType, ReactElement, ReactNode } from 'react';
 import { Tooltip } from './tooltip.tsx';
 
 /** A text that appears on hover and focus. `label` undefined shows none. */
-export function Tip(props: { readonly label: ReactNode; readonly position?: 'top' | 'right'; readonly children: ReactElement<object> }): ReactElement {
+export function Tip(props: {
+  readonly label: ReactNode;
+  readonly position?: 'top' | 'right';
+  readonly children: ReactElement<object>;
+}): ReactElement {
   if (props.label === undefined || props.label === '') return props.children;
   return (
     <Tooltip label={props.label} position={props.position ?? 'top'}>

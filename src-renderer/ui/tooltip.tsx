@@ -1,4 +1,4 @@
-import { cloneElement, useEffect, useId, useRef, useState, type ReactElement, type ReactNode } from 'react';
+import { cloneElement, type ReactElement, type ReactNode, useEffect, useId, useRef, useState } from 'react';
 import { createPortal } from 'react-dom';
 import styles from './tooltip.module.css';
 
@@ -26,7 +26,11 @@ function place(target: DOMRect, box: DOMRect, side: 'top' | 'right'): Anchor {
  * A text beside its element on hover, after a moment, and on keyboard focus at once; Escape and a press hide it. Small on purpose: it
  * is part of the first paint. The child must be an element that passes its props on to the DOM.
  */
-export function Tooltip(props: { readonly label: ReactNode; readonly position: 'top' | 'right'; readonly children: ReactElement<object> }): ReactElement {
+export function Tooltip(props: {
+  readonly label: ReactNode;
+  readonly position: 'top' | 'right';
+  readonly children: ReactElement<object>;
+}): ReactElement {
   const id = useId();
   const wrapper = useRef<HTMLSpanElement>(null);
   const box = useRef<HTMLDivElement>(null);
@@ -62,7 +66,8 @@ export function Tooltip(props: { readonly label: ReactNode; readonly position: '
 
   useEffect(() => {
     const target = wrapper.current?.firstElementChild;
-    if (shown && target != null && box.current !== null) setAnchor(place(target.getBoundingClientRect(), box.current.getBoundingClientRect(), props.position));
+    if (shown && target instanceof Element && box.current !== null)
+      setAnchor(place(target.getBoundingClientRect(), box.current.getBoundingClientRect(), props.position));
   }, [shown, props.position, props.label]);
 
   return (

@@ -14,7 +14,15 @@ export function ViewTabs<T extends string>(props: ViewTabsProps<T>): ReactElemen
   return (
     <div className={styles.tabs} role="tablist" aria-label={props.label} onKeyDown={moveFocus}>
       {props.views.map((view) => (
-        <button key={view.id} type="button" role="tab" className={styles.tab} aria-selected={view.id === props.active} tabIndex={view.id === props.active ? 0 : -1} onClick={() => props.onChange(view.id)}>
+        <button
+          key={view.id}
+          type="button"
+          role="tab"
+          className={styles.tab}
+          aria-selected={view.id === props.active}
+          tabIndex={view.id === props.active ? 0 : -1}
+          onClick={() => props.onChange(view.id)}
+        >
           {view.title}
           {view.count !== undefined && <span className={styles.count}>{view.count}</span>}
         </button>
