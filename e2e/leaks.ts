@@ -66,13 +66,17 @@ function filesBelow(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort() : [];
 }
 
+/** Waits until no process of the run lives: Chromium's helper processes end shortly after the main one. */
+export async function expectNoProcess(scratch: Scratch): Promise<void> {
+  await expect.poll(() => ownedProcesses(scratch).map(({ command }) => command), { timeout: 10_000 }).toEqual([]);
+}
+
 /**
  * After the last environment was destroyed and the window closed: no process of the run lives, none of the namespaces it had
  * does, and no runtime folder, lease or environment is left.
  */
 export async function expectNothingLeft(scratch: Scratch, namespaces: ReadonlySet<string>): Promise<void> {
-  // Chromium's helper processes end shortly after the main one.
-  await expect.poll(() => ownedProcesses(scratch).map(({ command }) => command), { timeout: 10_000 }).toEqual([]);
+  await expectNoProcess(scratch);
   const living = livingNamespaces();
   expect([...namespaces].filter((namespace) => living.has(namespace))).toEqual([]);
   expect(filesBelow(join(scratch.dir, 'run')).filter((name) => /sock|pid|libvirt|\.lease/.test(name))).toEqual([]);

@@ -13,7 +13,7 @@ import {
   vmRow,
 } from './environment.ts';
 import { twoVms } from './init-files.ts';
-import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './leaks.ts';
+import { expectNoProcess, expectNothingLeft, ownedNamespaces, ownedProcesses } from './leaks.ts';
 import { makeScratch, type Scratch } from './scratch.ts';
 import { coloursOf } from './screen.ts';
 import { picture } from './screenshots.ts';
@@ -171,6 +171,15 @@ test('closing while something is being made asks, and cancelling undoes it', asy
   await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
   await question.getByRole('button', { name: 'Cancel it and quit' }).click();
   await ended;
+  await expectNoProcess(scratch);
+  // Cancelled while its VMs were starting, it stays as it was before the start: whole and off.
+  if (existsSync(join(scratch.workdir, 'half'))) {
+    const second = await openDesktop(scratch);
+    await showOrOpen(second.page, 'half');
+    for (const vm of VMS) await expect(vmRow(second.page, vm)).toContainText('down');
+    await destroyEnvironment(second.page, 'half');
+    await second.close();
+  }
   await expectNothingLeft(scratch, new Set());
 });
 
