@@ -12,10 +12,10 @@ const BOOTSTRAP: Readonly<Record<PlannedVm['bootstrap'], string | null>> = {
   none: null,
 };
 
-/** `template el9, 6 GiB`: a repository path is shortened to what tells disks apart. */
-function diskText(disk: PlannedVm['disks'][number]): string {
-  const source = disk.source === null ? 'empty' : disk.source.startsWith('/') ? baseName(disk.source) : disk.source;
-  return dots(source, disk.size !== null && formatBytes(disk.size));
+/** What tells disks apart at a glance: the template of `REPO:TEMPLATE:VERSION`, the file of a path. All of it is in the tooltip. */
+function sourceName(source: string | null): string {
+  if (source === null) return 'empty';
+  return source.startsWith('/') ? baseName(source) : (source.split(':')[1] ?? source);
 }
 
 /** The VMs that would be made. */
@@ -52,7 +52,8 @@ export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
                   <div key={disk.dev} className={styles.disk}>
                     <code className="faint">{disk.dev}</code>{' '}
                     <span title={`${disk.format}, ${disk.path}${disk.source === null ? '' : `\nfrom ${disk.source}`}`}>
-                      {diskText(disk)}
+                      <span className={styles.source}>{sourceName(disk.source)}</span>
+                      {disk.size !== null && <span className="faint"> {formatBytes(disk.size)}</span>}
                     </span>
                   </div>
                 ))}
