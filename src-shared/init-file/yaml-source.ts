@@ -167,7 +167,7 @@ class Converter {
 
   #scalar(node: Node, offset: number): SourceNode {
     const raw: unknown = isScalar(node) ? node.value : null;
-    const value = raw === null || typeof raw === 'string' || typeof raw === 'number' || typeof raw === 'boolean' ? raw : String(raw);
+    const value = raw === null || typeof raw === 'string' || typeof raw === 'number' || typeof raw === 'boolean' ? raw : '';
     const source = isScalar(node) && typeof node.source === 'string' ? node.source : String(value);
     const block = isScalar(node) && (node.type === 'BLOCK_LITERAL' || node.type === 'BLOCK_FOLDED');
     return { kind: 'scalar', value, offset, text: source, block };
