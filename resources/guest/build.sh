@@ -134,6 +134,8 @@ chmod 700 "$root/root" "$root/root/.ssh"
 chmod 1777 "$root/tmp" "$root/var/tmp"
 module "$root/lib/modules/seed" drivers/cdrom/cdrom fs/isofs/isofs
 module "$root/lib/modules/late" drivers/acpi/button drivers/input/evdev drivers/char/virtio_console drivers/char/hw_random/virtio-rng
+module "$root/lib/modules/disks" drivers/scsi/scsi_common drivers/scsi/scsi_mod drivers/scsi/sd_mod drivers/ata/libata drivers/ata/ata_piix \
+  drivers/cdrom/cdrom drivers/scsi/sr_mod
 
 # --- initramfs
 mkdir -p "$initrd"/{bin,dev,proc,sys,root}

@@ -8,6 +8,9 @@ import { type RunOptions, type RunResult, run } from '../core/run.ts';
 /** Formats that VMs of an environment use. An `iso` of an init file is `raw` here. */
 export type ImageFormat = 'qcow2' | 'raw';
 
+/** Formats that can be read, besides these, when they are said explicitly. */
+export type ReadableFormat = ImageFormat | 'vmdk' | 'vdi' | 'vpc' | 'vhdx' | 'qed';
+
 export interface ImageOptions {
   readonly signal?: AbortSignal | undefined;
 }
@@ -91,7 +94,10 @@ async function qemuImg(args: readonly string[], message: string, path: string, o
  * answer must be checked before it is trusted, since a guest or a download decides what stands there. `input.missing-file` when
  * there is none, `input.invalid` when it cannot be read as an image.
  */
-export async function inspectImage(path: string, options: ImageOptions & { readonly format?: ImageFormat } = {}): Promise<ImageInfo> {
+export async function inspectImage(
+  path: string,
+  options: ImageOptions & { readonly format?: ReadableFormat | undefined } = {},
+): Promise<ImageInfo> {
   checkPath(path);
   const format = options.format === undefined ? [] : ['-f', options.format];
   const { stdout } = await qemuImg(['info', '-U', '--output=json', ...format, path], `The disk image ${path} cannot be read.`, path, {
@@ -214,7 +220,7 @@ async function refuseExisting(path: string): Promise<void> {
 
 export interface ConvertRequest {
   readonly from: string;
-  readonly fromFormat: ImageFormat | 'vmdk';
+  readonly fromFormat: ReadableFormat;
   readonly to: string;
   readonly toFormat: ImageFormat;
   /** qcow2 only: compressed clusters, smaller and slower to write. */
@@ -241,5 +247,38 @@ export async function convertImage(
         if (percent !== undefined) options.onFraction?.(Number(percent) / 100);
       },
     },
+  );
+}
+
+/** Bytes that `convertImage` will write at most. */
+export async function measureConversion(
+  request: Pick<ConvertRequest, 'from' | 'fromFormat' | 'toFormat'>,
+  options: ImageOptions = {},
+): Promise<number> {
+  checkPath(request.from);
+  const { stdout } = await qemuImg(
+    ['measure', '--output=json', '-f', request.fromFormat, '-O', request.toFormat, request.from],
+    `${request.from} cannot be measured.`,
+    request.from,
+    { signal: options.signal },
+  );
+  return z.object({ required: z.number() }).parse(JSON.parse(stdout)).required;
+}
+
+/**
+ * Writes into an image what lies below it; nothing is read or copied (`rebase -u`), so `backing` must hold what the old one held. Only
+ * for images of our own.
+ */
+export async function setBacking(
+  request: { readonly path: string; readonly backing: string; readonly backingFormat: ImageFormat },
+  options: ImageOptions = {},
+): Promise<void> {
+  checkPath(request.path);
+  checkPath(request.backing);
+  await qemuImg(
+    ['rebase', '-u', '-f', 'qcow2', '-F', request.backingFormat, '-b', request.backing, request.path],
+    `${request.path} could not be put on top of ${request.backing}.`,
+    request.path,
+    { signal: options.signal },
   );
 }

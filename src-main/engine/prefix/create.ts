@@ -11,7 +11,7 @@ import type { CreateRequest } from '../engine.ts';
 import { makePrefixKey } from '../guest/keys.ts';
 import { createDisks } from './disks.ts';
 import { draftEnvironment, requireSound } from './draft.ts';
-import { expandPrefixPath, prefixPaths, type PrefixPaths } from './layout.ts';
+import { expandPrefixPath, type PrefixPaths, prefixPaths } from './layout.ts';
 import { leaseSubnets } from './leases.ts';
 import type { PlannedEnvironment } from './plan.ts';
 import type { ScriptCopy } from './plan-scripts.ts';
@@ -67,12 +67,20 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
     await using undo = new UndoStack(step.log);
     const record: PrefixRecord = { version: 1, phase: 'creating', host, initFile, createdAt: Date.now(), snapshots: [], current: null };
     const workdir = await openWorkdir(workdirPath, undo);
-    await using lock = await whole.step('Initialize prefix', async (one) => await initializePrefix(paths, workdirPath, uuid, record, undo, one));
-    for (let attempt = 1; !(await leaseSubnets(context.settings, host, { root, uuid, nets: environment.specs.nets, signal: whole.signal }, undo)); attempt++) {
-      if (attempt === ATTEMPTS) throw new EngineError('conflict.subnet', 'Other environments kept taking the subnets that were planned.', { hint: 'Try again.' });
+    await using lock = await whole.step(
+      'Initialize prefix',
+      async (one) => await initializePrefix(paths, workdirPath, uuid, record, undo, one),
+    );
+    for (
+      let attempt = 1;
+      !(await leaseSubnets(context.settings, host, { root, uuid, nets: environment.specs.nets, signal: whole.signal }, undo));
+      attempt++
+    ) {
+      if (attempt === ATTEMPTS)
+        throw new EngineError('conflict.subnet', 'Other environments kept taking the subnets that were planned.', { hint: 'Try again.' });
       ({ environment, templates } = await draft());
     }
-    const specs = await createDisks({ paths, uuid, initFile, environment, templates }, whole);
+    const specs = await createDisks({ paths, uuid, initFile, environment, templates, undo }, whole);
     await whole.step('Copying any deploy scripts', async (one) => await copyScripts(environment.scripts, paths, one));
     await whole.step('Save prefix', async (save) => await savePrefix(paths, specs, record, save));
     undo.commit();
@@ -89,7 +97,14 @@ async function openWorkdir(path: string, undo: UndoStack): Promise<Workdir> {
   return workdir;
 }
 
-async function initializePrefix(paths: PrefixPaths, workdir: string, uuid: string, record: PrefixRecord, undo: UndoStack, step: Step): Promise<HeldLock> {
+async function initializePrefix(
+  paths: PrefixPaths,
+  workdir: string,
+  uuid: string,
+  record: PrefixRecord,
+  undo: UndoStack,
+  step: Step,
+): Promise<HeldLock> {
   await step.step('Create prefix dirs', async (one) => await makeFolders(paths, workdir, undo, one));
   const lock = await lockPrefix(paths, 'init', step.signal);
   try {

@@ -6,11 +6,14 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import type { DiskSpec, EnvironmentSpecs, VmSpec } from '../../../src-shared/specs.ts';
 import { writeFileAtomic } from '../core/json-file.ts';
 import type { Step } from '../core/operation.ts';
-import { runChecked } from '../core/run.ts';
+import type { UndoStack } from '../core/undo.ts';
+import { type ChainRequest, copyImage, resolveBelow, resolveChain } from '../disk/backing-chain.ts';
 import { type NocloudSeed, nocloudSeed } from '../disk/cloud-init.ts';
-import { createEmptyDisk, createOverlay, type ImageFormat, inspectImage } from '../disk/qemu-img.ts';
+import { createEmptyDisk, createOverlay, type ImageFormat, setBacking } from '../disk/qemu-img.ts';
 import type { StoredTemplate } from '../disk/store.ts';
 import { readPrefixKey } from '../guest/keys.ts';
+import { fetchFiles } from './fetch-files.ts';
+import { importOvas } from './import-ova.ts';
 import { expandPrefixPath, type PrefixPaths } from './layout.ts';
 import type { PlannedEnvironment } from './plan.ts';
 import type { DiskJob } from './plan-disks.ts';
@@ -27,6 +30,8 @@ export interface DiskWork {
   readonly initFile: string;
   readonly environment: PlannedEnvironment;
   readonly templates: Templates;
+  /** Takes back what is made outside of the prefix's folder. */
+  readonly undo: UndoStack;
 }
 
 /**
@@ -35,23 +40,25 @@ export interface DiskWork {
  */
 export async function createDisks(work: DiskWork, step: Step): Promise<EnvironmentSpecs> {
   const { environment, paths } = work;
-  if (environment.ovas.length > 0) throw notYet('VMs of type ova');
   if (environment.builds.length > 0) throw notYet('The build section of disks');
   const sysprep = Object.entries(environment.plan.vms).find(([, vm]) => vm.bootstrap === 'virt-sysprep');
   if (sysprep !== undefined) throw notYet(`Bootstrapping by virt-sysprep (VM ${sysprep[0]})`);
   const stored = await fetchTemplates(work, step);
+  await fetchFiles(environment.disks, paths, work.undo, step);
+  const imported = await importOvas(environment.specs.vms, environment.ovas, paths, step);
+  const jobs = [...imported.jobs, ...environment.disks];
   await step.each(
-    environment.specs.vms,
+    imported.vms,
     IMAGES,
     (vm) => `Create disks for VM ${vm.name}`,
     async (vm, one) => {
-      for (const job of environment.disks.filter((candidate) => candidate.vm === vm.name)) {
-        await one.step(`Create disk ${job.disk}`, async (disk) => await createDisk(job, stored, paths, disk));
+      for (const job of jobs.filter((candidate) => candidate.vm === vm.name)) {
+        await one.step(`Create disk ${job.disk}`, async (disk) => await createDisk(job, stored, work, disk));
       }
     },
   );
   const vms = await step.each(
-    environment.specs.vms,
+    imported.vms,
     IMAGES,
     (vm) => `Bootstrapping ${vm.name}`,
     async (vm) => (environment.plan.vms[vm.name]?.bootstrap === 'cloud-init' ? await seed(vm, work) : vm),
@@ -79,49 +86,78 @@ async function fetchTemplates(work: DiskWork, step: Step): Promise<ReadonlyMap<s
     (template) => (template.cached ? `Find template ${template.fullName}` : `Download template ${template.fullName}`),
     async (template, one) => {
       const name = template.fullName.split(':').slice(1, -1).join(':');
-      stored.set(template.fullName, await work.templates.fetch(name, template.version, one));
-      await work.templates.markUsed(template.fullName, work.paths.uuid, work.uuid);
+      const user = { uuidFile: work.paths.uuid, uuid: work.uuid };
+      stored.set(template.fullName, await work.templates.fetch(name, template.version, user, one));
     },
   );
   return stored;
 }
 
-async function createDisk(job: DiskJob, stored: ReadonlyMap<string, StoredTemplate>, paths: PrefixPaths, step: Step): Promise<void> {
-  const path = expandPrefixPath(job.path, paths.root);
+async function createDisk(job: DiskJob, stored: ReadonlyMap<string, StoredTemplate>, work: DiskWork, step: Step): Promise<void> {
+  const path = expandPrefixPath(job.path, work.paths.root);
   const { signal } = step;
   switch (job.kind) {
     case 'template': {
-      const template = stored.get(job.template.fullName);
-      if (template === undefined) throw new EngineError('internal', `Template ${job.template.fullName} was not fetched.`);
+      const template = storedTemplate(stored, job.template.fullName);
       await createOverlay({ path, backing: template.path, backingFormat: template.format }, { signal });
       break;
     }
-    case 'layer':
-      if (job.parent !== undefined) throw notYet(`Disk ${job.disk} of ${job.vm}: images with a parent template`);
-      await createOverlay({ path, backing: job.image, backingFormat: await backingFormat(job.image, job.imageFormat, signal) }, { signal });
+    case 'layer': {
+      const backing = await resolveChain(chainOf(job, job.image, stored, work), { signal, log: step.log, undo: work.undo });
+      await createOverlay({ path, backing: backing.path, backingFormat: backing.format }, { signal });
       break;
+    }
     case 'empty':
       await createEmptyDisk({ path, format: imageFormat(job.format, job.disk), size: job.size }, { signal });
       break;
     case 'copy':
-      await mkdir(dirname(path), { recursive: true });
-      await runChecked(['cp', '--sparse=always', '--', job.from, path], `The disk ${job.disk} could not be copied from ${job.from}.`, { signal });
+      await copyDisk(job, path, stored, work, step);
+      break;
+    case 'download':
+      // Already fetched; to its own place unless it is kept elsewhere.
+      if (job.keptAt !== undefined && job.keptAt !== path) await copyImage(job.keptAt, path, job.disk, signal);
       break;
     case 'in-place':
       break;
-    case 'download':
-      throw notYet(`Disk ${job.disk} of ${job.vm}: downloads by url`);
   }
   step.progress(1, basename(path));
+}
+
+/** A copy lies on what its original lies on, but its own words for it may be relative to where that is. */
+async function copyDisk(
+  job: DiskJob & { readonly kind: 'copy' },
+  path: string,
+  stored: ReadonlyMap<string, StoredTemplate>,
+  work: DiskWork,
+  step: Step,
+): Promise<void> {
+  const { signal, log } = step;
+  const below =
+    job.format === 'qcow2' ? await resolveBelow(chainOf(job, job.from, stored, work), { signal, log, undo: work.undo }) : undefined;
+  await copyImage(job.from, path, job.disk, signal);
+  if (below !== undefined) await setBacking({ path, backing: below.path, backingFormat: below.format }, { signal });
+}
+
+function chainOf(job: DiskJob, image: string, stored: ReadonlyMap<string, StoredTemplate>, { paths }: DiskWork): ChainRequest {
+  const parent = job.kind === 'layer' ? job.parent : undefined;
+  return {
+    image,
+    disk: job.disk,
+    missing: parent === undefined ? undefined : { path: parent.link, template: storedTemplate(stored, parent.template.fullName) },
+    copies: join(paths.images, 'layers'),
+    prefix: `${job.vm}_${job.disk}`,
+  };
+}
+
+function storedTemplate(stored: ReadonlyMap<string, StoredTemplate>, fullName: string): StoredTemplate {
+  const template = stored.get(fullName);
+  if (template === undefined) throw new EngineError('internal', `Template ${fullName} was not fetched.`);
+  return template;
 }
 
 function imageFormat(format: string, disk: string): ImageFormat {
   if (format === 'qcow2' || format === 'raw') return format;
   throw new EngineError('input.invalid', `Disk ${disk} cannot be made as ${format}.`, { hint: 'Use qcow2 or raw.' });
-}
-
-async function backingFormat(path: string, known: string | undefined, signal: AbortSignal): Promise<ImageFormat> {
-  return imageFormat(known ?? (await inspectImage(path, { signal })).format, path);
 }
 
 /** Puts name, key and password on a NoCloud disk that the guest reads at its first boot. */
@@ -171,7 +207,9 @@ async function ownCloudConfig(vm: VmSpec, initFileDir: string): Promise<Partial<
   if (typeof userData === 'string') userData = parseYaml(userData);
   const config = z.record(z.string(), z.unknown()).optional().safeParse(userData);
   if (!config.success) {
-    throw new EngineError('input.invalid', `The user-data of ${vm.name} is not a cloud-config mapping.`, { hint: 'Write it as "key: value" lines.' });
+    throw new EngineError('input.invalid', `The user-data of ${vm.name} is not a cloud-config mapping.`, {
+      hint: 'Write it as "key: value" lines.',
+    });
   }
   return {
     ...(config.data === undefined ? {} : { userData: config.data }),

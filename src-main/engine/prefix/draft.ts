@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { HostChoice } from '../../../src-shared/host-choice.ts';
@@ -154,7 +154,8 @@ async function fileInfo(path: string, signal: AbortSignal | undefined): Promise<
     throw error;
   }
   if (!found.isFile()) return { kind: found.isDirectory() ? 'folder' : 'other', size: 0 };
-  const plain: FileInfo = { kind: 'file', size: found.size };
+  const real = await realpath(path);
+  const plain: FileInfo = { kind: 'file', size: found.size, ...(real === path ? {} : { target: real }) };
   try {
     const image = await inspectImage(path, { signal });
     return { ...plain, virtualSize: image.virtualSize, format: image.format, backing: image.backingFile };

@@ -21,6 +21,8 @@ export interface PrefixPaths {
   readonly hostKeys: string;
   /** Ours: NoCloud images. */
   readonly seeds: string;
+  /** Ours: unpacked OVAs, `VM/`; disks of VMs lie on top of their images. */
+  readonly ova: string;
   /** Ours: libvirt's description of each snapshot, `SNAPSHOT/VM.xml`. */
   readonly snapshots: string;
   /** Ours: one writer at a time. */
@@ -46,6 +48,7 @@ export function prefixPaths(root: string): PrefixPaths {
     host: join(root, 'host'),
     hostKeys: join(root, 'known-hosts.json'),
     seeds: join(root, 'cloud-init'),
+    ova: join(root, 'ova'),
     snapshots: join(root, 'snapshots'),
     lock: join(root, '.lago-desktop.lock'),
     net: (name) => join(virt, `net-${name}`),

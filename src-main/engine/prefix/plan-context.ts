@@ -38,6 +38,8 @@ export interface FileInfo {
   readonly format?: string | undefined;
   /** Backing file as the image names it. */
   readonly backing?: string | undefined;
+  /** Of a symbolic link: what it leads to in the end. */
+  readonly target?: string | undefined;
 }
 
 export interface PlanDefaults {

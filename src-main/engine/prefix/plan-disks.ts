@@ -1,10 +1,11 @@
 import { posix } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { quote } from '../../../src-shared/init-file/name-rules.ts';
 import type { DiskDefinition, DomainDefinition } from '../../../src-shared/init-file/schema.ts';
 import type { PathKey } from '../../../src-shared/init-file/source.ts';
 import type { Plan, PlannedVm } from '../../../src-shared/plan.ts';
 import type { DiskSpec } from '../../../src-shared/specs.ts';
-import type { IssueList, PlanContext, TemplateFound } from './plan-context.ts';
+import type { FileInfo, IssueList, PlanContext, TemplateFound } from './plan-context.ts';
 import { expandVariables, reportMissing, resolvePath } from './plan-paths.ts';
 
 type PlannedDisk = PlannedVm['disks'][number];
@@ -22,11 +23,15 @@ export type DiskJob = { readonly vm: string; readonly disk: string; readonly pat
     }
   | { readonly kind: 'empty'; readonly size: number }
   | { readonly kind: 'copy'; readonly from: string }
-  | { readonly kind: 'download'; readonly url: string }
+  /** `keptAt`: absolute place that the file is downloaded to when the disk names one; it may be outside of the prefix and stays there. */
+  | { readonly kind: 'download'; readonly url: string; readonly keptAt?: string }
   | { readonly kind: 'in-place' }
 );
 
-/** An OVA to be unpacked before the VM's other disks are made; its disk comes first, its memory and CPUs count. */
+/**
+ * An OVA to be unpacked before the VM's other disks are made; its disks come first, its memory and CPUs count. Until then its disk is
+ * planned under a stand-in name: only the OVA says what it is called.
+ */
 export interface OvaImport {
   readonly vm: string;
   /** http(s) URL, or the absolute path of a local file. */
@@ -61,6 +66,7 @@ class DiskPlanner {
   readonly #names = new Set<string>();
   readonly #devices = new Set<string>();
   #ova: OvaImport | undefined;
+  #ide = 0;
 
   constructor(vm: string, context: PlanContext, issues: IssueList) {
     this.#vm = vm;
@@ -117,6 +123,9 @@ class DiskPlanner {
     this.#names.add(name);
     this.#devices.add(dev);
     const format = disk.format ?? 'qcow2';
+    if (dev.startsWith('hd') || (format === 'iso' && !dev.startsWith('sd'))) this.#ide += 1;
+    if (this.#ide > IDE_PLACES)
+      this.#issues.error([...key, 'dev'], `VM ${this.#vm} has more than ${IDE_PLACES} disks and CD-ROMs on IDE.`, 'Put some on sda, sdb…');
     const made = this.#plan({ ...disk, name, dev, type, format }, key);
     if (made === undefined) return;
     const { job, metadata, size, source } = made;
@@ -196,25 +205,33 @@ class DiskPlanner {
     const image = resolvePath(disk.path, [...key, 'path'], this.#context, this.#issues);
     const info = this.#image(image, 'Image', [...key, 'path']);
     if (info === undefined) return undefined;
-    const parent = info.backing === undefined ? undefined : this.#parent(image, info.backing, [...key, 'path']);
+    const parent = info.backing === undefined ? undefined : this.#parent(disk.name ?? '', [image], info.backing, [...key, 'path']);
     if (parent === 'failed') return undefined;
     const job: DiskJob = { ...base, kind: 'layer', image, imageFormat: info.format, ...(parent === undefined ? {} : { parent }) };
     return { job, metadata: parent?.template.metadata ?? {}, size: info.virtualSize ?? null, source: image };
   }
 
-  /** An exported image names its template as `NAME:VERSION`; when that file is not there the template takes its place. One level, as in Lago. */
-  #parent(image: string, backing: string, key: readonly PathKey[]): { template: TemplateFound; link: string } | 'failed' | undefined {
-    const link = posix.resolve(posix.dirname(image), backing);
-    if (link === image) {
-      this.#issues.error(key, `The image ${image} and its backing file are the same file.`);
+  /** An exported image names its template as `NAME:VERSION`; when that file is not there, however far below, the template takes its place. */
+  #parent(
+    disk: string,
+    above: readonly string[],
+    backing: string,
+    key: readonly PathKey[],
+  ): { template: TemplateFound; link: string } | 'failed' | undefined {
+    const link = posix.resolve(posix.dirname(above.at(-1) ?? ''), backing.replace(/^file:/, ''));
+    if (above.includes(link)) {
+      this.#issues.error(key, `Disk ${disk} and its backing file are the same file.`);
       return 'failed';
     }
-    if (this.#context.fileInfo(link) !== undefined) return undefined;
-    const match = /^(?:.*:)?([^:]+):([^:]+)$/.exec(posix.basename(backing));
+    const info = this.#context.fileInfo(link);
+    if (info?.target !== undefined) return this.#linkedTemplate(link, info.target);
+    if (info !== undefined) return info.backing === undefined ? undefined : this.#parent(disk, [...above, link], info.backing, key);
+    const match = TEMPLATE_FILE.exec(posix.basename(backing));
     if (match === null) {
       this.#issues.error(
         key,
-        `The backing file ${link} of the image ${image} does not exist, and its name is not that of a template (NAME:VERSION).`,
+        `Backing file resolution of disk ${disk} failed. Backing file ${link} is not a Lago image.`,
+        'Templates are named NAME:VERSION.',
       );
       return 'failed';
     }
@@ -222,31 +239,79 @@ class DiskPlanner {
     return template === undefined ? 'failed' : { template, link };
   }
 
+  /** What an earlier environment linked there stands on a template as well, which must not be evicted under it. */
+  #linkedTemplate(link: string, target: string): { template: TemplateFound; link: string } | undefined {
+    const name = posix.basename(target);
+    const match = TEMPLATE_FILE.exec(name);
+    const template = match === null ? undefined : this.#context.template(match[1] ?? '', match[2]);
+    return template === undefined || 'missing' in template || template.fullName !== name ? undefined : { template, link };
+  }
+
   #file(base: JobBase, disk: DiskDefinition, key: readonly PathKey[]): MadeDisk | undefined {
-    if (disk.path !== undefined) {
-      const path = resolvePath(disk.path, [...key, 'path'], this.#context, this.#issues);
-      const info = disk.url === undefined ? this.#image(path, 'File', [...key, 'path']) : this.#context.fileInfo(path);
-      if (info !== undefined) {
-        const size = info.virtualSize ?? info.size;
-        if (disk.make_a_copy === true) return { job: { ...base, kind: 'copy', from: path }, metadata: {}, size, source: path };
-        return { job: { ...base, path, kind: 'in-place' }, metadata: {}, size, source: path };
-      }
-      if (disk.url === undefined) return undefined;
-      this.#issues.info([...key, 'path'], `The download goes into the environment, not to ${path}.`);
+    const path = disk.path === undefined ? undefined : resolvePath(disk.path, [...key, 'path'], this.#context, this.#issues);
+    if (path !== undefined && (disk.url === undefined || this.#context.fileInfo(path) !== undefined)) {
+      const info = this.#image(path, 'File', [...key, 'path']);
+      if (info === undefined) return undefined;
+      if (disk.url !== undefined) this.#issues.info([...key, 'url'], `${path} exists and is used; nothing is downloaded.`);
+      this.#checkFormat(path, info, base.format, key);
+      const size = info.virtualSize ?? info.size;
+      if (disk.make_a_copy === true) return { job: { ...base, kind: 'copy', from: path }, metadata: {}, size, source: path };
+      return { job: { ...base, path, kind: 'in-place' }, metadata: {}, size, source: path };
     }
     if (disk.url === undefined) {
       this.#issues.error(key, 'A disk of type file needs a path or a url.');
       return undefined;
     }
     const from = this.#source(disk.url, [...key, 'url']);
-    if (from === undefined) return undefined;
+    const keptAt = path === undefined ? undefined : this.#keptAt(path, [...key, 'path']);
+    if (from === undefined || keptAt === 'failed') return undefined;
     if (from.url !== undefined) {
       this.#downloads.push({ name: from.url, from: from.url, size: null });
-      return { job: { ...base, kind: 'download', url: from.url }, metadata: {}, size: null, source: from.url };
+      return { job: downloadJob(base, from.url, keptAt, disk.make_a_copy), metadata: {}, size: null, source: from.url };
     }
     const info = this.#image(from.path, 'File', [...key, 'url']);
     if (info === undefined) return undefined;
-    return { job: { ...base, kind: 'copy', from: from.path }, metadata: {}, size: info.virtualSize ?? info.size, source: from.path };
+    const size = info.virtualSize ?? info.size;
+    const compressed = /\.(?:xz|gz|zst|bz2)$/i.test(from.path);
+    if (compressed || keptAt !== undefined) {
+      return {
+        job: downloadJob(base, pathToFileURL(from.path).href, keptAt, disk.make_a_copy),
+        metadata: {},
+        size: compressed ? null : size,
+        source: from.path,
+      };
+    }
+    this.#checkFormat(from.path, info, base.format, key);
+    return { job: { ...base, kind: 'copy', from: from.path }, metadata: {}, size, source: from.path };
+  }
+
+  /**
+   * Where a download with a `path` goes, as in Lago. An init file may come from anybody, so it is kept only below the folder of
+   * the init file or the workdir, and never as a hidden file of the former: no login script, no key.
+   */
+  #keptAt(path: string, key: readonly PathKey[]): string | 'failed' {
+    const { prefixPath, workdirPath, initFileDir } = this.#context;
+    const inside = (folder: string | undefined): boolean => folder !== undefined && path.startsWith(`${folder.replace(/\/$/, '')}/`);
+    const hidden = path
+      .slice(initFileDir.length)
+      .split('/')
+      .some((part) => part.startsWith('.'));
+    if (inside(prefixPath) || inside(workdirPath) || (inside(initFileDir) && !hidden)) return path;
+    this.#issues.error(
+      key,
+      `A download is not kept at ${path}.`,
+      'Choose a path below the folder of the init file, or leave it out: then it goes into the environment.',
+    );
+    return 'failed';
+  }
+
+  #checkFormat(path: string, info: FileInfo, format: string, key: readonly PathKey[]): void {
+    const content = info.format;
+    if (content === undefined || content === format || (format === 'iso' && content === 'raw')) return;
+    const hint = `Write "format: ${content}".`;
+    // A guest may write anything to its raw disk, the head of another format too.
+    if (format === 'raw') this.#issues.warning([...key, 'format'], `${path} looks like ${content}, but is used as raw.`, hint);
+    else this.#issues.error([...key, 'format'], `${path} is ${content}, not ${format}.`, hint);
   }
 
   #image(path: string, what: string, key: readonly PathKey[]): ReturnType<PlanContext['fileInfo']> {
@@ -254,6 +319,9 @@ class DiskPlanner {
     if (info === undefined) reportMissing(what, path, key, this.#issues);
     else if (info.kind === 'folder') {
       this.#issues.error(key, `${path} is a folder, not a disk image.`);
+      return undefined;
+    } else if (info.kind === 'other') {
+      this.#issues.error(key, `${path} is a device or pipe, not a disk image.`);
       return undefined;
     }
     return info;
@@ -292,8 +360,17 @@ interface MadeDisk {
   readonly source: string | null;
 }
 
-/** qemu-img's own limit, 8 EiB less one sector. */
-const MAX_DISK = 2 ** 63 - 512;
+function downloadJob(base: JobBase, url: string, keptAt: string | undefined, copy: boolean | undefined): DiskJob {
+  if (keptAt === undefined) return { ...base, kind: 'download', url };
+  return { ...base, ...(copy === true ? {} : { path: keptAt }), kind: 'download', url, keptAt };
+}
+
+/** The machine has one controller with two channels of two. */
+const IDE_PLACES = 4;
+/** `NAME:VERSION`, also with the repository before it. */
+const TEMPLATE_FILE = /^(?:.*:)?([^:]+):([^:]+)$/;
+/** 1 PiB: more is a typing error, and QEMU refuses it late and oddly. */
+const MAX_DISK = 2 ** 50;
 const UNITS = 'bkmgtpe';
 
 /** Bytes of a size as qemu-img reads it (`20G`, `512M`, `1.5T`, a bare number); undefined when it is none. */

@@ -288,9 +288,11 @@ describe('disks', () => {
       { kind: 'layer', parent: { link: '/srv/lago/repo:el7:v3', template: { fullName: 'repo:el7:v3' } } },
     ]);
     expect(problems(text, { fileInfo: filesOf({ '/srv/lago/x.qcow2': { backing: '/gone.img' } }) })[0]).toContain(
-      'its name is not that of a template',
+      'Backing file /gone.img is not a Lago image.',
     );
-    expect(problems(text, { fileInfo: filesOf({ '/srv/lago/x.qcow2': { backing: 'x.qcow2' } }) })[0]).toContain('are the same file');
+    expect(problems(text, { fileInfo: filesOf({ '/srv/lago/x.qcow2': { backing: 'x.qcow2' } }) })[0]).toContain(
+      'Disk d and its backing file are the same file.',
+    );
     expect(problems(text, { fileInfo: filesOf({ '/srv/lago/x.qcow2': { backing: 'y' }, '/srv/lago/y': {} }) })).toEqual([]);
   });
 
