@@ -9,7 +9,9 @@ import { root, StepError, script } from './steps.mjs';
 
 /** The window in the foreground; Ctrl+C in the terminal goes to it. */
 async function openWindow(dist, file) {
-  const child = spawn(electronArgv(dist)[0], [...electronArgv(dist).slice(1), root, ...(file === undefined ? [] : [file])], {
+  const [program, ...flags] = electronArgv(dist);
+  if (!process.env['DISPLAY']) flags.push('--ozone-platform=wayland');
+  const child = spawn(program, [...flags, root, ...(file === undefined ? [] : [file])], {
     cwd: root,
     env: withoutNodeMode(),
     stdio: ['ignore', 'inherit', 'inherit'],
@@ -19,6 +21,25 @@ async function openWindow(dist, file) {
     child.on('error', reject);
     child.on('close', (code) => resolve(code ?? 1));
   });
+}
+
+function read(file) {
+  return fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim() : undefined;
+}
+
+/** Chromium's sandbox needs user namespaces or its setuid helper; without either the window would only abort. */
+function checkSandbox(dist) {
+  if (process.getuid?.() === 0) return;
+  const helper = path.join(dist, 'chrome-sandbox');
+  const stat = fs.statSync(helper, { throwIfNoEntry: false });
+  if (stat !== undefined && stat.uid === 0 && (stat.mode & 0o4000) !== 0) return;
+  const restricted =
+    read('/proc/sys/kernel/apparmor_restrict_unprivileged_userns') === '1' || read('/proc/sys/kernel/unprivileged_userns_clone') === '0';
+  if (!restricted) return;
+  throw new StepError(
+    "This system does not let ordinary users make the namespaces that the window's sandbox is made of.",
+    `Give Chromium's own helper the right, then start again:\n  sudo chown root ${helper} && sudo chmod 4755 ${helper}`,
+  );
 }
 
 function withoutNodeMode() {
@@ -33,6 +54,7 @@ await script(async () => {
     throw new StepError(`There is no file ${file}.`, 'Give the path of an init file: npm start -- FILE');
   const display = hasDisplay();
   const { dist } = await setUp({ display });
+  checkSandbox(dist);
   if (display) {
     console.log('Opening the window.');
     return await openWindow(dist, file);
