@@ -102,7 +102,6 @@ export const procedures = named({
   authPolkit: fast(70, nothing, struct({ complete: int })),
 
   connectOpen: fast(1, struct({ name: optional(string), flags }), nothing),
-  connectClose: fast(2, nothing, nothing),
   connectGetVersion: fast(4, nothing, struct({ version: hyper })),
   connectGetLibVersion: fast(157, nothing, struct({ version: hyper })),
   connectGetCapabilities: slow(7, nothing, onlyXml),
