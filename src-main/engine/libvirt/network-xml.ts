@@ -5,7 +5,7 @@ import { ownerXml } from './domain-xml.ts';
 import { bridgeName, networkName } from './names.ts';
 import { element, printXml, type XmlChild, type XmlElement } from './write-xml.ts';
 
-export { bridgeName, domainName, networkName } from './names.ts';
+export { bridgeName, networkName } from './names.ts';
 
 const DNSMASQ_NAMESPACE = 'http://libvirt.org/schemas/network/dnsmasq/1.0';
 

@@ -106,6 +106,24 @@ describe('what Lago 1.0 initialised', () => {
   });
 });
 
+describe('what Lago saved', () => {
+  it.each(initialised.map(([name]) => name))('%s: can be read', (name) => {
+    const { nets, vms } = golden.get(name) as Required<Golden>;
+    for (const vm of Object.values(vms)) expect(asLagoSaved(VmSpec.parse(vm), vm)).toEqual(vm);
+    for (const net of Object.values(nets)) expect(asLagoSaved(NetSpec.parse(net), net)).toEqual(net);
+  });
+
+  it('by 0.29 too', () => {
+    const virt = join(fixtures, 'prefix/status-prefix_skel/virt');
+    const files = readdirSync(virt).filter((file) => file !== 'env');
+    expect(files.length).toBeGreaterThan(3);
+    for (const file of files) {
+      const saved: unknown = JSON.parse(readFileSync(join(virt, file), 'utf8'));
+      expect((file.startsWith('net-') ? NetSpec : VmSpec).parse(saved).name).toBe(file.slice(file.indexOf('-') + 1));
+    }
+  });
+});
+
 describe('every other real file', () => {
   it.each(names.filter((name) => golden.get(name)?.result.init_rc !== 0))('%s: a plan or explained issues', (name) => {
     const { value, issues } = parse(name);
