@@ -4,11 +4,11 @@ import { HostChoice } from './host-choice.ts';
 import { Issue } from './issue.ts';
 import { OperationState } from './operation.ts';
 import { Plan } from './plan.ts';
-import { MachineState, PrefixState } from './state.ts';
+import { LibraryState, MachineState, PrefixState } from './state.ts';
 
 /**
  * What is pushed to every front door, always as whole values. On opening the iterator first come the present values
- * (`prefixes`, `operations`, `machine`), then each change once.
+ * (`prefixes`, `operations`, `machine`, `library`), then each change once.
  */
 export const LiveEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('prefixes'), prefixes: z.array(PrefixState) }),
@@ -18,6 +18,7 @@ export const LiveEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('operation'), operation: OperationState }),
   z.object({ type: z.literal('operation-gone'), id: z.string() }),
   z.object({ type: z.literal('machine'), machine: MachineState }),
+  z.object({ type: z.literal('library'), library: LibraryState }),
 ]);
 export type LiveEvent = z.infer<typeof LiveEvent>;
 
@@ -124,8 +125,26 @@ export const contract = {
   },
   operation: {
     cancel: oc.input(z.object({ operation: z.string() })).output(z.object({})),
+    /** Of operations whose state has `paused`: keeps what was received, lets the connection go. Nothing happens to others. */
+    pause: oc.input(z.object({ operation: z.string() })).output(z.object({})),
+    resume: oc.input(z.object({ operation: z.string() })).output(z.object({})),
     /** Takes a finished one off the list. */
     dismiss: oc.input(z.object({ operation: z.string() })).output(z.object({})),
+  },
+  /** `template` is a `fullName` of the library, or what an init file may say: TEMPLATE or TEMPLATE:VERSION. */
+  library: {
+    /** Operation of kind `fetch`; pausable. Ends at once when the store has it. */
+    fetch: oc.input(z.object({ template: z.string() })).output(Started),
+    /** Operation of kind `verify`: reads the image again and compares its checksums; fails with `remote.hash-mismatch`. */
+    verify: oc.input(z.object({ template: z.string() })).output(Started),
+    /** Operation of kind `evict`; fails with `conflict.locked`, naming the environments, when it is used. */
+    evict: oc.input(z.object({ template: z.string() })).output(Started),
+    /** Operation of kind `evict`: all that no environment uses and that were not used for so long. */
+    evictUnused: oc.input(z.object({ olderThanDays: z.number().min(0).default(0) })).output(Started),
+    /** Operation of kind `repository`: clones a git repository with repository JSON files. */
+    addRepository: oc.input(z.object({ url: z.string().min(1) })).output(Started),
+    /** Operation of kind `repository`: brings all added repositories to their newest state. */
+    updateRepositories: oc.output(Started),
   },
   machine: {
     /** Runs the host checks again; the result arrives as a `machine` event. */

@@ -37,7 +37,20 @@ export const StepState: z.ZodType<StepState> = z.object({
 }) as unknown as z.ZodType<StepState>;
 
 /** The kinds of long work. */
-export const OperationKind = z.enum(['create', 'start', 'stop', 'destroy', 'cleanup', 'snapshot', 'revert', 'delete-snapshot']);
+export const OperationKind = z.enum([
+  'create',
+  'start',
+  'stop',
+  'destroy',
+  'cleanup',
+  'snapshot',
+  'revert',
+  'delete-snapshot',
+  'fetch',
+  'verify',
+  'evict',
+  'repository',
+]);
 export type OperationKind = z.infer<typeof OperationKind>;
 
 /** A long piece of work as every front door sees it: whole value, sent again at each change. */
@@ -49,6 +62,8 @@ export const OperationState = z.object({
   /** uuid of the prefix that it works on; absent until it is known. */
   prefix: z.string().optional(),
   status: z.enum(['running', 'cancelling', 'succeeded', 'failed', 'cancelled']),
+  /** Present on work that can be paused: whether it is. It stays `running` meanwhile. */
+  paused: z.boolean().optional(),
   fraction: z.number().min(0).max(1),
   startedAt: z.number(),
   endedAt: z.number().optional(),

@@ -119,3 +119,73 @@ export const MachineState = z.object({
   diskFree: z.number(),
 });
 export type MachineState = z.infer<typeof MachineState>;
+
+/** One version of a template: in a repository, in the store, or both. Times are ms since the epoch, sizes bytes. */
+export const TemplateVersionState = z.object({
+  /** `REPO:TEMPLATE:VERSION`: what the library's calls take. */
+  fullName: z.string(),
+  version: z.string(),
+  /** Stands for the newest image that its vendor has; a fetch finds out which that is and adds it as a version of its own. */
+  moving: z.boolean(),
+  /** Whether the store has it. */
+  cached: z.boolean(),
+  /** What it takes in the store, null when it is not there. */
+  size: z.number().nullable(),
+  /** What a guest sees, null when nobody knows yet. */
+  virtualSize: z.number().nullable(),
+  format: z.enum(['qcow2', 'raw']).nullable(),
+  /** Published, null when its repository does not say. */
+  publishedAt: z.number().nullable(),
+  /** Last used or fetched, null when it is not in the store. */
+  usedAt: z.number().nullable(),
+  /** Environments that stand on it; it cannot be evicted while there is one. */
+  usedBy: z.array(z.object({ name: z.string(), path: z.string() })),
+  /** URL of the image, null when no repository has it any more. */
+  from: z.string().nullable(),
+  /** Id of the operation that fetches, verifies or evicts it now. */
+  operation: z.string().nullable(),
+});
+export type TemplateVersionState = z.infer<typeof TemplateVersionState>;
+
+export const TemplateState = z.object({
+  /** `REPO:TEMPLATE`. */
+  id: z.string(),
+  name: z.string(),
+  repository: z.string(),
+  /** "Debian 12", from the metadata where they say it, else its name. */
+  title: z.string(),
+  distro: z.string().nullable(),
+  /** Whether it takes its name, key and password from cloud-init. */
+  cloudInit: z.boolean(),
+  /** Newest first; a moving one before all. */
+  versions: z.array(TemplateVersionState),
+});
+export type TemplateState = z.infer<typeof TemplateState>;
+
+export const TemplateRepositoryState = z.object({
+  name: z.string(),
+  /** Path or URL. */
+  location: z.string(),
+  /** `configured`: named by lago.conf or the command line; `added`: a clone in the folder of repositories. */
+  kind: z.enum(['built-in', 'configured', 'added']),
+  /** Why its templates are not listed, one sentence. */
+  problem: z.string().nullable(),
+  /** Number of templates. */
+  templates: z.number(),
+});
+export type TemplateRepositoryState = z.infer<typeof TemplateRepositoryState>;
+
+/** Everything that the library shows, whole, sent again at each change. Reading it asks no server. */
+export const LibraryState = z.object({
+  /** Folder of the store. */
+  store: z.string(),
+  /** Bytes that its templates take. */
+  size: z.number(),
+  /** Bytes of them that no environment uses. */
+  unused: z.number(),
+  /** Where added repositories go. */
+  repositoriesDir: z.string(),
+  repositories: z.array(TemplateRepositoryState),
+  templates: z.array(TemplateState),
+});
+export type LibraryState = z.infer<typeof LibraryState>;

@@ -5,6 +5,8 @@ import type { Engine } from './engine.ts';
 import type { StreamTable } from './streams.ts';
 import { openTerminal } from './terminals.ts';
 
+const DAY_MS = 24 * 3600 * 1000;
+
 /** What the front door itself answers (the engine knows no windows). */
 export interface FrontDoor {
   readonly version: string;
@@ -82,10 +84,26 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
         engine.operation(input.operation)?.cancel();
         return {};
       }),
+      pause: os.operation.pause.handler(({ input }) => {
+        engine.operation(input.operation)?.pause();
+        return {};
+      }),
+      resume: os.operation.resume.handler(({ input }) => {
+        engine.operation(input.operation)?.resume();
+        return {};
+      }),
       dismiss: os.operation.dismiss.handler(({ input }) => {
         engine.dismissOperation(input.operation);
         return {};
       }),
+    },
+    library: {
+      fetch: os.library.fetch.handler(({ input }) => started(engine.library.fetch(input.template))),
+      verify: os.library.verify.handler(({ input }) => started(engine.library.verify(input.template))),
+      evict: os.library.evict.handler(({ input }) => started(engine.library.evict(input.template))),
+      evictUnused: os.library.evictUnused.handler(({ input }) => started(engine.library.evictUnused(input.olderThanDays * DAY_MS))),
+      addRepository: os.library.addRepository.handler(({ input }) => started(engine.library.addRepository(input.url))),
+      updateRepositories: os.library.updateRepositories.handler(() => started(engine.library.updateRepositories())),
     },
     machine: {
       check: os.machine.check.handler(async () => {

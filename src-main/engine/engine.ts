@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
 import type { HostChoice } from '../../src-shared/host-choice.ts';
-import type { HostCheck, PrefixState } from '../../src-shared/state.ts';
+import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { Log } from './core/log.ts';
 import type { Operation, OperationEvent } from './core/operation.ts';
 
@@ -98,7 +98,10 @@ export interface Engine extends AsyncDisposable {
   /** The sample environments that come with the program. */
   samples(): Promise<readonly Sample[]>;
   /** Reads an init file and says what it would make. Touches nothing. */
-  inspect(path: string, options?: { readonly workdir?: string; readonly name?: string; readonly host?: HostChoice | undefined }): Promise<Inspection>;
+  inspect(
+    path: string,
+    options?: { readonly workdir?: string; readonly name?: string; readonly host?: HostChoice | undefined },
+  ): Promise<Inspection>;
 
   create(request: CreateRequest, options?: ActionOptions): Operation<PrefixState>;
   start(prefix: string, vms?: readonly string[], options?: ActionOptions): Operation<void>;
@@ -135,4 +138,33 @@ export interface Engine extends AsyncDisposable {
   pathOf(id: string): string;
   recent(): Promise<readonly { readonly path: string; readonly name: string; readonly usedAt: number }[]>;
   checkMachine(): Promise<readonly HostCheck[]>;
+
+  readonly library: Library;
+}
+
+/** What became of one added repository. */
+export interface UpdatedRepository {
+  readonly path: string;
+  /** Commit that it is at now. */
+  readonly commit: string;
+}
+
+/**
+ * Template repositories and the store. `template` is a full name (`REPO:TEMPLATE:VERSION`), TEMPLATE or TEMPLATE:VERSION; without a
+ * version the newest is meant. Operations fail with the codes of `disk/store.ts` and `disk/repository.ts`.
+ */
+export interface Library {
+  /** What repositories and store hold. Asks no server (but for a configured repository that is a URL). */
+  state(signal?: AbortSignal): Promise<LibraryState>;
+  /** Answers the full name under which the store has it. Pausable. */
+  fetch(template: string, options?: ActionOptions): Operation<string>;
+  /** Answers the names of the checksums that were compared. */
+  verify(template: string, options?: ActionOptions): Operation<readonly string[]>;
+  /** Answers the bytes that became free. */
+  evict(template: string, options?: ActionOptions): Operation<number>;
+  /** Evicts what no environment uses and was not used for `olderThanMs`; answers full names and bytes. */
+  evictUnused(olderThanMs: number, options?: ActionOptions): Operation<readonly { readonly fullName: string; readonly size: number }[]>;
+  /** Clones a git repository below the folder of repositories; answers its path there. */
+  addRepository(url: string, options?: ActionOptions): Operation<string>;
+  updateRepositories(options?: ActionOptions): Operation<readonly UpdatedRepository[]>;
 }

@@ -2,12 +2,13 @@ import { join, resolve } from 'node:path';
 import type { LiveEvent } from '../../src-shared/contract.ts';
 import { EngineError } from '../../src-shared/errors.ts';
 import type { OperationKind } from '../../src-shared/operation.ts';
-import type { MachineState } from '../../src-shared/state.ts';
+import type { LibraryState, MachineState } from '../../src-shared/state.ts';
 import { drop } from './core/log.ts';
 import { type Operation, type Step, startOperation } from './core/operation.ts';
 import type { ActionOptions, Engine, EngineOptions } from './engine.ts';
 import { dataDirOf } from './data-dir.ts';
 import { knownEnvironments } from './known.ts';
+import { createLibrary } from './library.ts';
 import { createLive } from './live.ts';
 import { readMachine } from './machine.ts';
 import { cleanUpEnvironment, destroyEnvironment } from './prefix/destroy.ts';
@@ -31,11 +32,21 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const hosts = createHostAccess({ settings, resourcesDir, log });
   const context: RecipeContext = { hosts, settings, resourcesDir };
   const publisher = createPublisher();
-  const live = createLive({ known, hosts, log, publish: (event) => publisher.publish(event) });
+  const live = createLive({
+    known,
+    hosts,
+    log,
+    publish: (event) => {
+      publisher.publish(event);
+      // The library tells who uses a template.
+      if (event.type === 'prefix-gone') library.touch();
+    },
+  });
   const operations = new Map<string, Operation>();
   const workdir = options.workdir ?? join(dataDir, 'environments');
   let began: Promise<unknown> | undefined;
   let machine: MachineState | undefined;
+  let libraryState: LibraryState | undefined;
   let machineTimer: NodeJS.Timeout | undefined;
 
   /** Every verb is one of these: an operation that writes the prefix's log and tells `live` where to look again. */
@@ -66,14 +77,19 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         } finally {
           await file.close();
           live.touch(path);
+          library.touch();
         }
       },
     );
+    register(operation);
+    return operation;
+  }
+
+  function register(operation: Operation): void {
     operations.set(operation.id, operation);
     operation.onState((state) => publisher.publish({ type: 'operation', operation: state }));
     publisher.publish({ type: 'operation', operation: operation.state });
     forgetOld();
-    return operation;
   }
 
   function forgetOld(): void {
@@ -90,8 +106,23 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 
   const name = (path: string): string => live.states().find((state) => state.path === path)?.name ?? path.split('/').at(-1) ?? path;
 
+  const library = createLibrary({
+    settings,
+    resourcesDir,
+    log,
+    register,
+    nameOf: name,
+    publish: publishLibrary,
+  });
+
+  function publishLibrary(state: LibraryState): void {
+    libraryState = state;
+    publisher.publish({ type: 'library', library: state });
+  }
+
   const engine: Engine = {
     workdir,
+    library,
     samples: async () => await readSamples(resourcesDir),
 
     async inspect(path, request = {}) {
@@ -185,6 +216,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         if (publisher.readers > 0) drop(readMachineNow(false), log, 'Reading the machine');
       }, MACHINE_EVERY_MS);
       machineTimer.unref();
+      if (libraryState !== undefined) first.push({ type: 'library', library: libraryState });
+      else drop(library.begin(), log, 'Reading the template library');
       yield* publisher.subscribe(first, signal);
     },
     operation: (id) => operations.get(id),
@@ -201,7 +234,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       began ??= live.begin();
       await began;
       await live.reload();
-      return live.states().filter((state) => found.includes(state.path)).map((state) => state.id);
+      return live
+        .states()
+        .filter((state) => found.includes(state.path))
+        .map((state) => state.id);
     },
     async forget(id) {
       await known.remove(engine.pathOf(id));
@@ -220,6 +256,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 
     async [Symbol.asyncDispose]() {
       clearInterval(machineTimer);
+      library[Symbol.dispose]();
       await live[Symbol.asyncDispose]();
       await hosts[Symbol.asyncDispose]();
     },

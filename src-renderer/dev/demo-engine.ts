@@ -4,8 +4,8 @@ import type { Bridge } from '../../src-shared/bridge.ts';
 import { openByteChannel } from '../../src-shared/byte-stream.ts';
 import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
-import type { PrefixState, SnapshotState } from '../../src-shared/state.ts';
-import { BROKEN, FAILED, inspection, MACHINE, OVIRT, SHOP } from './demo-values.ts';
+import type { LibraryState, PrefixState, SnapshotState } from '../../src-shared/state.ts';
+import { BROKEN, FAILED, inspection, LIBRARY, MACHINE, OVIRT, SHOP } from './demo-values.ts';
 
 const TICK = 120;
 
@@ -15,6 +15,8 @@ export class DemoEngine {
   readonly #scenario: string;
   readonly #streams = new Map<string, { readonly vm: string; readonly kind: string }>();
   readonly #cancelled = new Set<string>();
+  readonly #paused = new Set<string>();
+  #library: LibraryState;
   #prefixes: readonly PrefixState[];
   #operations: readonly OperationState[];
   #rpc: MessagePort | undefined;
@@ -25,6 +27,8 @@ export class DemoEngine {
     this.#scenario = scenario;
     this.#prefixes = scenario === 'empty' ? [] : [SHOP, OVIRT, ...(scenario === 'many' ? [BROKEN] : [])];
     this.#operations = scenario === 'failed' ? [FAILED] : [];
+    this.#library =
+      scenario === 'empty' ? { ...LIBRARY, size: 0, unused: 0, repositories: LIBRARY.repositories.slice(0, 1), templates: [] } : LIBRARY;
   }
 
   /** What the preload would expose. */
@@ -78,6 +82,7 @@ export class DemoEngine {
     names: readonly string[],
     seconds: number,
     done: () => void,
+    stopped: () => void = () => undefined,
   ): { operation: string } {
     const id = `op${this.#next++}`;
     const startedAt = Date.now();
@@ -85,7 +90,8 @@ export class DemoEngine {
     const log: string[] = [];
     const steps: StepState[] = [];
     const timer = setInterval(() => {
-      fraction = Math.min(1, fraction + TICK / 1_000 / seconds);
+      const paused = this.#paused.has(id) && !this.#cancelled.has(id);
+      if (!paused) fraction = Math.min(1, fraction + TICK / 1_000 / seconds);
       const index = Math.min(names.length - 1, Math.floor(fraction * names.length));
       names.slice(0, index + 1).forEach((name, at) => {
         const over = at < index || fraction === 1;
@@ -114,14 +120,52 @@ export class DemoEngine {
         startedAt,
         steps: [...steps],
         log: [...log],
+        ...(kind === 'fetch' || kind === 'verify' ? { paused } : {}),
         ...(prefix === undefined ? {} : { prefix }),
         ...(over ? { endedAt: Date.now() } : {}),
       });
       if (!over) return;
       clearInterval(timer);
-      if (!cancelled) done();
+      if (cancelled) stopped();
+      else done();
     }, TICK);
     return { operation: id };
+  }
+
+  #setVersions(
+    change: (version: LibraryState['templates'][number]['versions'][number]) => LibraryState['templates'][number]['versions'],
+  ): void {
+    const templates = this.#library.templates
+      .map((template) => ({ ...template, versions: template.versions.flatMap(change) }))
+      .filter((template) => template.versions.length > 0);
+    const all = templates.flatMap((template) => template.versions);
+    const sum = (versions: typeof all): number => versions.reduce((bytes, version) => bytes + (version.size ?? 0), 0);
+    this.#library = { ...this.#library, templates, size: sum(all), unused: sum(all.filter((version) => version.usedBy.length === 0)) };
+    this.#emit({ type: 'library', library: this.#library });
+  }
+
+  /** An operation on one version of the library, shown in its row while it runs. */
+  #onVersion(
+    kind: 'fetch' | 'verify' | 'evict',
+    fullName: string,
+    label: string,
+    seconds: number,
+    done: () => void,
+  ): { operation: string } {
+    const idle = (): void => this.#setVersions((version) => [version.fullName === fullName ? { ...version, operation: null } : version]);
+    const over = (): void => {
+      idle();
+      done();
+    };
+    const started = this.#run(kind, `${label} ${fullName}`, undefined, [`${label} ${fullName}`], seconds, over, idle);
+    this.#setVersions((version) => [version.fullName === fullName ? { ...version, operation: started.operation } : version]);
+    return started;
+  }
+
+  #evict(chosen: (version: LibraryState['templates'][number]['versions'][number]) => boolean): void {
+    this.#setVersions((version) =>
+      chosen(version) ? (version.from === null ? [] : [{ ...version, cached: false, size: null, format: null, usedAt: null }]) : [version],
+    );
   }
 
   #power(id: string, names: readonly string[] | undefined, on: boolean): void {
@@ -171,6 +215,7 @@ export class DemoEngine {
       { type: 'prefixes', prefixes: [...this.#prefixes] },
       { type: 'operations', operations: [...this.#operations] },
       { type: 'machine', machine: MACHINE },
+      { type: 'library', library: this.#library },
     ];
     // Calls that no view makes are left out; the handler answers them with an error.
     return {
@@ -333,11 +378,75 @@ export class DemoEngine {
           this.#cancelled.add(input.operation);
           return {};
         }),
+        pause: os.operation.pause.handler(({ input }) => {
+          this.#paused.add(input.operation);
+          return {};
+        }),
+        resume: os.operation.resume.handler(({ input }) => {
+          this.#paused.delete(input.operation);
+          return {};
+        }),
         dismiss: os.operation.dismiss.handler(({ input }) => {
           this.#operations = this.#operations.filter((operation) => operation.id !== input.operation);
           this.#emit({ type: 'operation-gone', id: input.operation });
           return {};
         }),
+      },
+      library: {
+        fetch: os.library.fetch.handler(({ input: { template } }) =>
+          this.#onVersion('fetch', template, 'Download template', 12, () =>
+            this.#setVersions((version) => {
+              const made = {
+                ...version,
+                moving: false,
+                cached: true,
+                format: 'qcow2' as const,
+                size: 420 * 1024 ** 2,
+                virtualSize: 5 * 1024 ** 3,
+                usedAt: Date.now(),
+              };
+              if (version.fullName !== template) return [version];
+              return version.moving
+                ? [version, { ...made, version: '20261115-0300', fullName: template.replace(/[^:]*$/, '20261115-0300') }]
+                : [made];
+            }),
+          ),
+        ),
+        verify: os.library.verify.handler(({ input: { template } }) =>
+          this.#onVersion('verify', template, 'Verify template', 4, () => undefined),
+        ),
+        evict: os.library.evict.handler(({ input: { template } }) =>
+          this.#onVersion('evict', template, 'Evict template', 1, () => this.#evict((version) => version.fullName === template)),
+        ),
+        evictUnused: os.library.evictUnused.handler(({ input }) =>
+          this.#run('evict', 'Evict unused templates', undefined, ['Evict unused templates'], 1, () =>
+            this.#evict(
+              (version) =>
+                version.cached && version.usedBy.length === 0 && (version.usedAt ?? 0) <= Date.now() - input.olderThanDays * 86_400_000,
+            ),
+          ),
+        ),
+        addRepository: os.library.addRepository.handler(({ input }) =>
+          this.#run('repository', `Add template repository ${input.url}`, undefined, ['Clone', 'Read'], 3, () => {
+            const name =
+              input.url
+                .replace(/\.git$/, '')
+                .split('/')
+                .at(-1) ?? 'added';
+            const added = {
+              name,
+              location: `${this.#library.repositoriesDir}/${name}/repo.json`,
+              kind: 'added' as const,
+              problem: null,
+              templates: 0,
+            };
+            this.#library = { ...this.#library, repositories: [...this.#library.repositories, added] };
+            this.#emit({ type: 'library', library: this.#library });
+          }),
+        ),
+        updateRepositories: os.library.updateRepositories.handler(() =>
+          this.#run('repository', 'Update template repositories', undefined, ['Update office-templates'], 2, () => undefined),
+        ),
       },
       machine: {
         check: os.machine.check.handler(async () => {

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Inspection } from '../../src-shared/contract.ts';
 import type { Issue } from '../../src-shared/issue.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
-import type { MachineState, PrefixState, SnapshotState, VmState } from '../../src-shared/state.ts';
+import type { LibraryState, MachineState, PrefixState, SnapshotState, VmState } from '../../src-shared/state.ts';
 
 const GIB = 1024 ** 3;
 const MINUTE = 60_000;
@@ -306,4 +306,115 @@ export const FAILED: OperationState = {
       stderr: 'dnsmasq: failed to create listening socket for 192.168.203.1: Address already in use',
     },
   },
+};
+
+const image = (
+  template: string,
+  version: string,
+  over: Partial<LibraryState['templates'][number]['versions'][number]> = {},
+): LibraryState['templates'][number]['versions'][number] => ({
+  fullName: `${template}:${version}`,
+  version,
+  moving: false,
+  cached: false,
+  size: null,
+  virtualSize: null,
+  format: null,
+  publishedAt: null,
+  usedAt: null,
+  usedBy: [],
+  from: `https://images.example/${template.replace(':', '/')}-${version}.qcow2`,
+  operation: null,
+  ...over,
+});
+const stored = { cached: true, format: 'qcow2' as const };
+
+export const LIBRARY: LibraryState = {
+  store: '/var/lib/lago/store',
+  size: 3.1 * GIB,
+  unused: 1.2 * GIB,
+  repositoriesDir: '/var/lib/lago/repos',
+  repositories: [
+    { name: 'lago', location: '/usr/share/lago-desktop/resources/templates/repo.json', kind: 'built-in', problem: null, templates: 3 },
+    { name: 'office', location: '/var/lib/lago/repos/office-templates/office.json', kind: 'added', problem: null, templates: 1 },
+    {
+      name: 'old.json',
+      location: '/var/lib/lago/repos/office-templates/old.json',
+      kind: 'added',
+      problem: 'The template repository /var/lib/lago/repos/office-templates/old.json is not valid JSON: Unexpected end of JSON input',
+      templates: 0,
+    },
+  ],
+  templates: [
+    {
+      id: 'lago:debian-12',
+      name: 'debian-12',
+      repository: 'lago',
+      title: 'Debian 12 (bookworm)',
+      distro: 'debian12',
+      cloudInit: true,
+      versions: [
+        image('lago:debian-12', 'latest', { moving: true }),
+        image('lago:debian-12', '20261005-2247', {
+          ...stored,
+          size: 0.4 * GIB,
+          virtualSize: 3 * GIB,
+          usedAt: START - 90 * MINUTE,
+          usedBy: [{ name: SHOP.name, path: SHOP.path }],
+        }),
+        image('lago:debian-12', '20260811-2013', {
+          ...stored,
+          size: 0.4 * GIB,
+          virtualSize: 3 * GIB,
+          usedAt: START - 60 * 24 * 60 * MINUTE,
+        }),
+      ],
+    },
+    {
+      id: 'lago:fedora',
+      name: 'fedora',
+      repository: 'lago',
+      title: 'Fedora, newest release',
+      distro: 'fedora',
+      cloudInit: true,
+      versions: [image('lago:fedora', 'latest', { moving: true })],
+    },
+    {
+      id: 'lago:rocky-9',
+      name: 'rocky-9',
+      repository: 'lago',
+      title: 'Rocky Linux 9',
+      distro: 'el9',
+      cloudInit: true,
+      versions: [image('lago:rocky-9', 'latest', { moving: true })],
+    },
+    {
+      id: 'office:el7-base',
+      name: 'el7-base',
+      repository: 'office',
+      title: 'el7-base',
+      distro: 'el7',
+      cloudInit: false,
+      versions: [
+        image('office:el7-base', 'v2', {
+          ...stored,
+          format: 'raw',
+          size: 1.5 * GIB,
+          virtualSize: 6 * GIB,
+          publishedAt: START - 400 * 24 * 60 * MINUTE,
+          usedAt: START - 24 * 60 * MINUTE,
+          usedBy: [{ name: OVIRT.name, path: OVIRT.path }],
+        }),
+        image('office:el7-base', 'v1', {
+          ...stored,
+          format: 'raw',
+          size: 0.8 * GIB,
+          virtualSize: 6 * GIB,
+          publishedAt: START - 900 * 24 * 60 * MINUTE,
+          usedAt: START - 300 * 24 * 60 * MINUTE,
+          from: null,
+        }),
+      ],
+    },
+  ],
 };

@@ -7,6 +7,7 @@ import { connect as tlsConnect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { Log } from './log.ts';
+import type { PauseGate } from './pause.ts';
 import { sleep } from './until.ts';
 
 export interface DownloadProgress {
@@ -31,6 +32,8 @@ export interface DownloadOptions {
   readonly idleMs?: number;
   /** Where proxies are looked up (default: the process's environment). */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** While it is paused the connection is let go, and taken up again after it where it was. */
+  readonly gate?: PauseGate | undefined;
 }
 
 /** A download that began: its size is known, its bytes come when they are read. */
@@ -125,6 +128,7 @@ async function openFile(target: URL, options: DownloadOptions): Promise<Download
     });
     try {
       for await (const chunk of stream) {
+        await options.gate?.passed(options.signal);
         meter.add((chunk as Buffer).length);
         yield chunk as Buffer;
       }
@@ -158,7 +162,9 @@ async function* resuming(first: Response, total: number | null, options: Downloa
   try {
     for (;;) {
       let broken: unknown;
+      let rested = false;
       try {
+        await options.gate?.passed(options.signal);
         if (response === undefined) {
           const next = await resume(first, meter.received, options);
           skip = next.skip;
@@ -171,6 +177,14 @@ async function* resuming(first: Response, total: number | null, options: Downloa
           failures = 0;
           meter.add(rest.length);
           yield rest;
+          if (options.gate?.paused !== true || meter.received === total) continue;
+          rested = true;
+          break;
+        }
+        if (rested) {
+          response.message.destroy();
+          response = undefined;
+          continue;
         }
         if (total === null || meter.received === total) return;
         broken = new Error(`the connection ended at byte ${meter.received} of ${total}`);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isCancelled, toEngineError, toWireError } from '../../../src-shared/errors.ts';
 import type { OperationKind, OperationState, StepState, StepStatus } from '../../../src-shared/operation.ts';
 import { createLog, type Log } from './log.ts';
+import type { PauseGate } from './pause.ts';
 import { forEachLimit } from './until.ts';
 
 const LOG_LINES = 500;
@@ -68,6 +69,9 @@ export interface Operation<T = unknown> {
   readonly done: Promise<T>;
   /** Stops at the next checkpoint and undoes; a no-op once ended. */
   cancel(): void;
+  /** Rests and goes on, where the work can; no-ops for other work and once ended. */
+  pause(): void;
+  resume(): void;
   /** Called with whole states, at most every 50 ms and always at the end. Answers the unsubscriber. */
   onState(listener: (state: OperationState) => void): () => void;
   onEvent(listener: (event: OperationEvent) => void): () => void;
@@ -82,6 +86,8 @@ export interface OperationOptions {
   readonly log?: Log;
   /** Attached before the work begins, so that it misses nothing. */
   readonly onEvent?: (event: OperationEvent) => void;
+  /** For work that can be paused: what it looks at. The state then tells whether it is. */
+  readonly gate?: PauseGate;
 }
 
 /** What a parallel lane is called: the item's own name where it has one. */
@@ -156,6 +162,7 @@ export function startOperation<T>(
       label: options.label,
       prefix,
       status,
+      ...(options.gate === undefined ? {} : { paused: options.gate.paused && endedAt === undefined }),
       fraction: best,
       startedAt,
       endedAt,
@@ -275,6 +282,7 @@ export function startOperation<T>(
     }
   }
 
+  options.gate?.onChange(() => announce(true));
   const done = main();
   done.catch(() => undefined); // reported through the state; whoever awaits `done` still sees it
 
@@ -290,6 +298,10 @@ export function startOperation<T>(
       abort.abort();
       announce(true);
     },
+    pause() {
+      if (status === 'running') options.gate?.pause();
+    },
+    resume: () => options.gate?.resume(),
     onState(listener) {
       stateListeners.add(listener);
       return () => stateListeners.delete(listener);

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createLog } from '../core/log.ts';
 import { startMisbehavingServer } from '../core/misbehaving-server.ts';
-import { findRepositoryByName, findTemplate, loadBuiltInRepository, loadRepository } from './repository.ts';
+import { findRepositoryByName, findTemplate, loadRepository } from './repository.ts';
 
 let folder = '';
 beforeAll(() => {
@@ -114,14 +114,4 @@ test('a repository is found by name below a folder', async () => {
     hint: 'Did you mean "office"?',
   });
   await expect(findRepositoryByName('office', join(folder, 'nowhere'))).rejects.toMatchObject({ code: 'template.missing' });
-});
-
-test('the built-in repository is the checkout’s own where there is one', async () => {
-  const checkout = join(folder, 'checkout');
-  mkdirSync(join(checkout, 'resources/templates'), { recursive: true });
-  writeFileSync(join(checkout, 'resources/templates/repo.json'), JSON.stringify(repository({ name: 'shipped', templates: {} })));
-  expect((await loadBuiltInRepository(join(checkout, 'resources'))).name).toBe('shipped');
-  mkdirSync(join(checkout, '.cache/templates'), { recursive: true });
-  writeFileSync(join(checkout, '.cache/templates/repo.json'), JSON.stringify(repository({ name: 'built', templates: {} })));
-  expect((await loadBuiltInRepository(join(checkout, 'resources'))).name).toBe('built');
 });

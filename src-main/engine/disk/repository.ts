@@ -8,6 +8,7 @@ import { nearest } from '../../../src-shared/init-file/nearest.ts';
 import { type DownloadOptions, downloadText } from '../core/download.ts';
 import { diskError } from '../core/json-file.ts';
 import type { Log } from '../core/log.ts';
+import { findVendorImage, type VendorSource } from './vendor.ts';
 
 export type HashAlgorithm = 'sha1' | 'sha256' | 'sha512';
 export type Checksums = Readonly<Partial<Record<HashAlgorithm, string>>>;
@@ -25,6 +26,12 @@ export interface TemplateVersion {
   readonly url: string;
   /** Checksums of the uncompressed image given in the repository itself (Lago has none there); verified beside `.hash`. */
   readonly checksums: Checksums;
+  /** Checksums of the file as it is served; with them neither `.xz`, `.hash` nor `.metadata` is looked for beside it. */
+  readonly served?: Checksums;
+  /** What the repository itself says about the image. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Set for an entry that stands for the vendor's newest image: `pinVersion` finds out which that is. */
+  readonly vendor?: VendorSource;
 }
 
 /** A loaded repository: a catalogue, not files. */
@@ -53,6 +60,7 @@ const Version = z.looseObject({
   sha1: Hex(40).optional(),
   sha256: Hex(64).optional(),
   sha512: Hex(128).optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
 });
 const Repository = z.looseObject({
   name: z.string().min(1),
@@ -102,14 +110,17 @@ export async function loadRepository(location: string, options: RepositoryOption
           `The template repository ${location} has no source "${entry.source}", which ${template}:${version} names.`,
         );
       }
-      const { sha1, sha256, sha512 } = entry;
+      const { sha1, sha256, sha512, metadata } = entry;
+      const context = { location, folder, code, env: options.env ?? process.env } as const;
       list.push({
         repository: name,
         template,
         version,
         fullName: `${name}:${template}:${version}`,
         timestamp: entry.timestamp,
-        url: handleUrl(source, entry.handle, { location, folder, code, env: options.env ?? process.env }),
+        url: handleUrl(source, entry.handle, context),
+        ...(metadata === undefined ? {} : { metadata }),
+        ...(source.type === 'vendor' ? { vendor: vendorSource(source, entry.handle, context) } : {}),
         checksums: {
           ...(sha1 === undefined ? {} : { sha1: sha1.toLowerCase() }),
           ...(sha256 === undefined ? {} : { sha256: sha256.toLowerCase() }),
@@ -124,28 +135,72 @@ export async function loadRepository(location: string, options: RepositoryOption
 }
 
 /**
- * The version of a template: the named one, or the newest. `template.missing` names the repository and the nearest name that
- * there is.
+ * The version of a template: the named one, or the newest. A version that is not listed may be one of the vendor's: the moving entry is
+ * answered then, for `pinVersion`. The first repository that has it counts. `template.missing` names the repository and the nearest
+ * name that there is.
  */
-export function findTemplate(repository: TemplateRepository, template: string, version?: string): TemplateVersion {
-  const versions = repository.templates.get(template);
-  const where = `The template repository ${repository.name} (${repository.location})`;
-  if (versions === undefined || versions.length === 0) {
-    const names = [...repository.templates.keys()];
-    throw new EngineError('template.missing', `${where} has no template "${template}".`, {
-      details: { repository: repository.location, template },
-      hint: names.length === 0 ? 'It holds no template at all.' : suggest(template, names),
+export function findTemplate(
+  from: TemplateRepository | readonly TemplateRepository[],
+  template: string,
+  version?: string,
+): TemplateVersion {
+  const repositories = 'templates' in from ? [from] : from;
+  const [only] = repositories.length === 1 ? repositories : [];
+  const where =
+    only === undefined
+      ? `The template repositories (${repositories.map((repository) => repository.name).join(', ')})`
+      : `The template repository ${only.name} (${only.location})`;
+  const have = only === undefined ? 'have' : 'has';
+  const location = repositories.map((repository) => repository.location).join(', ');
+  const versions = repositories.flatMap((repository) => repository.templates.get(template) ?? []);
+  const [first] = versions;
+  if (first === undefined) {
+    const names = repositories.flatMap((repository) => [...repository.templates.keys()]);
+    throw new EngineError('template.missing', `${where} ${have} no template "${template}".`, {
+      details: { repository: location, template },
+      hint: names.length === 0 ? 'There is no template at all.' : suggest(template, names),
     });
   }
-  const found = version === undefined ? versions[0] : versions.find((candidate) => candidate.version === version);
+  if (version === undefined) return first;
+  const found = versions.find((candidate) => candidate.version === version) ?? versions.find((candidate) => candidate.vendor !== undefined);
   if (found !== undefined) return found;
-  throw new EngineError('template.missing', `${where} has no version "${version ?? ''}" of template "${template}".`, {
-    details: { repository: repository.location, template, version: version ?? '' },
+  throw new EngineError('template.missing', `${where} ${have} no version "${version}" of template "${template}".`, {
+    details: { repository: location, template, version },
     hint: suggest(
-      version ?? '',
+      version,
       versions.map((candidate) => candidate.version),
     ),
   });
+}
+
+/** A JSON file below the folder of repositories: a repository, or why it is none. */
+export type AddedRepository = { readonly location: string } & (
+  | { readonly repository: TemplateRepository; readonly problem?: never }
+  | { readonly problem: EngineError; readonly repository?: never }
+);
+
+/** Every `*.json` below `folder` (not in `.git`), sorted by path; nothing when there is no such folder. */
+export async function readRepositories(folder: string, options: RepositoryOptions = {}): Promise<readonly AddedRepository[]> {
+  let entries: readonly string[];
+  try {
+    entries = await readdir(folder, { recursive: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw diskError(error, folder);
+    return [];
+  }
+  const found: AddedRepository[] = [];
+  for (const entry of entries.filter((name) => name.endsWith('.json') && !/(?:^|\/)\.git\//.test(name)).sort()) {
+    options.signal?.throwIfAborted();
+    const location = join(folder, entry);
+    try {
+      found.push({ location, repository: await loadRepository(location, options) });
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      found.push({ location, problem: error });
+    }
+  }
+  return found;
 }
 
 /**
@@ -153,48 +208,20 @@ export function findTemplate(repository: TemplateRepository, template: string, v
  * passed over with a warning. `template.missing` with the names that there are.
  */
 export async function findRepositoryByName(name: string, folder: string, options: RepositoryOptions = {}): Promise<TemplateRepository> {
-  let entries: readonly string[];
-  try {
-    entries = await readdir(folder, { recursive: true });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw diskError(error, folder);
-    entries = [];
-  }
   const names: string[] = [];
-  for (const entry of entries.filter((candidate) => candidate.endsWith('.json')).sort()) {
-    options.signal?.throwIfAborted();
-    try {
-      const repository = await loadRepository(join(folder, entry), options);
-      if (repository.name === name) return repository;
-      names.push(repository.name);
-    } catch (error) {
-      if (!(error instanceof EngineError)) throw error;
-      options.log?.warn(`Passed over ${join(folder, entry)}: ${error.message}`);
-    }
+  for (const { location, repository, problem } of await readRepositories(folder, options)) {
+    if (repository?.name === name) return repository;
+    if (repository === undefined) options.log?.warn(`Passed over ${location}: ${problem.message}`);
+    else names.push(repository.name);
   }
   throw new EngineError('template.missing', `There is no template repository "${name}" in ${folder}.`, {
     hint: names.length === 0 ? 'There is none at all.' : suggest(name, names),
   });
 }
 
-/** Where the sample guest's repository is: built in this checkout (`npm run guest`), else the one that ships with the program. */
+/** Where the built-in repositories are: the sample guest's, built in this checkout (`npm run guest`), and the one that ships with the program. */
 export function builtInRepositories(resourcesDir: string): readonly string[] {
   return [resolve(resourcesDir, '../.cache/templates/repo.json'), resolve(resourcesDir, 'templates/repo.json')];
-}
-
-/** The first built-in repository that can be loaded; see `builtInRepositories`. */
-export async function loadBuiltInRepository(resourcesDir: string, options: RepositoryOptions = {}): Promise<TemplateRepository> {
-  let missing: unknown;
-  for (const path of builtInRepositories(resourcesDir)) {
-    try {
-      return await loadRepository(path, options);
-    } catch (error) {
-      if (!(error instanceof EngineError) || error.code !== 'input.missing-file') throw error;
-      missing = error;
-    }
-  }
-  throw missing;
 }
 
 async function loadRemote(location: string, options: RepositoryOptions): Promise<string> {
@@ -249,12 +276,15 @@ function handleUrl(
     throw new EngineError(context.code, `A source of the template repository ${context.location} has no "${name}".`);
   };
   switch (source.type) {
+    case 'vendor':
     case 'http': {
       const base = argument('baseurl');
       if (!/^https?:\/\//i.test(base)) {
         throw new EngineError(context.code, `The template repository ${context.location} has a source that is no http URL: ${base}.`);
       }
-      return `${base.replace(/\/+$/, '')}/${parts.map(encodeURIComponent).join('/')}`;
+      const folder = base.replace(/\/+$/, '');
+      // A star is not escaped: in a vendor's handle it stands for a version.
+      return `${folder}/${parts.map(encodeURIComponent).join('/')}`;
     }
     case 'file': {
       const root = expand(argument('root'), context.env);
@@ -266,9 +296,41 @@ function handleUrl(
     }
     default:
       throw new EngineError(context.code, `The template repository ${context.location} has a source of unknown type "${source.type}".`, {
-        hint: 'There are http and file sources.',
+        hint: 'There are http, file and vendor sources.',
       });
   }
+}
+
+function vendorSource(source: { readonly args: Readonly<Record<string, unknown>> }, handle: string, context: HandleContext): VendorSource {
+  const url = handleUrl({ type: 'vendor', args: source.args }, handle, context);
+  const { checksums } = source.args;
+  if (typeof checksums !== 'string' || checksums === '' || checksums.includes('/')) {
+    throw new EngineError(context.code, `A vendor source of the template repository ${context.location} has no file name in "checksums".`);
+  }
+  const slash = url.lastIndexOf('/');
+  return { base: url.slice(0, slash), checksums, image: decodeURIComponent(url.slice(slash + 1)) };
+}
+
+/**
+ * The image that a moving entry stands for now, or the one of version `wanted`, as a version of its own with the vendor's checksum;
+ * an entry that does not move is answered as it is. See `findVendorImage` for errors.
+ */
+export async function pinVersion(
+  template: TemplateVersion,
+  wanted: string | undefined,
+  options: DownloadOptions = {},
+): Promise<TemplateVersion> {
+  const { vendor, ...rest } = template;
+  if (vendor === undefined) return template;
+  const image = await findVendorImage(vendor, wanted, options);
+  checkName(image.version, vendor.base, 'remote.invalid');
+  return {
+    ...rest,
+    version: image.version,
+    fullName: `${template.repository}:${template.template}:${image.version}`,
+    url: image.url,
+    served: { [image.algorithm]: image.hash },
+  };
 }
 
 function expand(text: string, env: Readonly<Record<string, string | undefined>>): string {

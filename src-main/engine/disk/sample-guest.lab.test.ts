@@ -13,7 +13,7 @@ import type { Hypervisor } from '../libvirt/hypervisor.ts';
 import { connectHypervisor } from '../libvirt/libvirt.ts';
 import { type NocloudSeed, nocloudSeed } from './cloud-init.ts';
 import { createOverlay } from './qemu-img.ts';
-import { findTemplate, loadBuiltInRepository } from './repository.ts';
+import { findTemplate, loadRepository } from './repository.ts';
 import { openStore, type StoredTemplate } from './store.ts';
 
 const checkout = resolve(import.meta.dirname, '../../..');
@@ -33,7 +33,7 @@ beforeAll(async () => {
     encoding: 'utf8',
   });
   expect(built.stderr).toBe('');
-  const repository = await loadBuiltInRepository(resourcesDir);
+  const repository = await loadRepository(join(checkout, '.cache/templates/repo.json'));
   template = await openStore(join(folder, 'store')).fetch(findTemplate(repository, 'lago-sample'));
   host = await startEmbeddedHost(
     { id: randomBytes(16).toString('hex'), stateDir: join(folder, 'host'), uplink: 'none', accelerator: 'tcg' },

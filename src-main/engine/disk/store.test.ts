@@ -371,11 +371,11 @@ test('users are noted as Lago notes them, and those that are gone are dropped', 
   const [one, two] = [join(folder, 'one'), join(folder, 'two')];
   writeFileSync(one, 'aaaa');
   writeFileSync(two, 'bbbb');
-  await store.markUsed(fullName, one, 'aaaa');
-  await store.markUsed(fullName, two, 'bbbb');
+  await store.markUsed(fullName, { uuidFile: one, uuid: 'aaaa' });
+  await store.markUsed(fullName, { uuidFile: two, uuid: 'bbbb' });
   const users = (): unknown => (JSON.parse(readFileSync(`${path}.users`, 'utf8')) as { users: unknown }).users;
   expect(users()).toEqual({ [one]: 'aaaa', [two]: 'bbbb' });
   rmSync(one);
-  await store.markUsed(fullName, two, 'bbbb');
+  await store.markUsed(fullName, { uuidFile: two, uuid: 'bbbb' });
   expect(users()).toEqual({ [two]: 'bbbb' });
 });

@@ -1,5 +1,6 @@
+import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, mkdir, open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
+import { access, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -8,10 +9,22 @@ import { type Download, type DownloadOptions, describeProgress, downloadText, op
 import { diskError, readJson, writeFileAtomic, writeJson } from '../core/json-file.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
+import type { PauseGate } from '../core/pause.ts';
 import { decompress } from './decompress.ts';
 import { type ImageFormat, inspectImage } from './qemu-img.ts';
 import type { Checksums, HashAlgorithm, TemplateVersion } from './repository.ts';
 import { writeSparse } from './sparse-file.ts';
+import {
+  addUser,
+  evictImage,
+  formatOf,
+  readText,
+  readUsage,
+  type StoredUsage,
+  StoredInfo,
+  type TemplateUser,
+  verifyImage,
+} from './store-usage.ts';
 
 /** What is said about a template's image: Lago's `.metadata` (distro, root-partition...) as it came, unchecked beyond being JSON. */
 export type TemplateMetadata = Readonly<Record<string, unknown>>;
@@ -58,6 +71,10 @@ export interface ResolveOptions {
 export interface FetchOptions extends ResolveOptions {
   /** 0..1 and what is happening now. */
   readonly progress?: ((fraction: number, detail?: string) => void) | undefined;
+  /** While it is paused nothing is read; what was received is kept. */
+  readonly gate?: PauseGate | undefined;
+  /** Noted as a user at the moment when the image is surely there, so that nobody evicts it in between. */
+  readonly user?: TemplateUser | undefined;
 }
 
 export interface StoreOptions {
@@ -76,8 +93,22 @@ export interface TemplateStore {
   fetch(template: TemplateVersion, options?: FetchOptions): Promise<StoredTemplate>;
   /** Full names of what it holds, sorted. */
   list(): Promise<readonly string[]>;
-  /** Notes in `.users` that the prefix with this uuid file stands on the template; users whose uuid file changed are dropped. */
-  markUsed(fullName: string, uuidFile: string, uuid: string, options?: ResolveOptions): Promise<void>;
+  /** Notes in `.users` that a prefix stands on the template; users whose uuid file changed are dropped. */
+  markUsed(fullName: string, user: TemplateUser, options?: ResolveOptions): Promise<void>;
+  /** All that it holds, with sizes and living users, sorted by name. Reads only. */
+  usage(): Promise<readonly StoredUsage[]>;
+  /**
+   * Removes an image and what lies beside it; answers the bytes that became free. `template.missing`, `conflict.locked` naming the
+   * users, or whoever downloads it now.
+   */
+  evict(fullName: string, options?: ResolveOptions): Promise<number>;
+  /** Evicts all that nobody uses and nobody used for so long (ms); answers what is gone. */
+  evictUnused(olderThanMs: number, options?: ResolveOptions): Promise<readonly StoredUsage[]>;
+  /**
+   * Reads the image again and compares every checksum that was kept. Answers which; `remote.hash-mismatch` when one differs,
+   * `not-available` when none was kept, `template.missing`.
+   */
+  verify(fullName: string, options?: FetchOptions): Promise<readonly HashAlgorithm[]>;
 }
 
 /** Of what other software keeps beside the image. */
@@ -86,14 +117,7 @@ const METADATA_LIMIT = 1024 * 1024;
 /** Left free for everything else on that file system. */
 const RESERVE = 64 * 1024 * 1024;
 const CHECK_EVERY = 256 * 1024 * 1024;
-const QCOW2_MAGIC = Buffer.from('QFI\xfb', 'latin1');
 
-const Info = z.looseObject({
-  version: z.literal(1),
-  format: z.enum(['qcow2', 'raw']),
-  virtualSize: z.number(),
-});
-const Users = z.looseObject({ users: z.record(z.string(), z.string()).default({}), last_access: z.number().default(0) });
 const Metadata = z.record(z.string(), z.unknown());
 
 /**
@@ -136,9 +160,9 @@ export function openStore(path: string, options: StoreOptions = {}): TemplateSto
     }
     // Somebody looks at a plan meanwhile: what does not answer soon is told, and tried in earnest by fetch.
     const source = { attempts: 2, ...sourceOptions(options, resolveOptions) };
-    const metadata = await readMetadata(url, source);
+    const metadata = await metadataOf(template, source);
     const size = virtualSizeIn(metadata) ?? (await localVirtualSize(url, resolveOptions));
-    const downloadSize = await firstOf(candidates(url), async (candidate) => await remoteSize(candidate, source));
+    const downloadSize = await firstOf(imageUrls(template), async (candidate) => await remoteSize(candidate, source));
     return {
       ...base,
       cached: false,
@@ -152,20 +176,26 @@ export function openStore(path: string, options: StoreOptions = {}): TemplateSto
 
   async function fetchTemplate(template: TemplateVersion, fetchOptions: FetchOptions = {}): Promise<StoredTemplate> {
     const { fullName } = template;
+    const { user } = fetchOptions;
     const target = destination(fullName);
     const present = await readStored(fullName, target, fetchOptions);
-    if (present !== undefined) return present;
-    try {
-      await mkdir(dirname(target), { recursive: true });
-      await access(dirname(target), constants.W_OK);
-    } catch (error) {
-      throw diskError(error, dirname(target));
+    if (present !== undefined && user === undefined) return present;
+    if (present === undefined) {
+      try {
+        await mkdir(dirname(target), { recursive: true });
+        await access(dirname(target), constants.W_OK);
+      } catch (error) {
+        throw diskError(error, dirname(target));
+      }
     }
     await using _lock = await waitForLock(`${target}.lock`, fullName, fetchOptions);
-    const meanwhile = await readStored(fullName, target, fetchOptions);
-    if (meanwhile !== undefined) return meanwhile;
-    fetchOptions.log?.info(`Template ${fullName} not in cache, downloading`);
-    return await download(template, target, freeBytes, options, fetchOptions);
+    let stored = await readStored(fullName, target, fetchOptions);
+    if (stored === undefined) {
+      fetchOptions.log?.info(`Template ${fullName} not in cache, downloading`);
+      stored = await download(template, target, freeBytes, options, fetchOptions);
+    }
+    if (user !== undefined) await addUser(target, user);
+    return stored;
   }
 
   async function list(): Promise<readonly string[]> {
@@ -181,29 +211,58 @@ export function openStore(path: string, options: StoreOptions = {}): TemplateSto
     }
   }
 
-  async function markUsed(fullName: string, uuidFile: string, uuid: string, resolveOptions: ResolveOptions = {}): Promise<void> {
+  async function markUsed(fullName: string, user: TemplateUser, resolveOptions: ResolveOptions = {}): Promise<void> {
     const target = destination(fullName);
     await using _lock = await waitForLock(`${target}.lock`, fullName, resolveOptions);
-    const known = (await readJson(`${target}.users`, Users)) ?? { users: {}, last_access: 0 };
-    const users: Record<string, string> = {};
-    for (const [file, text] of Object.entries(known.users)) {
-      if (file !== uuidFile && (await readText(file)) === text) users[file] = text;
+    await addUser(target, user);
+  }
+
+  async function usage(): Promise<readonly StoredUsage[]> {
+    const found = await Promise.all((await list()).map(async (fullName) => await readUsage(fullName, destination(fullName))));
+    return found.filter((one) => one !== undefined);
+  }
+
+  async function evict(fullName: string, resolveOptions: ResolveOptions = {}): Promise<number> {
+    const target = destination(fullName);
+    await requireStored(fullName, target);
+    await using _lock = await takeLock(`${target}.lock`, { signal: resolveOptions.signal, purpose: `eviction of ${fullName}` });
+    const size = await evictImage(fullName, target);
+    await syncFolder(dirname(target));
+    return size;
+  }
+
+  async function evictUnused(olderThanMs: number, resolveOptions: ResolveOptions = {}): Promise<readonly StoredUsage[]> {
+    const before = Date.now() - olderThanMs;
+    const gone: StoredUsage[] = [];
+    for (const one of await usage()) {
+      if (one.users.length > 0 || one.usedAt > before) continue;
+      try {
+        await evict(one.fullName, resolveOptions);
+        gone.push(one);
+      } catch (error) {
+        // Somebody took or evicted it since it was listed.
+        if (!(error instanceof EngineError) || (error.code !== 'conflict.locked' && error.code !== 'template.missing')) throw error;
+        resolveOptions.log?.info(error.message);
+      }
     }
-    users[uuidFile] = uuid;
-    await writeJson(`${target}.users`, { ...known, users, last_access: Date.now() / 1000 }, 0o664);
+    return gone;
   }
 
-  return { path, resolve, find, fetch: fetchTemplate, list, markUsed };
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    return (await readFile(path, 'utf8')).trim();
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw diskError(error, path);
+  async function verify(fullName: string, verifyOptions: FetchOptions = {}): Promise<readonly HashAlgorithm[]> {
+    const target = destination(fullName);
+    await requireStored(fullName, target);
+    return await verifyImage(fullName, target, verifyOptions);
   }
+
+  async function requireStored(fullName: string, target: string): Promise<void> {
+    if ((await list()).includes(fullName)) return;
+    throw new EngineError('template.missing', `The template ${fullName} is not in the store ${path}.`, {
+      details: { path: target },
+      hint: '"lago templates" lists what is.',
+    });
+  }
+
+  return { path, resolve, find, fetch: fetchTemplate, list, markUsed, usage, evict, evictUnused, verify };
 }
 
 async function readStored(fullName: string, path: string, options: ResolveOptions): Promise<StoredTemplate | undefined> {
@@ -213,7 +272,7 @@ async function readStored(fullName: string, path: string, options: ResolveOption
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new EngineError('host.denied', `The template ${path} may not be read.`, { cause: error });
   }
-  const info = await readJson(`${path}.info`, Info);
+  const info = await readJson(`${path}.info`, StoredInfo);
   const { format, virtualSize } = info ?? (await examine(path, fullName, options.signal));
   const sha1 = (await readText(`${path}.hash`))?.toLowerCase();
   const metadata = (await readJson(`${path}.metadata`, Metadata)) ?? {};
@@ -222,14 +281,7 @@ async function readStored(fullName: string, path: string, options: ResolveOption
 
 /** Format and size by content. */
 async function examine(path: string, what: string, signal: AbortSignal | undefined): Promise<{ format: ImageFormat; virtualSize: number }> {
-  const file = await open(path, 'r');
-  let format: ImageFormat;
-  try {
-    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
-    format = buffer.equals(QCOW2_MAGIC) ? 'qcow2' : 'raw';
-  } finally {
-    await file.close();
-  }
+  const format = await formatOf(path);
   const info = await inspectImage(path, { format, signal });
   const outside = info.backingFile ?? info.dataFile;
   if (outside !== undefined) {
@@ -259,6 +311,15 @@ async function waitForLock(path: string, fullName: string, options: FetchOptions
 
 function sourceOptions(store: StoreOptions, options: ResolveOptions): DownloadOptions {
   return { ...store.download, signal: options.signal, log: options.log };
+}
+
+function imageUrls(template: TemplateVersion): readonly string[] {
+  return template.served === undefined ? candidates(template.url) : [template.url];
+}
+
+async function metadataOf(template: TemplateVersion, source: DownloadOptions): Promise<TemplateMetadata> {
+  const own = template.metadata ?? {};
+  return template.served === undefined ? { ...own, ...(await readMetadata(template.url, source)) } : own;
 }
 
 /** Lago's order: a server is asked for the compressed file first, a folder for the plain one. */
@@ -320,6 +381,7 @@ async function localVirtualSize(url: string, options: ResolveOptions): Promise<n
 const BY_LENGTH: Readonly<Record<number, HashAlgorithm>> = { 40: 'sha1', 64: 'sha256', 128: 'sha512' };
 
 async function readChecksums(template: TemplateVersion, source: DownloadOptions): Promise<Checksums> {
+  if (template.served !== undefined && Object.keys(template.served).length > 0) return template.checksums;
   const found = await firstOf(
     candidates(template.url, '.hash'),
     async (candidate) => await downloadText(candidate, { ...source, maxBytes: 4096 }),
@@ -344,7 +406,7 @@ async function openImage(
   template: TemplateVersion,
   source: DownloadOptions,
 ): Promise<{ readonly download: Download; readonly url: string }> {
-  const found = await firstOf(candidates(template.url), async (candidate) => await openDownload(candidate, source));
+  const found = await firstOf(imageUrls(template), async (candidate) => await openDownload(candidate, source));
   if (found !== undefined) return { download: found.value, url: found.url };
   throw new EngineError(
     'remote.invalid',
@@ -365,9 +427,10 @@ async function download(
   const { fullName } = template;
   const source = sourceOptions(storeOptions, options);
   const expected = await readChecksums(template, source);
-  const metadata = await readMetadata(template.url, source);
+  const metadata = await metadataOf(template, source);
   const { download: image, url } = await openImage(template, {
     ...source,
+    gate: options.gate,
     onProgress: (progress) =>
       options.progress?.(progress.total === null ? 0 : (progress.received / progress.total) * 0.97, describeProgress(progress)),
   });
@@ -389,7 +452,8 @@ async function download(
   try {
     await requireSpace(image.total ?? 0);
     const algorithms = [...new Set<HashAlgorithm>(['sha1', ...(Object.keys(expected) as HashAlgorithm[])])];
-    const { content } = await decompress(image.content, url, options.signal);
+    const served = Object.keys(template.served ?? {}).map((name) => ({ algorithm: name as HashAlgorithm, hash: createHash(name) }));
+    const { content } = await decompress(hashing(image.content, served), url, options.signal);
     let unchecked = 0;
     const written = await writeSparse(temporary, content, algorithms, async (bytes) => {
       options.signal?.throwIfAborted();
@@ -398,18 +462,9 @@ async function download(
       unchecked = 0;
       await requireSpace(bytes);
     });
-    for (const [algorithm, wanted] of Object.entries(expected) as [HashAlgorithm, string][]) {
-      const got = written.checksums[algorithm];
-      if (got === wanted) continue;
-      throw new EngineError(
-        'remote.hash-mismatch',
-        `Image ${fullName} does not match the expected hash ${wanted}: its ${algorithm} is ${got ?? 'unknown'}.`,
-        {
-          details: { from: url, expected: wanted, actual: got ?? '', bytes: written.size },
-          hint: 'It was damaged on its way or changed at its source. Try again; if it stays so, tell whoever keeps the repository.',
-        },
-      );
-    }
+    requireEqual(expected, written.checksums, { fullName, url, bytes: written.size });
+    const received = Object.fromEntries(served.map(({ algorithm, hash }) => [algorithm, hash.digest('hex')]));
+    requireEqual(template.served ?? {}, received, { fullName, url, bytes: written.size });
     options.progress?.(0.98, 'checking the image');
     const { format, virtualSize } = await examine(temporary, fullName, options.signal);
     const sha1 = written.checksums.sha1 ?? '';
@@ -430,6 +485,32 @@ async function download(
       throw new EngineError('cancelled', `The download of ${fullName} was cancelled.`, { cause: error });
     }
     throw error;
+  }
+}
+
+async function* hashing(content: AsyncIterable<Buffer>, hashes: readonly { readonly hash: Hash }[]): AsyncGenerator<Buffer> {
+  for await (const chunk of content) {
+    for (const { hash } of hashes) hash.update(chunk);
+    yield chunk;
+  }
+}
+
+function requireEqual(
+  expected: Checksums,
+  actual: Checksums,
+  about: { readonly fullName: string; readonly url: string; readonly bytes: number },
+): void {
+  for (const [algorithm, wanted] of Object.entries(expected) as [HashAlgorithm, string][]) {
+    const got = actual[algorithm];
+    if (got === wanted) continue;
+    throw new EngineError(
+      'remote.hash-mismatch',
+      `Image ${about.fullName} does not match the expected hash ${wanted}: its ${algorithm} is ${got ?? 'unknown'}.`,
+      {
+        details: { from: about.url, expected: wanted, actual: got ?? '', bytes: about.bytes },
+        hint: 'It was damaged on its way or changed at its source. Try again; if it stays so, tell whoever keeps the repository.',
+      },
+    );
   }
 }
 

@@ -1,0 +1,53 @@
+/** Whether work may go on. Who does the work looks at it where a rest does no harm; who watches it may pause and resume. */
+export interface PauseGate {
+  readonly paused: boolean;
+  pause(): void;
+  resume(): void;
+  /** Resolves at once unless paused, else when it is resumed. Rejects with the signal's reason on abort. */
+  passed(signal?: AbortSignal): Promise<void>;
+  /** Called at each change with whether it is paused now. */
+  onChange(listener: (paused: boolean) => void): void;
+}
+
+export function createPauseGate(): PauseGate {
+  const listeners = new Set<(paused: boolean) => void>();
+  const waiting = new Set<() => void>();
+  let paused = false;
+
+  function set(value: boolean): void {
+    if (paused === value) return;
+    paused = value;
+    for (const listener of listeners) listener(value);
+    if (value) return;
+    for (const wake of [...waiting]) wake();
+  }
+
+  async function resumed(signal: AbortSignal | undefined): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const wake = (): void => {
+        waiting.delete(wake);
+        signal?.removeEventListener('abort', abort);
+        resolve();
+      };
+      const abort = (): void => {
+        waiting.delete(wake);
+        reject(signal?.reason as Error);
+      };
+      waiting.add(wake);
+      signal?.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  return {
+    get paused() {
+      return paused;
+    },
+    pause: () => set(true),
+    resume: () => set(false),
+    async passed(signal) {
+      signal?.throwIfAborted();
+      while (paused) await resumed(signal);
+    },
+    onChange: (listener) => void listeners.add(listener),
+  };
+}

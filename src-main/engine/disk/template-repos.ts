@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { diskError } from '../core/json-file.ts';
+import { run } from '../core/run.ts';
+import { readRepositories } from './repository.ts';
+
+export interface GitOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** What git says it is doing. */
+  readonly onLine?: (line: string) => void;
+}
+
+/** How far below the folder a clone is looked for. */
+const DEPTH = 4;
+
+/** No questions, nothing that a repository brings is run, no transport that is a command. */
+const ENVIRONMENT = { GIT_TERMINAL_PROMPT: '0', GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh' };
+const SAFE = ['-c', 'core.hooksPath=/dev/null', '-c', 'core.fsmonitor=false'];
+
+/** Runs git; `failed` makes the message from the last line that it said. */
+async function git(argv: readonly string[], options: GitOptions, failed: (lastLine: string) => string): Promise<string> {
+  const command = ['git', ...SAFE, ...argv];
+  try {
+    const { code, stdout, stderr } = await run(command, {
+      env: ENVIRONMENT,
+      signal: options.signal,
+      ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
+    });
+    if (code === 0) return stdout.trim();
+    const line = stderr.trim().split('\n').at(-1) ?? '';
+    throw new EngineError('remote.unreachable', failed(line), {
+      details: { command: command.join(' '), exit: code ?? 'killed', stderr: stderr.slice(-4000) },
+      hint: 'Check the address and the network connection, then try again.',
+    });
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code !== 'host.missing-tool') throw error;
+    throw new EngineError('host.missing-tool', 'The program git is not installed, and template repositories are fetched with it.', {
+      cause: error,
+      hint: 'Install git, or give the path or URL of a repository JSON with --template-repo-path.',
+    });
+  }
+}
+
+function nameOf(url: string): string {
+  const name =
+    url
+      .replace(/\/+$/, '')
+      .replace(/\.git$/, '')
+      .split(/[/:]/)
+      .at(-1) ?? '';
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name) && !url.startsWith('-')) return name;
+  throw new EngineError('input.invalid', `${JSON.stringify(url)} is not the address of a git repository.`);
+}
+
+/**
+ * Clones a git repository with repository JSON files below `folder`; answers where. It appears there whole or not at all.
+ * `input.invalid` for no address, one that was added already, or a repository without a usable JSON file; `remote.unreachable` with
+ * what git says; `host.missing-tool` without git, `host.denied`.
+ */
+export async function addRepository(url: string, folder: string, options: GitOptions = {}): Promise<string> {
+  const path = join(folder, nameOf(url));
+  const present = await stat(path).catch(() => undefined);
+  if (present !== undefined) {
+    throw new EngineError('input.invalid', `Failed to clone the repository ${url}: ${path} is there already.`, {
+      hint: '"lago template-repo update" brings it to its newest state.',
+    });
+  }
+  const temporary = join(folder, `.${randomBytes(4).toString('hex')}.clone`);
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw diskError(error, folder);
+  }
+  try {
+    await git(['clone', '--quiet', '--', url, temporary], options, (line) => `Failed to clone the repository ${url}: ${line}`);
+    const found = await readRepositories(temporary, { signal: options.signal });
+    if (!found.some((one) => one.repository !== undefined)) {
+      const first = found[0]?.problem?.message.replaceAll(temporary, url);
+      throw new EngineError('input.invalid', `${url} holds no template repository.${first === undefined ? '' : ` ${first}`}`, {
+        hint: 'It needs a .json file with name, sources and templates.',
+      });
+    }
+    await rename(temporary, path);
+    return path;
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+/** The clones below `folder`, sorted. */
+export async function findClones(folder: string, depth: number = DEPTH): Promise<readonly string[]> {
+  let entries: readonly { readonly name: string; isDirectory(): boolean }[];
+  try {
+    entries = await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw diskError(error, folder);
+  }
+  if (entries.some((entry) => entry.name === '.git')) return [folder];
+  if (depth === 0) return [];
+  const inner = entries.filter((entry) => entry.isDirectory() && !entry.name.endsWith('.clone'));
+  return (await Promise.all(inner.map(async (entry) => await findClones(join(folder, entry.name), depth - 1)))).flat().sort();
+}
+
+/**
+ * Brings a clone to the newest state of its remote's default branch; what was changed in it is lost. Answers the commit.
+ * `remote.unreachable` ("Error running: ..."), `host.missing-tool`.
+ */
+export async function updateRepository(path: string, options: GitOptions = {}): Promise<string> {
+  const inClone = async (...argv: readonly string[]): Promise<string> =>
+    await git(['-C', path, ...argv], options, (line) => `Error running: git ${argv.join(' ')} in ${path}: ${line}`);
+  await inClone('fetch', '--quiet', '--prune', 'origin');
+  await inClone('remote', 'set-head', 'origin', '--auto');
+  await inClone('reset', '--quiet', '--hard', 'origin/HEAD');
+  return await inClone('rev-parse', 'HEAD');
+}

@@ -1,0 +1,376 @@
+import { type FSWatcher, watch } from 'node:fs';
+import { basename } from 'node:path';
+import { EngineError } from '../../src-shared/errors.ts';
+import type { OperationKind } from '../../src-shared/operation.ts';
+import type { LibraryState, TemplateRepositoryState, TemplateState, TemplateVersionState } from '../../src-shared/state.ts';
+import { drop, type Log } from './core/log.ts';
+import { type Operation, type Step, startOperation } from './core/operation.ts';
+import { createPauseGate, type PauseGate } from './core/pause.ts';
+import type { TemplateRepository, TemplateVersion } from './disk/repository.ts';
+import type { TemplateStore } from './disk/store.ts';
+import type { StoredUsage } from './disk/store-usage.ts';
+import type { ActionOptions, EngineSettings, Library } from './engine.ts';
+import type { KnownRepository } from './prefix/templates.ts';
+
+export interface LibraryOptions {
+  readonly settings: EngineSettings;
+  readonly resourcesDir: string;
+  readonly log: Log;
+  /** Called with each changed value, only after `begin`. */
+  readonly publish: (library: LibraryState) => void;
+  /** Makes an operation known to every front door. */
+  readonly register: (operation: Operation) => void;
+  /** What the environment at a path is called. */
+  readonly nameOf: (path: string) => string;
+}
+
+/** The library with what keeps its published value true. */
+export interface LiveLibrary extends Library, Disposable {
+  /** Publishes the present value and from now on each change. */
+  begin(): Promise<void>;
+  /** Looks again soon: environments came or went. */
+  touch(): void;
+}
+
+const SETTLE_MS = 200;
+/** A configured repository that is a URL is asked again after so long. */
+const REMOTE_KEPT_MS = 10 * 60_000;
+
+/** Repositories and store behind the contract's `library` calls. Nothing is read before it is asked for. */
+export function createLibrary(options: LibraryOptions): LiveLibrary {
+  const { settings, resourcesDir, log, register, nameOf } = options;
+  /** Full name → the operation that works on it. */
+  const running = new Map<string, Operation>();
+  let remote: { readonly at: number; readonly known: KnownRepository } | undefined;
+  let watcher: FSWatcher | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let published: string | undefined;
+  let begun = false;
+  let closed = false;
+
+  async function openStoreNow(): Promise<TemplateStore> {
+    const [{ openStore }, { storePath }] = await Promise.all([import('./disk/store.ts'), import('./prefix/templates.ts')]);
+    return openStore(await storePath(settings));
+  }
+
+  async function repositories(signal: AbortSignal | undefined): Promise<readonly KnownRepository[]> {
+    const { knownRepositories } = await import('./prefix/templates.ts');
+    const kept = remote !== undefined && Date.now() - remote.at < REMOTE_KEPT_MS ? remote.known : undefined;
+    if (kept !== undefined) {
+      const rest = await knownRepositories({ ...settings, templateRepoPath: undefined }, resourcesDir, log, signal);
+      return [kept, ...rest.filter((one) => one.kind === 'added').map((one) => ({ ...one, searched: false }))];
+    }
+    const known = await knownRepositories(settings, resourcesDir, log, signal);
+    const [first] = known;
+    if (first?.kind === 'configured' && first.repository !== undefined && /^https?:/i.test(first.location))
+      remote = { at: Date.now(), known: first };
+    return known;
+  }
+
+  async function state(signal?: AbortSignal): Promise<LibraryState> {
+    const [store, { repositoriesPath }] = await Promise.all([openStoreNow(), import('./prefix/templates.ts')]);
+    const [known, usage] = await Promise.all([repositories(signal), store.usage()]);
+    const operationOf = (fullName: string): string | null => running.get(fullName)?.id ?? null;
+    return {
+      store: store.path,
+      size: usage.reduce((sum, one) => sum + one.size, 0),
+      unused: usage.reduce((sum, one) => sum + (one.users.length === 0 ? one.size : 0), 0),
+      repositoriesDir: await repositoriesPath(settings),
+      repositories: known.map(repositoryState),
+      templates: templateStates(
+        known.flatMap((one) => one.repository ?? []),
+        usage,
+        { operationOf, nameOf },
+      ),
+    };
+  }
+
+  async function refresh(): Promise<void> {
+    const next = await state();
+    if (closed) return;
+    watchStore(next.store);
+    const text = JSON.stringify(next);
+    if (text === published) return;
+    published = text;
+    options.publish(next);
+  }
+
+  function touch(): void {
+    if (!begun || closed) return;
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      drop(refresh(), log, 'Reading the template library');
+    }, SETTLE_MS);
+    timer.unref();
+  }
+
+  /** Commands in other processes fetch and evict too. A store that is not there yet is watched once we make it. */
+  function watchStore(path: string): void {
+    if (watcher !== undefined) return;
+    try {
+      watcher = watch(path, (_event, name) => {
+        // A download writes all the time.
+        if (name === null || !/\.(?:tmp|part)$/.test(name)) touch();
+      });
+      watcher.unref();
+      watcher.on('error', () => {
+        watcher?.close();
+        watcher = undefined;
+        touch();
+      });
+    } catch (error) {
+      log.debug(`${path} cannot be watched: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  interface Job {
+    readonly kind: OperationKind;
+    readonly label: string;
+    /** The row that shows it. */
+    readonly template?: string;
+    readonly gate?: PauseGate;
+    readonly action: ActionOptions | undefined;
+  }
+
+  function launch<T>(job: Job, work: (step: Step) => Promise<T>): Operation<T> {
+    const { kind, label, template, gate, action } = job;
+    const operation = startOperation(
+      {
+        kind,
+        label,
+        signal: action?.signal,
+        log,
+        ...(gate === undefined ? {} : { gate }),
+        ...(action?.onEvent === undefined ? {} : { onEvent: action.onEvent }),
+      },
+      async (step) => {
+        try {
+          return await work(step);
+        } finally {
+          for (const [name, owner] of running) if (owner === (operation as Operation)) running.delete(name);
+          touch();
+        }
+      },
+    );
+    if (template !== undefined) running.set(template, operation as Operation);
+    register(operation as Operation);
+    touch();
+    return operation;
+  }
+
+  /** The repositories that are searched, the name and the version that a text means. */
+  async function meant(
+    text: string,
+    step: Step,
+  ): Promise<{ readonly from: readonly TemplateRepository[]; readonly name: string; readonly version: string | undefined }> {
+    const { searchedRepositories } = await import('./prefix/templates.ts');
+    const known = await repositories(step.signal);
+    const searched = known.some((one) => one.searched && one.repository !== undefined) ? searchedRepositories(known) : [];
+    const all = known.flatMap((one) => one.repository ?? []);
+    if (searched.some((repository) => repository.templates.has(text))) return { from: searched, name: text, version: undefined };
+    for (const repository of all) {
+      if (!text.startsWith(`${repository.name}:`)) continue;
+      const same = all.filter((one) => one.name === repository.name);
+      const split = splitVersion(text.slice(repository.name.length + 1), same);
+      if (same.some((one) => one.templates.has(split.name))) return { from: same, ...split };
+    }
+    return { from: searched.length > 0 ? searched : searchedRepositories(known), ...splitVersion(text, searched) };
+  }
+
+  /** The full name under which the store has it; for TEMPLATE without a version the newest of them. */
+  async function stored(text: string, store: TemplateStore): Promise<string> {
+    const names = await store.list();
+    if (names.includes(text)) return text;
+    const { compareVersions } = await import('./disk/vendor.ts');
+    const found = names.filter((name) => {
+      const { template, version } = splitFullName(name);
+      return text === template || text === `${template}:${version}`;
+    });
+    const newest = found.toSorted((a, b) => compareVersions(splitFullName(a).version, splitFullName(b).version)).at(-1);
+    if (newest !== undefined) return newest;
+    throw new EngineError('template.missing', `The template ${text} is not in the store ${store.path}.`, {
+      hint:
+        names.length === 0
+          ? 'The store is empty.'
+          : `There are: ${names.slice(0, 8).join(', ')}${names.length > 8 ? ` and ${names.length - 8} more` : ''}.`,
+    });
+  }
+
+  return {
+    state,
+    touch,
+    async begin() {
+      begun = true;
+      await refresh();
+    },
+
+    fetch(text, action) {
+      const present = running.get(text);
+      if (present?.state.kind === 'fetch' && present.state.status === 'running') return present as Operation<string>;
+      const gate = createPauseGate();
+      return launch({ kind: 'fetch', label: `Download template ${text}`, template: text, gate, action }, async (step) => {
+        const [store, { pinTemplate }] = await Promise.all([openStoreNow(), import('./prefix/templates.ts')]);
+        const { from, name, version } = await meant(text, step);
+        const template: TemplateVersion = await pinTemplate(from, store, name, version, {
+          signal: step.signal,
+          log: step.log,
+          orStored: false,
+        });
+        const own = running.get(text);
+        if (own !== undefined && !running.has(template.fullName)) running.set(template.fullName, own);
+        await store.fetch(template, { signal: step.signal, log: step.log, progress: step.progress, gate });
+        return template.fullName;
+      });
+    },
+    verify(text, action) {
+      const gate = createPauseGate();
+      return launch({ kind: 'verify', label: `Verify template ${text}`, template: text, gate, action }, async (step) => {
+        const store = await openStoreNow();
+        return await store.verify(await stored(text, store), { signal: step.signal, log: step.log, progress: step.progress, gate });
+      });
+    },
+    evict: (text, action) =>
+      launch({ kind: 'evict', label: `Evict template ${text}`, template: text, action }, async (step) => {
+        const store = await openStoreNow();
+        return await store.evict(await stored(text, store), { signal: step.signal, log: step.log });
+      }),
+    evictUnused: (olderThanMs, action) =>
+      launch({ kind: 'evict', label: 'Evict unused templates', action }, async (step) => {
+        const store = await openStoreNow();
+        const gone = await store.evictUnused(olderThanMs, { signal: step.signal, log: step.log });
+        return gone.map(({ fullName, size }) => ({ fullName, size }));
+      }),
+    addRepository: (url, action) =>
+      launch({ kind: 'repository', label: `Add template repository ${url}`, action }, async (step) => {
+        const [{ addRepository }, { repositoriesPath }] = await Promise.all([
+          import('./disk/template-repos.ts'),
+          import('./prefix/templates.ts'),
+        ]);
+        return await addRepository(url, await repositoriesPath(settings), { signal: step.signal });
+      }),
+    updateRepositories: (action) =>
+      launch({ kind: 'repository', label: 'Update template repositories', action }, async (step) => {
+        const [repos, { repositoriesPath }] = await Promise.all([import('./disk/template-repos.ts'), import('./prefix/templates.ts')]);
+        remote = undefined;
+        const failures: unknown[] = [];
+        const updated: { path: string; commit: string }[] = [];
+        for (const path of await repos.findClones(await repositoriesPath(settings))) {
+          step.log.info(`Updating ${path}`);
+          try {
+            updated.push({ path, commit: await repos.updateRepository(path, { signal: step.signal }) });
+          } catch (error) {
+            step.checkpoint();
+            step.log.error((error as Error).message);
+            failures.push(error);
+          }
+        }
+        if (failures.length > 0) throw failures[0];
+        return updated;
+      }),
+
+    [Symbol.dispose]() {
+      closed = true;
+      clearTimeout(timer);
+      watcher?.close();
+    },
+  };
+}
+
+/** Names may hold colons: what the repositories know decides where the version begins. */
+function splitVersion(text: string, from: readonly TemplateRepository[]): { readonly name: string; readonly version: string | undefined } {
+  const at = text.lastIndexOf(':');
+  if (at < 0 || from.some((repository) => repository.templates.has(text))) return { name: text, version: undefined };
+  return { name: text.slice(0, at), version: text.slice(at + 1) };
+}
+
+function splitFullName(fullName: string): { readonly repository: string; readonly template: string; readonly version: string } {
+  const first = fullName.indexOf(':');
+  const last = fullName.lastIndexOf(':');
+  if (first === last) return { repository: '', template: fullName.slice(0, first), version: fullName.slice(last + 1) };
+  return { repository: fullName.slice(0, first), template: fullName.slice(first + 1, last), version: fullName.slice(last + 1) };
+}
+
+function repositoryState(known: KnownRepository): TemplateRepositoryState {
+  return {
+    name: known.repository?.name ?? basename(known.location),
+    location: known.location,
+    kind: known.kind,
+    problem: known.problem?.message ?? null,
+    templates: known.repository?.templates.size ?? 0,
+  };
+}
+
+interface Lookups {
+  readonly operationOf: (fullName: string) => string | null;
+  readonly nameOf: (path: string) => string;
+}
+
+/** Everything that repositories announce or the store holds, one entry per template, in the order of the repositories. */
+function templateStates(repositories: readonly TemplateRepository[], usage: readonly StoredUsage[], lookups: Lookups): TemplateState[] {
+  const rows = new Map<string, { readonly announced: Map<string, TemplateVersion>; readonly stored: Map<string, StoredUsage> }>();
+  const row = (repository: string, template: string) => {
+    const id = `${repository}:${template}`;
+    const found = rows.get(id) ?? { announced: new Map<string, TemplateVersion>(), stored: new Map<string, StoredUsage>() };
+    rows.set(id, found);
+    return found;
+  };
+  for (const repository of repositories) {
+    for (const [template, versions] of repository.templates) {
+      for (const version of versions) row(repository.name, template).announced.set(version.version, version);
+    }
+  }
+  for (const one of usage) {
+    const { repository, template, version } = splitFullName(one.fullName);
+    row(repository, template).stored.set(version, one);
+  }
+  return [...rows].map(([id, { announced, stored }]) => {
+    const metadata = { ...[...announced.values()][0]?.metadata, ...[...stored.values()].at(-1)?.metadata };
+    const text = (key: string): string | undefined => (typeof metadata[key] === 'string' ? metadata[key] : undefined);
+    const name = id.slice(id.indexOf(':') + 1);
+    const versions = [...new Set([...announced.keys(), ...stored.keys()])].map((version) =>
+      versionState(id, version, announced.get(version), stored.get(version), lookups),
+    );
+    return {
+      id,
+      name,
+      repository: id.slice(0, id.indexOf(':')),
+      title: text('title') ?? name,
+      distro: text('distro') ?? null,
+      cloudInit: metadata['cloud-init'] === true,
+      versions: versions.sort(newestFirst),
+    };
+  });
+}
+
+function versionState(
+  id: string,
+  version: string,
+  announced: TemplateVersion | undefined,
+  stored: StoredUsage | undefined,
+  { operationOf, nameOf }: Lookups,
+): TemplateVersionState {
+  const fullName = stored?.fullName ?? `${id}:${version}`;
+  const timestamp = announced?.timestamp ?? 0;
+  return {
+    fullName,
+    version,
+    moving: announced?.vendor !== undefined,
+    cached: stored !== undefined,
+    size: stored?.size ?? null,
+    virtualSize: stored?.virtualSize ?? null,
+    format: stored?.format ?? null,
+    publishedAt: timestamp > 0 ? Math.round(timestamp * 1000) : null,
+    usedAt: stored?.usedAt ?? null,
+    usedBy: (stored?.users ?? []).map((path) => ({ name: nameOf(path), path })),
+    from: announced?.url ?? null,
+    operation: operationOf(fullName),
+  };
+}
+
+function newestFirst(a: TemplateVersionState, b: TemplateVersionState): number {
+  return (
+    Number(b.moving) - Number(a.moving) ||
+    (b.publishedAt ?? 0) - (a.publishedAt ?? 0) ||
+    b.version.localeCompare(a.version, 'en', { numeric: true })
+  );
+}
