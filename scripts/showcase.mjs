@@ -18,6 +18,12 @@ function firstSample() {
   return { name: sample.name, file: path.join(folder, sample.path) };
 }
 
+const LOG_HINT = `Its log: ${path.join(STATE, 'profile/logs/desktop.log')}`;
+
+function firstLine(error) {
+  return String(error).split('\n')[0];
+}
+
 function lagoOutput(...args) {
   return spawnSync(process.execPath, [LAGO, ...args], { cwd: root, encoding: 'utf8' });
 }
@@ -69,14 +75,18 @@ export async function showcase({ dist, file }) {
   try {
     let page;
     await step('Window', async () => {
-      app = await _electron.launch({
-        args: [`--user-data-dir=${path.join(STATE, 'profile')}`, root, `--workdir=${WORKDIR}`],
-        env: { ...env, DISPLAY: screen.display, DBUS_SESSION_BUS_ADDRESS: 'disabled:', DBUS_SYSTEM_BUS_ADDRESS: 'disabled:' },
-        chromiumSandbox: process.getuid?.() !== 0,
-        timeout: 60_000,
-      });
-      page = await app.firstWindow();
-      await page.locator('#root > *').first().waitFor();
+      try {
+        app = await _electron.launch({
+          args: [`--user-data-dir=${path.join(STATE, 'profile')}`, root, `--workdir=${WORKDIR}`],
+          env: { ...env, DISPLAY: screen.display, DBUS_SESSION_BUS_ADDRESS: 'disabled:', DBUS_SYSTEM_BUS_ADDRESS: 'disabled:' },
+          chromiumSandbox: process.getuid?.() !== 0,
+          timeout: 60_000,
+        });
+        page = await app.firstWindow();
+        await page.getByRole('button', { name: 'Open a file', exact: true }).waitFor();
+      } catch (error) {
+        throw new StepError(`The window did not open: ${firstLine(error)}`, LOG_HINT);
+      }
       return `on the virtual screen ${screen.display}`;
     });
     await step('Environment', async () => {
@@ -126,7 +136,6 @@ async function showEnvironment(page, name, vms) {
       await state.filter({ hasText: 'running' }).filter({ hasText: 'ready' }).waitFor({ timeout: 60_000 });
     }
   } catch (error) {
-    const [reason] = String(error).split('\n');
-    throw new StepError(`The window does not show ${name}: ${reason}`, `Its log: ${path.join(STATE, 'profile/logs/desktop.log')}`);
+    throw new StepError(`The window does not show ${name}: ${firstLine(error)}`, LOG_HINT);
   }
 }
