@@ -15,7 +15,7 @@ it('every key is described, with the release that brought it', () => {
 
 it('the written pages are those of the schema (run scripts/write-init-file-reference.ts)', () => {
   expect(readFileSync(join(docs, 'init-file.md'), 'utf8')).toBe(initFileReference());
-  expect(JSON.parse(readFileSync(join(docs, 'init-file.schema.json'), 'utf8'))).toEqual(initFileJsonSchema());
+  expect(JSON.parse(readFileSync(join(docs, '../resources/init-file.schema.json'), 'utf8'))).toEqual(initFileJsonSchema());
 });
 
 it('the JSON Schema says what may be loose', () => {
