@@ -80,7 +80,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
         throw new EngineError('conflict.subnet', 'Other environments kept taking the subnets that were planned.', { hint: 'Try again.' });
       ({ environment, templates } = await draft());
     }
-    const specs = await createDisks({ paths, uuid, initFile, environment, templates, undo }, whole);
+    const specs = await createDisks({ paths, uuid, initFile, environment, templates, undo, settings: context.settings }, whole);
     await whole.step('Copying any deploy scripts', async (one) => await copyScripts(environment.scripts, paths, one));
     await whole.step('Save prefix', async (save) => await savePrefix(paths, specs, record, save));
     undo.commit();

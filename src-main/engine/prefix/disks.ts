@@ -12,9 +12,10 @@ import { type NocloudSeed, nocloudSeed } from '../disk/cloud-init.ts';
 import { createEmptyDisk, createOverlay, type ImageFormat, setBacking } from '../disk/qemu-img.ts';
 import type { StoredTemplate } from '../disk/store.ts';
 import { readPrefixKey } from '../guest/keys.ts';
+import { buildDisks, type GuestWork, sysprepVm } from './bootstrap.ts';
 import { fetchFiles } from './fetch-files.ts';
 import { importOvas } from './import-ova.ts';
-import { expandPrefixPath, type PrefixPaths } from './layout.ts';
+import { expandPrefixPath } from './layout.ts';
 import type { PlannedEnvironment } from './plan.ts';
 import type { DiskJob } from './plan-disks.ts';
 import type { Templates } from './templates.ts';
@@ -23,11 +24,8 @@ import type { Templates } from './templates.ts';
 const FETCHES = 2;
 const IMAGES = 4;
 
-export interface DiskWork {
-  readonly paths: PrefixPaths;
+export interface DiskWork extends GuestWork {
   readonly uuid: string;
-  /** Absolute; relative paths in it begin at its folder. */
-  readonly initFile: string;
   readonly environment: PlannedEnvironment;
   readonly templates: Templates;
   /** Takes back what is made outside of the prefix's folder. */
@@ -35,14 +33,12 @@ export interface DiskWork {
 }
 
 /**
- * Fetches missing templates, then makes every disk of every VM below `images/`, and the seeds of VMs that are personalised by
- * cloud-init. Answers the specs with what was found out on the way. Files are undone with the prefix's folder.
+ * Fetches missing templates, then makes every disk of every VM below `images/`, and personalises them: by a seed for cloud-init or by
+ * virt-sysprep, and then by the builders of the file. Answers the specs with what was found out on the way. Files are undone with the
+ * prefix's folder.
  */
 export async function createDisks(work: DiskWork, step: Step): Promise<EnvironmentSpecs> {
   const { environment, paths } = work;
-  if (environment.builds.length > 0) throw notYet('The build section of disks');
-  const sysprep = Object.entries(environment.plan.vms).find(([, vm]) => vm.bootstrap === 'virt-sysprep');
-  if (sysprep !== undefined) throw notYet(`Bootstrapping by virt-sysprep (VM ${sysprep[0]})`);
   const stored = await fetchTemplates(work, step);
   await fetchFiles(environment.disks, paths, work.undo, step);
   const imported = await importOvas(environment.specs.vms, environment.ovas, paths, step);
@@ -61,15 +57,17 @@ export async function createDisks(work: DiskWork, step: Step): Promise<Environme
     imported.vms,
     IMAGES,
     (vm) => `Bootstrapping ${vm.name}`,
-    async (vm) => (environment.plan.vms[vm.name]?.bootstrap === 'cloud-init' ? await seed(vm, work) : vm),
+    async (vm, one) => await bootstrap(vm, work, one),
   );
+  await buildDisks(vms, environment.builds, work, step);
   return { vms, nets: environment.specs.nets };
 }
 
-function notYet(what: string): EngineError {
-  return new EngineError('not-available', `${what} cannot be made yet.`, {
-    hint: 'Use a template whose metadata says cloud-init, or give "bootstrap: none".',
-  });
+async function bootstrap(vm: VmSpec, work: DiskWork, step: Step): Promise<VmSpec> {
+  const how = work.environment.plan.vms[vm.name]?.bootstrap;
+  if (how === 'cloud-init') return await seed(vm, work);
+  if (how === 'virt-sysprep') await sysprepVm(vm, work, step);
+  return vm;
 }
 
 async function fetchTemplates(work: DiskWork, step: Step): Promise<ReadonlyMap<string, StoredTemplate>> {

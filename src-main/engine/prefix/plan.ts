@@ -6,6 +6,8 @@ import type { DomainDefinition } from '../../../src-shared/init-file/schema.ts';
 import type { Issue } from '../../../src-shared/issue.ts';
 import type { Plan, PlannedNet, PlannedVm } from '../../../src-shared/plan.ts';
 import type { EnvironmentSpecs, NetSpec, NicSpec, VmSpec } from '../../../src-shared/specs.ts';
+import { type BuilderOptions, customizeProblems } from '../disk/customize-options.ts';
+import { guestFamily } from '../disk/sysprep-commands.ts';
 import { cpuCustomProblem } from '../libvirt/cpu.ts';
 import { IssueList, type PlanContext } from './plan-context.ts';
 import { type DiskJob, type OvaImport, type PlannedDisks, planDisks } from './plan-disks.ts';
@@ -171,6 +173,11 @@ export function distroOf(spec: Pick<VmSpec, 'distro' | 'disks'>): string | undef
   return typeof found === 'string' ? found : undefined;
 }
 
+/**
+ * How the first boot is made ready: what the file says by name; else `cloud-init` where file or template speak of it; else virt-sysprep
+ * for the distributions that it knows how to personalise, as Lago did for all. `true` means personalise in any case. A disk of which
+ * nobody knows what is on it is left alone unless the file says `true` or the configuration otherwise.
+ */
 function bootstrapOf(domain: DomainDefinition, spec: VmSpec, disks: PlannedDisks, context: PlanContext): PlannedVm['bootstrap'] {
   const first = disks.disks[0];
   if (context.skipBootstrap === true || spec['vm-provider'] !== 'local-libvirt') return 'none';
@@ -179,10 +186,13 @@ function bootstrapOf(domain: DomainDefinition, spec: VmSpec, disks: PlannedDisks
   if (wanted === false) return 'none';
   if (typeof wanted === 'string') return wanted;
   if (domain['cloud-init'] !== undefined) return 'cloud-init';
-  const advised = spec.disks[0]?.metadata['bootstrap'];
-  if (advised === 'virt-sysprep' || advised === 'cloud-init' || advised === 'none') return advised;
-  if (spec.disks[0]?.metadata['cloud-init'] === true) return 'cloud-init';
-  return context.defaults.bootstrap;
+  const metadata = spec.disks[0]?.metadata ?? {};
+  const advised = metadata['bootstrap'];
+  if (advised === 'virt-sysprep' || advised === 'cloud-init') return advised;
+  if (metadata['cloud-init'] === true) return 'cloud-init';
+  if (wanted === true) return 'virt-sysprep';
+  if (advised === 'none') return 'none';
+  return guestFamily(distroOf(spec)) === 'base' ? context.defaults.bootstrap : 'virt-sysprep';
 }
 
 function planBuilds(vm: string, domain: DomainDefinition, context: PlanContext, issues: IssueList): BuildJob[] {
@@ -199,6 +209,7 @@ function planBuilds(vm: string, domain: DomainDefinition, context: PlanContext, 
       else {
         const options = build[builder];
         if (typeof options === 'object' && options !== null && !Array.isArray(options)) {
+          for (const problem of customizeProblems(options as BuilderOptions)) issues.error([...key, builder], problem);
           if (context.skipBuild !== true) jobs.push({ vm, disk: disk.name ?? '', builder, options: options as Record<string, unknown> });
         } else issues.error([...key, builder], 'The options of a builder are a mapping.');
       }
