@@ -80,13 +80,30 @@ function Running(props: { readonly operation: OperationState }): ReactElement {
   );
 }
 
+/** What there is to know at a glance, or who else works on it. */
+function Facts(props: { readonly prefix: PrefixState }): ReactElement {
+  const { prefix } = props;
+  if (prefix.busy !== null) {
+    return (
+      <StateMark tone="warn" icon={IconLock}>
+        Another process works on it: {prefix.busy}
+      </StateMark>
+    );
+  }
+  const subnets = prefix.networks.map((network) => subnetOf(network.gateway)).filter((subnet) => subnet !== null);
+  return (
+    <span className="dim ellipsis">
+      {dots(subnets.join(', '), formatBytes(prefix.diskUsage), prefix.host.uplink !== 'none' && 'internet access')}
+    </span>
+  );
+}
+
 function Header(props: { readonly prefix: PrefixState }): ReactElement {
   const { prefix } = props;
   const [destroying, setDestroying] = useState(false);
   const actions = useEnvironmentActions(prefix, () => setDestroying(true));
   const status = prefixStatus(prefix);
   const running = useRunningOperation(prefix.id);
-  const subnets = prefix.networks.map((network) => subnetOf(network.gateway)).filter((subnet) => subnet !== null);
   const off = prefix.vms.every((vm) => vm.status !== 'running');
   return (
     <header className={styles.header}>
@@ -98,13 +115,7 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
           <StateMark tone={status.tone} icon={status.icon} spin={status.spin === true}>
             {status.word}
           </StateMark>
-          {running === undefined ? (
-            <span className="dim ellipsis">
-              {dots(subnets.join(', '), formatBytes(prefix.diskUsage), prefix.host.uplink !== 'none' && 'internet access')}
-            </span>
-          ) : (
-            <Running operation={running} />
-          )}
+          {running === undefined ? <Facts prefix={prefix} /> : <Running operation={running} />}
         </div>
       </div>
       <div className={styles.actions}>
@@ -129,14 +140,6 @@ function Strip(props: { readonly prefix: PrefixState }): ReactElement | null {
       <p className={styles.strip} data-tone="bad" role="status">
         <IconAlertTriangle size={16} stroke={1.8} />
         {prefix.problem ?? 'Its files cannot be read.'} It can be destroyed, which removes what is left of it.
-      </p>
-    );
-  }
-  if (prefix.busy !== null) {
-    return (
-      <p className={styles.strip} data-tone="warn" role="status">
-        <IconLock size={16} stroke={1.8} />
-        Another process works on it: {prefix.busy}. Changes are possible when it is done.
       </p>
     );
   }

@@ -32,8 +32,9 @@ export interface Timeline {
   readonly width: number;
 }
 
-export const MIN_GAP = 72;
-export const MAX_GAP = 168;
+/** Room for a name above each point, and for a branch to leave its lane before the next name begins. */
+export const MIN_GAP = 120;
+export const MAX_GAP = 200;
 
 /** Distance of two neighbours in time: grows with the logarithm of the time between them, within readable limits. */
 export function gapFor(milliseconds: number): number {
