@@ -51,7 +51,9 @@ async function ours(uri: string): Promise<Figures> {
   const connection = await dialLibvirt(parseLibvirtUri(uri), {});
   try {
     for (let i = 0; i < 1000; i++) await lookUp(connection);
-    return { p50: await oneAtATime(connection), perSecond: await manyAtOnce(connection) };
+    const p50 = await oneAtATime(connection);
+    const passes = [await manyAtOnce(connection), await manyAtOnce(connection), await manyAtOnce(connection)];
+    return { p50, perSecond: median(passes) };
   } finally {
     connection.close();
   }
