@@ -55,7 +55,12 @@ export type HypervisorEvent =
       readonly event: 'defined' | 'undefined' | 'started' | 'suspended' | 'resumed' | 'stopped' | 'shutdown' | 'pmsuspended' | 'crashed';
       readonly detail: number;
     }
-  | { readonly type: 'network'; readonly name: string; readonly uuid: string; readonly event: 'defined' | 'undefined' | 'started' | 'stopped' }
+  | {
+      readonly type: 'network';
+      readonly name: string;
+      readonly uuid: string;
+      readonly event: 'defined' | 'undefined' | 'started' | 'stopped';
+    }
   /** The connection is gone; every pending call was rejected with `hypervisor.disconnected`. No more events come. */
   | { readonly type: 'closed'; readonly reason: string };
 
