@@ -197,7 +197,11 @@ function explain(command: ApplianceCommand, tool: string, result: RunResult, mas
   if (result.code === 127 && result.stderr.includes('timeout: failed to run command')) return missing(command, tool);
   const stderr = mask(result.stderr);
   const lines = stderr.split('\n').filter((line) => line.trim() !== '');
-  const reason = (lines.find((line) => line.startsWith(`${tool}: error: `)) ?? lines.at(-1) ?? `it ended with ${result.code ?? result.signal}`)
+  const reason = (
+    lines.find((line) => line.startsWith(`${tool}: error: `)) ??
+    lines.at(-1) ??
+    `it ended with ${result.code ?? result.signal}`
+  )
     .replace(`${tool}: error: `, '')
     .replace(/\.$/, '');
   const known = KNOWN.find(({ pattern }) => pattern.test(stderr));
@@ -207,7 +211,11 @@ function explain(command: ApplianceCommand, tool: string, result: RunResult, mas
   });
 }
 
-const KNOWN: readonly { readonly pattern: RegExp; readonly code: 'host.no-space' | 'host.denied' | 'host.unavailable' | 'input.invalid'; readonly hint: string }[] = [
+const KNOWN: readonly {
+  readonly pattern: RegExp;
+  readonly code: 'host.no-space' | 'host.denied' | 'host.unavailable' | 'input.invalid';
+  readonly hint: string;
+}[] = [
   { pattern: /No space left on device/, code: 'host.no-space', hint: 'Free space for the environment and in /var/tmp, and try again.' },
   {
     pattern: /failed to find a suitable kernel|supermin exited with error|cannot find any suitable libguestfs/,
@@ -219,5 +227,9 @@ const KNOWN: readonly { readonly pattern: RegExp; readonly code: 'host.no-space'
     code: 'input.invalid',
     hint: 'Nothing on this disk that can be personalised: give the VM "bootstrap: none".',
   },
-  { pattern: /failed to set MSR|failed to initialize kvm/i, code: 'host.unavailable', hint: 'KVM is there but does not work: set accelerator = tcg.' },
+  {
+    pattern: /failed to set MSR|failed to initialize kvm/i,
+    code: 'host.unavailable',
+    hint: 'KVM is there but does not work: set accelerator = tcg.',
+  },
 ];

@@ -30,7 +30,8 @@ const PASSWORDS: ReadonlySet<string> = new Set(['root-password', 'password', 'sm
 export function customizeProblems(options: BuilderOptions): readonly string[] {
   return Object.entries(options).flatMap(([name, value]) => {
     if (!/^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$/.test(name)) return [`"${name}" is not an option of virt-customize.`];
-    if (OTHER_DISKS.some((other) => other.startsWith(name))) return [`The option ${name} is not for an init file: the disk is the one that has the build section.`];
+    if (OTHER_DISKS.some((other) => other.startsWith(name)))
+      return [`The option ${name} is not for an init file: the disk is the one that has the build section.`];
     if (name === 'commands-from-file') return ['The option commands-from-file is not for an init file: write the commands themselves.'];
     const values = Array.isArray(value) ? value : [value];
     if (!values.every((each) => each === null || ['string', 'number', 'boolean'].includes(typeof each))) {

@@ -30,7 +30,8 @@ export const KEY_FILE = 'key.pub';
  */
 export function guestFamily(distro: string | undefined): GuestFamily {
   const name = distro?.trim().toLowerCase() ?? '';
-  const enterprise = /^(?:el|rhel|centos|alma|almalinux|rocky|rockylinux|ol|oraclelinux|sl|scientific)[-_]?(?:stream[-_]?)?(\d+)?(?![a-z])/.exec(name);
+  const enterprise =
+    /^(?:el|rhel|centos|alma|almalinux|rocky|rockylinux|ol|oraclelinux|sl|scientific)[-_]?(?:stream[-_]?)?(\d+)?(?![a-z])/.exec(name);
   if (enterprise !== null) {
     // CentOS without a number is what Lago's first templates called theirs; the files of el7 work from 6 to 8.
     const version = Number(enterprise[1] ?? 7);
@@ -71,7 +72,11 @@ function familyCommands(family: GuestFamily): readonly CustomizeCommand[] {
       return [];
     case 'el7':
       // Both slow each boot down, and nobody reads a test VM's mail or kernel dumps.
-      return [['delete', '/etc/systemd/system/multi-user.target.wants/kdump.service'], ['delete', '/etc/systemd/system/multi-user.target.wants/postfix.service'], NO_BOOT_MENU];
+      return [
+        ['delete', '/etc/systemd/system/multi-user.target.wants/kdump.service'],
+        ['delete', '/etc/systemd/system/multi-user.target.wants/postfix.service'],
+        NO_BOOT_MENU,
+      ];
     case 'el6':
     case 'el8':
     case 'el9':

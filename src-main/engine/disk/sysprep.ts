@@ -1,6 +1,14 @@
 import { EngineError } from '../../../src-shared/errors.ts';
 import { type ApplianceOptions, commandsFile, runAppliance } from './appliance.ts';
-import { type GuestFamily, KEY_FILE, PASSWORD_FILE, sysprepCommands, type SysprepNic, sysprepOptions, type SysprepSpec } from './sysprep-commands.ts';
+import {
+  type GuestFamily,
+  KEY_FILE,
+  PASSWORD_FILE,
+  type SysprepNic,
+  type SysprepSpec,
+  sysprepCommands,
+  sysprepOptions,
+} from './sysprep-commands.ts';
 
 export interface SysprepRequest {
   readonly vm: string;

@@ -53,7 +53,9 @@ function rootPassword(vm: VmSpec): string | undefined {
 /** Runs the `build` section: the builders of a disk one after the other, disks side by side. */
 export async function buildDisks(vms: readonly VmSpec[], builds: readonly BuildJob[], work: GuestWork, step: Step): Promise<void> {
   const disks = vms.flatMap((vm) =>
-    vm.disks.map((disk) => ({ vm, disk, jobs: builds.filter((job) => job.vm === vm.name && job.disk === disk.name) })).filter(({ jobs }) => jobs.length > 0),
+    vm.disks
+      .map((disk) => ({ vm, disk, jobs: builds.filter((job) => job.vm === vm.name && job.disk === disk.name) }))
+      .filter(({ jobs }) => jobs.length > 0),
   );
   await step.each(
     disks,
