@@ -1,14 +1,14 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import type { LiveEvent } from '../../src-shared/contract.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { drop, type Log } from './core/log.ts';
 import type { KnownEnvironments } from './known.ts';
-import { createSshWatch, type SshWatch } from './ssh-watch.ts';
-import { observe, prefixState } from './prefix/state.ts';
 import { readPrefix } from './prefix/prefix.ts';
 import type { HostAccess, Session } from './prefix/session.ts';
+import { observe, prefixState } from './prefix/state.ts';
+import { createSshWatch, type SshWatch } from './ssh-watch.ts';
 
 const SETTLE_MS = 40;
 
@@ -191,9 +191,4 @@ export function createLive(options: LiveOptions): Live {
       await Promise.resolve();
     },
   };
-}
-
-/** Name shown for a prefix path before it is read. */
-export function nameOf(path: string): string {
-  return basename(path);
 }

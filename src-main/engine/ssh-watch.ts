@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Log } from './core/log.ts';
+import { drop, type Log } from './core/log.ts';
 import { sleep } from './core/until.ts';
 import type { Host } from './host/host.ts';
 import { domainName, type Prefix, vmAddress } from './prefix/prefix.ts';
@@ -32,11 +32,12 @@ export function createSshWatch(log: Log, onChange: () => void): SshWatch {
     const { signal } = entry.abort;
     while (!signal.aborted) {
       if (await answers(host, address, signal)) {
+        if (signal.aborted) return;
         entry.ssh = 'ready';
         onChange();
         return;
       }
-      await sleep(EVERY_MS, signal);
+      await sleep(EVERY_MS);
     }
   }
 
@@ -64,9 +65,7 @@ export function createSshWatch(log: Log, onChange: () => void): SshWatch {
         };
         watched.set(vm.name, entry);
         if (address === null) continue;
-        waitForBanner(session.host, address, entry).catch((error: unknown) => {
-          if (!entry.abort.signal.aborted) log.warn(`Watching ssh of ${vm.name}: ${error instanceof Error ? error.message : String(error)}`);
-        });
+        drop(waitForBanner(session.host, address, entry), log, `Watching ssh of ${vm.name}`);
       }
     },
     note: (vm) => watched.get(vm),
@@ -89,8 +88,8 @@ async function answers(host: Host, address: string, signal: AbortSignal): Promis
       stream.destroy();
     }
   } catch (error) {
-    // Refused, unreachable or silent: not up yet, which is what is being asked.
-    if (signal.aborted) throw error;
-    return false;
+    // Refused, unreachable, silent, or nobody wants to know any more: not up, which is what is being asked.
+    if (error instanceof Error) return false;
+    throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream';
 import { isCancelled } from '../../src-shared/errors.ts';
+import { drop, silentLog } from './core/log.ts';
 import type { Engine, ShellSession } from './engine.ts';
 
 export interface TerminalRequest {
@@ -40,7 +41,7 @@ class SshTerminal extends Duplex {
   constructor(engine: Engine, prefix: string, request: TerminalRequest) {
     super({ allowHalfOpen: false });
     this.#size = { columns: request.columns, rows: request.rows };
-    void this.#connect(engine, prefix, request.vm);
+    drop(this.#connect(engine, prefix, request.vm), silentLog, 'ssh terminal');
   }
 
   resize(columns: number, rows: number): void {
@@ -79,12 +80,20 @@ class SshTerminal extends Duplex {
       if (!this.push(chunk)) session.stream.pause();
     });
     session.stream.on('error', (error) => this.destroy(error));
-    session.exit.then(
-      () => this.push(null),
-      (error: unknown) => this.destroy(error instanceof Error ? error : new Error(String(error))),
-    );
+    // Not at `exit`: what the guest wrote last may still be on its way.
+    session.stream.on('end', () => this.push(null));
+    drop(this.#watch(session), silentLog, 'ssh session');
     if (this.#typed.length > 0) session.stream.write(this.#typed);
     this.#typed = Buffer.alloc(0);
+  }
+
+  /** A session that is lost ends the terminal with the reason. */
+  async #watch(session: ShellSession): Promise<void> {
+    try {
+      await session.exit;
+    } catch (error) {
+      this.destroy(asError(error));
+    }
   }
 
   override _read(): void {
@@ -102,10 +111,19 @@ class SshTerminal extends Duplex {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#abort.abort();
-    const closing = this.#session?.[Symbol.asyncDispose]() ?? Promise.resolve();
-    closing.then(
-      () => done(error),
-      (failure: unknown) => done(error ?? (failure instanceof Error ? failure : new Error(String(failure)))),
-    );
+    drop(this.#close(error, done), silentLog, 'ssh terminal');
   }
+
+  async #close(error: Error | null, done: (error?: Error | null) => void): Promise<void> {
+    try {
+      await this.#session?.[Symbol.asyncDispose]();
+      done(error);
+    } catch (failure) {
+      done(error ?? asError(failure));
+    }
+  }
+}
+
+function asError(value: unknown): Error {
+  return value instanceof Error ? value : new Error(String(value));
 }

@@ -66,7 +66,9 @@ function whenStopped(session: Session, prefix: Prefix, vm: VmSpec): { readonly s
   const name = domainName(prefix.uuid, vm.name);
   const forget = session.hypervisor.onEvent((event: HypervisorEvent) => {
     if (event.type === 'domain' && event.name === name && (event.event === 'stopped' || event.event === 'crashed')) {
-      abort.abort(new EngineError('vm.not-running', `VM ${vm.name} stopped while it was waited for.`, { hint: 'Start it again: lago start.' }));
+      abort.abort(
+        new EngineError('vm.not-running', `VM ${vm.name} stopped while it was waited for.`, { hint: 'Start it again: lago start.' }),
+      );
     }
   });
   return { signal: abort.signal, forget };

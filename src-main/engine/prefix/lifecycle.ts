@@ -1,9 +1,9 @@
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
-import { realizeDomain, realizeNetwork, releaseDomain, releaseNetwork } from './realize.ts';
-import { domainName, isVirtual, type Prefix, readPrefix, vmSpec } from './prefix.ts';
 import { prefixPaths } from './layout.ts';
+import { domainName, isVirtual, type Prefix, readPrefix, vmSpec } from './prefix.ts';
+import { realizeDomain, realizeNetwork, releaseDomain, releaseNetwork } from './realize.ts';
 import { lockPrefix, type RecipeContext, requireReady } from './recipe.ts';
 import type { Session } from './session.ts';
 
@@ -28,7 +28,12 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
     await start.step(
       'Start vms',
       async (all) =>
-        await all.each(vms, PARALLEL, (vm) => `Starting VM ${vm.name}`, async (vm, one) => await startVm(session, prefix, vm, one, undo)),
+        await all.each(
+          vms,
+          PARALLEL,
+          (vm) => `Starting VM ${vm.name}`,
+          async (vm, one) => await startVm(session, prefix, vm, one, undo),
+        ),
       { weight: 4 },
     );
     undo.commit();
@@ -46,11 +51,22 @@ export async function openSession(context: RecipeContext, prefix: Prefix, step: 
 }
 
 /** Brings up those networks that are down. */
-export async function startNetworks(session: Session, prefix: Prefix, nets: readonly NetSpec[], step: Step, undo: UndoStack): Promise<void> {
+export async function startNetworks(
+  session: Session,
+  prefix: Prefix,
+  nets: readonly NetSpec[],
+  step: Step,
+  undo: UndoStack,
+): Promise<void> {
   await step.step('Start nets', async (all) => {
-    await all.each(nets, PARALLEL, (net) => `Create network ${net.name}`, async (net, one) => {
-      await realizeNetwork(session, prefix, net, one.signal, undo);
-    });
+    await all.each(
+      nets,
+      PARALLEL,
+      (net) => `Create network ${net.name}`,
+      async (net, one) => {
+        await realizeNetwork(session, prefix, net, one.signal, undo);
+      },
+    );
   });
 }
 
@@ -85,17 +101,27 @@ export async function stopVms(context: RecipeContext, prefix: Prefix, vms: reado
   const session = await context.hosts.find(prefix, step.signal);
   if (session === undefined) return;
   await step.step('Stop vms', async (all) => {
-    await all.each(vms, PARALLEL, (vm) => `Destroying VM ${vm.name}`, async (vm, one) => {
-      await releaseDomain(session, prefix, vm, one.signal);
-    });
+    await all.each(
+      vms,
+      PARALLEL,
+      (vm) => `Destroying VM ${vm.name}`,
+      async (vm, one) => {
+        await releaseDomain(session, prefix, vm, one.signal);
+      },
+    );
   });
   const active = await activeVms(session, prefix, step.signal);
   const needed = new Set(netsOf(prefix, active).map((net) => net.name));
   await step.step('Stop nets', async (all) => {
     const unused = prefix.specs.nets.filter((net) => !needed.has(net.name));
-    await all.each(unused, PARALLEL, (net) => `Destroy network ${net.name}`, async (net, one) => {
-      await releaseNetwork(session, prefix, net, one.signal);
-    });
+    await all.each(
+      unused,
+      PARALLEL,
+      (net) => `Destroy network ${net.name}`,
+      async (net, one) => {
+        await releaseNetwork(session, prefix, net, one.signal);
+      },
+    );
   });
   if (active.length === 0) await context.hosts.stop(prefix);
 }

@@ -1,5 +1,5 @@
 import { appendFile } from 'node:fs/promises';
-import { createLog, type Log, type LogLevel } from '../core/log.ts';
+import { createLog, drop, type Log, type LogLevel } from '../core/log.ts';
 import type { OperationEvent } from '../core/operation.ts';
 import { prefixPaths } from './layout.ts';
 
@@ -23,7 +23,17 @@ export function openPrefixLog(root: string, fallback: Log): PrefixLog {
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
 
+  /** One after the other, so that lines stay in order. */
   async function flush(last: boolean): Promise<void> {
+    const before = writing;
+    writing = (async () => {
+      await before;
+      await write(last);
+    })();
+    await writing;
+  }
+
+  async function write(last: boolean): Promise<void> {
     const text = lines.join('');
     lines = [];
     if (text === '') return;
@@ -44,7 +54,7 @@ export function openPrefixLog(root: string, fallback: Log): PrefixLog {
     lines.push(`${new Date().toISOString()} ${level.toUpperCase().padEnd(5)} ${clean}\n`);
     timer ??= setTimeout(() => {
       timer = undefined;
-      writing = writing.then(async () => await flush(false));
+      drop(flush(false), fallback, file);
     }, FLUSH_MS);
   }
 
@@ -60,7 +70,6 @@ export function openPrefixLog(root: string, fallback: Log): PrefixLog {
     },
     async close() {
       clearTimeout(timer);
-      await writing;
       await flush(true);
     },
   };

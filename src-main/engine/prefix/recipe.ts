@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
-import type { EngineSettings } from '../engine.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
+import type { EngineSettings } from '../engine.ts';
 import type { PrefixPaths } from './layout.ts';
 import type { Prefix } from './prefix.ts';
 import type { HostAccess } from './session.ts';

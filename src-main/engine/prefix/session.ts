@@ -1,8 +1,8 @@
+import { isCancelled } from '../../../src-shared/errors.ts';
 import type { HostChoice } from '../../../src-shared/host-choice.ts';
 import type { HostSummary } from '../../../src-shared/state.ts';
-import { isCancelled } from '../../../src-shared/errors.ts';
-import type { EngineSettings } from '../engine.ts';
 import type { Log } from '../core/log.ts';
+import type { EngineSettings } from '../engine.ts';
 import type { EmbeddedHost, EmbeddedHostSpec, Host } from '../host/host.ts';
 import type { Hypervisor } from '../libvirt/hypervisor.ts';
 import { hostChoiceOf, type Prefix } from './prefix.ts';

@@ -7,7 +7,7 @@ import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import { prefixPaths } from './layout.ts';
-import { openSession, PARALLEL, startNetworks, activeVms } from './lifecycle.ts';
+import { activeVms, openSession, PARALLEL, startNetworks } from './lifecycle.ts';
 import { domainName, isVirtual, type Prefix, readPrefix } from './prefix.ts';
 import { realizeDomain, undefineDomain } from './realize.ts';
 import { lockPrefix, type RecipeContext, requireReady } from './recipe.ts';
@@ -82,14 +82,21 @@ async function takeLocked(context: RecipeContext, prefix: Prefix, name: string, 
   await step.each(
     all,
     PARALLEL,
-    (vm) => `Snapshot VM ${vm.name}`, async (vm, one) => {
-    const domain = domainName(prefix.uuid, vm.name);
-    if (off.includes(vm)) await realizeDomain(session, prefix, vm, one.signal, undo);
-    undo.add(`delete snapshot ${name} of ${vm.name}`, async (signal) => await deleteIfThere(session, domain, name, signal));
-    await session.hypervisor.createSnapshot(domain, `<domainsnapshot><name>${escapeXml(name)}</name></domainsnapshot>`, {}, { signal: one.signal });
-    vms[vm.name] = off.includes(vm) ? 'disk' : 'memory';
-    await keepXml(session, prefix, vm, name, one.signal);
-  });
+    (vm) => `Snapshot VM ${vm.name}`,
+    async (vm, one) => {
+      const domain = domainName(prefix.uuid, vm.name);
+      if (off.includes(vm)) await realizeDomain(session, prefix, vm, one.signal, undo);
+      undo.add(`delete snapshot ${name} of ${vm.name}`, async (signal) => await deleteIfThere(session, domain, name, signal));
+      await session.hypervisor.createSnapshot(
+        domain,
+        `<domainsnapshot><name>${escapeXml(name)}</name></domainsnapshot>`,
+        {},
+        { signal: one.signal },
+      );
+      vms[vm.name] = off.includes(vm) ? 'disk' : 'memory';
+      await keepXml(session, prefix, vm, name, one.signal);
+    },
+  );
   await resumeAll(session, prefix, active, step);
   for (const vm of off) await undefineDomain(session, prefix, vm, step.signal);
   const next: PrefixRecord = {
@@ -113,16 +120,26 @@ async function deleteIfThere(session: Session, domain: string, name: string, sig
 /** Pauses all of them at once, so that every VM stands at the same moment; undone by resuming. */
 async function pauseAll(session: Session, prefix: Prefix, vms: readonly VmSpec[], step: Step, undo: UndoStack): Promise<void> {
   undo.add('resume the VMs', async (signal) => await resume(session, prefix, vms, signal));
-  await step.each(vms, vms.length, (vm) => `Pause VM ${vm.name}`, async (vm, one) => {
-    const now = await describe(session, prefix, vm, one.signal);
-    if (now?.state === 'running') await session.hypervisor.suspendDomain(domainName(prefix.uuid, vm.name), { signal: one.signal });
-  });
+  await step.each(
+    vms,
+    vms.length,
+    (vm) => `Pause VM ${vm.name}`,
+    async (vm, one) => {
+      const now = await describe(session, prefix, vm, one.signal);
+      if (now?.state === 'running') await session.hypervisor.suspendDomain(domainName(prefix.uuid, vm.name), { signal: one.signal });
+    },
+  );
 }
 
 async function resumeAll(session: Session, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
-  await step.each(vms, Math.max(1, vms.length), (vm) => `Resume VM ${vm.name}`, async (vm, one) => {
-    await resume(session, prefix, [vm], one.signal);
-  });
+  await step.each(
+    vms,
+    Math.max(1, vms.length),
+    (vm) => `Resume VM ${vm.name}`,
+    async (vm, one) => {
+      await resume(session, prefix, [vm], one.signal);
+    },
+  );
 }
 
 async function resume(session: Session, prefix: Prefix, vms: readonly VmSpec[], signal: AbortSignal): Promise<void> {
@@ -160,7 +177,13 @@ function findSnapshot(prefix: Prefix, name: string): SnapshotRecord {
  * together; those saved off end off. `first` keeps the present under that name before. `snapshot.missing`, `hypervisor.failed`
  * (the message names the VMs that were and were not reverted).
  */
-export async function revertSnapshot(context: RecipeContext, root: string, name: string, first: string | undefined, step: Step): Promise<void> {
+export async function revertSnapshot(
+  context: RecipeContext,
+  root: string,
+  name: string,
+  first: string | undefined,
+  step: Step,
+): Promise<void> {
   if (first !== undefined) checkName(first);
   await using _lock = await lockPrefix(prefixPaths(root), 'revert', step.signal);
   let prefix = await readPrefix(root);
@@ -212,12 +235,14 @@ async function revertAll(
   await step.step('Revert VMs', async (all) => {
     const tasks = vms.map(
       async (vm) =>
-        await all.step(`Revert VM ${vm.name}`, async () => {
-          const how = snapshot.vms[vm.name] === 'memory' ? ({ state: 'paused' } as const) : {};
-          await session.hypervisor.revertSnapshot(domainName(prefix.uuid, vm.name), snapshot.name, how);
-        }).catch((error: unknown) => {
-          failures.set(vm.name, error instanceof Error ? error.message : String(error));
-        }),
+        await all
+          .step(`Revert VM ${vm.name}`, async () => {
+            const how = snapshot.vms[vm.name] === 'memory' ? ({ state: 'paused' } as const) : {};
+            await session.hypervisor.revertSnapshot(domainName(prefix.uuid, vm.name), snapshot.name, how);
+          })
+          .catch((error: unknown) => {
+            failures.set(vm.name, error instanceof Error ? error.message : String(error));
+          }),
     );
     await Promise.all(tasks);
   });
@@ -236,15 +261,20 @@ export async function removeSnapshot(context: RecipeContext, root: string, name:
     const session = await openSession(context, prefix, inner, undo);
     const active = await activeVms(session, prefix, inner.signal);
     const vms = prefix.specs.vms.filter((vm) => snapshot.vms[vm.name] !== undefined);
-    await inner.each(vms, PARALLEL, (vm) => `Delete from VM ${vm.name}`, async (vm, one) => {
-      if (!active.includes(vm)) await realizeDomain(session, prefix, vm, one.signal, undo);
-      await session.hypervisor.deleteSnapshot(domainName(prefix.uuid, vm.name), name, {}, { signal: one.signal });
-      // What stood on it now stands on its parent: the kept descriptions must say so too.
-      for (const other of recordOf(prefix).snapshots) {
-        if (other.name !== name && other.vms[vm.name] !== undefined) await keepXml(session, prefix, vm, other.name, one.signal);
-      }
-      if (!active.includes(vm)) await undefineDomain(session, prefix, vm, one.signal);
-    });
+    await inner.each(
+      vms,
+      PARALLEL,
+      (vm) => `Delete from VM ${vm.name}`,
+      async (vm, one) => {
+        if (!active.includes(vm)) await realizeDomain(session, prefix, vm, one.signal, undo);
+        await session.hypervisor.deleteSnapshot(domainName(prefix.uuid, vm.name), name, {}, { signal: one.signal });
+        // What stood on it now stands on its parent: the kept descriptions must say so too.
+        for (const other of recordOf(prefix).snapshots) {
+          if (other.name !== name && other.vms[vm.name] !== undefined) await keepXml(session, prefix, vm, other.name, one.signal);
+        }
+        if (!active.includes(vm)) await undefineDomain(session, prefix, vm, one.signal);
+      },
+    );
     const record = recordOf(prefix);
     await writeRecord(prefix.paths.record, {
       ...record,

@@ -1,7 +1,7 @@
 import { access, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { NetworkState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
+import type { NetworkState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
 import { readHolder } from '../core/lock.ts';
 import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
 import { networkName } from '../libvirt/network-xml.ts';
@@ -17,8 +17,6 @@ export interface VmNote {
 
 export interface StateOptions {
   readonly notes?: (vm: string) => VmNote | undefined;
-  /** false leaves out what costs file reads: sizes and the lock's holder. */
-  readonly full?: boolean;
 }
 
 /** libvirt's answer about a prefix, for those who have it already. */
@@ -32,20 +30,18 @@ export interface Observation {
 export async function observe(prefix: Prefix, hosts: HostAccess, signal?: AbortSignal): Promise<Observation> {
   const session = await hosts.find(prefix, signal);
   if (session === undefined) return { session, domains: [], networks: [] };
-  const [domains, networks] = await Promise.all([
-    session.hypervisor.listDomains({ signal }),
-    session.hypervisor.listNetworks({ signal }),
-  ]);
+  const [domains, networks] = await Promise.all([session.hypervisor.listDomains({ signal }), session.hypervisor.listNetworks({ signal })]);
   return { session, domains, networks };
 }
 
 /** The whole value that views and `lago status` show. */
 export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Observation, options: StateOptions = {}): Promise<PrefixState> {
-  const [diskUsage, busy, workdir] = await Promise.all([
-    options.full === false ? 0 : usage(prefix.paths),
-    options.full === false ? null : (await readHolder(prefix.paths.lock)) ?? null,
+  const [diskUsage, holder, workdir] = await Promise.all([
+    usage(prefix.paths),
+    readHolder(prefix.paths.lock),
     workdirOf(prefix.paths.root),
   ]);
+  const busy = holder ?? null;
   const interrupted = prefix.record?.phase === 'creating' && busy === null;
   return {
     id: prefix.uuid,
