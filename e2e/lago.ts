@@ -18,6 +18,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Runs it as this user id, with no groups: the rootless case. */
   readonly uid?: number;
+  /** Words before the command, that bring it into other namespaces. */
+  readonly enter?: readonly string[];
   /** Called with the process as soon as it lives. */
   readonly onStart?: (child: ChildProcess) => void;
 }
@@ -26,12 +28,15 @@ const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGKIL
 
 /** Runs `lago ARGS` as a user would, in a process of its own. Never rejects for an exit code. */
 export async function lago(scratch: Scratch, args: readonly string[], options: CommandOptions = {}): Promise<Outcome> {
-  const command = [process.execPath, CLI, ...args];
+  const cwd = options.cwd ?? scratch.dir;
+  // nsenter ends up in the root folder.
+  const enter = options.enter === undefined ? [] : [...options.enter, 'env', '-C', cwd];
+  const command = [...enter, process.execPath, CLI, ...args];
   const [program = '', ...rest] =
     options.uid === undefined ? command : ['setpriv', `--reuid=${options.uid}`, `--regid=${options.uid}`, '--clear-groups', ...command];
   return await new Promise<Outcome>((resolve, reject) => {
     const child = spawn(program, rest, {
-      cwd: options.cwd ?? scratch.dir,
+      cwd,
       env: { ...scratch.env, ...options.env },
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
