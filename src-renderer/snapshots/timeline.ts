@@ -34,12 +34,12 @@ export interface Timeline {
 
 /** Room for a name above each point, and for a branch to leave its lane before the next name begins. */
 export const MIN_GAP = 120;
-export const MAX_GAP = 200;
+export const MAX_GAP = 176;
 
 /** Distance of two neighbours in time: grows with the logarithm of the time between them, within readable limits. */
 export function gapFor(milliseconds: number): number {
   const minutes = Math.max(0, milliseconds) / 60_000;
-  return Math.min(MAX_GAP, Math.round(MIN_GAP + 14 * Math.log2(1 + minutes)));
+  return Math.min(MAX_GAP, Math.round(MIN_GAP + 8 * Math.log2(1 + minutes)));
 }
 
 interface Node {
