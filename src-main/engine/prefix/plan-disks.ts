@@ -91,6 +91,10 @@ class DiskPlanner {
       return;
     }
     if (from.url !== undefined) this.#downloads.push({ name: from.url, from: from.url, size: null });
+    for (const field of ['memory', 'vcpu', 'cpu'] as const) {
+      if (domain[field] !== undefined)
+        this.#issues.info(['domains', this.#vm, field], `${field} has no effect where the OVA says how much its VM has.`);
+    }
     this.#ova = { vm: this.#vm, from: from.url ?? from.path };
     this.#devices.add('vda');
     const name = 'ova';
@@ -224,7 +228,8 @@ class DiskPlanner {
       return 'failed';
     }
     const info = this.#context.fileInfo(link);
-    if (info?.target !== undefined) return this.#linkedTemplate(link, info.target);
+    const linked = info?.target === undefined ? undefined : this.#linkedTemplate(link, info.target);
+    if (linked !== undefined) return linked;
     if (info !== undefined) return info.backing === undefined ? undefined : this.#parent(disk, [...above, link], info.backing, key);
     const match = TEMPLATE_FILE.exec(posix.basename(backing));
     if (match === null) {

@@ -149,6 +149,8 @@ function plannedVm(
   scripts: readonly ScriptCopy[],
   context: PlanContext,
 ): PlannedVm {
+  // An OVA's own disk comes first, and nothing is known of it yet.
+  const booted = disks.ova === undefined ? spec : { ...spec, disks: [] };
   return {
     memory: spec.memory,
     vcpu: spec.vcpu ?? spec.cpu ?? DEFAULT_VCPU,
@@ -159,10 +161,10 @@ function plannedVm(
       mac: nic.ip !== undefined && octetsOf(nic.ip) !== undefined ? macOf(nic.ip) : null,
     })),
     disks: [...disks.disks],
-    distro: distroOf(spec) ?? null,
+    distro: distroOf(booted) ?? null,
     groups: spec.groups ?? [],
     scripts: scripts.map((script) => script.source),
-    bootstrap: bootstrapOf(domain, spec, disks, context),
+    bootstrap: bootstrapOf(domain, booted, disks, context),
   };
 }
 
