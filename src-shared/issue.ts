@@ -12,6 +12,8 @@ export const Issue = z.object({
   message: z.string(),
   /** What to do about it, one sentence. */
   hint: z.string().optional(),
+  /** `machine`: the file may be right, but what it names is not here (a template, a script, a free subnet). Absent: about the file. */
+  about: z.literal('machine').optional(),
 });
 export type Issue = z.infer<typeof Issue>;
 

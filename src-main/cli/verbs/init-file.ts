@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Inspection } from '../../../src-shared/contract.ts';
-import { formatIssue } from '../../../src-shared/issue.ts';
+import { formatIssue, type Issue } from '../../../src-shared/issue.ts';
 import type { Plan } from '../../../src-shared/plan.ts';
 import type { EngineSettings } from '../../engine/index.ts';
 import type { VerbContext } from '../context.ts';
@@ -15,16 +15,23 @@ async function inspect(context: VerbContext, changes: Partial<EngineSettings> = 
   return await context.withEngine(async (engine) => await engine.inspect(file, { workdir }), changes);
 }
 
+/** 2 when the file is wrong; what only this machine lacks is told and does not count. */
 function exitCode(inspection: Inspection): number {
-  return inspection.issues.some((issue) => issue.severity === 'error') ? 2 : 0;
+  return inspection.issues.some((issue) => issue.severity === 'error' && issue.about !== 'machine') ? 2 : 0;
+}
+
+/** For a file that is judged as such, what this machine lacks is a warning: it may be right elsewhere. */
+function asFile(issue: Issue): Issue {
+  return issue.about === 'machine' && issue.severity === 'error' ? { ...issue, severity: 'warning' } : issue;
 }
 
 /** `lago validate FILE`: the issues are the output, so they go to stdout. */
 export async function validate(context: VerbContext): Promise<number> {
   const inspection = await inspect(context);
-  if (context.format !== 'default') context.printValue(inspection.issues);
-  else if (inspection.issues.length === 0) context.print(`${inspection.file}: no problems found`);
-  else context.print(inspection.issues.map(formatIssue).join('\n'));
+  const issues = inspection.issues.map(asFile);
+  if (context.format !== 'default') context.printValue(issues);
+  else if (issues.length === 0) context.print(`${inspection.file}: no problems found`);
+  else context.print(issues.map(formatIssue).join('\n'));
   return exitCode(inspection);
 }
 

@@ -95,6 +95,11 @@ export class IssueList {
     this.#add('error', path, message, hint);
   }
 
+  /** What the file names is missing on this machine: `init` cannot make it here, though the file may be right. */
+  lacking(path: readonly PathKey[], message: string, hint?: string): void {
+    this.#add('error', path, message, hint, 'machine');
+  }
+
   warning(path: readonly PathKey[], message: string, hint?: string): void {
     this.#add('warning', path, message, hint);
   }
@@ -103,7 +108,7 @@ export class IssueList {
     this.#add('info', path, message, hint);
   }
 
-  #add(severity: Issue['severity'], path: readonly PathKey[], message: string, hint: string | undefined): void {
+  #add(severity: Issue['severity'], path: readonly PathKey[], message: string, hint: string | undefined, about?: 'machine'): void {
     const { line, column } = this.#init.locate(path);
     const issue: Issue = {
       file: this.#init.file,
@@ -113,6 +118,7 @@ export class IssueList {
       severity,
       message,
       ...(hint === undefined ? {} : { hint }),
+      ...(about === undefined ? {} : { about }),
     };
     const known = this.#issues.some(
       (other) => other.line === line && other.column === column && other.path === issue.path && other.message === message,

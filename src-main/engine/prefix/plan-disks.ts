@@ -55,6 +55,10 @@ export function planDisks(vm: string, domain: DomainDefinition, context: PlanCon
   return planner.result();
 }
 
+function absent(path: string): MadeDisk {
+  return { path, metadata: {}, size: null, source: null };
+}
+
 class DiskPlanner {
   readonly #vm: string;
   readonly #context: PlanContext;
@@ -133,9 +137,10 @@ class DiskPlanner {
     const made = this.#plan({ ...disk, name, dev, type, format }, key);
     if (made === undefined) return;
     const { job, metadata, size, source } = made;
-    this.#jobs.push(job);
-    this.#specs.push({ ...disk, name, dev, type, format, path: job.path, metadata: { ...disk.metadata, ...metadata } } as DiskSpec);
-    this.#disks.push({ name, dev, format, path: job.path, type, source, size });
+    const path = job?.path ?? made.path ?? '';
+    if (job !== undefined) this.#jobs.push(job);
+    this.#specs.push({ ...disk, name, dev, type, format, path, metadata: { ...disk.metadata, ...metadata } } as DiskSpec);
+    this.#disks.push({ name, dev, format, path, type, source, size });
   }
 
   #plan(disk: DiskDefinition & { name: string; dev: string; type: string; format: string }, key: readonly PathKey[]): MadeDisk | undefined {
@@ -187,14 +192,14 @@ class DiskPlanner {
       ...key,
       disk.template_version === undefined ? 'template_name' : 'template_version',
     ]);
-    if (template === undefined) return undefined;
+    if (template === undefined) return absent(base.path);
     return { job: { ...base, kind: 'template', template }, metadata: template.metadata, size: template.size, source: template.fullName };
   }
 
   #findTemplate(name: string, version: string | undefined, key: readonly PathKey[]): TemplateFound | undefined {
     const answer = this.#context.template(name, version);
     if ('missing' in answer) {
-      this.#issues.error(key, answer.missing, answer.nearest === undefined ? undefined : `Did you mean ${quote(answer.nearest)}?`);
+      this.#issues.lacking(key, answer.missing, answer.nearest === undefined ? undefined : `Did you mean ${quote(answer.nearest)}?`);
       return undefined;
     }
     if (!answer.cached) this.#downloads.push({ name: answer.fullName, from: answer.from ?? answer.fullName, size: answer.downloadSize });
@@ -208,7 +213,7 @@ class DiskPlanner {
     }
     const image = resolvePath(disk.path, [...key, 'path'], this.#context, this.#issues);
     const info = this.#image(image, 'Image', [...key, 'path']);
-    if (info === undefined) return undefined;
+    if (info === undefined) return absent(base.path);
     const parent = info.backing === undefined ? undefined : this.#parent(disk.name ?? '', [image], info.backing, [...key, 'path']);
     if (parent === 'failed') return undefined;
     const job: DiskJob = { ...base, kind: 'layer', image, imageFormat: info.format, ...(parent === undefined ? {} : { parent }) };
@@ -256,7 +261,7 @@ class DiskPlanner {
     const path = disk.path === undefined ? undefined : resolvePath(disk.path, [...key, 'path'], this.#context, this.#issues);
     if (path !== undefined && (disk.url === undefined || this.#context.fileInfo(path) !== undefined)) {
       const info = this.#image(path, 'File', [...key, 'path']);
-      if (info === undefined) return undefined;
+      if (info === undefined) return absent(disk.make_a_copy === true ? base.path : path);
       if (disk.url !== undefined) this.#issues.info([...key, 'url'], `${path} exists and is used; nothing is downloaded.`);
       this.#checkFormat(path, info, base.format, key);
       const size = info.virtualSize ?? info.size;
@@ -359,7 +364,9 @@ class DiskPlanner {
 type JobBase = Pick<DiskJob, 'vm' | 'disk' | 'path' | 'format'>;
 
 interface MadeDisk {
-  readonly job: DiskJob;
+  /** Absent when what it is made of is not on this machine; the plan shows the disk all the same, at `path`. */
+  readonly job?: DiskJob;
+  readonly path?: string;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly size: number | null;
   readonly source: string | null;

@@ -107,7 +107,7 @@ function leaseSubnets(drafts: ReadonlyMap<string, Draft>, context: PlanContext, 
     }
     owners.set(subnetOf(wanted), draft.name);
     const answer = context.lease(wanted);
-    if ('problem' in answer) issues.error(key, answer.problem, answer.hint);
+    if ('problem' in answer) issues.lacking(key, answer.problem, answer.hint);
     else {
       draft.gw = answer.gateway;
       if (!isPrivate(wanted)) issues.warning(key, `${wanted} is not in a private range; VMs cannot reach the real hosts of that network.`);
@@ -122,7 +122,7 @@ function leaseSubnets(drafts: ReadonlyMap<string, Draft>, context: PlanContext, 
   for (const draft of nat) {
     if (draft.definition.gw !== undefined) continue;
     const answer = context.lease();
-    if ('problem' in answer) issues.error(['nets', draft.name], answer.problem, answer.hint);
+    if ('problem' in answer) issues.lacking(['nets', draft.name], answer.problem, answer.hint);
     else draft.gw = answer.gateway;
   }
   for (const draft of nat) if (draft.gw !== undefined) draft.used.set(lastOctet(draft.gw) ?? 1, 'the gateway');

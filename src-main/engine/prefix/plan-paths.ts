@@ -50,5 +50,5 @@ export function reportMissing(what: string, path: string, key: readonly PathKey[
   const variable = unsetVariable(path);
   const hint =
     variable === undefined ? 'Relative paths begin at the folder of the init file.' : `The environment variable ${variable} is not set.`;
-  issues.error(key, `${what} ${path} does not exist.`, hint);
+  issues.lacking(key, `${what} ${path} does not exist.`, hint);
 }
