@@ -14,10 +14,7 @@ export interface BytePort {
 }
 
 /** `data` carries bytes, `ack` returns credit, `end` says no more will come and why. */
-export type PortMessage =
-  | { readonly data: Uint8Array }
-  | { readonly ack: number }
-  | { readonly end: string | null };
+export type PortMessage = { readonly data: Uint8Array } | { readonly ack: number } | { readonly end: string | null };
 
 export interface ByteChannelEvents {
   /** Bytes have come; call `taken()` once they are consumed (drawn, written), which gives credit back. */

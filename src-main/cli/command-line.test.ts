@@ -85,7 +85,16 @@ function operation<T>(label: string, result: T | EngineError, options: ActionOpt
   const done = work();
   done.catch(() => undefined);
   cancelled.catch(() => undefined);
-  return { id: '1', state: current, done, cancel: () => cancel(), pause: () => undefined, resume: () => undefined, onState: () => () => undefined, onEvent: () => () => undefined };
+  return {
+    id: '1',
+    state: current,
+    done,
+    cancel: () => cancel(),
+    pause: () => undefined,
+    resume: () => undefined,
+    onState: () => () => undefined,
+    onEvent: () => () => undefined,
+  };
 }
 
 interface Fake {

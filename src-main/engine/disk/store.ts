@@ -20,8 +20,8 @@ import {
   formatOf,
   readText,
   readUsage,
-  type StoredUsage,
   StoredInfo,
+  type StoredUsage,
   type TemplateUser,
   verifyImage,
 } from './store-usage.ts';

@@ -50,7 +50,12 @@ function createWorld(): World {
       if (verb === 'add') self.bridges.add(name);
       if (verb === 'del') self.bridges.delete(name);
       const known = self.bridges.has(argv.includes('dev') ? (argv[argv.indexOf('dev') + 1] ?? '') : name);
-      return await Promise.resolve({ code: verb === 'show' && !known ? 1 : 0, signal: null, stdout: known ? name : '', stderr: action === '' ? '' : '' });
+      return await Promise.resolve({
+        code: verb === 'show' && !known ? 1 : 0,
+        signal: null,
+        stdout: known ? name : '',
+        stderr: action === '' ? '' : '',
+      });
     },
   };
   const hosts: HostAccess = {
@@ -67,7 +72,13 @@ function createWorld(): World {
       self.bridges = new Set();
       await Promise.resolve();
     },
-    summary: (_, open) => ({ kind: 'embedded', uri: 'fake:///', status: open === undefined ? 'down' : 'up', accelerator: 'tcg', uplink: 'none' }),
+    summary: (_, open) => ({
+      kind: 'embedded',
+      uri: 'fake:///',
+      status: open === undefined ? 'down' : 'up',
+      accelerator: 'tcg',
+      uplink: 'none',
+    }),
     [Symbol.asyncDispose]: async () => await Promise.resolve(),
   };
   const self: World = {
@@ -98,12 +109,33 @@ async function writePrefix(): Promise<void> {
   const disk = (vm: string): object => ({ name: 'root', dev: 'vda', format: 'qcow2', path: `$LAGO_PREFIX_PATH/images/${vm}_root.qcow2` });
   await writeSpecs(paths, {
     nets: [
-      NetSpec.parse({ name: 'net0', type: 'nat', gw: '192.168.200.1', management: true, dhcp: { start: 100, end: 254 }, mapping: { vm0: '192.168.200.2' } }),
+      NetSpec.parse({
+        name: 'net0',
+        type: 'nat',
+        gw: '192.168.200.1',
+        management: true,
+        dhcp: { start: 100, end: 254 },
+        mapping: { vm0: '192.168.200.2' },
+      }),
       NetSpec.parse({ name: 'net1', type: 'bridge' }),
     ],
     vms: [
-      VmSpec.parse({ name: 'vm0', memory: 256, vcpu: 1, mgmt_net: 'net0', nics: [{ net: 'net0', ip: '192.168.200.2' }, { net: 'net1' }], disks: [disk('vm0')] }),
-      VmSpec.parse({ name: 'vm1', memory: 256, vcpu: 1, mgmt_net: 'net0', nics: [{ net: 'net0', ip: '192.168.200.3' }], disks: [disk('vm1')] }),
+      VmSpec.parse({
+        name: 'vm0',
+        memory: 256,
+        vcpu: 1,
+        mgmt_net: 'net0',
+        nics: [{ net: 'net0', ip: '192.168.200.2' }, { net: 'net1' }],
+        disks: [disk('vm0')],
+      }),
+      VmSpec.parse({
+        name: 'vm1',
+        memory: 256,
+        vcpu: 1,
+        mgmt_net: 'net0',
+        nics: [{ net: 'net0', ip: '192.168.200.3' }],
+        disks: [disk('vm1')],
+      }),
     ],
   });
 }
@@ -133,7 +165,12 @@ beforeEach(async () => {
 afterEach(async () => await rm(folder, { recursive: true, force: true }));
 
 /** Runs `work` with the n-th change failing, for every n that it makes, and calls `check` after each. */
-async function failAtEachStep(prepare: () => Promise<void>, work: () => Promise<void>, when: 'before' | 'after', check: (before: unknown) => Promise<void>): Promise<number> {
+async function failAtEachStep(
+  prepare: () => Promise<void>,
+  work: () => Promise<void>,
+  when: 'before' | 'after',
+  check: (before: unknown) => Promise<void>,
+): Promise<number> {
   for (let n = 1; ; n++) {
     world = createWorld();
     await rm(root, { recursive: true, force: true });
@@ -206,7 +243,10 @@ describe('start and stop', () => {
     world.faults.delay('startDomain', 1500);
     const first = start();
     await new Promise((resolve) => setTimeout(resolve, 200));
-    await expect(stop()).rejects.toMatchObject({ code: 'conflict.locked', message: expect.stringContaining('in use by start (pid') as string });
+    await expect(stop()).rejects.toMatchObject({
+      code: 'conflict.locked',
+      message: expect.stringContaining('in use by start (pid') as string,
+    });
     await first;
   });
 });
@@ -216,7 +256,10 @@ describe('snapshots', () => {
     await start('vm0');
     await snapshot('base');
     const prefix = await readPrefix(root);
-    expect(prefix.record).toMatchObject({ current: 'base', snapshots: [{ name: 'base', parent: null, vms: { vm0: 'memory', vm1: 'disk' } }] });
+    expect(prefix.record).toMatchObject({
+      current: 'base',
+      snapshots: [{ name: 'base', parent: null, vms: { vm0: 'memory', vm1: 'disk' } }],
+    });
     expect(prefix.specs.vms.map((vm) => Object.keys(vm.snapshots))).toEqual([['base'], ['base']]);
     expect(await seen()).toMatchObject({ vm0: 'running', vm1: 'down' });
     await start();
@@ -281,7 +324,10 @@ describe('snapshots', () => {
     await start();
     await snapshot('base');
     world.faults.failOn('revertSnapshot', 2);
-    await expect(revert('base')).rejects.toMatchObject({ code: 'hypervisor.failed', message: expect.stringMatching(/^Not reverted: vm\d\. Reverted: vm\d\./) as string });
+    await expect(revert('base')).rejects.toMatchObject({
+      code: 'hypervisor.failed',
+      message: expect.stringMatching(/^Not reverted: vm\d\. Reverted: vm\d\./) as string,
+    });
   });
 
   it.each([
@@ -303,7 +349,10 @@ describe('snapshots', () => {
     const prefix = await readPrefix(root);
     const vms = prefix.specs.vms.map((vm) => ({ ...vm, disks: vm.disks.map((disk) => ({ ...disk, format: 'raw' })) }));
     await writeSpecs(prefix.paths, { ...prefix.specs, vms });
-    await expect(snapshot('base')).rejects.toMatchObject({ code: 'snapshot.unsupported', message: expect.stringContaining('disk "root" is raw') as string });
+    await expect(snapshot('base')).rejects.toMatchObject({
+      code: 'snapshot.unsupported',
+      message: expect.stringContaining('disk "root" is raw') as string,
+    });
   });
 });
 

@@ -44,7 +44,9 @@ export async function isPrefix(path: string): Promise<boolean> {
 async function isPrefixOrBegun(path: string): Promise<boolean> {
   if ((await kindOf(path)) !== 'directory') return false;
   const names = await readdir(path);
-  return names.length === 0 || names.some((name) => name === 'lago-desktop.json' || name === '.lago-desktop.lock') || (await isPrefix(path));
+  return (
+    names.length === 0 || names.some((name) => name === 'lago-desktop.json' || name === '.lago-desktop.lock') || (await isPrefix(path))
+  );
 }
 
 /** Whether a folder is a workdir: it holds the link `current`. */
