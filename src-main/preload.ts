@@ -5,7 +5,7 @@ import { CHANNELS } from '../src-shared/channels.ts';
 const bridge: Bridge = {
   connect: () => ipcRenderer.send(CHANNELS.connect),
   attach: (stream) => ipcRenderer.send(CHANNELS.attach, stream),
-  pathOf: (file) => webUtils.getPathForFile(file),
+  pathOf: (file) => webUtils.getPathForFile(file as File),
   openFile: async () => await (ipcRenderer.invoke(CHANNELS.openFile) as Promise<string | null>),
 };
 

@@ -7,8 +7,8 @@ export interface Bridge {
   connect(): void;
   /** Asks for the bytes of a stream that `terminal.open` answered; answered by `{ lago: 'stream', stream }` with one port. */
   attach(stream: string): void;
-  /** Absolute path of a dropped or chosen file; empty for files that are not on disk. */
-  pathOf(file: File): string;
+  /** Absolute path of a dropped or chosen `File` (a type that exists in the page only); empty for files that are not on disk. */
+  pathOf(file: { readonly name: string }): string;
   /** Shows the system's open dialog; null when the user cancels. */
   openFile(): Promise<string | null>;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { environmentNameProblem, workdirProblem } from './plan-name.ts';
 
-const taken = [{ name: 'demo', workdir: '/w' }] as readonly PrefixState[];
+const taken = [{ name: 'demo', workdir: '/w' }] as unknown as readonly PrefixState[];
 
 describe('environment names', () => {
   it.each(['demo-2', 'a', '4.0', 'shop_cluster'])('takes %s', (name) => {

@@ -54,7 +54,7 @@ export function customizeCall(options: BuilderOptions, publicKey: string): Custo
   for (const [name, value] of Object.entries(options)) {
     for (const each of Array.isArray(value) ? (value as readonly unknown[]) : [value]) {
       if (each === false) continue;
-      const text = each === null || each === true ? '' : String(each);
+      const text = each === null || each === true ? '' : String(each as string | number | true);
       if (PASSWORDS.has(name)) secrets.push(...passwordsIn(text));
       if (name === 'ssh-inject' && text === '') commands.push(['ssh-inject', `root:string:${keyWithoutComment(publicKey)}`]);
       else if (COMMANDS.has(name)) commands.push(text === '' ? [name] : [name, text]);

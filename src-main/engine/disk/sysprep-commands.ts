@@ -38,7 +38,7 @@ export function guestFamily(distro: string | undefined): GuestFamily {
     return version <= 6 ? 'el6' : version === 7 ? 'el7' : version === 8 ? 'el8' : 'el9';
   }
   if (/^(?:fc|fedora)[-_]?\d*$/.test(name)) return 'fedora';
-  if (/^debian/.test(name)) return 'debian';
+  if (name.startsWith('debian')) return 'debian';
   const ubuntu = /^ubuntu[-_]?(\d+)?(?:\.(\d+))?/.exec(name);
   if (ubuntu === null) return 'base';
   const version = ubuntu[1] === undefined ? undefined : Number(ubuntu[1]) + Number(ubuntu[2] ?? 0) / 100;

@@ -120,7 +120,7 @@ export async function findVendorImage(
   wanted: string | undefined,
   options: DownloadOptions = {},
 ): Promise<VendorImage> {
-  let problem: unknown;
+  let problem: EngineError | undefined;
   let tried = 0;
   for await (const folder of folders(source.base, wanted, options)) {
     try {
