@@ -25,6 +25,8 @@ const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
   revert: async () => (await import('./verbs/snapshots.ts')).revert,
   validate: async () => (await import('./verbs/init-file.ts')).validate,
   plan: async () => (await import('./verbs/init-file.ts')).plan,
+  templates: async () => (await import('./verbs/templates.ts')).templates,
+  'template-repo': async () => (await import('./verbs/templates.ts')).templateRepo,
   leases: async () => (await import('./verbs/leases.ts')).leases,
   'generate-config': async () => (await import('./verbs/generated.ts')).configFile,
   completion: async () => (await import('./verbs/generated.ts')).completion,

@@ -214,6 +214,51 @@ const VERBS: readonly VerbSpec[] = [
       { line: 'leases free', does: 'Frees those of environments that are gone.' },
     ],
   }),
+  verb('templates', 'List, fetch, verify or evict templates', {
+    description:
+      'Without an action, or with list: every template that the repositories announce or the store holds. A version "latest" stands for the newest image of a vendor; fetching it stores it under its own version. fetch brings a template into the store. verify reads stored images again and compares their checksums. evict removes what no environment uses.',
+    positionals: [
+      {
+        name: 'action',
+        metavar: 'ACTION',
+        arity: 'optional',
+        choices: ['list', 'fetch', 'verify', 'evict'],
+        help: 'list (the default), fetch, verify or evict.',
+      },
+      { name: 'templates', metavar: 'NAME[:VERSION]', arity: 'many', help: 'Templates, by name, NAME:VERSION or REPOSITORY:NAME:VERSION.' },
+    ],
+    options: [
+      { flags: ['--unused'], name: 'unused', kind: 'flag', help: 'Evict every version that no environment uses.' },
+      {
+        flags: ['--older-than'],
+        name: 'older_than',
+        kind: 'value',
+        metavar: 'DAYS',
+        type: 'number',
+        help: 'With --unused: only those that were not used for so long.',
+      },
+      ...TEMPLATE_OPTIONS,
+    ],
+    examples: [
+      { line: 'templates', does: 'Lists name, version, size, whether it is in the store, and who uses it.' },
+      { line: 'templates fetch debian-12', does: 'Downloads its newest image.' },
+      { line: 'templates verify', does: 'Checks all stored images.' },
+      { line: 'templates evict --unused --older-than 90', does: 'Removes what nobody used for 90 days.' },
+    ],
+  }),
+  verb('template-repo', 'Add or update template repositories', {
+    description:
+      'add clones a git repository with repository JSON files into the folder template_repos; its templates can then be used in init files. update brings all clones to the newest state of their default branch.',
+    positionals: [
+      { name: 'action', metavar: 'ACTION', arity: 'one', choices: ['add', 'update'], help: 'add or update.' },
+      { name: 'url', metavar: 'URL', arity: 'optional', help: 'With add: the git repository.' },
+    ],
+    options: [setting('template_repos', ['--template-repos'], 'DIR', 'init')],
+    examples: [
+      { line: 'template-repo add https://git.example.com/templates.git', does: 'Clones it and prints where.' },
+      { line: 'template-repo update', does: 'Updates all clones.' },
+    ],
+  }),
   verb('ansible_hosts', 'Print an Ansible inventory of the VMs', {
     options: [
       {
@@ -244,7 +289,6 @@ const VERBS: readonly VerbSpec[] = [
   later('deploy', 'Run the deploy scripts of all VMs'),
   later('collect', 'Collect artifacts from all VMs'),
   later('export', 'Export disks and an init file'),
-  later('template-repo', 'Manage template repositories'),
   later('ovirt', 'oVirt related actions'),
 ];
 

@@ -139,7 +139,8 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
         kind,
         label,
         signal: action?.signal,
-        log,
+        // Whoever watches its events prints them.
+        ...(action?.onEvent === undefined ? { log } : {}),
         ...(gate === undefined ? {} : { gate }),
         ...(action?.onEvent === undefined ? {} : { onEvent: action.onEvent }),
       },
@@ -218,7 +219,9 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
         });
         const own = running.get(text);
         if (own !== undefined && !running.has(template.fullName)) running.set(template.fullName, own);
-        await store.fetch(template, { signal: step.signal, log: step.log, progress: step.progress, gate });
+        await step.step(`Download ${template.fullName}`, async ({ signal, log: stepLog, progress }) => {
+          await store.fetch(template, { signal, log: stepLog, progress, gate });
+        });
         return template.fullName;
       });
     },
@@ -226,7 +229,10 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
       const gate = createPauseGate();
       return launch({ kind: 'verify', label: `Verify template ${text}`, template: text, gate, action }, async (step) => {
         const store = await openStoreNow();
-        return await store.verify(await stored(text, store), { signal: step.signal, log: step.log, progress: step.progress, gate });
+        const fullName = await stored(text, store);
+        return await step.step(`Verify ${fullName}`, async ({ signal, log: stepLog, progress }) => {
+          return await store.verify(fullName, { signal, log: stepLog, progress, gate });
+        });
       });
     },
     evict: (text, action) =>
