@@ -6,7 +6,7 @@ import type { Step } from '../core/operation.ts';
 import type { ApplianceOptions } from '../disk/appliance.ts';
 import { customize } from '../disk/customize.ts';
 import { sysprep } from '../disk/sysprep.ts';
-import { guestFamily } from '../disk/sysprep-commands.ts';
+import { guestFamily, type SysprepNic } from '../disk/sysprep-commands.ts';
 import type { EngineSettings } from '../engine.ts';
 import { readPrefixKey } from '../guest/keys.ts';
 import { findAccelerator } from '../host/kvm.ts';
@@ -29,19 +29,38 @@ export async function sysprepVm(vm: VmSpec, work: GuestWork, step: Step): Promis
   if (disk === undefined) throw new EngineError('internal', `VM ${vm.name} has no disk to bootstrap.`);
   const key = await readPrefixKey(work.paths.root);
   const password = rootPassword(vm);
-  const nics = vm.nics.flatMap(({ ip }, index) => (ip !== undefined && octetsOf(ip) !== undefined ? [{ index, mac: macOf(ip) }] : []));
   await sysprep(
     {
       vm: vm.name,
       disk: expandPrefixPath(disk.path, work.paths.root),
       format: disk.format,
       family: guestFamily(distroOf(vm)),
-      nics,
+      nics: addressedNics(vm),
       publicKey: key.publicKey,
       rootPassword: password,
     },
     await applianceOptions(work, `bootstrap-${vm.name}`, step),
   );
+}
+
+/** The cards that get an address from their network, which knows them by MAC; the others are the guest's own affair. */
+function addressedNics(vm: VmSpec): readonly SysprepNic[] {
+  return vm.nics.flatMap(({ ip }, index) => (ip !== undefined && octetsOf(ip) !== undefined ? [{ index, mac: macOf(ip) }] : []));
+}
+
+/**
+ * Network configuration for a seed, undefined where the guest needs none: left alone, cloud-init asks for an address on one card of its
+ * choice. Version 1, which cloud-init turns into what the distribution uses, whatever that is and however old.
+ */
+export function seedNetwork(vm: VmSpec): Readonly<Record<string, unknown>> | undefined {
+  if (vm.nics.length < 2) return undefined;
+  const config = addressedNics(vm).map(({ index, mac }) => ({
+    type: 'physical',
+    name: `eth${index}`,
+    mac_address: mac,
+    subnets: [{ type: 'dhcp4' }],
+  }));
+  return config.length === 0 ? undefined : { version: 1, config };
 }
 
 /** What root's password is to be, undefined to leave the template's. */

@@ -12,7 +12,7 @@ import { type NocloudSeed, nocloudSeed } from '../disk/cloud-init.ts';
 import { createEmptyDisk, createOverlay, type ImageFormat, setBacking } from '../disk/qemu-img.ts';
 import type { StoredTemplate } from '../disk/store.ts';
 import { readPrefixKey } from '../guest/keys.ts';
-import { buildDisks, type GuestWork, sysprepVm } from './bootstrap.ts';
+import { buildDisks, type GuestWork, seedNetwork, sysprepVm } from './bootstrap.ts';
 import { fetchFiles } from './fetch-files.ts';
 import { importOvas } from './import-ova.ts';
 import { expandPrefixPath } from './layout.ts';
@@ -164,11 +164,13 @@ async function seed(vm: VmSpec, work: DiskWork): Promise<VmSpec> {
   const key = await readPrefixKey(paths.root);
   const password = vm['root-password'] ?? vm['ssh-password'];
   const own = await ownCloudConfig(vm, dirname(work.initFile));
+  const networkConfig = seedNetwork(vm);
   const image = nocloudSeed({
     hostname: vm.name,
     instanceId: `${uuid}-${vm.name}`,
     publicKey: key.publicKey,
     ...(password === undefined ? {} : { rootPassword: String(password) }),
+    ...(networkConfig === undefined ? {} : { networkConfig }),
     ...own,
   });
   const file = `${vm.name}.iso`;
