@@ -1,0 +1,152 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  createReadStream,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { alternate, makeScratch, root, runTimed, say } from './measure.ts';
+
+/** A template from a server on loopback into the store, against the same by the usual programs. */
+export const title = 'download of a sparse 1 GiB template (xz) against "curl | xz -dT0 | tee >(sha1sum) > file"';
+export const goal = 'ratio <= 1.1, memory <= 128';
+
+const MIB = 1024 * 1024;
+const SIZE = 1024 * MIB;
+/** Of it, bytes that are no zeros, in pieces all over the image: about what a minimal system has. */
+const DATA = 256 * MIB;
+const PIECE = 4 * MIB;
+const ROUNDS = 5;
+
+/** Programs and libraries of this machine are what images hold. */
+function* content(): Generator<Buffer> {
+  const folder = '/usr/lib/x86_64-linux-gnu';
+  const files = readdirSync(folder)
+    .filter((name) => name.includes('.so'))
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true);
+  let rest = Buffer.alloc(0);
+  for (;;) {
+    for (const file of files) {
+      rest = Buffer.concat([rest, readFileSync(file)]);
+      for (; rest.length >= PIECE; rest = rest.subarray(PIECE)) yield rest.subarray(0, PIECE);
+    }
+  }
+}
+
+function makeImage(path: string): void {
+  const file = openSync(path, 'w');
+  ftruncateSync(file, SIZE);
+  let at = 0;
+  for (const piece of content()) {
+    writeSync(file, piece, 0, piece.length, at);
+    at += (PIECE * SIZE) / DATA;
+    if (at >= SIZE) break;
+  }
+  closeSync(file);
+}
+
+/** Peak resident memory in KiB of a process and what it starts, looked at while it runs. */
+function watchMemory(child: ChildProcess): { peak(): number } {
+  const peaks = new Map<number, number>();
+  const look = (pid: number): void => {
+    try {
+      const peak = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+      peaks.set(pid, Math.max(peaks.get(pid) ?? 0, Number(peak ?? 0)));
+      for (const inner of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')) if (inner !== '') look(Number(inner));
+    } catch (error) {
+      // It ended between two looks; anything else is a failure of the measurement.
+      if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
+  };
+  const timer = setInterval(() => child.pid !== undefined && look(child.pid), 20);
+  child.on('close', () => clearInterval(timer));
+  return { peak: () => [...peaks.values()].reduce((sum, one) => sum + one, 0) };
+}
+
+export async function run(): Promise<Record<string, number>> {
+  using scratch = makeScratch();
+  const image = join(scratch.dir, 'image');
+  say('  making the image');
+  makeImage(image);
+  await runTimed({ argv: ['xz', '-T0', '-1', '--keep', image] });
+  const sha1 = createHash('sha1');
+  for await (const chunk of createReadStream(image, { highWaterMark: MIB })) sha1.update(chunk as Buffer);
+  const expected = sha1.digest('hex');
+  rmSync(image);
+  const packed = `${image}.xz`;
+  const { size } = statSync(packed);
+  say(`  ${Math.round(size / MIB)} MiB packed`);
+  const server = createServer((request, response) => {
+    if (request.url === '/image.hash') response.end(expected);
+    else if (request.url === '/image.xz') {
+      response.writeHead(200, { 'content-length': size, etag: '"1"' });
+      createReadStream(packed, { highWaterMark: 256 * 1024 }).pipe(response);
+    } else response.writeHead(404).end();
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/image`;
+
+  async function reference(): Promise<number> {
+    const file = join(scratch.dir, 'reference');
+    const command = `curl -sS --noproxy '*' ${url}.xz | xz -dcT0 | tee >(sha1sum > ${file}.sha1) > ${file}; wait; sync ${file}`;
+    const { ms } = await runTimed({ argv: ['bash', '-o', 'pipefail', '-c', command] });
+    rmSync(file);
+    return ms;
+  }
+
+  const program = join(scratch.dir, 'fetch.mjs');
+  writeFileSync(
+    program,
+    `import { openStore } from ${JSON.stringify(join(root, 'src-main/engine/disk/store.ts'))};
+const began = performance.now();
+const { path } = await openStore(process.argv[2], { download: { env: {} } }).fetch({ repository: 'bench', template: 'image', version: '1', fullName: 'bench:image:1', timestamp: 1, url: process.argv[3], checksums: {} });
+console.log(performance.now() - began, path);
+`,
+  );
+  let peak = 0;
+  async function ours(): Promise<number> {
+    const store = join(scratch.dir, 'store');
+    const child = spawn(process.execPath, ['--import', join(root, 'scripts/typescript.mjs'), program, store, url], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...scratch.env },
+    });
+    const memory = watchMemory(child);
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    const code = await new Promise((done) => child.on('close', done));
+    if (code !== 0) throw new Error('The store did not fetch the image.');
+    const stored = output.trim().split(' ').slice(1).join(' ');
+    if (statSync(stored).size !== SIZE) throw new Error(`${stored} is not complete.`);
+    peak = Math.max(peak, memory.peak());
+    rmSync(store, { recursive: true });
+    return Number(output.split(' ')[0]);
+  }
+
+  try {
+    const figures = await alternate(ROUNDS, reference, ours);
+    const mib = figures.ours === 0 ? 0 : SIZE / MIB / (figures.ours / 1000);
+    return {
+      ratio: figures.ratio,
+      memory: Math.round(peak / 1024),
+      ours_ms: Math.round(figures.ours),
+      reference_ms: Math.round(figures.reference),
+      mib_per_second: Math.round(mib),
+    };
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}

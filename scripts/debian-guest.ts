@@ -1,0 +1,63 @@
+import { spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * Builds the Debian guests of tests and benches into `.cache/guest-debian`, as root and from packages (fixtures/guest-debian/build.sh), or
+ * finds them there: they are kept under a hash of their recipe and of the kernel package's version. Prints one line of JSON: `plain` and
+ * `cloudInit`, the images; `env`, the variables that let libguestfs use their kernel where none is installed. Exit 3 when they cannot be
+ * built.
+ */
+const checkout = resolve(fileURLToPath(import.meta.url), '../..');
+const recipe = join(checkout, 'fixtures/guest-debian/build.sh');
+const cache = join(checkout, '.cache/guest-debian');
+const packages = join(checkout, '.cache/guest/packages');
+
+function fail(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(3);
+}
+
+function keyOf(): string {
+  const hash = createHash('sha256')
+    .update(readFileSync(recipe))
+    .update(readFileSync(join(checkout, 'resources/guest/initrd/init')));
+  const { stdout } = spawnSync('apt-cache', ['show', '--no-all-versions', 'linux-image-cloud-amd64'], { encoding: 'utf8' });
+  return `${hash.digest('hex').slice(0, 12)}-${/^Version: (.+)$/m.exec(stdout ?? '')?.[1] ?? fail('apt knows no kernel: run apt-get update first.')}`;
+}
+
+function build(folder: string): void {
+  const working = `${folder}.${randomBytes(4).toString('hex')}`;
+  mkdirSync(working, { recursive: true });
+  try {
+    const { status, stderr } = spawnSync(recipe, [working], { encoding: 'utf8', env: { ...process.env, WORK: packages } });
+    if (status !== 0) {
+      rmSync(working, { recursive: true, force: true });
+      fail(`The Debian guests could not be built.\n${stderr.trim()}`);
+    }
+    for (const name of readdirSync(cache))
+      if (/^[0-9a-f]{12}-[^/]*$/.test(name) && join(cache, name) !== working) rmSync(join(cache, name), { recursive: true });
+    renameSync(working, folder);
+  } finally {
+    rmSync(working, { recursive: true, force: true });
+  }
+}
+
+const folder = join(cache, keyOf());
+if (!existsSync(folder)) build(folder);
+const release = readdirSync(join(folder, 'kernel/lib/modules'))[0] ?? fail(`${folder} has no kernel: remove it.`);
+mkdirSync(join(folder, 'appliance'), { recursive: true });
+const made = {
+  plain: join(folder, 'plain.qcow2'),
+  cloudInit: join(folder, 'cloud-init.qcow2'),
+  env: {
+    SUPERMIN_KERNEL: join(folder, `kernel/vmlinuz-${release}`),
+    SUPERMIN_KERNEL_VERSION: release,
+    SUPERMIN_MODULES: join(folder, 'kernel/lib/modules', release),
+    // libguestfs's own VM is made once and kept beside.
+    LIBGUESTFS_CACHEDIR: join(folder, 'appliance'),
+  },
+};
+process.stdout.write(`${JSON.stringify(made)}\n`);
