@@ -96,7 +96,7 @@ test('an ordinary user does the same without any right', async () => {
   chmodSync('/dev/net/tun', 0o666);
   try {
     chmodSync(scratch.dir, 0o755);
-    for (const folder of ['home', 'data', 'cache', 'run']) chownSync(join(scratch.dir, folder), uid, uid);
+    for (const folder of ['home', 'data', 'cache', 'run', 'store', 'leases']) chownSync(join(scratch.dir, folder), uid, uid);
     const cwd = join(scratch.dir, 'home');
     const file = twoVms(scratch, 'pair');
     const as = { uid, cwd };
