@@ -55,10 +55,10 @@ function vmsOf(status) {
   return Object.entries(status?.Prefix?.VMs ?? {});
 }
 
-/** The environment in ./.lago as `lago --out-format json status` prints it, undefined when there is none. */
-function presentStatus() {
-  if (!fs.existsSync(WORKDIR)) return undefined;
-  const answer = lagoOutput('--out-format', 'json', 'status');
+/** The environment of that name in ./.lago as `lago --out-format json status` prints it, undefined when there is none. */
+function presentStatus(name) {
+  if (!fs.existsSync(path.join(WORKDIR, name))) return undefined;
+  const answer = lagoOutput('--prefix-name', name, '--out-format', 'json', 'status');
   return answer.status === 0 ? JSON.parse(answer.stdout) : undefined;
 }
 
@@ -90,14 +90,15 @@ export async function showcase({ dist, file }) {
       return `on the virtual screen ${screen.display}`;
     });
     await step('Environment', async () => {
-      const present = presentStatus();
+      const present = presentStatus(shown.name);
       if (present === undefined)
-        await lago([...PLACE, '--prefix-name', shown.name, 'init', WORKDIR, shown.file], 'Creating the environment');
-      else if (vmsOf(present).every(([, vm]) => vm.status === 'running')) return 'is up already';
+        await lago([...PLACE, '--prefix-name', shown.name, 'init', '--set-current', WORKDIR, shown.file], 'Creating the environment');
+      else await lago(['set-current', shown.name], 'Choosing the environment');
+      if (present !== undefined && vmsOf(present).every(([, vm]) => vm.status === 'running')) return 'is up already';
       await lago([...PLACE, 'start'], 'Starting the environment');
       return present === undefined ? 'created and started' : 'started';
     });
-    const status = presentStatus();
+    const status = presentStatus(shown.name);
     const vms = vmsOf(status).map(([name]) => name);
     if (vms.length === 0) throw new StepError('The environment shows no VMs.', 'Look at the output of: npx lago status');
     for (const vm of vms) {
