@@ -183,6 +183,26 @@ test('closing while something is being made asks, and cancelling undoes it', asy
   await expectNothingLeft(scratch, new Set());
 });
 
+test('closing without an answer waits for what is under way', async () => {
+  const { app, page } = await openDesktop(scratch);
+  await dropPlan(page, twoVms(scratch, 'waits'), VMS);
+  await createFromPlan(page, 'waits');
+  await expect(page.getByTestId('task').filter({ hasText: 'Create waits' }).getByRole('progressbar').first()).toBeVisible();
+  const ended = new Promise<number | null>((resolve) => app.process().once('exit', resolve));
+  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
+  await expect(page.getByRole('dialog')).toBeVisible();
+  expect(await ended).toBe(0);
+  const namespaces = ownedNamespaces(scratch);
+  expect(namespaces.size).toBeGreaterThan(0);
+
+  const second = await openDesktop(scratch);
+  await showOrOpen(second.page, 'waits');
+  await expectRunning(second.page, 'waits', VMS);
+  await destroyEnvironment(second.page, 'waits');
+  await second.close();
+  await expectNothingLeft(scratch, namespaces);
+});
+
 test('closing with "keep working" ends what is under way first, and leaves it running', async () => {
   const { app, page } = await openDesktop(scratch);
   await dropPlan(page, twoVms(scratch, 'kept'), VMS);

@@ -32,6 +32,8 @@ class Desktop {
   #streams: StreamTable | undefined;
   #running: RunningOperations | undefined;
   #mayClose = false;
+  /** The question about running operations that the window shows now. */
+  #question: symbol | undefined;
   #quitting = false;
 
   constructor(log: Log, open: string | null, workdir: string | undefined) {
@@ -88,6 +90,7 @@ class Desktop {
 
   /** The user's answer to the question about running operations. */
   async leave(choice: LeaveChoice): Promise<boolean> {
+    this.#question = undefined;
     if (choice === 'stay') return false;
     this.#mayClose = true;
     if (choice === 'keep') {
@@ -128,6 +131,7 @@ class Desktop {
       mayClose: (closing) => {
         if (this.#mayClose || this.#quitting || (this.#running?.count ?? 0) === 0 || closing.webContents.isCrashed()) return true;
         sendToPage(closing, { lago: 'closing' });
+        this.#closeWhenDone(closing).catch((error: unknown) => this.fatal(error));
         return false;
       },
     });
@@ -136,6 +140,16 @@ class Desktop {
     });
     this.#window = window;
     return window;
+  }
+
+  /** Once nothing runs any more there is nothing to ask: the window closes, unless the question was answered meanwhile. */
+  async #closeWhenDone(window: BrowserWindow): Promise<void> {
+    const question = Symbol('closing');
+    this.#question = question;
+    await this.#running?.drained();
+    if (this.#question !== question || this.#window !== window) return;
+    this.#mayClose = true;
+    window.close();
   }
 
   async #openEngine(): Promise<void> {

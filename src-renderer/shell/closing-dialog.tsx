@@ -40,7 +40,9 @@ export function ClosingDialog(props: {
           </li>
         ))}
       </ul>
-      <p className="dim">A task that is cancelled undoes what it has done so far.</p>
+      <p className="dim">
+        A task that is cancelled undoes what it has done so far. Without an answer the window closes when all of them are done.
+      </p>
     </Dialog>
   );
 }
