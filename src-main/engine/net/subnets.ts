@@ -61,7 +61,7 @@ export function freshAllocator(taken: Iterable<string> = [], range: OctetRange =
     }
     return {
       problem: `No network is free between 192.168.${range.minOctet}.0/24 and 192.168.${range.maxOctet}.0/24.`,
-      hint: 'Destroy environments that are no longer used.',
+      hint: 'Destroy environments that are no longer used; "lago leases" shows who holds what.',
     };
   };
 }

@@ -201,7 +201,7 @@ describe('networks', () => {
   it('are 56 at most', () => {
     const nets = Object.fromEntries(Array.from({ length: 57 }, (_, index) => [`n${index}`, '']));
     expect(problems(file({ a: `nics: [{net: n0}], ${DISK}` }, nets))).toEqual([
-      'f:60:3: error: nets.n56: No network is free between 192.168.200.0/24 and 192.168.255.0/24. Destroy environments that are no longer used.',
+      'f:60:3: error: nets.n56: No network is free between 192.168.200.0/24 and 192.168.255.0/24. Destroy environments that are no longer used; "lago leases" shows who holds what.',
     ]);
   });
 
