@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
   type DownloadOptions,
   type DownloadProgress,
@@ -15,6 +15,7 @@ import {
   remoteSize,
 } from './download.ts';
 import { type MisbehavingServer, startMisbehavingServer } from './misbehaving-server.ts';
+import { createPauseGate } from './pause.ts';
 
 const opened: (() => Promise<void> | void)[] = [];
 const body = randomBytes(300_000);
@@ -55,6 +56,32 @@ describe('a download', () => {
     expect(ranges).toHaveLength(3);
     for (const range of ranges) expect(range).toMatch(/^bytes=\d+-$/);
     expect(server.requests[1]?.headers['if-range']).toBe('"v1"');
+  });
+
+  test('does not count a pause as time of the download', async () => {
+    const server = await serve();
+    server.put('/image', body);
+    const gate = createPauseGate();
+    const told: DownloadProgress[] = [];
+    vi.useFakeTimers({ toFake: ['Date'], now: 1_000_000 });
+    try {
+      const whole = await read(`${server.url}/image`, {
+        gate,
+        onProgress: (progress) => {
+          told.push(progress);
+          if (told.length > 1) return;
+          gate.pause();
+          vi.setSystemTime(Date.now() + 3_600_000);
+          setImmediate(() => gate.resume());
+        },
+      });
+      expect(whole?.equals(body)).toBe(true);
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(server.requests).toHaveLength(2);
+    expect(told.length).toBeGreaterThan(1);
+    expect(told.slice(1).map((progress) => progress.secondsLeft)).not.toContainEqual(expect.any(Number));
   });
 
   test('skips what it has when the server can only send all', async () => {
@@ -216,5 +243,7 @@ test('progress reads well', () => {
   expect(describeProgress({ received: 142 * mebi, total: 300 * mebi, bytesPerSecond: 28 * mebi, secondsLeft: 6 })).toBe(
     '142 MiB of 300 MiB, 28.0 MiB/s, 6 s left',
   );
+  expect(describeProgress({ received: 0, total: mebi, bytesPerSecond: 100, secondsLeft: 9000 })).toBe('0 B of 1.0 MiB, 100 B/s, 3 h left');
+  expect(describeProgress({ received: 0, total: mebi, bytesPerSecond: 1000, secondsLeft: 119 })).toContain(', 2 m left');
   expect(describeProgress({ received: 512, total: null, bytesPerSecond: 0, secondsLeft: null })).toBe('512 B');
 });

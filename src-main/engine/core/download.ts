@@ -182,6 +182,7 @@ async function* resuming(first: Response, total: number | null, options: Downloa
           break;
         }
         if (rested) {
+          meter.rest();
           response.message.destroy();
           response = undefined;
           continue;
@@ -431,7 +432,7 @@ class Meter {
   received = 0;
   readonly #total: number | null;
   readonly #onProgress: ((progress: DownloadProgress) => void) | undefined;
-  readonly #marks: { readonly at: number; readonly received: number }[] = [{ at: Date.now(), received: 0 }];
+  #marks: { readonly at: number; readonly received: number }[] = [{ at: Date.now(), received: 0 }];
   #told = 0;
 
   constructor(total: number | null, options: DownloadOptions) {
@@ -439,9 +440,15 @@ class Meter {
     this.#onProgress = options.onProgress;
   }
 
+  /** The time until the next byte is a rest that somebody wanted, and says nothing about the rate. */
+  rest(): void {
+    this.#marks = [];
+  }
+
   add(bytes: number): void {
-    this.received += bytes;
     const now = Date.now();
+    if (this.#marks.length === 0) this.#marks.push({ at: now, received: this.received });
+    this.received += bytes;
     if (this.#onProgress === undefined || (now - this.#told < 100 && this.received !== this.#total)) return;
     this.#told = now;
     this.#marks.push({ at: now, received: this.received });
@@ -459,8 +466,13 @@ export function describeProgress(progress: DownloadProgress): string {
     progress.total === null ? formatBytes(progress.received) : `${formatBytes(progress.received)} of ${formatBytes(progress.total)}`,
   ];
   if (progress.bytesPerSecond > 0) parts.push(`${formatBytes(progress.bytesPerSecond)}/s`);
-  if (progress.secondsLeft !== null && progress.secondsLeft > 0) parts.push(`${progress.secondsLeft} s left`);
+  if (progress.secondsLeft !== null && progress.secondsLeft > 0) parts.push(`${formatSpan(progress.secondsLeft)} left`);
   return parts.join(', ');
+}
+
+function formatSpan(seconds: number): string {
+  if (seconds < 100) return `${seconds} s`;
+  return seconds < 6000 ? `${Math.round(seconds / 60)} m` : `${Math.round(seconds / 3600)} h`;
 }
 
 function formatBytes(bytes: number): string {
