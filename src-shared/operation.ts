@@ -61,6 +61,8 @@ export const OperationState = z.object({
   label: z.string(),
   /** uuid of the prefix that it works on; absent until it is known. */
   prefix: z.string().optional(),
+  /** The template that it works on, as it was asked for (a `fullName` from the library's list); absent for other work. */
+  template: z.string().optional(),
   status: z.enum(['running', 'cancelling', 'succeeded', 'failed', 'cancelled']),
   /** Present on work that can be paused: whether it is. It stays `running` meanwhile. */
   paused: z.boolean().optional(),

@@ -179,6 +179,8 @@ export type TemplateRepositoryState = z.infer<typeof TemplateRepositoryState>;
 export const LibraryState = z.object({
   /** Folder of the store. */
   store: z.string(),
+  /** Why the rest is not what is there now, one sentence. */
+  problem: z.string().nullable(),
   /** Bytes that its templates take. */
   size: z.number(),
   /** Bytes of them that no environment uses. */

@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { basename } from 'node:path';
-import { EngineError } from '../../src-shared/errors.ts';
+import { EngineError, toEngineError } from '../../src-shared/errors.ts';
 import type { OperationKind } from '../../src-shared/operation.ts';
 import type { LibraryState, TemplateRepositoryState, TemplateState, TemplateVersionState } from '../../src-shared/state.ts';
 import { drop, type Log } from './core/log.ts';
@@ -35,6 +35,8 @@ export interface LiveLibrary extends Library, Disposable {
 const SETTLE_MS = 200;
 /** A configured repository that is a URL is asked again after so long. */
 const REMOTE_KEPT_MS = 10 * 60_000;
+/** One that cannot be had is not asked for each change of the store. */
+const REMOTE_PROBLEM_KEPT_MS = 60_000;
 
 /** Repositories and store behind the contract's `library` calls. Nothing is read before it is asked for. */
 export function createLibrary(options: LibraryOptions): LiveLibrary {
@@ -44,7 +46,9 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
   let remote: { readonly at: number; readonly known: KnownRepository } | undefined;
   let watcher: FSWatcher | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let published: string | undefined;
+  let published: LibraryState | undefined;
+  let reading: Promise<void> | undefined;
+  let again = false;
   let begun = false;
   let closed = false;
 
@@ -53,26 +57,28 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     return openStore(await storePath(settings));
   }
 
-  async function repositories(signal: AbortSignal | undefined): Promise<readonly KnownRepository[]> {
+  /** `mended`: a problem with the configured URL may be over, ask again. */
+  async function repositories(signal: AbortSignal | undefined, mended: boolean): Promise<readonly KnownRepository[]> {
     const { knownRepositories } = await import('./prefix/templates.ts');
-    const kept = remote !== undefined && Date.now() - remote.at < REMOTE_KEPT_MS ? remote.known : undefined;
-    if (kept !== undefined) {
+    const kept = remote?.known;
+    const keptFor = kept?.problem === undefined ? REMOTE_KEPT_MS : mended ? 0 : REMOTE_PROBLEM_KEPT_MS;
+    if (kept !== undefined && Date.now() - (remote?.at ?? 0) < keptFor) {
       const rest = await knownRepositories({ ...settings, templateRepoPath: undefined }, resourcesDir, log, signal);
       return [kept, ...rest.filter((one) => one.kind === 'added').map((one) => ({ ...one, searched: false }))];
     }
     const known = await knownRepositories(settings, resourcesDir, log, signal);
     const [first] = known;
-    if (first?.kind === 'configured' && first.repository !== undefined && /^https?:/i.test(first.location))
-      remote = { at: Date.now(), known: first };
+    if (first?.kind === 'configured' && /^https?:/i.test(first.location)) remote = { at: Date.now(), known: first };
     return known;
   }
 
   async function state(signal?: AbortSignal): Promise<LibraryState> {
     const [store, { repositoriesPath }] = await Promise.all([openStoreNow(), import('./prefix/templates.ts')]);
-    const [known, usage] = await Promise.all([repositories(signal), store.usage()]);
+    const [known, usage] = await Promise.all([repositories(signal, false), store.usage()]);
     const operationOf = (fullName: string): string | null => running.get(fullName)?.id ?? null;
     return {
       store: store.path,
+      problem: null,
       size: usage.reduce((sum, one) => sum + one.size, 0),
       unused: usage.reduce((sum, one) => sum + (one.users.length === 0 ? one.size : 0), 0),
       repositoriesDir: await repositoriesPath(settings),
@@ -85,14 +91,39 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     };
   }
 
-  async function refresh(): Promise<void> {
-    const next = await state();
+  /** What is shown when it cannot be read: what was known, and why it may be wrong. */
+  async function unreadable(error: unknown): Promise<LibraryState> {
+    const problem = toEngineError(error).message;
+    if (published !== undefined) return { ...published, problem };
+    const { repositoriesPath, storePath } = await import('./prefix/templates.ts');
+    const [store, repositoriesDir] = await Promise.all([storePath(settings), repositoriesPath(settings)]);
+    return { store, problem, size: 0, unused: 0, repositoriesDir, repositories: [], templates: [] };
+  }
+
+  async function readOnce(): Promise<void> {
+    const next = await state().catch(unreadable);
     if (closed) return;
-    watchStore(next.store);
-    const text = JSON.stringify(next);
-    if (text === published) return;
-    published = text;
+    if (next.problem === null) watchStore(next.store);
+    else log.warn(`The template library cannot be read: ${next.problem}`);
+    if (JSON.stringify(next) === JSON.stringify(published)) return;
+    published = next;
     options.publish(next);
+  }
+
+  /** One reading at a time, so that an older value never follows a newer one; what changes meanwhile is read after it. */
+  async function refresh(): Promise<void> {
+    again = true;
+    reading ??= (async () => {
+      try {
+        while (again && !closed) {
+          again = false;
+          await readOnce();
+        }
+      } finally {
+        reading = undefined;
+      }
+    })();
+    await reading;
   }
 
   function touch(): void {
@@ -141,6 +172,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
         signal: action?.signal,
         // Whoever watches its events prints them.
         ...(action?.onEvent === undefined ? { log } : {}),
+        ...(template === undefined ? {} : { template }),
         ...(gate === undefined ? {} : { gate }),
         ...(action?.onEvent === undefined ? {} : { onEvent: action.onEvent }),
       },
@@ -165,7 +197,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     step: Step,
   ): Promise<{ readonly from: readonly TemplateRepository[]; readonly name: string; readonly version: string | undefined }> {
     const { searchedRepositories } = await import('./prefix/templates.ts');
-    const known = await repositories(step.signal);
+    const known = await repositories(step.signal, true);
     const searched = known.some((one) => one.searched && one.repository !== undefined) ? searchedRepositories(known) : [];
     const all = known.flatMap((one) => one.repository ?? []);
     if (searched.some((repository) => repository.templates.has(text))) return { from: searched, name: text, version: undefined };

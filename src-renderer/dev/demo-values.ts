@@ -331,6 +331,7 @@ const stored = { cached: true, format: 'qcow2' as const };
 
 export const LIBRARY: LibraryState = {
   store: '/var/lib/lago/store',
+  problem: null,
   size: 3.1 * GIB,
   unused: 1.2 * GIB,
   repositoriesDir: '/var/lib/lago/repos',

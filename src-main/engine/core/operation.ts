@@ -81,6 +81,8 @@ export interface OperationOptions {
   readonly kind: OperationKind;
   readonly label: string;
   readonly prefix?: string;
+  /** The template that it works on. */
+  readonly template?: string;
   readonly signal?: AbortSignal | undefined;
   /** Also receives every log line (the prefix's log file). */
   readonly log?: Log;
@@ -161,6 +163,7 @@ export function startOperation<T>(
       kind: options.kind,
       label: options.label,
       prefix,
+      ...(options.template === undefined ? {} : { template: options.template }),
       status,
       ...(options.gate === undefined ? {} : { paused: options.gate.paused && endedAt === undefined }),
       fraction: best,

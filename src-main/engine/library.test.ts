@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { LibraryState } from '../../src-shared/state.ts';
+import { engineSettings, loadConfig } from './config.ts';
+import { createLog } from './core/log.ts';
+import { type MisbehavingServer, startMisbehavingServer } from './core/misbehaving-server.ts';
+import type { Operation } from './core/operation.ts';
+import type { EngineSettings } from './engine.ts';
+import { createLibrary, type LiveLibrary } from './library.ts';
+
+const MIB = 1024 * 1024;
+let folder: string;
+let server: MisbehavingServer;
+let library: LiveLibrary;
+let published: LibraryState[];
+let registered: Operation[];
+
+async function settings(change: Partial<EngineSettings>): Promise<EngineSettings> {
+  const config = await loadConfig({ files: [], environment: {} });
+  return { ...engineSettings(config), templateStore: join(folder, 'store'), templateRepos: join(folder, 'repos'), ...change };
+}
+
+async function openLibrary(change: Partial<EngineSettings> = {}): Promise<void> {
+  library = createLibrary({
+    settings: await settings(change),
+    resourcesDir: join(folder, 'resources'),
+    log: createLog(() => undefined),
+    publish: (state) => published.push(state),
+    register: (operation) => registered.push(operation),
+    nameOf: (path) => path,
+  });
+}
+
+/** A repository with one template of two versions, the image of the first is there. */
+function serveRepository(): void {
+  const image = Buffer.alloc(MIB, 7);
+  const version = (handle: string, timestamp: number): object => ({ source: 'web', handle, timestamp });
+  server.put(
+    '/repo.json',
+    JSON.stringify({
+      name: 'web',
+      sources: { web: { type: 'http', args: { baseurl: server.url } } },
+      templates: { small: { versions: { v1: version('small-v1', 1), v2: version('small-v2', 2) } } },
+    }),
+  );
+  server.put('/small-v1', image);
+  server.put('/small-v1.hash', createHash('sha1').update(image).digest('hex'));
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'lago-library-'));
+  server = await startMisbehavingServer();
+  published = [];
+  registered = [];
+});
+afterEach(async () => {
+  library[Symbol.dispose]();
+  await server[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('the library', () => {
+  test('tells what fetching and evicting change, and which operation works on a version', async () => {
+    serveRepository();
+    await openLibrary({ templateRepoPath: `${server.url}/repo.json` });
+    await library.begin();
+    expect(published.at(-1)?.templates).toMatchObject([
+      { id: 'web:small', versions: [{ version: 'v2' }, { version: 'v1', cached: false }] },
+    ]);
+    const fetching = library.fetch('web:small:v1');
+    expect(registered).toEqual([fetching]);
+    expect(fetching.state).toMatchObject({ kind: 'fetch', template: 'web:small:v1', paused: false });
+    expect((await library.state()).templates[0]?.versions[1]?.operation).toBe(fetching.id);
+    expect(await fetching.done).toBe('web:small:v1');
+    await expect.poll(() => published.at(-1)?.size, { timeout: 10_000 }).toBe(MIB);
+    expect(published.at(-1)?.templates[0]?.versions[1]).toMatchObject({ cached: true, size: MIB, operation: null, usedBy: [] });
+    await library.evict('web:small:v1').done;
+    await expect.poll(() => published.at(-1)?.size, { timeout: 10_000 }).toBe(0);
+  });
+
+  test('never publishes an older value after a newer one, whatever comes in between', async () => {
+    serveRepository();
+    await openLibrary({ templateRepoPath: `${server.url}/repo.json` });
+    await Promise.all([library.begin(), library.begin(), library.begin()]);
+    expect(published).toHaveLength(1);
+    await library.fetch('web:small:v1').done;
+    await Promise.all([library.begin(), library.begin(), library.begin()]);
+    const cached = published.map((state) => state.templates[0]?.versions[1]?.cached);
+    expect(cached).toEqual([...cached].sort());
+    expect(cached.at(-1)).toBe(true);
+  });
+
+  test('says why a store cannot be read, and shows it when it can', async () => {
+    await openLibrary();
+    writeFileSync(join(folder, 'store'), 'not a folder');
+    await library.begin();
+    expect(published.at(-1)).toMatchObject({ problem: expect.stringContaining('store'), templates: [] });
+    rmSync(join(folder, 'store'));
+    await library.begin();
+    expect(published.at(-1)).toMatchObject({ problem: null, templates: [] });
+  });
+
+  test('asks a configured repository that cannot be had once, and again for a fetch', async () => {
+    await openLibrary({ templateRepoPath: `${server.url}/repo.json` });
+    const asked = (): number => server.requests.filter(({ path }) => path === '/repo.json').length;
+    for (let round = 0; round < 3; round += 1) {
+      expect((await library.state()).repositories).toMatchObject([{ kind: 'configured', templates: 0, problem: expect.any(String) }]);
+    }
+    expect(asked()).toBe(1);
+    serveRepository();
+    expect(await library.fetch('web:small:v1').done).toBe('web:small:v1');
+    expect((await library.state()).repositories).toMatchObject([{ problem: null, templates: 1 }]);
+    expect(asked()).toBe(2);
+  });
+});
