@@ -30,6 +30,7 @@ import {
 const pages = {
   environment: () => import('./environments/environment-page.tsx'),
   plan: () => import('./plan/plan-page.tsx'),
+  library: () => import('./library/library-page.tsx'),
   machine: () => import('./machine/machine-page.tsx'),
   terminals: () => import('./terminals/terminals.tsx'),
   menu: () => import('./ui/menu-body.tsx'),
@@ -37,6 +38,7 @@ const pages = {
 } as const;
 const EnvironmentPage = lazy(async () => ({ default: (await pages.environment()).EnvironmentPage }));
 const PlanPage = lazy(async () => ({ default: (await pages.plan()).PlanPage }));
+const LibraryPage = lazy(async () => ({ default: (await pages.library()).LibraryPage }));
 const MachinePage = lazy(async () => ({ default: (await pages.machine()).MachinePage }));
 const ClosingDialog = lazy(async () => ({ default: (await import('./shell/closing-dialog.tsx')).ClosingDialog }));
 const KeysDialog = lazy(async () => ({ default: (await import('./shell/keys-dialog.tsx')).KeysDialog }));
@@ -46,6 +48,8 @@ function PageView(props: { readonly page: Page; readonly onOpenFile: () => void 
   switch (page.kind) {
     case 'home':
       return <HomePage onOpenFile={props.onOpenFile} />;
+    case 'library':
+      return <LibraryPage />;
     case 'machine':
       return <MachinePage />;
     case 'plan':

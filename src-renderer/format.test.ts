@@ -6,6 +6,7 @@ import {
   formatAgo,
   formatBytes,
   formatClock,
+  formatDate,
   formatDuration,
   formatFraction,
   formatMemory,
@@ -24,6 +25,10 @@ describe('format', () => {
     [99.96 * 1024 ** 3, '100 GiB'],
   ])('shows %d bytes as %s', (bytes, text) => {
     expect(formatBytes(bytes)).toBe(text);
+  });
+
+  it('shows a day', () => {
+    expect(formatDate(new Date(2026, 9, 5, 23, 59).getTime())).toBe('5 Oct 2026');
   });
 
   it('shows memory given in MiB', () => {

@@ -37,13 +37,20 @@ export function formatAgo(then: number, now: number): string {
   return `${formatDuration(span).split(' ').slice(0, 2).join(' ')} ago`;
 }
 
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
+
 /** Clock time `14:05`, with the date in front (`22 Nov 14:05`) when it is not the day of `now`. */
 export function formatClock(time: number, now: number): string {
   const date = new Date(time);
   const clock = `${String(date.getHours()).padStart(2, '0')}:${String(date.getMinutes()).padStart(2, '0')}`;
   if (new Date(now).toDateString() === date.toDateString()) return clock;
-  const month = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'][date.getMonth()];
-  return `${date.getDate()} ${month} ${clock}`;
+  return `${date.getDate()} ${MONTHS[date.getMonth()]} ${clock}`;
+}
+
+/** A day: `5 Oct 2026`. */
+export function formatDate(time: number): string {
+  const date = new Date(time);
+  return `${date.getDate()} ${MONTHS[date.getMonth()]} ${date.getFullYear()}`;
 }
 
 /** 0..1 as whole percent, never 100 % before the end. */

@@ -108,6 +108,13 @@ export function useConnection(): ConnectionState {
   return useMirror<ConnectionState>(CONNECTION) ?? { status: 'connecting' };
 }
 
+const UNREACHABLE = { connecting: 'Connecting to the engine', connected: undefined, lost: 'The connection to the engine is lost' } as const;
+
+/** Why nothing can be asked of the engine now; undefined when it can. */
+export function useUnreachable(): string | undefined {
+  return UNREACHABLE[useConnection().status];
+}
+
 /** Whether an operation still works. */
 export function isRunning(operation: OperationState): boolean {
   return operation.status === 'running' || operation.status === 'cancelling';

@@ -23,6 +23,12 @@ describe('window state', () => {
     expect(state.page).toEqual({ kind: 'home' });
   });
 
+  it('keeps how the library is looked at, without a tab', () => {
+    const state = play({ type: 'show', page: { kind: 'library' } }, { type: 'library', change: { filter: 'debian' } }, plan);
+    expect(state.tabs.map(keyOf)).toEqual(['plan:/a.json']);
+    expect(state.library).toMatchObject({ filter: 'debian', view: 'templates', order: 'name' });
+  });
+
   it('turns a plan into its environment in place', () => {
     const state = play(plan, environment('b'), plan, { type: 'created', path: '/a.json', id: 'n' });
     expect(state.tabs.map(keyOf)).toEqual(['environment:n', 'environment:b']);

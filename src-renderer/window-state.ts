@@ -1,9 +1,11 @@
 import { createContext, type Dispatch, use } from 'react';
+import type { CatalogueOrder } from './library/catalogue.ts';
 
 /** What fills the middle of the window. */
 export type Page =
   | { readonly kind: 'home' }
   | { readonly kind: 'machine' }
+  | { readonly kind: 'library' }
   | { readonly kind: 'plan'; readonly path: string }
   | { readonly kind: 'environment'; readonly id: string };
 
@@ -36,6 +38,17 @@ export interface Session {
 /** The views of an environment's page. */
 export type EnvironmentView = 'vms' | 'networks' | 'snapshots' | 'activity';
 
+/** How the library is looked at; it is found like this on coming back. */
+export interface LibraryView {
+  readonly view: 'templates' | 'repositories';
+  readonly filter: string;
+  /** Only what the store has. */
+  readonly stored: boolean;
+  readonly order: CatalogueOrder;
+  /** Ids of the templates whose versions are shown. */
+  readonly open: readonly string[];
+}
+
 export type DockView = 'terminals' | 'tasks' | 'log';
 
 /** Everything about the window that is not the engine's. */
@@ -49,11 +62,13 @@ export interface WindowState {
   readonly nextSession: number;
   /** Environment → its view in front; `vms` where none is kept. */
   readonly views: Readonly<Record<string, EnvironmentView>>;
+  readonly library: LibraryView;
 }
 
 export type WindowAction =
   | { readonly type: 'show'; readonly page: Page }
   | { readonly type: 'view'; readonly id: string; readonly view: EnvironmentView }
+  | { readonly type: 'library'; readonly change: Partial<LibraryView> }
   | { readonly type: 'close-tab'; readonly key: string }
   | { readonly type: 'draft'; readonly path: string; readonly draft: Partial<PlanDraft> }
   | { readonly type: 'creating'; readonly path: string; readonly operation: string | null }
@@ -90,12 +105,14 @@ export function initialWindow(environments: readonly string[] = [], dockOpen = f
     session: null,
     nextSession: 1,
     views: {},
+    library: { view: 'templates', filter: '', stored: false, order: 'name', open: [] },
   };
 }
 
 function show(state: WindowState, page: Page): WindowState {
   const key = keyOf(page);
-  if (page.kind === 'home' || page.kind === 'machine' || state.tabs.some((tab) => keyOf(tab) === key)) return { ...state, page };
+  if (page.kind === 'home' || page.kind === 'machine' || page.kind === 'library' || state.tabs.some((tab) => keyOf(tab) === key))
+    return { ...state, page };
   const tab: Tab = page.kind === 'plan' ? { kind: 'plan', path: page.path, draft: EMPTY_DRAFT, operation: null } : page;
   return { ...state, page, tabs: [...state.tabs, tab] };
 }
@@ -147,6 +164,8 @@ export function reduceWindow(state: WindowState, action: WindowAction): WindowSt
       return show(state, action.page);
     case 'view':
       return { ...state, views: { ...state.views, [action.id]: action.view } };
+    case 'library':
+      return { ...state, library: { ...state.library, ...action.change } };
     case 'close-tab':
       return closeTab(state, action.key);
     case 'draft':

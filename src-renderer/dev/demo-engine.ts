@@ -5,7 +5,7 @@ import { openByteChannel } from '../../src-shared/byte-stream.ts';
 import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import type { LibraryState, PrefixState, SnapshotState } from '../../src-shared/state.ts';
-import { BROKEN, FAILED, inspection, LIBRARY, MACHINE, OVIRT, SHOP } from './demo-values.ts';
+import { BROKEN, FAILED, FAILED_FETCH, inspection, LIBRARY, MACHINE, OVIRT, SHOP } from './demo-values.ts';
 
 const TICK = 120;
 
@@ -26,7 +26,7 @@ export class DemoEngine {
   constructor(scenario: string) {
     this.#scenario = scenario;
     this.#prefixes = scenario === 'empty' ? [] : [SHOP, OVIRT, ...(scenario === 'many' ? [BROKEN] : [])];
-    this.#operations = scenario === 'failed' ? [FAILED] : [];
+    this.#operations = scenario === 'failed' ? [FAILED, FAILED_FETCH] : [];
     this.#library =
       scenario === 'empty' ? { ...LIBRARY, size: 0, unused: 0, repositories: LIBRARY.repositories.slice(0, 1), templates: [] } : LIBRARY;
   }
@@ -83,6 +83,7 @@ export class DemoEngine {
     seconds: number,
     done: () => void,
     stopped: () => void = () => undefined,
+    template?: string,
   ): { operation: string } {
     const id = `op${this.#next++}`;
     const startedAt = Date.now();
@@ -97,7 +98,9 @@ export class DemoEngine {
         const over = at < index || fraction === 1;
         const inner = over ? 1 : fraction * names.length - at;
         if (steps[at] === undefined) log.push(`${name.toLowerCase()}: begin`);
-        const detail = name.startsWith('Download') && !over ? `${Math.round(inner * 642)} MiB of 642 MiB, 128 MiB/s` : undefined;
+        const left = Math.ceil(((1 - inner) * seconds) / names.length);
+        const detail =
+          name.startsWith('Download') && !over ? `${Math.round(inner * 642)} MiB of 642 MiB, 53.5 MiB/s, ${left} s left` : undefined;
         steps[at] = {
           id: String(at),
           label: name,
@@ -122,6 +125,7 @@ export class DemoEngine {
         log: [...log],
         ...(kind === 'fetch' || kind === 'verify' ? { paused } : {}),
         ...(prefix === undefined ? {} : { prefix }),
+        ...(template === undefined ? {} : { template }),
         ...(over ? { endedAt: Date.now() } : {}),
       });
       if (!over) return;
@@ -157,7 +161,7 @@ export class DemoEngine {
       idle();
       done();
     };
-    const started = this.#run(kind, `${label} ${fullName}`, undefined, [`${label} ${fullName}`], seconds, over, idle);
+    const started = this.#run(kind, `${label} ${fullName}`, undefined, [`${label} ${fullName}`], seconds, over, idle, fullName);
     this.#setVersions((version) => [version.fullName === fullName ? { ...version, operation: started.operation } : version]);
     return started;
   }

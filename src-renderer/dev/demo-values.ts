@@ -308,6 +308,26 @@ export const FAILED: OperationState = {
   },
 };
 
+export const FAILED_FETCH: OperationState = {
+  id: 'op-failed-fetch',
+  kind: 'fetch',
+  label: 'Download template lago:rocky-9:latest',
+  template: 'lago:rocky-9:latest',
+  status: 'failed',
+  paused: false,
+  fraction: 0.1,
+  startedAt: START - 20_000,
+  endedAt: START - 15_000,
+  steps: [],
+  log: [],
+  error: {
+    code: 'remote.unreachable',
+    message: 'https://images.example/lago/rocky-9/ cannot be downloaded: connect ECONNREFUSED.',
+    hint: 'Check the network connection and the proxy settings, then try again.',
+    details: { attempts: 2 },
+  },
+};
+
 const image = (
   template: string,
   version: string,

@@ -11,18 +11,16 @@ import {
 } from '@tabler/icons-react';
 import type { PrefixState, VmState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
-import { useConnection, useRunningOperation } from '../live-cache.ts';
+import { useRunningOperation, useUnreachable } from '../live-cache.ts';
 import type { Action } from '../ui/action.ts';
 import { copyText } from '../ui/copy-text.ts';
 import { type SessionKind, useWindow } from '../window-state.ts';
 import { blockedBy, runningCount } from './status.ts';
 
-const BLOCKED = { connecting: 'Connecting to the engine', connected: undefined, lost: 'The connection to the engine is lost' } as const;
-
 /** Why writing actions on an environment are blocked now, if they are. */
 export function useBlocked(prefix: PrefixState): string | undefined {
   const running = useRunningOperation(prefix.id);
-  return BLOCKED[useConnection().status] ?? blockedBy(prefix, running?.label);
+  return useUnreachable() ?? blockedBy(prefix, running?.label);
 }
 
 /** What can be done with an environment: the same list for its page, its row and its menus. */
@@ -30,7 +28,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
   const call = useCall();
   const { dispatch } = useWindow();
   const blocked = useBlocked(prefix);
-  const { status } = useConnection();
+  const unreachable = useUnreachable();
   const busy = useRunningOperation(prefix.id) !== undefined;
   const running = runningCount(prefix);
   return [
@@ -63,7 +61,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       id: 'forget',
       label: 'Take off the list',
       icon: IconListDetails,
-      blocked: BLOCKED[status] ?? (busy ? 'A task is under way' : running > 0 ? 'Stop it first' : undefined),
+      blocked: unreachable ?? (busy ? 'A task is under way' : running > 0 ? 'Stop it first' : undefined),
       run: () => void call(`Could not take ${prefix.name} off the list`, (client) => client.prefix.forget({ prefix: prefix.id })),
     },
     {
@@ -72,7 +70,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       icon: IconTrash,
       danger: true,
       group: true,
-      blocked: BLOCKED[status] ?? (busy ? 'A task is under way' : undefined),
+      blocked: unreachable ?? (busy ? 'A task is under way' : undefined),
       run: onDestroy,
     },
   ];

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import type { Plan, PlannedDownload, PlannedVm } from '../../src-shared/plan.ts';
 import { baseName, count, dots, formatBytes, formatMemory, subnetOf } from '../format.ts';
 import table from '../ui/table.module.css';
+import { useWindow } from '../window-state.ts';
 import styles from './plan-tables.module.css';
 
 const BOOTSTRAP: Readonly<Record<PlannedVm['bootstrap'], string | null>> = {
@@ -138,12 +139,28 @@ export function PlannedNets(props: { readonly plan: Plan }): ReactElement {
 
 /** What would be fetched first. */
 export function Downloads(props: { readonly downloads: readonly z.infer<typeof PlannedDownload>[] }): ReactElement {
+  const { dispatch } = useWindow();
+  const templates = props.downloads.filter((download) => !/^[a-z]+:\/\//.test(download.name));
+  function showLibrary(): void {
+    const [first] = templates;
+    // A moving version gets its name when it is downloaded: the template is what can be found.
+    const filter = first !== undefined && templates.length === 1 ? first.name.slice(0, first.name.lastIndexOf(':')) : '';
+    dispatch({ type: 'library', change: { view: 'templates', filter, stored: false } });
+    dispatch({ type: 'show', page: { kind: 'library' } });
+  }
   const known = props.downloads.reduce((sum, download) => sum + (download.size ?? 0), 0);
   return (
     <section aria-label="Downloads">
-      <h3 className={styles.downloads}>
-        Downloads <span className="faint">{known > 0 && formatBytes(known)}</span>
-      </h3>
+      <div className={styles.downloads}>
+        <h3>
+          Downloads <span className="faint">{known > 0 && formatBytes(known)}</span>
+        </h3>
+        {templates.length > 0 && (
+          <button type="button" className={styles.library} title="Download ahead, pause and resume in the library" onClick={showLibrary}>
+            Show in the library
+          </button>
+        )}
+      </div>
       <ul>
         {props.downloads.map((download) => (
           <li key={download.name} className={styles.download} title={`${download.name}\nfrom ${download.from}`}>

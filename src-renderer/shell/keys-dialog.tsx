@@ -11,6 +11,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
       ['Ctrl `', 'Show or hide the dock'],
       ['Ctrl PageUp / PageDown', 'Previous or next tab'],
       ['Alt 1 … 9', 'Tab by number'],
+      ['/', 'Filter the library'],
       ['?', 'This list'],
     ],
   },
@@ -19,8 +20,9 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
     keys: [
       ['↑ ↓', 'Move'],
       ['Enter', 'Open: the environment, a VM’s terminal'],
+      ['← →', 'Fold or unfold a template'],
       ['Shift F10', 'Menu of the row'],
-      ['Del', 'Close the tab, delete the snapshot'],
+      ['Del', 'Close the tab, delete the snapshot, evict the image'],
     ],
   },
   {

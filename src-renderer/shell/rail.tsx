@@ -1,5 +1,5 @@
 import { useMantineColorScheme } from '@mantine/core';
-import { IconDeviceDesktop, IconMoon, IconStack2, IconStethoscope, IconSun } from '@tabler/icons-react';
+import { IconDeviceDesktop, IconDisc, IconMoon, IconStack2, IconStethoscope, IconSun } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { useMachine } from '../live-cache.ts';
 import type { Icon } from '../ui/state-mark.tsx';
@@ -54,8 +54,15 @@ export function Rail(): ReactElement {
         icon={IconStack2}
         label="Environments"
         tip="Environments (Lago prefixes)"
-        active={state.page.kind !== 'machine'}
+        active={state.page.kind !== 'machine' && state.page.kind !== 'library'}
         onClick={show({ kind: 'home' })}
+      />
+      <RailButton
+        icon={IconDisc}
+        label="Library"
+        tip="Library (templates that VMs start from)"
+        active={state.page.kind === 'library'}
+        onClick={show({ kind: 'library' })}
       />
       <RailButton
         icon={IconStethoscope}

@@ -1,0 +1,102 @@
+import {
+  IconAlertTriangle,
+  IconCircleCheckFilled,
+  IconCircleDashed,
+  IconCircleX,
+  IconLoader2,
+  IconPlayerPauseFilled,
+  IconRefresh,
+} from '@tabler/icons-react';
+import type { OperationState, StepState } from '../../src-shared/operation.ts';
+import type { TemplateVersionState } from '../../src-shared/state.ts';
+import type { StatusView } from '../environments/status.ts';
+import { count, dots, formatAgo, formatBytes } from '../format.ts';
+import { isRunning } from '../live-cache.ts';
+import { summaryOf } from './catalogue.ts';
+
+/** How a version stands, ready for its cell: a word, a second line, and how far what works on it is. */
+export interface VersionStatus extends StatusView {
+  readonly detail: string;
+  /** 0..1 while something works on it. */
+  readonly fraction?: number;
+}
+
+const WORDS: Readonly<Partial<Record<OperationState['kind'], { readonly now: string; readonly failed: string }>>> = {
+  fetch: { now: 'downloading', failed: 'download failed' },
+  verify: { now: 'verifying', failed: 'not verified' },
+  evict: { now: 'evicting', failed: 'not evicted' },
+};
+
+/** What works on a version now, else the last thing that did, as far as it is still on the list of tasks. */
+export function operationOn(version: TemplateVersionState, operations: readonly OperationState[]): OperationState | undefined {
+  const own = operations.filter((operation) => operation.id === version.operation || operation.template === version.fullName);
+  return own.findLast(isRunning) ?? own.at(-1);
+}
+
+function deepestDetail(steps: readonly StepState[]): string | undefined {
+  const step = steps.findLast((one) => one.status === 'running');
+  return step === undefined ? undefined : (deepestDetail(step.steps) ?? step.detail);
+}
+
+/** What running work says of itself: bytes, rate and time left; bytes alone while it is paused. */
+export function progressDetail(operation: OperationState): string {
+  const detail = deepestDetail(operation.steps);
+  if (operation.status === 'cancelling') return 'undoing';
+  if (detail === undefined) return operation.kind === 'fetch' ? 'asking its source' : '';
+  return operation.paused === true ? `at ${detail.split(', ')[0]}` : detail;
+}
+
+function working(operation: OperationState): VersionStatus {
+  const word = WORDS[operation.kind]?.now ?? operation.label;
+  const detail = progressDetail(operation);
+  const { fraction } = operation;
+  if (operation.status === 'cancelling') return { tone: 'busy', icon: IconLoader2, word: 'cancelling', spin: true, detail, fraction };
+  if (operation.paused === true) return { tone: 'warn', icon: IconPlayerPauseFilled, word: 'paused', detail, fraction };
+  return { tone: 'busy', icon: IconLoader2, word, spin: true, detail, fraction };
+}
+
+function failed(version: TemplateVersionState, operation: OperationState): VersionStatus | undefined {
+  // What failed may have been done since, by another command.
+  if (operation.status !== 'failed' || (operation.kind === 'fetch') === version.cached) return undefined;
+  const detail = operation.error?.message ?? '';
+  if (operation.error?.code === 'remote.hash-mismatch' && version.cached)
+    return { tone: 'bad', icon: IconAlertTriangle, word: 'damaged', detail };
+  return { tone: 'bad', icon: IconCircleX, word: WORDS[operation.kind]?.failed ?? 'failed', detail };
+}
+
+/** How a version stands. `operation` is what `operationOn` answers, `now` in ms. */
+export function versionStatus(version: TemplateVersionState, operation: OperationState | undefined, now: number): VersionStatus {
+  if (operation !== undefined) {
+    if (isRunning(operation)) return working(operation);
+    const failure = failed(version, operation);
+    if (failure !== undefined) return failure;
+  }
+  if (version.cached) {
+    const verified =
+      operation?.kind === 'verify' && operation.status === 'succeeded' && `verified ${formatAgo(operation.endedAt ?? now, now)}`;
+    const disk = version.virtualSize === null ? null : `${formatBytes(version.virtualSize)} disk`;
+    return { tone: 'ok', icon: IconCircleCheckFilled, word: 'in store', detail: dots(verified, version.format, disk) };
+  }
+  if (version.moving) return { tone: 'off', icon: IconRefresh, word: 'newest of its vendor', detail: 'found out when it is downloaded' };
+  return { tone: 'off', icon: IconCircleDashed, word: 'not in store', detail: '' };
+}
+
+/** How a template stands: what works on one of its versions first, then what failed, then what the store has. */
+export function templateStatus(
+  versions: readonly TemplateVersionState[],
+  operations: ReadonlyMap<string, OperationState>,
+  now: number,
+): VersionStatus {
+  const statuses = versions.map((version) => versionStatus(version, operations.get(version.fullName), now));
+  const telling = statuses.find((status) => status.fraction !== undefined) ?? statuses.find((status) => status.tone === 'bad');
+  if (telling !== undefined) return telling;
+  const { stored } = summaryOf(versions);
+  if (stored === 0) return { tone: 'off', icon: IconCircleDashed, word: 'not in store', detail: '' };
+  const latest = versions.find((version) => version.cached)?.version ?? '';
+  return {
+    tone: 'ok',
+    icon: IconCircleCheckFilled,
+    word: 'in store',
+    detail: stored === 1 ? latest : `${count(stored, 'version')}, newest ${latest}`,
+  };
+}
