@@ -41,6 +41,7 @@ export function makeScratch(): Scratch {
       XDG_CACHE_HOME: folder('cache'),
       XDG_RUNTIME_DIR: folder('run'),
       LAGO__INIT__TEMPLATE_STORE: folder('store'),
+      LAGO__INIT__TEMPLATE_REPOS: join(dir, 'repos'),
       LAGO_LEASE_DIR: folder('leases'),
       DBUS_SESSION_BUS_ADDRESS: 'disabled:',
       DBUS_SYSTEM_BUS_ADDRESS: 'disabled:',

@@ -47,6 +47,7 @@ const TESTS = [
   { names: ['libvirt-clients'], why: 'tests compare with virsh', tool: 'virsh' },
   { names: ['python3-libvirt'], why: 'tests compare with libvirt’s own client', tool: 'python3' },
   { names: ['genisoimage'], why: 'tests of cloud-init disks', tool: 'genisoimage' },
+  { names: ['git'], why: 'tests of added template repositories', tool: 'git' },
   { names: ['zstd'], why: 'tests of packed templates', tool: 'zstd' },
   { names: ['passt'], why: 'tests of the uplink', tool: 'pasta' },
   { names: ['slirp4netns'], why: 'tests of the uplink', tool: 'slirp4netns' },
