@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -101,6 +101,31 @@ describe('the library', () => {
     rmSync(join(folder, 'store'));
     await library.begin();
     expect(published.at(-1)).toMatchObject({ problem: null, templates: [] });
+  });
+
+  test('gives a paused download up when it is cancelled, and leaves nothing', async () => {
+    serveRepository();
+    server.put('/small-v1', Buffer.alloc(MIB, 7), [{ stallAfter: 100_000 }]);
+    await openLibrary({ templateRepoPath: `${server.url}/repo.json` });
+    const fetching = library.fetch('web:small:v1');
+    await expect.poll(() => fetching.state.steps[0]?.detail).toContain('of 1.0 MiB');
+    fetching.pause();
+    expect(fetching.state).toMatchObject({ status: 'running', paused: true });
+    fetching.cancel();
+    await expect(fetching.done).rejects.toMatchObject({ code: 'cancelled' });
+    expect(fetching.state).toMatchObject({ status: 'cancelled', paused: false });
+    expect(readdirSync(join(folder, 'store')).filter((name) => !name.endsWith('.lock'))).toEqual([]);
+  });
+
+  test('sees what other processes add to the folder of repositories', async () => {
+    mkdirSync(join(folder, 'repos'));
+    await openLibrary();
+    await library.begin();
+    expect(published.at(-1)?.repositories).toEqual([]);
+    const repository = { name: 'office', sources: {}, templates: {} };
+    writeFileSync(join(folder, 'office.json'), JSON.stringify(repository));
+    renameSync(join(folder, 'office.json'), join(folder, 'repos/office.json'));
+    await expect.poll(() => published.at(-1)?.repositories, { timeout: 10_000 }).toMatchObject([{ name: 'office', kind: 'added' }]);
   });
 
   test('asks a configured repository that cannot be had once, and again for a fetch', async () => {

@@ -44,7 +44,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
   /** Full name → the operation that works on it. */
   const running = new Map<string, Operation>();
   let remote: { readonly at: number; readonly known: KnownRepository } | undefined;
-  let watcher: FSWatcher | undefined;
+  const watchers = new Map<string, FSWatcher>();
   let timer: NodeJS.Timeout | undefined;
   let published: LibraryState | undefined;
   let reading: Promise<void> | undefined;
@@ -103,7 +103,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
   async function readOnce(): Promise<void> {
     const next = await state().catch(unreadable);
     if (closed) return;
-    if (next.problem === null) watchStore(next.store);
+    if (next.problem === null) for (const path of [next.store, next.repositoriesDir]) watchFolder(path);
     else log.warn(`The template library cannot be read: ${next.problem}`);
     if (JSON.stringify(next) === JSON.stringify(published)) return;
     published = next;
@@ -135,18 +135,19 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     timer.unref();
   }
 
-  /** Commands in other processes fetch and evict too. A store that is not there yet is watched once we make it. */
-  function watchStore(path: string): void {
-    if (watcher !== undefined) return;
+  /** Commands in other processes fetch, evict and add too. A folder that is not there yet is watched once it is. */
+  function watchFolder(path: string): void {
+    if (watchers.has(path)) return;
     try {
-      watcher = watch(path, (_event, name) => {
-        // A download writes all the time.
-        if (name === null || !/\.(?:tmp|part)$/.test(name)) touch();
+      const watcher = watch(path, (_event, name) => {
+        // A download and a clone write all the time.
+        if (name === null || !/\.(?:tmp|part|clone)$/.test(name)) touch();
       });
+      watchers.set(path, watcher);
       watcher.unref();
       watcher.on('error', () => {
-        watcher?.close();
-        watcher = undefined;
+        watcher.close();
+        watchers.delete(path);
         touch();
       });
     } catch (error) {
@@ -309,7 +310,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     [Symbol.dispose]() {
       closed = true;
       clearTimeout(timer);
-      watcher?.close();
+      for (const watcher of watchers.values()) watcher.close();
     },
   };
 }

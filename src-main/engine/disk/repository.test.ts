@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createLog } from '../core/log.ts';
 import { startMisbehavingServer } from '../core/misbehaving-server.ts';
-import { findRepositoryByName, findTemplate, loadRepository } from './repository.ts';
+import { findRepositoryByName, findTemplate, loadRepository, readRepositories } from './repository.ts';
 
 let folder = '';
 beforeAll(() => {
@@ -114,4 +114,14 @@ test('a repository is found by name below a folder', async () => {
     hint: 'Did you mean "office"?',
   });
   await expect(findRepositoryByName('office', join(folder, 'nowhere'))).rejects.toMatchObject({ code: 'template.missing' });
+});
+
+test('added repositories are read without what git keeps and what is still being cloned', async () => {
+  const added = join(folder, 'added');
+  for (const inner of ['office', 'office/.git', '.0a1b2c3d.clone']) {
+    mkdirSync(join(added, inner), { recursive: true });
+    writeFileSync(join(added, inner, 'repo.json'), JSON.stringify(repository()));
+  }
+  const found = await readRepositories(added);
+  expect(found.map(({ location }) => location)).toEqual([join(added, 'office/repo.json')]);
 });

@@ -51,6 +51,9 @@ export interface RepositoryOptions {
   readonly download?: Pick<DownloadOptions, 'attempts' | 'backOffMs' | 'idleMs'>;
 }
 
+/** git's own files, and clones that are not whole yet. */
+const NO_REPOSITORY = /(?:^|\/)(?:\.git|\.[0-9a-f]{8}\.clone)\//;
+
 const Hex = (length: number): z.ZodType<string> =>
   z.string().regex(new RegExp(`^[0-9a-fA-F]{${length}}$`), `expected ${length} hex digits`);
 const Version = z.looseObject({
@@ -190,7 +193,7 @@ export async function readRepositories(folder: string, options: RepositoryOption
     return [];
   }
   const found: AddedRepository[] = [];
-  for (const entry of entries.filter((name) => name.endsWith('.json') && !/(?:^|\/)\.git\//.test(name)).sort()) {
+  for (const entry of entries.filter((name) => name.endsWith('.json') && !NO_REPOSITORY.test(name)).sort()) {
     options.signal?.throwIfAborted();
     const location = join(folder, entry);
     try {
