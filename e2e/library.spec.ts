@@ -100,8 +100,11 @@ test('a template is downloaded with pause, resume and cancel, verified, and evic
   await showLibrary(page);
   await expect(page.getByText('Nothing in the store yet')).toBeVisible();
   await expect(row(page, 'images:fedora-42')).toContainText('Fedora 42');
-  await row(page, 'images:fedora-42').click();
   const version = row(page, FEDORA);
+  await row(page, 'images:fedora-42').focus();
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowDown');
+  await expect(version).toBeFocused();
   await expect(version).toContainText('not in store');
   await expect(version).toContainText('20 Sep 2026');
   await expect(version).toContainText(`${server.url}/fedora-42`);
