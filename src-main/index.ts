@@ -153,9 +153,9 @@ class Desktop {
   }
 
   async #openEngine(): Promise<void> {
-    const { createRouter, createStreamTable, openEngine, readSettings } = await import('./engine/index.ts');
+    const { createRouter, createStreamTable, openEngine, readSetUp } = await import('./engine/index.ts');
     const engine = await openEngine({
-      settings: await readSettings(),
+      ...(await readSetUp(this.#log)),
       resourcesDir: app.isPackaged ? path.join(process.resourcesPath, 'resources') : path.join(app.getAppPath(), 'resources'),
       ...(this.#workdir === undefined ? {} : { workdir: this.#workdir }),
       log: this.#log,

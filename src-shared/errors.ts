@@ -1,7 +1,7 @@
 /**
  * The closed list of error codes. The family (before the dot) decides the CLI's exit code and the tone of the message:
  * `input` fix what you asked, `host` fix the machine, `conflict` wait or free something, `remote` a retry may help,
- * `guest` look at the VM, `hypervisor` libvirt refused.
+ * `guest` look at the VM, `hypervisor` libvirt refused, `plugin` a plugin of the user's own failed.
  */
 export const ERROR_CODES = [
   'input.invalid',
@@ -32,6 +32,7 @@ export const ERROR_CODES = [
   'guest.failed',
   'hypervisor.failed',
   'hypervisor.disconnected',
+  'plugin.failed',
   'cancelled',
   'internal',
 ] as const;
@@ -94,6 +95,7 @@ export function toWireError(error: unknown): WireError {
 export function exitCodeOf(code: ErrorCode): number {
   switch (code) {
     case 'internal':
+    case 'plugin.failed':
       return 1;
     case 'cancelled':
       return 130;

@@ -12,6 +12,8 @@ export interface SettingKey {
   readonly default: string | undefined;
   readonly choices?: readonly string[];
   readonly help: string;
+  /** Plugins may add choices: a value is compared with them once plugins are loaded. */
+  readonly extensible?: boolean;
   /** Never printed in logs. */
   readonly secret?: boolean;
 }
@@ -47,7 +49,10 @@ export const SETTINGS: readonly SettingKey[] = [
     choices: ['text', 'json'],
   }),
   lago('color', 'text', 'auto', 'When to use colours on stderr: auto means only on a terminal.', { choices: ['auto', 'always', 'never'] }),
-  lago('out_format', 'text', 'default', 'Format of the printed information.', { choices: ['default', 'flat', 'json', 'yaml'] }),
+  lago('out_format', 'text', 'default', 'Format of the printed information.', {
+    choices: ['default', 'flat', 'json', 'yaml'],
+    extensible: true,
+  }),
   lago('prefix_path', 'text', undefined, 'Path of the prefix to use. Deprecated, use the workdir and the prefix name.'),
   lago('workdir_path', 'text', undefined, 'Path of the workdir to use; without it the nearest one above the current directory.'),
   lago('prefix_name', 'text', 'current', 'Name of the prefix inside the workdir.'),
@@ -82,6 +87,7 @@ export const SETTINGS: readonly SettingKey[] = [
   lago('lease_dir', 'text', '/var/lib/lago/subnets', 'Directory with the leases of subnets on a system libvirt.'),
   lago('reposync_dir', 'text', '/var/lib/lago/reposync', 'Directory with the synchronised package repositories.'),
   lago('reposync_config', 'text', undefined, 'Yum configuration of the package repositories to synchronise.'),
+  lago('plugins', 'text', undefined, 'Plugins to load: paths or package names, separated by spaces, commas or newlines.'),
   lago('ignore_warnings', 'flag', undefined, 'Do not show warnings.'),
   init('template_repo_path', 'text', undefined, 'Path or URL of the template repository; without it the one that comes with Lago Desktop.'),
   init('template_repo_name', 'text', undefined, 'Name of the template repository to use, one of those below template_repos.'),

@@ -1,17 +1,8 @@
-import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
 import { version } from '../../package.json';
 import { EngineError } from '../../src-shared/errors.ts';
-import { freeStaleLeases, listLeases, openEngine, readSpecs } from '../engine/index.ts';
+import { findResources, freeStaleLeases, listLeases, openEngine, readSpecs } from '../engine/index.ts';
 import { runCommandLine } from './command-line.ts';
-
-/** The folder with samples, host scripts and default repository: beside the checkout's `out`, or where packages put it. */
-function resourcesDir(): string {
-  const here = import.meta.dirname;
-  const candidates = [join(here, '..', '..', 'resources'), join(here, '..', 'resources'), '/usr/share/lago-desktop/resources'];
-  return candidates.find((path) => existsSync(path)) ?? '/usr/share/lago-desktop/resources';
-}
 
 /** Leaves with `code` once everything is printed, whatever handles are still open. */
 async function leave(code: number): Promise<never> {
@@ -61,7 +52,7 @@ async function main(): Promise<void> {
     stdout: process.stdout,
     stderr: process.stderr,
     door: { openEngine, readSpecs, listLeases, freeStaleLeases },
-    resourcesDir: resourcesDir(),
+    resourcesDir: findResources(import.meta.dirname),
     version,
     signal: signals.signal,
   });

@@ -201,7 +201,7 @@ function check(config: Config, setting: SettingKey): void {
   const entry = config.entry(setting.key, setting.section);
   if (entry === undefined || entry.source.layer === 'default') return;
   if (setting.type === 'integer' || setting.type === 'number') config.number(setting.key, setting.section);
-  if (setting.choices !== undefined && !setting.choices.includes(entry.value)) {
+  if (setting.choices !== undefined && setting.extensible !== true && !setting.choices.includes(entry.value)) {
     throw new EngineError(
       'input.invalid',
       `${entry.source.place}: ${setting.key} must be one of ${setting.choices.join(', ')}, not "${entry.value}".`,

@@ -2,8 +2,9 @@ import type { Duplex } from 'node:stream';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
 import type { HostChoice } from '../../src-shared/host-choice.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
-import type { Log } from './core/log.ts';
 import type { Operation, OperationEvent } from './core/operation.ts';
+import type { GuestService } from './guest/services.ts';
+import type { ExecResult } from './guest/ssh.ts';
 
 /** Effective settings of one engine, from lago.conf, environment and command line (names as in lago.conf). */
 export interface EngineSettings {
@@ -25,17 +26,6 @@ export interface EngineSettings {
   readonly defaultVmType: string;
   readonly defaultVmProvider: string;
   readonly defaultRootPassword: string | undefined;
-}
-
-export interface EngineOptions {
-  readonly settings: EngineSettings;
-  /** The project's `resources` folder (or its packaged copy). */
-  readonly resourcesDir: string;
-  /** Per-user data: list of known environments, caches. Default `$XDG_DATA_HOME/lago`. */
-  readonly dataDir?: string;
-  /** Default workdir for environments made in the window. */
-  readonly workdir?: string;
-  readonly log: Log;
 }
 
 /** Which environment a command means, as found on disk. */
@@ -75,6 +65,20 @@ export interface ShellRequest {
   readonly signal?: AbortSignal | undefined;
   /** Told what is being waited for ("waiting for ssh on 192.168.200.2 (12 s)"). */
   readonly onWait?: (message: string) => void;
+}
+
+export interface ExecRequest {
+  readonly vm: string;
+  /** A command line for the guest's shell. */
+  readonly command: string;
+  /** Sent to its stdin, which is then closed. */
+  readonly input?: string | Uint8Array;
+  readonly signal?: AbortSignal | undefined;
+  readonly onWait?: (message: string) => void;
+  readonly onStdout?: (chunk: Buffer) => void;
+  readonly onStderr?: (chunk: Buffer) => void;
+  /** Bytes kept of each output, the last ones. Default 1 MiB. */
+  readonly maxOutput?: number;
 }
 
 /** An interactive or one-shot ssh session in a VM. */
@@ -121,6 +125,16 @@ export interface Engine extends AsyncDisposable {
 
   /** Waits for ssh (the VM's boot time at most) and opens a session. `vm.missing`, `vm.not-running`, `guest.unreachable`. */
   shell(prefix: string, request: ShellRequest): Promise<ShellSession>;
+  /**
+   * Runs a command by ssh to its end, waiting for ssh as `shell` does. A code other than 0 is a result, not an error. Rejects as `shell`,
+   * and with `guest.unreachable` when the VM is lost meanwhile.
+   */
+  exec(prefix: string, request: ExecRequest): Promise<ExecResult>;
+  /**
+   * A service of a VM, by the provider that its definition names, else the first that the guest has (asked once in this engine).
+   * `vm.missing`; `input.invalid` for a name that no service can have or a provider that there is not.
+   */
+  service(prefix: string, vm: string, name: string, signal?: AbortSignal): Promise<GuestService>;
   /** The serial console. */
   console(prefix: string, vm: string, signal?: AbortSignal): Promise<Duplex>;
   /** RFB bytes of the VM's screen. */

@@ -1,7 +1,11 @@
 import type { EnvironmentSpecs } from '../../src-shared/specs.ts';
 import { engineSettings, loadConfig } from './config.ts';
-import type { Engine, EngineOptions, EngineSettings } from './engine.ts';
+import type { Log } from './core/log.ts';
+import type { Engine, EngineSettings } from './engine.ts';
+import type { EngineOptions } from './engine-options.ts';
 import type { Lease } from './net/leases.ts';
+import { openPlugins, pluginWarnings } from './plugins/open.ts';
+import type { PluginRegistry } from './plugins/registry.ts';
 
 export { createRouter, type FrontDoor, type RouterDeps } from './api.ts';
 export { Config, engineSettings, generateConfig, loadConfig } from './config.ts';
@@ -14,19 +18,42 @@ export type {
   ActionOptions,
   CreateRequest,
   Engine,
-  EngineOptions,
   EngineSettings,
+  ExecRequest,
   PrefixLocation,
   ShellRequest,
   ShellSession,
 } from './engine.ts';
+export type { EngineOptions } from './engine-options.ts';
+export type { GuestService, ServiceState } from './guest/services.ts';
+export type { ExecResult } from './guest/ssh.ts';
 export type { Lease } from './net/leases.ts';
+export {
+  type CliPlugin,
+  definePlugin,
+  type MachineProvider,
+  type OutputPlugin,
+  type Plain,
+  type Plugin,
+  type ProvidedVm,
+  type ProviderCall,
+  type ServicePlugin,
+  type VerbCall,
+  type VmProviderPlugin,
+  type VmTypePlugin,
+} from './plugins/contract.ts';
+export { openPlugins, pluginWarnings } from './plugins/open.ts';
+export { createRegistry, type PluginRegistry } from './plugins/registry.ts';
 export { findPrefixes, isWorkdir, newPrefixName, type ResolveRequest, resolvePrefix, resolveWorkdir, Workdir } from './prefix/workdir.ts';
+export { findResources } from './resources-dir.ts';
 export { createStreamTable, type StreamTable } from './streams.ts';
 
-/** The effective settings of lago.conf and environment, for front doors without a command line. */
-export async function readSettings(): Promise<EngineSettings> {
-  return engineSettings(await loadConfig());
+/** The effective settings of lago.conf and environment and the user's plugins, for front doors without a command line. */
+export async function readSetUp(log: Log): Promise<{ readonly settings: EngineSettings; readonly plugins: PluginRegistry }> {
+  const config = await loadConfig();
+  const plugins = await openPlugins(config);
+  for (const warning of pluginWarnings(plugins)) log.warn(warning);
+  return { settings: engineSettings(config), plugins };
 }
 
 /** Opens the engine; dispose it when done. Running environments go on without it. */

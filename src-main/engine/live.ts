@@ -5,6 +5,7 @@ import type { LiveEvent } from '../../src-shared/contract.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { drop, type Log } from './core/log.ts';
 import type { KnownEnvironments } from './known.ts';
+import type { PluginRegistry } from './plugins/registry.ts';
 import { readPrefix } from './prefix/prefix.ts';
 import type { HostAccess, Session } from './prefix/session.ts';
 import { observe, prefixState } from './prefix/state.ts';
@@ -15,6 +16,7 @@ const SETTLE_MS = 40;
 export interface LiveOptions {
   readonly known: KnownEnvironments;
   readonly hosts: HostAccess;
+  readonly plugins: PluginRegistry;
   readonly log: Log;
   readonly publish: (event: LiveEvent) => void;
 }
@@ -48,7 +50,7 @@ interface Entry {
 }
 
 export function createLive(options: LiveOptions): Live {
-  const { known, hosts, log, publish } = options;
+  const { known, hosts, plugins, log, publish } = options;
   const entries = new Map<string, Entry>();
   let listWatcher: FSWatcher | undefined;
   let closed = false;
@@ -82,7 +84,7 @@ export function createLive(options: LiveOptions): Live {
     let state: PrefixState;
     try {
       const prefix = await readPrefix(entry.path);
-      const seen = await observe(prefix, hosts);
+      const seen = await observe(prefix, hosts, { plugins, log });
       follow(entry, seen.session);
       entry.ssh.update(prefix, seen);
       state = await prefixState(prefix, hosts, seen, { notes: (vm) => entry.ssh.note(vm) });

@@ -6,11 +6,13 @@ import type { LibraryState, MachineState } from '../../src-shared/state.ts';
 import { drop } from './core/log.ts';
 import { type Operation, type Step, startOperation } from './core/operation.ts';
 import { dataDirOf } from './data-dir.ts';
-import type { ActionOptions, Engine, EngineOptions } from './engine.ts';
+import type { ActionOptions, Engine } from './engine.ts';
+import type { EngineOptions } from './engine-options.ts';
 import { knownEnvironments } from './known.ts';
 import { createLibrary } from './library.ts';
 import { createLive } from './live.ts';
 import { readMachine } from './machine.ts';
+import { createRegistry } from './plugins/registry.ts';
 import { cleanUpEnvironment, destroyEnvironment } from './prefix/destroy.ts';
 import { startEnvironment, stopEnvironment } from './prefix/lifecycle.ts';
 import { openPrefixLog } from './prefix/log-file.ts';
@@ -30,11 +32,13 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const dataDir = options.dataDir ?? dataDirOf(process.env);
   const known = knownEnvironments(dataDir);
   const hosts = createHostAccess({ settings, resourcesDir, log });
-  const context: RecipeContext = { hosts, settings, resourcesDir };
+  const plugins = options.plugins ?? createRegistry();
+  const context: RecipeContext = { hosts, settings, resourcesDir, plugins };
   const publisher = createPublisher();
   const live = createLive({
     known,
     hosts,
+    plugins,
     log,
     publish: (event) => {
       publisher.publish(event);
@@ -48,6 +52,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let machine: MachineState | undefined;
   let libraryState: LibraryState | undefined;
   let machineTimer: NodeJS.Timeout | undefined;
+  const detected = new Map<string, string>();
 
   /** Every verb is one of these: an operation that writes the prefix's log and tells `live` where to look again. */
   function launch<T>(
@@ -55,7 +60,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     label: string,
     path: string,
     action: ActionOptions | undefined,
-    work: (step: Step, setPrefix: (id: string) => void) => Promise<T>,
+    work: (step: Step, setPrefix: (id: string) => void, closeLog: () => Promise<void>) => Promise<T>,
   ): Operation<T> {
     const file = openPrefixLog(path, log);
     const id = live.states().find((state) => state.path === path)?.id;
@@ -73,7 +78,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       },
       async (step, setPrefix) => {
         try {
-          return await work(step, setPrefix);
+          return await work(step, setPrefix, async () => await file.close());
         } finally {
           await file.close();
           live.touch(path);
@@ -157,10 +162,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     cleanup: (path, action) =>
       launch('cleanup', `Clean up ${name(path)}`, path, action, async (step) => await cleanUpEnvironment(context, path, step)),
     destroy: (path, action) =>
-      launch('destroy', `Destroy ${name(path)}`, path, action, async (step) => {
+      launch('destroy', `Destroy ${name(path)}`, path, action, async (step, _setPrefix, closeLog) => {
         const { releaseLeases } = await import('./prefix/leases.ts');
         const { prefixRemoved } = await import('./prefix/workdir.ts');
-        await destroyEnvironment(context, path, async (prefix, signal) => await releaseLeases(settings, prefix, signal), step);
+        await destroyEnvironment(context, path, async (prefix, signal) => await releaseLeases(settings, prefix, signal), step, closeLog);
         await prefixRemoved(path);
         await known.remove(path);
         await live.reload();
@@ -183,7 +188,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 
     async status(path) {
       const prefix = await readPrefix(path);
-      return await prefixState(prefix, hosts, await observe(prefix, hosts));
+      return await prefixState(prefix, hosts, await observe(prefix, hosts, { plugins, log }));
     },
     async snapshots(path) {
       const prefix = await readPrefix(path);
@@ -193,6 +198,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     async shell(path, request) {
       const { openShell } = await import('./prefix/access.ts');
       return await openShell(context, path, request);
+    },
+    async exec(path, request) {
+      const { runInGuest } = await import('./prefix/access.ts');
+      return await runInGuest(context, path, request);
+    },
+    async service(path, vm, service, signal) {
+      const { guestService } = await import('./prefix/services.ts');
+      return await guestService(context, path, vm, service, { detected, signal });
     },
     async console(path, vm, signal) {
       const { openConsole } = await import('./prefix/access.ts');

@@ -1,45 +1,6 @@
-/** One option, global or of a verb. */
-export interface OptionSpec {
-  /** As typed: `-l`, `--loglevel`. */
-  readonly flags: readonly string[];
-  /** Under this name the value is handed to the verb; for options with a lago.conf key, that key. */
-  readonly name: string;
-  readonly kind: 'flag' | 'value' | 'list';
-  /** Name of the value in usage and help. */
-  readonly metavar?: string;
-  readonly choices?: readonly string[];
-  readonly type?: 'text' | 'integer' | 'number';
-  readonly help: string;
-  /** Section of lago.conf that gives the default. */
-  readonly config?: string;
-  /** Accepted but not shown. */
-  readonly hidden?: boolean;
-}
+import type { OptionSpec, Values, VerbSpec } from '../../../src-shared/verb-table.ts';
 
-export interface PositionalSpec {
-  readonly name: string;
-  readonly metavar: string;
-  /** `rest`: this and everything after it, options too, goes to the verb unread. */
-  readonly arity: 'one' | 'optional' | 'many' | 'rest';
-  readonly choices?: readonly string[];
-  readonly help: string;
-  /** What shells complete here. */
-  readonly completes?: 'vm' | 'prefix' | 'snapshot' | 'file' | 'directory';
-}
-
-export interface VerbSpec {
-  readonly name: string;
-  /** One line for the list of verbs. */
-  readonly summary: string;
-  /** More, for `lago VERB --help` and the manual page. */
-  readonly description?: string;
-  readonly positionals: readonly PositionalSpec[];
-  readonly options: readonly OptionSpec[];
-  /** Command lines after `lago `, with what they do. */
-  readonly examples: readonly { readonly line: string; readonly does: string }[];
-  /** False for verbs that are known and not there yet. */
-  readonly available: boolean;
-}
+export type { OptionSpec, PositionalSpec, Values, VerbSpec } from '../../../src-shared/verb-table.ts';
 
 export interface ProgramSpec {
   readonly name: string;
@@ -48,9 +9,6 @@ export interface ProgramSpec {
   readonly options: readonly OptionSpec[];
   readonly verbs: readonly VerbSpec[];
 }
-
-/** Values by option or positional name; absent when not given. */
-export type Values = Readonly<Record<string, string | boolean | readonly string[]>>;
 
 /** The text of an option or positional, undefined when it was not given. */
 export function textValue(values: Values, name: string): string | undefined {

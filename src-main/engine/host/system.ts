@@ -1,14 +1,15 @@
 import { chmod, chown, lstat, mkdir, readFile } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { Log } from '../core/log.ts';
 import { run } from '../core/run.ts';
 import { confinement } from './confine.ts';
+import { dialFromMachine } from './direct.ts';
 import type { Host } from './host.ts';
 import { findAccelerator } from './kvm.ts';
-import { listenError, unreachable } from './relay.ts';
+import { listenError } from './relay.ts';
 import { runtimeRoot, SOCKET_PATH_LIMIT } from './runtime-dir.ts';
 
 export interface SystemHostSpec {
@@ -21,7 +22,6 @@ export interface SystemHostSpec {
 
 /** Users that distributions run the machine's QEMU as. */
 const QEMU_USERS = ['libvirt-qemu', 'qemu'];
-const DEFAULT_DIAL_MS = 10_000;
 /** `/` and a uuid with `.sock`. */
 const SOCKET_NAME_LENGTH = 42;
 
@@ -51,10 +51,7 @@ export async function openSystemHost(
     uplink: 'none',
     dnsmasqAsRoot: false,
     socketDir,
-    async dial(address, port, { timeoutMs = DEFAULT_DIAL_MS, signal } = {}) {
-      rule.checkDial(address);
-      return await dialDirectly(address, port, timeoutMs, signal);
-    },
+    dial: dialFromMachine,
     async listen(address, port, onConnection) {
       rule.checkDial(address);
       return await listenDirectly(address, port, onConnection);
@@ -96,32 +93,6 @@ async function qemuUser(): Promise<number | undefined> {
   const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
   const found = lines.find((fields) => QEMU_USERS.includes(fields[0] ?? ''));
   return found === undefined ? undefined : Number(found[2]);
-}
-
-async function dialDirectly(address: string, port: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<Duplex> {
-  signal?.throwIfAborted();
-  return await new Promise<Duplex>((resolve, reject) => {
-    const socket = connect({ host: address, port, noDelay: true });
-    const settle = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-      socket.off('error', onError);
-    };
-    const fail = (error: unknown): void => {
-      settle();
-      socket.destroy();
-      reject(error);
-    };
-    const onError = (error: NodeJS.ErrnoException): void => fail(unreachable(address, port, error.code ?? error.message));
-    const onAbort = (): void => fail(new EngineError('cancelled', `Cancelled while connecting to ${address}.`));
-    const timer = setTimeout(() => fail(unreachable(address, port, 'ETIMEDOUT')), timeoutMs);
-    socket.once('error', onError);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    socket.once('connect', () => {
-      settle();
-      resolve(socket);
-    });
-  });
 }
 
 async function listenDirectly(address: string, port: number, onConnection: (stream: Duplex) => void): Promise<AsyncDisposable> {

@@ -2,8 +2,11 @@ import type { Duplex } from 'node:stream';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
 import { silentLog } from '../core/log.ts';
-import type { ShellRequest, ShellSession } from '../engine.ts';
+import type { ExecRequest, ShellRequest, ShellSession } from '../engine.ts';
+import type { Dial } from '../guest/dial.ts';
+import type { ExecResult, SshConnection } from '../guest/ssh.ts';
 import type { HypervisorEvent } from '../libvirt/hypervisor.ts';
+import { isHosted, machineOf } from './machines.ts';
 import { domainName, type Prefix, readPrefix, vmAddress, vmSpec } from './prefix.ts';
 import { vncSocket } from './realize.ts';
 import type { RecipeContext } from './recipe.ts';
@@ -15,41 +18,101 @@ const BOOT_SECONDS = 600;
 /** Opens a shell or runs a command in a VM, waiting for its ssh as long as it may take to boot, but not longer than it runs. */
 export async function openShell(context: RecipeContext, root: string, request: ShellRequest): Promise<ShellSession> {
   const prefix = await readPrefix(root);
-  const vm = vmSpec(prefix, request.vm);
-  const session = await runningVm(context, prefix, vm.name, request.signal);
-  const address = vmAddress(prefix.specs, vm);
-  if (address === null) {
-    throw new EngineError('guest.unreachable', `VM ${vm.name} has no known address: it is on no network that gives one.`, {
-      hint: `Use its serial console: lago console ${vm.name}.`,
-    });
-  }
-  const [{ openHostKeys }, { readPrefixKey }, { openShellSession, TERMINAL_KEEPALIVE_MS }, { waitForSsh }] = await Promise.all([
-    import('../guest/host-keys.ts'),
-    import('../guest/keys.ts'),
-    import('../guest/shell.ts'),
-    import('../guest/wait.ts'),
-  ]);
-  const key = await readPrefixKey(root);
-  const stopped = whenStopped(session, prefix, vm);
+  const { openShellSession, TERMINAL_KEEPALIVE_MS } = await import('../guest/shell.ts');
+  const { signal, onWait } = request;
+  const connection = await connectGuest(context, prefix, vmSpec(prefix, request.vm), {
+    signal,
+    onWait,
+    keepaliveMs: TERMINAL_KEEPALIVE_MS,
+  });
+  return await openShellSession(connection, { command: request.command, pty: request.pty, signal });
+}
+
+/** Runs a command in a VM to its end. See `Engine.exec`. */
+export async function runInGuest(context: RecipeContext, root: string, request: ExecRequest): Promise<ExecResult> {
+  const prefix = await readPrefix(root);
+  const { vm, command, onWait, ...options } = request;
+  await using connection = await connectGuest(context, prefix, vmSpec(prefix, vm), { signal: request.signal, onWait });
+  return await connection.exec(command, options);
+}
+
+export interface ConnectOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onWait?: ((message: string) => void) | undefined;
+  readonly keepaliveMs?: number;
+}
+
+/** A login in a VM, waited for as long as it may take to boot, but not longer than it runs. The caller disposes it. */
+export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: VmSpec, options: ConnectOptions): Promise<SshConnection> {
+  const way = await wayTo(context, prefix, vm, options.signal);
   try {
-    const connection = await waitForSsh({
-      dial: async (to, port, options) => await session.host.dial(to, port, options),
-      address,
+    const [{ openHostKeys }, { readPrefixKey }, { waitForSsh }] = await Promise.all([
+      import('../guest/host-keys.ts'),
+      import('../guest/keys.ts'),
+      import('../guest/wait.ts'),
+    ]);
+    const key = await readPrefixKey(prefix.paths.root);
+    const { signal, onWait, keepaliveMs } = options;
+    return await waitForSsh({
+      dial: way.dial,
+      address: way.address,
+      port: way.port,
       vm: vm.name,
       user: vm['ssh-user'],
       privateKey: key.privateKey,
       password: String(vm['ssh-password'] ?? vm['root-password'] ?? context.settings.sshPassword),
       hostKeys: openHostKeys(prefix.paths.hostKeys),
       timeoutMs: (vm.boot_time_sec ?? BOOT_SECONDS) * 1000,
-      signal: request.signal === undefined ? stopped.signal : AbortSignal.any([request.signal, stopped.signal]),
-      onProgress: afterASecond(request.onWait),
-      keepaliveMs: TERMINAL_KEEPALIVE_MS,
+      signal: signal === undefined ? way.stopped : AbortSignal.any([signal, way.stopped]),
+      onProgress: afterASecond(onWait),
+      ...(keepaliveMs === undefined ? {} : { keepaliveMs }),
       log: silentLog,
     });
-    return await openShellSession(connection, { command: request.command, pty: request.pty, signal: request.signal });
   } finally {
-    stopped.forget();
+    way.forget();
   }
+}
+
+/** Where a VM's ssh is and how it is reached. */
+interface Way {
+  readonly dial: Dial;
+  readonly address: string;
+  readonly port: number;
+  /** Aborted when the VM stops. */
+  readonly stopped: AbortSignal;
+  forget(): void;
+}
+
+async function wayTo(context: RecipeContext, prefix: Prefix, vm: VmSpec, signal: AbortSignal | undefined): Promise<Way> {
+  if (!isHosted(context.plugins, vm)) return await wayToMachine(context, prefix, vm, signal);
+  const session = await runningVm(context, prefix, vm.name, signal);
+  const address = vmAddress(prefix.specs, vm);
+  if (address === null) {
+    throw new EngineError('guest.unreachable', `VM ${vm.name} has no known address: it is on no network that gives one.`, {
+      hint: `Use its serial console: lago console ${vm.name}.`,
+    });
+  }
+  const { signal: stopped, forget } = whenStopped(session, prefix, vm);
+  const dial: Dial = async (to, port, options) => await session.host.dial(to, port, options);
+  return { dial, address, port: 22, stopped, forget };
+}
+
+async function wayToMachine(context: RecipeContext, prefix: Prefix, vm: VmSpec, signal: AbortSignal | undefined): Promise<Way> {
+  const machine = machineOf(context.plugins, prefix, vm);
+  const never = new AbortController().signal;
+  const call = { signal: signal ?? never, log: silentLog };
+  const state = await machine.state(call);
+  if (state !== 'running') {
+    throw new EngineError('vm.not-running', `VM ${vm.name} is not running, but ${state}.`, { hint: 'Start it first: lago start.' });
+  }
+  const found = await machine.address(call);
+  if (found === null) {
+    throw new EngineError('guest.unreachable', `VM ${vm.name} has no known address.`, {
+      hint: `Its provider "${vm['vm-provider']}" has to know one.`,
+    });
+  }
+  const { dialFromMachine } = await import('../host/direct.ts');
+  return { dial: dialFromMachine, address: found.host, port: found.port, stopped: never, forget: () => undefined };
 }
 
 /** Most guests answer at once; only a wait that is felt needs words. */
@@ -92,6 +155,11 @@ export async function openScreen(context: RecipeContext, root: string, vm: strin
 /** The VM's host, with the certainty that the VM runs: `vm.missing`, `vm.not-running`. */
 async function runningVm(context: RecipeContext, prefix: Prefix, name: string, signal: AbortSignal | undefined): Promise<Session> {
   const vm = vmSpec(prefix, name);
+  if (!isHosted(context.plugins, vm)) {
+    throw new EngineError('not-available', `VM ${name} has no console and no screen here: its provider is "${vm['vm-provider']}".`, {
+      hint: `Use ssh: lago shell ${name}.`,
+    });
+  }
   const session = await context.hosts.find(prefix, signal);
   const domain = await session?.hypervisor.findDomain(domainName(prefix.uuid, vm.name), { signal });
   if (session !== undefined && domain !== undefined && domain.id >= 0) return session;

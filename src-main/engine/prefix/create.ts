@@ -48,7 +48,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
   events.onUuid(uuid);
 
   async function draft(): Promise<{ readonly environment: PlannedEnvironment; readonly templates: Templates }> {
-    const made = await draftEnvironment(context.settings, context.resourcesDir, step.log, {
+    const made = await draftEnvironment(context, step.log, {
       initFile,
       root,
       workdir: workdirPath,

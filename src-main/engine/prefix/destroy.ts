@@ -21,9 +21,15 @@ export async function cleanUpEnvironment(context: RecipeContext, root: string, s
 
 /**
  * Stops everything and removes the prefix with all its files. Also works on one that is half-made, damaged, cleaned up before or
- * partly removed: what can be read of it decides what there is to stop.
+ * partly removed: what can be read of it decides what there is to stop. After `beforeRemoval` nobody may write into it any more.
  */
-export async function destroyEnvironment(context: RecipeContext, root: string, releaseOutside: ReleaseOutside, step: Step): Promise<void> {
+export async function destroyEnvironment(
+  context: RecipeContext,
+  root: string,
+  releaseOutside: ReleaseOutside,
+  step: Step,
+  beforeRemoval: () => Promise<void> = async () => await Promise.resolve(),
+): Promise<void> {
   const paths = prefixPaths(root);
   await using _lock = await lockPrefix(paths, 'destroy', step.signal);
   const prefix = await readForRemoval(root, step);
@@ -35,6 +41,7 @@ export async function destroyEnvironment(context: RecipeContext, root: string, r
       });
       await destroy.step('Release subnets', async (one) => await releaseOutside(prefix, one.signal));
     }
+    await beforeRemoval();
     await destroy.step('Remove files', async () => await rm(root, { recursive: true, force: true }));
   });
 }

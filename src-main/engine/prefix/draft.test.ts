@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../core/log.ts';
 import type { EngineSettings } from '../engine.ts';
+import { createRegistry } from '../plugins/registry.ts';
 import { type Draft, draftEnvironment, requireSound } from './draft.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../../../fixtures/lago');
@@ -35,7 +36,7 @@ beforeAll(async () => {
 afterAll(async () => await rm(folder, { recursive: true, force: true }));
 
 async function draft(initFile: string): Promise<Draft> {
-  return await draftEnvironment(settings, folder, silentLog, {
+  return await draftEnvironment({ settings, resourcesDir: folder, plugins: createRegistry() }, silentLog, {
     initFile,
     root: join(folder, 'work/default'),
     workdir: join(folder, 'work'),

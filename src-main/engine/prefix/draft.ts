@@ -8,12 +8,15 @@ import { diskError } from '../core/json-file.ts';
 import type { Log } from '../core/log.ts';
 import { forEachLimit } from '../core/until.ts';
 import { inspectImage } from '../disk/qemu-img.ts';
-import type { EngineSettings } from '../engine.ts';
 import { freshAllocator } from '../net/subnets.ts';
 import { takenSubnets } from './leases.ts';
 import { type PlannedEnvironment, planEnvironment } from './plan.ts';
 import type { FileInfo, PlanContext, TemplateFound, TemplateMissing } from './plan-context.ts';
+import type { RecipeContext } from './recipe.ts';
 import { openTemplates, type Templates } from './templates.ts';
+
+/** What drafting needs of the engine around it. */
+export type DraftContext = Pick<RecipeContext, 'settings' | 'resourcesDir' | 'plugins'>;
 
 export interface DraftRequest {
   readonly initFile: string;
@@ -56,7 +59,8 @@ export async function readInitFile(path: string): Promise<string> {
 }
 
 /** Parses and plans. Planning is pure, so what it needs to know of files and templates is looked up between rounds. */
-export async function draftEnvironment(settings: EngineSettings, resourcesDir: string, log: Log, request: DraftRequest): Promise<Draft> {
+export async function draftEnvironment(around: DraftContext, log: Log, request: DraftRequest): Promise<Draft> {
+  const { settings, resourcesDir } = around;
   const file = resolve(request.cwd, request.initFile);
   const [text, templates] = await Promise.all([readInitFile(file), openTemplates(settings, resourcesDir, log, request.signal)]);
   const parsed = parseInitFile(text, file);
@@ -64,7 +68,7 @@ export async function draftEnvironment(settings: EngineSettings, resourcesDir: s
   const taken = request.freshLeases === true || request.host.kind === 'embedded' ? [] : await takenSubnets(settings, request.root);
   const world = createWorld(templates);
   for (let round = 0; ; round++) {
-    const environment = plan(parsed.value, settings, request, file, taken, world);
+    const environment = plan(parsed.value, around, request, file, taken, world);
     if (round < ROUNDS && (await world.lookUp(request.signal))) continue;
     return { environment, issues: [...parsed.issues, ...environment.issues], templates };
   }
@@ -72,7 +76,7 @@ export async function draftEnvironment(settings: EngineSettings, resourcesDir: s
 
 function plan(
   init: InitFile,
-  settings: EngineSettings,
+  { settings, plugins }: DraftContext,
   request: DraftRequest,
   file: string,
   taken: readonly string[],
@@ -93,8 +97,9 @@ function plan(
       rootPassword: settings.defaultRootPassword,
       vmType: settings.defaultVmType,
       vmProvider: settings.defaultVmProvider,
-      vmTypes: ['default'],
-      vmProviders: ['local-libvirt', 'ssh'],
+      vmTypes: plugins.list('vm'),
+      vmProviders: plugins.list('vm-provider'),
+      serviceProviders: plugins.list('vm-service').map((provider) => provider.name),
       bootstrap: 'none',
     },
     ...(request.skipBootstrap === undefined ? {} : { skipBootstrap: request.skipBootstrap }),

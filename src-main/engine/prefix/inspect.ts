@@ -24,7 +24,7 @@ export async function inspectInitFile(context: RecipeContext, path: string, requ
   const file = resolve(path);
   const workdir = resolve(request.workdir);
   const name = request.name ?? (await freeName(workdir, await proposedName(file)));
-  const draft = await draftEnvironment(context.settings, context.resourcesDir, silentLog, {
+  const draft = await draftEnvironment(context, silentLog, {
     initFile: file,
     root: join(workdir, name),
     workdir,

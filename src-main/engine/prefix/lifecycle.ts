@@ -1,8 +1,10 @@
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
+import type { PluginRegistry } from '../plugins/registry.ts';
 import { prefixPaths } from './layout.ts';
-import { domainName, isVirtual, type Prefix, readPrefix, vmSpec } from './prefix.ts';
+import { isHosted, type Machine, machineOf } from './machines.ts';
+import { domainName, type Prefix, readPrefix, vmSpec } from './prefix.ts';
 import { realizeDomain, realizeNetwork, releaseDomain, releaseNetwork } from './realize.ts';
 import { lockPrefix, type RecipeContext, requireReady } from './recipe.ts';
 import type { Session } from './session.ts';
@@ -12,27 +14,36 @@ export const PARALLEL = 4;
 
 /**
  * Starts the named VMs (all when none are named) and the networks that they need, VMs side by side. What is up already is left
- * alone; when something fails, what this call started is stopped again.
+ * alone; when something fails, what this call started is stopped again. Machines that libvirt does not run are their provider's affair.
  */
 export async function startEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
   await using _lock = await lockPrefix(prefixPaths(root), 'start', step.signal);
   const prefix = await readPrefix(root);
   requireReady(prefix);
   const named = names.length === 0 ? prefix.specs.vms : names.map((name) => vmSpec(prefix, name));
-  const vms = named.filter(isVirtual);
-  const nets = names.length === 0 ? prefix.specs.nets : netsOf(prefix, vms);
+  const hosted = named.filter((vm) => isHosted(context.plugins, vm));
+  // Asked for before anything starts: a provider that is not there is an error.
+  const machines = named.filter((vm) => !hosted.includes(vm)).map((vm) => machineOf(context.plugins, prefix, vm));
+  const nets = names.length === 0 ? prefix.specs.nets : netsOf(prefix, hosted);
   await step.step(names.length === 0 ? 'Start Prefix' : 'Start specified VMs', async (start) => {
     await using undo = new UndoStack(step.log);
-    const session = await openSession(context, prefix, start, undo);
-    await startNetworks(session, prefix, nets, start, undo);
+    const begin: (readonly [string, (one: Step) => Promise<void>])[] = machines.map((machine) => [
+      machine.vm.name,
+      async (one) => await startMachine(machine, one, undo),
+    ]);
+    if (hosted.length > 0 || nets.length > 0) {
+      const session = await openSession(context, prefix, start, undo);
+      await startNetworks(session, prefix, nets, start, undo);
+      begin.unshift(...hosted.map((vm) => [vm.name, async (one: Step) => await startVm(session, prefix, vm, one, undo)] as const));
+    }
     await start.step(
       'Start vms',
       async (all) =>
         await all.each(
-          vms,
+          begin,
           PARALLEL,
-          (vm) => `Starting VM ${vm.name}`,
-          async (vm, one) => await startVm(session, prefix, vm, one, undo),
+          ([name]) => `Starting VM ${name}`,
+          async ([, startOne], one) => await startOne(one),
         ),
       { weight: 4 },
     );
@@ -83,6 +94,30 @@ async function startVm(session: Session, prefix: Prefix, vm: VmSpec, step: Step,
   await session.hypervisor.startDomain(name, {}, { signal: step.signal });
 }
 
+async function startMachine(machine: Machine, step: Step, undo: UndoStack): Promise<void> {
+  const { log } = step;
+  if ((await machine.state(step)) === 'running') return;
+  undo.add(`stop ${machine.vm.name}`, async (signal) => await machine.stop({ signal, log }));
+  await machine.start(step);
+}
+
+/** A machine whose provider is gone is left as it is, and said so: the rest of the environment can still be stopped. */
+async function stopMachines(plugins: PluginRegistry, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
+  const known = vms.filter((vm) => {
+    const there = plugins.find('vm-provider', vm['vm-provider']) !== undefined;
+    if (!there) step.log.warn(`VM ${vm.name} is left as it is: no plugin offers its provider "${vm['vm-provider']}".`);
+    return there;
+  });
+  await step.each(
+    known.map((vm) => machineOf(plugins, prefix, vm)),
+    PARALLEL,
+    (machine) => `Stopping VM ${machine.vm.name}`,
+    async (machine, one) => {
+      if ((await machine.state(one)) !== 'down') await machine.stop(one);
+    },
+  );
+}
+
 /**
  * Powers off the named VMs (all when none are named), then takes down the networks that no running VM uses. A VM that is gone
  * already counts as down. When nothing runs any more the environment's own host ends too.
@@ -98,11 +133,16 @@ export async function stopEnvironment(context: RecipeContext, root: string, name
 
 /** The body of `stop`, for recipes that hold the lock already. */
 export async function stopVms(context: RecipeContext, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
+  const hosted = vms.filter((vm) => isHosted(context.plugins, vm));
+  if (hosted.length < vms.length) {
+    const machines = vms.filter((vm) => !hosted.includes(vm));
+    await step.step('Stop machines', async (all) => await stopMachines(context.plugins, prefix, machines, all));
+  }
   const session = await context.hosts.find(prefix, step.signal);
   if (session === undefined) return;
   await step.step('Stop vms', async (all) => {
     await all.each(
-      vms,
+      hosted,
       PARALLEL,
       (vm) => `Destroying VM ${vm.name}`,
       async (vm, one) => {

@@ -7,7 +7,7 @@ import { prefixPaths } from './layout.ts';
 export interface PrefixLog {
   readonly log: Log;
   event(event: OperationEvent): void;
-  /** Writes what is left. */
+  /** Writes what is left; what comes after it is dropped, so that nothing is written into a folder that is being removed. */
   close(): Promise<void>;
 }
 
@@ -22,6 +22,7 @@ export function openPrefixLog(root: string, fallback: Log): PrefixLog {
   let lines: string[] = [];
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
+  let closed = false;
 
   /** One after the other, so that lines stay in order. */
   async function flush(last: boolean): Promise<void> {
@@ -49,6 +50,7 @@ export function openPrefixLog(root: string, fallback: Log): PrefixLog {
   }
 
   function add(level: string, message: string): void {
+    if (closed) return;
     // biome-ignore lint/suspicious/noControlCharactersInRegex: taking them out is the purpose
     const clean = message.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '').replace(/[\x00-\x08\x0b-\x1f]/g, ' ');
     lines.push(`${new Date().toISOString()} ${level.toUpperCase().padEnd(5)} ${clean}\n`);
@@ -69,6 +71,7 @@ export function openPrefixLog(root: string, fallback: Log): PrefixLog {
       }
     },
     async close() {
+      closed = true;
       clearTimeout(timer);
       await flush(true);
     },

@@ -3,6 +3,7 @@ import type { PathKey } from '../../../src-shared/init-file/source.ts';
 import { formatPath } from '../../../src-shared/init-file/source.ts';
 import type { Issue } from '../../../src-shared/issue.ts';
 import type { LeaseSubnet } from '../net/subnets.ts';
+import type { VmTypePlugin } from '../plugins/contract.ts';
 
 /** A template version as the repository and the store know it. */
 export interface TemplateFound {
@@ -48,8 +49,9 @@ export interface PlanDefaults {
   readonly rootPassword: string | undefined;
   readonly vmType: string;
   readonly vmProvider: string;
-  readonly vmTypes: readonly string[];
-  readonly vmProviders: readonly string[];
+  readonly vmTypes: readonly VmTypePlugin[];
+  readonly vmProviders: readonly { readonly name: string; readonly hosted?: boolean }[];
+  readonly serviceProviders: readonly string[];
   /** How the first boot is made ready where neither file nor template says. */
   readonly bootstrap: 'virt-sysprep' | 'cloud-init' | 'none';
 }

@@ -29,8 +29,14 @@ export function everythingExists(change: Partial<PlanContext> = {}): PlanContext
       rootPassword: undefined,
       vmType: 'default',
       vmProvider: 'local-libvirt',
-      vmTypes: ['default', 'ovirt-engine', 'ovirt-host', 'ovirt-node', 'ovirt-he-host'],
-      vmProviders: ['local-libvirt', 'ssh'],
+      // Real files name the types of Lago's oVirt plugin.
+      vmTypes: ['default', 'ovirt-engine', 'ovirt-host', 'ovirt-node', 'ovirt-he-host'].map((name) => ({
+        apiVersion: 1,
+        kind: 'vm',
+        name,
+      })),
+      vmProviders: [{ name: 'local-libvirt', hosted: true }, { name: 'ssh' }],
+      serviceProviders: ['systemd', 'sysvinit', 'systemdcontainer'],
       bootstrap: 'virt-sysprep',
     },
     ...change,

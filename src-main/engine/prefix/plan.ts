@@ -1,6 +1,5 @@
 import { macOf, octetsOf } from '../../../src-shared/addresses.ts';
 import { quote } from '../../../src-shared/init-file/name-rules.ts';
-import { nearest } from '../../../src-shared/init-file/nearest.ts';
 import type { InitFile } from '../../../src-shared/init-file/parse.ts';
 import type { DomainDefinition } from '../../../src-shared/init-file/schema.ts';
 import type { Issue } from '../../../src-shared/issue.ts';
@@ -13,6 +12,7 @@ import { IssueList, type PlanContext } from './plan-context.ts';
 import { type DiskJob, type OvaImport, type PlannedDisks, planDisks } from './plan-disks.ts';
 import { planNets } from './plan-nets.ts';
 import { type ScriptCopy, ScriptPlanner } from './plan-scripts.ts';
+import { applyVmType, checkKinds } from './vm-types.ts';
 
 /** Lago's defaults where neither the file nor the configuration says anything. */
 export const DEFAULT_MEMORY = 16_384;
@@ -58,12 +58,8 @@ export function planEnvironment(init: InitFile, context: PlanContext): PlannedEn
     checkDomain(name, domain, context, issues);
     const own = planDisks(name, domain, context, issues);
     const copies = scripts.plan(name, domain);
-    const spec = vmSpec(
-      name,
-      domain,
-      { nics: nics.get(name) ?? [], management: management.get(name), disks: own, scripts: copies },
-      context,
-    );
+    const parts = { nics: nics.get(name) ?? [], management: management.get(name), disks: own, scripts: copies };
+    const spec = applyVmType(vmSpec(name, domain, parts, context), context, issues);
     disks.push(own);
     vms.push(spec);
     builds.push(...planBuilds(name, domain, context, issues));
@@ -86,29 +82,21 @@ export function planEnvironment(init: InitFile, context: PlanContext): PlannedEn
   };
 }
 
+/** Whether libvirt runs the VMs of this provider. */
+function isHosted(provider: string, context: PlanContext): boolean {
+  return context.defaults.vmProviders.some((candidate) => candidate.name === provider && candidate.hosted === true);
+}
+
 function checkDomain(name: string, domain: DomainDefinition, context: PlanContext, issues: IssueList): void {
   const { defaults } = context;
-  for (const [key, known, what] of [
-    ['vm-type', defaults.vmTypes, 'VM type'],
-    ['vm-provider', defaults.vmProviders, 'VM provider'],
-  ] as const) {
-    const wanted = domain[key];
-    if (wanted === undefined || known.includes(wanted)) continue;
-    const meant = nearest(wanted, known);
-    const available = `Available: ${known.join(', ')}.`;
-    issues.error(
-      ['domains', name, key],
-      `Unknown ${what}: ${wanted}.`,
-      meant === undefined ? available : `Did you mean ${meant}? ${available}`,
-    );
-  }
+  checkKinds(name, domain, context, issues);
   if (domain.cpu_model !== undefined && domain.cpu_custom !== undefined) {
     issues.error(['domains', name, 'cpu_custom'], 'cpu_model and cpu_custom cannot be given together.', 'Remove one of the two.');
   }
   const cpuProblem = domain.cpu_custom === undefined ? undefined : cpuCustomProblem(domain.cpu_custom);
   if (cpuProblem !== undefined) issues.error(['domains', name, 'cpu_custom'], cpuProblem);
   const provider = domain['vm-provider'] ?? defaults.vmProvider;
-  if (provider === 'local-libvirt' && domain.type !== 'ova' && (domain.disks ?? []).length === 0) {
+  if (isHosted(provider, context) && domain.type !== 'ova' && (domain.disks ?? []).length === 0) {
     issues.warning(['domains', name], `VM ${name} has no disk to boot from.`, 'Add a disk of type template.');
   }
 }
@@ -182,7 +170,7 @@ export function distroOf(spec: Pick<VmSpec, 'distro' | 'disks'>): string | undef
  */
 function bootstrapOf(domain: DomainDefinition, spec: VmSpec, disks: PlannedDisks, context: PlanContext): PlannedVm['bootstrap'] {
   const first = disks.disks[0];
-  if (context.skipBootstrap === true || spec['vm-provider'] !== 'local-libvirt') return 'none';
+  if (context.skipBootstrap === true || !isHosted(spec['vm-provider'], context)) return 'none';
   if (first === undefined || first.type === 'empty' || first.format === 'iso') return 'none';
   const wanted = domain.bootstrap;
   if (wanted === false) return 'none';

@@ -99,11 +99,6 @@ export function vmSpec(prefix: Prefix, name: string): VmSpec {
   });
 }
 
-/** Whether libvirt runs it; a VM of the `ssh` provider is a machine that exists already and is only reached. */
-export function isVirtual(vm: VmSpec): boolean {
-  return vm['vm-provider'] !== 'ssh';
-}
-
 /** The VM's address on its management network; null where it has none (bridge networks). */
 export function vmAddress(specs: EnvironmentSpecs, vm: VmSpec): string | null {
   const management = vm.mgmt_net ?? specs.nets.find((net) => net.management)?.name;

@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
 import type { EngineSettings } from '../engine.ts';
+import type { PluginRegistry } from '../plugins/registry.ts';
 import type { PrefixPaths } from './layout.ts';
 import type { Prefix } from './prefix.ts';
 import type { HostAccess } from './session.ts';
@@ -11,6 +12,7 @@ export interface RecipeContext {
   readonly hosts: HostAccess;
   readonly settings: EngineSettings;
   readonly resourcesDir: string;
+  readonly plugins: PluginRegistry;
 }
 
 /**

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
+import { silentLog } from '../core/log.ts';
 import { type Operation, type Step, startOperation } from '../core/operation.ts';
 import type { EngineSettings } from '../engine.ts';
 import type { Host } from '../host/host.ts';
 import { createFakeHypervisor, FakeFaults } from '../libvirt/fake.ts';
 import { FakeModel } from '../libvirt/fake-model.ts';
+import { createRegistry } from '../plugins/registry.ts';
 import { cleanUpEnvironment, destroyEnvironment } from './destroy.ts';
 import { prefixPaths } from './layout.ts';
 import { startEnvironment, stopEnvironment } from './lifecycle.ts';
@@ -82,7 +84,7 @@ function createWorld(): World {
     [Symbol.asyncDispose]: async () => await Promise.resolve(),
   };
   const self: World = {
-    context: { hosts, settings: {} as EngineSettings, resourcesDir: '/nowhere' },
+    context: { hosts, settings: {} as EngineSettings, resourcesDir: '/nowhere', plugins: createRegistry() },
     faults,
     model: new FakeModel(),
     bridges: new Set(),
@@ -152,7 +154,11 @@ const revert = (name: string, first?: string): Promise<void> =>
 /** The state as views see it, in short. */
 async function seen(): Promise<Record<string, string>> {
   const prefix = await readPrefix(root);
-  const state = await prefixState(prefix, world.context.hosts, await observe(prefix, world.context.hosts));
+  const state = await prefixState(
+    prefix,
+    world.context.hosts,
+    await observe(prefix, world.context.hosts, { plugins: world.context.plugins, log: silentLog }),
+  );
   return Object.fromEntries([...state.vms.map((vm) => [vm.name, vm.status]), ...state.networks.map((net) => [net.name, net.status])]);
 }
 

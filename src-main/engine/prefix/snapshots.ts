@@ -8,7 +8,8 @@ import { UndoStack } from '../core/undo.ts';
 import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import { prefixPaths } from './layout.ts';
 import { activeVms, openSession, PARALLEL, startNetworks } from './lifecycle.ts';
-import { domainName, isVirtual, type Prefix, readPrefix } from './prefix.ts';
+import { isHosted } from './machines.ts';
+import { domainName, type Prefix, readPrefix } from './prefix.ts';
 import { realizeDomain, undefineDomain } from './realize.ts';
 import { lockPrefix, type RecipeContext, requireReady } from './recipe.ts';
 import { type PrefixRecord, type SnapshotRecord, writeRecord } from './record.ts';
@@ -64,7 +65,7 @@ async function takeLocked(context: RecipeContext, prefix: Prefix, name: string, 
   if (record.snapshots.some((snapshot) => snapshot.name === name)) {
     throw new EngineError('snapshot.exists', `${prefix.name} has a snapshot "${name}" already.`, { hint: 'Choose another name.' });
   }
-  const all = prefix.specs.vms.filter(isVirtual);
+  const all = prefix.specs.vms.filter((vm) => isHosted(context.plugins, vm));
   for (const vm of all) requireSnapshottable(vm);
   const wasUp = (await context.hosts.find(prefix, step.signal)) !== undefined;
   await using undo = new UndoStack(step.log);

@@ -3,10 +3,13 @@ import { dirname, join } from 'node:path';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { NetworkState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
 import { readHolder } from '../core/lock.ts';
+import type { Log } from '../core/log.ts';
 import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
 import { networkName } from '../libvirt/network-xml.ts';
+import type { PluginRegistry } from '../plugins/registry.ts';
 import { expandPrefixPath, type PrefixPaths } from './layout.ts';
-import { domainName, isVirtual, type Prefix, vmAddress } from './prefix.ts';
+import { isHosted, machineOf } from './machines.ts';
+import { domainName, type Prefix, vmAddress } from './prefix.ts';
 import type { HostAccess, Session } from './session.ts';
 
 /** What only a running engine knows of a VM. */
@@ -19,19 +22,64 @@ export interface StateOptions {
   readonly notes?: (vm: string) => VmNote | undefined;
 }
 
-/** libvirt's answer about a prefix, for those who have it already. */
+/** What the provider of a machine that libvirt does not run says about it. */
+export interface MachineNote {
+  readonly status: VmStatus;
+  readonly address: string | null;
+}
+
+/** libvirt's answer about a prefix, and that of VM providers, for those who have it already. */
 export interface Observation {
   readonly session: Session | undefined;
   readonly domains: readonly DomainStatus[];
   readonly networks: readonly NetworkStatus[];
+  /** VM → what its provider says; of hosted VMs nothing. */
+  readonly machines: ReadonlyMap<string, MachineNote>;
 }
 
+export interface ObserveOptions {
+  readonly plugins: PluginRegistry;
+  readonly log: Log;
+  readonly signal?: AbortSignal;
+}
+
+/** A provider that does not answer in time leaves its machine `unknown`; nobody may wait for it longer. */
+const PROVIDER_MS = 5000;
+
 /** Asks the prefix's host what runs. Starts nothing; a host that is down means that everything is. */
-export async function observe(prefix: Prefix, hosts: HostAccess, signal?: AbortSignal): Promise<Observation> {
-  const session = await hosts.find(prefix, signal);
-  if (session === undefined) return { session, domains: [], networks: [] };
+export async function observe(prefix: Prefix, hosts: HostAccess, options: ObserveOptions): Promise<Observation> {
+  const { signal } = options;
+  const [session, machines] = await Promise.all([hosts.find(prefix, signal), askProviders(prefix, options)]);
+  if (session === undefined) return { session, domains: [], networks: [], machines };
   const [domains, networks] = await Promise.all([session.hypervisor.listDomains({ signal }), session.hypervisor.listNetworks({ signal })]);
-  return { session, domains, networks };
+  return { session, domains, networks, machines };
+}
+
+async function askProviders(prefix: Prefix, { plugins, log, signal }: ObserveOptions): Promise<ReadonlyMap<string, MachineNote>> {
+  const others = prefix.specs.vms.filter((vm) => !isHosted(plugins, vm));
+  if (others.length === 0) return new Map();
+  const limit = AbortSignal.timeout(PROVIDER_MS);
+  const call = { signal: signal === undefined ? limit : AbortSignal.any([signal, limit]), log };
+  const notes = others.map(async (vm): Promise<[string, MachineNote]> => {
+    try {
+      const machine = machineOf(plugins, prefix, vm);
+      const asked = Promise.all([machine.state(call), machine.address(call)]);
+      const [status, address] = await Promise.race([asked, whenAborted(limit, vm)]);
+      return [vm.name, { status, address: address?.host ?? null }];
+    } catch (error) {
+      signal?.throwIfAborted();
+      log.warn(error instanceof Error ? error.message : String(error));
+      return [vm.name, { status: 'unknown', address: vmAddress(prefix.specs, vm) }];
+    }
+  });
+  return new Map(await Promise.all(notes));
+}
+
+async function whenAborted(limit: AbortSignal, vm: VmSpec): Promise<never> {
+  return await new Promise<never>((_, reject) => {
+    const late = (): void => reject(new Error(`VM ${vm.name}: its provider "${vm['vm-provider']}" did not answer in time.`));
+    limit.addEventListener('abort', late, { once: true });
+  });
 }
 
 /** The whole value that views and `lago status` show. */
@@ -68,7 +116,8 @@ function vmStatus(domain: DomainStatus | undefined): VmStatus {
 
 function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | undefined): VmState {
   const domain = seen.domains.find((candidate) => candidate.name === domainName(prefix.uuid, vm.name));
-  const status = isVirtual(vm) ? vmStatus(domain) : 'running';
+  const machine = seen.machines.get(vm.name);
+  const status = machine?.status ?? vmStatus(domain);
   const running = status === 'running';
   const metadata = vm.disks[0]?.metadata ?? {};
   const distro = vm.distro ?? metadata['distro'];
@@ -79,7 +128,7 @@ function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | u
     distro: typeof distro === 'string' ? distro : null,
     memory: vm.memory,
     vcpu: vm.vcpu ?? 2,
-    ip: vmAddress(prefix.specs, vm),
+    ip: machine === undefined ? vmAddress(prefix.specs, vm) : machine.address,
     nics: vm.nics.map((nic, index) => ({ name: `eth${index}`, network: nic.net, ip: nic.ip ?? null, mac: null })),
     disks: vm.disks.map((disk) => ({
       name: disk.name,

@@ -1,0 +1,16 @@
+import type { Log } from './core/log.ts';
+import type { EngineSettings } from './engine.ts';
+import type { PluginRegistry } from './plugins/registry.ts';
+
+export interface EngineOptions {
+  readonly settings: EngineSettings;
+  /** The project's `resources` folder (or its packaged copy). */
+  readonly resourcesDir: string;
+  /** Per-user data: list of known environments, caches. Default `$XDG_DATA_HOME/lago`. */
+  readonly dataDir?: string;
+  /** Default workdir for environments made in the window. */
+  readonly workdir?: string;
+  readonly log: Log;
+  /** Default the built-in ones; see `openPlugins`. */
+  readonly plugins?: PluginRegistry;
+}

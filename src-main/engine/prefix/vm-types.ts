@@ -1,0 +1,74 @@
+import { nearest } from '../../../src-shared/init-file/nearest.ts';
+import { VmSpec } from '../../../src-shared/specs.ts';
+import type { VmTypePlugin } from '../plugins/contract.ts';
+import type { IssueList, PlanContext } from './plan-context.ts';
+
+/** What planning has decided before a VM type is asked, and other parts of the plan rest on. */
+const DECIDED: readonly string[] = ['name', 'nics', 'disks', 'snapshots', 'mgmt_net', 'vm-type', 'vm-provider'];
+
+/** The names of a VM's type and provider that nobody offers are errors, at the key or, for the configuration's default, at the VM. */
+export function checkKinds(
+  name: string,
+  domain: { readonly 'vm-type'?: string | undefined; readonly 'vm-provider'?: string | undefined; readonly service_provider?: unknown },
+  context: PlanContext,
+  issues: IssueList,
+): void {
+  const { defaults } = context;
+  for (const [key, plugins, what, fallback, setting] of [
+    ['vm-type', defaults.vmTypes, 'VM type', defaults.vmType, 'default_vm_type'],
+    ['vm-provider', defaults.vmProviders, 'VM provider', defaults.vmProvider, 'default_vm_provider'],
+  ] as const) {
+    const known = plugins.map((plugin) => plugin.name);
+    const own = domain[key];
+    if (known.includes(own ?? fallback)) continue;
+    const hint = hintFor(own ?? fallback, known);
+    if (own !== undefined) issues.error(['domains', name, key], `Unknown ${what}: ${own}.`, hint);
+    else issues.error(['domains', name], `Unknown ${what}: ${fallback}, which is ${setting} of the configuration.`, hint);
+  }
+  const { service_provider: service } = domain;
+  if (typeof service !== 'string' || defaults.serviceProviders.includes(service)) return;
+  // It is only needed when a service is asked for, and another machine's Lago may have it.
+  const path = ['domains', name, 'service_provider'];
+  issues.warning(path, `Unknown service provider: ${service}.`, hintFor(service, defaults.serviceProviders));
+}
+
+function hintFor(wanted: string, known: readonly string[]): string {
+  const meant = nearest(wanted, known);
+  const available = `Available: ${known.join(', ')}.`;
+  return meant === undefined ? available : `Did you mean ${meant}? ${available}`;
+}
+
+/** The VM's spec as its type makes it. What the type does wrong is an error at the VM, and the spec stays as it was. */
+export function applyVmType(spec: VmSpec, context: PlanContext, issues: IssueList): VmSpec {
+  const type = context.defaults.vmTypes.find((candidate) => candidate.name === spec['vm-type']);
+  if (type === undefined || (type.artifacts === undefined && type.metadata === undefined && type.extend === undefined)) return spec;
+  const artifacts = [...new Set([...(spec.artifacts ?? []), ...(type.artifacts ?? [])])];
+  const completed: VmSpec = {
+    ...spec,
+    ...(artifacts.length === 0 ? {} : { artifacts }),
+    metadata: { ...type.metadata, ...spec.metadata },
+  };
+  const problem = (message: string): VmSpec => {
+    issues.error(['domains', spec.name], `VM type ${type.name} ${message}`, 'This is a mistake of its plugin.');
+    return spec;
+  };
+  let changes: Readonly<Record<string, unknown>>;
+  try {
+    // A copy: what a plugin writes into it must not reach the plan.
+    changes = changesOf(type, structuredClone(completed));
+  } catch (error) {
+    return problem(`failed: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const decided = Object.keys(changes).find((key) => DECIDED.includes(key));
+  if (decided !== undefined) return problem(`may not change ${decided}.`);
+  const extended = VmSpec.safeParse({ ...completed, ...changes });
+  if (extended.success) return extended.data;
+  const [first] = extended.error.issues;
+  return problem(`gives ${first?.path.join('.') ?? 'something'} a wrong value: ${first?.message ?? ''}`);
+}
+
+function changesOf(type: VmTypePlugin, spec: VmSpec): Readonly<Record<string, unknown>> {
+  const changes: unknown = type.extend?.(spec) ?? {};
+  if (typeof changes === 'object' && changes !== null && !Array.isArray(changes)) return changes as Record<string, unknown>;
+  throw new Error('extend has to answer a mapping of the keys to set.');
+}
