@@ -26,6 +26,11 @@ const packages: Plugin = {
   setup(bundle) {
     // ssh2 tries its optional native parts and works without them.
     bundle.onResolve({ filter: /\.node$|^cpu-features$/ }, (found) => ({ path: found.path, external: true }));
+    // What is loaded at run time is no part of the bundle: the loader below hands in the `import` of Node.
+    bundle.onLoad({ filter: /plugins\/import-module\.ts$/ }, () => ({
+      contents: 'export const importModule = (url) => importFromNode(url);',
+      loader: 'js',
+    }));
     // zod's messages in fifty languages are a third of the program, and nobody sees more than the English ones.
     bundle.onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
       contents: "export { default as en } from './en.js';",
@@ -76,7 +81,7 @@ function load(name) {
   if (module === undefined) {
     module = { exports: {} };
     loaded.set(name, module);
-    compileFunction(parts[name], ["exports", "module", "require", "__dirname"], { filename: __filename + "/" + name.slice(2) })(module.exports, module, load, __dirname);
+    compileFunction(parts[name], ["exports", "module", "require", "__dirname", "importFromNode"], { filename: __filename + "/" + name.slice(2) })(module.exports, module, load, __dirname, (url) => import(url));
   }
   return module.exports;
 }

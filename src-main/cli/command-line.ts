@@ -1,11 +1,12 @@
 import { EngineError, exitCodeOf, toEngineError } from '../../src-shared/errors.ts';
 import { settingKey } from '../../src-shared/settings.ts';
-import { type Config, loadConfig } from '../engine/index.ts';
+import { type Config, loadConfig, openPlugins, type PluginRegistry, pluginWarnings } from '../engine/index.ts';
 import { type Surroundings, VerbContext, type VerbHandler } from './context.ts';
+import { FORMATS } from './output/formats.ts';
 import { parseArguments } from './parser/arguments.ts';
 import { helpText, usageText } from './parser/help.ts';
 import type { OptionSpec, ProgramSpec, Values, VerbSpec } from './parser/table.ts';
-import { program } from './program.ts';
+import { ownVerbs, program } from './program.ts';
 import { type Level, TaskLog } from './task-log.ts';
 
 /** Loads the code of a verb only when it is asked for: `lago --help` and `lago status` must not pay for the others. */
@@ -35,20 +36,24 @@ const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
 
 /** Runs one command line to its end and answers the exit code. Whatever goes wrong becomes a sentence on stderr. */
 export async function runCommandLine(argv: readonly string[], around: Surroundings): Promise<number> {
-  const spec = program(around.version);
   const early = makeLog(around, undefined, {});
   let config: Config;
+  let plugins: PluginRegistry;
   try {
     config = await loadConfig({
       environment: around.environment,
       ...(around.configFiles === undefined ? {} : { files: around.configFiles }),
     });
+    const { environment, cwd } = around;
+    plugins = await openPlugins(config, { environment, cwd, builtIn: FORMATS, verbs: ownVerbs() });
   } catch (error) {
     const known = toEngineError(error);
     early.failure(known);
     return exitCodeOf(known.code);
   }
+  const spec = program(around.version, plugins);
   const parsed = parseArguments(spec, argv);
+  if (parsed.action !== 'run') tellProblems(makeLog(around, config, {}), config, plugins);
   switch (parsed.action) {
     case 'version':
       around.stdout.write(`lago ${around.version}\n`);
@@ -65,7 +70,7 @@ export async function runCommandLine(argv: readonly string[], around: Surroundin
       return 2;
     }
     case 'run':
-      return await runVerb(spec, parsed.verb, parsed.global, parsed.values, config, around);
+      return await runVerb(spec, parsed.verb, parsed.global, parsed.values, config, plugins, around);
   }
 }
 
@@ -75,21 +80,24 @@ async function runVerb(
   global: Values,
   values: Values,
   files: Config,
+  plugins: PluginRegistry,
   around: Surroundings,
 ): Promise<number> {
   const config = files.withCommandLine([...settingsOf(spec.options, global), ...settingsOf(verb.options, values)]);
   const log = makeLog(around, config, global);
   try {
     if (!config.flag('ignore_warnings')) for (const warning of config.warnings) log.message('warning', warning);
+    tellProblems(log, config, plugins);
     if (global['prefix_path'] !== undefined && !config.flag('ignore_warnings')) {
       log.message('warning', '--prefix-path is deprecated, use --workdir and --prefix instead.');
     }
-    const load = HANDLERS[verb.name];
+    const plugin = plugins.find('cli', verb.name);
+    const load = plugin === undefined ? HANDLERS[verb.name] : async () => (await import('./plugin-verb.ts')).verbHandlerOf(plugin);
     if (!verb.available || load === undefined) {
       throw new EngineError('not-available', `"lago ${verb.name}" is not there yet.`, { hint: '"lago --help" lists the verbs that are.' });
     }
     const handler = await load();
-    return await handler(new VerbContext(around, spec, config, values, log));
+    return await handler(new VerbContext(around, spec, config, values, log, plugins));
   } catch (error) {
     const known = toEngineError(error);
     log.progress(undefined);
@@ -97,6 +105,12 @@ async function runVerb(
     else log.failure(known);
     return exitCodeOf(known.code);
   }
+}
+
+/** Names each plugin that was left out, with the cause. */
+function tellProblems(log: TaskLog, config: Config, plugins: PluginRegistry): void {
+  if (config.flag('ignore_warnings')) return;
+  for (const warning of pluginWarnings(plugins)) log.message('warning', warning);
 }
 
 /** The given options that have a key in lago.conf. */

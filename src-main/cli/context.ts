@@ -11,11 +11,13 @@ import {
   type Lease,
   type Log,
   type Operation,
+  type OutputPlugin,
+  type PluginRegistry,
   type PrefixLocation,
   type ResolveRequest,
   resolvePrefix,
 } from '../engine/index.ts';
-import { formatValue } from './output/formats.ts';
+import { chosenFormat, formatValue } from './output/formats.ts';
 import type { ProgramSpec, Values } from './parser/table.ts';
 import type { TaskLog } from './task-log.ts';
 
@@ -45,7 +47,7 @@ export interface Surroundings {
   readonly configFiles?: readonly string[];
 }
 
-/** What a verb has at hand. */
+/** What a verb has at hand. Making one is `input.invalid` when the configuration names an output format that there is not. */
 export class VerbContext {
   readonly around: Surroundings;
   readonly program: ProgramSpec;
@@ -53,13 +55,17 @@ export class VerbContext {
   /** The verb's own options and positionals. */
   readonly values: Values;
   readonly log: TaskLog;
+  readonly plugins: PluginRegistry;
+  readonly #format: OutputPlugin;
 
-  constructor(around: Surroundings, program: ProgramSpec, config: Config, values: Values, log: TaskLog) {
+  constructor(around: Surroundings, program: ProgramSpec, config: Config, values: Values, log: TaskLog, plugins: PluginRegistry) {
     this.around = around;
     this.program = program;
     this.config = config;
     this.values = values;
     this.log = log;
+    this.plugins = plugins;
+    this.#format = chosenFormat(config, plugins);
   }
 
   get signal(): AbortSignal {
@@ -67,7 +73,7 @@ export class VerbContext {
   }
 
   get format(): string {
-    return this.config.get('out_format') ?? 'default';
+    return this.#format.name;
   }
 
   /** A line (or several) on stdout. */
@@ -77,7 +83,7 @@ export class VerbContext {
 
   /** A value on stdout in the chosen format. Nothing to say prints nothing but in json and yaml. */
   printValue(value: unknown): void {
-    this.print(formatValue(this.format, value));
+    this.print(formatValue(this.#format, value));
   }
 
   settings(): EngineSettings {
@@ -113,6 +119,7 @@ export class VerbContext {
       settings: { ...this.settings(), ...changes },
       resourcesDir: this.around.resourcesDir,
       log: this.engineLog(),
+      plugins: this.plugins,
     });
     try {
       return await work(engine);

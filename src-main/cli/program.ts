@@ -1,5 +1,7 @@
 import { settingKey } from '../../src-shared/settings.ts';
+import type { PluginRegistry } from '../engine/index.ts';
 import type { OptionSpec, PositionalSpec, ProgramSpec, VerbSpec } from './parser/table.ts';
+import { verbSpecOf } from './plugin-verb.ts';
 
 /** An option whose default, choices, type and help come from lago.conf's list of keys. */
 function setting(key: string, flags: readonly string[], metavar: string | undefined, section = 'lago'): OptionSpec {
@@ -292,14 +294,21 @@ const VERBS: readonly VerbSpec[] = [
   later('ovirt', 'oVirt related actions'),
 ];
 
-/** The whole command line: the one table that parsing, help, completion and the manual page are made from. */
-export function program(version: string): ProgramSpec {
+/** Names of the verbs that plugins may not take; those that are not there yet they may. */
+export function ownVerbs(): readonly string[] {
+  return VERBS.filter((one) => one.available).map((one) => one.name);
+}
+
+/** The whole command line, with what plugins add: the one table that parsing, help, completion and the manual page are made from. */
+export function program(version: string, plugins: PluginRegistry): ProgramSpec {
+  const added = plugins.list('cli').map(verbSpecOf);
+  const formats = plugins.list('output').map((format) => format.name);
   return {
     name: 'lago',
     version,
     description:
       'Ad-hoc virtual environments: several VMs and networks from one init file. Verbs work on the current prefix of the nearest workdir (./.lago here or above).',
-    options: GLOBAL_OPTIONS,
-    verbs: VERBS,
+    options: GLOBAL_OPTIONS.map((option) => (option.name === 'out_format' ? { ...option, choices: formats } : option)),
+    verbs: [...VERBS.filter((own) => !added.some((other) => other.name === own.name)), ...added],
   };
 }

@@ -2,8 +2,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { PrefixState } from '../../../src-shared/state.ts';
-import { formatValue } from './formats.ts';
+import { createRegistry } from '../../engine/index.ts';
+import { FORMATS, formatValue as formatBy } from './formats.ts';
 import { statusModel } from './status-model.ts';
+
+function formatValue(name: string, value: unknown): string {
+  const format = createRegistry([], { builtIn: FORMATS }).find('output', name);
+  if (format === undefined) throw new Error(`There is no format ${name}.`);
+  return formatBy(format, value);
+}
 
 const fixtures = join(import.meta.dirname, 'fixtures');
 const read = (name: string): string => readFileSync(join(fixtures, name), 'utf8');

@@ -1,20 +1,45 @@
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { Config, OutputPlugin, PluginRegistry } from '../../engine/index.ts';
 import { formatDefault } from './default.ts';
 import { formatFlat } from './flat.ts';
 import { formatJson } from './json.ts';
-import { toPlain } from './plain.ts';
+import { type Plain, toPlain } from './plain.ts';
 import { formatYaml } from './yaml.ts';
 
-/** The text of a value in the chosen format, without the newline that printing adds. */
-export function formatValue(format: string, value: unknown): string {
-  const plain = toPlain(value);
-  switch (format) {
-    case 'flat':
-      return formatFlat(plain);
-    case 'json':
-      return formatJson(plain);
-    case 'yaml':
-      return formatYaml(plain);
-    default:
-      return formatDefault(plain);
+const format = (name: string, write: (value: Plain) => string): OutputPlugin => ({ apiVersion: 1, kind: 'output', name, format: write });
+
+/** Lago's own formats, registered as every plugin's are. */
+export const FORMATS: readonly OutputPlugin[] = [
+  format('default', (value) => formatDefault(value)),
+  format('flat', formatFlat),
+  format('json', (value) => formatJson(value)),
+  format('yaml', (value) => formatYaml(value)),
+];
+
+/** The text of a value in a format, without the newline that printing adds. `plugin.failed` naming the format. */
+export function formatValue(format: OutputPlugin, value: unknown): string {
+  let text: unknown;
+  try {
+    text = format.format(toPlain(value));
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new EngineError('plugin.failed', `The output format "${format.name}" failed: ${message}`, {
+      cause: error,
+      details: { stack: error instanceof Error ? (error.stack ?? '') : '' },
+    });
   }
+  if (typeof text === 'string') return text;
+  throw new EngineError('plugin.failed', `The output format "${format.name}" did not answer a text.`);
+}
+
+/** The format that the configuration chooses; `input.invalid` naming the place and those there are. */
+export function chosenFormat(config: Config, plugins: PluginRegistry): OutputPlugin {
+  const entry = config.entry('out_format');
+  const found = plugins.find('output', entry?.value ?? 'default');
+  if (found !== undefined) return found;
+  const names = plugins.list('output').map((one) => one.name);
+  throw new EngineError(
+    'input.invalid',
+    `${entry?.source.place ?? 'out_format'}: out_format must be one of ${names.join(', ')}, not "${entry?.value ?? ''}".`,
+  );
 }

@@ -1,5 +1,6 @@
-/** What can be printed in every format. */
-export type Plain = string | number | boolean | null | readonly Plain[] | { readonly [key: string]: Plain };
+import type { Plain } from '../../engine/index.ts';
+
+export type { Plain } from '../../engine/index.ts';
 
 /** Any JSON-like value as `Plain`: undefined members are left out, other kinds become text. */
 export function toPlain(value: unknown): Plain {

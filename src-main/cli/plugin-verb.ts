@@ -1,0 +1,59 @@
+import { EngineError, isCancelled } from '../../src-shared/errors.ts';
+import type { CliPlugin, VerbCall } from '../engine/index.ts';
+import type { VerbContext, VerbHandler } from './context.ts';
+import type { VerbSpec } from './parser/table.ts';
+
+/** A plugin's verb for the table of verbs. */
+export function verbSpecOf(plugin: CliPlugin): VerbSpec {
+  const { name, summary, description, positionals = [], options = [], examples = [] } = plugin;
+  return { name, summary, ...(description === undefined ? {} : { description }), positionals, options, examples, available: true };
+}
+
+/** Runs a plugin's verb. What it throws is `plugin.failed` under its name, but for errors of the engine and of `fail`. */
+export function verbHandlerOf(plugin: CliPlugin): VerbHandler {
+  return async (context) => {
+    const code: unknown = await run(plugin, callOf(context));
+    if (code === undefined) return 0;
+    if (typeof code === 'number' && Number.isInteger(code) && code >= 0 && code <= 255) return code;
+    throw new EngineError('plugin.failed', `The verb "${plugin.name}" answered ${JSON.stringify(code)}, which is no exit code.`);
+  };
+}
+
+async function run(plugin: CliPlugin, call: VerbCall): Promise<unknown> {
+  try {
+    return await plugin.run(call);
+  } catch (error) {
+    if (error instanceof EngineError || isCancelled(error)) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new EngineError('plugin.failed', `The verb "${plugin.name}" failed: ${message}`, {
+      cause: error,
+      hint: 'This is a mistake of its plugin.',
+      details: { stack: error instanceof Error ? (error.stack ?? '') : '' },
+    });
+  }
+}
+
+function callOf(context: VerbContext): VerbCall {
+  const { config, log } = context;
+  return {
+    values: context.values,
+    config: { get: (key, section) => config.get(key, section), section: (name) => config.section(name) },
+    signal: context.signal,
+    cwd: context.around.cwd,
+    format: context.format,
+    log: {
+      debug: (message) => log.message('debug', message),
+      info: (message) => log.message('info', message),
+      warn: (message) => log.message('warning', message),
+      error: (message) => log.message('error', message),
+    },
+    print: (text) => context.print(text),
+    printValue: (value) => context.printValue(value),
+    prefix: async () => await context.prefix(),
+    withEngine: async (work) => await context.withEngine(work),
+    follow: async (begin) => await context.follow(begin),
+    fail(message, hint) {
+      throw new EngineError('input.usage', message, hint === undefined ? {} : { hint });
+    },
+  };
+}
