@@ -69,7 +69,7 @@ module.exports = {
     {
       name: 'only-the-shell-knows-electron',
       severity: 'error',
-      from: { path: '^src-main/(engine|cli|serve)/|^src-shared/|^src-renderer/' },
+      from: { path: '^src-main/(engine|cli|sdk|serve)/|^src-shared/|^src-renderer/' },
       to: { path: '^node_modules/electron/|^electron(/|$)' },
     },
     {
@@ -102,13 +102,13 @@ module.exports = {
       name: 'one-door-to-the-engine',
       comment: 'Front doors use engine/index.ts only. One bench measures an adapter by itself.',
       severity: 'error',
-      from: { path: '^(src-main/(cli|serve)/|src-main/[^/]+$|e2e/|bench/)', pathNot: [tests, '^bench/libvirt-calls\\.ts$'] },
+      from: { path: '^(src-main/(cli|sdk|serve)/|src-main/[^/]+$|e2e/|bench/)', pathNot: [tests, '^bench/libvirt-calls\\.ts$'] },
       to: { path: '^src-main/engine/', pathNot: '^src-main/engine/index\\.ts$' },
     },
     {
       name: 'front-doors-are-strangers',
       severity: 'error',
-      from: { path: '^src-main/(cli|serve)/', pathNot: tests },
+      from: { path: '^src-main/(cli|sdk|serve)/', pathNot: tests },
       to: { path: '^src-main/', pathNot: '^src-main/(engine|$1)/' },
     },
   ],

@@ -22,6 +22,9 @@ const SOURCES = [
   'package-lock.json',
   'scripts/bundle-cli.ts',
 ];
+/** Nothing that `npm start` needs, so it is built for tests, and by `npm run build`. */
+const SDK_STAMP = path.join(root, 'out', 'sdk', '.sources');
+const SDK_SOURCES = ['src-main', 'src-shared', 'package.json', 'package-lock.json', 'scripts/bundle-sdk.ts', 'tsconfig.sdk.json'];
 
 function checkNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -106,6 +109,18 @@ async function ensureBuild() {
   return 'built';
 }
 
+/** Builds the SDK with its types when a source changed since the last time. */
+async function ensureSdk() {
+  const digest = digestOf(SDK_SOURCES);
+  if (fs.existsSync(SDK_STAMP) && fs.readFileSync(SDK_STAMP, 'utf8') === digest) return 'up to date';
+  const hint = 'The sources do not build; the lines above say where.';
+  await must(typescript('scripts/bundle-sdk.ts'), { hint, what: 'Building the SDK' });
+  const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
+  await must([process.execPath, compiler, '-p', 'tsconfig.sdk.json'], { hint, what: 'Writing the types of the SDK' });
+  fs.writeFileSync(SDK_STAMP, digest);
+  return 'built';
+}
+
 /** Builds the guest of the samples when its recipe changed; `npm run guest` also looks for a newer kernel. */
 async function ensureSample() {
   const digest = digestOf(['resources/guest', 'scripts/guest.ts']);
@@ -136,6 +151,7 @@ export async function setUp({ tests = false, display }) {
     return runtime.version;
   });
   await step('Build', ensureBuild);
+  if (tests) await step('SDK', ensureSdk);
   await step('Sample template', ensureSample);
   return runtime;
 }

@@ -1,0 +1,141 @@
+import { resolve } from 'node:path';
+import {
+  type ActionOptions,
+  createLog,
+  type Engine,
+  engineSettings,
+  findResources,
+  type Log,
+  type LogLevel,
+  loadConfig,
+  newPrefixName,
+  type Operation,
+  type OperationEvent,
+  openEngine as openBareEngine,
+  openPlugins,
+  pluginWarnings,
+  resolvePrefix,
+} from '../engine/index.ts';
+import { type CallOptions, type Environment, environmentAt } from './environment.ts';
+
+/**
+ * The SDK: what `import { openEngine } from 'lago-desktop'` gives. A thin typed layer over the engine, in the calling process; see
+ * docs/sdk.md.
+ */
+export { EngineError, type ErrorCode } from '../../src-shared/errors.ts';
+export type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-shared/state.ts';
+export type {
+  CliPlugin,
+  ExecResult,
+  GuestService,
+  LogLevel,
+  MachineProvider,
+  OutputPlugin,
+  Plain,
+  Plugin,
+  ProvidedVm,
+  ProviderCall,
+  ServicePlugin,
+  ServiceState,
+  VerbCall,
+  VmProviderPlugin,
+  VmTypePlugin,
+} from '../engine/index.ts';
+export { definePlugin } from '../engine/index.ts';
+export type { CallOptions, Environment, SshOptions, Vm } from './environment.ts';
+
+export interface OpenOptions {
+  /**
+   * Values of lago.conf that win over files and environment: `uplink`, or `SECTION.KEY` for a verb's option, as
+   * `init.template_store`. `input.invalid` for values of the wrong kind.
+   */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Told what happens: each step of long work as it begins (level info) and ends badly, and what the engine says besides. */
+  readonly log?: (level: LogLevel, message: string) => void;
+}
+
+export interface InitOptions extends CallOptions {
+  /** Default `.lago` in the current folder; made when needed. */
+  readonly workdir?: string;
+  /** Name of the environment in the workdir; default `default`. `prefix.exists` when it is taken. */
+  readonly name?: string;
+  readonly setCurrent?: boolean;
+  readonly skipBootstrap?: boolean;
+  readonly skipBuild?: boolean;
+}
+
+export interface LoadOptions {
+  /** Default the current one of the workdir. */
+  readonly name?: string;
+}
+
+/** An open engine. Close it when done (or declare it with `await using`): environments go on without it. */
+export interface Lago extends AsyncDisposable {
+  /**
+   * Makes an environment from an init file. Everything is checked before anything is made, and a failure leaves nothing behind.
+   * `input.missing-file`; `input.invalid` with every mistake of the file.
+   */
+  init(initFile: string, options?: InitOptions): Promise<Environment>;
+  /** Opens an environment that is there, found as the verbs find it. `workdir.missing`, `prefix.missing`. */
+  loadEnv(workdir?: string, options?: LoadOptions): Promise<Environment>;
+  close(): Promise<void>;
+}
+
+/** Opens an engine with the user's lago.conf, environment and plugins. Starts nothing. Rejects with `EngineError`s. */
+export async function openEngine(options: OpenOptions = {}): Promise<Lago> {
+  const log = createLog(options.log ?? (() => undefined));
+  const config = (await loadConfig()).withCommandLine(
+    Object.entries(options.settings ?? {}).map(([name, value]) => {
+      const [section, key] = name.includes('.') ? (name.split('.', 2) as [string, string]) : ['lago', name];
+      return { section, key, value, option: `settings.${name}` };
+    }),
+  );
+  const plugins = await openPlugins(config);
+  for (const warning of pluginWarnings(plugins)) log.warn(warning);
+  const engine = await openBareEngine({
+    settings: engineSettings(config),
+    resourcesDir: findResources(import.meta.dirname),
+    plugins,
+    log,
+  });
+  return lagoOn(engine, log);
+}
+
+function lagoOn(engine: Engine, log: Log): Lago {
+  const follow = async <T>(begin: (action: ActionOptions) => Operation<T>, options: CallOptions | undefined): Promise<T> =>
+    await begin({ signal: options?.signal, onEvent: (event) => tell(log, event) }).done;
+  const close = async (): Promise<void> => await engine[Symbol.asyncDispose]();
+  return {
+    async init(initFile, options = {}) {
+      const { workdir = '.lago', name: given, signal, ...choices } = options;
+      const name = newPrefixName(given);
+      const request = { initFile: resolve(initFile), workdir: resolve(workdir), name, start: false, ...choices };
+      const { path } = await follow((action) => engine.create(request, action), { signal });
+      return environmentAt(engine, path, name, follow);
+    },
+    async loadEnv(workdir, options = {}) {
+      const found = await resolvePrefix({
+        cwd: process.cwd(),
+        workdirPath: workdir === undefined ? undefined : resolve(workdir),
+        prefixName: options.name,
+      });
+      return environmentAt(engine, found.path, found.name, follow);
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function tell(log: Log, event: OperationEvent): void {
+  const title = event.path.join(' / ');
+  switch (event.type) {
+    case 'log':
+      log[event.level](event.message);
+      break;
+    case 'step-start':
+      log.info(title);
+      break;
+    case 'step-end':
+      if (event.status !== 'succeeded') log.warn(`${title}: ${event.status}`);
+  }
+}
