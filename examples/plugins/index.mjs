@@ -1,0 +1,7 @@
+import { addresses } from './addresses.mjs';
+import { openrc } from './openrc.mjs';
+import { table } from './table.mjs';
+import { webServer } from './web-server.mjs';
+
+// A module may bring one plugin or, as here, several.
+export default [table, addresses, webServer, openrc];
