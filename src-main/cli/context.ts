@@ -139,6 +139,7 @@ export class VerbContext {
     const forget = operation.onState((state) => this.log.progress(currentDetail(state)));
     const cancel = (): void => operation.cancel();
     this.signal.addEventListener('abort', cancel, { once: true });
+    if (this.signal.aborted) cancel();
     try {
       return await operation.done;
     } finally {
