@@ -114,6 +114,12 @@ describe('machines of a provider plugin', () => {
     expect(await state(nonsense.context)).toMatchObject([{ status: 'unknown' }]);
   });
 
+  it('do not hold up the others when their provider never answers', async () => {
+    await define({ a: 'cloud', b: 'ssh' });
+    const silent = cloud({ state: async () => await new Promise<never>(() => undefined) });
+    expect((await state(silent.context)).map((vm) => vm.status)).toEqual(['unknown', 'running']);
+  });
+
   it('cannot be started once the plugin is gone, but the environment can still be stopped', async () => {
     await define({ a: 'gone' });
     const { context } = cloud();

@@ -8,7 +8,7 @@ import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
 import { networkName } from '../libvirt/network-xml.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
 import { expandPrefixPath, type PrefixPaths } from './layout.ts';
-import { isHosted, machineOf } from './machines.ts';
+import { isHosted, type Machine, machineOf } from './machines.ts';
 import { domainName, type Prefix, vmAddress } from './prefix.ts';
 import type { HostAccess, Session } from './session.ts';
 
@@ -58,14 +58,9 @@ export async function observe(prefix: Prefix, hosts: HostAccess, options: Observ
 async function askProviders(prefix: Prefix, { plugins, log, signal }: ObserveOptions): Promise<ReadonlyMap<string, MachineNote>> {
   const others = prefix.specs.vms.filter((vm) => !isHosted(plugins, vm));
   if (others.length === 0) return new Map();
-  const limit = AbortSignal.timeout(PROVIDER_MS);
-  const call = { signal: signal === undefined ? limit : AbortSignal.any([signal, limit]), log };
   const notes = others.map(async (vm): Promise<[string, MachineNote]> => {
     try {
-      const machine = machineOf(plugins, prefix, vm);
-      const asked = Promise.all([machine.state(call), machine.address(call)]);
-      const [status, address] = await Promise.race([asked, whenAborted(limit, vm)]);
-      return [vm.name, { status, address: address?.host ?? null }];
+      return [vm.name, await noteOf(machineOf(plugins, prefix, vm), log, signal)];
     } catch (error) {
       signal?.throwIfAborted();
       log.warn(error instanceof Error ? error.message : String(error));
@@ -75,11 +70,22 @@ async function askProviders(prefix: Prefix, { plugins, log, signal }: ObserveOpt
   return new Map(await Promise.all(notes));
 }
 
-async function whenAborted(limit: AbortSignal, vm: VmSpec): Promise<never> {
-  return await new Promise<never>((_, reject) => {
-    const late = (): void => reject(new Error(`VM ${vm.name}: its provider "${vm['vm-provider']}" did not answer in time.`));
-    limit.addEventListener('abort', late, { once: true });
+async function noteOf(machine: Machine, log: Log, signal: AbortSignal | undefined): Promise<MachineNote> {
+  const limit = new AbortController();
+  const call = { signal: signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]), log };
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      limit.abort();
+      reject(new Error(`VM ${machine.vm.name}: its provider "${machine.vm['vm-provider']}" did not answer in time.`));
+    }, PROVIDER_MS);
   });
+  try {
+    const [status, address] = await Promise.race([Promise.all([machine.state(call), machine.address(call)]), late]);
+    return { status, address: address?.host ?? null };
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The whole value that views and `lago status` show. */
