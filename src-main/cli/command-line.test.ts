@@ -553,8 +553,10 @@ describe('validate and plan', () => {
     expect(fake.settings?.leaseDir).toMatch(/lago-leases-/);
     expect(existsSync(fake.settings?.leaseDir ?? '/')).toBe(false);
   });
-  it('print the plan as JSON, and an empty one with the issues when there is none', async () => {
-    expect(JSON.parse((await lago('-f json plan f')).out)).toEqual({ vms: {}, nets: {}, downloads: [], issues: [] });
+  it('print the plan as JSON in the documented order', async () => {
+    expect((await lago('-f json plan f')).out).toBe('{\n    "vms": {},\n    "nets": {},\n    "downloads": [],\n    "issues": []\n}\n');
+    const { out } = await lago('-f json validate f', { fake: { issues } });
+    expect(Object.keys((JSON.parse(out) as object[])[0] ?? {})).toEqual(['file', 'line', 'column', 'path', 'severity', 'message']);
   });
 });
 

@@ -18,6 +18,7 @@ import {
   resolvePrefix,
 } from '../engine/index.ts';
 import { chosenFormat, formatValue } from './output/formats.ts';
+import type { KeyOrder } from './output/plain.ts';
 import type { ProgramSpec, Values } from './parser/table.ts';
 import type { TaskLog } from './task-log.ts';
 
@@ -81,9 +82,9 @@ export class VerbContext {
     this.around.stdout.write(`${text}\n`);
   }
 
-  /** A value on stdout in the chosen format. Nothing to say prints nothing but in json and yaml. */
-  printValue(value: unknown): void {
-    this.print(formatValue(this.#format, value));
+  /** A value on stdout in the chosen format. JSON keeps the order of its keys when that is documented (`kept`). */
+  printValue(value: unknown, order: KeyOrder = 'sorted'): void {
+    this.print(formatValue(this.#format, value, order));
   }
 
   settings(): EngineSettings {

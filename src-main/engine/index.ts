@@ -33,6 +33,7 @@ export {
   definePlugin,
   type MachineProvider,
   type OutputPlugin,
+  type KeyOrder,
   type Plain,
   type Plugin,
   type ProvidedVm,

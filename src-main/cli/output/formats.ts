@@ -3,24 +3,27 @@ import type { Config, OutputPlugin, PluginRegistry } from '../../engine/index.ts
 import { formatDefault } from './default.ts';
 import { formatFlat } from './flat.ts';
 import { formatJson } from './json.ts';
-import { type Plain, toPlain } from './plain.ts';
+import { type KeyOrder, type Plain, toPlain } from './plain.ts';
 import { formatYaml } from './yaml.ts';
 
-const format = (name: string, write: (value: Plain) => string): OutputPlugin => ({ apiVersion: 1, kind: 'output', name, format: write });
+const format = (name: string, write: (value: Plain, order: KeyOrder) => string): OutputPlugin => ({ apiVersion: 1, kind: 'output', name, format: write });
 
 /** Lago's own formats, registered as every plugin's are. */
 export const FORMATS: readonly OutputPlugin[] = [
   format('default', (value) => formatDefault(value)),
   format('flat', formatFlat),
-  format('json', (value) => formatJson(value)),
+  format('json', (value, order) => formatJson(value, order)),
   format('yaml', (value) => formatYaml(value)),
 ];
 
-/** The text of a value in a format, without the newline that printing adds. `plugin.failed` naming the format. */
-export function formatValue(format: OutputPlugin, value: unknown): string {
+/**
+ * The text of a value in a format, without the newline that printing adds. Keys are sorted, as Lago printed them; JSON can keep the order
+ * of the value. `plugin.failed` naming the format.
+ */
+export function formatValue(format: OutputPlugin, value: unknown, order: KeyOrder = 'sorted'): string {
   let text: unknown;
   try {
-    text = format.format(toPlain(value));
+    text = format.format(toPlain(value), order);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw new EngineError('plugin.failed', `The output format "${format.name}" failed: ${message}`, {

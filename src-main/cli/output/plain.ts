@@ -1,6 +1,6 @@
 import type { Plain } from '../../engine/index.ts';
 
-export type { Plain } from '../../engine/index.ts';
+export type { KeyOrder, Plain } from '../../engine/index.ts';
 
 /** Any JSON-like value as `Plain`: undefined members are left out, other kinds become text. */
 export function toPlain(value: unknown): Plain {

@@ -29,7 +29,7 @@ function asFile(issue: Issue): Issue {
 export async function validate(context: VerbContext): Promise<number> {
   const inspection = await inspect(context);
   const issues = inspection.issues.map(asFile);
-  if (context.format !== 'default') context.printValue(issues);
+  if (context.format !== 'default') context.printValue(issues, 'kept');
   else if (issues.length === 0) context.print(`${inspection.file}: no problems found`);
   else context.print(issues.map(formatIssue).join('\n'));
   return exitCode(inspection);
@@ -41,7 +41,7 @@ export async function plan(context: VerbContext): Promise<number> {
   if (context.format === 'default') {
     reportIssues(context, inspection.issues);
     if (inspection.plan !== undefined) context.printValue({ Plan: planForPeople(inspection.plan) });
-  } else context.printValue(inspection.plan ?? { vms: {}, nets: {}, downloads: [], issues: inspection.issues });
+  } else context.printValue(inspection.plan ?? { vms: {}, nets: {}, downloads: [], issues: inspection.issues }, 'kept');
   return exitCode(inspection);
 }
 

@@ -23,11 +23,14 @@ interface Named {
 /** What can be printed in every format. */
 export type Plain = string | number | boolean | null | readonly Plain[] | { readonly [key: string]: Plain };
 
+/** How a mapping's keys are to come out: by name as Lago printed them, or as the value has them, where that order is documented. */
+export type KeyOrder = 'sorted' | 'kept';
+
 /** A format for `--out-format`. */
 export interface OutputPlugin extends Named {
   readonly kind: 'output';
-  /** The text of any value, without a newline at the end. Keys come in no particular order. */
-  format(value: Plain): string;
+  /** The text of any value, without a newline at the end. */
+  format(value: Plain, order: KeyOrder): string;
 }
 
 /** A verb: `lago NAME`. It may not have the name of a verb that is there; one that is only known from Lago is free. */
