@@ -6,6 +6,9 @@ import type { IssueList, PlanContext } from './plan-context.ts';
 /** What planning has decided before a VM type is asked, and other parts of the plan rest on. */
 const DECIDED: readonly string[] = ['name', 'nics', 'disks', 'snapshots', 'mgmt_net', 'vm-type', 'vm-provider'];
 
+/** VM types of Lago's oVirt plugin, which most public init files need: such a file is right, only not on every machine. */
+const OVIRT_TYPES: readonly string[] = ['ovirt-engine', 'ovirt-host', 'ovirt-node', 'ovirt-he-host'];
+
 /** The names of a VM's type and provider that nobody offers are errors, at the key or, for the configuration's default, at the VM. */
 export function checkKinds(
   name: string,
@@ -21,6 +24,11 @@ export function checkKinds(
     const known = plugins.map((plugin) => plugin.name);
     const own = domain[key];
     if (known.includes(own ?? fallback)) continue;
+    if (key === 'vm-type' && own !== undefined && OVIRT_TYPES.includes(own)) {
+      const message = `The VM type ${own} belongs to the oVirt plugin, which is not installed here.`;
+      issues.lacking(['domains', name, key], message, 'Leave out vm-type to get an ordinary VM.');
+      continue;
+    }
     const hint = hintFor(own ?? fallback, known);
     if (own !== undefined) issues.error(['domains', name, key], `Unknown ${what}: ${own}.`, hint);
     else issues.error(['domains', name], `Unknown ${what}: ${fallback}, which is ${setting} of the configuration.`, hint);
