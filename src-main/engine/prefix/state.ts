@@ -133,7 +133,7 @@ function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | u
     status,
     distro: typeof distro === 'string' ? distro : null,
     memory: vm.memory,
-    vcpu: vm.vcpu ?? 2,
+    vcpu: vm.vcpu ?? vm.cpu ?? 2,
     ip: machine === undefined ? vmAddress(prefix.specs, vm) : machine.address,
     nics: vm.nics.map((nic, index) => ({ name: `eth${index}`, network: nic.net, ip: nic.ip ?? null, mac: null })),
     disks: vm.disks.map((disk) => ({
