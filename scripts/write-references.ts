@@ -1,8 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { program } from '../src-main/cli/program.ts';
+import { commandLineReference, configurationReference } from '../src-main/cli/reference.ts';
 import { initFileJsonSchema, initFileReference } from '../src-shared/init-file/reference.ts';
 
-/** Writes docs/init-file.md and resources/init-file.schema.json from the schema. */
-const docs = join(import.meta.dirname, '../docs');
-writeFileSync(join(docs, 'init-file.md'), initFileReference());
-writeFileSync(join(import.meta.dirname, '../resources/init-file.schema.json'), `${JSON.stringify(initFileJsonSchema(), null, 2)}\n`);
+/** Writes the pages of docs/ and the JSON Schema that are made of tables in the sources. */
+const root = join(import.meta.dirname, '..');
+for (const [path, text] of [
+  ['docs/init-file.md', initFileReference()],
+  ['docs/command-line.md', commandLineReference(program(''))],
+  ['docs/configuration.md', configurationReference()],
+  ['resources/init-file.schema.json', `${JSON.stringify(initFileJsonSchema(), null, 2)}\n`],
+] as const) {
+  writeFileSync(join(root, path), text);
+}

@@ -114,6 +114,7 @@ const VERBS: readonly VerbSpec[] = [
     examples: [{ line: 'stop web', does: 'Powers off one VM.' }],
   }),
   verb('status', 'Show the environment: networks, VMs, addresses', {
+    description: 'Prints what is saved and what is running. It reads only: nothing is started, and a busy environment is not waited for.',
     examples: [
       { line: 'status', does: 'Shows it for people.' },
       { line: '--out-format flat status', does: 'One "path: value" a line, for grep.' },
@@ -121,6 +122,8 @@ const VERBS: readonly VerbSpec[] = [
     ],
   }),
   verb('list', 'List the prefixes of a workdir', {
+    description:
+      'The names, one a line; the current one is not marked. "prefixes" or "envs" in place of the path, as old versions wanted it, means the nearest workdir.',
     positionals: [
       {
         name: 'workdir_path',
@@ -133,6 +136,7 @@ const VERBS: readonly VerbSpec[] = [
     examples: [{ line: 'list', does: 'Prints one name a line.' }],
   }),
   verb('set-current', 'Select the prefix that verbs use', {
+    description: 'Moves the link "current" of the workdir. Verbs use that prefix unless --prefix-name names another.',
     positionals: [
       { name: 'prefix_name', metavar: 'PREFIX_NAME', arity: 'one', help: 'One of those that "lago list" shows.', completes: 'prefix' },
     ],
@@ -157,6 +161,7 @@ const VERBS: readonly VerbSpec[] = [
     examples: [{ line: 'console web', does: 'Shows what the VM prints on its serial port.' }],
   }),
   verb('snapshot', 'Take a snapshot of all VMs, or list snapshots', {
+    description: 'Takes disks and, of running VMs, memory, of all VMs at one moment. A name is used once.',
     positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'optional', help: 'Its name.' }],
     options: [{ flags: ['-l', '--list'], name: 'list', kind: 'flag', help: 'List the snapshots instead.' }],
     examples: [
@@ -165,13 +170,17 @@ const VERBS: readonly VerbSpec[] = [
     ],
   }),
   verb('revert', 'Take all VMs back to a snapshot', {
+    description: 'All VMs go back together, and run again if they ran then. What happened since is lost; later snapshots stay.',
     positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'one', help: 'Its name.', completes: 'snapshot' }],
     examples: [{ line: 'revert clean', does: 'Forgets everything since that snapshot.' }],
   }),
   verb('cleanup', 'Stop everything and close the environment; its files stay', {
+    description: 'Powers off all VMs, takes down all networks and takes the mark of an environment away. Files and leases stay.',
     examples: [{ line: 'cleanup', does: 'After it "lago destroy" removes the files.' }],
   }),
   verb('destroy', 'Stop everything and remove the environment', {
+    description:
+      'Asks first. Then it powers off all VMs, takes down the networks, gives leased subnets back and removes all files. It also removes what a killed command left behind.',
     options: [
       { flags: ['-y', '--yes'], name: 'yes', kind: 'flag', help: 'Do not ask.' },
       { flags: ['--all-prefixes'], name: 'all_prefixes', kind: 'flag', help: 'Destroy every prefix of the workdir and the workdir.' },
@@ -202,6 +211,8 @@ const VERBS: readonly VerbSpec[] = [
     examples: [{ line: '--out-format json plan --fresh-leases LagoInitFile', does: 'A result that can be compared.' }],
   }),
   verb('leases', 'Show the leased subnets, or free stale leases', {
+    description:
+      'Environments on a system libvirt lease their subnets from a store that all users share. A lease is stale when its environment is gone; it is taken over when somebody needs it.',
     positionals: [
       {
         name: 'action',
@@ -262,6 +273,8 @@ const VERBS: readonly VerbSpec[] = [
     ],
   }),
   verb('ansible_hosts', 'Print an Ansible inventory of the VMs', {
+    description:
+      'One section [key=value] for each key and value, and one for each group of a VM. A key may be a path into the definition: disks/0/metadata/arch.',
     options: [
       {
         flags: ['-k', '--keys'],
@@ -274,17 +287,23 @@ const VERBS: readonly VerbSpec[] = [
     examples: [{ line: 'ansible_hosts -k groups > hosts', does: 'Groups by the key "groups".' }],
   }),
   verb('generate-config', 'Print the effective configuration as a lago.conf', {
+    description:
+      'Files, environment and command line together, each key with a comment. Reading the result back gives the same configuration.',
     options: [{ flags: ['--verbose'], name: 'verbose', kind: 'flag', help: 'Also list keys that have no value, commented out.' }],
     examples: [{ line: 'generate-config > ~/.config/lago/lago.conf', does: 'Makes a file to edit.' }],
   }),
   verb('completion', 'Print a completion script for a shell', {
+    description: 'It completes verbs, options and their values, files, and the names of VMs, prefixes and snapshots.',
     positionals: [{ name: 'shell', metavar: 'SHELL', arity: 'one', choices: ['bash', 'zsh', 'fish'], help: 'bash, zsh or fish.' }],
     examples: [
       { line: 'completion bash > /etc/bash_completion.d/lago', does: 'For all users of bash.' },
       { line: 'completion fish > ~/.config/fish/completions/lago.fish', does: 'For fish.' },
     ],
   }),
-  verb('man', 'Print the manual page', { examples: [{ line: 'man > lago.1', does: 'Read it with "man ./lago.1".' }] }),
+  verb('man', 'Print the manual page', {
+    description: 'lago(1) as troff, made from the same table as this help.',
+    examples: [{ line: 'man > lago.1', does: 'Read it with "man ./lago.1".' }],
+  }),
   later('shutdown', 'Shut down or reboot VMs from inside'),
   later('copy-to-vm', 'Copy a file or directory into a VM'),
   later('copy-from-vm', 'Copy a file or directory out of a VM'),

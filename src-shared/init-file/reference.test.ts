@@ -13,7 +13,7 @@ it('every key is described, with the release that brought it', () => {
   for (const row of rows) expect(row).toMatch(/^\| `[\w-]+` \| (?:0\.\d\d|new) \| \S.* \|$/);
 });
 
-it('the written pages are those of the schema (run scripts/write-init-file-reference.ts)', () => {
+it('the written pages are those of the schema (run scripts/write-references.ts)', () => {
   expect(readFileSync(join(docs, 'init-file.md'), 'utf8')).toBe(initFileReference());
   expect(JSON.parse(readFileSync(join(docs, '../resources/init-file.schema.json'), 'utf8'))).toEqual(initFileJsonSchema());
 });

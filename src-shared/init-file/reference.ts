@@ -19,7 +19,7 @@ export function initFileReference(): string {
   const parts = [
     '# Init file reference',
     '',
-    '<!-- Made by scripts/write-init-file-reference.ts from src-shared/init-file/schema.ts. -->',
+    '<!-- Made by scripts/write-references.ts from src-shared/init-file/schema.ts. -->',
     '',
     'An init file is JSON, or YAML 1.1 as PyYAML reads it. It has the keys `domains` and `nets`, and may have `prototypes`. Other keys at the',
     'top are ignored: YAML files keep anchors there. An unknown key inside is a warning. "Since" is the release of Lago that first knew a key;',

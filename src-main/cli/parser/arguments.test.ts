@@ -34,6 +34,9 @@ describe('parseArguments', () => {
     ['--help', { help: 'lago' }],
     ['-h status', { help: 'lago' }],
     ['status --help', { help: 'status' }],
+    ['help', { help: 'lago' }],
+    ['help status', { help: 'status' }],
+    ['help stauts', { error: 'unknown verb "stauts". Did you mean "status"?', verb: undefined }],
     ['init -h --nonsense', { help: 'init' }],
     ['status', run('status')],
     ['-l debug status', run('status', {}, { loglevel: 'debug' })],
@@ -138,9 +141,10 @@ describe('the table', () => {
       expect(new Set(flags).size).toBe(flags.length);
     }
   });
-  it('parses the examples of every verb', () => {
+  it('has a description and examples that can be parsed for every verb', () => {
     const available = spec.verbs.filter((verb) => verb.available);
-    expect(available.filter((verb) => verb.examples.length === 0).map((verb) => verb.name)).toEqual([]);
+    const bare = available.filter((verb) => verb.examples.length === 0 || verb.description === undefined);
+    expect(bare.map((verb) => verb.name)).toEqual([]);
     for (const verb of available)
       for (const { line } of verb.examples) expect(parse(line.replace(/ >.*$/, ''))).toMatchObject({ verb: verb.name });
   });

@@ -33,8 +33,10 @@ export function parseArguments(program: ProgramSpec, argv: readonly string[]): P
   try {
     const global = scan([...program.options, HELP_OPTION, VERSION_OPTION], argv, 0, 'first-positional', program);
     if (global.asked !== undefined) return global.asked === 'help' ? { action: 'help', verb: undefined } : { action: 'version' };
-    const name = global.positionals[0];
-    if (name === undefined) return { action: 'no-verb', global: global.values };
+    // `lago help VERB` is what other programs have taught: the same as `lago VERB --help`.
+    const help = global.positionals[0] === 'help';
+    const name = help ? argv[global.next] : global.positionals[0];
+    if (name === undefined) return help ? { action: 'help', verb: undefined } : { action: 'no-verb', global: global.values };
     verb = program.verbs.find((candidate) => candidate.name === name);
     if (verb === undefined) {
       const guess = nearest(
@@ -44,6 +46,7 @@ export function parseArguments(program: ProgramSpec, argv: readonly string[]): P
       const hint = guess === undefined ? 'See "lago --help" for the verbs.' : `Did you mean "${guess}"?`;
       return { action: 'error', verb: undefined, message: `unknown verb "${name}". ${hint}` };
     }
+    if (help) return { action: 'help', verb };
     const rest = verb.positionals.at(-1)?.arity === 'rest';
     const leading = rest ? verb.positionals.length - 1 : Number.POSITIVE_INFINITY;
     const late = globalsAfter(program, verb, rest);

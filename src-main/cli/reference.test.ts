@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { SETTINGS } from '../../src-shared/settings.ts';
+import { program } from './program.ts';
+import { commandLineReference, configurationReference } from './reference.ts';
+
+const docs = join(import.meta.dirname, '../../docs');
+const spec = program('');
+
+describe('the written pages are those of the tables (run "npm run docs")', () => {
+  it.each([
+    ['command-line.md', commandLineReference(spec)],
+    ['configuration.md', configurationReference()],
+  ])('%s', (name, text) => expect(readFileSync(join(docs, name), 'utf8')).toBe(text));
+});
+
+it('docs/command-line.md has every verb and every option', () => {
+  const text = commandLineReference(spec);
+  for (const verb of spec.verbs) expect(text).toContain(verb.available ? `\n## lago ${verb.name}\n` : `\`${verb.name}\``);
+  for (const option of [...spec.options, ...spec.verbs.flatMap((verb) => verb.options)]) expect(text).toContain(option.help);
+});
+
+it('docs/configuration.md has every key with its variable', () => {
+  const text = configurationReference();
+  for (const setting of SETTINGS) expect(text).toContain(`| \`${setting.key}\` | ${setting.type} |`);
+});
