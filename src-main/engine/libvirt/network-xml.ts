@@ -1,4 +1,4 @@
-import { macOf, octetsOf, ulaPrefixOf, withLastOctet } from '../../../src-shared/addresses.ts';
+import { macOf, octetsOf, sameSubnet, ulaPrefixOf, withLastOctet } from '../../../src-shared/addresses.ts';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { NetSpec } from '../../../src-shared/specs.ts';
 import { ownerXml } from './domain-xml.ts';
@@ -61,7 +61,7 @@ export function networkXml(net: NetSpec, context: NetworkContext): string {
       element('ip', { family: 'ipv6', address: `${ulaPrefixOf(gw)}1`, prefix: 64 }, dhcpXml(net, gw, leases, 6, own)),
       net.management && net.dns_domain_name !== undefined && element('domain', { name: net.dns_domain_name, localOnly: 'yes' }),
       net.management
-        ? element('dns', { forwardPlainNames: 'no' }, ...dnsHosts(net.dns_records ?? {}, gw))
+        ? element('dns', { forwardPlainNames: 'no' }, ...dnsHosts(net.dns_records ?? {}, gw, own))
         : element('dns', { enable: 'no' }),
       own &&
         context.dnsmasqAsRoot === true &&
@@ -107,7 +107,8 @@ function isDhcpName(name: string): boolean {
   return /^[A-Za-z0-9]/.test(name);
 }
 
-function dnsHosts(records: Readonly<Record<string, string>>, gw: string): readonly XmlElement[] {
+/** Lago gave every name an IPv6 address of this network, also those of other networks and of hosts outside, where nobody has it. */
+function dnsHosts(records: Readonly<Record<string, string>>, gw: string, own: boolean): readonly XmlElement[] {
   const byIp = new Map<string, string[]>();
   for (const [name, ip] of Object.entries(records)) {
     const names = byIp.get(ip);
@@ -116,7 +117,8 @@ function dnsHosts(records: Readonly<Record<string, string>>, gw: string): readon
   }
   return [...byIp].flatMap(([ip, names]) => {
     const hostnames = names.toSorted().map((name) => element('hostname', {}, name));
-    const addresses = octetsOf(ip) === undefined ? [ip] : [ip, `${ulaPrefixOf(gw)}${ip}`];
+    const six = own ? sameSubnet(gw, ip) : octetsOf(ip) !== undefined;
+    const addresses = six ? [ip, `${ulaPrefixOf(gw)}${ip}`] : [ip];
     return addresses.map((address) => element('host', { ip: address }, ...hostnames));
   });
 }

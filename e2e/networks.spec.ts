@@ -1,0 +1,123 @@
+import { expect, test } from '@playwright/test';
+import { lago, lagoOk } from './lago.ts';
+import { expectNothingLeft, ownedNamespaces } from './leaks.ts';
+import { makeScratch, type Scratch } from './scratch.ts';
+
+let scratch: Scratch;
+test.beforeEach(() => {
+  scratch = makeScratch();
+});
+test.afterEach(async () => {
+  await lago(scratch, ['destroy', '--yes', '--all-prefixes']);
+  scratch.remove();
+});
+
+// Both begin with the same twelve characters, which Lago made into one bridge.
+const FILE = `
+root: &root {name: root, dev: vda, format: qcow2, type: template, template_name: lago-sample}
+domains:
+  alpha: {memory: 192, vcpu: 1, nics: [{net: network-number-1}, {net: network-number-2}, {net: wire, ip: 10.9.9.1}], disks: [*root]}
+  beta: {memory: 192, vcpu: 1, nics: [{net: network-number-1, ip: 192.168.200.77}], disks: [*root]}
+  gamma: {memory: 192, vcpu: 1, nics: [{net: network-number-2}, {net: other}], disks: [*root]}
+nets:
+  network-number-1:
+    type: nat
+    management: true
+    mtu: 1400
+    dns_domain_name: lab.example
+    dns_records: {registry: 10.8.7.6}
+    dhcp: {start: 100, end: 254}
+  network-number-2: {type: nat, dhcp: {start: 100, end: 254}}
+  other: {type: nat, management: true, dhcp: {start: 100, end: 254}}
+  wire: {type: bridge}
+`;
+
+interface Plan {
+  readonly vms: Readonly<Record<string, { readonly nics: readonly { readonly net: string; readonly ip: string; readonly mac: string }[] }>>;
+  readonly nets: Readonly<Record<string, { readonly gw: string }>>;
+}
+
+/** What the guest sees of a card. */
+const CARD =
+  "for i in 0 1; do [ -e /sys/class/net/eth$i ] || continue; echo $(ip -4 -o addr show dev eth$i | awk '{print $4}') $(cat /sys/class/net/eth$i/address /sys/class/net/eth$i/mtu); done";
+
+test('guests have the planned addresses, know each other by name and reach only their own networks', async () => {
+  const file = scratch.write('networks.yaml', FILE);
+  const plan = JSON.parse((await lagoOk(scratch, ['-f', 'json', 'plan', '--fresh-leases', file])).stdout) as Plan;
+  await lagoOk(scratch, ['init', file]);
+  await lagoOk(scratch, ['start']);
+  const namespaces = ownedNamespaces(scratch);
+  const inGuest = async (vm: string, command: string): Promise<string> => (await lagoOk(scratch, ['shell', vm, command])).stdout.trim();
+  const card = (vm: string, index: number): Plan['vms'][string]['nics'][number] => {
+    const nic = plan.vms[vm]?.nics[index];
+    if (nic === undefined) throw new Error(`The plan has no card ${index} of ${vm}.`);
+    return nic;
+  };
+
+  // Addresses, MACs and MTU are those of the plan.
+  for (const vm of ['alpha', 'beta', 'gamma']) {
+    const seen = (await inGuest(vm, CARD)).split('\n');
+    const expected = plan.vms[vm]?.nics
+      .filter((nic) => nic.net !== 'wire')
+      .map((nic) => `${nic.ip}/24 ${nic.mac} ${nic.net === 'network-number-1' ? 1400 : 1500}`);
+    expect(seen).toEqual(expected);
+  }
+  expect(card('beta', 0).ip).toBe('192.168.200.77');
+
+  // Every name of every network is answered on every management network, with and without its domain.
+  const names: readonly (readonly [string, string])[] = [
+    ['alpha', card('alpha', 0).ip],
+    ['alpha.lab.example', card('alpha', 0).ip],
+    ['alpha-eth0', card('alpha', 0).ip],
+    ['alpha-network-number-1', card('alpha', 0).ip],
+    ['alpha-network-number-1-0', card('alpha', 0).ip],
+    ['alpha-eth1', card('alpha', 1).ip],
+    ['alpha-network-number-2', card('alpha', 1).ip],
+    ['beta', card('beta', 0).ip],
+    ['gamma', card('gamma', 1).ip],
+    ['gamma-eth0', card('gamma', 0).ip],
+    ['gamma-other-0', card('gamma', 1).ip],
+    ['registry', '10.8.7.6'],
+  ];
+  // A guest's own name is 127.0.1.1 in its own hosts file, so it is not asked for.
+  const resolve = async (vm: string, asked: readonly string[]): Promise<string[]> =>
+    (await inGuest(vm, `for n in ${asked.join(' ')}; do ping -c 1 -W 1 $n | sed -n '1s/.*(\\(.*\\)).*/\\1/p'; done`)).split('\n');
+  const onFirst = names.filter(([name]) => name !== 'beta');
+  expect(
+    await resolve(
+      'beta',
+      onFirst.map(([name]) => name),
+    ),
+  ).toEqual(onFirst.map(([, ip]) => ip));
+  const onOther = names.filter(([name]) => name !== 'gamma' && name !== 'registry' && !name.includes('.'));
+  expect(
+    await resolve(
+      'gamma',
+      onOther.map(([name]) => name),
+    ),
+  ).toEqual(onOther.map(([, ip]) => ip));
+
+  // Neighbours answer; a network that a VM has no card on does not.
+  const reaches = async (vm: string, address: string): Promise<boolean> =>
+    (await lago(scratch, ['shell', vm, `ping -c 1 -W 3 ${address}`])).stdout.includes('1 packets received');
+  expect(await reaches('beta', card('alpha', 0).ip)).toBe(true);
+  expect(await reaches('alpha', card('gamma', 0).ip)).toBe(true);
+  expect(await reaches('beta', card('alpha', 1).ip)).toBe(false);
+  expect(await reaches('beta', card('gamma', 0).ip)).toBe(false);
+  expect(await reaches('beta', card('gamma', 1).ip)).toBe(false);
+  expect(await reaches('gamma', card('beta', 0).ip)).toBe(false);
+
+  // The unique local IPv6 network: the gateway and a neighbour answer on the addresses that belong to the IPv4 ones.
+  const six = (ip: string): string => `fd8f:1391:3a82:${ip.split('.')[2]}::${ip}`;
+  for (const vm of ['alpha', 'beta'])
+    await inGuest(vm, `echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad; ip -6 addr add ${six(card(vm, 0).ip)}/64 dev eth0`);
+  expect(await reaches('beta', `fd8f:1391:3a82:${card('beta', 0).ip.split('.')[2]}::1`)).toBe(true);
+  expect(await reaches('beta', six(card('alpha', 0).ip))).toBe(true);
+  // Names have IPv6 addresses only where these exist: on the network that is asked.
+  const answers = await inGuest('beta', 'nslookup alpha; nslookup gamma; true');
+  expect(answers).toContain(six(card('alpha', 0).ip).replace(/::.*/, '::'));
+  expect(answers).toContain(card('gamma', 1).ip);
+
+  await lagoOk(scratch, ['destroy', '--yes']);
+  await expectNothingLeft(scratch, namespaces);
+});
