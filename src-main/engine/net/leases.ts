@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -20,6 +21,9 @@ export interface Lease {
   /** False when that prefix is gone or has another uuid now: the subnet is free again. */
   readonly valid: boolean;
 }
+
+/** What a lease file says. */
+type HeldLease = Omit<Lease, 'valid'>;
 
 export interface LeaseOwner {
   /** Absolute path of the prefix's `uuid` file. */
@@ -77,7 +81,6 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
   }
 
   async function locked<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    await makeFolder(dir);
     await oldLockGone(dir, waitMs, signal);
     await using _ = await lockStore(dir, waitMs, signal);
     return await work();
@@ -89,8 +92,8 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
 
   /** Under the lock: true when it was free, false when the same prefix has it already. */
   async function take(owner: LeaseOwner, octet: number): Promise<boolean> {
-    const present = await readLease(pathOf(octet), octet);
-    if (present?.valid === true) {
+    const present = readLease(pathOf(octet), octet);
+    if (present !== undefined && (await isAlive(present))) {
       if (present.uuid !== owner.uuid || present.uuidPath !== owner.uuidPath) throw takenError(octet, present);
       return false;
     }
@@ -98,14 +101,24 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     return true;
   }
 
-  async function takeAny(owner: LeaseOwner, taken: ReadonlySet<number>): Promise<number> {
-    for (let octet = range.minOctet; octet <= range.maxOctet; octet++) {
-      if (taken.has(octet)) continue;
-      const present = await readLease(pathOf(octet), octet);
-      if (present?.valid === true) continue;
-      await write(owner, octet);
-      return octet;
+  /** Under the lock: the lowest free ones, each lease looked at once. */
+  async function takeAny(owner: LeaseOwner, taken: ReadonlySet<number>, count: number): Promise<number[]> {
+    const leased = new Set(count === 0 ? [] : await leasedOctets(dir));
+    const got: number[] = [];
+    try {
+      for (let octet = range.minOctet; octet <= range.maxOctet && got.length < count; octet++) {
+        if (taken.has(octet)) continue;
+        const present = leased.has(octet) ? readLease(pathOf(octet), octet) : undefined;
+        if (present !== undefined && (await isAlive(present))) continue;
+        await write(owner, octet);
+        got.push(octet);
+      }
+      if (got.length === count) return got;
+    } catch (error) {
+      await removeAll(got);
+      throw error;
     }
+    await removeAll(got);
     throw new EngineError(
       'conflict.subnet',
       `No subnet is free between 192.168.${range.minOctet}.0/24 and 192.168.${range.maxOctet}.0/24.`,
@@ -113,6 +126,10 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
         hint: 'Destroy environments that are no longer used ("lago leases" shows who holds what).',
       },
     );
+  }
+
+  async function removeAll(octets: readonly number[]): Promise<void> {
+    for (const octet of octets) await remove(pathOf(octet));
   }
 
   function octetOf(subnet: string): number {
@@ -138,25 +155,28 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
           if (await take(owner, octet)) fresh.push(octet);
           taken.add(octet);
         }
-        const result: number[] = [];
-        for (const octet of wanted) {
-          const got = octet ?? (await takeAny(owner, taken));
-          if (octet === null) fresh.push(got);
-          taken.add(got);
-          result.push(got);
-        }
-        return result.map(grant);
+        const any = await takeAny(owner, taken, wanted.filter((octet) => octet === null).length);
+        const next = any.values();
+        return wanted.map((octet) => grant(octet ?? next.next().value ?? range.minOctet));
       } catch (error) {
-        for (const octet of fresh) await remove(pathOf(octet));
+        await removeAll(fresh);
         throw error;
       }
     });
   }
 
-  async function releaseWhere(signal: AbortSignal | undefined, test: (lease: Lease) => boolean): Promise<readonly Lease[]> {
-    if (!(await listLeases(dir)).some(test)) return [];
+  async function releaseWhere(
+    signal: AbortSignal | undefined,
+    test: (lease: HeldLease) => boolean | Promise<boolean>,
+  ): Promise<readonly HeldLease[]> {
+    const matching = async (): Promise<HeldLease[]> => {
+      const found: HeldLease[] = [];
+      for (const lease of await readLeases(dir)) if (await test(lease)) found.push(lease);
+      return found;
+    };
+    if ((await matching()).length === 0) return [];
     return await locked(signal, async () => {
-      const found = (await listLeases(dir)).filter(test);
+      const found = await matching();
       for (const lease of found) await guarded(dir, async () => await remove(lease.path));
       return found;
     });
@@ -171,9 +191,9 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     acquireMany,
     release: async (subnet, { uuid, signal } = {}) => {
       const octet = octetOf(subnet);
-      if ((await readLease(pathOf(octet), octet)) === undefined) return;
+      if (readLease(pathOf(octet), octet) === undefined) return;
       await locked(signal, async () => {
-        const lease = await readLease(pathOf(octet), octet);
+        const lease = readLease(pathOf(octet), octet);
         if (lease !== undefined && (uuid === undefined || lease.uuid === uuid)) await guarded(dir, async () => await remove(lease.path));
       });
     },
@@ -185,7 +205,10 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
       return released.map((lease) => lease.subnet);
     },
     list: async () => await listLeases(dir),
-    reclaim: async ({ signal } = {}) => await releaseWhere(signal, (lease) => !lease.valid),
+    reclaim: async ({ signal } = {}) => {
+      const gone = await releaseWhere(signal, async (lease) => !(await isAlive(lease)));
+      return gone.map((lease) => ({ ...lease, valid: false }));
+    },
   };
 }
 
@@ -204,7 +227,8 @@ function takenError(octet: number, holder: { readonly uuidPath: string }): Engin
   );
 }
 
-async function listLeases(dir: string): Promise<Lease[]> {
+/** The numbers that have a lease file, valid or not, in order. */
+async function leasedOctets(dir: string): Promise<number[]> {
   let names: string[];
   try {
     names = await readdir(dir);
@@ -213,26 +237,34 @@ async function listLeases(dir: string): Promise<Lease[]> {
     throw denied(error, dir);
   }
   const octets = names.flatMap((name) => /^(\d{1,3})\.lease$/.exec(name)?.[1] ?? []).map(Number);
-  const leases = await Promise.all(
-    octets.sort((left, right) => left - right).map(async (octet) => await readLease(join(dir, `${octet}.lease`), octet)),
-  );
-  return leases.filter((lease) => lease !== undefined);
+  return octets.sort((left, right) => left - right);
 }
 
-/** undefined when there is no such file. A damaged one belongs to nobody. */
-async function readLease(path: string, octet: number): Promise<Lease | undefined> {
+async function listLeases(dir: string): Promise<Lease[]> {
+  return await Promise.all((await readLeases(dir)).map(async (lease) => ({ ...lease, valid: await isAlive(lease) })));
+}
+
+async function readLeases(dir: string): Promise<HeldLease[]> {
+  return (await leasedOctets(dir)).flatMap((octet) => readLease(join(dir, `${octet}.lease`), octet) ?? []);
+}
+
+/**
+ * undefined when there is no such file. A damaged one belongs to nobody. Read at once: these are a few bytes in a folder of this machine,
+ * and while the lock is held everybody waits for us.
+ */
+function readLease(path: string, octet: number): HeldLease | undefined {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw denied(error, path);
   }
   const subnet = `192.168.${octet}.0`;
   const parsed = LeaseFile.safeParse(parseJson(text));
-  if (!parsed.success) return { subnet, path, uuidPath: '', uuid: '', valid: false };
+  if (!parsed.success) return { subnet, path, uuidPath: '', uuid: '' };
   const [uuidPath, uuid] = parsed.data;
-  return { subnet, path, uuidPath, uuid, valid: await isAlive(uuidPath, uuid) };
+  return { subnet, path, uuidPath, uuid };
 }
 
 function parseJson(text: string): unknown {
@@ -244,8 +276,9 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** A prefix that this user may not look at is taken to be alive; Lago took its subnet away. */
-async function isAlive(uuidPath: string, uuid: string): Promise<boolean> {
+/** Whether its prefix is there. One that this user may not look at is taken to be alive; Lago took its subnet away. */
+async function isAlive({ uuidPath, uuid }: HeldLease): Promise<boolean> {
+  if (uuidPath === '') return false;
   try {
     return (await readFile(uuidPath, 'utf8')).trim() === uuid.trim();
   } catch (error) {
@@ -265,6 +298,7 @@ async function makeFolder(dir: string): Promise<void> {
 
 async function lockStore(dir: string, waitMs: number, signal: AbortSignal | undefined): Promise<HeldLock> {
   const path = join(dir, 'subnet-lease.lock');
+  if (!existsSync(path)) await makeFolder(dir);
   try {
     const lock = await takeLock(path, { waitMs, signal, purpose: 'leasing a subnet', mode: 0o660 });
     await openToGroup(path);
