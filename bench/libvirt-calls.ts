@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RpcConnection } from '../src-main/engine/libvirt/connection.ts';
 import { dialLibvirt } from '../src-main/engine/libvirt/dial.ts';
@@ -6,6 +5,7 @@ import { procedures } from '../src-main/engine/libvirt/protocol.ts';
 import { startTestDaemon } from '../src-main/engine/libvirt/test-daemon.ts';
 import { parseLibvirtUri } from '../src-main/engine/libvirt/uri.ts';
 import { median, root, runTimed, say } from './measure.ts';
+import { pythonWith } from './python.ts';
 
 /** Our libvirt client against libvirt's own library, on the same daemon: libvirtd's test driver, which costs next to nothing itself. */
 export const title = 'calls to libvirtd against python3-libvirt (C library): median of one at a time, calls a second with 64 at once';
@@ -59,20 +59,6 @@ async function ours(uri: string): Promise<Figures> {
   }
 }
 
-/** Debian installs the binding for its own Python, which need not be the first one in the path. */
-async function pythonWithLibvirt(): Promise<string> {
-  for (const python of ['/usr/bin/python3', 'python3']) {
-    if (python.startsWith('/') && !existsSync(python)) continue;
-    try {
-      await runTimed({ argv: [python, '-c', 'import libvirt'] });
-      return python;
-    } catch (error) {
-      say(`  ${python} has no libvirt: ${error instanceof Error ? (error.message.split('\n').at(-1) ?? '') : String(error)}`);
-    }
-  }
-  throw new Error('python3-libvirt is missing: apt install python3-libvirt.');
-}
-
 async function reference(python: string, socket: string): Promise<Figures> {
   const uri = `test+unix:///default?socket=${socket}`;
   const { stdout } = await runTimed({
@@ -84,7 +70,7 @@ async function reference(python: string, socket: string): Promise<Figures> {
 }
 
 export async function run(): Promise<Record<string, number>> {
-  const python = await pythonWithLibvirt();
+  const python = await pythonWith('libvirt', 'python3-libvirt');
   await using daemon = await startTestDaemon();
   const uri = `test:///default?socket=${daemon.socket}`;
   const rounds: { readonly us: Figures; readonly them: Figures }[] = [];
