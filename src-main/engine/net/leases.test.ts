@@ -5,6 +5,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isCancelled } from '../../../src-shared/errors.ts';
 import { takeLock } from '../core/lock.ts';
@@ -91,6 +92,51 @@ describe('the store of subnets', () => {
       '192.168.200.1',
     ]);
   });
+
+  it('is at each moment what a simple list says (property)', async () => {
+    const owners = [await prefix('a'), await prefix('b')];
+    const octet = fc.integer({ min: 200, max: 203 });
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('take' as const), who: fc.nat(1), subnets: fc.array(fc.option(octet), { minLength: 1, maxLength: 3 }) }),
+      fc.record({ do: fc.constant('give' as const), who: fc.nat(1), octet }),
+      fc.record({ do: fc.constant('give all' as const), who: fc.nat(1) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), async (steps) => {
+        await rm(dir, { recursive: true, force: true });
+        const store = createLeaseStore({ dir, minOctet: 200, maxOctet: 203 });
+        const held = new Map<number, number>();
+        for (const action of steps) {
+          const owner = owners[action.who] as (typeof owners)[number];
+          if (action.do === 'give all') {
+            await store.releaseAll(owner);
+            for (const [key, who] of held) if (who === action.who) held.delete(key);
+          } else if (action.do === 'give') {
+            await store.release(`192.168.${action.octet}.0`, { uuid: owner.uuid });
+            if (held.get(action.octet) === action.who) held.delete(action.octet);
+          } else {
+            const fixed = action.subnets.filter((one) => one !== null);
+            const free = [200, 201, 202, 203].filter((one) => !held.has(one) && !fixed.includes(one));
+            const expected = action.subnets.map((one) => one ?? free.shift());
+            const possible =
+              new Set(fixed).size === fixed.length &&
+              fixed.every((one) => (held.get(one) ?? action.who) === action.who) &&
+              !expected.includes(undefined);
+            const subnets = action.subnets.map((one) => (one === null ? null : `192.168.${one}.0`));
+            const taken = store.acquireMany({ ...owner, subnets });
+            if (possible) {
+              expect(await taken).toEqual(expected.map((one) => ({ subnet: `192.168.${one}.0`, gateway: `192.168.${one}.1` })));
+              for (const one of expected) held.set(one as number, action.who);
+            } else await expect(taken).rejects.toMatchObject({ code: 'conflict.subnet' });
+          }
+          const listed = (await store.list()).map((lease) => [lease.subnet, lease.uuid]);
+          const wanted = [...held].sort(([one], [two]) => one - two);
+          expect(listed).toEqual(wanted.map(([key, who]) => [`192.168.${key}.0`, owners[who]?.uuid]));
+        }
+      }),
+      { numRuns: 25 },
+    );
+  }, 120_000);
 
   it('takes back what dead or changed prefixes hold, and what is damaged', async () => {
     const [a, b] = [await prefix('a'), await prefix('b')];
