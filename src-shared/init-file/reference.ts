@@ -25,6 +25,10 @@ export function initFileReference(): string {
     'top are ignored: YAML files keep anchors there. An unknown key inside is a warning. "Since" is the release of Lago that first knew a key;',
     '0.29 means that one or earlier, "new" means that Lago did not have it.',
     '',
+    'Editors complete and explain the keys with the JSON Schema `resources/init-file.schema.json`: in VS Code by the first line',
+    '`# yaml-language-server: $schema=PATH/init-file.schema.json` of a YAML file (extension YAML), or by the setting `json.schemas` for JSON.',
+    '`lago validate FILE` says everything that is wrong with a file.',
+    '',
   ];
   for (const [title, intro, schema] of SECTIONS) {
     parts.push(`## ${title}`, '', intro, '', '| Key | Since | Meaning |', '|---|---|---|');
