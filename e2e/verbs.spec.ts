@@ -119,7 +119,7 @@ test('generate-config is read back, and the manual page renders', async () => {
   for (const word of ['NAME', 'SYNOPSIS', 'lago ansible_hosts', 'EXIT STATUS', 'LAGO__INIT__TEMPLATE_STORE']) expect(shown).toContain(word);
 });
 
-test('a real bash completes verbs, options, values, prefixes and VMs', async () => {
+test('real shells complete verbs, options, values, prefixes and VMs', async () => {
   const file = twoVms(scratch, 'pair');
   await ok('--prefix-name', 'one', 'init', file);
   const script = scratch.write('completion.bash', await ok('completion', 'bash'));
@@ -142,7 +142,20 @@ test('a real bash completes verbs, options, values, prefixes and VMs', async () 
   expect(complete('lago', 'set-current', '')).toEqual(['one']);
   expect(complete('lago', '--loglevel', 'error', 'start', 'w')).toEqual(['web']);
   expect(complete('lago', 'completion', '')).toEqual(['bash', 'zsh', 'fish']);
-  for (const shell of ['zsh', 'fish']) expect(await ok('completion', shell)).toContain('template-store');
+
+  const zsh = scratch.write('_lago', await ok('completion', 'zsh'));
+  execFileSync('zsh', ['-n', zsh], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const fish = scratch.write('lago.fish', await ok('completion', 'fish'));
+  const offered = execFileSync(
+    'fish',
+    ['--no-config', '-c', `source ${fish}; complete -C 'lago set-current '; complete -C 'lago start w'`],
+    {
+      cwd: scratch.dir,
+      encoding: 'utf8',
+      env: { ...process.env, ...scratch.env, PATH: `${bin}:${process.env['PATH'] ?? ''}` },
+    },
+  );
+  expect(offered.split('\n').map((line) => line.split('\t')[0])).toEqual(['one', 'web', '']);
 });
 
 test('verbs that are not there yet say so, unknown ones suggest, help explains', async () => {
