@@ -36,6 +36,14 @@ describe('two formats', () => {
     expect(yaml('domains:\r\n  a: {nics: []}\r\nnets:\r\n  n: {}\r\n').value?.domainNames).toEqual(['a']);
   });
 
+  it('says that slashes begin no comment, and reads # in JSON', () => {
+    const json = '{"domains": {"a": {"nics": []}}, "nets": {"n": {}}}';
+    expect(shown(parseInitFile(`// mine\n${json}`, 'f'))).toEqual([
+      'f:1:1: error: // begins no comment, neither in JSON nor in YAML. Begin comments with #.',
+    ]);
+    expect(parseInitFile(`# mine\n${json}`, 'f').issues).toEqual([]);
+  });
+
   it('reads YAML that only looks like JSON', () => {
     expect(yaml('{domains: {a: {nics: [{net: n}]}}, nets: {n: {}}}').value?.netNames).toEqual(['n']);
   });

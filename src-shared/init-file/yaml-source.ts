@@ -66,6 +66,12 @@ function readDocument(text: string): SourceResult {
   });
   const first = Array.isArray(documents) ? documents[0] : undefined;
   if (first === undefined || first.contents === null) return failed(0, 'The file is empty.');
+  const slashes = first.errors.length > 0 ? /(?:^|[\s,{[])(\/\/|\/\*)/m.exec(text) : null;
+  if (slashes !== null) {
+    const offset = slashes.index + slashes[0].length - 2;
+    const message = `${slashes[1] ?? ''} begins no comment, neither in JSON nor in YAML.`;
+    return { root: undefined, problems: [{ offset, severity: 'error', message, hint: 'Begin comments with #.' }] };
+  }
   const problems: SourceProblem[] = [];
   for (const found of [...first.errors, ...first.warnings].slice(0, MAX_PROBLEMS))
     problems.push(explain(found.code, found.message, found.pos[0], text));
