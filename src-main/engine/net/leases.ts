@@ -90,35 +90,24 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     await guarded(dir, async () => await writeJson(pathOf(octet), [owner.uuidPath, owner.uuid], 0o664));
   }
 
-  /** Under the lock: true when it was free, false when the same prefix has it already. */
-  async function take(owner: LeaseOwner, octet: number): Promise<boolean> {
+  /** Under the lock: true when it is free, false when the same prefix has it already. */
+  async function isFree(owner: LeaseOwner, octet: number): Promise<boolean> {
     const present = readLease(pathOf(octet), octet);
-    if (present !== undefined && (await isAlive(present))) {
-      if (present.uuid !== owner.uuid || present.uuidPath !== owner.uuidPath) throw takenError(octet, present);
-      return false;
-    }
-    await write(owner, octet);
-    return true;
+    if (present === undefined || !(await isAlive(present))) return true;
+    if (present.uuid !== owner.uuid || present.uuidPath !== owner.uuidPath) throw takenError(octet, present);
+    return false;
   }
 
   /** Under the lock: the lowest free ones, each lease looked at once. */
-  async function takeAny(owner: LeaseOwner, taken: ReadonlySet<number>, count: number): Promise<number[]> {
+  async function findFree(taken: ReadonlySet<number>, count: number): Promise<number[]> {
     const leased = new Set(count === 0 ? [] : await leasedOctets(dir));
-    const got: number[] = [];
-    try {
-      for (let octet = range.minOctet; octet <= range.maxOctet && got.length < count; octet++) {
-        if (taken.has(octet)) continue;
-        const present = leased.has(octet) ? readLease(pathOf(octet), octet) : undefined;
-        if (present !== undefined && (await isAlive(present))) continue;
-        await write(owner, octet);
-        got.push(octet);
-      }
-      if (got.length === count) return got;
-    } catch (error) {
-      await removeAll(got);
-      throw error;
+    const found: number[] = [];
+    for (let octet = range.minOctet; octet <= range.maxOctet && found.length < count; octet++) {
+      if (taken.has(octet)) continue;
+      const present = leased.has(octet) ? readLease(pathOf(octet), octet) : undefined;
+      if (present === undefined || !(await isAlive(present))) found.push(octet);
     }
-    await removeAll(got);
+    if (found.length === count) return found;
     throw new EngineError(
       'conflict.subnet',
       `No subnet is free between 192.168.${range.minOctet}.0/24 and 192.168.${range.maxOctet}.0/24.`,
@@ -128,8 +117,17 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     );
   }
 
+  /** Under the lock, all at once, since others wait for us; all or none. */
+  async function writeAll(owner: LeaseOwner, octets: readonly number[]): Promise<void> {
+    const outcomes = await Promise.allSettled(octets.map(async (octet) => await write(owner, octet)));
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed === undefined) return;
+    await removeAll(octets);
+    throw failed.reason;
+  }
+
   async function removeAll(octets: readonly number[]): Promise<void> {
-    for (const octet of octets) await remove(pathOf(octet));
+    await Promise.all(octets.map(async (octet) => await remove(pathOf(octet))));
   }
 
   function octetOf(subnet: string): number {
@@ -148,20 +146,16 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     return await locked(owner.signal, async () => {
       const taken = new Set<number>();
       const fresh: number[] = [];
-      try {
-        for (const octet of wanted) {
-          if (octet === null) continue;
-          if (taken.has(octet)) throw takenError(octet, owner);
-          if (await take(owner, octet)) fresh.push(octet);
-          taken.add(octet);
-        }
-        const any = await takeAny(owner, taken, wanted.filter((octet) => octet === null).length);
-        const next = any.values();
-        return wanted.map((octet) => grant(octet ?? next.next().value ?? range.minOctet));
-      } catch (error) {
-        await removeAll(fresh);
-        throw error;
+      for (const octet of wanted) {
+        if (octet === null) continue;
+        if (taken.has(octet)) throw takenError(octet, owner);
+        if (await isFree(owner, octet)) fresh.push(octet);
+        taken.add(octet);
       }
+      const free = await findFree(taken, wanted.filter((octet) => octet === null).length);
+      await writeAll(owner, [...fresh, ...free]);
+      const next = free.values();
+      return wanted.map((octet) => grant(octet ?? next.next().value ?? range.minOctet));
     });
   }
 
@@ -177,7 +171,7 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     if ((await matching()).length === 0) return [];
     return await locked(signal, async () => {
       const found = await matching();
-      for (const lease of found) await guarded(dir, async () => await remove(lease.path));
+      await guarded(dir, async () => await Promise.all(found.map(async (lease) => await remove(lease.path))));
       return found;
     });
   }
