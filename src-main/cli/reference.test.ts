@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SETTINGS } from '../../src-shared/settings.ts';
+import { createRegistry } from '../engine/index.ts';
+import { FORMATS } from './output/formats.ts';
 import { program } from './program.ts';
 import { commandLineReference, configurationReference } from './reference.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
-const spec = program('');
+const spec = program('', createRegistry([], { builtIn: FORMATS }));
 
 describe('the written pages are those of the tables (run "npm run docs")', () => {
   it.each([

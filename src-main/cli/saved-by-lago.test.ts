@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { formatValue } from './output/formats.ts';
+import { FORMATS, formatValue } from './output/formats.ts';
 import { realCommand } from './real-command.test-support.ts';
 
 const fixtures = join(import.meta.dirname, '../../fixtures/lago');
@@ -50,8 +50,8 @@ describe('environments that Lago 1.0 made', () => {
   it.each(initialised)('%s: the same status in every format, and an inventory', async (_, golden) => {
     restore(golden);
     const expected = { Prefix: { ...golden.status.Prefix, 'Base directory': prefix } };
-    for (const format of ['json', 'yaml', 'default', 'flat']) {
-      const shown = await realCommand(cwd, ['-f', format, 'status']);
+    for (const format of FORMATS) {
+      const shown = await realCommand(cwd, ['-f', format.name, 'status']);
       expect(shown).toEqual({ code: 0, err: '', out: `${formatValue(format, expected)}\n` });
     }
     expect((await realCommand(cwd, ['list'])).out).toBe('default\n');

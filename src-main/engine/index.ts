@@ -31,9 +31,9 @@ export type { Lease } from './net/leases.ts';
 export {
   type CliPlugin,
   definePlugin,
+  type KeyOrder,
   type MachineProvider,
   type OutputPlugin,
-  type KeyOrder,
   type Plain,
   type Plugin,
   type ProvidedVm,

@@ -6,7 +6,12 @@ import { formatJson } from './json.ts';
 import { type KeyOrder, type Plain, toPlain } from './plain.ts';
 import { formatYaml } from './yaml.ts';
 
-const format = (name: string, write: (value: Plain, order: KeyOrder) => string): OutputPlugin => ({ apiVersion: 1, kind: 'output', name, format: write });
+const format = (name: string, write: (value: Plain, order: KeyOrder) => string): OutputPlugin => ({
+  apiVersion: 1,
+  kind: 'output',
+  name,
+  format: write,
+});
 
 /** Lago's own formats, registered as every plugin's are. */
 export const FORMATS: readonly OutputPlugin[] = [
