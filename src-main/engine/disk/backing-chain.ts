@@ -17,6 +17,8 @@ export interface Backing {
 export interface ChainRequest {
   /** Absolute path of the uppermost image; never written to. */
   readonly image: string;
+  /** Where the image lay when it was given the names that it holds; without it, where it lies now. */
+  readonly origin?: string | undefined;
   /** The disk's name, for messages. */
   readonly disk: string;
   /** What takes the place of a file that the chain lacks. */
@@ -123,7 +125,7 @@ async function lookBelow(
   if (name.startsWith('json:') || /^[a-z][a-z0-9+.-]*:\/\//i.test(name)) {
     throw invalid(`Backing file resolution of disk ${disk} failed. The image ${path} lies on ${JSON.stringify(name)}, which is no file.`);
   }
-  const lower = backingPath(path, name);
+  const lower = backingPath(above.length === 1 ? (request.origin ?? path) : path, name);
   // "el7:v1" without "./" is the protocol el7 to QEMU.
   const plain = posix.isAbsolute(name) || !/^[^/]*:/.test(name);
   if (!(await exists(lower))) {

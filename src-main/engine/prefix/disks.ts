@@ -11,6 +11,7 @@ import { type ChainRequest, copyImage, resolveBelow, resolveChain } from '../dis
 import { type NocloudSeed, nocloudSeed } from '../disk/cloud-init.ts';
 import { createEmptyDisk, createOverlay, type ImageFormat, setBacking } from '../disk/qemu-img.ts';
 import type { StoredTemplate } from '../disk/store.ts';
+import { unpackImage } from '../disk/unpack.ts';
 import { readPrefixKey } from '../guest/keys.ts';
 import { buildDisks, type GuestWork, seedNetwork, sysprepVm } from './bootstrap.ts';
 import { fetchFiles } from './fetch-files.ts';
@@ -73,7 +74,7 @@ async function bootstrap(vm: VmSpec, work: DiskWork, step: Step): Promise<VmSpec
 async function fetchTemplates(work: DiskWork, step: Step): Promise<ReadonlyMap<string, StoredTemplate>> {
   const needed = new Map(
     work.environment.disks.flatMap((job) => {
-      const template = job.kind === 'template' ? job.template : job.kind === 'layer' ? job.parent?.template : undefined;
+      const template = job.kind === 'template' ? job.template : 'parent' in job ? job.parent?.template : undefined;
       return template === undefined ? [] : [[template.fullName, template] as const];
     }),
   );
@@ -115,6 +116,9 @@ async function createDisk(job: DiskJob, stored: ReadonlyMap<string, StoredTempla
       // Already fetched; to its own place unless it is kept elsewhere.
       if (job.keptAt !== undefined && job.keptAt !== path) await copyImage(job.keptAt, path, job.disk, signal);
       break;
+    case 'unpack':
+      await unpackDisk(job, path, stored, work, step);
+      break;
     case 'in-place':
       break;
   }
@@ -136,8 +140,23 @@ async function copyDisk(
   if (below !== undefined) await setBacking({ path, backing: below.path, backingFormat: below.format }, { signal });
 }
 
+/** It goes on lying on what it lay on, but what it says of that is relative to where it was exported to. */
+async function unpackDisk(
+  job: DiskJob & { readonly kind: 'unpack' },
+  path: string,
+  stored: ReadonlyMap<string, StoredTemplate>,
+  work: DiskWork,
+  step: Step,
+): Promise<void> {
+  const { signal, log } = step;
+  await unpackImage({ packed: job.packed, hashFile: `${job.image}.hash`, to: path, format: job.format }, step);
+  if (job.format !== 'qcow2') return;
+  const below = await resolveBelow({ ...chainOf(job, path, stored, work), origin: job.image }, { signal, log, undo: work.undo });
+  if (below !== undefined) await setBacking({ path, backing: below.path, backingFormat: below.format }, { signal });
+}
+
 function chainOf(job: DiskJob, image: string, stored: ReadonlyMap<string, StoredTemplate>, { paths }: DiskWork): ChainRequest {
-  const parent = job.kind === 'layer' ? job.parent : undefined;
+  const parent = 'parent' in job ? job.parent : undefined;
   return {
     image,
     disk: job.disk,

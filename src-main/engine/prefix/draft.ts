@@ -8,6 +8,7 @@ import { diskError } from '../core/json-file.ts';
 import type { Log } from '../core/log.ts';
 import { forEachLimit } from '../core/until.ts';
 import { inspectImage } from '../disk/qemu-img.ts';
+import { peekPacked } from '../disk/unpack.ts';
 import { freshAllocator } from '../net/subnets.ts';
 import { takenSubnets } from './leases.ts';
 import { type PlannedEnvironment, planEnvironment } from './plan.ts';
@@ -155,7 +156,8 @@ async function fileInfo(path: string, signal: AbortSignal | undefined): Promise<
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     // What cannot be seen cannot be used either; planning reports it as missing, with its path.
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES' || code === 'ELOOP' || code === 'ENAMETOOLONG') return undefined;
+    if (code === 'ENOENT') return await packedInfo(`${path}.xz`, signal);
+    if (code === 'ENOTDIR' || code === 'EACCES' || code === 'ELOOP' || code === 'ENAMETOOLONG') return undefined;
     throw error;
   }
   if (!found.isFile()) return { kind: found.isDirectory() ? 'folder' : 'other', size: 0 };
@@ -167,6 +169,19 @@ async function fileInfo(path: string, signal: AbortSignal | undefined): Promise<
   } catch (error) {
     // Not an image (a script) or no qemu-img yet: its size is all there is to know, and the plan can do without the rest.
     if (error instanceof EngineError && error.code !== 'cancelled') return plain;
+    throw error;
+  }
+}
+
+/** An export may have compressed the image under its name with `.xz`. */
+async function packedInfo(packed: string, signal: AbortSignal | undefined): Promise<FileInfo | undefined> {
+  if ((await stat(packed).catch(() => undefined))?.isFile() !== true) return undefined;
+  try {
+    const { format, virtualSize, backing } = await peekPacked(packed, signal);
+    return { kind: 'file', size: 0, packed, format, virtualSize, backing };
+  } catch (error) {
+    // What is wrong with it is said when it is unpacked.
+    if (error instanceof EngineError && error.code !== 'cancelled') return { kind: 'file', size: 0, packed };
     throw error;
   }
 }

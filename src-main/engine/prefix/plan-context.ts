@@ -41,6 +41,8 @@ export interface FileInfo {
   readonly backing?: string | undefined;
   /** Of a symbolic link: what it leads to in the end. */
   readonly target?: string | undefined;
+  /** The file itself is not there, but this one is, which holds it compressed. Everything else here is about what it holds. */
+  readonly packed?: string | undefined;
 }
 
 export interface PlanDefaults {

@@ -104,6 +104,31 @@ describe('the images below an image', () => {
     expect(of('/elsewhere/el7:v3').disks[0]).not.toHaveProperty('parent');
     expect(of('/elsewhere/el7:v3').issues).toEqual([]);
   });
+
+  it('is unpacked where an export compressed it, and stands on its template itself', () => {
+    const packed = { packed: '/i/top.qcow2.xz', format: 'qcow2', virtualSize: 4096, size: 0 };
+    const planned = plan(layer, { fileInfo: filesOf({ '/i/top.qcow2': { ...packed, backing: './el7:v3' } }) });
+    expect(planned.issues).toEqual([]);
+    expect(planned.disks).toMatchObject([
+      {
+        kind: 'unpack',
+        packed: '/i/top.qcow2.xz',
+        image: '/i/top.qcow2',
+        path: '$LAGO_PREFIX_PATH/images/a_d.qcow2',
+        parent: { link: '/i/el7:v3' },
+      },
+    ]);
+    const copy = '{name: d, type: file, dev: vda, path: /i/top.qcow2, make_a_copy: yes}';
+    for (const disk of [copy, copy.replace(', make_a_copy: yes', '')]) {
+      expect(plan(disk, { fileInfo: filesOf({ '/i/top.qcow2': packed }) })).toMatchObject({
+        issues: [],
+        disks: [{ kind: 'unpack', packed: '/i/top.qcow2.xz' }],
+        plan: { vms: { a: { disks: [{ size: 4096, source: '/i/top.qcow2.xz' }] } } },
+      });
+    }
+    const url = '{name: d, type: file, dev: vda, url: file:///i/top.qcow2}';
+    expect(messages(plan(url, { fileInfo: filesOf({ '/i/top.qcow2': packed }) }))).toEqual(['error: File /i/top.qcow2 does not exist.']);
+  });
 });
 
 it('IDE has four places', () => {

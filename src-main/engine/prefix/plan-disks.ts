@@ -25,6 +25,13 @@ export type DiskJob = { readonly vm: string; readonly disk: string; readonly pat
   | { readonly kind: 'copy'; readonly from: string }
   /** `keptAt`: absolute place that the file is downloaded to when the disk names one; it may be outside of the prefix and stays there. */
   | { readonly kind: 'download'; readonly url: string; readonly keptAt?: string }
+  /** An image that an export compressed; `image` is its name uncompressed, where names that it holds begin and `.hash` lies. */
+  | {
+      readonly kind: 'unpack';
+      readonly packed: string;
+      readonly image: string;
+      readonly parent?: { readonly template: TemplateFound; readonly link: string };
+    }
   | { readonly kind: 'in-place' }
 );
 
@@ -90,7 +97,7 @@ class DiskPlanner {
     }
     const from = this.#source(domain.url, key);
     if (from === undefined) return;
-    if (from.url === undefined && this.#context.fileInfo(from.path) === undefined) {
+    if (from.url === undefined && this.#present(from.path) === undefined) {
       reportMissing('OVA file', from.path, key, this.#issues);
       return;
     }
@@ -212,11 +219,16 @@ class DiskPlanner {
       return undefined;
     }
     const image = resolvePath(disk.path, [...key, 'path'], this.#context, this.#issues);
-    const info = this.#image(image, 'Image', [...key, 'path']);
+    const info = this.#image(image, 'Image', [...key, 'path'], 'or-packed');
     if (info === undefined) return absent(base.path);
     const parent = info.backing === undefined ? undefined : this.#parent(disk.name ?? '', [image], info.backing, [...key, 'path']);
     if (parent === 'failed') return undefined;
-    const job: DiskJob = { ...base, kind: 'layer', image, imageFormat: info.format, ...(parent === undefined ? {} : { parent }) };
+    const below = parent === undefined ? {} : { parent };
+    // An image that is unpacked anyway is the disk itself: nobody else stands on it.
+    const job: DiskJob =
+      info.packed === undefined
+        ? { ...base, kind: 'layer', image, imageFormat: info.format, ...below }
+        : { ...base, kind: 'unpack', packed: info.packed, image, ...below };
     return { job, metadata: parent?.template.metadata ?? {}, size: info.virtualSize ?? null, source: image };
   }
 
@@ -232,7 +244,7 @@ class DiskPlanner {
       this.#issues.error(key, `Disk ${disk} and its backing file are the same file.`);
       return 'failed';
     }
-    const info = this.#context.fileInfo(link);
+    const info = this.#present(link);
     const linked = info?.target === undefined ? undefined : this.#linkedTemplate(link, info.target);
     if (linked !== undefined) return linked;
     if (info !== undefined) return info.backing === undefined ? undefined : this.#parent(disk, [...above, link], info.backing, key);
@@ -260,11 +272,14 @@ class DiskPlanner {
   #file(base: JobBase, disk: DiskDefinition, key: readonly PathKey[]): MadeDisk | undefined {
     const path = disk.path === undefined ? undefined : resolvePath(disk.path, [...key, 'path'], this.#context, this.#issues);
     if (path !== undefined && (disk.url === undefined || this.#context.fileInfo(path) !== undefined)) {
-      const info = this.#image(path, 'File', [...key, 'path']);
+      const info = this.#image(path, 'File', [...key, 'path'], 'or-packed');
       if (info === undefined) return absent(disk.make_a_copy === true ? base.path : path);
       if (disk.url !== undefined) this.#issues.info([...key, 'url'], `${path} exists and is used; nothing is downloaded.`);
       this.#checkFormat(path, info, base.format, key);
-      const size = info.virtualSize ?? info.size;
+      const size = info.virtualSize ?? (info.packed === undefined ? info.size : null);
+      if (info.packed !== undefined) {
+        return { job: { ...base, kind: 'unpack', packed: info.packed, image: path }, metadata: {}, size, source: info.packed };
+      }
       if (disk.make_a_copy === true) return { job: { ...base, kind: 'copy', from: path }, metadata: {}, size, source: path };
       return { job: { ...base, path, kind: 'in-place' }, metadata: {}, size, source: path };
     }
@@ -324,8 +339,14 @@ class DiskPlanner {
     else this.#issues.error([...key, 'format'], `${path} is ${content}, not ${format}.`, hint);
   }
 
-  #image(path: string, what: string, key: readonly PathKey[]): ReturnType<PlanContext['fileInfo']> {
+  /** What is there under its own name. */
+  #present(path: string): FileInfo | undefined {
     const info = this.#context.fileInfo(path);
+    return info?.packed === undefined ? info : undefined;
+  }
+
+  #image(path: string, what: string, key: readonly PathKey[], how: 'as-it-is' | 'or-packed' = 'as-it-is'): FileInfo | undefined {
+    const info = how === 'or-packed' ? this.#context.fileInfo(path) : this.#present(path);
     if (info === undefined) reportMissing(what, path, key, this.#issues);
     else if (info.kind === 'folder') {
       this.#issues.error(key, `${path} is a folder, not a disk image.`);

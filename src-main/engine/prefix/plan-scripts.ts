@@ -50,7 +50,8 @@ export class ScriptPlanner {
 
   #copy(given: string, key: readonly (string | number)[]): readonly ScriptCopy[] {
     const source = resolvePath(given, key, this.#context, this.#issues);
-    const info = this.#context.fileInfo(source);
+    const found = this.#context.fileInfo(source);
+    const info = found?.packed === undefined ? found : undefined;
     if (info === undefined) {
       reportMissing('Script', source, key, this.#issues);
       return [];
