@@ -93,6 +93,10 @@ export const contract = {
     start: oc.input(Prefix.extend({ vms: Names })).output(Started),
     stop: oc.input(Prefix.extend({ vms: Names })).output(Started),
     destroy: oc.input(Prefix).output(Started),
+    /** Operation of kind `export`: disks and an init file into a folder (absolute path), which may not hold such files yet. All VMs must be off. */
+    export: oc
+      .input(Prefix.extend({ destination: z.string().startsWith('/'), standalone: z.boolean(), compress: z.boolean() }))
+      .output(Started),
     /** Adds an environment that is already on disk (a prefix or a workdir) to the list. */
     open: oc.input(z.object({ path: z.string() })).output(z.object({ prefixes: z.array(z.string()) })),
     /** Takes it off the list; its files stay. */

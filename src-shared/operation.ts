@@ -50,6 +50,8 @@ export const OperationKind = z.enum([
   'verify',
   'evict',
   'repository',
+  'export',
+  'build',
 ]);
 export type OperationKind = z.infer<typeof OperationKind>;
 

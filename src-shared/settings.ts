@@ -41,6 +41,15 @@ const init = (key: string, type: SettingKey['type'], fallback: string | undefine
   help,
 });
 
+const exporting = (key: string, fallback: string, help: string, choices?: readonly string[]): SettingKey => ({
+  section: 'export',
+  key,
+  type: 'text',
+  default: fallback,
+  help,
+  ...(choices === undefined ? {} : { choices }),
+});
+
 /** All keys, in the order in which `generate-config` prints them. */
 export const SETTINGS: readonly SettingKey[] = [
   lago('loglevel', 'text', 'info', 'Log level to use.', { choices: ['info', 'debug', 'error', 'warning'] }),
@@ -96,6 +105,14 @@ export const SETTINGS: readonly SettingKey[] = [
   init('set_current', 'flag', undefined, 'Make the new prefix the current one.'),
   init('skip_bootstrap', 'flag', undefined, 'Do not personalise the disks at their first use.'),
   init('skip_build', 'flag', undefined, 'Do not run the build steps of disks.'),
+  exporting('dst_dir', '.', 'Directory to which disks and init file are exported; made when it is not there.'),
+  exporting('init_file_name', 'LagoInitFile', 'Name of the init file in that directory.'),
+  exporting(
+    'sparsify',
+    'auto',
+    'Whether virt-sparsify drops what the file systems of the disks do not use: auto where it is installed and KVM works, always, never. What is zero is dropped in any case.',
+    ['auto', 'always', 'never'],
+  ),
 ];
 
 /** The description of a key; undefined for one that only plugins know. */

@@ -286,6 +286,31 @@ const VERBS: readonly VerbSpec[] = [
     ],
     examples: [{ line: 'ansible_hosts -k groups > hosts', does: 'Groups by the key "groups".' }],
   }),
+  verb('export', 'Export disks and an init file that makes the environment again', {
+    description:
+      'All VMs that are exported must be off. Each disk gets its SHA-1 (.hash) and what is known of it (.metadata) beside it; "lago init" makes the environment again from the init file, or from the directory. Without --standalone a disk that lies on a template stays a layer on it, small, and needs that template where it is used; with it the disk is merged with all that it lies on. VMs and disks with skip-export are left out. Nothing is overwritten, and a failed export leaves nothing.',
+    positionals: [],
+    options: [
+      { flags: ['-n', '--vm-names'], name: 'vm_names', kind: 'list', metavar: 'VM_NAME', help: 'The VMs; without it, all of them.' },
+      { flags: ['-s', '--standalone'], name: 'standalone', kind: 'flag', help: 'Merge each disk with the images that it lies on.' },
+      { flags: ['-c', '--compress'], name: 'compress', kind: 'flag', help: 'Compress the disks by xz.' },
+      setting('dst_dir', ['-d', '--dst-dir'], 'DIR', 'export'),
+      setting('init_file_name', ['--init-file-name'], 'NAME', 'export'),
+      setting('sparsify', ['--sparsify'], undefined, 'export'),
+      {
+        flags: ['--collect-only'],
+        name: 'collect_only',
+        kind: 'flag',
+        help: 'Print which disks would be exported, as {VM: [PATH]}, and export nothing.',
+      },
+      { flags: ['--without-threads'], name: 'without_threads', kind: 'flag', help: 'Accepted as in Lago; has no effect.' },
+    ],
+    examples: [
+      { line: 'export -d ../handover', does: 'Small: the disks need their templates where they are used.' },
+      { line: 'export --standalone --compress -d ../handover', does: 'Needs nothing else.' },
+      { line: '--out-format json export --collect-only -n web', does: 'Lists the disks of one VM.' },
+    ],
+  }),
   verb('generate-config', 'Print the effective configuration as a lago.conf', {
     description:
       'Files, environment and command line together, each key with a comment. Reading the result back gives the same configuration.',
@@ -309,7 +334,6 @@ const VERBS: readonly VerbSpec[] = [
   later('copy-from-vm', 'Copy a file or directory out of a VM'),
   later('deploy', 'Run the deploy scripts of all VMs'),
   later('collect', 'Collect artifacts from all VMs'),
-  later('export', 'Export disks and an init file'),
   later('ovirt', 'oVirt related actions'),
 ];
 

@@ -58,6 +58,7 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       start: os.prefix.start.handler(({ input }) => started(engine.start(path(input.prefix), input.vms))),
       stop: os.prefix.stop.handler(({ input }) => started(engine.stop(path(input.prefix), input.vms))),
       destroy: os.prefix.destroy.handler(({ input }) => started(engine.destroy(path(input.prefix)))),
+      export: os.prefix.export.handler(({ input: { prefix, ...wanted } }) => started(engine.export(path(prefix), wanted))),
       open: os.prefix.open.handler(async ({ input }) => ({ prefixes: [...(await engine.openPath(input.path))] })),
       forget: os.prefix.forget.handler(async ({ input }) => {
         await engine.forget(input.prefix);

@@ -242,7 +242,13 @@ export function engineSettings(config: Config): EngineSettings {
     defaultVmType: config.get('default_vm_type') ?? 'default',
     defaultVmProvider: config.get('default_vm_provider') ?? 'local-libvirt',
     defaultRootPassword: config.get('root_password') ?? config.get('default_root_password'),
+    exportInitFileName: config.get('init_file_name', 'export') ?? 'LagoInitFile',
+    exportSparsify: sparsify(config.get('sparsify', 'export')),
   };
+}
+
+function sparsify(value: string | undefined): NonNullable<EngineSettings['exportSparsify']> {
+  return value === 'always' || value === 'never' ? value : 'auto';
 }
 
 function accelerator(value: string | undefined): EngineSettings['accelerator'] {

@@ -26,6 +26,10 @@ export interface EngineSettings {
   readonly defaultVmType: string;
   readonly defaultVmProvider: string;
   readonly defaultRootPassword: string | undefined;
+  /** Of an export that names none; default `LagoInitFile`. */
+  readonly exportInitFileName?: string;
+  /** When an export uses virt-sparsify; default `auto`: where it is installed and KVM is there. */
+  readonly exportSparsify?: 'auto' | 'always' | 'never';
 }
 
 /** Which environment a command means, as found on disk. */
@@ -48,6 +52,29 @@ export interface CreateRequest {
   readonly setCurrent?: boolean;
   readonly skipBootstrap?: boolean;
   readonly skipBuild?: boolean;
+}
+
+export interface ExportRequest {
+  /** The VMs; none means all. */
+  readonly vms?: readonly string[];
+  /** Folder that the files go to; made when it is not there. */
+  readonly destination: string;
+  /** Merges each disk with what it lies on; without it a disk on a template stays a layer. */
+  readonly standalone: boolean;
+  /** Compresses the disks by xz. */
+  readonly compress: boolean;
+  /** Default: as the settings say. */
+  readonly initFileName?: string;
+  /** Of the init file; default YAML. */
+  readonly format?: 'yaml' | 'json';
+}
+
+export interface ExportResult {
+  readonly folder: string;
+  readonly initFile: string;
+  readonly vms: readonly string[];
+  /** Of all disks as they lie there. */
+  readonly bytes: number;
 }
 
 export interface ActionOptions {
@@ -117,6 +144,11 @@ export interface Engine extends AsyncDisposable {
   snapshot(prefix: string, name: string, options?: ActionOptions): Operation<void>;
   revert(prefix: string, name: string, first?: string, options?: ActionOptions): Operation<void>;
   removeSnapshot(prefix: string, name: string, options?: ActionOptions): Operation<void>;
+
+  /** Writes the disks of VMs that are off and an init file that makes them again elsewhere; see `prefix/export.ts`. */
+  export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
+  /** VM → paths of the disks that an export would read. Makes nothing. */
+  exportedDisks(prefix: string, vms: readonly string[]): Promise<Record<string, readonly string[]>>;
 
   /** The present state, read from disk and from its host when that is up. Takes no lock, starts nothing. */
   status(prefix: string): Promise<PrefixState>;

@@ -20,6 +20,8 @@ export type {
   Engine,
   EngineSettings,
   ExecRequest,
+  ExportRequest,
+  ExportResult,
   PrefixLocation,
   ShellRequest,
   ShellSession,

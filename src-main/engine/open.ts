@@ -132,13 +132,18 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 
     async inspect(path, request = {}) {
       const { inspectInitFile } = await import('./prefix/inspect.ts');
-      return await inspectInitFile(context, resolve(path), { ...request, workdir: request.workdir ?? workdir });
+      const { findInitFile } = await import('./prefix/find-init-file.ts');
+      return await inspectInitFile(context, await findInitFile(resolve(path)), { ...request, workdir: request.workdir ?? workdir });
     },
 
-    create(request, action) {
-      const path = join(request.workdir, request.name);
-      return launch('create', `Create ${request.name}`, path, action, async (step, setPrefix) => {
-        const { createEnvironment } = await import('./prefix/create.ts');
+    create(wanted, action) {
+      const path = join(wanted.workdir, wanted.name);
+      return launch('create', `Create ${wanted.name}`, path, action, async (step, setPrefix) => {
+        const [{ createEnvironment }, { findInitFile }] = await Promise.all([
+          import('./prefix/create.ts'),
+          import('./prefix/find-init-file.ts'),
+        ]);
+        const request = { ...wanted, initFile: await findInitFile(resolve(wanted.initFile)) };
         const created = await createEnvironment(context, request, step, {
           onUuid: (uuid) => setPrefix(uuid),
           onReady: async (root) => {
@@ -185,6 +190,15 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         const { removeSnapshot } = await import('./prefix/snapshots.ts');
         await removeSnapshot(context, path, snapshot, step);
       }),
+    export: (path, request, action) =>
+      launch('export', `Export ${name(path)}`, path, action, async (step) => {
+        const { exportEnvironment } = await import('./prefix/export.ts');
+        return await exportEnvironment(context, path, request, step);
+      }),
+    async exportedDisks(path, vms) {
+      const { collectDisks } = await import('./prefix/export.ts');
+      return await collectDisks(path, vms);
+    },
 
     async status(path) {
       const prefix = await readPrefix(path);

@@ -39,7 +39,8 @@ export async function init(context: VerbContext): Promise<number> {
     await context.follow((options) =>
       engine.create(
         {
-          initFile,
+          // A directory means the init file in it.
+          initFile: inspection.file,
           workdir,
           name,
           start: false,

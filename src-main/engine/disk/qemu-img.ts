@@ -225,9 +225,14 @@ export interface ConvertRequest {
   readonly toFormat: ImageFormat;
   /** qcow2 only: compressed clusters, smaller and slower to write. */
   readonly compress?: boolean;
+  /** qcow2 only: what lies directly below `from`. Then only what is in `from` itself is copied, and the new file lies on it as well. */
+  readonly backing?: { readonly path: string; readonly format: ImageFormat };
 }
 
-/** Copies an image with everything below it into one new file. `onFraction` gets 0..1. The target must not exist. */
+/**
+ * Copies an image, with everything below it unless `backing` is kept, into one new file. What is zero takes no room there, and snapshots
+ * inside `from` are left out. `onFraction` gets 0..1. The target must not exist.
+ */
 export async function convertImage(
   request: ConvertRequest,
   options: ImageOptions & { readonly onFraction?: (fraction: number) => void } = {},
@@ -236,8 +241,11 @@ export async function convertImage(
   checkPath(request.to);
   await refuseExisting(request.to);
   const compress = request.compress === true ? ['-c'] : [];
+  const { backing } = request;
+  if (backing !== undefined) checkPath(backing.path);
+  const below = backing === undefined ? [] : ['-B', backing.path, '-o', `backing_fmt=${backing.format}`];
   await qemuImg(
-    ['convert', '-p', '-f', request.fromFormat, '-O', request.toFormat, ...compress, request.from, request.to],
+    ['convert', '-p', '-f', request.fromFormat, '-O', request.toFormat, ...compress, ...below, request.from, request.to],
     `${request.from} could not be converted to ${request.to}.`,
     request.to,
     {
@@ -266,15 +274,15 @@ export async function measureConversion(
 }
 
 /**
- * Writes into an image what lies below it; nothing is read or copied (`rebase -u`), so `backing` must hold what the old one held. Only
- * for images of our own.
+ * Writes into an image what lies below it; nothing is read or copied (`rebase -u`), so `backing` must hold what the old one held. It is
+ * absolute, or begins with `./` for a file beside the image. Only for images of our own.
  */
 export async function setBacking(
   request: { readonly path: string; readonly backing: string; readonly backingFormat: ImageFormat },
   options: ImageOptions = {},
 ): Promise<void> {
   checkPath(request.path);
-  checkPath(request.backing);
+  if (!request.backing.startsWith('./')) checkPath(request.backing);
   await qemuImg(
     ['rebase', '-u', '-f', 'qcow2', '-F', request.backingFormat, '-b', request.backing, request.path],
     `${request.path} could not be put on top of ${request.backing}.`,

@@ -1,0 +1,161 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@playwright/test';
+import { lago, lagoOk } from './lago.ts';
+import { expectNothingLeft, ownedNamespaces } from './leaks.ts';
+import { makeScratch, type Scratch } from './scratch.ts';
+
+let scratch: Scratch;
+test.beforeEach(() => {
+  scratch = makeScratch();
+});
+test.afterEach(async () => {
+  for (const folder of ['.', 'other', 'third']) {
+    const cwd = join(scratch.dir, folder);
+    if (existsSync(join(cwd, '.lago'))) await lago(scratch, ['destroy', '--yes', '--all-prefixes'], { cwd });
+  }
+  scratch.remove();
+});
+
+/** Two VMs of the sample guest; one has a second, empty disk. */
+function initFile(): string {
+  const vm = (...more: readonly object[]): object => ({
+    memory: 192,
+    vcpu: 1,
+    nics: [{ net: 'front' }],
+    disks: [{ name: 'root', dev: 'vda', format: 'qcow2', type: 'template', template_name: 'lago-sample' }, ...more],
+  });
+  return scratch.write(
+    'pair.json',
+    JSON.stringify({
+      nets: { front: { type: 'nat', management: true, gw: '192.168.200.1', dhcp: { start: 100, end: 200 } } },
+      domains: { web: vm({ name: 'data', dev: 'vdb', type: 'empty', size: '32M' }), db: vm() },
+    }),
+  );
+}
+
+/** Makes the pair, leaves marks on all of its disks, and stops it. Answers the guests' host names and the namespaces that it had. */
+async function makeUsedPair(): Promise<readonly string[]> {
+  await lagoOk(scratch, ['init', initFile()]);
+  await lagoOk(scratch, ['start']);
+  const namespaces = ownedNamespaces(scratch);
+  await lagoOk(scratch, [
+    'shell',
+    'web',
+    'echo web-was-here >/root/mark; printf data-mark | dd of=/dev/vdb bs=512 conv=sync 2>/dev/null; sync',
+  ]);
+  await lagoOk(scratch, ['shell', 'db', 'echo db-was-here >/root/mark; sync']);
+  return namespaces;
+}
+
+/** What the exported environment must have, seen through its own key. */
+async function expectMarks(cwd: string): Promise<void> {
+  const seen = await lagoOk(scratch, ['shell', 'web', 'cat /root/mark; hostname; head -c 9 /dev/vdb; wc -l </root/.ssh/authorized_keys'], {
+    cwd,
+  });
+  expect(seen.stdout).toBe('web-was-here\nweb\ndata-mark1\n');
+  expect((await lagoOk(scratch, ['shell', 'db', 'cat /root/mark; hostname'], { cwd })).stdout).toBe('db-was-here\ndb\n');
+}
+
+function sha1(content: Buffer): string {
+  return createHash('sha1').update(content).digest('hex');
+}
+
+test('a layered, compressed export is made again elsewhere, with all that was on the disks', async () => {
+  const namespaces = await makeUsedPair();
+  const refused = await lago(scratch, ['export', '-d', 'handover']);
+  expect(refused).toMatchObject({ code: 4, stderr: expect.stringContaining('The following vms must be off:\nweb\ndb') as string });
+  await lagoOk(scratch, ['stop', 'db']);
+  // Only what is exported must be off.
+  expect((await lago(scratch, ['export', '-d', 'only', '-n', 'web'])).stderr).toContain('must be off:\nweb\n');
+  await lagoOk(scratch, ['stop']);
+  expect(await lago(scratch, ['export', '-n', 'wbe'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('Did you mean "web"?') as string,
+  });
+
+  const collected = JSON.parse((await lagoOk(scratch, ['--out-format', 'json', 'export', '--collect-only'])).stdout) as Record<
+    string,
+    string[]
+  >;
+  const images = join(scratch.dir, '.lago/default/images');
+  expect(collected).toEqual({ db: [join(images, 'db_root.qcow2')], web: [join(images, 'web_root.qcow2'), join(images, 'web_data.qcow2')] });
+
+  const folder = join(scratch.dir, 'handover');
+  await lagoOk(scratch, ['export', '--compress', '-d', 'handover', '--without-threads']);
+  const names = ['db_root.qcow2', 'web_data.qcow2', 'web_root.qcow2'];
+  expect(readdirSync(folder).sort()).toEqual(
+    ['LagoInitFile', ...names.flatMap((name) => [`${name}.hash`, `${name}.metadata`, `${name}.xz`])].sort(),
+  );
+  for (const name of names) {
+    const image = execFileSync('xz', ['-dc', join(folder, `${name}.xz`)], { maxBuffer: 2 ** 30 });
+    expect(readFileSync(join(folder, `${name}.hash`), 'utf8')).toBe(sha1(image));
+  }
+  // Nothing of it is overwritten, and a refused one leaves nothing.
+  expect(await lago(scratch, ['export', '--compress', '-d', 'handover'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('and nothing is overwritten') as string,
+  });
+  await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes']);
+
+  const other = join(scratch.dir, 'other');
+  mkdirSync(other);
+  await lagoOk(scratch, ['init', folder], { cwd: other });
+  expect(readdirSync(join(other, '.lago/default/images')).sort()).toEqual(names);
+  await lagoOk(scratch, ['start'], { cwd: other });
+  await expectMarks(other);
+  const both = [...namespaces, ...ownedNamespaces(scratch)];
+  await lagoOk(scratch, ['stop'], { cwd: other });
+
+  // One layer on the template again, so that it can be handed on once more; a layer over the folder itself cannot.
+  await lagoOk(scratch, ['export', '-d', 'again', '-n', 'db'], { cwd: other });
+  const third = join(scratch.dir, 'third');
+  mkdirSync(third);
+  await lagoOk(scratch, ['init', join(other, 'again', 'LagoInitFile')], { cwd: third });
+  const deeper = await lago(scratch, ['export', '-d', 'deeper'], { cwd: third });
+  expect(deeper.code).toBe(2);
+  expect(deeper.stderr).toContain('Layered export is currently supported for one layer only. You can try to use Standalone export.');
+  expect(readdirSync(third)).not.toContain('deeper');
+  for (const cwd of [third, other]) await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes'], { cwd });
+
+  // A damaged file is told before anything is made of it.
+  const packed = join(folder, 'db_root.qcow2.hash');
+  writeFileSync(packed, '0'.repeat(40));
+  const damaged = await lago(scratch, ['init', folder], { cwd: other });
+  expect(damaged).toMatchObject({ code: 5, stderr: expect.stringContaining('does not match') as string });
+  expect(readdirSync(other)).toEqual(['again']);
+  await expectNothingLeft(scratch, both);
+});
+
+test('a standalone export needs no template', async () => {
+  const namespaces = await makeUsedPair();
+  await lagoOk(scratch, ['stop']);
+  const folder = join(scratch.dir, 'handover');
+  await lagoOk(scratch, ['--out-format', 'json', 'export', '--standalone', '-d', 'handover', '--init-file-name', 'init.json']);
+  await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes']);
+  rmSync(join(scratch.dir, 'store'), { recursive: true });
+  const definition = JSON.parse(readFileSync(join(folder, 'init.json'), 'utf8')) as { readonly domains: Readonly<Record<string, unknown>> };
+  expect(definition.domains['web']).toMatchObject({
+    bootstrap: 'cloud-init',
+    disks: [
+      { type: 'template', template_type: 'qcow2', path: '$LAGO_INITFILE_PATH/web_root.qcow2' },
+      { type: 'file', make_a_copy: true, path: '$LAGO_INITFILE_PATH/web_data.qcow2' },
+    ],
+  });
+  const other = join(scratch.dir, 'other');
+  mkdirSync(other);
+  const empty = scratch.write('empty.json', JSON.stringify({ name: 'empty', sources: {}, templates: {} }));
+  const elsewhere = {
+    cwd: other,
+    env: { LAGO__INIT__TEMPLATE_STORE: join(scratch.dir, 'other-store'), LAGO__INIT__TEMPLATE_REPO_PATH: empty },
+  };
+  await lagoOk(scratch, ['init', folder], elsewhere);
+  await lagoOk(scratch, ['start'], elsewhere);
+  await expectMarks(other);
+  const both = [...namespaces, ...ownedNamespaces(scratch)];
+  await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes'], elsewhere);
+  expect(existsSync(join(scratch.dir, 'other-store'))).toBe(false);
+  await expectNothingLeft(scratch, both);
+});

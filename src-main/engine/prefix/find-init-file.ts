@@ -1,0 +1,35 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { diskError } from '../core/json-file.ts';
+
+/** Names by which an init file is known, in any case. */
+const NAMES = /^(?:lagoinitfile|init)(?:\.(?:json|ya?ml))?$/i;
+
+/**
+ * The init file that a path means: itself, or in a folder the one that is called as init files are (LagoInitFile or init, with or without
+ * .yaml, .yml or .json). `input.missing-file` when the folder has none, `input.invalid` when it has several.
+ */
+export async function findInitFile(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  // What is not there is told by whoever reads it.
+  if (found?.isDirectory() !== true) return path;
+  let names: readonly string[];
+  try {
+    names = (await readdir(path)).filter((name) => NAMES.test(name)).sort();
+  } catch (error) {
+    throw diskError(error, path);
+  }
+  const files: string[] = [];
+  for (const name of names) if ((await stat(join(path, name)).catch(() => undefined))?.isFile() === true) files.push(name);
+  const [only, ...others] = files;
+  if (only === undefined) {
+    throw new EngineError('input.missing-file', `There is no init file in the folder ${path}.`, {
+      hint: 'It would be called LagoInitFile, LagoInitFile.yaml or init.json, for example. One of another name is given by its own path.',
+    });
+  }
+  if (others.length === 0) return join(path, only);
+  throw new EngineError('input.invalid', `There are several init files in the folder ${path}: ${files.join(', ')}.`, {
+    hint: 'Give the path of the one that is meant.',
+  });
+}
