@@ -37,7 +37,7 @@ function initFile(): string {
 }
 
 /** Makes the pair, leaves marks on all of its disks, and stops it. Answers the guests' host names and the namespaces that it had. */
-async function makeUsedPair(): Promise<readonly string[]> {
+async function makeUsedPair(): Promise<ReadonlySet<string>> {
   await lagoOk(scratch, ['init', initFile()]);
   await lagoOk(scratch, ['start']);
   const namespaces = ownedNamespaces(scratch);
@@ -59,22 +59,25 @@ async function expectMarks(cwd: string): Promise<void> {
   expect((await lagoOk(scratch, ['shell', 'db', 'cat /root/mark; hostname'], { cwd })).stdout).toBe('db-was-here\ndb\n');
 }
 
+/** Runs a command that must be refused with this code, and says what it must. */
+async function expectRefused(args: readonly string[], code: number, text: string, cwd: string = scratch.dir): Promise<void> {
+  const outcome = await lago(scratch, args, { cwd });
+  expect(outcome.stderr).toContain(text);
+  expect(outcome.code).toBe(code);
+}
+
 function sha1(content: Buffer): string {
   return createHash('sha1').update(content).digest('hex');
 }
 
 test('a layered, compressed export is made again elsewhere, with all that was on the disks', async () => {
   const namespaces = await makeUsedPair();
-  const refused = await lago(scratch, ['export', '-d', 'handover']);
-  expect(refused).toMatchObject({ code: 4, stderr: expect.stringContaining('The following vms must be off:\nweb\ndb') as string });
+  await expectRefused(['export', '-d', 'handover'], 4, 'The following vms must be off:\nweb\ndb');
   await lagoOk(scratch, ['stop', 'db']);
   // Only what is exported must be off.
-  expect((await lago(scratch, ['export', '-d', 'only', '-n', 'web'])).stderr).toContain('must be off:\nweb\n');
+  await expectRefused(['export', '-d', 'only', '-n', 'web'], 4, 'must be off:\nweb\n');
   await lagoOk(scratch, ['stop']);
-  expect(await lago(scratch, ['export', '-n', 'wbe'])).toMatchObject({
-    code: 2,
-    stderr: expect.stringContaining('Did you mean "web"?') as string,
-  });
+  await expectRefused(['export', '-n', 'wbe'], 2, 'Did you mean "web"?');
 
   const collected = JSON.parse((await lagoOk(scratch, ['--out-format', 'json', 'export', '--collect-only'])).stdout) as Record<
     string,
@@ -94,10 +97,7 @@ test('a layered, compressed export is made again elsewhere, with all that was on
     expect(readFileSync(join(folder, `${name}.hash`), 'utf8')).toBe(sha1(image));
   }
   // Nothing of it is overwritten, and a refused one leaves nothing.
-  expect(await lago(scratch, ['export', '--compress', '-d', 'handover'])).toMatchObject({
-    code: 2,
-    stderr: expect.stringContaining('and nothing is overwritten') as string,
-  });
+  await expectRefused(['export', '--compress', '-d', 'handover'], 2, 'and nothing is overwritten');
   await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes']);
 
   const other = join(scratch.dir, 'other');
@@ -106,7 +106,7 @@ test('a layered, compressed export is made again elsewhere, with all that was on
   expect(readdirSync(join(other, '.lago/default/images')).sort()).toEqual(names);
   await lagoOk(scratch, ['start'], { cwd: other });
   await expectMarks(other);
-  const both = [...namespaces, ...ownedNamespaces(scratch)];
+  const both = new Set([...namespaces, ...ownedNamespaces(scratch)]);
   await lagoOk(scratch, ['stop'], { cwd: other });
 
   // One layer on the template again, so that it can be handed on once more; a layer over the folder itself cannot.
@@ -114,17 +114,19 @@ test('a layered, compressed export is made again elsewhere, with all that was on
   const third = join(scratch.dir, 'third');
   mkdirSync(third);
   await lagoOk(scratch, ['init', join(other, 'again', 'LagoInitFile')], { cwd: third });
-  const deeper = await lago(scratch, ['export', '-d', 'deeper'], { cwd: third });
-  expect(deeper.code).toBe(2);
-  expect(deeper.stderr).toContain('Layered export is currently supported for one layer only. You can try to use Standalone export.');
+  await expectRefused(
+    ['export', '-d', 'deeper'],
+    2,
+    'Layered export is currently supported for one layer only. You can try to use Standalone export.',
+    third,
+  );
   expect(readdirSync(third)).not.toContain('deeper');
   for (const cwd of [third, other]) await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes'], { cwd });
 
   // A damaged file is told before anything is made of it.
   const packed = join(folder, 'db_root.qcow2.hash');
   writeFileSync(packed, '0'.repeat(40));
-  const damaged = await lago(scratch, ['init', folder], { cwd: other });
-  expect(damaged).toMatchObject({ code: 5, stderr: expect.stringContaining('does not match') as string });
+  await expectRefused(['init', folder], 5, 'does not match', other);
   expect(readdirSync(other)).toEqual(['again']);
   await expectNothingLeft(scratch, both);
 });
@@ -154,8 +156,44 @@ test('a standalone export needs no template', async () => {
   await lagoOk(scratch, ['init', folder], elsewhere);
   await lagoOk(scratch, ['start'], elsewhere);
   await expectMarks(other);
-  const both = [...namespaces, ...ownedNamespaces(scratch)];
+  const both = new Set([...namespaces, ...ownedNamespaces(scratch)]);
   await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes'], elsewhere);
   expect(existsSync(join(scratch.dir, 'other-store'))).toBe(false);
+  await expectNothingLeft(scratch, both);
+});
+
+test('a template is built of a stopped VM, and an environment of it boots', async () => {
+  await lagoOk(scratch, ['init', initFile()]);
+  await lagoOk(scratch, ['start', 'db']);
+  const namespaces = ownedNamespaces(scratch);
+  await lagoOk(scratch, ['shell', 'db', 'echo built >/root/mark; sync']);
+  await expectRefused(['templates', 'build', 'own', '--vm', 'db'], 4, 'The following vms must be off:\ndb');
+  expect(existsSync(join(scratch.dir, 'templates'))).toBe(false);
+  await lagoOk(scratch, ['stop']);
+  const built = await lagoOk(scratch, ['templates', 'build', 'own', '--vm', 'db', '--compress', '--template-version', 'v1']);
+  const repository = join(scratch.dir, 'templates/repo.json');
+  expect(built.stdout.trim()).toBe(repository);
+  expect(
+    readdirSync(join(scratch.dir, 'templates'))
+      .filter((name) => name.startsWith('own'))
+      .sort(),
+  ).toEqual(['own-v1.qcow2.hash', 'own-v1.qcow2.metadata', 'own-v1.qcow2.xz']);
+  await expectRefused(['templates', 'build', 'own', '--vm', 'db', '--template-version', 'v1'], 2, 'has a version v1 of own already');
+  // Another version of it, made of the first one, in the same repository.
+  await lagoOk(scratch, ['templates', 'build', 'own', '--from', 'own:v1', '--template-repo-path', repository]);
+  const { templates } = JSON.parse(readFileSync(repository, 'utf8')) as {
+    readonly templates: Readonly<Record<string, { readonly versions: object }>>;
+  };
+  expect(Object.keys(templates['own']?.versions ?? {})).toHaveLength(2);
+  await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes']);
+
+  const other = join(scratch.dir, 'other');
+  mkdirSync(other);
+  const file = scratch.write('own.json', readFileSync(initFile(), 'utf8').replaceAll('lago-sample', 'own'));
+  await lagoOk(scratch, ['init', '--template-repo-path', repository, '.lago', file], { cwd: other });
+  await lagoOk(scratch, ['start', 'web'], { cwd: other });
+  const both = new Set([...namespaces, ...ownedNamespaces(scratch)]);
+  expect((await lagoOk(scratch, ['shell', 'web', 'cat /root/mark; hostname'], { cwd: other })).stdout).toBe('built\nweb\n');
+  await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes'], { cwd: other });
   await expectNothingLeft(scratch, both);
 });

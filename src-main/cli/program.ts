@@ -80,6 +80,41 @@ const TEMPLATE_OPTIONS: readonly OptionSpec[] = [
   setting('template_repos', ['--template-repos'], 'DIR', 'init'),
 ];
 
+const BUILD_OPTIONS: readonly OptionSpec[] = [
+  {
+    flags: ['--from'],
+    name: 'from',
+    kind: 'value',
+    metavar: 'IMAGE_OR_TEMPLATE',
+    help: 'build: a disk image, or a template as NAME or NAME:VERSION.',
+  },
+  { flags: ['--vm'], name: 'vm', kind: 'value', metavar: 'VM_NAME', help: 'build: a VM of the current prefix, whose first disk is taken.' },
+  {
+    flags: ['--customize'],
+    name: 'customize',
+    kind: 'value',
+    metavar: 'FILE',
+    help: 'build: steps for virt-customize, written as below "build" in an init file.',
+  },
+  {
+    flags: ['--run'],
+    name: 'run',
+    kind: 'list',
+    metavar: 'SCRIPT',
+    help: 'build: scripts that virt-customize runs inside, after these steps.',
+  },
+  { flags: ['--sysprep'], name: 'sysprep', kind: 'flag', help: 'build: take keys, logs and machine id away by virt-sysprep.' },
+  { flags: ['--compress'], name: 'compress', kind: 'flag', help: 'build: compress the image by xz.' },
+  {
+    flags: ['--repo-dir'],
+    name: 'repo_dir',
+    kind: 'value',
+    metavar: 'DIR',
+    help: 'build: directory of the repository (default ./templates).',
+  },
+  { flags: ['--template-version'], name: 'template_version', kind: 'value', metavar: 'VERSION', help: 'build: default is date and time.' },
+];
+
 const VERBS: readonly VerbSpec[] = [
   verb('init', 'Create an environment from an init file', {
     description:
@@ -227,16 +262,16 @@ const VERBS: readonly VerbSpec[] = [
       { line: 'leases free', does: 'Frees those of environments that are gone.' },
     ],
   }),
-  verb('templates', 'List, fetch, verify or evict templates', {
+  verb('templates', 'List, fetch, verify, evict or build templates', {
     description:
-      'Without an action, or with list: every template that the repositories announce or the store holds. A version "latest" stands for the newest image of a vendor; fetching it stores it under its own version. fetch brings a template into the store. verify reads stored images again and compares their checksums. evict removes what no environment uses.',
+      'Without an action, or with list: every template that the repositories announce or the store holds. A version "latest" stands for the newest image of a vendor; fetching it stores it under its own version. fetch brings a template into the store. verify reads stored images again and compares their checksums. evict removes what no environment uses. build makes a template NAME of an image, of another template or of a VM that is off, in a repository of your own.',
     positionals: [
       {
         name: 'action',
         metavar: 'ACTION',
         arity: 'optional',
-        choices: ['list', 'fetch', 'verify', 'evict'],
-        help: 'list (the default), fetch, verify or evict.',
+        choices: ['list', 'fetch', 'verify', 'evict', 'build'],
+        help: 'list (the default), fetch, verify, evict or build.',
       },
       { name: 'templates', metavar: 'NAME[:VERSION]', arity: 'many', help: 'Templates, by name, NAME:VERSION or REPOSITORY:NAME:VERSION.' },
     ],
@@ -250,6 +285,7 @@ const VERBS: readonly VerbSpec[] = [
         type: 'number',
         help: 'With --unused: only those that were not used for so long.',
       },
+      ...BUILD_OPTIONS,
       ...TEMPLATE_OPTIONS,
     ],
     examples: [
@@ -257,6 +293,11 @@ const VERBS: readonly VerbSpec[] = [
       { line: 'templates fetch debian-12', does: 'Downloads its newest image.' },
       { line: 'templates verify', does: 'Checks all stored images.' },
       { line: 'templates evict --unused --older-than 90', does: 'Removes what nobody used for 90 days.' },
+      { line: 'templates build web-base --vm web', does: 'Makes a template of the disk of a stopped VM, in ./templates.' },
+      {
+        line: 'templates build el9-vim --from el9-base --customize steps.yaml --compress',
+        does: 'Changes another template by virt-customize.',
+      },
     ],
   }),
   verb('template-repo', 'Add or update template repositories', {

@@ -77,6 +77,33 @@ export interface ExportResult {
   readonly bytes: number;
 }
 
+export interface BuildRequest {
+  /** The new template. */
+  readonly name: string;
+  /** Default: date and time. */
+  readonly version?: string;
+  /** An image (absolute path), a template (NAME or NAME:VERSION), or the first disk of a VM that is off. */
+  readonly from: { readonly image: string } | { readonly template: string } | { readonly prefix: string; readonly vm: string };
+  /** Folder of the repository; it is made, with a repo.json, when there is none. */
+  readonly folder: string;
+  /** File with steps as they stand below `build` in an init file. */
+  readonly customizeFile?: string;
+  /** Scripts (absolute paths) that are run inside after these steps. */
+  readonly run: readonly string[];
+  /** Takes keys, logs and the like away by virt-sysprep in the end. */
+  readonly sysprep: boolean;
+  readonly compress: boolean;
+}
+
+export interface BuiltTemplate {
+  /** The JSON that announces it. */
+  readonly repository: string;
+  readonly name: string;
+  readonly version: string;
+  readonly image: string;
+  readonly bytes: number;
+}
+
 export interface ActionOptions {
   readonly signal?: AbortSignal | undefined;
   /** Attached before the work begins. */
@@ -213,4 +240,6 @@ export interface Library {
   /** Clones a git repository below the folder of repositories; answers its path there. */
   addRepository(url: string, options?: ActionOptions): Operation<string>;
   updateRepositories(options?: ActionOptions): Operation<readonly UpdatedRepository[]>;
+  /** Makes a template in a repository of one's own; see `prefix/build-template.ts`. */
+  build(request: BuildRequest, options?: ActionOptions): Operation<BuiltTemplate>;
 }

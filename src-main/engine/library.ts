@@ -9,12 +9,12 @@ import { createPauseGate, type PauseGate } from './core/pause.ts';
 import type { TemplateRepository, TemplateVersion } from './disk/repository.ts';
 import type { TemplateStore } from './disk/store.ts';
 import type { StoredUsage } from './disk/store-usage.ts';
-import type { ActionOptions, EngineSettings, Library } from './engine.ts';
+import type { ActionOptions, Library } from './engine.ts';
+import type { RecipeContext } from './prefix/recipe.ts';
 import type { KnownRepository } from './prefix/templates.ts';
 
 export interface LibraryOptions {
-  readonly settings: EngineSettings;
-  readonly resourcesDir: string;
+  readonly context: RecipeContext;
   readonly log: Log;
   /** Called with each changed value, only after `begin`. */
   readonly publish: (library: LibraryState) => void;
@@ -40,7 +40,8 @@ const REMOTE_PROBLEM_KEPT_MS = 60_000;
 
 /** Repositories and store behind the contract's `library` calls. Nothing is read before it is asked for. */
 export function createLibrary(options: LibraryOptions): LiveLibrary {
-  const { settings, resourcesDir, log, register, nameOf } = options;
+  const { context, log, register, nameOf } = options;
+  const { settings, resourcesDir } = context;
   /** Full name → the operation that works on it. */
   const running = new Map<string, Operation>();
   let remote: { readonly at: number; readonly known: KnownRepository } | undefined;
@@ -305,6 +306,12 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
         }
         if (failures.length > 0) throw failures[0];
         return updated;
+      }),
+
+    build: (request, action) =>
+      launch({ kind: 'build', label: `Build template ${request.name}`, action }, async (step) => {
+        const { buildTemplate } = await import('./prefix/build-template.ts');
+        return await buildTemplate(context, request, step);
       }),
 
     [Symbol.dispose]() {

@@ -112,8 +112,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const name = (path: string): string => live.states().find((state) => state.path === path)?.name ?? path.split('/').at(-1) ?? path;
 
   const library = createLibrary({
-    settings,
-    resourcesDir,
+    context,
     log,
     register,
     nameOf: name,

@@ -19,14 +19,17 @@ interface TemplateRow {
   readonly used_by: readonly string[];
 }
 
-/** `lago templates [list | fetch NAME... | verify [NAME...] | evict NAME... | evict --unused]`. */
+/** `lago templates [list | fetch NAME... | verify [NAME...] | evict NAME... | evict --unused | build NAME --from|--vm ...]`. */
 export async function templates(context: VerbContext): Promise<number> {
   const action = textValue(context.values, 'action') ?? 'list';
   const names = listValue(context.values, 'templates') ?? [];
   const unused = flagValue(context.values, 'unused');
   const days = textValue(context.values, 'older_than');
   if (action !== 'evict' && (unused || days !== undefined)) throw usage('--unused and --older-than belong to "lago templates evict".');
+  if (action !== 'build') refuseBuildOptions(context);
   switch (action) {
+    case 'build':
+      return await (await import('./build-template.ts')).buildTemplate(context, names);
     case 'fetch':
       return await fetchTemplates(context, names);
     case 'verify':
@@ -38,6 +41,21 @@ export async function templates(context: VerbContext): Promise<number> {
     default:
       return await listTemplates(context, names);
   }
+}
+
+function refuseBuildOptions({ values }: VerbContext): void {
+  const flags = {
+    from: '--from',
+    vm: '--vm',
+    customize: '--customize',
+    run: '--run',
+    sysprep: '--sysprep',
+    compress: '--compress',
+    repo_dir: '--repo-dir',
+    template_version: '--template-version',
+  };
+  const given = Object.entries(flags).filter(([name]) => values[name] !== undefined);
+  if (given.length > 0) throw usage(`${given.map(([, flag]) => flag).join(', ')} belongs to "lago templates build".`);
 }
 
 function usage(message: string): EngineError {

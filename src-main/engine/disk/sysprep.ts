@@ -44,3 +44,19 @@ export async function sysprep(request: SysprepRequest, options: ApplianceOptions
   };
   await runAppliance(command, files, options);
 }
+
+/** Takes away what must not be shared (keys, logs, machine id), and personalises nothing. Fails as `runAppliance` does. */
+export async function generalize(
+  image: { readonly path: string; readonly format: string; readonly what: string },
+  options: ApplianceOptions,
+): Promise<void> {
+  await runAppliance(
+    {
+      argv: ['virt-sysprep', '--format', image.format, '-a', image.path],
+      failure: `Failed to generalise ${image.what} (${image.path})`,
+      secrets: [],
+    },
+    {},
+    options,
+  );
+}

@@ -130,7 +130,8 @@ export async function exportEnvironment(
   );
 }
 
-async function requireOff(context: RecipeContext, prefix: Prefix, vms: readonly VmSpec[], signal: AbortSignal): Promise<void> {
+/** `conflict.locked` with those of these VMs that are on. */
+export async function requireOff(context: RecipeContext, prefix: Prefix, vms: readonly VmSpec[], signal: AbortSignal): Promise<void> {
   const session = await context.hosts.find(prefix, signal);
   if (session === undefined) return;
   const active = new Set((await activeVms(session, prefix, signal)).map((vm) => vm.name));
