@@ -3,18 +3,23 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
+import { dropFile } from './drop.ts';
+import { createFromPlan, destroyEnvironment, dropPlan, expectRunning, expectTask, stopEnvironment } from './environment.ts';
 import { lago, lagoOk } from './lago.ts';
 import { expectNothingLeft, ownedNamespaces } from './leaks.ts';
 import { makeScratch, type Scratch } from './scratch.ts';
+import { picture } from './screenshots.ts';
+import { closeDesktops, openDesktop } from './window.ts';
 
 let scratch: Scratch;
 test.beforeEach(() => {
   scratch = makeScratch();
 });
 test.afterEach(async () => {
-  for (const folder of ['.', 'other', 'third']) {
-    const cwd = join(scratch.dir, folder);
-    if (existsSync(join(cwd, '.lago'))) await lago(scratch, ['destroy', '--yes', '--all-prefixes'], { cwd });
+  await closeDesktops();
+  for (const workdir of ['.lago', 'other/.lago', 'third/.lago', 'environments']) {
+    const path = join(scratch.dir, workdir);
+    if (existsSync(path)) await lago(scratch, ['--workdir-path', path, 'destroy', '--yes', '--all-prefixes']);
   }
   scratch.remove();
 });
@@ -196,4 +201,53 @@ test('a template is built of a stopped VM, and an environment of it boots', asyn
   expect((await lagoOk(scratch, ['shell', 'web', 'cat /root/mark; hostname'], { cwd: other })).stdout).toBe('built\nweb\n');
   await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes'], { cwd: other });
   await expectNothingLeft(scratch, both);
+});
+
+test('a dropped exported folder becomes a running environment, and the menu exports it again', async () => {
+  await lagoOk(scratch, ['init', initFile()]);
+  const folder = join(scratch.dir, 'handed-over');
+  await lagoOk(scratch, ['export', '--compress', '-n', 'web', '-d', folder]);
+  await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes']);
+  const { page, pageErrors, close } = await openDesktop(scratch);
+  await dropFile(page, page.locator('#root'), scratch.workdir.replace('environments', 'home'));
+  await expect(page.getByRole('alert')).toContainText('There is no init file in the folder');
+  await dropPlan(page, folder, ['web']);
+  await expect(page.getByRole('textbox', { name: 'Environment name' })).toHaveValue('handed-over');
+  await picture(page, 'export-plan');
+  await createFromPlan(page, 'second');
+  await expectRunning(page, 'second', ['web']);
+  const namespaces = ownedNamespaces(scratch);
+  await page.getByRole('button', { name: 'More for second' }).click();
+  await expect(page.getByRole('menuitem', { name: 'Export…' })).toBeDisabled();
+  await page.keyboard.press('Escape');
+  await stopEnvironment(page, 'second', ['web']);
+
+  await page.getByRole('button', { name: 'More for second' }).click();
+  await page.getByRole('menuitem', { name: 'Export…' }).click();
+  const dialog = page.getByRole('dialog');
+  const destination = dialog.getByRole('textbox', { name: 'Destination folder' });
+  await expect(destination).toHaveValue(join(folder, 'second-export'));
+  await destination.fill('relative');
+  await expect(dialog.getByRole('button', { name: 'Export 1 VM' })).toBeDisabled();
+  const again = join(scratch.dir, 'again');
+  await destination.fill(again);
+  await dialog.getByText('Standalone', { exact: true }).click();
+  await picture(page, 'export-dialog');
+  await dialog.getByRole('button', { name: 'Export 1 VM' }).click();
+  const notices = page.getByRole('region', { name: 'Notices' });
+  await expect(notices).toContainText('Exported second', { timeout: 120_000 });
+  await expect(notices).toContainText(again);
+  await picture(page, 'export-done');
+  await expectTask(page, 'second', 'Export second');
+  expect(readdirSync(again)).toContain('web_root.qcow2.xz');
+  // The same folder again is refused, by the task.
+  await page.getByRole('button', { name: 'More for second' }).click();
+  await page.getByRole('menuitem', { name: 'Export…' }).click();
+  await page.getByRole('dialog').getByRole('textbox', { name: 'Destination folder' }).fill(again);
+  await page.getByRole('dialog').getByRole('button', { name: 'Export 1 VM' }).click();
+  await expect(page.getByRole('main').getByRole('alert').first()).toContainText('nothing is overwritten');
+  await destroyEnvironment(page, 'second');
+  expect(pageErrors()).toEqual([]);
+  await close();
+  await expectNothingLeft(scratch, namespaces);
 });

@@ -4,13 +4,14 @@ import { isBridgeMessage } from '../src-shared/bridge.ts';
 import type { WireError } from '../src-shared/errors.ts';
 import styles from './app.module.css';
 import { type EngineConnection, readError } from './engine-client.ts';
-import { EngineContext, type EngineContextValue, type Notice } from './engine-context.ts';
+import { EngineContext, type EngineContextValue, type Notice, type Result } from './engine-context.ts';
 import { HomePage } from './environments/home-page.tsx';
 import { keepDockSize, keepTabs, readKept } from './kept-state.ts';
 import { isRunning, useConnection, useOperations, usePrefixes } from './live-cache.ts';
 import { Announcer } from './shell/announcer.tsx';
 import { DOCK_HEADER, Dock } from './shell/dock.tsx';
 import { type Dropped, DropZone } from './shell/drop-zone.tsx';
+import { useExpectedResults } from './shell/expected-results.ts';
 import { LostBanner } from './shell/lost-banner.tsx';
 import { Notices } from './shell/notices.tsx';
 import { Rail } from './shell/rail.tsx';
@@ -35,6 +36,7 @@ const pages = {
   terminals: () => import('./terminals/terminals.tsx'),
   menu: () => import('./ui/menu-body.tsx'),
   destroy: () => import('./environments/destroy-dialog.tsx'),
+  export: () => import('./environments/export-dialog.tsx'),
 } as const;
 const EnvironmentPage = lazy(async () => ({ default: (await pages.environment()).EnvironmentPage }));
 const PlanPage = lazy(async () => ({ default: (await pages.plan()).PlanPage }));
@@ -149,7 +151,11 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
   const notify = useCallback((title: string, error: WireError) => {
     setNotices((list) => [...list.slice(-2), { id: (list.at(-1)?.id ?? 0) + 1, title, error }]);
   }, []);
-  const engine = useMemo<EngineContextValue>(() => ({ connection, notify }), [connection, notify]);
+  const showResult = useCallback((result: Result) => {
+    setNotices((list) => [...list.slice(-2), { id: (list.at(-1)?.id ?? 0) + 1, ...result }]);
+  }, []);
+  const expect = useExpectedResults(showResult);
+  const engine = useMemo<EngineContextValue>(() => ({ connection, notify, expect }), [connection, notify, expect]);
   const windowContext = useMemo(() => ({ state, dispatch }), [state]);
 
   const openPlan = useCallback((path: string) => dispatch({ type: 'show', page: { kind: 'plan', path } }), []);
@@ -163,7 +169,10 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
       const { prefixes } = await connection.client.prefix.open({ path });
       for (const id of prefixes) dispatch({ type: 'show', page: { kind: 'environment', id } });
     } catch (error) {
-      notify('Could not open the folder', readError(error));
+      const wire = readError(error);
+      // Then it may be an exported one, or any that has an init file.
+      if (wire.code === 'prefix.missing') openPlan(path);
+      else notify('Could not open the folder', wire);
     }
   }
 

@@ -2,17 +2,22 @@ import { createContext, use } from 'react';
 import type { WireError } from '../src-shared/errors.ts';
 import { type EngineClient, type EngineConnection, readError } from './engine-client.ts';
 
-/** Something that failed and has no place of its own on the page. */
-export interface Notice {
-  readonly id: number;
+/** Something that failed, or was made, and has no place of its own on the page. */
+export type Notice = { readonly id: number } & ({ readonly title: string; readonly error: WireError } | Result);
+
+/** What a task makes, told when it has succeeded. */
+export interface Result {
   readonly title: string;
-  readonly error: WireError;
+  readonly message: string;
+  readonly path: string;
 }
 
 export interface EngineContextValue {
   readonly connection: EngineConnection;
   /** Shows an error over the page until it is dismissed. */
   readonly notify: (title: string, error: WireError) => void;
+  /** Shows this once the operation has succeeded; that it failed is told by the tasks. */
+  readonly expect: (operation: string, result: Result) => void;
 }
 
 export const EngineContext = createContext<EngineContextValue | null>(null);

@@ -303,6 +303,10 @@ export class DemoEngine {
             this.#power(id, undefined, input.start);
           });
         }),
+        export: os.prefix.export.handler(({ input }) => {
+          const steps = ['Look at disks', 'Export disks', 'Write the init file'];
+          return this.#run('export', 'Export', input.prefix, steps, 4, () => undefined);
+        }),
         start: os.prefix.start.handler(({ input }) =>
           this.#run('start', `Start ${this.#name(input.prefix)}`, input.prefix, ['Start the host', 'Start networks', 'Start VMs'], 3, () =>
             this.#power(input.prefix, input.vms, true),

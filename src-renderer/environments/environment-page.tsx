@@ -19,7 +19,7 @@ import { Tip } from '../ui/tip.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { useWindow } from '../window-state.ts';
 import styles from './environment-page.module.css';
-import { DestroyDialog } from './lazy-dialogs.ts';
+import { DestroyDialog, ExportDialog } from './lazy-dialogs.ts';
 import { NetworkTable } from './network-table.tsx';
 import { prefixStatus } from './status.ts';
 import { useBlocked, useEnvironmentActions, useVmActions } from './use-environment-actions.tsx';
@@ -101,7 +101,12 @@ function Facts(props: { readonly prefix: PrefixState }): ReactElement {
 function Header(props: { readonly prefix: PrefixState }): ReactElement {
   const { prefix } = props;
   const [destroying, setDestroying] = useState(false);
-  const actions = useEnvironmentActions(prefix, () => setDestroying(true));
+  const [exporting, setExporting] = useState(false);
+  const actions = useEnvironmentActions(
+    prefix,
+    () => setDestroying(true),
+    () => setExporting(true),
+  );
   const status = prefixStatus(prefix);
   const running = useRunningOperation(prefix.id);
   const off = prefix.vms.every((vm) => vm.status !== 'running');
@@ -125,10 +130,13 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
         })}
         <ActionMenu
           label={`More for ${prefix.name}`}
-          actions={actions.filter((action) => action.id === 'copy-path' || action.id === 'forget')}
+          actions={actions.filter((action) => ['export', 'copy-path', 'forget'].includes(action.id))}
         />
       </div>
-      <Suspense fallback={null}>{destroying && <DestroyDialog prefix={prefix} onClose={() => setDestroying(false)} />}</Suspense>
+      <Suspense fallback={null}>
+        {destroying && <DestroyDialog prefix={prefix} onClose={() => setDestroying(false)} />}
+        {exporting && <ExportDialog prefix={prefix} onClose={() => setExporting(false)} />}
+      </Suspense>
     </header>
   );
 }

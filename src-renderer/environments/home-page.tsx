@@ -18,7 +18,7 @@ import table from '../ui/table.module.css';
 import { IconButton } from '../ui/tip.tsx';
 import { useWindow } from '../window-state.ts';
 import styles from './home-page.module.css';
-import { DestroyDialog } from './lazy-dialogs.ts';
+import { DestroyDialog, ExportDialog } from './lazy-dialogs.ts';
 import { prefixStatus, sizeOf } from './status.ts';
 import { useEnvironmentActions } from './use-environment-actions.tsx';
 
@@ -54,7 +54,12 @@ function Row(props: { readonly prefix: PrefixState; readonly focusable: boolean 
   const { dispatch } = useWindow();
   const [place, setPlace] = useState<MenuPlace | null>(null);
   const [destroying, setDestroying] = useState(false);
-  const actions = useEnvironmentActions(prefix, () => setDestroying(true));
+  const [exporting, setExporting] = useState(false);
+  const actions = useEnvironmentActions(
+    prefix,
+    () => setDestroying(true),
+    () => setExporting(true),
+  );
   const operation = useRunningOperation(prefix.id);
   const status = prefixStatus(prefix);
   const open = (): void => dispatch({ type: 'show', page: { kind: 'environment', id: prefix.id } });
@@ -124,6 +129,7 @@ function Row(props: { readonly prefix: PrefixState; readonly focusable: boolean 
           </div>
           <ContextMenu label={`Actions for ${prefix.name}`} place={place} actions={actions} onClose={() => setPlace(null)} />
           {destroying && <DestroyDialog prefix={prefix} onClose={() => setDestroying(false)} />}
+          {exporting && <ExportDialog prefix={prefix} onClose={() => setExporting(false)} />}
         </td>
       </tr>
     </>

@@ -3,6 +3,7 @@ import {
   IconCopy,
   IconDeviceDesktop,
   IconListDetails,
+  IconPackageExport,
   IconPlayerPlay,
   IconPlayerStop,
   IconTerminal,
@@ -24,7 +25,7 @@ export function useBlocked(prefix: PrefixState): string | undefined {
 }
 
 /** What can be done with an environment: the same list for its page, its row and its menus. */
-export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void): readonly Action[] {
+export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void, onExport: () => void): readonly Action[] {
   const call = useCall();
   const { dispatch } = useWindow();
   const blocked = useBlocked(prefix);
@@ -56,7 +57,15 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
         dispatch({ type: 'show', page: { kind: 'environment', id: prefix.id } });
       },
     },
-    { id: 'copy-path', label: 'Copy path', icon: IconCopy, group: true, run: () => void copyText(prefix.path) },
+    {
+      id: 'export',
+      label: 'Export…',
+      icon: IconPackageExport,
+      group: true,
+      blocked: blocked ?? (running > 0 ? 'Stop it first: disks are exported when they are at rest' : undefined),
+      run: onExport,
+    },
+    { id: 'copy-path', label: 'Copy path', icon: IconCopy, run: () => void copyText(prefix.path) },
     {
       id: 'forget',
       label: 'Take off the list',

@@ -1,15 +1,20 @@
 import type { ReactElement } from 'react';
 import type { Notice } from '../engine-context.ts';
 import { ErrorNotice } from '../ui/error-notice.tsx';
+import { ResultNotice } from '../ui/result-notice.tsx';
 import styles from './notices.module.css';
 
-/** Failures of clicks, over the lower right of the page until they are dismissed. */
+/** Failures of clicks, and what tasks have made, over the lower right of the page until they are dismissed. */
 export function Notices(props: { readonly notices: readonly Notice[]; readonly onDismiss: (id: number) => void }): ReactElement {
   return (
     <div className={styles.notices} role="region" aria-label="Notices">
       {props.notices.map((notice) => (
         <div key={notice.id} className={styles.notice}>
-          <ErrorNotice title={notice.title} error={notice.error} onDismiss={() => props.onDismiss(notice.id)} />
+          {'error' in notice ? (
+            <ErrorNotice title={notice.title} error={notice.error} onDismiss={() => props.onDismiss(notice.id)} />
+          ) : (
+            <ResultNotice title={notice.title} message={notice.message} path={notice.path} onDismiss={() => props.onDismiss(notice.id)} />
+          )}
         </div>
       ))}
     </div>

@@ -1,0 +1,15 @@
+import type { PrefixState } from '../../src-shared/state.ts';
+
+/** A folder that is surely not in the environment: beside its init file, else beside its workdir. */
+export function proposedDestination(prefix: Pick<PrefixState, 'name' | 'path' | 'workdir' | 'initFile'>): string {
+  const beside = prefix.initFile ?? prefix.workdir ?? prefix.path;
+  return `${beside.slice(0, beside.lastIndexOf('/'))}/${prefix.name}-export`;
+}
+
+/** What is wrong with a destination, one sentence; undefined when it can be tried. */
+export function destinationProblem(path: string, prefix: Pick<PrefixState, 'path'>): string | undefined {
+  if (path.trim() === '') return 'Say where it goes to';
+  if (!path.startsWith('/')) return 'Give the whole path, beginning with /';
+  if (`${path}/`.startsWith(`${prefix.path}/`)) return 'Choose a folder outside of the environment';
+  return undefined;
+}
