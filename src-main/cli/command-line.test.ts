@@ -163,6 +163,17 @@ function fakeEngine(fake: Fake): Engine {
     destroy: act('destroy', 'Destroy prefix'),
     snapshot: act('snapshot', 'Create snapshot'),
     revert: act('revert', 'Revert'),
+    export: (path: string, request: object, options: ActionOptions) => {
+      fake.calls.push(['export', path, request]);
+      return operation('Exporting', { folder: '/out', initFile: '/out/LagoInitFile', vms: ['db'], bytes: 1 }, options, false);
+    },
+    exportedDisks: async (_path: string, vms: readonly string[]) => await Promise.resolve({ [vms[0] ?? 'all']: ['/i/root.qcow2'] }),
+    library: {
+      build: (request: object, options: ActionOptions) => {
+        fake.calls.push(['build', request]);
+        return operation('Write', { repository: '/r/repo.json', name: 'own', version: 'v1', image: '/r/own', bytes: 1 }, options, false);
+      },
+    },
     status: async (path: string) => await Promise.resolve({ ...state, path }),
     snapshots: async () => await Promise.resolve({ vm0: {}, vm1: {} }),
     shell: async (path: string, request: ShellRequest) => {
@@ -636,4 +647,49 @@ describe('generated texts', () => {
     expect(out).toContain('ssh_user = me\n');
     expect(out).toContain('#libvirt_url = None\n');
   });
+});
+
+describe('export', () => {
+  beforeEach(() => makePrefixes('default'));
+  it('takes options, and its section of lago.conf', async () => {
+    const prefix = join(root, '.lago', 'default');
+    const usual = { vms: [], destination: root, standalone: false, compress: false, initFileName: 'LagoInitFile', format: 'yaml' };
+    expect((await lago('export')).fake.calls).toEqual([['export', prefix, usual]]);
+    const conf = '[export]\ndst_dir = out\ninit_file_name = init.json\nsparsify = never\n';
+    const { fake, err } = await lago('-f json export -s -c -n web db --without-threads', { conf });
+    expect(fake.calls[0]?.[2]).toEqual({
+      ...usual,
+      vms: ['web', 'db'],
+      destination: join(root, 'out'),
+      standalone: true,
+      compress: true,
+      initFileName: 'init.json',
+      format: 'json',
+    });
+    expect(fake.settings?.exportSparsify).toBe('never');
+    expect(err).toContain('Create it elsewhere with: lago init /out/LagoInitFile');
+  });
+  it('--collect-only prints paths and exports nothing', async () => {
+    const { out, fake } = await lago('-f json export --collect-only -n web');
+    expect([JSON.parse(out), fake.calls]).toEqual([{ web: ['/i/root.qcow2'] }, []]);
+  });
+});
+
+describe('templates build', () => {
+  it('tells images, templates and VMs apart', async () => {
+    makePrefixes('default');
+    writeFileSync(join(root, 'disk.img'), '');
+    const from = async (words: string): Promise<unknown> => (await lago(`templates build own ${words}`)).fake.calls[0]?.[1];
+    expect(await from('--from disk.img')).toMatchObject({ from: { image: join(root, 'disk.img') } });
+    expect(await from('--from ./none')).toMatchObject({ from: { image: join(root, 'none') } });
+    expect(await from('--from el9:v1')).toMatchObject({ from: { template: 'el9:v1' } });
+    expect(await from('--vm web')).toMatchObject({ from: { prefix: join(root, '.lago', 'default'), vm: 'web' } });
+    expect((await lago('templates build own --from el9 --run a.sh b.sh')).out).toBe('/r/repo.json\n');
+  });
+  it.each(['build own', 'build --from x', 'build own two --from x', 'build own --from x --vm y', 'list --sysprep'])(
+    'refuses "%s"',
+    async (words) => {
+      expect(await lago(`templates ${words}`)).toMatchObject({ code: 2, out: '', fake: { calls: [] } });
+    },
+  );
 });

@@ -140,6 +140,7 @@ export class VerbContext {
     const forget = operation.onState((state) => this.log.progress(currentDetail(state)));
     const cancel = (): void => operation.cancel();
     this.signal.addEventListener('abort', cancel, { once: true });
+    // It may have come before there was anything to cancel.
     if (this.signal.aborted) cancel();
     try {
       return await operation.done;

@@ -175,6 +175,8 @@ describe('engineSettings', () => {
       defaultVmType: 'default',
       defaultVmProvider: 'local-libvirt',
       defaultRootPassword: undefined,
+      exportInitFileName: 'LagoInitFile',
+      exportSparsify: 'auto',
     });
   });
   it.each<[string, readonly string[], Record<string, string>, string]>([
