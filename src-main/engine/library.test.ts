@@ -10,6 +10,8 @@ import { type MisbehavingServer, startMisbehavingServer } from './core/misbehavi
 import type { Operation } from './core/operation.ts';
 import type { EngineSettings } from './engine.ts';
 import { createLibrary, type LiveLibrary } from './library.ts';
+import { createRegistry } from './plugins/registry.ts';
+import type { HostAccess } from './prefix/session.ts';
 
 const MIB = 1024 * 1024;
 let folder: string;
@@ -25,8 +27,12 @@ async function settings(change: Partial<EngineSettings>): Promise<EngineSettings
 
 async function openLibrary(change: Partial<EngineSettings> = {}): Promise<void> {
   library = createLibrary({
-    settings: await settings(change),
-    resourcesDir: join(folder, 'resources'),
+    context: {
+      hosts: {} as HostAccess,
+      settings: await settings(change),
+      resourcesDir: join(folder, 'resources'),
+      plugins: createRegistry(),
+    },
     log: createLog(() => undefined),
     publish: (state) => published.push(state),
     register: (operation) => registered.push(operation),

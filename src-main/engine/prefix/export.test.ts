@@ -7,6 +7,7 @@ import { parseInitFile } from '../../../src-shared/init-file/parse.ts';
 import { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import { startOperation } from '../core/operation.ts';
 import type { EngineSettings, ExportRequest, ExportResult } from '../engine.ts';
+import { createRegistry } from '../plugins/registry.ts';
 import { collectDisks, exportEnvironment } from './export.ts';
 import { exportedDefinition, planExport } from './export-plan.ts';
 import { prefixPaths } from './layout.ts';
@@ -34,6 +35,7 @@ function context(change: Partial<EngineSettings> = {}): RecipeContext {
     hosts: { find: async () => await Promise.resolve(on.length === 0 ? undefined : session) } as unknown as RecipeContext['hosts'],
     settings: { ...settings, ...change },
     resourcesDir: '/nowhere',
+    plugins: createRegistry(),
   };
 }
 
