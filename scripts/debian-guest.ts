@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
  * Builds the Debian guests of tests and benches into `.cache/guest-debian`, as root and from packages (fixtures/guest-debian/build.sh), or
- * finds them there: they are kept under a hash of their recipe and of the kernel package's version. Prints one line of JSON: `plain` and
- * `cloudInit`, the images; `env`, the variables that let libguestfs use their kernel where none is installed. Exit 3 when they cannot be
- * built.
+ * finds them there: they are kept under a hash of their recipe and of the kernel package's version. Prints one line of JSON: `repository`,
+ * a template repository with `debian` and `debian-cloud-init`; `env`, the variables that let libguestfs use their kernel where none is
+ * installed. Exit 3 when they cannot be built.
  */
 const checkout = resolve(fileURLToPath(import.meta.url), '../..');
 const recipe = join(checkout, 'fixtures/guest-debian/build.sh');
@@ -45,13 +45,34 @@ function build(folder: string): void {
   }
 }
 
+/** Makes a template repository of what was built. */
+function publish(folder: string): string {
+  const repository = join(folder, 'repo.json');
+  if (existsSync(repository)) return repository;
+  const templates = { debian: { image: 'plain', cloudInit: false }, 'debian-cloud-init': { image: 'cloud-init', cloudInit: true } };
+  for (const { image, cloudInit } of Object.values(templates)) {
+    const path = join(folder, `${image}.qcow2`);
+    writeFileSync(`${path}.hash`, createHash('sha1').update(readFileSync(path)).digest('hex'));
+    const metadata = { distro: 'debian12', arch: 'x86_64', 'root-partition': '/dev/sda2', 'cloud-init': cloudInit };
+    writeFileSync(`${path}.metadata`, JSON.stringify(metadata));
+  }
+  const versions = (image: string): object => ({ versions: { '12': { source: 'here', handle: `${image}.qcow2`, timestamp: 1 } } });
+  const content = {
+    name: 'debian-guests',
+    sources: { here: { type: 'file', args: { root: '.' } } },
+    templates: Object.fromEntries(Object.entries(templates).map(([name, { image }]) => [name, versions(image)])),
+  };
+  writeFileSync(`${repository}.new`, JSON.stringify(content));
+  renameSync(`${repository}.new`, repository);
+  return repository;
+}
+
 const folder = join(cache, keyOf());
 if (!existsSync(folder)) build(folder);
 const release = readdirSync(join(folder, 'kernel/lib/modules'))[0] ?? fail(`${folder} has no kernel: remove it.`);
 mkdirSync(join(folder, 'appliance'), { recursive: true });
 const made = {
-  plain: join(folder, 'plain.qcow2'),
-  cloudInit: join(folder, 'cloud-init.qcow2'),
+  repository: publish(folder),
   env: {
     SUPERMIN_KERNEL: join(folder, `kernel/vmlinuz-${release}`),
     SUPERMIN_KERNEL_VERSION: release,

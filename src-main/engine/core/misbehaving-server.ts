@@ -12,8 +12,8 @@ export interface Behaviour {
   readonly stallAfter?: number;
   /** Announces this length whatever it sends. */
   readonly announce?: number;
-  /** Waits so long before it answers. */
-  readonly delayMs?: number;
+  /** Answers only when this has come. */
+  readonly after?: Promise<unknown>;
   /** Sends the whole file although a part was asked. */
   readonly noRanges?: boolean;
   /** Sends this in place of the file. */
@@ -47,7 +47,9 @@ export async function startMisbehavingServer(): Promise<MisbehavingServer> {
       return;
     }
     const behaviour = request.method === 'GET' ? (file.behaviours.shift() ?? {}) : {};
-    setTimeout(() => answer(file.content, behaviour, request.headers, response), behaviour.delayMs ?? 0);
+    const reply = (): void => answer(file.content, behaviour, request.headers, response);
+    if (behaviour.after === undefined) reply();
+    else void behaviour.after.then(reply);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {

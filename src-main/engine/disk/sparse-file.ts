@@ -3,8 +3,11 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { diskError } from '../core/json-file.ts';
 import type { Checksums, HashAlgorithm } from './repository.ts';
 
+/** What becomes a hole, and where one may begin. */
 const BLOCK = 64 * 1024;
 const ZEROS = Buffer.alloc(BLOCK);
+/** Written at once. */
+const BATCH = 16 * BLOCK;
 
 export interface WrittenFile {
   /** Length of the content in bytes, holes included. */
@@ -30,35 +33,45 @@ export async function writeSparse(
   } catch (error) {
     throw diskError(error, path);
   }
+  // Chunks come in any length, and blocks must be aligned for holes to be holes. One buffer for all, since garbage piles up faster than
+  // it is collected.
+  const batch = Buffer.allocUnsafe(BATCH);
+  let filled = 0;
   let size = 0;
-  async function write(data: Buffer): Promise<void> {
+  const isHole = (at: number): boolean => {
+    const block = batch.subarray(at, Math.min(at + BLOCK, filled));
+    return block.equals(block.length === BLOCK ? ZEROS : ZEROS.subarray(0, block.length));
+  };
+  async function flush(): Promise<void> {
+    await beforeWrite?.(filled);
     try {
-      for (let at = 0; at < data.length; at += BLOCK) {
-        const block = data.subarray(at, at + BLOCK);
-        if (block.equals(block.length === BLOCK ? ZEROS : ZEROS.subarray(0, block.length))) continue;
-        let written = 0;
-        while (written < block.length) {
-          written += (await file.write(block, written, block.length - written, size + at + written)).bytesWritten;
+      for (let at = 0; at < filled; ) {
+        const start = at;
+        if (isHole(at)) {
+          at += BLOCK;
+          continue;
         }
+        do at += BLOCK;
+        while (at < filled && !isHole(at));
+        await writeAll(file, batch.subarray(start, Math.min(at, filled)), size + start);
       }
     } catch (error) {
       throw diskError(error, path);
     }
-    size += data.length;
+    size += filled;
+    filled = 0;
   }
   try {
-    // Blocks must be aligned for holes to be holes, and chunks come in any length.
-    let rest: Buffer = Buffer.alloc(0);
     for await (const chunk of content) {
       for (const { hash } of hashes) hash.update(chunk);
-      const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      const whole = data.length - (data.length % BLOCK);
-      rest = data.subarray(whole);
-      if (whole === 0) continue;
-      await beforeWrite?.(whole);
-      await write(data.subarray(0, whole));
+      for (let at = 0; at < chunk.length; ) {
+        const taken = chunk.copy(batch, filled, at);
+        filled += taken;
+        at += taken;
+        if (filled === BATCH) await flush();
+      }
     }
-    await write(rest);
+    if (filled > 0) await flush();
     try {
       await file.truncate(size);
       await file.sync();
@@ -69,4 +82,10 @@ export async function writeSparse(
     await file.close();
   }
   return { size, checksums: Object.fromEntries(hashes.map(({ algorithm, hash }) => [algorithm, hash.digest('hex')])) };
+}
+
+async function writeAll(file: FileHandle, data: Buffer, position: number): Promise<void> {
+  for (let written = 0; written < data.length; ) {
+    written += (await file.write(data, written, data.length - written, position + written)).bytesWritten;
+  }
 }

@@ -1,8 +1,8 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -10,9 +10,9 @@ import { type MisbehavingServer, startMisbehavingServer } from '../core/misbehav
 import { runChecked } from '../core/run.ts';
 import { createOverlay, inspectImage } from './qemu-img.ts';
 import type { TemplateVersion } from './repository.ts';
+import { contentsOf, MIB, rawImage, sha1, templateVersion } from './store.test-support.ts';
 import { openStore, type StoreOptions } from './store.ts';
 
-const MIB = 1024 * 1024;
 const quick: StoreOptions = { download: { backOffMs: 1, env: {} } };
 let folder = '';
 let server: MisbehavingServer;
@@ -26,37 +26,15 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const sha1 = (bytes: Buffer): string => createHash('sha1').update(bytes).digest('hex');
 const storePath = (): string => join(folder, 'store');
-
-/** Everything in the store but the lock files, with content. */
-function contents(): Record<string, string> {
-  if (!existsSync(storePath())) return {};
-  const files = readdirSync(storePath(), { recursive: true, withFileTypes: true }).filter(
-    (entry) => entry.isFile() && !entry.name.endsWith('.lock'),
-  );
-  return Object.fromEntries(files.map((entry) => [entry.name, sha1(readFileSync(join(entry.parentPath, entry.name)))]));
-}
-
-function template(url: string, over: Partial<TemplateVersion> = {}): TemplateVersion {
-  const version = { repository: 'office', template: 'el7', version: 'v1', timestamp: 1, url, checksums: {}, ...over };
-  return { ...version, fullName: `${version.repository}:${version.template}:${version.version}` };
-}
-
-/** A raw image with data at both ends and a hole between them. */
-function rawImage(): Buffer {
-  const image = Buffer.alloc(4 * MIB);
-  randomBytes(100_000).copy(image);
-  randomBytes(5000).copy(image, image.length - 5000);
-  return image;
-}
+const contents = (): Record<string, string> => contentsOf(storePath());
 
 /** Puts an image with hash and metadata on the server. */
 function publish(image: Buffer, served: Buffer = image, name = '/el7.qcow2'): TemplateVersion {
   server.put(name, served);
   server.put(`${name}.hash`, `${sha1(image)}\n`);
   server.put(`${name}.metadata`, JSON.stringify({ distro: 'el7', 'root-partition': '/dev/sda3' }));
-  return template(`${server.url}${name}`);
+  return templateVersion(`${server.url}${name}`);
 }
 
 async function qcow2(extra: readonly string[] = []): Promise<Buffer> {
@@ -132,13 +110,13 @@ describe('fetching', () => {
     const path = join(folder, 'an image.qcow2');
     writeFileSync(path, image);
     writeFileSync(`${path}.hash`, sha1(image));
-    const stored = await openStore(storePath(), quick).fetch(template(pathToFileURL(path).href));
+    const stored = await openStore(storePath(), quick).fetch(templateVersion(pathToFileURL(path).href));
     expect(stored).toMatchObject({ metadata: {}, sha1: sha1(image) });
   });
 
   test('makes folders for names with a slash', async () => {
     const image = rawImage();
-    const announced = template(publish(image).url, { template: 'el/7' });
+    const announced = templateVersion(publish(image).url, { template: 'el/7' });
     const store = openStore(storePath(), quick);
     expect((await store.fetch(announced)).path).toBe(join(storePath(), 'office:el/7:v1'));
     expect(await store.list()).toEqual(['office:el/7:v1']);
@@ -178,14 +156,14 @@ describe('what goes wrong leaves the store as it was', () => {
 
   test('no checksum at all, or one that is none', async () => {
     server.put('/bare.qcow2', rawImage());
-    await refused(template(`${server.url}/bare.qcow2`), { code: 'remote.invalid', message: expect.stringContaining('no checksum') });
+    await refused(templateVersion(`${server.url}/bare.qcow2`), { code: 'remote.invalid', message: expect.stringContaining('no checksum') });
     server.put('/bare.qcow2.hash', '<html>');
-    await refused(template(`${server.url}/bare.qcow2`), { code: 'remote.invalid' });
+    await refused(templateVersion(`${server.url}/bare.qcow2`), { code: 'remote.invalid' });
   });
 
   test('no image', async () => {
     server.put('/gone.qcow2.hash', 'a'.repeat(40));
-    await refused(template(`${server.url}/gone.qcow2`), {
+    await refused(templateVersion(`${server.url}/gone.qcow2`), {
       code: 'remote.invalid',
       message: expect.stringContaining('not where its repository says'),
     });
@@ -272,8 +250,8 @@ describe('what goes wrong leaves the store as it was', () => {
   });
 
   test('names that would leave the store', async () => {
-    await refused(template(`${server.url}/x`, { repository: '../../etc', template: 'x' }), { code: 'input.invalid' });
-    await refused(template(`${server.url}/x`, { version: 'v1.metadata' }), { code: 'input.invalid' });
+    await refused(templateVersion(`${server.url}/x`, { repository: '../../etc', template: 'x' }), { code: 'input.invalid' });
+    await refused(templateVersion(`${server.url}/x`, { version: 'v1.metadata' }), { code: 'input.invalid' });
   });
 });
 
@@ -306,7 +284,7 @@ describe('looking', () => {
   test('knows the virtual size of a local image', async () => {
     const path = join(folder, 'local.qcow2');
     writeFileSync(path, await qcow2());
-    expect(await openStore(storePath(), quick).resolve(template(pathToFileURL(path).href))).toMatchObject({
+    expect(await openStore(storePath(), quick).resolve(templateVersion(pathToFileURL(path).href))).toMatchObject({
       size: 16 * MIB,
       cached: false,
     });
@@ -328,41 +306,6 @@ describe('looking', () => {
       metadata: { distro: 'el7' },
     });
   });
-});
-
-test('several processes share one download', async () => {
-  const image = rawImage();
-  const announced = publish(image);
-  // Long enough for all three to come while the first one downloads.
-  server.put('/el7.qcow2', image, [{ delayMs: 3000 }]);
-  const program = `
-    import { openStore } from '${resolve(import.meta.dirname, 'store.ts')}';
-    const { path } = await openStore(process.argv[1], { download: { env: {} } }).fetch(JSON.parse(process.argv[2]));
-    console.log(path);`;
-  const argv = [
-    '--import',
-    resolve(import.meta.dirname, '../../../scripts/typescript.mjs'),
-    '--input-type=module',
-    '-e',
-    program,
-    storePath(),
-    JSON.stringify(announced),
-  ];
-  const outputs = await Promise.all(
-    [1, 2, 3].map(
-      async () =>
-        await new Promise<string>((done) => {
-          const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
-          let output = '';
-          child.stdout.on('data', (chunk: Buffer) => {
-            output += chunk.toString();
-          });
-          child.on('close', (code) => done(`${code} ${output.trim()}`));
-        }),
-    ),
-  );
-  expect(outputs).toEqual(Array.from({ length: 3 }, () => `0 ${join(storePath(), 'office:el7:v1')}`));
-  expect(server.requests.filter(({ path, method }) => path === '/el7.qcow2' && method === 'GET')).toHaveLength(1);
 });
 
 test('users are noted as Lago notes them, and those that are gone are dropped', async () => {
