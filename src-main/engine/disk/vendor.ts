@@ -62,8 +62,8 @@ export function parseChecksumFile(text: string): readonly ListedFile[] {
 /** The names that a web server's listing of a folder links to, folders with a slash at their end. */
 export function parseListing(html: string): readonly string[] {
   const names = new Set<string>();
-  for (const [, quoted, bare] of html.matchAll(/<a\b[^>]*?\bhref\s*=\s*(?:"([^"]*)"|'[^']*'|([^\s>"']+))/gi)) {
-    const target = (quoted ?? bare ?? '').split(/[?#]/)[0] ?? '';
+  for (const [, double, single, bare] of html.matchAll(/<a\b[^>]*?\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))/gi)) {
+    const target = (double ?? single ?? bare ?? '').split(/[?#]/)[0] ?? '';
     const name = /(?:^|\/)([^/]+\/?)$/.exec(target)?.[1];
     if (name === undefined || /^\.{1,2}\/?$/.test(name)) continue;
     try {
