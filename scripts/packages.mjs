@@ -53,6 +53,10 @@ const TESTS = [
   { names: ['genisoimage'], why: 'tests of cloud-init disks', tool: 'genisoimage' },
   { names: ['git'], why: 'tests of added template repositories', tool: 'git' },
   { names: ['zstd'], why: 'tests of packed templates', tool: 'zstd' },
+  { names: ['git'], why: 'tests of template repositories', tool: 'git' },
+  { names: ['openssl'], why: 'tests of downloads through a proxy', tool: 'openssl' },
+  { names: ['debootstrap'], why: 'builds the Debian guests that tests personalise', tool: 'debootstrap' },
+  { names: ['libguestfs-tools'], why: 'tests of virt-sysprep and virt-customize', tool: 'virt-sysprep' },
   { names: ['passt'], why: 'tests of the uplink', tool: 'pasta' },
   { names: ['slirp4netns'], why: 'tests of the uplink', tool: 'slirp4netns' },
 ];
