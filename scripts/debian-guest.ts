@@ -71,6 +71,8 @@ const folder = join(cache, keyOf());
 if (!existsSync(folder)) build(folder);
 const release = readdirSync(join(folder, 'kernel/lib/modules'))[0] ?? fail(`${folder} has no kernel: remove it.`);
 mkdirSync(join(folder, 'appliance'), { recursive: true });
+// Where no kernel is installed there is no such folder, and libguestfs wants to copy it whatever it is told.
+mkdirSync('/lib/modules', { recursive: true });
 const made = {
   repository: publish(folder),
   env: {

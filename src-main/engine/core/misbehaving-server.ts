@@ -12,8 +12,8 @@ export interface Behaviour {
   readonly stallAfter?: number;
   /** Announces this length whatever it sends. */
   readonly announce?: number;
-  /** Answers only when this has come. */
-  readonly after?: Promise<unknown>;
+  /** Called in place of an answer, which is given when the function that it gets is called. */
+  readonly hold?: (answer: () => void) => void;
   /** Sends the whole file although a part was asked. */
   readonly noRanges?: boolean;
   /** Sends this in place of the file. */
@@ -48,8 +48,8 @@ export async function startMisbehavingServer(): Promise<MisbehavingServer> {
     }
     const behaviour = request.method === 'GET' ? (file.behaviours.shift() ?? {}) : {};
     const reply = (): void => answer(file.content, behaviour, request.headers, response);
-    if (behaviour.after === undefined) reply();
-    else void behaviour.after.then(reply);
+    if (behaviour.hold === undefined) reply();
+    else behaviour.hold(reply);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {

@@ -46,10 +46,10 @@ test('three ask at once: one download', async () => {
   const image = rawImage();
   const template = publish(image);
   let answer = (): void => undefined;
-  const after = new Promise<void>((done) => {
-    answer = done;
-  });
-  server.put('/el7.qcow2', image, [{ after }]);
+  const hold = (reply: () => void): void => {
+    answer = reply;
+  };
+  server.put('/el7.qcow2', image, [{ hold }]);
   const first = fetchInProcess(store(), template);
   await asked();
   const others = [fetchInProcess(store(), template), fetchInProcess(store(), template)];
