@@ -1,6 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -16,6 +19,7 @@ import {
 } from './download.ts';
 import { type MisbehavingServer, startMisbehavingServer } from './misbehaving-server.ts';
 import { createPauseGate } from './pause.ts';
+import { run } from './run.ts';
 
 const opened: (() => Promise<void> | void)[] = [];
 const body = randomBytes(300_000);
@@ -246,4 +250,67 @@ test('progress reads well', () => {
   expect(describeProgress({ received: 0, total: mebi, bytesPerSecond: 100, secondsLeft: 9000 })).toBe('0 B of 1.0 MiB, 100 B/s, 3 h left');
   expect(describeProgress({ received: 0, total: mebi, bytesPerSecond: 1000, secondsLeft: 119 })).toContain(', 2 m left');
   expect(describeProgress({ received: 512, total: null, bytesPerSecond: 0, secondsLeft: null })).toBe('512 B');
+});
+
+describe('https', () => {
+  /** A proxy that knows only CONNECT; tells what it was asked. */
+  async function startProxy(): Promise<{ readonly url: string; readonly asked: string[] }> {
+    const asked: string[] = [];
+    const proxy = createHttpServer((_, response) => response.writeHead(400).end());
+    const sockets = new Set<Socket>();
+    proxy.on('connect', (request: IncomingMessage, client: Socket) => {
+      asked.push(`${request.url} ${request.headers['proxy-authorization']}`);
+      const [host, port] = (request.url ?? '').split(':');
+      const target = connect(Number(port), host === 'templates.test' ? '127.0.0.1' : 'invalid', () => {
+        client.write('HTTP/1.1 200 Connection established\r\n\r\n');
+        client.pipe(target).pipe(client);
+      });
+      for (const socket of [client, target]) {
+        sockets.add(socket);
+        socket.on('error', () => socket.destroy());
+      }
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    opened.push(async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => proxy.close(resolve));
+    });
+    return { url: `http://me:pw@127.0.0.1:${(proxy.address() as AddressInfo).port}`, asked };
+  }
+
+  test('goes through a proxy by CONNECT, and trusts only what the system trusts', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lago tls '));
+    opened.push(() => rmSync(folder, { recursive: true }));
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+    const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+    const names = ['-subj', '/CN=templates.test', '-addext', 'subjectAltName=DNS:templates.test'];
+    execFileSync('openssl', [...request, ...names, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+    const web = createHttpsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) => response.end(body));
+    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
+    opened.push(async () => {
+      web.closeAllConnections();
+      await new Promise((resolve) => web.close(resolve));
+    });
+    const proxy = await startProxy();
+    const { port } = web.address() as AddressInfo;
+    const program = `
+      import { createHash } from 'node:crypto';
+      import { openDownload } from ${JSON.stringify(join(import.meta.dirname, 'download.ts'))};
+      const hash = createHash('sha1');
+      try {
+        for await (const chunk of (await openDownload(process.argv[1], { attempts: 1 })).content) hash.update(chunk);
+        console.log(hash.digest('hex'));
+      } catch (error) {
+        console.log(error.code, error.message);
+      }`;
+    const fetch = async (env: Readonly<Record<string, string>>): Promise<string> => {
+      const loader = join(import.meta.dirname, '../../../scripts/typescript.mjs');
+      const url = `https://templates.test:${port}/image`;
+      const argv = [process.execPath, '--import', loader, '--input-type=module', '-e', program, url];
+      return (await run(argv, { env: { https_proxy: proxy.url, no_proxy: '', ...env } })).stdout.trim();
+    };
+    expect(await fetch({ NODE_EXTRA_CA_CERTS: cert })).toBe(createHash('sha1').update(body).digest('hex'));
+    expect(await fetch({})).toMatch(/^remote\.unreachable .*self-signed certificate/);
+    expect(proxy.asked).toEqual(Array.from({ length: 2 }, () => `templates.test:${port} Basic ${btoa('me:pw')}`));
+  });
 });

@@ -314,7 +314,8 @@ async function once(url: URL, method: string, headers: Record<string, string>, o
     });
   } else {
     const socket = await tunnel(proxy, url, options);
-    outgoing = httpsRequest(url, { ...common, agent: false, createConnection: () => tlsConnect({ socket, servername: url.hostname }) });
+    // Without an agent: any agent, also the one of `agent: false`, makes connections of its own and does not ask createConnection.
+    outgoing = httpsRequest(url, { ...common, createConnection: () => tlsConnect({ socket, servername: url.hostname }) });
   }
   const idle = options.idleMs ?? 30_000;
   outgoing.setTimeout(idle, () => outgoing.destroy(new Error(`no data for ${idle / 1000} s`)));
