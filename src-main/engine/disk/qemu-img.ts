@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
-import { EngineError } from '../../../src-shared/errors.ts';
+import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
 import { type RunOptions, type RunResult, run } from '../core/run.ts';
 
@@ -168,22 +168,31 @@ export interface OverlayRequest {
 export async function createOverlay(request: OverlayRequest, options: ImageOptions = {}): Promise<void> {
   checkPath(request.path);
   checkPath(request.backing);
-  const below = await inspectImage(request.backing, { ...options, format: request.backingFormat });
-  if (request.size !== undefined && request.size < below.virtualSize) {
-    throw new EngineError(
-      'input.invalid',
-      `The disk ${request.path} cannot have ${request.size} bytes: its template ${request.backing} has ${below.virtualSize}.`,
-      { hint: 'Ask for at least the size of the template, or leave the size out.' },
-    );
+  const inspectBacking = async (): Promise<ImageInfo> => await inspectImage(request.backing, { ...options, format: request.backingFormat });
+  if (request.size !== undefined) {
+    const below = await inspectBacking();
+    if (request.size < below.virtualSize) {
+      throw new EngineError(
+        'input.invalid',
+        `The disk ${request.path} cannot have ${request.size} bytes: its template ${request.backing} has ${below.virtualSize}.`,
+        { hint: 'Ask for at least the size of the template, or leave the size out.' },
+      );
+    }
   }
   await refuseExisting(request.path);
   const size = request.size === undefined ? [] : [String(request.size)];
-  await qemuImg(
-    ['create', '-q', '-f', 'qcow2', '-o', 'lazy_refcounts=on', '-F', request.backingFormat, '-b', request.backing, request.path, ...size],
-    `The disk ${request.path} could not be made on top of ${request.backing}.`,
-    request.path,
-    { signal: options.signal },
-  );
+  try {
+    await qemuImg(
+      ['create', '-q', '-f', 'qcow2', '-o', 'lazy_refcounts=on', '-F', request.backingFormat, '-b', request.backing, request.path, ...size],
+      `The disk ${request.path} could not be made on top of ${request.backing}.`,
+      request.path,
+      { signal: options.signal },
+    );
+  } catch (error) {
+    // qemu-img opens what lies below as well; only when it fails it is worth to ask what is wrong with that.
+    if (!isCancelled(error)) await inspectBacking();
+    throw error;
+  }
 }
 
 /**
