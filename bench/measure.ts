@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { build } from 'esbuild';
 
 /** One measurement: a module of this folder with these exports. */
 export interface Bench {
@@ -109,4 +110,21 @@ export function makeScratch(): Scratch {
     },
     [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }),
   };
+}
+
+/** Bundles a program of ours as the command line is bundled, so that no compiler runs with it; answers how to call it. */
+export async function bundle(scratch: Scratch, source: string): Promise<readonly string[]> {
+  const entry = join(scratch.dir, 'program.ts');
+  const program = join(scratch.dir, 'program.mjs');
+  writeFileSync(entry, source);
+  const banner = { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" };
+  const nodePaths = [join(root, 'node_modules')];
+  const options = { platform: 'node', format: 'esm', target: 'node20', bundle: true, minify: true, logLevel: 'error' } as const;
+  await build({ ...options, entryPoints: [entry], outfile: program, nodePaths, banner });
+  return [process.execPath, program];
+}
+
+/** A file of the engine, for the imports of a bundled program. */
+export function engineFile(path: string): string {
+  return JSON.stringify(join(root, 'src-main/engine', path));
 }

@@ -15,7 +15,7 @@ import {
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { alternate, makeScratch, root, runTimed, say } from './measure.ts';
+import { alternate, bundle, engineFile, makeScratch, runTimed, say } from './measure.ts';
 
 /** A template from a server on loopback into the store, against the same by the usual programs. */
 export const title = 'download of a sparse 1 GiB template (xz) against "curl | xz -dT0 | tee >(sha1sum) > file"';
@@ -105,10 +105,9 @@ export async function run(): Promise<Record<string, number>> {
     return ms;
   }
 
-  const program = join(scratch.dir, 'fetch.mjs');
-  writeFileSync(
-    program,
-    `import { openStore } from ${JSON.stringify(join(root, 'src-main/engine/disk/store.ts'))};
+  const argv = await bundle(
+    scratch,
+    `import { openStore } from ${engineFile('disk/store.ts')};
 const began = performance.now();
 const { path } = await openStore(process.argv[2], { download: { env: {} } }).fetch({ repository: 'bench', template: 'image', version: '1', fullName: 'bench:image:1', timestamp: 1, url: process.argv[3], checksums: {} });
 console.log(performance.now() - began, path);
@@ -117,7 +116,7 @@ console.log(performance.now() - began, path);
   let peak = 0;
   async function ours(): Promise<number> {
     const store = join(scratch.dir, 'store');
-    const child = spawn(process.execPath, ['--import', join(root, 'scripts/typescript.mjs'), program, store, url], {
+    const child = spawn(argv[0] ?? '', [...argv.slice(1), store, url], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, ...scratch.env },
     });
