@@ -88,8 +88,10 @@ export const SETTINGS: readonly SettingKey[] = [
     },
   ),
   lago('libvirt_url', 'text', undefined, 'URI of a libvirt to use instead of an embedded host, as qemu:///system.'),
-  lago('libvirt_user', 'text', undefined, 'User for authentication to libvirt.'),
-  lago('libvirt_password', 'text', undefined, 'Password for authentication to libvirt.', { secret: true }),
+  lago('libvirt_user', 'text', undefined, 'Accepted as in Lago, without effect: local sockets of libvirt ask for no user.'),
+  lago('libvirt_password', 'text', undefined, 'Accepted as in Lago, without effect: local sockets of libvirt ask for no password.', {
+    secret: true,
+  }),
   lago('default_vm_type', 'text', 'default', 'VM type of VMs that name none.'),
   lago('default_vm_provider', 'text', 'local-libvirt', 'VM provider of VMs that name none.'),
   lago('default_root_password', 'text', undefined, 'Root password of VMs that name none.', { secret: true }),
