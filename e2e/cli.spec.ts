@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { threeVmsWithBridge, twoVms } from './init-files.ts';
@@ -114,6 +114,26 @@ test('an ordinary user does the same without any right', async () => {
   } finally {
     chmodSync('/dev/net/tun', tun);
   }
+});
+
+test('an environment as Lago itself left it on disk starts and is destroyed', async () => {
+  await lagoOk(scratch, ['init', twoVms(scratch, 'old')]);
+  const prefix = join(scratch.dir, '.lago/default');
+  // What Lago did not write goes; the key has Lago's name.
+  for (const own of ['lago-desktop.json', 'snapshots', 'host']) rmSync(join(prefix, own), { recursive: true, force: true });
+  for (const suffix of ['', '.pub']) renameSync(join(prefix, `id_ed25519${suffix}`), join(prefix, `id_rsa${suffix}`));
+  expect(
+    readdirSync(prefix)
+      .filter((name) => !name.startsWith('.'))
+      .sort(),
+  ).toEqual(['id_rsa', 'id_rsa.pub', 'images', 'initialized', 'logs', 'metadata', 'scripts', 'seeds', 'uuid', 'virt']);
+  expect((await status()).VMs).toMatchObject({ web: { status: 'down' } });
+  await lagoOk(scratch, ['start']);
+  const namespaces = ownedNamespaces(scratch);
+  expect((await lagoOk(scratch, ['shell', 'web', 'hostname'])).stdout).toBe('web\n');
+  await lagoOk(scratch, ['stop']);
+  await lagoOk(scratch, ['destroy', '--yes']);
+  await expectNothingLeft(scratch, namespaces);
 });
 
 test('two copies of one init file run side by side with the same inner addresses', async () => {
