@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const sources = ['src-main/**', 'src-shared/**', 'src-renderer/**', 'scripts/**'];
 
-// `unit` needs nothing but Node; `lab` starts real libvirt hosts and guests in namespaces, one file after the other.
+// `unit` needs nothing but Node; `lab` starts real libvirt hosts and guests in namespaces, or many processes, one file after the other.
 export default defineConfig({
   test: {
     projects: [

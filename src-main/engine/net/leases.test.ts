@@ -1,21 +1,18 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isCancelled } from '../../../src-shared/errors.ts';
 import { takeLock } from '../core/lock.ts';
-import { createLeaseStore } from './leases.ts';
+import { bundledStore, makeLeaseFolder, makeOwner, runScript } from './leases.test-support.ts';
+import { createLeaseStore, type LeaseOwner } from './leases.ts';
 
 let root: string;
 let dir: string;
 
 beforeEach(async () => {
-  root = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'lago-leases-'));
+  root = await makeLeaseFolder();
   dir = join(root, 'deep', 'subnets');
 });
 
@@ -23,13 +20,7 @@ afterEach(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-async function prefix(name: string): Promise<{ uuidPath: string; uuid: string }> {
-  const uuid = name.padEnd(32, '0');
-  const uuidPath = join(root, name, 'uuid');
-  await mkdir(join(root, name), { recursive: true });
-  await writeFile(uuidPath, uuid);
-  return { uuidPath, uuid };
-}
+const prefix = async (name: string): Promise<LeaseOwner> => await makeOwner(root, name);
 
 describe('the store of subnets', () => {
   it('is made when it is needed, writable for its group', async () => {
@@ -201,7 +192,7 @@ describe.runIf(process.getuid?.() === 0)('other users', () => {
   `;
 
   async function asNobody(uuidPath: string): Promise<string> {
-    const { output, errors } = await run(WORKER, [await bundled(root), dir, uuidPath]);
+    const { output, errors } = await runScript(WORKER, [await bundledStore(root), dir, uuidPath]);
     expect(errors).toBe('');
     return output.trim();
   }
@@ -221,91 +212,4 @@ describe.runIf(process.getuid?.() === 0)('other users', () => {
     await chmod(join(dir, 'subnet-lease.lock'), 0o666);
     expect(await asNobody('/none')).toBe('192.168.201.0');
   });
-});
-
-interface Outcome {
-  readonly code: number;
-  readonly output: string;
-  readonly errors: string;
-}
-
-/** Runs a script in a process of its own. */
-async function run(script: string, args: readonly string[]): Promise<Outcome> {
-  const child = spawn(process.execPath, ['-e', script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  let errors = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
-  const [code] = (await once(child, 'close')) as [number];
-  return { code, output, errors };
-}
-
-async function bundled(folder: string): Promise<string> {
-  const outfile = join(folder, 'leases.cjs');
-  await build({
-    entryPoints: [join(import.meta.dirname, 'leases.ts')],
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20',
-    outfile,
-    logLevel: 'error',
-  });
-  return outfile;
-}
-
-describe('64 processes', () => {
-  const PROCESSES = 64;
-  const ROUNDS = 40;
-  const AT_ONCE = 4;
-  // What a process holds is a file that only one process can make; another one making it too fails with EEXIST.
-  const WORKER = `
-    const { writeFileSync, readFileSync, unlinkSync } = require('node:fs');
-    const [bundle, dir, holders, uuidPath, uuid, rounds, place] = process.argv.slice(1);
-    const store = require(bundle).createLeaseStore({ dir, minOctet: 0, maxOctet: 255, waitMs: 550000 });
-    const corner = [0, 1, 2, 3].map((index) => '192.168.' + (Number(place) * 4 + index) + '.0');
-    const random = () => '192.168.' + Math.floor(Math.random() * 256) + '.0';
-    (async () => {
-      let refused = 0;
-      for (let round = 0; round < Number(rounds); round++) {
-        let held;
-        while (held === undefined) {
-          // Mostly its own corner, where others come by; every fourth time one that anybody may have, every tenth whatever is free.
-          const anywhere = round % 10 === 0 ? null : round % 4 === 0 ? random() : corner[3];
-          held = await store.acquireMany({ uuidPath, uuid, subnets: [...corner.slice(0, 3), anywhere] }).catch((error) => {
-            if (error.code !== 'conflict.subnet') throw error;
-            refused += 1;
-          });
-        }
-        for (const { subnet } of held) writeFileSync(holders + '/' + subnet, uuid, { flag: 'wx' });
-        for (const { subnet } of held) {
-          if (!readFileSync(dir + '/' + subnet.split('.')[2] + '.lease', 'utf8').includes(uuid)) throw new Error('lost ' + subnet);
-          unlinkSync(holders + '/' + subnet);
-        }
-        // One given back by itself, as when planning fails; the others as destroying does it.
-        if (round % 8 === 0) await store.release(held[0].subnet, { uuid });
-        const given = await store.releaseAll({ uuid, uuidPath });
-        if (given.length !== held.length - (round % 8 === 0 ? 1 : 0)) throw new Error('lost one of ' + JSON.stringify(held));
-      }
-      console.log(refused);
-    })();
-  `;
-
-  it('take and give back 10,000 times: none twice, none lost', async () => {
-    const bundle = await bundled(root);
-    const holders = join(root, 'holders');
-    await mkdir(holders);
-    const outcomes = await Promise.all(
-      Array.from({ length: PROCESSES }, async (_, index) => {
-        const own = await prefix(`p${index}`);
-        return await run(WORKER, [bundle, dir, holders, own.uuidPath, own.uuid, String(ROUNDS), String(index)]);
-      }),
-    );
-    expect(outcomes.filter((outcome) => outcome.code !== 0 || outcome.errors !== '')).toEqual([]);
-    expect(outcomes.reduce((sum, outcome) => sum + Number(outcome.output), 0)).toBeGreaterThan(0);
-    expect(PROCESSES * ROUNDS * AT_ONCE).toBeGreaterThan(10_000);
-    expect(await createLeaseStore({ dir }).list()).toEqual([]);
-    expect(await readdir(holders)).toEqual([]);
-    expect(await readdir(dir)).toEqual(['subnet-lease.lock']);
-  }, 600_000);
 });
