@@ -177,7 +177,7 @@ async function refused(port: number): Promise<true | undefined> {
   });
 }
 
-test('listens again after the relay was started again', async () => {
+test('listens again after the relay was started again', { timeout: 90_000 }, async () => {
   const port = await freePort();
   const listening = await listenThroughRelay(
     endpoint,
@@ -189,7 +189,7 @@ test('listens again after the relay was started again', async () => {
   relay = startRelay();
   await until(async () => ((await refused(port)) === true ? undefined : true), {
     everyMs: 10,
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
     failure: () => new Error('not listening') as never,
   });
   expect(String(await readAll(connect(port, '127.0.0.1')))).toBe('hi');

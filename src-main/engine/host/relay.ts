@@ -1,13 +1,15 @@
 import { rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { EngineError } from '../../../src-shared/errors.ts';
+import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import { drop, type Log } from '../core/log.ts';
 import { sleep } from '../core/until.ts';
 
 /** How long a relay that is starting (or being started again) may need before the host counts as gone. */
 const RELAY_START_MS = 5000;
 const DEFAULT_DIAL_MS = 10_000;
+/** Between attempts to listen again. */
+const AGAIN_MS = 500;
 
 /** Where a relay is, and whether it still makes sense to wait for it. */
 export interface RelayEndpoint {
@@ -96,10 +98,20 @@ export async function listenThroughRelay(
     control = socket;
     socket.resume();
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => {
-      if (!ended.signal.aborted && endpoint.alive())
-        drop(connectControl(), log, `Listening on ${listen.address} port ${listen.port} again`);
-    });
+    socket.on('close', () => drop(listenAgain(), log, `Listening on ${listen.address} port ${listen.port} again`));
+  }
+  /** Until it works: a busy machine may need long to start a relay, and who listens has been promised that it goes on. */
+  async function listenAgain(): Promise<void> {
+    while (!ended.signal.aborted && endpoint.alive()) {
+      try {
+        await connectControl();
+        return;
+      } catch (error) {
+        if (isCancelled(error)) return;
+        log.warn(`${error instanceof Error ? error.message : String(error)} Trying again.`);
+        await sleep(AGAIN_MS, ended.signal).catch(() => undefined); // disposed: the loop sees it
+      }
+    }
   }
   try {
     await connectControl();
