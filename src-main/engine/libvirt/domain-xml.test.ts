@@ -219,11 +219,13 @@ describe('a network', () => {
     ]);
   });
 
-  it('answers addresses of both kinds', () => {
-    const root = readXml(networkXml({ ...net, dns_records: { b: '1.2.3.4', a: '1.2.3.4', six: 'fd00::1' } }, { prefixUuid: UUID }));
+  it('answers addresses of both kinds for its own, and what is written for others', () => {
+    const dns_records = { b: '192.168.200.4', a: '192.168.200.4', far: '1.2.3.4', six: 'fd00::1' };
+    const root = readXml(networkXml({ ...net, dns_records }, { prefixUuid: UUID }));
     expect(find(root, 'dns/host').map((host) => [host.attributes.get('ip'), host.children.map((name) => name.text)])).toEqual([
-      ['1.2.3.4', ['a', 'b']],
-      ['fd8f:1391:3a82:200::1.2.3.4', ['a', 'b']],
+      ['192.168.200.4', ['a', 'b']],
+      ['fd8f:1391:3a82:200::192.168.200.4', ['a', 'b']],
+      ['1.2.3.4', ['far']],
       ['fd00::1', ['six']],
     ]);
   });
