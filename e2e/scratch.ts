@@ -53,6 +53,7 @@ export function makeScratch(): Scratch {
       writeFileSync(path, content);
       return path;
     },
-    remove: () => rmSync(dir, { recursive: true, force: true }),
+    // Chromium's helper processes write into the profile until they notice that the window is gone.
+    remove: () => rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }),
   };
 }
