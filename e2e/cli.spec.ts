@@ -126,7 +126,7 @@ test('an environment as Lago itself left it on disk starts and is destroyed', as
     readdirSync(prefix)
       .filter((name) => !name.startsWith('.'))
       .sort(),
-  ).toEqual(['id_rsa', 'id_rsa.pub', 'images', 'initialized', 'logs', 'metadata', 'scripts', 'seeds', 'uuid', 'virt']);
+  ).toEqual(['cloud-init', 'id_rsa', 'id_rsa.pub', 'images', 'initialized', 'logs', 'metadata', 'scripts', 'uuid', 'virt']);
   expect((await status()).VMs).toMatchObject({ web: { status: 'down' } });
   await lagoOk(scratch, ['start']);
   const namespaces = ownedNamespaces(scratch);

@@ -184,7 +184,6 @@ test('a repository from git is added, used and updated', async () => {
 });
 
 test('a store that Lago filled is used as it is', async () => {
-  mkdirSync(store());
   const path = store('office:el7:v1');
   writeFileSync(path, image);
   writeFileSync(`${path}.hash`, createHash('sha1').update(image).digest('hex'));

@@ -88,7 +88,6 @@ test('validate and plan make nothing and tell everything', async () => {
 
 test('leases lists those of a store and frees the stale ones', async () => {
   const store = join(scratch.dir, 'leases');
-  mkdirSync(store);
   const uuid = join(scratch.dir, 'alive/uuid');
   mkdirSync(join(scratch.dir, 'alive'));
   writeFileSync(uuid, 'abc');
