@@ -53,7 +53,19 @@ export function makeScratch(): Scratch {
       writeFileSync(path, content);
       return path;
     },
-    // Chromium's helper processes write into the profile until they notice that the window is gone.
-    remove: () => rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }),
+    remove: () => removeFolder(dir),
   };
+}
+
+/** Chromium's helper processes write into the profile until they notice that the window is gone; each attempt looks anew. */
+function removeFolder(dir: string): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      rmSync(dir, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY' || attempt === 50) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    }
+  }
 }
