@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
-import { writeFileAtomic } from '../core/json-file.ts';
+import { diskError, writeFileAtomic } from '../core/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { requireSpace, type SpaceOptions } from '../disk/free-space.ts';
@@ -193,10 +193,20 @@ async function userDataFiles(prefix: Prefix, plan: ExportPlan, step: Step): Prom
     const path = userDataPath(vm);
     if (path === undefined) continue;
     const absolute = resolve(dirname(prefix.record?.initFile ?? '/'), path);
-    if ((await stat(absolute).catch(() => undefined))?.isFile() === true) found.set(vm.name, absolute);
+    if (await isFile(absolute)) found.set(vm.name, absolute);
     else step.log.warn(`The user-data of ${vm.name} is not at ${absolute} any more: put it there before the exported init file is used.`);
   }
   return found;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
+    throw diskError(error, path);
+  }
 }
 
 /** YAML as Lago read it (1.1), or JSON. */
