@@ -22,6 +22,7 @@ export const ERROR_CODES = [
   'host.denied',
   'host.no-space',
   'host.unavailable',
+  'host.unusable',
   'conflict.locked',
   'conflict.subnet',
   'remote.unreachable',

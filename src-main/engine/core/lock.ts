@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
+import { isDead } from './fault.ts';
 import { diskError } from './json-file.ts';
 
 export interface LockOptions {
@@ -45,7 +46,7 @@ export async function takeLock(path: string, options: LockOptions = {}): Promise
   async function release(): Promise<void> {
     if (!held) return;
     held = false;
-    await file.truncate(0);
+    if (!isDead()) await file.truncate(0);
     await file.close();
   }
   return { release, [Symbol.asyncDispose]: release };

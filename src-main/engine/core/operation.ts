@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isCancelled, toEngineError, toWireError } from '../../../src-shared/errors.ts';
 import type { OperationKind, OperationState, StepState, StepStatus } from '../../../src-shared/operation.ts';
+import { faultPoint } from './fault.ts';
 import { createLog, type Log } from './log.ts';
 import type { PauseGate } from './pause.ts';
 import { forEachLimit } from './until.ts';
@@ -247,6 +248,7 @@ export function startOperation<T>(
     emit({ type: 'step-start', path, worker });
     announce(false);
     try {
+      faultPoint('step', label);
       const result = await inner(makeStep(node, path, own, worker));
       end(node, 'succeeded');
       emit({ type: 'step-end', path, worker, status: 'succeeded', elapsedMs: Date.now() - node.startedAt });

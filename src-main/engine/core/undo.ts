@@ -1,3 +1,4 @@
+import { faultPoint, isDead } from './fault.ts';
 import type { Log } from './log.ts';
 
 type Undo = (signal: AbortSignal) => Promise<void> | void;
@@ -28,6 +29,7 @@ export class UndoStack implements AsyncDisposable {
   /** Registers the undo of an effect that just happened (or is about to, when it may be left half-done). */
   add(what: string, undo: Undo): void {
     this.#entries.push({ what, undo });
+    faultPoint('effect', what);
   }
 
   /** Forgets all undos: the effects stay. */
@@ -37,6 +39,7 @@ export class UndoStack implements AsyncDisposable {
 
   /** Undoes everything, last effect first. Never throws; failures are logged and kept in `leaks`. */
   async unwind(): Promise<void> {
+    if (isDead()) return;
     for (let entry = this.#entries.pop(); entry !== undefined; entry = this.#entries.pop()) {
       try {
         await entry.undo(AbortSignal.timeout(this.#timeoutMs));

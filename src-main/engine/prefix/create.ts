@@ -65,7 +65,16 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
   for (const issue of environment.issues) if (issue.severity === 'warning') step.log.warn(`${issue.path}: ${issue.message}`);
   return await step.step('Initialize and populate prefix', async (whole) => {
     await using undo = new UndoStack(step.log);
-    const record: PrefixRecord = { version: 1, phase: 'creating', host, initFile, createdAt: Date.now(), snapshots: [], current: null };
+    const record: PrefixRecord = {
+      version: 2,
+      phase: 'creating',
+      host,
+      initFile,
+      createdAt: Date.now(),
+      snapshots: [],
+      current: null,
+      pending: null,
+    };
     const workdir = await openWorkdir(workdirPath, undo);
     await using lock = await whole.step(
       'Initialize prefix',

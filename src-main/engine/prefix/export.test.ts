@@ -56,13 +56,14 @@ beforeEach(async () => {
   await writeFile(paths.initialized, '');
   await writeFile(join(folder, 'user.yaml'), 'packages: [vim]\n');
   await writeRecord(paths.record, {
-    version: 1,
+    version: 2,
     phase: 'ready',
     host: { kind: 'embedded', uplink: 'none' },
     initFile: join(folder, 'init.yaml'),
     createdAt: 0,
     snapshots: [],
     current: null,
+    pending: null,
   });
   const template = join(folder, 'store', 'repo:el9:v1');
   qemuImg('create', '-f', 'qcow2', template, '8M');

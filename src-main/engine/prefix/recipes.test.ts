@@ -100,13 +100,14 @@ async function writePrefix(): Promise<void> {
   await writeFile(paths.uuid, UUID);
   await writeFile(paths.initialized, '');
   await writeRecord(paths.record, {
-    version: 1,
+    version: 2,
     phase: 'ready',
     host: { kind: 'embedded', uplink: 'none' },
     initFile: null,
     createdAt: 0,
     snapshots: [],
     current: null,
+    pending: null,
   });
   const disk = (vm: string): object => ({ name: 'root', dev: 'vda', format: 'qcow2', path: `$LAGO_PREFIX_PATH/images/${vm}_root.qcow2` });
   await writeSpecs(paths, {
