@@ -3,7 +3,7 @@ import type { LiveEvent } from '../../src-shared/contract.ts';
 import { EngineError } from '../../src-shared/errors.ts';
 import type { OperationKind } from '../../src-shared/operation.ts';
 import type { LibraryState, MachineState } from '../../src-shared/state.ts';
-import { drop } from './core/log.ts';
+import { drop, type Log } from './core/log.ts';
 import { type Operation, type Step, startOperation } from './core/operation.ts';
 import { dataDirOf } from './data-dir.ts';
 import type { ActionOptions, Engine } from './engine.ts';
@@ -109,6 +109,16 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     publisher.publish({ type: 'machine', machine: next });
   }
 
+  /** The list may lie on the full disk because of which an environment was destroyed; what is gone is taken off when it is read. */
+  async function forgetPath(path: string, operationLog: Log): Promise<void> {
+    try {
+      await known.remove(path);
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.code !== 'host.no-space') throw error;
+      operationLog.warn(error.message);
+    }
+  }
+
   const name = (path: string): string => live.states().find((state) => state.path === path)?.name ?? path.split('/').at(-1) ?? path;
 
   const library = createLibrary({
@@ -171,7 +181,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         const { prefixRemoved } = await import('./prefix/workdir.ts');
         await destroyEnvironment(context, path, async (prefix, signal) => await releaseLeases(settings, prefix, signal), step, closeLog);
         await prefixRemoved(path);
-        await known.remove(path);
+        await forgetPath(path, step.log);
         await live.reload();
       }),
     snapshot: (path, snapshot, action) =>

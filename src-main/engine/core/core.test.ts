@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -83,6 +83,30 @@ describe('takeLock', () => {
     process.kill(-(child.pid ?? 0), 'SIGKILL');
     await using held = await takeLock(path, { waitMs: 5000 });
     expect(held).toBeDefined();
+  });
+});
+
+describe('a lock file that is removed', () => {
+  it('is not what a waiter ends up with', async () => {
+    const path = join(folder, 'removed');
+    const first = await takeLock(path);
+    const waiting = takeLock(path, { waitMs: 20_000, purpose: 'second' });
+    await rm(path);
+    await first.release();
+    await using second = await waiting;
+    expect(second).toBeDefined();
+    expect(await readHolder(path)).toMatch(/^second /);
+    await expect(takeLock(path)).rejects.toMatchObject({ code: 'conflict.locked' });
+  });
+  it('is no lock when its folder is gone', async () => {
+    const folderOfIt = join(folder, 'gone');
+    await mkdir(folderOfIt);
+    const first = await takeLock(join(folderOfIt, 'lock'));
+    const waiting = takeLock(join(folderOfIt, 'lock'), { waitMs: 20_000 });
+    const refused = expect(waiting).rejects.toMatchObject({ code: 'ENOENT' });
+    await rm(folderOfIt, { recursive: true });
+    await first.release();
+    await refused;
   });
 });
 

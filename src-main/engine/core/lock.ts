@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
+import { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { isDead } from './fault.ts';
 import { diskError } from './json-file.ts';
+import { bootId, isRunning, startTimeOf } from './process-identity.ts';
 
 export interface LockOptions {
   /** How long to wait for the present holder; 0 answers at once. */
@@ -20,28 +22,40 @@ export interface HeldLock extends AsyncDisposable {
 }
 
 const CONFLICT = 75;
+const NO_SPACE = new Set(['ENOSPC', 'EDQUOT']);
 
 /**
  * Takes an exclusive flock(2) on `path`, making the file when needed. The lock belongs to the open file description: the `flock`
  * program takes it on our descriptor and exits, we keep it, and no killed process leaves one behind (node has no flock of its own).
- * Compatible with Lago's own flock users. Throws `conflict.locked`, naming the holder, when it is not free in time.
+ * Compatible with Lago's own flock users. Throws `conflict.locked`, naming the holder, when it is not free in time, and ENOENT when the
+ * folder is gone. Works on a full disk once the file exists: what frees space needs a lock too.
  */
 export async function takeLock(path: string, options: LockOptions = {}): Promise<HeldLock> {
-  options.signal?.throwIfAborted();
-  let file: FileHandle;
-  try {
-    file = await open(path, 'a+', options.mode ?? 0o660);
-  } catch (error) {
-    throw diskError(error, path);
-  }
-  try {
-    await flock(file.fd, path, options);
-    await file.truncate(0);
-    await file.write(JSON.stringify({ pid: process.pid, purpose: options.purpose ?? '', since: Date.now() }), 0);
-  } catch (error) {
+  const deadline = Date.now() + (options.waitMs ?? 0);
+  for (;;) {
+    options.signal?.throwIfAborted();
+    let file: FileHandle;
+    try {
+      file = await open(path, 'a+', options.mode ?? 0o660);
+    } catch (error) {
+      throw diskError(error, path);
+    }
+    try {
+      await flock(file.fd, path, { ...options, waitMs: Math.max(0, deadline - Date.now()) });
+      // Who waited may have been given the lock of a file that its last holder removed: it then locks nothing.
+      if (await isStill(file, path)) {
+        await noteHolder(file, options.purpose ?? '');
+        return heldLock(file);
+      }
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
     await file.close();
-    throw error;
   }
+}
+
+function heldLock(file: FileHandle): HeldLock {
   let held = true;
   async function release(): Promise<void> {
     if (!held) return;
@@ -50,6 +64,30 @@ export async function takeLock(path: string, options: LockOptions = {}): Promise
     await file.close();
   }
   return { release, [Symbol.asyncDispose]: release };
+}
+
+/** Whether the open file is the one that the path leads to. */
+async function isStill(file: FileHandle, path: string): Promise<boolean> {
+  const own = await file.stat();
+  try {
+    const present = await stat(path);
+    return present.ino === own.ino && present.dev === own.dev;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw diskError(error, path);
+  }
+}
+
+/** Says in the file who holds it. The lock counts without that: on a full disk the holder has no name. */
+async function noteHolder(file: FileHandle, purpose: string): Promise<void> {
+  await file.truncate(0);
+  const holder = { pid: process.pid, purpose, since: Date.now(), start: startTimeOf(process.pid) ?? '', boot: bootId() };
+  try {
+    await file.write(JSON.stringify(holder), 0);
+  } catch (error) {
+    if (!NO_SPACE.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    await file.truncate(0);
+  }
 }
 
 async function flock(fd: number, path: string, options: LockOptions): Promise<void> {
@@ -78,7 +116,19 @@ async function flock(fd: number, path: string, options: LockOptions): Promise<vo
   });
 }
 
-/** Who holds the lock, as "start (pid 4711, since 12 s)"; undefined when the file does not say. */
+const Holder = z.object({
+  pid: z.number().int(),
+  purpose: z.string(),
+  since: z.number(),
+  /** Start time and boot of the process (`process-identity.ts`): a pid alone is used again. */
+  start: z.string(),
+  boot: z.string(),
+});
+
+/**
+ * Who holds the lock, as "start (pid 4711, since 12 s)"; undefined when the file does not say, or names a process that has ended (a
+ * killed one leaves its name). Starts nothing and waits for nothing.
+ */
 export async function readHolder(path: string): Promise<string | undefined> {
   let text: string;
   try {
@@ -87,8 +137,18 @@ export async function readHolder(path: string): Promise<string | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw diskError(error, path);
   }
-  const match = /^\{"pid":(\d+),"purpose":"([^"]*)","since":(\d+)\}$/.exec(text);
-  if (match === null) return undefined;
-  const seconds = Math.max(0, Math.round((Date.now() - Number(match[3])) / 1000));
-  return `${match[2] === '' ? 'another command' : match[2]} (pid ${match[1]}, since ${seconds} s)`;
+  const holder = parseHolder(text);
+  if (holder === undefined || !isRunning({ pid: holder.pid, startTime: holder.start, boot: holder.boot })) return undefined;
+  const seconds = Math.max(0, Math.round((Date.now() - holder.since) / 1000));
+  return `${holder.purpose === '' ? 'another command' : holder.purpose} (pid ${holder.pid}, since ${seconds} s)`;
+}
+
+function parseHolder(text: string): z.infer<typeof Holder> | undefined {
+  try {
+    return Holder.safeParse(JSON.parse(text)).data;
+  } catch (error) {
+    // Half-written, or the text of another program.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }

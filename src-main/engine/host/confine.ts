@@ -1,7 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { readOptional } from './process-identity.ts';
+import { readOptional } from '../core/process-identity.ts';
 
 /**
  * Confined runs (`LAGO_CONFINED=1`, all tests): nothing may be sent from the machine's own network, except to itself. What runs in a

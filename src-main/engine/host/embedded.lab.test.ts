@@ -24,13 +24,13 @@ import type { Duplex } from 'node:stream';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { silentLog } from '../core/log.ts';
+import { isRunning, kill, parseIdentity, startTimeOf } from '../core/process-identity.ts';
 import { run, runChecked } from '../core/run.ts';
 import { sleep, until } from '../core/until.ts';
 import { findEmbeddedHost, startEmbeddedHost } from './embedded.ts';
 import type { EmbeddedHost, EmbeddedHostSpec } from './host.ts';
 import type { DriverAnswer, DriverCommand, DriverSetup } from './lab-driver.ts';
 import { cleanLeftovers, findLeftovers } from './leftovers.ts';
-import { isRunning, kill, parseIdentity, startTimeOf } from './process-identity.ts';
 
 /** An ordinary user that the machine does not have. */
 const USER = 61_234;

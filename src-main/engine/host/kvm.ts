@@ -1,9 +1,9 @@
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../core/json-file.ts';
+import { bootId } from '../core/process-identity.ts';
 import { run } from '../core/run.ts';
 import { BOOT_SECTOR_EXIT, bootSector } from './boot-sector.ts';
-import { bootId } from './process-identity.ts';
 import { findProgram, isExecutable } from './programs.ts';
 import { makePrivateFolder, runtimeRoot } from './runtime-dir.ts';
 import { cachedVerdict, fileIdentity } from './verdict-cache.ts';

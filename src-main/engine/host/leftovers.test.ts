@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { takeLock } from '../core/lock.ts';
+import { bootId, startTimeOf } from '../core/process-identity.ts';
 import { cleanLeftovers, findLeftovers } from './leftovers.ts';
-import { bootId, startTimeOf } from './process-identity.ts';
 
 let folder = '';
 let environment: NodeJS.ProcessEnv = {};

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { takeLock } from '../core/lock.ts';
-import { isRunning, parseIdentity, readOptional } from './process-identity.ts';
+import { isRunning, parseIdentity, readOptional } from '../core/process-identity.ts';
 import { isPrivateFolder, runtimeRoots } from './runtime-dir.ts';
 
 /** What a host leaves that was killed together with its cell: only its runtime folder. */

@@ -2,9 +2,9 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { HostCheck } from '../../../src-shared/state.ts';
+import { readOptional } from '../core/process-identity.ts';
 import { run } from '../core/run.ts';
 import { findQemu } from './kvm.ts';
-import { readOptional } from './process-identity.ts';
 import { findProgram, searchPath } from './programs.ts';
 
 type Family = 'debian' | 'fedora' | 'suse' | 'arch' | 'other';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { EnvironmentSpecs } from '../../../src-shared/specs.ts';
@@ -17,7 +17,8 @@ import type { PlannedEnvironment } from './plan.ts';
 import type { ScriptCopy } from './plan-scripts.ts';
 import { writeSpecs } from './prefix.ts';
 import { lockPrefix, type RecipeContext } from './recipe.ts';
-import { type PrefixRecord, readRecord, writeRecord } from './record.ts';
+import { type PrefixRecord, writeRecord } from './record.ts';
+import { isHalfMade, removePrefixFolder } from './remains.ts';
 import { defaultHostChoice } from './session.ts';
 import type { Templates } from './templates.ts';
 import { newPrefixName, Workdir } from './workdir.ts';
@@ -64,6 +65,8 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
   let { environment, templates } = await draft();
   for (const issue of environment.issues) if (issue.severity === 'warning') step.log.warn(`${issue.path}: ${issue.message}`);
   return await step.step('Initialize and populate prefix', async (whole) => {
+    // Given back when undo is over: until then nobody else may use the name.
+    await using lock = new LockPlace();
     await using undo = new UndoStack(step.log);
     const record: PrefixRecord = {
       version: 2,
@@ -75,11 +78,12 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
       current: null,
       pending: null,
     };
-    const workdir = await openWorkdir(workdirPath, undo);
-    await using lock = await whole.step(
-      'Initialize prefix',
-      async (one) => await initializePrefix(paths, workdirPath, uuid, record, undo, one),
-    );
+    const workdir = await openWorkdir(workdirPath, basename(root), undo);
+    await whole.step('Initialize prefix', async (one) => {
+      lock.held = await one.step('Create prefix dirs', async (dirs) => await claimName(workdir, paths, record, undo, dirs));
+      await one.step('Generate prefix uuid', async () => await writeFile(paths.uuid, uuid));
+      await one.step('Create ssh keys', async () => await makePrefixKey(paths.root, `lago ${basename(paths.root)}`));
+    });
     for (
       let attempt = 1;
       !(await leaseSubnets(context.settings, host, { root, uuid, nets: environment.specs.nets, signal: whole.signal }, undo));
@@ -94,83 +98,62 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
     await whole.step('Save prefix', async (save) => await savePrefix(paths, specs, record, save));
     undo.commit();
     await workdir.added(basename(root), request.setCurrent === true);
-    await lock.release();
+    await lock.held?.release();
     await events.onReady(root);
     return root;
   });
 }
 
-async function openWorkdir(path: string, undo: UndoStack): Promise<Workdir> {
-  const workdir = await Workdir.loadOrCreate(path);
+/** A lock that is taken in the course of the work, for a scope that it outlives. */
+class LockPlace implements AsyncDisposable {
+  held: HeldLock | undefined;
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.held?.release();
+  }
+}
+
+async function openWorkdir(path: string, name: string, undo: UndoStack): Promise<Workdir> {
+  const workdir = await Workdir.loadOrCreate(path, name);
   undo.add(`mend workdir ${path}`, async () => void (await workdir.repair()));
   return workdir;
 }
 
-async function initializePrefix(
-  paths: PrefixPaths,
-  workdir: string,
-  uuid: string,
-  record: PrefixRecord,
-  undo: UndoStack,
-  step: Step,
-): Promise<HeldLock> {
-  await step.step('Create prefix dirs', async (one) => await makeFolders(paths, workdir, undo, one));
-  const lock = await lockPrefix(paths, 'init', step.signal);
-  try {
-    await writeRecord(paths.record, record);
-    await step.step('Generate prefix uuid', async () => await writeFile(paths.uuid, uuid));
-    await step.step('Create ssh keys', async () => await makePrefixKey(paths.root, `lago ${basename(paths.root)}`));
-    return lock;
-  } catch (error) {
-    await lock.release();
-    throw error;
-  }
-}
-
-async function makeFolders(paths: PrefixPaths, workdir: string, undo: UndoStack, step: Step): Promise<void> {
+/**
+ * Makes the prefix's folder with the record that tells what it is, and answers its lock. One at a time in a workdir, so that of two that
+ * want the same name one gets it and the other `prefix.exists`, or `conflict.locked` while the first is not finished.
+ */
+async function claimName(workdir: Workdir, paths: PrefixPaths, record: PrefixRecord, undo: UndoStack, step: Step): Promise<HeldLock> {
+  await using _names = await workdir.lockNames(step.signal);
   await clearHalfMade(paths, step);
   try {
     await mkdir(paths.root);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw diskError(error, paths.root);
-    throw new EngineError('prefix.exists', `Prefix with name ${basename(paths.root)} already exists in workdir ${workdir}`, {
+    throw new EngineError('prefix.exists', `Prefix with name ${basename(paths.root)} already exists in workdir ${workdir.path}`, {
       cause: error,
       hint: 'Specify a different prefix name (--prefix-name) or remove it (lago destroy).',
     });
   }
-  undo.add(`remove ${paths.root}`, async () => await rm(paths.root, { recursive: true, force: true }));
-  for (const folder of [paths.virt, paths.images, paths.logs, paths.scripts]) await mkdir(folder);
-}
-
-/**
- * What a killed `init` left is removed, so that the name is free again: a folder in phase `creating` that nobody holds, or one that it
- * had no time to put anything into.
- */
-async function clearHalfMade(paths: PrefixPaths, step: Step): Promise<void> {
-  const { record, files } = await lookAt(paths);
-  if (record?.phase !== 'creating' && files.some((name) => name !== basename(paths.lock))) return;
-  if (files.length > 0) {
-    await using _lock = await lockPrefix(paths, 'init', step.signal);
-    step.log.info(`Removing what an interrupted init left at ${paths.root}.`);
-    await rm(paths.root, { recursive: true, force: true });
-  } else {
-    // Fails when it is not empty any more, that is when another init has just begun with this name.
-    await rmdir(paths.root).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT' && error.code !== 'ENOTEMPTY') throw diskError(error, paths.root);
-    });
-  }
-}
-
-async function lookAt(paths: PrefixPaths): Promise<{ readonly record: PrefixRecord | undefined; readonly files: readonly string[] }> {
+  undo.add(`remove ${paths.root}`, async () => await removePrefixFolder(paths));
+  const lock = await lockPrefix(paths, 'init', step.signal);
   try {
-    return { files: await readdir(paths.root), record: await readRecord(paths.record) };
+    await writeRecord(paths.record, record);
+    for (const folder of [paths.virt, paths.images, paths.logs, paths.scripts]) await mkdir(folder);
+    return lock;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return { files: [], record: undefined };
-    // A file of that name: not ours, and making the folder says so.
-    if (code === 'ENOTDIR') return { files: ['?'], record: undefined };
+    await lock.release();
     throw diskError(error, paths.root);
   }
+}
+
+/** What a killed `init` or `destroy` left is removed, so that the name is free again. What is finished meanwhile stays. */
+async function clearHalfMade(paths: PrefixPaths, step: Step): Promise<void> {
+  if (!(await isHalfMade(paths.root))) return;
+  await using _lock = await lockPrefix(paths, 'init', step.signal);
+  if (!(await isHalfMade(paths.root))) return;
+  step.log.info(`Removing what an interrupted command left at ${paths.root}.`);
+  await removePrefixFolder(paths);
 }
 
 async function copyScripts(scripts: readonly ScriptCopy[], paths: PrefixPaths, step: Step): Promise<void> {
@@ -182,11 +165,13 @@ async function copyScripts(scripts: readonly ScriptCopy[], paths: PrefixPaths, s
   }
 }
 
-/** Writes everything and marks the prefix ready, in this order: what is marked is complete. */
+/** Writes everything and marks the prefix ready in one last write: what is marked is complete, and what is not is half-made. */
 async function savePrefix(paths: PrefixPaths, specs: EnvironmentSpecs, record: PrefixRecord, step: Step): Promise<void> {
   await step.step('Save specs', async () => await writeSpecs(paths, specs));
   await writeJson(paths.metadata, { lago_version: FORMAT_VERSION });
   step.checkpoint();
-  await writeRecord(paths.record, { ...record, phase: 'ready' });
-  await step.step('Tag prefix as initialized', async () => await writeFile(paths.initialized, ''));
+  await step.step('Tag prefix as initialized', async () => {
+    await writeFile(paths.initialized, '');
+    await writeRecord(paths.record, { ...record, phase: 'ready' });
+  });
 }

@@ -5,6 +5,8 @@ import { prefixPaths } from './layout.ts';
 import { stopVms } from './lifecycle.ts';
 import { type Prefix, readPrefix, readPrefixWithoutSpecs } from './prefix.ts';
 import { lockPrefix, type RecipeContext } from './recipe.ts';
+import { type PendingWork, writeRecord } from './record.ts';
+import { removePrefixFolder } from './remains.ts';
 
 /** Gives back what a prefix holds outside its folder (subnet leases); done before the folder goes. */
 export type ReleaseOutside = (prefix: Prefix, signal: AbortSignal) => Promise<void>;
@@ -42,8 +44,24 @@ export async function destroyEnvironment(
       await destroy.step('Release subnets', async (one) => await releaseOutside(prefix, one.signal));
     }
     await beforeRemoval();
-    await destroy.step('Remove files', async () => await rm(root, { recursive: true, force: true }));
+    await destroy.step('Remove files', async () => {
+      if (prefix !== undefined) await markForRemoval(prefix, step);
+      await removePrefixFolder(paths);
+    });
   });
+}
+
+/** From here on it is no environment any more: `init` of its name and `destroy` finish what is begun. */
+async function markForRemoval(prefix: Prefix, step: Step): Promise<void> {
+  if (prefix.record === undefined) return;
+  const pending: PendingWork = { kind: 'destroy', name: null, step: 'removing', since: Date.now(), vms: [], running: [], hostWasUp: false };
+  try {
+    await writeRecord(prefix.paths.record, { ...prefix.record, pending });
+  } catch (error) {
+    // Only a kill within the next moments would tell the difference, and a full disk is why many an environment is destroyed.
+    if (!(error instanceof EngineError) || error.code !== 'host.no-space') throw error;
+    step.log.warn(error.message);
+  }
 }
 
 /** A prefix whose specs are damaged still has a uuid, by which its host is found; one without a uuid never had a host. */

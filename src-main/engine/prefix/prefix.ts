@@ -6,6 +6,7 @@ import { type EnvironmentSpecs, EnvSpec, NetSpec, VmSpec } from '../../../src-sh
 import { readJson, writeJson } from '../core/json-file.ts';
 import { type PrefixPaths, prefixPaths } from './layout.ts';
 import { type PrefixRecord, readRecord } from './record.ts';
+import { isHalfMade } from './remains.ts';
 
 /** A prefix as read from disk: the truth that libvirt is made to follow. */
 export interface Prefix {
@@ -35,6 +36,11 @@ export function hostChoiceOf(prefix: Prefix, fallback: HostChoice): HostChoice {
 export async function readPrefix(root: string): Promise<Prefix> {
   const paths = prefixPaths(root);
   const uuid = await readUuid(paths);
+  if (uuid === undefined && (await isHalfMade(root))) {
+    throw new EngineError('prefix.missing', `The environment ${basename(root)} was not finished: its creation was interrupted.`, {
+      hint: 'Create it again with "lago init", or remove it with "lago destroy".',
+    });
+  }
   if (uuid === undefined) {
     throw new EngineError('prefix.missing', `${root} is not a Lago prefix.`, {
       hint: 'Make one with "lago init", or name another with --workdir and --prefix-name.',

@@ -26,6 +26,9 @@ export async function lockPrefix(paths: PrefixPaths, purpose: string, signal: Ab
   try {
     return await takeLock(paths.lock, { purpose, signal, waitMs: 300 });
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new EngineError('prefix.missing', `The environment at ${paths.root} was removed meanwhile.`, { cause: error });
+    }
     if (!(error instanceof EngineError) || error.code !== 'conflict.locked') throw error;
     const holder = error.message.split(' is locked by ')[1] ?? 'another command.';
     throw new EngineError('conflict.locked', `The environment at ${paths.root} is in use by ${holder}`, {
@@ -40,6 +43,11 @@ export function requireReady(prefix: Prefix): void {
   if (prefix.record?.phase === 'creating') {
     throw new EngineError('prefix.missing', `The environment ${prefix.name} was not finished: its creation was interrupted.`, {
       hint: 'Destroy it ("lago destroy") and create it again.',
+    });
+  }
+  if (prefix.record?.pending?.kind === 'destroy') {
+    throw new EngineError('prefix.missing', `The environment ${prefix.name} was not removed to the end: its destruction was interrupted.`, {
+      hint: 'Finish it with "lago destroy".',
     });
   }
   if (!prefix.initialized) {

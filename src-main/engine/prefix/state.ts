@@ -96,14 +96,14 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     workdirOf(prefix.paths.root),
   ]);
   const busy = holder ?? null;
-  const interrupted = prefix.record?.phase === 'creating' && busy === null;
+  const interrupted = busy === null ? interruption(prefix) : null;
   return {
     id: prefix.uuid,
     name: prefix.name,
     path: prefix.paths.root,
     workdir,
-    phase: interrupted ? 'broken' : prefix.record?.phase === 'creating' ? 'creating' : prefix.initialized ? 'ready' : 'cleaned',
-    problem: interrupted ? 'Its creation was interrupted. Destroy it and create it again.' : null,
+    phase: interrupted !== null ? 'broken' : prefix.record?.phase === 'creating' ? 'creating' : prefix.initialized ? 'ready' : 'cleaned',
+    problem: interrupted,
     initFile: prefix.record?.initFile ?? null,
     host: hosts.summary(prefix, seen.session),
     vms: prefix.specs.vms.map((vm) => vmState(prefix, vm, seen, options.notes?.(vm.name))),
@@ -112,6 +112,12 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     diskUsage,
     busy,
   };
+}
+
+/** Why it can only be destroyed, when nobody is working on it. */
+function interruption(prefix: Prefix): string | null {
+  if (prefix.record?.phase === 'creating') return 'Its creation was interrupted. Destroy it and create it again.';
+  return prefix.record?.pending?.kind === 'destroy' ? 'Its destruction was interrupted. Destroy it to remove the rest.' : null;
 }
 
 function vmStatus(domain: DomainStatus | undefined): VmStatus {

@@ -1,13 +1,21 @@
+import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, readlink, realpath, rename, rm, rmdir, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/disk-error.ts';
+import { type HeldLock, takeLock } from '../core/lock.ts';
 import type { PrefixLocation } from '../engine.ts';
+import { isHalfMade } from './remains.ts';
 
 const CURRENT = 'current';
 const DEFAULT_NAME = 'default';
 /** The workdir that is looked for in a directory. */
 const WORKDIR_NAME = '.lago';
+/** One at a time makes a prefix in a workdir, or removes the workdir. */
+const LOCK_NAME = '.lago-desktop.lock';
+const LOCK_MS = 30_000;
+/** What `current` is made as; a kill may leave one. */
+const TEMPORARY_LINK = /^\.current\.[0-9a-f]+\.tmp$/;
 
 async function kindOf(path: string): Promise<'directory' | 'link' | 'other' | 'none'> {
   try {
@@ -40,13 +48,11 @@ export async function isPrefix(path: string): Promise<boolean> {
   return (await kindOf(join(path, 'uuid'))) === 'other' && (await kindOf(join(path, 'virt'))) === 'directory';
 }
 
-/** A prefix, or what a killed `init` left of one: an empty folder or one with our record in it. */
-async function isPrefixOrBegun(path: string): Promise<boolean> {
-  if ((await kindOf(path)) !== 'directory') return false;
-  const names = await readdir(path);
-  return (
-    names.length === 0 || names.some((name) => name === 'lago-desktop.json' || name === '.lago-desktop.lock') || (await isPrefix(path))
-  );
+/** A prefix, or what a killed `init` left of one or of the link `current`. */
+async function isOurs(workdir: string, name: string): Promise<boolean> {
+  if (name === LOCK_NAME || TEMPORARY_LINK.test(name)) return true;
+  const path = join(workdir, name);
+  return (await kindOf(path)) === 'directory' && ((await isPrefix(path)) || (await isHalfMade(path)));
 }
 
 /** Whether a folder is a workdir: it holds the link `current`. */
@@ -121,9 +127,10 @@ export class Workdir {
   /**
    * Opens the workdir, or makes it when nothing is there yet. An existing empty directory becomes a workdir too, and so does one with
    * nothing but prefixes in it (the first `init` was killed before it could make the link). One that holds other things is
-   * `workdir.malformed`, so that nothing is mixed into a foreign directory.
+   * `workdir.malformed`, so that nothing is mixed into a foreign directory. In a new one `current` leads to `first` at once, before that
+   * is made: a workdir can be found whenever there is anything in it.
    */
-  static async loadOrCreate(path: string): Promise<Workdir> {
+  static async loadOrCreate(path: string, first?: string): Promise<Workdir> {
     const absolute = resolve(path);
     try {
       await mkdir(absolute, { recursive: true });
@@ -131,9 +138,23 @@ export class Workdir {
       throw diskError(error, absolute);
     }
     const names = await readdir(absolute);
-    const ours = await Promise.all(names.map(async (name) => await isPrefixOrBegun(join(absolute, name))));
-    if (!names.includes(CURRENT) && ours.every(Boolean)) return new Workdir(absolute);
-    return await Workdir.load(absolute);
+    const ours = await Promise.all(names.map(async (name) => await isOurs(absolute, name)));
+    if (names.includes(CURRENT) || !ours.every(Boolean)) return await Workdir.load(absolute);
+    const workdir = new Workdir(absolute);
+    if (first !== undefined) await workdir.#link(first);
+    return workdir;
+  }
+
+  /** Held while a name is given to a new prefix. The workdir is made again when it was removed meanwhile. */
+  async lockNames(signal?: AbortSignal): Promise<HeldLock> {
+    const options = { purpose: 'init', waitMs: LOCK_MS, signal };
+    try {
+      return await takeLock(join(this.path, LOCK_NAME), options);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      await Workdir.loadOrCreate(this.path);
+      return await takeLock(join(this.path, LOCK_NAME), options);
+    }
   }
 
   prefixPath(name: string): string {
@@ -161,9 +182,9 @@ export class Workdir {
     return (await this.list()).includes(name);
   }
 
-  /** `prefix.exists` when the name is taken. */
+  /** `prefix.exists` when the name is taken by more than what an interrupted command left. */
   async requireFree(name: string): Promise<void> {
-    if (!(await this.has(name))) return;
+    if (!(await this.has(name)) || (await isHalfMade(this.prefixPath(name)))) return;
     throw new EngineError('prefix.exists', `Prefix with name ${name} already exists in workdir ${this.path}`, {
       hint: 'Specify a different prefix name (--prefix-name) or remove it (lago destroy).',
     });
@@ -213,7 +234,7 @@ export class Workdir {
   }
 
   async #link(name: string): Promise<void> {
-    const temporary = join(this.path, `.${CURRENT}.${process.pid}.tmp`);
+    const temporary = join(this.path, `.${CURRENT}.${randomBytes(4).toString('hex')}.tmp`);
     try {
       await rm(temporary, { force: true });
       await symlink(name, temporary);
@@ -240,8 +261,14 @@ export class Workdir {
       if ((await this.#target()) !== current) await this.#link(current);
       return true;
     }
+    await using _lock = await this.#lockForRemoval();
+    // One may have been begun before the lock was ours.
+    if ((await this.current()) !== undefined) return true;
     try {
-      await rm(join(this.path, CURRENT), { force: true });
+      for (const name of await readdir(this.path)) {
+        if (name === CURRENT || TEMPORARY_LINK.test(name)) await rm(join(this.path, name), { force: true });
+      }
+      await rm(join(this.path, LOCK_NAME), { force: true });
       await rmdir(this.path);
       return false;
     } catch (error) {
@@ -249,6 +276,17 @@ export class Workdir {
       if (code === 'ENOENT') return false;
       if (code === 'ENOTEMPTY' || code === 'EEXIST') return true; // something of the user's lies there: not ours to remove
       throw diskError(error, this.path);
+    }
+  }
+
+  /** Undefined where there is nothing to lock, or no space for a lock: what frees space must go on. */
+  async #lockForRemoval(): Promise<HeldLock | undefined> {
+    try {
+      return await takeLock(join(this.path, LOCK_NAME), { purpose: 'remove the workdir', waitMs: LOCK_MS });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      if (error instanceof EngineError && error.code === 'host.no-space') return undefined;
+      throw error;
     }
   }
 }
