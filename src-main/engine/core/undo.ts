@@ -15,20 +15,23 @@ export interface Leak {
  * one that cancelled the work is already aborted.
  */
 export class UndoStack implements AsyncDisposable {
-  #entries: { readonly what: string; readonly undo: Undo }[] = [];
+  #entries: { readonly what: string; readonly undo: Undo; readonly timeoutMs: number }[] = [];
   readonly #log: Log;
   readonly #timeoutMs: number;
   /** Undos that failed, filled by `unwind`. */
   readonly leaks: Leak[] = [];
 
-  constructor(log: Log, timeoutMs = 30_000) {
+  constructor(log: Log, timeoutMs = 60_000) {
     this.#log = log;
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Registers the undo of an effect that just happened (or is about to, when it may be left half-done). */
-  add(what: string, undo: Undo): void {
-    this.#entries.push({ what, undo });
+  /**
+   * Registers the undo of an effect that just happened (or is about to, when it may be left half-done). `timeoutMs` where it may take
+   * longer than most.
+   */
+  add(what: string, undo: Undo, options: { readonly timeoutMs?: number } = {}): void {
+    this.#entries.push({ what, undo, timeoutMs: options.timeoutMs ?? this.#timeoutMs });
     faultPoint('effect', what);
   }
 
@@ -42,7 +45,7 @@ export class UndoStack implements AsyncDisposable {
     if (isDead()) return;
     for (let entry = this.#entries.pop(); entry !== undefined; entry = this.#entries.pop()) {
       try {
-        await entry.undo(AbortSignal.timeout(this.#timeoutMs));
+        await entry.undo(AbortSignal.timeout(entry.timeoutMs));
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         this.#log.error(`Undo step failed: ${entry.what}: ${reason}`);

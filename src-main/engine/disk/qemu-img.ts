@@ -151,6 +151,14 @@ export async function listImageSnapshots(path: string, options: ImageOptions = {
   return (await inspectImage(path, { ...options, format: 'qcow2' })).snapshots;
 }
 
+/** Deletes the internal snapshots of this name from an image that nothing uses; none is fine. */
+export async function deleteImageSnapshot(path: string, name: string, options: ImageOptions = {}): Promise<void> {
+  for (const snapshot of await listImageSnapshots(path, options)) {
+    if (snapshot.name !== name) continue;
+    await qemuImg(['snapshot', '-d', name, path], `The snapshot "${name}" cannot be taken out of ${path}.`, path, options);
+  }
+}
+
 export interface OverlayRequest {
   readonly path: string;
   /** The image below; absolute, or it would be looked for beside the overlay. */

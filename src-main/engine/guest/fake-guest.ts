@@ -100,7 +100,7 @@ export function loopbackDial(through: (socket: Socket) => Duplex = (socket) => s
 }
 
 /** Host keys kept in memory. */
-export function memoryHostKeys(): HostKeys & { readonly keys: Map<string, Uint8Array> } {
+export function memoryHostKeys(): Pick<HostKeys, 'check' | 'pin'> & { readonly keys: Map<string, Uint8Array> } {
   const keys = new Map<string, Uint8Array>();
   return {
     keys,
@@ -111,6 +111,5 @@ export function memoryHostKeys(): HostKeys & { readonly keys: Map<string, Uint8A
       throw new EngineError('guest.refused', `The ssh host key of ${vm} has changed.`, { details: { reason: 'host-key' } });
     },
     pin: async (vm, key) => void keys.set(vm, key),
-    forget: async (vm) => void keys.delete(vm),
   };
 }

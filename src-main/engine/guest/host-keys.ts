@@ -17,8 +17,13 @@ export interface HostKeys {
   check(vm: string, key: Uint8Array): Promise<'same' | 'new'>;
   /** Remembers the key of a VM that has let us in. A key that is already pinned stays. */
   pin(vm: string, key: Uint8Array): Promise<void>;
-  /** Forgets a VM's key: its disks were made anew or reverted to before its first boot. */
-  forget(vm: string): Promise<void>;
+  /** Keeps all pinned keys in a file of their own, as they are now. */
+  keep(path: string): Promise<void>;
+  /**
+   * Puts the keys of these VMs back to those that `keep` put there. One that had none then is forgotten: its disk is from before its
+   * first boot, and its next boot makes another key.
+   */
+  restore(path: string, vms: readonly string[]): Promise<void>;
 }
 
 /** `SHA256:...` as ssh prints it. */
@@ -45,7 +50,7 @@ export function openHostKeys(path: string): HostKeys {
       if (pinned.key === Buffer.from(key).toString('base64')) return 'same';
       throw new EngineError('guest.refused', `The ssh host key of ${vm} has changed since the first login, so it was not trusted.`, {
         details: { vm, reason: 'host-key', expected: pinned.fingerprint, found: fingerprint(key), file: path },
-        hint: `If you rebuilt ${vm} or reverted it to before its first boot, remove its entry from ${path} and try again.`,
+        hint: `If you rebuilt ${vm}, remove its entry from ${path} and try again.`,
       });
     },
     async pin(vm, key) {
@@ -54,10 +59,16 @@ export function openHostKeys(path: string): HostKeys {
         return { ...hosts, [vm]: { key: Buffer.from(key).toString('base64'), fingerprint: fingerprint(key), since: Date.now() } };
       });
     },
-    async forget(vm) {
+    async keep(kept) {
+      await writeJson(kept, await read(), 0o600);
+    },
+    async restore(kept, vms) {
+      const then = await readJson(kept, KnownHosts);
+      // A snapshot of a release that kept no keys.
+      if (then === undefined) return;
       await change((hosts) => {
-        const { [vm]: gone, ...rest } = hosts;
-        return gone === undefined ? undefined : rest;
+        const others = Object.entries(hosts).filter(([vm]) => !vms.includes(vm));
+        return Object.fromEntries([...others, ...Object.entries(then.hosts).filter(([vm]) => vms.includes(vm))]);
       });
     },
   };

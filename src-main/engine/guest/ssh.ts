@@ -17,7 +17,7 @@ export interface SshTarget {
   readonly privateKey: string | undefined;
   /** Tried after the key, as a password and for a keyboard-interactive question. */
   readonly password?: string | undefined;
-  readonly hostKeys: HostKeys;
+  readonly hostKeys: Pick<HostKeys, 'check' | 'pin'>;
   /** For dialling and login together. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;

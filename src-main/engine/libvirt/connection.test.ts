@@ -251,6 +251,27 @@ describe('trap 4: the daemon finishes a call that nobody waits for', () => {
     expect(server.clients[0]?.mostWorking).toBe(4);
   });
 
+  it('waits for a change that was sent, whoever cancels', async () => {
+    const held = gate();
+    const server = await daemon({
+      domainCreate: async ({ domain }) => {
+        await held.wait();
+        return { domain };
+      },
+    });
+    const hypervisor = await connect(server);
+    const abort = new AbortController();
+    const starting = hypervisor.startDomain('vm0', {}, { signal: abort.signal });
+    await eventually(() => server.calls().some((call) => call.name === 'domainCreate'));
+    abort.abort();
+    let over = false;
+    const ended = starting.then(() => (over = true));
+    await hypervisor.findDomain('vm0');
+    expect(over).toBe(false);
+    held.release();
+    await ended;
+  });
+
   it('does not send a call that is cancelled while it waits for its turn', async () => {
     const held = gate();
     const server = await daemon({

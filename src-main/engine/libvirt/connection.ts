@@ -57,6 +57,10 @@ class Failure {
   }
 }
 
+interface SendOptions extends CallOptions {
+  readonly untilSent?: boolean;
+}
+
 interface Pending {
   readonly procedure: Procedure<unknown, unknown>;
   readonly args: unknown;
@@ -131,9 +135,10 @@ export class RpcConnection {
   /**
    * Calls `procedure`. `doing` says what for, as the beginning of an error message: "Starting VM vm0". Rejects with
    * `hypervisor.failed` (refused by libvirt, or no answer in time), `hypervisor.disconnected` or `cancelled`. A call that is cancelled
-   * or late is not taken back: the daemon finishes it, and until then it keeps its place among those in flight.
+   * or late is not taken back: the daemon finishes it, and until then it keeps its place among those in flight. `untilSent`: cancelling
+   * only keeps it from being sent.
    */
-  async call<A, R>(procedure: Procedure<A, R>, args: A, doing: string, options: CallOptions = {}): Promise<R> {
+  async call<A, R>(procedure: Procedure<A, R>, args: A, doing: string, options: SendOptions = {}): Promise<R> {
     const outcome = await this.#request(procedure as Procedure<unknown, unknown>, args, options, undefined);
     if (outcome instanceof Failure) throw this.#errorOf(outcome, procedure.name, doing, options);
     return outcome as R;
@@ -175,7 +180,7 @@ export class RpcConnection {
     this.#fail(reason);
   }
 
-  #request(procedure: Procedure<unknown, unknown>, args: unknown, options: CallOptions, stream: Pending['stream']): Promise<unknown> {
+  #request(procedure: Procedure<unknown, unknown>, args: unknown, options: SendOptions, stream: Pending['stream']): Promise<unknown> {
     return new Promise((resolve) => {
       if (this.#closed !== undefined) {
         resolve(new Failure('disconnected'));
@@ -201,7 +206,10 @@ export class RpcConnection {
         pending.timer = setTimeout(() => this.#abandon(pending, new Failure('timeout')), options.timeoutMs);
       }
       if (signal !== undefined) {
-        pending.onAbort = () => this.#abandon(pending, new Failure('cancelled', undefined, signal.reason));
+        pending.onAbort = () => {
+          if (options.untilSent !== true || pending.serial === 0)
+            this.#abandon(pending, new Failure('cancelled', undefined, signal.reason));
+        };
         signal.addEventListener('abort', pending.onAbort, { once: true });
       }
       if (this.#inFlight.size < this.#maxInFlight) this.#send(pending);

@@ -149,7 +149,7 @@ class Fake implements FakeHypervisor {
     });
   }
 
-  /** Like the real one: who cancels or loses patience gets an error at once, and the call goes on without them. */
+  /** Like the real one: who cancels a question or loses patience gets an error at once; a change, once begun, is waited for. */
   async #call<T>(method: FakeMethod, subject: string, options: CallOptions | undefined, work: () => T): Promise<T> {
     if (this.#closed !== undefined) throw this.#gone(method);
     if (options?.signal?.aborted === true) throw new EngineError('cancelled', `${method} was cancelled.`);
@@ -160,7 +160,7 @@ class Fake implements FakeHypervisor {
       const onGone = (error: EngineError): void => reject(error);
       const onTimeout = (): void => reject(new EngineError('hypervisor.failed', `${method} failed: libvirt did not answer in time.`));
       const timer = options?.timeoutMs === undefined ? undefined : setTimeout(onTimeout, options.timeoutMs);
-      options?.signal?.addEventListener('abort', onAbort, { once: true });
+      if (READING.has(method)) options?.signal?.addEventListener('abort', onAbort, { once: true });
       this.#pending.add(onGone);
       cleanUp = () => {
         clearTimeout(timer);

@@ -41,9 +41,12 @@ export interface DhcpLease {
 }
 
 export interface CallOptions {
-  /** Rejects the promise at once with `cancelled`; the daemon may still finish the call. */
+  /**
+   * Rejects the promise at once with `cancelled`. A call that changes something is only kept from being sent: once the daemon works on
+   * it, it is waited for, so that nobody undoes what is still being done.
+   */
   readonly signal?: AbortSignal | undefined;
-  /** Default 60 s, for slow calls (start, snapshot, revert) 10 min. */
+  /** Default 60 s, for slow calls (start, snapshot, revert) 10 min, to pause and resume 30 s. */
   readonly timeoutMs?: number;
 }
 

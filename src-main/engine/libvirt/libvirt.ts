@@ -38,6 +38,28 @@ const REVERT_PAUSED = 2;
 const REVERT_FORCE = 4;
 const DELETE_METADATA_ONLY = 2;
 
+/**
+ * Calls that change something are not abandoned: who cancels would otherwise undo, or let go of the lock, while the daemon still works.
+ * The signal keeps them from being sent; once sent they are waited for, as long as their time limit says.
+ */
+const CHANGING: ReadonlySet<unknown> = new Set([
+  procedures.domainDefine,
+  procedures.domainCreate,
+  procedures.domainDestroy,
+  procedures.domainSuspend,
+  procedures.domainResume,
+  procedures.domainUndefine,
+  procedures.networkDefine,
+  procedures.networkCreate,
+  procedures.networkDestroy,
+  procedures.networkUndefine,
+  procedures.snapshotCreate,
+  procedures.snapshotRevert,
+  procedures.snapshotDelete,
+]);
+
+/** QEMU answers in milliseconds; one that does not by then is hung, and others are paused meanwhile. */
+const PAUSE_TIMEOUT_MS = 30_000;
 const AGENT_TIMEOUT_MS = 60_000;
 const SCREENSHOT_MAX = 64 * 1024 * 1024;
 
@@ -124,7 +146,8 @@ class LibvirtHypervisor implements Hypervisor {
   }
 
   #call<A, R>(procedure: Procedure<A, R>, args: A, doing: string, options: CallOptions | undefined): Promise<R> {
-    return (procedure.slow ? this.#slow : this.#fast).call(procedure, args, doing, options);
+    const connection = procedure.slow ? this.#slow : this.#fast;
+    return connection.call(procedure, args, doing, { ...options, untilSent: CHANGING.has(procedure) });
   }
 
   /** A call about a domain: when it has gone meanwhile, the error is the same as if it had never been there. */
@@ -308,11 +331,11 @@ class LibvirtHypervisor implements Hypervisor {
   }
 
   async suspendDomain(name: string, options?: CallOptions): Promise<void> {
-    await this.#onDomain(procedures.domainSuspend, name, (domain) => ({ domain }), 'Pausing', options);
+    await this.#onDomain(procedures.domainSuspend, name, (domain) => ({ domain }), 'Pausing', { timeoutMs: PAUSE_TIMEOUT_MS, ...options });
   }
 
   async resumeDomain(name: string, options?: CallOptions): Promise<void> {
-    await this.#onDomain(procedures.domainResume, name, (domain) => ({ domain }), 'Resuming', options);
+    await this.#onDomain(procedures.domainResume, name, (domain) => ({ domain }), 'Resuming', { timeoutMs: PAUSE_TIMEOUT_MS, ...options });
   }
 
   async undefineDomain(name: string, options?: CallOptions): Promise<void> {

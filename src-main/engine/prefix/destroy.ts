@@ -1,11 +1,12 @@
 import { rm } from 'node:fs/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { Step } from '../core/operation.ts';
+import { stopVms } from './bring-down.ts';
 import { prefixPaths } from './layout.ts';
-import { stopVms } from './lifecycle.ts';
 import { type Prefix, readPrefix, readPrefixWithoutSpecs } from './prefix.ts';
 import { lockPrefix, type RecipeContext } from './recipe.ts';
 import { type PendingWork, writeRecord } from './record.ts';
+import { openForChange } from './recover.ts';
 import { removePrefixFolder } from './remains.ts';
 
 /** Gives back what a prefix holds outside its folder (subnet leases); done before the folder goes. */
@@ -13,8 +14,8 @@ export type ReleaseOutside = (prefix: Prefix, signal: AbortSignal) => Promise<vo
 
 /** Stops everything and takes the mark off, so that the prefix counts as gone; its files stay. */
 export async function cleanUpEnvironment(context: RecipeContext, root: string, step: Step): Promise<void> {
-  await using _lock = await lockPrefix(prefixPaths(root), 'cleanup', step.signal);
-  const prefix = await readPrefix(root);
+  await using opened = await openForChange(context, root, 'cleanup', step);
+  const { prefix } = opened;
   await step.step('Cleanup prefix', async (clean) => {
     await clean.step('Stop prefix', async (stop) => await stopVms(context, prefix, prefix.specs.vms, stop));
     await clean.step('Tag prefix as uninitialized', async () => await rm(prefix.paths.initialized, { force: true }));

@@ -11,11 +11,11 @@ import { requireXz } from '../disk/pack.ts';
 import { chooseSparsify } from '../disk/sparsify.ts';
 import type { ExportRequest, ExportResult } from '../engine.ts';
 import { findAccelerator } from '../host/kvm.ts';
+import { activeVms } from './bring-down.ts';
 import { type ImageSource, lookAtImage, writeImage } from './export-images.ts';
 import { type ExportedFile, type ExportPlan, exportedDefinition, planExport, userDataPath } from './export-plan.ts';
 import { chooseTarget, openTarget, publishTarget } from './export-target.ts';
 import { expandPrefixPath, prefixPaths } from './layout.ts';
-import { activeVms } from './lifecycle.ts';
 import { type Prefix, readPrefix } from './prefix.ts';
 import { lockPrefix, type RecipeContext, requireReady } from './recipe.ts';
 

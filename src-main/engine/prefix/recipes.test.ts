@@ -207,7 +207,7 @@ describe('snapshots', () => {
     world.faults.failOn('revertSnapshot', 2);
     await expect(revert('base')).rejects.toMatchObject({
       code: 'hypervisor.failed',
-      message: expect.stringMatching(/^Not reverted: vm\d\. Reverted: vm\d\./) as string,
+      message: expect.stringMatching(/^Not reverted, and as before: vm\d\. Reverted: vm\d\./) as string,
     });
   });
 

@@ -10,6 +10,7 @@ import type { PluginRegistry } from '../plugins/registry.ts';
 import { expandPrefixPath, type PrefixPaths } from './layout.ts';
 import { isHosted, type Machine, machineOf } from './machines.ts';
 import { domainName, type Prefix, vmAddress } from './prefix.ts';
+import type { PendingWork } from './record.ts';
 import type { HostAccess, Session } from './session.ts';
 
 /** What only a running engine knows of a VM. */
@@ -96,14 +97,15 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     workdirOf(prefix.paths.root),
   ]);
   const busy = holder ?? null;
-  const interrupted = busy === null ? interruption(prefix) : null;
+  const interrupted = busy === null ? interruption(prefix) : undefined;
   return {
     id: prefix.uuid,
     name: prefix.name,
     path: prefix.paths.root,
     workdir,
-    phase: interrupted !== null ? 'broken' : prefix.record?.phase === 'creating' ? 'creating' : prefix.initialized ? 'ready' : 'cleaned',
-    problem: interrupted,
+    phase:
+      interrupted?.broken === true ? 'broken' : prefix.record?.phase === 'creating' ? 'creating' : prefix.initialized ? 'ready' : 'cleaned',
+    problem: interrupted?.problem ?? null,
     initFile: prefix.record?.initFile ?? null,
     host: hosts.summary(prefix, seen.session),
     vms: prefix.specs.vms.map((vm) => vmState(prefix, vm, seen, options.notes?.(vm.name))),
@@ -114,10 +116,28 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
   };
 }
 
-/** Why it can only be destroyed, when nobody is working on it. */
-function interruption(prefix: Prefix): string | null {
-  if (prefix.record?.phase === 'creating') return 'Its creation was interrupted. Destroy it and create it again.';
-  return prefix.record?.pending?.kind === 'destroy' ? 'Its destruction was interrupted. Destroy it to remove the rest.' : null;
+/** What is wrong with a prefix that nobody is working on: it can only be destroyed, or something in it waits to be finished. */
+function interruption(prefix: Prefix): { readonly broken: boolean; readonly problem: string } | undefined {
+  if (prefix.record?.phase === 'creating') {
+    return { broken: true, problem: 'Its creation was interrupted. Destroy it and create it again.' };
+  }
+  const pending = prefix.record?.pending ?? null;
+  if (pending === null) return undefined;
+  if (pending.kind === 'destroy') return { broken: true, problem: 'Its destruction was interrupted. Destroy it to remove the rest.' };
+  return { broken: false, problem: interruptedWork(pending) };
+}
+
+function interruptedWork({ kind, name }: PendingWork): string {
+  switch (kind) {
+    case 'snapshot':
+      return `The snapshot “${name}” was interrupted. The next command on this environment takes it back.`;
+    case 'revert':
+      return `The revert to “${name}” was interrupted. The next start or revert finishes it.`;
+    case 'delete-snapshot':
+      return `Deleting the snapshot “${name}” was interrupted. The next command on this environment finishes it.`;
+    default:
+      return `A ${kind} was interrupted. The next command on this environment tidies up after it.`;
+  }
 }
 
 function vmStatus(domain: DomainStatus | undefined): VmStatus {
