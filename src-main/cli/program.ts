@@ -195,12 +195,16 @@ const VERBS: readonly VerbSpec[] = [
     positionals: [host('The VM.')],
     examples: [{ line: 'console web', does: 'Shows what the VM prints on its serial port.' }],
   }),
-  verb('snapshot', 'Take a snapshot of all VMs, or list snapshots', {
+  verb('snapshot', 'Take, list or delete snapshots of all VMs', {
     description: 'Takes disks and, of running VMs, memory, of all VMs at one moment. A name is used once.',
     positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'optional', help: 'Its name.' }],
-    options: [{ flags: ['-l', '--list'], name: 'list', kind: 'flag', help: 'List the snapshots instead.' }],
+    options: [
+      { flags: ['-l', '--list'], name: 'list', kind: 'flag', help: 'List the snapshots instead.' },
+      { flags: ['-d', '--delete'], name: 'delete', kind: 'flag', help: 'Delete the snapshot of that name instead.' },
+    ],
     examples: [
       { line: 'snapshot clean', does: 'Takes one.' },
+      { line: 'snapshot --delete clean', does: 'Deletes it; those taken after it stay.' },
       { line: '--out-format json snapshot --list', does: 'Lists them with their disks.' },
     ],
   }),

@@ -5,12 +5,15 @@ import { flagValue, textValue } from '../parser/table.ts';
 export async function snapshot(context: VerbContext): Promise<number> {
   const name = textValue(context.values, 'snapshot_name');
   const list = flagValue(context.values, 'list');
+  const remove = flagValue(context.values, 'delete');
+  if (list && remove) throw new EngineError('input.usage', 'Snapshots can be listed or deleted, not both at once.');
   if (!list && (name === undefined || name === '')) {
     throw new EngineError('input.usage', 'No snapshot name provided', { hint: 'Use "lago snapshot NAME", or "lago snapshot --list".' });
   }
   const prefix = await context.prefix();
   await context.withEngine(async (engine) => {
     if (list) context.printValue(await engine.snapshots(prefix.path));
+    else if (remove) await context.follow((options) => engine.removeSnapshot(prefix.path, name ?? '', options));
     else await context.follow((options) => engine.snapshot(prefix.path, name ?? '', options));
   });
   return 0;
