@@ -13,7 +13,7 @@ import { createRegistry } from '../plugins/registry.ts';
 import { cleanUpEnvironment, destroyEnvironment } from './destroy.ts';
 import { prefixPaths } from './layout.ts';
 import { startEnvironment, stopEnvironment } from './lifecycle.ts';
-import { readPrefix, writeSpecs } from './prefix.ts';
+import { domainName, readPrefix, writeSpecs } from './prefix.ts';
 import type { RecipeContext } from './recipe.ts';
 import { writeRecord } from './record.ts';
 import type { HostAccess, Session } from './session.ts';
@@ -194,6 +194,29 @@ async function failAtEachStep(
     await check(before);
   }
 }
+
+describe('a VM that crashed', () => {
+  it('is told from one that its guest or a user shut down', async () => {
+    await start();
+    world.model.shutdownDomain(domainName(UUID, 'vm0'));
+    expect(await seen()).toMatchObject({ vm0: 'down', vm1: 'running' });
+    world.model.crashDomain(domainName(UUID, 'vm1'));
+    expect(await seen()).toMatchObject({ vm0: 'down', vm1: 'crashed' });
+  });
+
+  it.each([
+    ['started', start, 'running'],
+    ['stopped', async () => await stop('vm0'), 'down'],
+    ['reverted', async () => await revert('s'), 'running'],
+  ] as const)('stays so until it is %s', async (_, act, status) => {
+    await start();
+    await snapshot('s');
+    world.model.crashDomain(domainName(UUID, 'vm0'));
+    expect(await seen()).toMatchObject({ vm0: 'crashed' });
+    await act();
+    expect(await seen()).toMatchObject({ vm0: status });
+  });
+});
 
 describe('start and stop', () => {
   it('brings everything up, leaves what is up alone, and takes everything down', async () => {
