@@ -9,6 +9,7 @@ import { HomePage } from './environments/home-page.tsx';
 import { keepDockSize, keepTabs, readKept } from './kept-state.ts';
 import { isRunning, useConnection, useOperations, usePrefixes } from './live-cache.ts';
 import { Announcer } from './shell/announcer.tsx';
+import { useCrashNotices } from './shell/crash-notices.ts';
 import { DOCK_HEADER, Dock } from './shell/dock.tsx';
 import { type Dropped, DropZone } from './shell/drop-zone.tsx';
 import { useExpectedResults } from './shell/expected-results.ts';
@@ -234,6 +235,7 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
   }, [state.dock.open, dock]);
 
   usePrefetch();
+  useCrashNotices(notify);
   useFollowEngine(state, dispatch);
   useWindowKeys(
     state,

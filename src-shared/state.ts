@@ -15,9 +15,22 @@ export const VmStatus = z.enum([
 ]);
 export type VmStatus = z.infer<typeof VmStatus>;
 
+/** How a VM ended that nobody stopped; kept until it is started, stopped or reverted. */
+export const CrashState = z.object({
+  /** ms since the epoch, null where nobody wrote it down. */
+  at: z.number().nullable(),
+  /** Why, as far as libvirt knows: one sentence. */
+  reason: z.string(),
+  /** What QEMU wrote last, oldest first; empty where its log cannot be read. */
+  lines: z.array(z.string()),
+});
+export type CrashState = z.infer<typeof CrashState>;
+
 export const VmState = z.object({
   name: z.string(),
   status: VmStatus,
+  /** Present exactly when its status is `crashed`. */
+  crash: CrashState.nullable(),
   distro: z.string().nullable(),
   memory: z.number(),
   vcpu: z.number(),

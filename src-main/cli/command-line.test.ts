@@ -41,6 +41,7 @@ function vmState(name: string, status: VmState['status']): VmState {
     metadata: {},
     ssh: 'unknown',
     startedAt: null,
+    crash: null,
     screen: true,
   };
 }

@@ -130,7 +130,11 @@ export function createLive(options: LiveOptions): Live {
     if (session === entry.session) return;
     entry.unsubscribe();
     entry.session = session;
-    entry.unsubscribe = session?.hypervisor.onEvent(() => schedule(entry)) ?? (() => undefined);
+    entry.unsubscribe =
+      session?.hypervisor.onEvent((event) => {
+        if (event.type === 'domain' && event.event === 'rebooted') entry.ssh.rebooted(event.name);
+        schedule(entry);
+      }) ?? (() => undefined);
   }
 
   function watchFolder(path: string, onChange: () => void): FSWatcher | undefined {

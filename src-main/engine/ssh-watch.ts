@@ -12,11 +12,14 @@ const EVERY_MS = 700;
 export interface SshWatch {
   /** Called with each new look at the host; begins and ends watches. */
   update(prefix: Prefix, seen: Observation): void;
+  /** Called when a guest began to boot again while its VM ran on: what answered before says nothing about now. */
+  rebooted(domain: string): void;
   note(vm: string): VmNote | undefined;
   close(): void;
 }
 
 interface Watched {
+  readonly domain: string;
   /** libvirt's id: a VM that was started or reverted again has another. */
   readonly domainId: number;
   readonly abort: AbortController;
@@ -57,6 +60,7 @@ export function createSshWatch(log: Log, onChange: () => void): SshWatch {
         if (!running || known?.domainId === domain.id) continue;
         const address = vmAddress(prefix.specs, vm);
         const entry: Watched = {
+          domain: domain.name,
           domainId: domain.id,
           abort: new AbortController(),
           ssh: address === null ? 'unknown' : 'waiting',
@@ -66,6 +70,14 @@ export function createSshWatch(log: Log, onChange: () => void): SshWatch {
         watched.set(vm.name, entry);
         if (address === null) continue;
         drop(waitForBanner(session.host, address, entry), log, `Watching ssh of ${vm.name}`);
+      }
+    },
+    rebooted(domain) {
+      for (const [vm, entry] of watched) {
+        if (entry.domain !== domain) continue;
+        entry.abort.abort();
+        // The next look begins anew, from then on.
+        watched.delete(vm);
       }
     },
     note: (vm) => watched.get(vm),

@@ -59,6 +59,7 @@ export function vm(name: string, change: Partial<VmState> = {}): VmState {
     metadata: {},
     ssh: 'ready',
     startedAt: START - 250_000,
+    crash: null,
     screen: true,
     ...change,
   };

@@ -18,6 +18,7 @@ import { StateMark } from '../ui/state-mark.tsx';
 import { Tip } from '../ui/tip.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { useWindow } from '../window-state.ts';
+import { CrashNotes } from './crash-note.tsx';
 import styles from './environment-page.module.css';
 import { DestroyDialog, ExportDialog } from './lazy-dialogs.ts';
 import { NetworkTable } from './network-table.tsx';
@@ -107,8 +108,8 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
     () => setDestroying(true),
     () => setExporting(true),
   );
-  const status = prefixStatus(prefix);
   const running = useRunningOperation(prefix.id);
+  const status = prefixStatus(prefix, running);
   const off = prefix.vms.every((vm) => vm.status !== 'running');
   return (
     <header className={styles.header}>
@@ -190,6 +191,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
         ]}
       />
       <div className={styles.view} role="tabpanel">
+        {(view === 'vms' || view === 'activity') && <CrashNotes vms={prefix.vms} />}
         {view === 'vms' && <VmTable vms={prefix.vms} actions={vmActions} creating={prefix.phase === 'creating'} />}
         {view === 'networks' && <NetworkTable networks={prefix.networks} vms={prefix.vms} />}
         {view === 'snapshots' && <SnapshotsView key={prefix.id} prefix={prefix} blocked={blocked} />}

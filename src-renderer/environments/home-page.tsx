@@ -61,7 +61,7 @@ function Row(props: { readonly prefix: PrefixState; readonly focusable: boolean 
     () => setExporting(true),
   );
   const operation = useRunningOperation(prefix.id);
-  const status = prefixStatus(prefix);
+  const status = prefixStatus(prefix, operation);
   const open = (): void => dispatch({ type: 'show', page: { kind: 'environment', id: prefix.id } });
   const networks = prefix.networks.map((network) => subnetOf(network.gateway) ?? `${network.name} (bridge)`);
 

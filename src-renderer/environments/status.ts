@@ -11,6 +11,7 @@ import {
   IconPlayerPause,
   IconPower,
 } from '@tabler/icons-react';
+import type { OperationKind, OperationState } from '../../src-shared/operation.ts';
 import type { NetworkState, PrefixState, VmState } from '../../src-shared/state.ts';
 import { count, formatDuration } from '../format.ts';
 import type { Icon, Tone } from '../ui/state-mark.tsx';
@@ -44,14 +45,23 @@ export function vmStatus(vm: VmState): StatusView {
   }
 }
 
+/** Lago's limit for a VM to come up. */
+const BOOT_MS = 600_000;
+
+function timed(word: string, waited: number | undefined): string {
+  return waited === undefined ? word : `${word} ${formatDuration(waited)}`;
+}
+
 /** Whether ssh answers; `now` in ms gives the waiting time. */
 export function sshStatus(vm: VmState, now: number): StatusView {
   switch (vm.ssh) {
     case 'ready':
       return { tone: 'ok', icon: IconCircleCheckFilled, word: 'ready' };
     case 'waiting': {
-      const span = vm.startedAt === null ? '' : ` ${formatDuration(now - vm.startedAt)}`;
-      return { tone: 'busy', icon: IconLoader2, word: `waiting for ssh${span}`, spin: true };
+      const waited = vm.startedAt === null ? undefined : now - vm.startedAt;
+      // A guest that nobody saw starting, or that takes too long, may well be up without ssh.
+      const booting = waited !== undefined && waited < BOOT_MS ? 'booting…' : 'waiting for ssh';
+      return { tone: 'busy', icon: IconLoader2, word: timed(booting, waited), spin: true };
     }
     case 'off':
       return { tone: 'off', icon: IconCircle, word: 'off' };
@@ -70,8 +80,26 @@ export function runningCount(prefix: PrefixState): number {
   return prefix.vms.filter((vm) => vm.status === 'running').length;
 }
 
-/** The state of a whole environment: `2 of 3 running`, `creating`, `broken`. */
-export function prefixStatus(prefix: PrefixState): StatusView {
+/** What is said of an environment while work on it pauses, stops or starts its VMs: their states then are steps of the work. */
+const UNDER_WAY: Partial<Record<OperationKind, string>> = {
+  start: 'starting…',
+  stop: 'stopping…',
+  snapshot: 'taking a snapshot…',
+  revert: 'reverting…',
+  destroy: 'being destroyed…',
+};
+
+/** The kind of work that another process says it does: `snapshot (pid 4711, since 12 s)`. */
+function kindOfBusy(busy: string | null): OperationKind | undefined {
+  const word = busy?.split(' ')[0];
+  return (Object.keys(UNDER_WAY) as OperationKind[]).find((kind) => kind === word);
+}
+
+/**
+ * The state of a whole environment: `2 of 3 running`, `creating`, `broken`. `operation` is what this engine does with it now, in whose
+ * place another process's work is read from `busy`.
+ */
+export function prefixStatus(prefix: PrefixState, operation: OperationState | undefined): StatusView {
   switch (prefix.phase) {
     case 'creating':
       return { tone: 'busy', icon: IconLoader2, word: 'being created', spin: true };
@@ -81,9 +109,13 @@ export function prefixStatus(prefix: PrefixState): StatusView {
       return { tone: 'off', icon: IconCircle, word: 'cleaned up' };
     default:
   }
+  const kind = operation?.kind ?? kindOfBusy(prefix.busy);
+  const work = kind === undefined ? undefined : UNDER_WAY[kind];
+  if (work !== undefined) return { tone: 'busy', icon: IconLoader2, word: work, spin: true };
   const running = runningCount(prefix);
+  const crashed = prefix.vms.filter((vm) => vm.status === 'crashed').length;
   const word = `${running} of ${prefix.vms.length} running`;
-  if (prefix.vms.some((vm) => vm.status === 'crashed')) return { tone: 'bad', icon: IconCircleX, word };
+  if (crashed > 0) return { tone: 'bad', icon: IconCircleX, word: `${word}, ${crashed} crashed` };
   if (running === 0) return { tone: 'off', icon: IconCircle, word: prefix.vms.length === 0 ? 'no VMs' : 'off' };
   if (running < prefix.vms.length) return { tone: 'warn', icon: IconCircleHalf2, word };
   return { tone: 'ok', icon: IconCircleFilled, word };

@@ -1,6 +1,6 @@
 import { IconServer } from '@tabler/icons-react';
 import { type KeyboardEvent, type ReactElement, useState } from 'react';
-import type { VmState } from '../../src-shared/state.ts';
+import type { CrashState, VmState } from '../../src-shared/state.ts';
 import { formatDuration, formatMemory } from '../format.ts';
 import { type Action, type MenuPlace, menuPlace } from '../ui/action.ts';
 import { ActionMenu, ContextMenu } from '../ui/action-menu.tsx';
@@ -8,10 +8,23 @@ import { Copyable } from '../ui/copyable.tsx';
 import { Empty } from '../ui/empty.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
-import { IconButton } from '../ui/tip.tsx';
+import { IconButton, Tip } from '../ui/tip.tsx';
 import { useNow } from '../ui/use-now.ts';
+import { crashSentence } from './crash-note.tsx';
 import { sshStatus, vmStatus } from './status.ts';
 import styles from './vm-table.module.css';
+
+/** The word "crashed", with when, why and QEMU's last lines for pointer and keyboard. */
+function CrashTip(props: { readonly crash: CrashState; readonly word: string }): ReactElement {
+  const { crash, word } = props;
+  return (
+    <Tip label={<span className={styles.crash}>{[crashSentence(crash, Date.now()), ...crash.lines].join('\n')}</span>}>
+      <button type="button" className={styles.crashed}>
+        {word}
+      </button>
+    </Tip>
+  );
+}
 
 function Row(props: { readonly vm: VmState; readonly actions: readonly Action[]; readonly focusable: boolean }): ReactElement {
   const { vm, actions } = props;
@@ -54,7 +67,7 @@ function Row(props: { readonly vm: VmState; readonly actions: readonly Action[];
       </td>
       <td className={styles.state}>
         <StateMark tone={status.tone} icon={status.icon}>
-          {status.word}
+          {vm.crash === null ? status.word : <CrashTip crash={vm.crash} word={status.word} />}
           {vm.status === 'running' && vm.startedAt !== null && <span className="faint"> {formatDuration(now - vm.startedAt)}</span>}
         </StateMark>
       </td>

@@ -2,7 +2,7 @@ import { IconFileCode, IconPlus, IconX } from '@tabler/icons-react';
 import type { KeyboardEvent, ReactElement } from 'react';
 import { prefixStatus } from '../environments/status.ts';
 import { baseName } from '../format.ts';
-import { usePrefixes } from '../live-cache.ts';
+import { isRunning, useOperations, usePrefixes } from '../live-cache.ts';
 import { StateIcon } from '../ui/state-mark.tsx';
 import { IconButton } from '../ui/tip.tsx';
 import { keyOf, type Tab, useWindow } from '../window-state.ts';
@@ -24,6 +24,7 @@ export function moveFocus(event: KeyboardEvent<HTMLElement>): boolean {
 export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement {
   const { state, dispatch } = useWindow();
   const prefixes = usePrefixes();
+  const operations = useOperations();
   const active = keyOf(state.page);
   const focusable = state.tabs.some((tab) => keyOf(tab) === active) ? active : state.tabs[0] === undefined ? '' : keyOf(state.tabs[0]);
 
@@ -37,7 +38,10 @@ export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement
     }
     const prefix = prefixes?.find((one) => one.id === tab.id);
     if (prefix === undefined) return { title: '…', tip: '', mark: <span /> };
-    const status = prefixStatus(prefix);
+    const status = prefixStatus(
+      prefix,
+      operations.find((operation) => operation.prefix === prefix.id && isRunning(operation)),
+    );
     return {
       title: prefix.name,
       tip: prefix.path,

@@ -68,6 +68,7 @@ function stateOf({ Prefix: prefix }: LagoStatus): PrefixState {
       metadata: vm.metadata,
       ssh: 'off',
       startedAt: null,
+      crash: null,
       screen: false,
     })),
     snapshots: [],

@@ -1,4 +1,4 @@
-import type { PrefixState } from '../../../src-shared/state.ts';
+import type { CrashState, PrefixState } from '../../../src-shared/state.ts';
 
 /** An environment's state as the mapping that Lago 1.0 prints for `status`. */
 export function statusModel(state: PrefixState): Record<string, unknown> {
@@ -19,9 +19,15 @@ export function statusModel(state: PrefixState): Record<string, unknown> {
             'root password': vm.rootPassword,
             snapshots: vm.snapshots.join(', '),
             status: vm.status,
+            // Only where Lago 1.0 had nothing to say: a crash is new.
+            ...(vm.crash === null ? {} : { crash: crashModel(vm.crash) }),
           },
         ]),
       ),
     },
   };
+}
+
+function crashModel({ at, reason, lines }: CrashState): Record<string, unknown> {
+  return { time: at === null ? null : new Date(at).toISOString(), reason, log: lines };
 }

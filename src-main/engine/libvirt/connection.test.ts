@@ -386,6 +386,15 @@ describe('trap 7: a lost connection', () => {
     expect(await event).toEqual({ type: 'domain', name: 'vm0', uuid: domain.uuid, event: 'started', detail: 0 });
   });
 
+  it('tells of a guest that boots again', async () => {
+    const server = await daemon();
+    const hypervisor = await connect(server);
+    const event = new Promise((resolve) => hypervisor.onEvent(resolve));
+    const domain = { name: 'vm0', uuid: '00000000-0000-4000-8000-000000000001', id: 3 };
+    for (const client of server.clients) client.notify(notices.domainReboot, { callback: 1, domain });
+    expect(await event).toEqual({ type: 'domain', name: 'vm0', uuid: domain.uuid, event: 'rebooted', detail: 0 });
+  });
+
   it('ends an open console with the reason', async () => {
     const server = await daemon({ domainOpenConsole: () => undefined });
     const hypervisor = await connect(server);

@@ -37,7 +37,13 @@ describe('connecting', () => {
       },
     });
     expect(opened).toEqual(['qemu:///system', 'qemu:///system']);
-    expect(names).toEqual(['authList', 'connectOpen', 'connectDomainEventRegister', 'connectNetworkEventRegister']);
+    expect(names).toEqual([
+      'authList',
+      'connectOpen',
+      'connectDomainEventRegister',
+      'connectDomainEventRegister',
+      'connectNetworkEventRegister',
+    ]);
   });
 
   it('does without networks where the daemon has none', async () => {

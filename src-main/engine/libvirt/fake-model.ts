@@ -232,7 +232,8 @@ export class FakeModel {
     domain.id = -1;
     domain.activeXml = undefined;
     domain.state = 'shut off';
-    domain.reason = detail;
+    // virDomainShutoffReason has an "unknown" before what virDomainEventStoppedDetailType begins with.
+    domain.reason = detail + 1;
     this.#announce(domain, 'stopped', detail);
     if (!domain.persistent) this.#domains.delete(domain.name);
   }
@@ -264,6 +265,11 @@ export class FakeModel {
     domain.state = 'running';
     domain.reason = 5;
     this.#announce(domain, 'resumed');
+  }
+
+  /** A guest that is reset, or resets itself. */
+  rebootDomain(name: string, doing: string): void {
+    this.#announce(this.#active(name, doing), 'rebooted');
   }
 
   /** The guest's kernel died: for tests of what the application does then. */

@@ -203,9 +203,9 @@ class Fake implements FakeHypervisor {
   shutdownDomain: Hypervisor['shutdownDomain'] = async (name, options) =>
     await this.#call('shutdownDomain', name, options, () => this.model.shutdownDomain(name));
   rebootDomain: Hypervisor['rebootDomain'] = async (name, options) =>
-    await this.#call('rebootDomain', name, options, () => this.model.requireActive(name, 'Rebooting'));
+    await this.#call('rebootDomain', name, options, () => this.model.rebootDomain(name, 'Rebooting'));
   resetDomain: Hypervisor['resetDomain'] = async (name, options) =>
-    await this.#call('resetDomain', name, options, () => this.model.requireActive(name, 'Resetting'));
+    await this.#call('resetDomain', name, options, () => this.model.rebootDomain(name, 'Resetting'));
   suspendDomain: Hypervisor['suspendDomain'] = async (name, options) =>
     await this.#call('suspendDomain', name, options, () => this.model.suspendDomain(name));
   resumeDomain: Hypervisor['resumeDomain'] = async (name, options) =>

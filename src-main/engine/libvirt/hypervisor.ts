@@ -55,7 +55,17 @@ export type HypervisorEvent =
       readonly type: 'domain';
       readonly name: string;
       readonly uuid: string;
-      readonly event: 'defined' | 'undefined' | 'started' | 'suspended' | 'resumed' | 'stopped' | 'shutdown' | 'pmsuspended' | 'crashed';
+      readonly event:
+        | 'defined'
+        | 'undefined'
+        | 'started'
+        | 'suspended'
+        | 'resumed'
+        | 'stopped'
+        | 'shutdown'
+        | 'pmsuspended'
+        | 'crashed'
+        | 'rebooted';
       readonly detail: number;
     }
   | {

@@ -21,6 +21,7 @@ import { domainEventOf, networkEventOf, runStateOf, snapshotOf, sortSnapshots, v
 const KEEPALIVE = { everyMs: 1000, missed: 4 };
 
 const LIFECYCLE_EVENT = 0;
+const REBOOT_EVENT = 1;
 const LIST_PERSISTENT_DOMAINS = 4;
 const LIST_PERSISTENT_NETWORKS = 4;
 const LIST_ACTIVE_NETWORKS = 2;
@@ -102,6 +103,9 @@ class LibvirtHypervisor implements Hypervisor {
       const known = domainEventOf(event);
       if (known !== undefined) this.#emit({ type: 'domain', name: domain.name, uuid: domain.uuid, event: known, detail });
     });
+    fast.onNotice(notices.domainReboot, ({ domain }) => {
+      this.#emit({ type: 'domain', name: domain.name, uuid: domain.uuid, event: 'rebooted', detail: 0 });
+    });
     fast.onNotice(notices.networkLifecycle, ({ network, event }) => {
       const known = networkEventOf(event);
       if (known !== undefined) this.#emit({ type: 'network', name: network.name, uuid: network.uuid, event: known });
@@ -114,7 +118,8 @@ class LibvirtHypervisor implements Hypervisor {
   /** Asks for events; a daemon without networks is no reason to fail. */
   async start(options: CallOptions): Promise<void> {
     const doing = 'Asking libvirt for events';
-    await this.#fast.call(procedures.connectDomainEventRegister, { event: LIFECYCLE_EVENT, domain: undefined }, doing, options);
+    for (const event of [LIFECYCLE_EVENT, REBOOT_EVENT])
+      await this.#fast.call(procedures.connectDomainEventRegister, { event, domain: undefined }, doing, options);
     try {
       await this.#fast.call(procedures.connectNetworkEventRegister, { event: LIFECYCLE_EVENT, network: undefined }, doing, options);
     } catch (error) {

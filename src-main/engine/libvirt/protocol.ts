@@ -169,6 +169,8 @@ export const notices = {
     number: 318,
     body: struct({ callback: int, domain: domainRef, event: int, detail: int }),
   },
+  /** The guest was reset: by itself, or from outside. */
+  domainReboot: { program: REMOTE_PROGRAM, number: 319, body: struct({ callback: int, domain: domainRef }) },
   networkLifecycle: {
     program: REMOTE_PROGRAM,
     number: 315,

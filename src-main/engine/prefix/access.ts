@@ -5,12 +5,12 @@ import { silentLog } from '../core/log.ts';
 import type { ExecRequest, ShellRequest, ShellSession } from '../engine.ts';
 import type { Dial } from '../guest/dial.ts';
 import type { ExecResult, SshConnection } from '../guest/ssh.ts';
-import type { HypervisorEvent } from '../libvirt/hypervisor.ts';
 import { isHosted, machineOf } from './machines.ts';
 import { domainName, type Prefix, readPrefix, vmAddress, vmSpec } from './prefix.ts';
 import { vncSocket } from './realize.ts';
 import type { RecipeContext } from './recipe.ts';
 import type { Session } from './session.ts';
+import { onVmStopped, VmStream } from './vm-stopped.ts';
 
 /** Lago's limit for a VM to come up, where its definition gives none. */
 const BOOT_SECONDS = 600;
@@ -20,12 +20,24 @@ export async function openShell(context: RecipeContext, root: string, request: S
   const prefix = await readPrefix(root);
   const { openShellSession, TERMINAL_KEEPALIVE_MS } = await import('../guest/shell.ts');
   const { signal, onWait } = request;
-  const connection = await connectGuest(context, prefix, vmSpec(prefix, request.vm), {
-    signal,
-    onWait,
-    keepaliveMs: TERMINAL_KEEPALIVE_MS,
-  });
-  return await openShellSession(connection, { command: request.command, pty: request.pty, signal });
+  const vm = vmSpec(prefix, request.vm);
+  // ssh itself notices a VM that is gone only when it has been silent for seconds.
+  const hosted = isHosted(context.plugins, vm);
+  const stopped = hosted ? whenStopped(await runningVm(context, prefix, vm.name, signal), prefix, vm) : undefined;
+  try {
+    const connection = await connectGuest(context, prefix, vm, { signal, onWait, keepaliveMs: TERMINAL_KEEPALIVE_MS });
+    const signals = [signal, stopped?.signal].filter((one) => one !== undefined);
+    const session = await openShellSession(connection, {
+      command: request.command,
+      pty: request.pty,
+      ...(signals.length === 0 ? {} : { signal: AbortSignal.any(signals) }),
+    });
+    if (stopped !== undefined) session.stream.once('close', stopped.forget);
+    return session;
+  } catch (error) {
+    stopped?.forget();
+    throw error;
+  }
 }
 
 /** Runs a command in a VM to its end. See `Engine.exec`. */
@@ -126,14 +138,8 @@ function afterASecond(tell: ((message: string) => void) | undefined): (message: 
 /** A signal that is aborted when the VM stops, so that nobody waits for the ssh of a VM that is off. */
 function whenStopped(session: Session, prefix: Prefix, vm: VmSpec): { readonly signal: AbortSignal; forget(): void } {
   const abort = new AbortController();
-  const name = domainName(prefix.uuid, vm.name);
-  const forget = session.hypervisor.onEvent((event: HypervisorEvent) => {
-    if (event.type === 'domain' && event.name === name && (event.event === 'stopped' || event.event === 'crashed')) {
-      abort.abort(
-        new EngineError('vm.not-running', `VM ${vm.name} stopped while it was waited for.`, { hint: 'Start it again: lago start.' }),
-      );
-    }
-  });
+  const of = { domain: domainName(prefix.uuid, vm.name), vm: vm.name };
+  const forget = onVmStopped(session.hypervisor, of, (why) => abort.abort(why));
   return { signal: abort.signal, forget };
 }
 
@@ -141,7 +147,8 @@ function whenStopped(session: Session, prefix: Prefix, vm: VmSpec): { readonly s
 export async function openConsole(context: RecipeContext, root: string, vm: string, signal: AbortSignal | undefined): Promise<Duplex> {
   const prefix = await readPrefix(root);
   const session = await runningVm(context, prefix, vm, signal);
-  return await session.hypervisor.openConsole(domainName(prefix.uuid, vm), { force: true }, { signal });
+  const domain = domainName(prefix.uuid, vm);
+  return new VmStream(await session.hypervisor.openConsole(domain, { force: true }, { signal }), session.hypervisor, { domain, vm });
 }
 
 /** The RFB stream of the VM's screen. */
@@ -149,7 +156,8 @@ export async function openScreen(context: RecipeContext, root: string, vm: strin
   const prefix = await readPrefix(root);
   const session = await runningVm(context, prefix, vm, signal);
   const { connectScreen } = await import('../guest/vnc.ts');
-  return await connectScreen(vncSocket(session.host.socketDir, prefix.uuid, vm), { vm, signal });
+  const raw = await connectScreen(vncSocket(session.host.socketDir, prefix.uuid, vm), { vm, signal });
+  return new VmStream(raw, session.hypervisor, { domain: domainName(prefix.uuid, vm), vm });
 }
 
 /** The VM's host, with the certainty that the VM runs: `vm.missing`, `vm.not-running`. */

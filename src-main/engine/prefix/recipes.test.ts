@@ -7,7 +7,7 @@ import { type Operation, type Step, startOperation } from '../core/operation.ts'
 import { cleanUpEnvironment, destroyEnvironment } from './destroy.ts';
 import { prefixPaths } from './layout.ts';
 import { startEnvironment, stopEnvironment } from './lifecycle.ts';
-import { readPrefix, writeSpecs } from './prefix.ts';
+import { domainName, readPrefix, writeSpecs } from './prefix.ts';
 import { writeRecord } from './record.ts';
 import { removeSnapshot, revertSnapshot, takeSnapshot } from './snapshots.ts';
 import { observe, prefixState } from './state.ts';
@@ -68,6 +68,29 @@ async function failAtEachStep(
     await check(before);
   }
 }
+
+describe('a VM that crashed', () => {
+  it('is told from one that its guest or a user shut down', async () => {
+    await start();
+    world.model.shutdownDomain(domainName(UUID, 'vm0'));
+    expect(await seen()).toMatchObject({ vm0: 'down', vm1: 'running' });
+    world.model.crashDomain(domainName(UUID, 'vm1'));
+    expect(await seen()).toMatchObject({ vm0: 'down', vm1: 'crashed' });
+  });
+
+  it.each([
+    ['started', start, 'running'],
+    ['stopped', async () => await stop('vm0'), 'down'],
+    ['reverted', async () => await revert('s'), 'running'],
+  ] as const)('stays so until it is %s', async (_, act, status) => {
+    await start();
+    await snapshot('s');
+    world.model.crashDomain(domainName(UUID, 'vm0'));
+    expect(await seen()).toMatchObject({ vm0: 'crashed' });
+    await act();
+    expect(await seen()).toMatchObject({ vm0: status });
+  });
+});
 
 describe('start and stop', () => {
   it('brings everything up, leaves what is up alone, and takes everything down', async () => {

@@ -7,6 +7,7 @@ import type { Log } from '../core/log.ts';
 import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
 import { networkName } from '../libvirt/network-xml.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
+import { hasCrashed, readCrash } from './crash.ts';
 import { expandPrefixPath, type PrefixPaths } from './layout.ts';
 import { isHosted, type Machine, machineOf } from './machines.ts';
 import { domainName, type Prefix, vmAddress } from './prefix.ts';
@@ -91,10 +92,11 @@ async function noteOf(machine: Machine, log: Log, signal: AbortSignal | undefine
 
 /** The whole value that views and `lago status` show. */
 export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Observation, options: StateOptions = {}): Promise<PrefixState> {
-  const [diskUsage, holder, workdir] = await Promise.all([
+  const [diskUsage, holder, workdir, vms] = await Promise.all([
     usage(prefix.paths),
     readHolder(prefix.paths.lock),
     workdirOf(prefix.paths.root),
+    Promise.all(prefix.specs.vms.map(async (vm) => await vmState(prefix, vm, seen, options.notes?.(vm.name)))),
   ]);
   const busy = holder ?? null;
   const interrupted = busy === null ? interruption(prefix) : undefined;
@@ -108,7 +110,7 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     problem: interrupted?.problem ?? null,
     initFile: prefix.record?.initFile ?? null,
     host: hosts.summary(prefix, seen.session),
-    vms: prefix.specs.vms.map((vm) => vmState(prefix, vm, seen, options.notes?.(vm.name))),
+    vms,
     networks: prefix.specs.nets.map((net) => networkState(prefix, net, seen)),
     snapshots: (prefix.record?.snapshots ?? []).map((snapshot) => ({ ...snapshot, current: snapshot.name === prefix.record?.current })),
     diskUsage,
@@ -142,11 +144,13 @@ function interruptedWork({ kind, name }: PendingWork): string {
 
 function vmStatus(domain: DomainStatus | undefined): VmStatus {
   // A domain that is off is told to libvirt only in passing: for the user it is as down as one that libvirt does not know.
-  if (domain === undefined || domain.state === 'shut off') return 'down';
+  if (domain === undefined) return 'down';
+  if (hasCrashed(domain)) return 'crashed';
+  if (domain.state === 'shut off') return 'down';
   return domain.state;
 }
 
-function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | undefined): VmState {
+async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | undefined): Promise<VmState> {
   const domain = seen.domains.find((candidate) => candidate.name === domainName(prefix.uuid, vm.name));
   const machine = seen.machines.get(vm.name);
   const status = machine?.status ?? vmStatus(domain);
@@ -157,6 +161,7 @@ function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | u
   return {
     name: vm.name,
     status,
+    crash: domain !== undefined && status === 'crashed' ? await readCrash(prefix.paths, domain, seen.session?.host.kind) : null,
     distro: typeof distro === 'string' ? distro : null,
     memory: vm.memory,
     vcpu: vm.vcpu ?? vm.cpu ?? 2,

@@ -1,0 +1,110 @@
+import { expect, type Page, test } from '@playwright/test';
+import { createFromPlan, dropPlan, expectRunning, expectTask, showView, vmRow } from './environment.ts';
+import { twoVms } from './init-files.ts';
+import { lagoOk } from './lago.ts';
+import { expectNoProcess, ownedProcesses } from './leaks.ts';
+import { makeScratch, type Scratch } from './scratch.ts';
+import { picture } from './screenshots.ts';
+import { openTerminal, typeLine } from './terminal.ts';
+import { closeDesktops, type Desktop, openDesktop } from './window.ts';
+
+/** What the window says of VMs that end, pause or boot again by themselves. One environment for all of it: each test leaves it running. */
+
+test.describe.configure({ mode: 'serial' });
+
+const VMS = ['web', 'db'];
+const BOOT = 180_000;
+let scratch: Scratch;
+let desktop: Desktop;
+let page: Page;
+
+test.beforeAll(async () => {
+  test.setTimeout(300_000);
+  scratch = makeScratch();
+  desktop = await openDesktop(scratch);
+  page = desktop.page;
+  await dropPlan(page, twoVms(scratch, 'shop'), VMS);
+  await createFromPlan(page, 'shop');
+  await expectRunning(page, 'shop', VMS);
+  await expectTask(page, 'shop', 'Create shop');
+  await showView(page, 'shop', 'VMs');
+});
+
+test.afterAll(async () => {
+  await closeDesktops();
+  await lagoOk(scratch, ['--prefix-path', `${scratch.workdir}/shop`, 'destroy', '--yes']);
+  await expectNoProcess(scratch);
+  scratch.remove();
+});
+
+/** The QEMU process of a VM. */
+function qemuOf(vm: string): number {
+  const found = ownedProcesses(scratch).filter(({ command }) => command.includes('qemu-system') && command.includes(`guest=`));
+  const one = found.find(({ command }) => new RegExp(`guest=[^ ,]*-${vm},`).test(command));
+  if (one === undefined) throw new Error(`No QEMU of ${vm} among ${found.length}.`);
+  return one.pid;
+}
+
+function tab(): ReturnType<Page['locator']> {
+  return page.getByRole('tablist', { name: 'Open environments' }).getByRole('tab', { name: 'shop' });
+}
+
+test('a VM whose QEMU is killed has crashed, until it is started again', async () => {
+  process.kill(qemuOf('web'), 'SIGKILL');
+  const row = vmRow(page, 'web');
+  await expect(row).toContainText('crashed');
+  await expect(tab().locator('[role="img"]')).toHaveAttribute('aria-label', '1 of 2 running, 1 crashed');
+  const notes = page.getByRole('region', { name: 'Crashed VMs' });
+  await expect(notes).toContainText('shutting down, reason=crashed');
+  await expect(page.getByRole('region', { name: 'Notices' })).toContainText('VM web of shop crashed');
+  await row.getByRole('button', { name: 'crashed' }).hover();
+  await expect(page.getByRole('tooltip')).toContainText('Its QEMU process ended without shutting down.');
+  await picture(page, 'crashed');
+  await showView(page, 'shop', 'Activity');
+  await expect(notes).toContainText('web crashed');
+  await showView(page, 'shop', 'VMs');
+
+  const { stdout } = await lagoOk(scratch, ['--prefix-path', `${scratch.workdir}/shop`, '--out-format', 'flat', 'status']);
+  expect(stdout).toContain('VMs/web/status: crashed');
+  expect(stdout).toContain('VMs/web/crash/reason: Its QEMU process ended without shutting down.');
+  expect(stdout).toContain('VMs/db/status: running');
+
+  await row.getByRole('button', { name: 'Start web', exact: true }).click();
+  await expectRunning(page, 'shop', VMS);
+  await expect(notes).toBeHidden();
+});
+
+test('header and tab say what is done to running VMs, not that they are off', async () => {
+  const header = page.getByRole('main').locator('header').first();
+  // Every text that the mark of the tab ever has, while VMs pause.
+  await tab().evaluate((element) => {
+    const seen: string[] = [];
+    const note = (): void => {
+      const text = element.querySelector('[role="img"]')?.getAttribute('aria-label') ?? '';
+      if (seen.at(-1) !== text) seen.push(text);
+    };
+    note();
+    new MutationObserver(note).observe(element, { subtree: true, childList: true, attributes: true });
+    Object.assign(element, { seen });
+  });
+  await showView(page, 'shop', 'Snapshots');
+  await page.getByRole('textbox', { name: 'Snapshot name' }).fill('one');
+  await page.getByRole('button', { name: 'Take snapshot' }).click();
+  await expect(header).toContainText('taking a snapshot…');
+  await picture(page, 'taking-a-snapshot');
+  await expectTask(page, 'shop', 'Snapshot shop');
+  await expect(header).toContainText('2 of 2 running');
+  const seen = await tab().evaluate((element) => (element as unknown as { readonly seen: readonly string[] }).seen);
+  expect(seen).toEqual(['2 of 2 running', 'taking a snapshot…', '2 of 2 running']);
+  await showView(page, 'shop', 'VMs');
+});
+
+test('a guest that boots again is booting until its ssh answers', async () => {
+  const row = vmRow(page, 'web');
+  await expect(row).toContainText('ready', { timeout: BOOT });
+  const terminal = await openTerminal(page, 'web', 'Terminal');
+  await typeLine(terminal, 'reboot');
+  await expect(row).toContainText('booting…', { timeout: BOOT });
+  await picture(page, 'booting');
+  await expect(row).toContainText('ready', { timeout: BOOT });
+});

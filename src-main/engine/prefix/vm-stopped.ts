@@ -1,0 +1,98 @@
+import { Duplex } from 'node:stream';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { drop, silentLog } from '../core/log.ts';
+import type { Hypervisor } from '../libvirt/hypervisor.ts';
+import { hasCrashed } from './crash.ts';
+
+/** virDomainEventStoppedDetailType. */
+const VERBS: readonly string[] = ['was shut down', 'was stopped', 'crashed', 'was moved', 'was saved', 'crashed', 'was reverted'];
+
+/** A VM in libvirt's words and in the user's. */
+export interface NamedDomain {
+  /** libvirt's name of it. */
+  readonly domain: string;
+  readonly vm: string;
+}
+
+function stopped(vm: string, verb: string): EngineError {
+  return new EngineError('vm.not-running', `VM ${vm} ${verb}.`, { hint: 'Start it again: lago start.' });
+}
+
+/** Calls `tell`, with a sentence for the user, as soon as libvirt says that the VM stopped. Answers what unsubscribes. */
+export function onVmStopped(hypervisor: Hypervisor, { domain, vm }: NamedDomain, tell: (why: EngineError) => void): () => void {
+  return hypervisor.onEvent((event) => {
+    if (event.type !== 'domain' || event.name !== domain) return;
+    if (event.event === 'stopped') tell(stopped(vm, VERBS[event.detail] ?? 'was stopped'));
+    else if (event.event === 'crashed') tell(stopped(vm, 'crashed'));
+  });
+}
+
+/** How long the end of a console waits for libvirt to say that its VM stopped. */
+const REASON_MS = 1000;
+
+/** A stream of a running VM, which ends with the sentence of `onVmStopped` when the VM stops, and as it did before otherwise. */
+export class VmStream extends Duplex {
+  readonly #raw: Duplex;
+  readonly #hypervisor: Hypervisor;
+  readonly #of: NamedDomain;
+  readonly #forget: () => void;
+  #over = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(raw: Duplex, hypervisor: Hypervisor, of: NamedDomain) {
+    super({ allowHalfOpen: false });
+    this.#raw = raw;
+    this.#hypervisor = hypervisor;
+    this.#of = of;
+    this.#forget = onVmStopped(hypervisor, of, (why) => this.destroy(why));
+    raw.on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) raw.pause();
+    });
+    raw.on('error', (error) => this.#ended(error));
+    raw.on('end', () => this.#ended(undefined));
+    raw.on('close', () => this.#ended(undefined));
+  }
+
+  #ended(error: Error | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    drop(this.#end(error), silentLog, 'console');
+  }
+
+  /** QEMU hangs up before libvirt has noticed its end: what is the reason shows a moment later. */
+  async #end(error: Error | undefined): Promise<void> {
+    const { domain, vm } = this.#of;
+    const finish = (): void => {
+      if (error === undefined) this.push(null);
+      else this.destroy(error);
+    };
+    try {
+      const now = await this.#hypervisor.findDomain(domain);
+      if (this.destroyed) return;
+      if (now === undefined || now.id < 0) this.destroy(stopped(vm, now !== undefined && hasCrashed(now) ? 'crashed' : 'was stopped'));
+      else this.#timer = setTimeout(finish, REASON_MS);
+    } catch (failure) {
+      this.destroy(error ?? (failure instanceof Error ? failure : new Error(String(failure))));
+    }
+  }
+
+  override _read(): void {
+    this.#raw.resume();
+  }
+
+  override _write(chunk: Buffer, encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#raw.write(chunk, encoding, done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#raw.end(done);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#forget();
+    this.#raw.destroy();
+    done(error);
+  }
+}

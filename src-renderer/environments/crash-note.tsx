@@ -1,0 +1,40 @@
+import { IconCircleX } from '@tabler/icons-react';
+import type { ReactElement } from 'react';
+import type { CrashState, VmState } from '../../src-shared/state.ts';
+import { formatClock } from '../format.ts';
+import { useNow } from '../ui/use-now.ts';
+import styles from './crash-note.module.css';
+
+/** When and why a VM crashed, in one line: `at 14:03: Its QEMU process ended…`. */
+export function crashSentence(crash: CrashState, now: number): string {
+  return crash.at === null ? crash.reason : `${formatClock(crash.at, now)}: ${crash.reason}`;
+}
+
+/** What is known of each crashed VM of an environment, with QEMU's last lines; nothing when none is. */
+export function CrashNotes(props: { readonly vms: readonly VmState[] }): ReactElement | null {
+  const now = useNow(false);
+  const crashed = props.vms.flatMap((vm) => (vm.crash === null ? [] : [{ name: vm.name, crash: vm.crash }]));
+  if (crashed.length === 0) return null;
+  return (
+    <section className={styles.notes} aria-label="Crashed VMs">
+      {crashed.map(({ name, crash }) => (
+        <details key={name} className={styles.note} open={crashed.length === 1}>
+          <summary>
+            <IconCircleX size={16} stroke={1.8} />
+            <span>
+              <span className="mono">{name}</span> crashed
+            </span>
+            <span className="dim">{crashSentence(crash, now)}</span>
+          </summary>
+          {crash.lines.length === 0 ? (
+            <p className="dim">QEMU left no message.</p>
+          ) : (
+            <pre className="mono" aria-label={`Last lines of QEMU for ${name}`}>
+              {crash.lines.join('\n')}
+            </pre>
+          )}
+        </details>
+      ))}
+    </section>
+  );
+}
