@@ -71,8 +71,10 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       remove: os.snapshot.remove.handler(({ input }) => started(engine.removeSnapshot(path(input.prefix), input.name))),
     },
     terminal: {
-      open: os.terminal.open.handler(async ({ input }) => {
-        const { stream, resize } = await openTerminal(engine, path(input.prefix), input);
+      open: os.terminal.open.handler(async ({ input, signal }) => {
+        const { stream, resize } = await openTerminal(engine, path(input.prefix), input, signal);
+        // The page went away in between: nobody will take it.
+        if (signal?.aborted === true) stream.destroy();
         return { stream: streams.add(stream, resize) };
       }),
       resize: os.terminal.resize.handler(({ input }) => {
