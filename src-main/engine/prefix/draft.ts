@@ -1,10 +1,9 @@
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { HostChoice } from '../../../src-shared/host-choice.ts';
 import { type InitFile, parseInitFile } from '../../../src-shared/init-file/parse.ts';
 import { formatIssue, type Issue } from '../../../src-shared/issue.ts';
-import { diskError } from '../core/json-file.ts';
 import type { Log } from '../core/log.ts';
 import { forEachLimit } from '../core/until.ts';
 import { inspectImage } from '../disk/qemu-img.ts';
@@ -13,6 +12,7 @@ import { freshAllocator } from '../net/subnets.ts';
 import { takenSubnets } from './leases.ts';
 import { type PlannedEnvironment, planEnvironment } from './plan.ts';
 import type { FileInfo, PlanContext, TemplateFound, TemplateMissing } from './plan-context.ts';
+import { readInitFile } from './read-init-file.ts';
 import type { RecipeContext } from './recipe.ts';
 import { openTemplates, type Templates } from './templates.ts';
 
@@ -44,20 +44,6 @@ export interface Draft {
 
 /** A chain of images is followed this far; each round looks at what the one before asked for. */
 const ROUNDS = 8;
-
-/** Reads the init file. `input.missing-file` when there is none. */
-export async function readInitFile(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') {
-      const what = code === 'EISDIR' ? `${path} is a folder, not an init file.` : `Unable to find init file: ${path}`;
-      throw new EngineError('input.missing-file', what, { cause: error, hint: 'Give the path of a LagoInitFile (JSON or YAML).' });
-    }
-    throw code === 'EACCES' ? new EngineError('host.denied', `No permission to read ${path}.`, { cause: error }) : diskError(error, path);
-  }
-}
 
 /** Parses and plans. Planning is pure, so what it needs to know of files and templates is looked up between rounds. */
 export async function draftEnvironment(around: DraftContext, log: Log, request: DraftRequest): Promise<Draft> {
