@@ -45,20 +45,26 @@ export interface Draft {
 /** A chain of images is followed this far; each round looks at what the one before asked for. */
 const ROUNDS = 8;
 
-/** Parses and plans. Planning is pure, so what it needs to know of files and templates is looked up between rounds. */
+/** Parses and plans; a file with errors too, as far as it can be understood, so that all errors are told at once. Planning is pure, so what it needs to know of files and templates is looked up between rounds. */
 export async function draftEnvironment(around: DraftContext, log: Log, request: DraftRequest): Promise<Draft> {
   const { settings, resourcesDir } = around;
   const file = resolve(request.cwd, request.initFile);
   const [text, templates] = await Promise.all([readInitFile(file), openTemplates(settings, resourcesDir, log, request.signal)]);
   const parsed = parseInitFile(text, file);
-  if (parsed.value === undefined) return { environment: undefined, issues: parsed.issues, templates };
+  const init = parsed.value ?? parsed.partial?.init;
+  if (init === undefined) return { environment: undefined, issues: parsed.issues, templates };
   const taken = request.freshLeases === true || request.host.kind === 'embedded' ? [] : await takenSubnets(settings, request.root);
   const world = createWorld(templates);
   for (let round = 0; ; round++) {
-    const environment = plan(parsed.value, around, request, file, taken, world);
+    const environment = plan(init, around, request, file, taken, world);
     if (round < ROUNDS && (await world.lookUp(request.signal))) continue;
-    return { environment, issues: [...parsed.issues, ...environment.issues], templates };
+    const found = environment.issues.filter((issue) => parsed.partial?.hides(issue.path) !== true);
+    return { environment: parsed.value === undefined ? undefined : environment, issues: byPlace([...parsed.issues, ...found]), templates };
   }
+}
+
+function byPlace(issues: readonly Issue[]): readonly Issue[] {
+  return issues.toSorted((left, right) => left.line - right.line || left.column - right.column);
 }
 
 function plan(

@@ -129,6 +129,8 @@ class DiskPlanner {
         `The disk has no ${absent.join(' and no ')}.`,
         absent.includes('dev') ? 'Devices are called vda, vdb… or sda, sdb…' : undefined,
       );
+      // What else is wrong with it is told now too.
+      if (type !== undefined) this.#plan({ ...disk, name: name ?? 'disk', dev: dev ?? 'vda', type, format: disk.format ?? 'qcow2' }, key);
       return;
     }
     if (this.#names.has(name))
