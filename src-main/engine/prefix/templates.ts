@@ -178,7 +178,7 @@ export async function openTemplates(
       } catch (error) {
         if (!(error instanceof EngineError) || isCancelled(error)) throw error;
         // Told as an issue at the line of the file that names the template.
-        return { missing: error.hint === undefined ? error.message : `${error.message} ${error.hint}` };
+        return { missing: error.message, hint: error.hint ?? 'Add the repository that has it: lago template-repo add URL.' };
       }
     },
     async fetch(name, version, user, step) {
