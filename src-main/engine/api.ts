@@ -51,7 +51,9 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       leave: os.app.leave.handler(async ({ input }) => ({ left: await app.leave(input.choice) })),
     },
     initFile: {
-      inspect: os.initFile.inspect.handler(async ({ input }) => await engine.inspect(input.path, { host: input.host, allowPaths: input.allowPaths })),
+      inspect: os.initFile.inspect.handler(
+        async ({ input }) => await engine.inspect(input.path, { host: input.host, allowPaths: input.allowPaths }),
+      ),
     },
     prefix: {
       create: os.prefix.create.handler(({ input }) => started(engine.create(input))),

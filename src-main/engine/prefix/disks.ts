@@ -18,7 +18,7 @@ import { expandPrefixPath } from './layout.ts';
 import type { PlannedEnvironment } from './plan.ts';
 import type { DiskJob } from './plan-disks.ts';
 import { readInitFile } from './read-init-file.ts';
-import type { Templates } from './templates.ts';
+import { storePath, type Templates } from './templates.ts';
 import { type OwnCloudConfig, ownCloudConfig } from './user-data.ts';
 
 /** Downloads share the line; images are made by the CPU and the disk. */
@@ -41,7 +41,7 @@ export interface DiskWork extends GuestWork {
 export async function createDisks(work: DiskWork, step: Step): Promise<EnvironmentSpecs> {
   const { environment, paths } = work;
   const stored = await fetchTemplates(work, step);
-  await fetchFiles(environment.disks, paths, work.undo, step);
+  await fetchFiles(environment.disks, paths, await storePath(work.settings), work.undo, step);
   const imported = await importOvas(environment.specs.vms, environment.ovas, paths, step);
   const jobs = [...imported.jobs, ...environment.disks];
   await step.each(

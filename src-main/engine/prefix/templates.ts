@@ -35,7 +35,7 @@ const LAGO_REPOS = '/var/lib/lago/repos';
 const ASKING = { attempts: 2, idleMs: 10_000 };
 
 /** The store that is used: the configured one; where that is Lago's machine-wide default and this user cannot write it, the user's own. */
-export async function storePath(settings: EngineSettings): Promise<string> {
+export async function storePath(settings: Pick<EngineSettings, 'templateStore'>): Promise<string> {
   return await writable(settings.templateStore, LAGO_STORE, 'store');
 }
 
