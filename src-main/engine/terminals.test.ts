@@ -1,4 +1,4 @@
-import { PassThrough } from 'node:stream';
+import type { PassThrough } from 'node:stream';
 import { call } from '@orpc/server';
 import { expect, test } from 'vitest';
 import { EngineError } from '../../src-shared/errors.ts';
