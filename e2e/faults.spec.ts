@@ -26,7 +26,7 @@ function expectSentence(outcome: Outcome, code: number, says: RegExp): void {
 /** No environment, no template, no lease, no process. */
 function expectNothingMade(): void {
   expect(existsSync(join(scratch.dir, '.lago'))).toBe(false);
-  expect(readdirSync(join(scratch.dir, 'store')).filter((name) => !name.endsWith('.lock'))).toEqual([]);
+  expect(readdirSync(join(scratch.dir, 'store')).filter((name) => !/\.(?:lock|part|part\.json)$/.test(name))).toEqual([]);
   expect(readdirSync(join(scratch.dir, 'leases')).filter((name) => name.endsWith('.lease'))).toEqual([]);
   expect(ownedProcesses(scratch)).toEqual([]);
 }

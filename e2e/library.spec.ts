@@ -86,7 +86,7 @@ function row(page: Page, name: string): Locator {
 
 function stored(): readonly string[] {
   const store = join(scratch.dir, 'store');
-  return existsSync(store) ? readdirSync(store).filter((name) => !name.endsWith('.lock')) : [];
+  return existsSync(store) ? readdirSync(store).filter((name) => !/\.(?:lock|part|part\.json)$/.test(name)) : [];
 }
 
 async function percentOf(line: Locator): Promise<number> {

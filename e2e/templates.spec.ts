@@ -41,7 +41,8 @@ function catalogue(names: readonly string[], name = 'office'): object {
 }
 
 const store = (name = ''): string => join(scratch.dir, 'store', name);
-const filesOf = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder).filter((name) => !name.endsWith('.lock')) : []);
+const filesOf = (folder: string): string[] =>
+  existsSync(folder) ? readdirSync(folder).filter((name) => !/\.(?:lock|part|part\.json)$/.test(name)) : [];
 
 interface Row {
   readonly name: string;

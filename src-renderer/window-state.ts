@@ -21,9 +21,18 @@ export interface PlanDraft {
   readonly host: 'embedded' | 'system';
   readonly uri: string;
   readonly internet: boolean;
+  /** Files outside of the init file's folder that the user said yes to. */
+  readonly allowPaths: readonly string[];
 }
 
-export const EMPTY_DRAFT: PlanDraft = { name: null, workdir: null, host: 'embedded', uri: 'qemu:///system', internet: true };
+export const EMPTY_DRAFT: PlanDraft = {
+  name: null,
+  workdir: null,
+  host: 'embedded',
+  uri: 'qemu:///system',
+  internet: true,
+  allowPaths: [],
+};
 
 export type SessionKind = 'ssh' | 'serial' | 'screen';
 

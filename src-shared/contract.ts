@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { HostChoice } from './host-choice.ts';
 import { Issue } from './issue.ts';
 import { OperationState } from './operation.ts';
-import { Plan } from './plan.ts';
+import { OutsidePath, Plan } from './plan.ts';
 import { LibraryState, MachineState, PrefixState } from './state.ts';
 
 /**
@@ -41,6 +41,8 @@ export const Inspection = z.object({
   name: z.string(),
   workdir: z.string(),
   issues: z.array(Issue),
+  /** Files that the init file names and that need the user's yes (`allowPaths`), also those that have it. */
+  outside: z.array(OutsidePath),
   /** Absent when errors prevent one. */
   plan: Plan.optional(),
   /** Sum over all VMs, MiB. */
@@ -53,6 +55,8 @@ export type Inspection = z.infer<typeof Inspection>;
 const Prefix = z.object({ prefix: z.string() });
 const Started = z.object({ operation: z.string() });
 const Names = z.array(z.string()).optional();
+/** Files outside of the init file's folder that the user said yes to. */
+const AllowPaths = z.array(z.string().startsWith('/')).max(1000).default([]);
 
 /**
  * The one table of calls between a front door and the engine. Every input is validated before a handler sees it. Calls that start
@@ -76,7 +80,7 @@ export const contract = {
     leave: oc.input(z.object({ choice: z.enum(['keep', 'cancel', 'stay']) })).output(z.object({ left: z.boolean() })),
   },
   initFile: {
-    inspect: oc.input(z.object({ path: z.string(), host: HostChoice.optional() })).output(Inspection),
+    inspect: oc.input(z.object({ path: z.string(), host: HostChoice.optional(), allowPaths: AllowPaths })).output(Inspection),
   },
   prefix: {
     create: oc
@@ -87,6 +91,7 @@ export const contract = {
           name: z.string(),
           start: z.boolean(),
           host: HostChoice,
+          allowPaths: AllowPaths,
         }),
       )
       .output(Started),

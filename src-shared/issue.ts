@@ -12,8 +12,11 @@ export const Issue = z.object({
   message: z.string(),
   /** What to do about it, one sentence. */
   hint: z.string().optional(),
-  /** `machine`: the file may be right, but what it names is not here (a template, a script, a free subnet). Absent: about the file. */
-  about: z.literal('machine').optional(),
+  /**
+   * `machine`: the file may be right, but what it names is not here (a template, a script, a free subnet). `consent`: it names a file
+   * outside of its folder, which needs the user's yes. Absent: about the file.
+   */
+  about: z.enum(['machine', 'consent']).optional(),
 });
 export type Issue = z.infer<typeof Issue>;
 

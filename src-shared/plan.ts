@@ -1,6 +1,17 @@
 import { z } from 'zod';
 import { Issue } from './issue.ts';
 
+/** A file outside of what an init file may name by itself: it needs the user's yes. */
+export const OutsidePath = z.object({
+  /** Absolute, links followed. */
+  path: z.string(),
+  /** Whether a guest would see it or also change it. */
+  access: z.enum(['read', 'write']),
+  /** Where the init file names it first, as `domains.web.disks[0].path`. */
+  key: z.string(),
+});
+export type OutsidePath = z.infer<typeof OutsidePath>;
+
 export const PlannedNic = z.object({ net: z.string(), ip: z.string().nullable(), mac: z.string().nullable() });
 
 export const PlannedDisk = z.object({

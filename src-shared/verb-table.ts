@@ -4,7 +4,8 @@ export interface OptionSpec {
   readonly flags: readonly string[];
   /** Under this name the value is handed to the verb; for options with a lago.conf key, that key. */
   readonly name: string;
-  readonly kind: 'flag' | 'value' | 'list';
+  /** `list`: every word up to the next option. `repeated`: one value each time, a list of all to the verb. */
+  readonly kind: 'flag' | 'value' | 'list' | 'repeated';
   /** Name of the value in usage and help. */
   readonly metavar?: string;
   readonly choices?: readonly string[];

@@ -152,6 +152,7 @@ function fakeEngine(fake: Fake): Engine {
         name: 'default',
         workdir: '/w',
         issues: fake.issues,
+        outside: [],
         memory: 0,
         disk: 0,
         plan: { vms: {}, nets: {}, downloads: [], issues: [] },
@@ -390,7 +391,7 @@ describe('init', () => {
   it('takes the init file and the workdir by position', async () => {
     for (const name of ['LagoInitFile', 'my.yaml']) writeFileSync(join(root, name), '');
     const request = async (line: string): Promise<unknown> => (await lago(line)).fake.calls[1]?.[1];
-    const base = { start: false, setCurrent: false, skipBootstrap: false, skipBuild: false };
+    const base = { start: false, setCurrent: false, skipBootstrap: false, skipBuild: false, allowPaths: [] };
     expect(await request('init')).toEqual({ ...base, initFile: `${root}/LagoInitFile`, workdir: `${root}/.lago`, name: 'default' });
     expect(await request('init my.yaml')).toEqual({ ...base, initFile: `${root}/my.yaml`, workdir: `${root}/.lago`, name: 'default' });
     expect(await request('-P second init dir my.yaml --set-current --skip-bootstrap --skip-build')).toEqual({
@@ -401,6 +402,11 @@ describe('init', () => {
       setCurrent: true,
       skipBootstrap: true,
       skipBuild: true,
+      allowPaths: [],
+    });
+    expect(await request('init --allow-path /a my.yaml --allow-path b')).toMatchObject({
+      initFile: `${root}/my.yaml`,
+      allowPaths: ['/a', 'b'],
     });
     expect(await request('-w elsewhere init my.yaml')).toMatchObject({ workdir: `${root}/elsewhere` });
   });
@@ -558,6 +564,11 @@ describe('validate and plan', () => {
     expect(await lago('validate f', { fake: { issues } })).toMatchObject({ code: 2, out: 'f:3:4: error: domains.a: Wrong.\n' });
     expect(await lago('validate f')).toMatchObject({ code: 0, out: `${root}/f: no problems found\n` });
     expect(JSON.parse((await lago('-f json validate f', { fake: { issues } })).out)).toEqual(issues);
+  });
+  it('count what this machine lacks only where init would run', async () => {
+    const lacking = issues.map((issue) => ({ ...issue, about: 'machine' }));
+    expect((await lago('validate f', { fake: { issues: lacking } })).code).toBe(2);
+    expect((await lago('plan f', { fake: { issues: lacking } })).code).toBe(0);
   });
   it('plan as though nothing were leased', async () => {
     const { fake, code } = await lago('plan --fresh-leases f');

@@ -80,6 +80,14 @@ const TEMPLATE_OPTIONS: readonly OptionSpec[] = [
   setting('template_repos', ['--template-repos'], 'DIR', 'init'),
 ];
 
+const ALLOW_PATH: OptionSpec = {
+  flags: ['--allow-path'],
+  name: 'allow_path',
+  kind: 'repeated',
+  metavar: 'PATH',
+  help: 'Let the init file use this file, or all files of this directory, although it lies outside of the init file’s directory. Can be given several times.',
+};
+
 const BUILD_OPTIONS: readonly OptionSpec[] = [
   {
     flags: ['--from'],
@@ -128,10 +136,12 @@ const VERBS: readonly VerbSpec[] = [
       setting('set_current', ['--set-current'], undefined, 'init'),
       setting('skip_bootstrap', ['--skip-bootstrap'], undefined, 'init'),
       setting('skip_build', ['--skip-build'], undefined, 'init'),
+      ALLOW_PATH,
     ],
     examples: [
       { line: 'init', does: 'Makes ./.lago/default from ./LagoInitFile.' },
       { line: '--prefix-name second init cluster.yaml --set-current', does: 'Makes ./.lago/second from cluster.yaml and selects it.' },
+      { line: 'init --allow-path ~/images cluster.yaml', does: 'cluster.yaml may use disk images of ~/images, also change them.' },
     ],
   }),
   verb('start', 'Start networks and VMs', {
@@ -230,9 +240,10 @@ const VERBS: readonly VerbSpec[] = [
     ],
   }),
   verb('validate', 'Check an init file', {
-    description: 'Prints every problem with line, column, key and what to do. Exit code 0 without errors, 2 with.',
+    description:
+      'Prints every problem with line, column, key and what to do, found by the checks of init: what keeps init from working here is an error, also a template or file that this machine lacks. Exit code 0 without errors, 2 with.',
     positionals: [initFile('one')],
-    options: TEMPLATE_OPTIONS,
+    options: [...TEMPLATE_OPTIONS, ALLOW_PATH],
     examples: [{ line: 'validate LagoInitFile', does: 'Touches nothing.' }],
   }),
   verb('plan', 'Show what init would make of an init file', {
@@ -246,6 +257,7 @@ const VERBS: readonly VerbSpec[] = [
         help: 'Plan as though no subnet were leased, for results that do not depend on the machine.',
       },
       ...TEMPLATE_OPTIONS,
+      ALLOW_PATH,
     ],
     examples: [{ line: '--out-format json plan --fresh-leases LagoInitFile', does: 'A result that can be compared.' }],
   }),

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SETTINGS } from '../../src-shared/settings.ts';
@@ -26,4 +26,12 @@ it('docs/command-line.md has every verb and every option', () => {
 it('docs/configuration.md has every key with its variable', () => {
   const text = configurationReference();
   for (const setting of SETTINGS) expect(text).toContain(`| \`${setting.key}\` | ${setting.type} |`);
+});
+
+it('the init file that the README makes an environment of is there, and has the VM that it opens a shell in', () => {
+  const readme = readFileSync(join(docs, '../README.md'), 'utf8');
+  const file = /npx lago init (\S+)/.exec(readme)?.[1] ?? '';
+  const vm = /npx lago shell (\S+)/.exec(readme)?.[1] ?? '';
+  expect(existsSync(join(docs, '..', file))).toBe(true);
+  expect(readFileSync(join(docs, '..', file), 'utf8')).toContain(`\n  ${vm}:\n`);
 });

@@ -51,7 +51,9 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       leave: os.app.leave.handler(async ({ input }) => ({ left: await app.leave(input.choice) })),
     },
     initFile: {
-      inspect: os.initFile.inspect.handler(async ({ input }) => await engine.inspect(input.path, { host: input.host })),
+      inspect: os.initFile.inspect.handler(
+        async ({ input }) => await engine.inspect(input.path, { host: input.host, allowPaths: input.allowPaths }),
+      ),
     },
     prefix: {
       create: os.prefix.create.handler(({ input }) => started(engine.create(input))),
@@ -71,8 +73,10 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       remove: os.snapshot.remove.handler(({ input }) => started(engine.removeSnapshot(path(input.prefix), input.name))),
     },
     terminal: {
-      open: os.terminal.open.handler(async ({ input }) => {
-        const { stream, resize } = await openTerminal(engine, path(input.prefix), input);
+      open: os.terminal.open.handler(async ({ input, signal }) => {
+        const { stream, resize } = await openTerminal(engine, path(input.prefix), input, signal);
+        // The page went away in between: nobody will take it.
+        if (signal?.aborted === true) stream.destroy();
         return { stream: streams.add(stream, resize) };
       }),
       resize: os.terminal.resize.handler(({ input }) => {

@@ -52,6 +52,11 @@ export interface CreateRequest {
   readonly setCurrent?: boolean;
   readonly skipBootstrap?: boolean;
   readonly skipBuild?: boolean;
+  /**
+   * Files that the init file may use although they lie outside of its folder, and folders with all that is in them. `inspect` tells which
+   * it names (`outside`); without a yes they are errors.
+   */
+  readonly allowPaths?: readonly string[];
 }
 
 export interface ExportRequest {
@@ -158,7 +163,13 @@ export interface Engine extends AsyncDisposable {
   /** Reads an init file and says what it would make. Touches nothing. */
   inspect(
     path: string,
-    options?: { readonly workdir?: string; readonly name?: string; readonly host?: HostChoice | undefined },
+    options?: {
+      readonly workdir?: string;
+      readonly name?: string;
+      readonly host?: HostChoice | undefined;
+      /** As in `CreateRequest`. */
+      readonly allowPaths?: readonly string[] | undefined;
+    },
   ): Promise<Inspection>;
 
   create(request: CreateRequest, options?: ActionOptions): Operation<PrefixState>;

@@ -120,7 +120,7 @@ describe('the library', () => {
     fetching.cancel();
     await expect(fetching.done).rejects.toMatchObject({ code: 'cancelled' });
     expect(fetching.state).toMatchObject({ status: 'cancelled', paused: false });
-    expect(readdirSync(join(folder, 'store')).filter((name) => !name.endsWith('.lock'))).toEqual([]);
+    expect(readdirSync(join(folder, 'store')).filter((name) => !/\.(?:lock|part|part\.json)$/.test(name))).toEqual([]);
   });
 
   test('sees what other processes add to the folder of repositories', async () => {

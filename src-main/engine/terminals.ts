@@ -15,13 +15,21 @@ export interface OpenTerminal {
   readonly resize: ((columns: number, rows: number) => void) | undefined;
 }
 
-/** Opens the bytes of a terminal or screen. `ssh` answers at once and says in the stream itself what it waits for. */
-export async function openTerminal(engine: Engine, prefix: string, request: TerminalRequest): Promise<OpenTerminal> {
+/**
+ * Opens the bytes of a terminal or screen. `ssh` answers at once and says in the stream itself what it waits for; `signal` ends the wait
+ * for the others.
+ */
+export async function openTerminal(
+  engine: Engine,
+  prefix: string,
+  request: TerminalRequest,
+  signal: AbortSignal | undefined,
+): Promise<OpenTerminal> {
   switch (request.kind) {
     case 'serial':
-      return { stream: await engine.console(prefix, request.vm), resize: undefined };
+      return { stream: await engine.console(prefix, request.vm, signal), resize: undefined };
     case 'screen':
-      return { stream: await engine.screen(prefix, request.vm), resize: undefined };
+      return { stream: await engine.screen(prefix, request.vm, signal), resize: undefined };
     case 'ssh': {
       const stream = new SshTerminal(engine, prefix, request);
       return { stream, resize: (columns, rows) => stream.resize(columns, rows) };

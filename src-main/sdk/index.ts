@@ -62,6 +62,11 @@ export interface InitOptions extends CallOptions {
   readonly setCurrent?: boolean;
   readonly skipBootstrap?: boolean;
   readonly skipBuild?: boolean;
+  /**
+   * Files that the init file may use although they lie outside of its folder, and folders with all that is in them; relative ones begin at
+   * the current folder. Without it such a file is `input.invalid`.
+   */
+  readonly allowPaths?: readonly string[];
 }
 
 export interface LoadOptions {

@@ -255,7 +255,16 @@ export function inspection(path: string, broken: boolean): z.input<typeof Inspec
     downloads: [{ name: 'default:el9-base:v1', from: 'https://templates.example.org/el9', size: 642 * 1024 ** 2 }],
     issues,
   };
-  return { file: path, name: 'demo', workdir: SHOP.workdir ?? '', issues, memory: 6144, disk: 1.4 * GIB, ...(broken ? {} : { plan }) };
+  return {
+    file: path,
+    name: 'demo',
+    workdir: SHOP.workdir ?? '',
+    issues,
+    outside: [],
+    memory: 6144,
+    disk: 1.4 * GIB,
+    ...(broken ? {} : { plan }),
+  };
 }
 
 export const FAILED: OperationState = {

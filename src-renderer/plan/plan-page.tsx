@@ -19,6 +19,8 @@ import { ProgressBar } from '../ui/progress-bar.tsx';
 import { Tip } from '../ui/tip.tsx';
 import { EMPTY_DRAFT, type PlanDraft, useWindow } from '../window-state.ts';
 import { Issues } from './issues.tsx';
+import { allAllowed } from './outside.ts';
+import { OutsideQuestion } from './outside-question.tsx';
 import { environmentNameProblem, workdirProblem } from './plan-name.ts';
 import styles from './plan-page.module.css';
 import { Downloads, PlannedNets, PlannedVms } from './plan-tables.tsx';
@@ -27,23 +29,27 @@ function hostOf(draft: PlanDraft): HostChoice {
   return draft.host === 'system' ? { kind: 'system', uri: draft.uri } : { kind: 'embedded', uplink: draft.internet ? 'auto' : 'none' };
 }
 
-/** What the engine would make of the file on this kind of host; read again when either changes or `reload` is called. */
+/** What the engine would make of the file on this kind of host and with these files; read again when one changes or `reload` is called. */
 function useInspection(
   path: string,
   host: HostChoice,
+  allowPaths: readonly string[],
 ): { readonly inspection: Inspection | undefined; readonly error: WireError | undefined; readonly reload: () => void } {
   const { connection } = useEngine();
   const connected = useConnection().status === 'connected';
   const [inspection, setInspection] = useState<Inspection>();
   const [error, setError] = useState<WireError>();
   const [round, setRound] = useState(0);
-  const choice = JSON.stringify(host);
+  const choice = JSON.stringify({ host, allowPaths });
   useEffect(() => {
     if (!connected) return undefined;
     let gone = false;
     async function inspect(): Promise<void> {
       try {
-        const answer = await connection.client.initFile.inspect({ path, host: JSON.parse(choice) as HostChoice });
+        const answer = await connection.client.initFile.inspect({
+          path,
+          ...(JSON.parse(choice) as { host: HostChoice; allowPaths: string[] }),
+        });
         if (gone) return;
         setInspection(answer);
         setError(undefined);
@@ -188,26 +194,31 @@ export function PlanPage(props: { readonly path: string }): ReactElement {
   const draft = tab?.kind === 'plan' ? tab.draft : EMPTY_DRAFT;
   const creating =
     tab?.kind === 'plan' && tab.operation !== null ? operations.find((operation) => operation.id === tab.operation) : undefined;
-  const { inspection, error, reload } = useInspection(path, hostOf(draft));
+  const { inspection, error, reload } = useInspection(path, hostOf(draft), draft.allowPaths);
   const [asking, setAsking] = useState(false);
 
   const name = draft.name ?? inspection?.name ?? '';
   const workdir = draft.workdir ?? inspection?.workdir ?? '';
   const nameProblem = inspection === undefined ? undefined : environmentNameProblem(name, workdir, prefixes ?? []);
-  const errors = inspection?.issues.filter((issue) => issue.severity === 'error').length ?? 0;
+  // Files that need a yes are a question of their own.
+  const issues = inspection?.issues.filter((issue) => issue.about !== 'consent') ?? [];
+  const errors = issues.filter((issue) => issue.severity === 'error').length;
+  const allowed = allAllowed(inspection?.outside ?? [], draft.allowPaths);
   const reason =
     inspection === undefined
       ? 'Reading the file'
       : errors > 0 || inspection.plan === undefined
         ? `${count(Math.max(1, errors), 'error')} to fix first`
-        : (nameProblem ?? workdirProblem(workdir));
+        : allowed
+          ? (nameProblem ?? workdirProblem(workdir))
+          : 'A question about files to answer first';
   const underWay = creating !== undefined && (creating.status === 'running' || creating.status === 'cancelling');
 
   async function create(start: boolean): Promise<void> {
     if (reason !== undefined || asking) return;
     setAsking(true);
     const answer = await call(`Could not create ${name}`, (client) =>
-      client.prefix.create({ initFile: path, workdir, name, start, host: hostOf(draft) }),
+      client.prefix.create({ initFile: path, workdir, name, start, host: hostOf(draft), allowPaths: [...draft.allowPaths] }),
     );
     setAsking(false);
     if (answer !== undefined) dispatch({ type: 'creating', path, operation: answer.operation });
@@ -269,7 +280,14 @@ export function PlanPage(props: { readonly path: string }): ReactElement {
       {inspection !== undefined && (
         <div className={styles.columns} inert={underWay}>
           <div className={styles.main}>
-            <Issues issues={inspection.issues} />
+            <Issues issues={issues} />
+            <OutsideQuestion
+              outside={inspection.outside}
+              allowed={allowed}
+              onChange={(yes) =>
+                dispatch({ type: 'draft', path, draft: { allowPaths: yes ? inspection.outside.map((file) => file.path) : [] } })
+              }
+            />
             {inspection.plan !== undefined && (
               <>
                 <PlannedVms plan={inspection.plan} />

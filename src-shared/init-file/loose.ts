@@ -87,10 +87,15 @@ export function mapping(expected = 'a mapping (key: value)'): z.ZodRecord<z.ZodS
   return z.record(z.string(), z.unknown(), told(expected));
 }
 
-function hasControlCharacter(text: string): boolean {
+export function hasControlCharacter(text: string): boolean {
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
-    if (code < 0x20 || code === 0x7f) return true;
+    // Neither half a character nor what XML cannot hold.
+    if (code < 0x20 || code === 0x7f || code === 0xfffe || code === 0xffff) return true;
+    if (code >= 0xd800 && code <= 0xdfff) {
+      if (code >= 0xdc00 || text.charCodeAt(index + 1) >> 10 !== 0xdc00 >> 10) return true;
+      index += 1;
+    }
   }
   return false;
 }

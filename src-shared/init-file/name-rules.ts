@@ -38,6 +38,13 @@ export const PROTOTYPE_NAME: NameRule = {
   says: 'A prototype name has at most 128 characters.',
 };
 export const WORD_RULE: NameRule = { what: 'name', pattern: PATTERN, maxLength: 128, says: `It has at most 128 characters of ${WORD}.` };
+/** CPU models as libvirt's maps call them: Westmere-IBRS, qemu64, 486, POWER9_v1.0, z13.2-base. */
+export const CPU_MODEL: NameRule = {
+  what: 'CPU model',
+  pattern: /^[A-Za-z0-9][A-Za-z0-9_.+-]*$/,
+  maxLength: 64,
+  says: 'A CPU model has at most 64 letters, digits, ".", "_", "+" and "-"; "virsh cpu-models x86_64" lists those that libvirt knows.',
+};
 /** Linux accounts as useradd makes them. */
 export const USER_NAME: NameRule = {
   what: 'user name',

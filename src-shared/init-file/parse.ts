@@ -4,6 +4,7 @@ import { readJsonSource } from './json-source.ts';
 import { quote } from './name-rules.ts';
 import { nearest } from './nearest.ts';
 import { applyPrototypes } from './prototypes.ts';
+import { type Pruned, prune } from './prune.ts';
 import { adviceOf, unknownKeys } from './review.ts';
 import { type DomainDefinition, InitFileSchema, type NetDefinition } from './schema.ts';
 import {
@@ -39,9 +40,16 @@ export interface InitFile {
   locate(path: readonly PathKey[]): Place;
 }
 
+/** What can be understood of a file with errors: all but what they are about. Nothing may be made of it. */
+export interface PartialInitFile extends Pick<Pruned, 'hides'> {
+  readonly init: InitFile;
+}
+
 export interface ParseResult {
   /** Undefined exactly when `issues` has an error. */
   readonly value?: InitFile;
+  /** With errors, unless the text as a whole cannot be read: for finding what else is wrong. */
+  readonly partial?: PartialInitFile;
   /** In the order of the text, each once, at most 200. */
   readonly issues: readonly Issue[];
 }
@@ -58,7 +66,9 @@ export function parseInitFile(text: string, fileName: string): ParseResult {
   const reader = new Reader(text.startsWith('\uFEFF') ? text.slice(1) : text, fileName);
   const value = reader.read();
   const issues = reader.issues();
-  return value === undefined || issues.some((issue) => issue.severity === 'error') ? { issues } : { value, issues };
+  if (value !== undefined && issues.every((issue) => issue.severity !== 'error')) return { value, issues };
+  const partial = reader.partial();
+  return partial === undefined ? { issues } : { partial, issues };
 }
 
 class Reader {
@@ -66,6 +76,7 @@ class Reader {
   readonly #file: string;
   readonly #place: (offset: number) => Place;
   readonly #issues: (Issue & { readonly offset: number })[] = [];
+  #document: SourceMap | undefined;
 
   constructor(text: string, file: string) {
     this.#text = text;
@@ -95,17 +106,39 @@ class Reader {
       this.#report({ offset: root.offset, severity: 'error', message: 'An init file is a mapping with the keys domains and nets.' }, []);
       return undefined;
     }
-    const document = this.#prepare(root);
-    if (document === undefined) return undefined;
+    const { document, complete } = this.#prepare(root);
+    this.#document = document;
     for (const found of unknownKeys(InitFileSchema, document)) this.#report(found.problem, found.path);
     for (const found of adviceOf(document)) this.#report(found.problem, found.path);
     const raw = valueOf(document);
     const parsed = InitFileSchema.safeParse(raw);
     if (!parsed.success) {
-      for (const issue of parsed.error.issues) this.#reportSchema(document, issue);
+      for (const issue of parsed.error.issues) {
+        // What is not there at all was told.
+        if (complete || issue.path.length > 1 || entryOf(document, String(issue.path[0])) !== undefined)
+          this.#reportSchema(document, issue);
+      }
       return undefined;
     }
-    const value = inOrderOf(raw, parsed.data) as z.infer<typeof InitFileSchema>;
+    return complete ? this.#initFile(document, raw, parsed.data) : undefined;
+  }
+
+  /** What is left of the document without its errors; undefined when there is none. */
+  partial(): PartialInitFile | undefined {
+    if (this.#document === undefined) return undefined;
+    const kept = this.#document;
+    // A part of the frame that is missing is told at the file's beginning, where something good stands.
+    const errors = this.#issues.filter(
+      (issue) => issue.severity === 'error' && (!FRAME.has(issue.path) || entryOf(kept, issue.path) !== undefined),
+    );
+    const { document, hides } = prune(kept, new Set(errors.map((issue) => issue.offset)));
+    const raw = valueOf(document);
+    const parsed = InitFileSchema.safeParse(raw);
+    return parsed.success ? { init: this.#initFile(document, raw, parsed.data), hides } : undefined;
+  }
+
+  #initFile(document: SourceMap, raw: unknown, data: z.infer<typeof InitFileSchema>): InitFile {
+    const value = inOrderOf(raw, data) as z.infer<typeof InitFileSchema>;
     const names = (key: string): string[] => {
       const node = entryOf(document, key)?.node;
       return node?.kind === 'map' ? node.entries.map((entry) => entry.key) : [];
@@ -138,8 +171,8 @@ class Reader {
     return undefined;
   }
 
-  /** Checks the frame of the document and merges prototypes; undefined when there is no frame. */
-  #prepare(root: SourceMap): SourceMap | undefined {
+  /** Checks the frame of the document and merges prototypes; not complete when a part of the frame is missing. */
+  #prepare(root: SourceMap): { readonly document: SourceMap; readonly complete: boolean } {
     const entries: SourceEntry[] = [];
     let complete = true;
     for (const key of ['domains', 'nets', 'prototypes'] as const) {
@@ -171,7 +204,7 @@ class Reader {
       for (const problem of merged.problems) this.#report(problem, ['domains']);
       entries[entries.indexOf(domains)] = { ...domains, node: merged.domains };
     }
-    return complete ? { kind: 'map', entries, offset: root.offset } : undefined;
+    return { document: { kind: 'map', entries, offset: root.offset }, complete };
   }
 
   /** A key without a value counts as absent, as an empty `comment:` is meant; free data keeps its nulls. */
@@ -226,6 +259,7 @@ class Reader {
   }
 }
 
+const FRAME: ReadonlySet<string> = new Set(['domains', 'nets']);
 const FREE_DATA: ReadonlySet<string> = new Set(['metadata', 'cpu_custom', 'cloud-init', 'comment', 'build', 'snapshots']);
 
 /** `value` with the keys of its mappings in the order in which `model` has them. */

@@ -38,8 +38,40 @@ export function initFileReference(): string {
     }
     parts.push('');
   }
-  return parts.join('\n');
+  return [...parts, ...TRUST, ''].join('\n');
 }
+
+const TRUST: readonly string[] = [
+  '## Trust',
+  '',
+  'An init file may come from anybody, and it names files of your machine. What it may name by itself, links followed:',
+  '',
+  '- everything in its own folder and below. In your home folder itself: no hidden files. In a folder above that, or in `/`: only what lies',
+  '  directly in it;',
+  '- everything in the git checkout that it lies in, when that is yours and is not your home folder or above it;',
+  '- for reading, the template store.',
+  '',
+  'All else needs your yes, which is an error that names the path until it is there: `lago init --allow-path PATH` (also `plan` and',
+  '`validate`; a directory stands for all that is in it; several times for several), the question on the plan page of the window, or',
+  '`allowPaths` of the SDK. The folder in which the command runs gives no yes, although relative paths may begin there.',
+  '',
+  '| What an init file names | Without your yes |',
+  '|---|---|',
+  '| The `path` of a `file` disk: a guest reads and changes it (with `make_a_copy`, `format: iso` or `readonly`: reads it) | only own files |',
+  '| The `path` of a `template_type: qcow2` disk, and what images lie on, however far below | only own files and templates |',
+  '| An image that names further files (external data file, VMDK in parts) | never; a yes to the image counts for its parts |',
+  '| An image that lies on `json:` or a URL | never, not even with a yes |',
+  '| Devices, pipes, sockets | never, not even with a yes |',
+  '| A `url` with `file:` of a disk or an OVA; `deploy-scripts`; `user-data: {path: FILE}` | only own files |',
+  '| Files of `build`: `upload`, `copy-in`, `tar-in`, `run`, `firstboot`, `file:` in passwords and keys | only own files |',
+  '| Where a download is kept (`path` beside `url`) | in the init file’s folder, not hidden; in the environment; in the workdir |',
+  '| A `url` with `http` or `https` | fetched, and checked to be one image of the format; the plan lists all downloads |',
+  '| A `template_name` | looked up in your repositories; an init file cannot name a repository |',
+  '| Paths of `artifacts` | paths in the guest |',
+  '',
+  'Variables are replaced before a path is judged. A URL may hold variables of your environment too: look at the downloads of the plan of a',
+  'file that you do not know.',
+];
 
 function aboutOf(field: z.ZodType): { readonly description: string; readonly since: string } {
   const meta = field.meta();

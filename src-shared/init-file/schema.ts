@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { flag, line, list, mapping, name, nameKey, password, path, told, wholeNumber } from './loose.ts';
-import { DISK_NAME, DNS_NAME, NET_NAME, PROTOTYPE_NAME, USER_NAME, VM_NAME, WORD_RULE } from './name-rules.ts';
+import { CPU_MODEL, DISK_NAME, DNS_NAME, NET_NAME, PROTOTYPE_NAME, USER_NAME, VM_NAME, WORD_RULE } from './name-rules.ts';
 
 /**
  * The one definition of an init file: types, validation, JSON Schema and the reference page all come from here. Every key has a
@@ -118,11 +118,7 @@ export const DomainDefinition = z.looseObject(
     memory: key(wholeNumber(16, 16_777_216, 'MiB'), '0.29', 'Memory in MiB. Default 16384.'),
     vcpu: key(wholeNumber(1, 512), '0.29', 'Number of virtual CPUs. Default 2.'),
     cpu: key(wholeNumber(1, 512), '0.29', 'Sockets of the CPU topology (until 0.36); used as the number of CPUs when `vcpu` is absent.'),
-    cpu_model: key(
-      line('a CPU model', 64),
-      '0.37',
-      'Exact CPU model by libvirt’s name, for example `Westmere`. Not together with `cpu_custom`.',
-    ),
+    cpu_model: key(name(CPU_MODEL), '0.37', 'Exact CPU model by libvirt’s name, for example `Westmere`. Not together with `cpu_custom`.'),
     cpu_custom: key(
       mapping(),
       '0.37',

@@ -55,6 +55,7 @@ describe('parseArguments', () => {
     ['init file', run('init', { workdir: 'file' })],
     ['init dir --set-current file --skip-build', run('init', { workdir: 'dir', virt_config: 'file', set_current: true, skip_build: true })],
     ['init --template-repo-p /r --template-store=/s x', run('init', { template_repo_path: '/r', template_store: '/s', workdir: 'x' })],
+    ['init --allow-path /a file --allow-path=b', run('init', { workdir: 'file', allow_path: ['/a', 'b'] })],
     ['start', run('start', { vms: [] })],
     ['start a b', run('start', { vms: ['a', 'b'] })],
     ['stop -- -odd', run('stop', { vms: ['-odd'] })],

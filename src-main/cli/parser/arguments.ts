@@ -132,7 +132,8 @@ function scan(
       value = following;
       next++;
     }
-    set(option, checked(option, value));
+    if (option.kind === 'repeated') values[option.name] = [...((values[option.name] as string[] | undefined) ?? []), value];
+    else set(option, checked(option, value));
     return next;
   }
 

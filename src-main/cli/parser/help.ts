@@ -28,6 +28,7 @@ function usageOfOption(option: OptionSpec): string {
   const flag = option.flags[0] ?? '';
   if (option.kind === 'flag') return `[${flag}]`;
   const value = valueName(option);
+  if (option.kind === 'repeated') return `[${flag} ${value}]...`;
   return option.kind === 'list' ? `[${flag} ${value} [${value} ...]]` : `[${flag} ${value}]`;
 }
 

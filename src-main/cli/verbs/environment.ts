@@ -32,7 +32,8 @@ export async function init(context: VerbContext): Promise<number> {
   });
   if (await isWorkdir(workdir)) await (await Workdir.load(workdir)).requireFree(name);
   return await context.withEngine(async (engine) => {
-    const inspection = await engine.inspect(initFile, { workdir, name });
+    const allowPaths = listValue(values, 'allow_path') ?? [];
+    const inspection = await engine.inspect(initFile, { workdir, name, allowPaths });
     if (reportIssues(context, inspection.issues)) {
       throw new EngineError('input.invalid', `${initFile} has errors; nothing was created.`);
     }
@@ -47,6 +48,7 @@ export async function init(context: VerbContext): Promise<number> {
           setCurrent: config.flag('set_current', 'init'),
           skipBootstrap: config.flag('skip_bootstrap', 'init'),
           skipBuild: config.flag('skip_build', 'init'),
+          allowPaths,
         },
         options,
       ),

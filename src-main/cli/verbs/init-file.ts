@@ -2,37 +2,27 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Inspection } from '../../../src-shared/contract.ts';
-import { formatIssue, type Issue } from '../../../src-shared/issue.ts';
+import { formatIssue } from '../../../src-shared/issue.ts';
 import type { Plan } from '../../../src-shared/plan.ts';
 import type { EngineSettings } from '../../engine/index.ts';
 import type { VerbContext } from '../context.ts';
 import { reportIssues } from '../issues.ts';
-import { flagValue, textValue } from '../parser/table.ts';
+import { flagValue, listValue, textValue } from '../parser/table.ts';
 
 async function inspect(context: VerbContext, changes: Partial<EngineSettings> = {}): Promise<Inspection> {
   const file = resolve(context.around.cwd, textValue(context.values, 'file') ?? 'LagoInitFile');
   const workdir = resolve(context.around.cwd, context.config.get('workdir_path') || '.lago');
-  return await context.withEngine(async (engine) => await engine.inspect(file, { workdir }), changes);
+  const allowPaths = listValue(context.values, 'allow_path') ?? [];
+  return await context.withEngine(async (engine) => await engine.inspect(file, { workdir, allowPaths }), changes);
 }
 
-/** 2 when the file is wrong; what only this machine lacks is told and does not count. */
-function exitCode(inspection: Inspection): number {
-  return inspection.issues.some((issue) => issue.severity === 'error' && issue.about !== 'machine') ? 2 : 0;
-}
-
-/** For a file that is judged as such, what this machine lacks is a warning: it may be right elsewhere. */
-function asFile(issue: Issue): Issue {
-  return issue.about === 'machine' && issue.severity === 'error' ? { ...issue, severity: 'warning' } : issue;
-}
-
-/** `lago validate FILE`: the issues are the output, so they go to stdout. */
+/** `lago validate FILE`: the issues are the output, so they go to stdout. 2 when `init` would refuse it here. */
 export async function validate(context: VerbContext): Promise<number> {
-  const inspection = await inspect(context);
-  const issues = inspection.issues.map(asFile);
+  const { file, issues } = await inspect(context);
   if (context.format !== 'default') context.printValue(issues, 'kept');
-  else if (issues.length === 0) context.print(`${inspection.file}: no problems found`);
+  else if (issues.length === 0) context.print(`${file}: no problems found`);
   else context.print(issues.map(formatIssue).join('\n'));
-  return exitCode(inspection);
+  return issues.some((issue) => issue.severity === 'error') ? 2 : 0;
 }
 
 /** `lago plan FILE`: the plan goes to stdout, and for people its issues to stderr. */
@@ -42,7 +32,8 @@ export async function plan(context: VerbContext): Promise<number> {
     reportIssues(context, inspection.issues);
     if (inspection.plan !== undefined) context.printValue({ Plan: planForPeople(inspection.plan) });
   } else context.printValue(inspection.plan ?? { vms: {}, nets: {}, downloads: [], issues: inspection.issues }, 'kept');
-  return exitCode(inspection);
+  // What only this machine lacks does not make the plan wrong.
+  return inspection.issues.some((issue) => issue.severity === 'error' && issue.about !== 'machine') ? 2 : 0;
 }
 
 function bytes(size: number | null): string | null {

@@ -44,6 +44,17 @@ describe('run', () => {
   });
 });
 
+describe('the lines of a program', () => {
+  it('are whole where a chunk ends within a character', async () => {
+    const lines: string[] = [];
+    // One byte before many of two: wherever a pipe cuts at an even place, it cuts a character.
+    const program = "process.stdout.write('x' + 'ä'.repeat(200_000) + '\\nend')";
+    await run([process.execPath, '-e', program], { onLine: (line) => lines.push(line) });
+    expect(lines.map((line) => line.length)).toEqual([200_001, 3]);
+    expect(lines.join('')).not.toContain('\ufffd');
+  });
+});
+
 describe('json-file', () => {
   it('writes with the mode asked for, whatever the umask, and leaves no temporary file', async () => {
     const path = join(folder, 'a.json');

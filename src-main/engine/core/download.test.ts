@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
@@ -17,7 +17,7 @@ import {
   proxyFor,
   remoteSize,
 } from './download.ts';
-import { type MisbehavingServer, startMisbehavingServer } from './misbehaving-server.ts';
+import { type Behaviour, type MisbehavingServer, startMisbehavingServer } from './misbehaving-server.ts';
 import { createPauseGate } from './pause.ts';
 import { run } from './run.ts';
 
@@ -205,6 +205,89 @@ describe('local files', () => {
     expect(await read(pathToFileURL(join(folder, 'none')).href)).toBeUndefined();
     await expect(read(pathToFileURL(folder).href)).rejects.toMatchObject({ code: 'remote.invalid' });
   });
+});
+
+describe('what is kept of a download that is broken off', () => {
+  function place(): string {
+    const folder = mkdtempSync(join(tmpdir(), 'lago part '));
+    opened.push(() => rmSync(folder, { recursive: true }));
+    return join(folder, 'image.part');
+  }
+  /** Reads until the connection is gone for good. */
+  async function breakOff(server: MisbehavingServer, keep: string, behaviour: Behaviour = {}): Promise<void> {
+    server.put('/image', body, [{ dropAfter: 100_000, ...behaviour }, { status: 503 }]);
+    await expect(read(`${server.url}/image`, { keep, attempts: 1 })).rejects.toMatchObject({ code: 'remote.unreachable' });
+  }
+
+  test('is gone on with', async () => {
+    const server = await serve();
+    const keep = place();
+    await breakOff(server, keep);
+    const size = readFileSync(keep).length;
+    expect(size).toBeGreaterThan(0);
+    expect(body.subarray(0, size).equals(readFileSync(keep))).toBe(true);
+    const download = await openDownload(`${server.url}/image`, { ...quick, keep });
+    expect(download?.kept).toBe(size - 1);
+    const chunks: Buffer[] = [];
+    for await (const chunk of download?.content ?? []) chunks.push(chunk);
+    expect(Buffer.concat(chunks).equals(body)).toBe(true);
+    expect(server.requests.at(-1)?.headers).toMatchObject({ range: `bytes=${size - 1}-`, 'if-range': '"v1"' });
+    await download?.forget();
+    expect(readdirSync(dirname(keep))).toEqual([]);
+  });
+
+  test.each<readonly [string, Behaviour]>([
+    ['changed', { etag: '"v2"' }],
+    ['cannot send a part', { noRanges: true }],
+    ['sends another part', { headers: { 'content-range': 'bytes 5-10/11' } }],
+    ['says that there is no such part', { status: 416 }],
+  ])('is not used when the file %s', async (_what, behaviour) => {
+    const server = await serve();
+    const keep = place();
+    await breakOff(server, keep);
+    server.put('/image', body, [behaviour]);
+    expect((await read(`${server.url}/image`, { keep }))?.equals(body)).toBe(true);
+  });
+
+  test('is not used for another URL, nor when nobody knows what it is of', async () => {
+    const server = await serve();
+    const keep = place();
+    await breakOff(server, keep);
+    const other = randomBytes(200_000);
+    server.put('/other', other);
+    expect((await read(`${server.url}/other`, { keep }))?.equals(other)).toBe(true);
+    await breakOff(server, keep);
+    writeFileSync(`${keep}.json`, '{"url":');
+    expect((await read(`${server.url}/image`, { keep }))?.equals(body)).toBe(true);
+  });
+
+  test('may be all of it', async () => {
+    const server = await serve();
+    const keep = place();
+    server.put('/image', body);
+    await read(`${server.url}/image`, { keep });
+    expect((await read(`${server.url}/image`, { keep }))?.equals(body)).toBe(true);
+    expect(server.requests.at(-1)?.headers.range).toBe(`bytes=${body.length - 1}-`);
+  });
+
+  test('is nothing when nothing came', async () => {
+    const server = await serve();
+    const keep = place();
+    server.put('/image', body, [{ status: 503 }]);
+    await expect(read(`${server.url}/image`, { keep, attempts: 1 })).rejects.toMatchObject({ code: 'remote.unreachable' });
+    expect(readdirSync(dirname(keep))).toEqual([]);
+  });
+});
+
+test('a connection that broke is taken up again at the address that was asked for, not where it led', async () => {
+  const server = await serve();
+  const moved = (to: string): Behaviour => ({ status: 302, headers: { location: to } });
+  server.put('/image', '', [moved('/signed-1'), moved('/signed-2')]);
+  // Signed for a short time only.
+  server.put('/signed-1', body, [{ dropAfter: 100_000 }, { status: 403 }]);
+  server.put('/signed-2', body);
+  expect((await read(`${server.url}/image`))?.equals(body)).toBe(true);
+  expect(server.requests.map(({ path }) => path)).toEqual(['/image', '/signed-1', '/image', '/signed-2']);
 });
 
 test('a text is limited', async () => {

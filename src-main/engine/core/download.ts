@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { EngineError } from '../../../src-shared/errors.ts';
+import { type Marks, openPart, type Part } from './download-part.ts';
 import type { Log } from './log.ts';
 import type { PauseGate } from './pause.ts';
 import { sleep } from './until.ts';
@@ -34,6 +35,13 @@ export interface DownloadOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** While it is paused the connection is let go, and taken up again after it where it was. */
   readonly gate?: PauseGate | undefined;
+  /**
+   * Where what comes is kept (and at `PATH.json` what it is of), so that a later process goes on with it; the caller sees to it that one at a time
+   * does. It stays when the download is broken off, until `forget`. Only of http and https.
+   */
+  readonly keep?: string | undefined;
+  /** The caller compares a checksum in the end; without it only a file that its server marks (ETag, Last-Modified) is gone on with. */
+  readonly checked?: boolean;
 }
 
 /** A download that began: its size is known, its bytes come when they are read. */
@@ -43,6 +51,10 @@ export interface Download {
   readonly total: number | null;
   /** The whole content once, in order, whatever the connection did. Ends early only by throwing. */
   readonly content: AsyncIterable<Buffer>;
+  /** Bytes of it that an earlier process had fetched. */
+  readonly kept: number;
+  /** Removes what is kept of it, and keeps no more: all is well, what came is wrong, or there is no room for it. */
+  forget(): Promise<void>;
 }
 
 const REDIRECTS = 5;
@@ -138,35 +150,126 @@ async function openFile(target: URL, options: DownloadOptions): Promise<Download
     }
     if (meter.received !== size) throw new EngineError('remote.invalid', `${path} changed its size while it was read.`);
   }
-  return { url: target.href, total: size, content: content() };
+  return { url: target.href, total: size, content: content(), kept: 0, forget: async () => await Promise.resolve() };
+}
+
+/** A remote file, however many connections bring it. */
+interface Remote {
+  /** As it was asked for: where redirects lead may be signed for a short time, so each attempt begins here. */
+  readonly target: URL;
+  readonly etag: string | undefined;
+  readonly modified: string | undefined;
+  readonly total: number | null;
 }
 
 async function openHttp(target: URL, options: DownloadOptions): Promise<Download | undefined> {
-  const first = await withAttempts(target, options, async () => await send(target, 'GET', {}, options));
-  if (isMissing(first.message.statusCode ?? 0)) {
+  const part = options.keep === undefined ? undefined : await openPart(options.keep, shown(target));
+  try {
+    const begun = await begin(target, part, options);
+    if (begun === undefined) {
+      await (part?.foreign === true ? part.close() : part?.remove());
+      return undefined;
+    }
+    const { remote, first, offset } = begun;
+    const keeper: Keeper = { part };
+    return {
+      url: shown(first.url),
+      total: remote.total,
+      kept: offset,
+      content: resuming(remote, first, offset, keeper, options),
+      forget: async () => {
+        await keeper.part?.remove();
+        keeper.part = undefined;
+      },
+    };
+  } catch (error) {
+    await (part?.size === 0 && !part.foreign ? part.remove() : part?.close());
+    throw error;
+  }
+}
+
+interface Keeper {
+  part: Part | undefined;
+}
+
+/** The first answer: the rest of what is kept, where the file is still the same one, else all of it. */
+async function begin(
+  target: URL,
+  part: Part | undefined,
+  options: DownloadOptions,
+): Promise<{ readonly remote: Remote; readonly first: Response; readonly offset: number } | undefined> {
+  // The last byte is asked for again, so that there is always something to answer.
+  const sure = options.checked === true || (part?.marks !== undefined && 'if-range' in rangeOf(0, part.marks));
+  const offset = part?.marks === undefined || part.size === 0 || !sure ? 0 : part.size - 1;
+  const headers = part?.marks === undefined || offset === 0 ? {} : rangeOf(offset, part.marks);
+  const first = await withAttempts(target, options, async () => await send(target, 'GET', headers, options));
+  const { statusCode = 0, headers: answer } = first.message;
+  if (isMissing(statusCode)) {
     first.message.resume();
     return undefined;
   }
+  if (part?.marks !== undefined && offset > 0) {
+    const { etag, modified, total } = part.marks;
+    if (
+      statusCode === 206 &&
+      answersRange(answer, offset, total) &&
+      (etag === undefined || answer.etag === undefined || answer.etag === etag)
+    ) {
+      part.resume(offset);
+      return { remote: { target, etag, modified, total }, first, offset };
+    }
+    if (statusCode === 206 || statusCode === 416) {
+      first.message.destroy();
+      await part.restart({ url: shown(target), total: null });
+      return await begin(target, { ...part, marks: undefined, size: 0 }, options);
+    }
+  }
   checkStatus(first);
-  const total = lengthOf(first.message.headers);
-  return { url: shown(first.url), total, content: resuming(first, total, options) };
+  const total = lengthOf(answer);
+  const remote: Remote = { target, etag: answer.etag, modified: answer['last-modified'], total };
+  await part?.restart({
+    url: shown(target),
+    total,
+    ...(remote.etag === undefined ? {} : { etag: remote.etag }),
+    ...(remote.modified === undefined ? {} : { modified: remote.modified }),
+  });
+  return { remote, first, offset: 0 };
 }
 
-/** Reads the first response and, whenever it breaks, the rest from a further one. */
-async function* resuming(first: Response, total: number | null, options: DownloadOptions): AsyncIterable<Buffer> {
+/** Headers that ask for the rest of a file as long as it is that very one. */
+function rangeOf(offset: number, { etag, modified }: Pick<Marks, 'etag' | 'modified'>): Record<string, string> {
+  const mark = etag !== undefined && !etag.startsWith('W/') ? etag : modified;
+  return { range: `bytes=${offset}-`, ...(mark === undefined ? {} : { 'if-range': mark }) };
+}
+
+function answersRange(headers: IncomingHttpHeaders, offset: number, total: number | null): boolean {
+  const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers['content-range'] ?? '');
+  return range !== null && Number(range[1]) === offset && (total === null || range[2] === '*' || Number(range[2]) === total);
+}
+
+/** Reads what is kept, then the first response and, whenever it breaks, the rest from a further one. */
+async function* resuming(remote: Remote, first: Response, offset: number, keeper: Keeper, options: DownloadOptions): AsyncIterable<Buffer> {
+  const { target, total } = remote;
   const meter = new Meter(total, options);
   const limit = options.attempts ?? 5;
   let response: Response | undefined = first;
   let skip = 0;
   let failures = 0;
   try {
+    if (keeper.part !== undefined && offset > 0) {
+      for await (const chunk of keeper.part.read(offset)) {
+        if (options.signal?.aborted === true) throw cancelled(target, options.signal.reason);
+        meter.add(chunk.length);
+        yield chunk;
+      }
+    }
     for (;;) {
       let broken: unknown;
       let rested = false;
       try {
         await options.gate?.passed(options.signal);
         if (response === undefined) {
-          const next = await resume(first, meter.received, options);
+          const next = await resume(remote, meter.received, options);
           skip = next.skip;
           response = next.response;
         }
@@ -175,6 +278,7 @@ async function* resuming(first: Response, total: number | null, options: Downloa
           skip = Math.max(0, skip - chunk.length);
           if (rest === undefined) continue;
           failures = 0;
+          await keeper.part?.append(rest);
           meter.add(rest.length);
           yield rest;
           if (options.gate?.paused !== true || meter.received === total) continue;
@@ -190,7 +294,7 @@ async function* resuming(first: Response, total: number | null, options: Downloa
         if (total === null || meter.received === total) return;
         broken = new Error(`the connection ended at byte ${meter.received} of ${total}`);
       } catch (error) {
-        if (options.signal?.aborted === true) throw cancelled(first.url, error);
+        if (options.signal?.aborted === true) throw cancelled(target, error);
         if (error instanceof EngineError && error.code !== 'remote.unreachable') throw error;
         broken = error;
       }
@@ -198,48 +302,40 @@ async function* resuming(first: Response, total: number | null, options: Downloa
       response = undefined;
       if (total !== null && meter.received === total) return;
       failures += 1;
-      if (failures >= limit) throw unreachable(first.url, broken, failures);
-      options.log?.debug(`${shown(first.url)}: ${(broken as Error).message}; going on at byte ${meter.received}`);
+      if (failures >= limit) throw unreachable(target, broken, failures);
+      options.log?.debug(`${shown(target)}: ${(broken as Error).message}; going on at byte ${meter.received}`);
       await sleep(backOff(failures, options), options.signal);
     }
   } finally {
     response?.message.destroy();
+    await (meter.received === 0 && offset === 0 ? keeper.part?.remove() : keeper.part?.close());
   }
 }
 
 /** Asks for the rest from `offset`. A server that sends all again is read from the start, if it is still the same file. */
-async function resume(first: Response, offset: number, options: DownloadOptions): Promise<{ response: Response; skip: number }> {
-  const { etag, 'last-modified': modified } = first.message.headers;
-  const mark = etag !== undefined && !etag.startsWith('W/') ? etag : modified;
-  const response = await send(
-    first.url,
-    'GET',
-    { range: `bytes=${offset}-`, ...(mark === undefined ? {} : { 'if-range': mark }) },
-    options,
-  );
-  const status = response.message.statusCode ?? 0;
+async function resume(remote: Remote, offset: number, options: DownloadOptions): Promise<{ response: Response; skip: number }> {
+  const { target, etag, modified, total } = remote;
+  const response = await send(target, 'GET', rangeOf(offset, remote), options);
+  const { statusCode: status = 0, headers } = response.message;
   const changed = (): EngineError => {
     response.message.destroy();
-    return new EngineError('remote.invalid', `${shown(first.url)} changed while it was downloaded.`, { hint: 'Try again.' });
+    return new EngineError('remote.invalid', `${shown(target)} changed while it was downloaded.`, { hint: 'Try again.' });
   };
-  const total = lengthOf(first.message.headers);
   if (status === 206) {
-    const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.message.headers['content-range'] ?? '');
-    if (range === null || Number(range[1]) !== offset) throw changed();
-    if (total !== null && range[2] !== '*' && Number(range[2]) !== total) throw changed();
+    if (!answersRange(headers, offset, total)) throw changed();
     return { response, skip: 0 };
   }
   if (status === 200) {
-    if (response.message.headers.etag !== etag || response.message.headers['last-modified'] !== modified) throw changed();
-    if (lengthOf(response.message.headers) !== total) throw changed();
+    if (headers.etag !== etag || headers['last-modified'] !== modified) throw changed();
+    if (lengthOf(headers) !== total) throw changed();
     return { response, skip: offset };
   }
   response.message.destroy();
   if (status === 416) {
-    throw new EngineError('remote.invalid', `${shown(first.url)} ends at byte ${offset}, but its server announced ${total ?? 'more'}.`);
+    throw new EngineError('remote.invalid', `${shown(target)} ends at byte ${offset}, but its server announced ${total ?? 'more'}.`);
   }
-  if (PASSING.has(status)) throw new EngineError('remote.unreachable', `${shown(first.url)} answers with status ${status}.`);
-  throw refused(first.url, status);
+  if (PASSING.has(status)) throw new EngineError('remote.unreachable', `${shown(target)} answers with status ${status}.`);
+  throw refused(target, status);
 }
 
 interface Response {

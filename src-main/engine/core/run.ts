@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { StringDecoder } from 'node:string_decoder';
 import { EngineError } from '../../../src-shared/errors.ts';
 
 export interface RunOptions {
@@ -44,15 +45,18 @@ class Tail {
   }
 }
 
-function lineSplitter(onLine: (line: string) => void): { push(text: string): void; end(): void } {
+/** A chunk may end within a character, which is kept until the rest of it comes. */
+function lineSplitter(onLine: (line: string) => void): { push(chunk: Buffer): void; end(): void } {
+  const decoder = new StringDecoder('utf8');
   let rest = '';
   return {
-    push(text) {
-      const lines = (rest + text).split(/\r?\n|\r/);
+    push(chunk) {
+      const lines = (rest + decoder.write(chunk)).split(/\r?\n|\r/);
       rest = lines.pop() ?? '';
       for (const line of lines) onLine(line);
     },
     end() {
+      rest += decoder.end();
       if (rest !== '') onLine(rest);
     },
   };
@@ -104,7 +108,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       const lines = options.onLine === undefined ? undefined : lineSplitter(options.onLine);
       stream?.on('data', (chunk: Buffer) => {
         tail.push(chunk);
-        lines?.push(chunk.toString('utf8'));
+        lines?.push(chunk);
       });
       stream?.on('end', () => lines?.end());
     }

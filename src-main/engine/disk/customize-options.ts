@@ -64,6 +64,27 @@ export function customizeCall(options: BuilderOptions, publicKey: string): Custo
   return { args, commands, secrets };
 }
 
+/** Commands whose value begins with a path of this machine; up to a colon, where something follows it. */
+const WITH_FILE = ['copy-in', 'firstboot', 'run', 'tar-in', 'upload'];
+/** Commands whose value is a selector, which may name a file of this machine: `file:PATH`, `USER:file:PATH`. */
+const WITH_SELECTOR = ['password', 'root-password', 'sm-credentials', 'ssh-inject'];
+
+/** Files and folders of this machine that a builder's options take into the disk, as they are written. */
+export function filesOf(options: BuilderOptions): readonly string[] {
+  return Object.entries(options).flatMap(([name, value]) => {
+    // The program takes a shortened option for the whole one.
+    const means = (candidates: readonly string[]): boolean =>
+      candidates.some((candidate) => candidate === name || (!COMMANDS.has(name) && candidate.startsWith(name)));
+    const values = (Array.isArray(value) ? (value as readonly unknown[]) : [value]).filter((each) => typeof each === 'string');
+    return values.flatMap((text) => {
+      if (means(WITH_SELECTOR)) return /(?:^|:)file:(.+)$/s.exec(text)?.[1] ?? [];
+      if (means(['inject-virtio-win'])) return text.includes('/') ? [text] : [];
+      if (!means(WITH_FILE)) return [];
+      return means(['run', 'firstboot']) ? [text] : [text.split(':')[0] ?? text];
+    });
+  });
+}
+
 /** Selectors separate their parts by colons, and a comment may hold one. */
 function keyWithoutComment(publicKey: string): string {
   return publicKey.trim().split(/\s+/).slice(0, 2).join(' ');

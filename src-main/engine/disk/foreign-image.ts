@@ -80,6 +80,30 @@ export async function checkForeignImage(path: string, format: string, what: stri
   return info;
 }
 
+/**
+ * What an image needs besides itself and its backing file, for messages: a qcow2 its data file, a VMDK its extents or parent. Reads the
+ * image's own words only, and opens nothing that they name.
+ */
+export async function otherParts(path: string): Promise<string | undefined> {
+  const kind = await imageKind(path);
+  return await withFile(path, async (file) => {
+    if (kind === 'qcow2') return (await hasDataFile(file)) ? 'an external data file' : undefined;
+    if (kind !== 'vmdk') return undefined;
+    try {
+      await checkVmdk(file, path);
+      return undefined;
+    } catch (error) {
+      if (error instanceof EngineError) return 'other files';
+      throw error;
+    }
+  });
+}
+
+async function hasDataFile(file: FileHandle): Promise<boolean> {
+  const head = await readAt(file, 0, 104);
+  return head.length >= 80 && head.readUInt32BE(4) >= 3 && (head.readBigUInt64BE(72) & 4n) !== 0n;
+}
+
 function needsAnother(what: string, other: string): EngineError {
   return new EngineError('remote.invalid', `${what} is not complete: it needs another file, ${JSON.stringify(other.slice(0, 200))}.`, {
     hint: 'An image from elsewhere must be one file. Its maker can merge it: qemu-img convert.',
@@ -93,8 +117,7 @@ async function checkQcow2(file: FileHandle, what: string): Promise<void> {
   const length = head.readUInt32BE(16);
   const offset = Number(head.readBigUInt64BE(8));
   if (offset !== 0) throw needsAnother(what, (await readAt(file, offset, Math.min(length, 1023))).toString('utf8'));
-  const features = head.readUInt32BE(4) >= 3 && head.length >= 80 ? head.readBigUInt64BE(72) : 0n;
-  if ((features & 4n) !== 0n) throw needsAnother(what, 'an external data file');
+  if (await hasDataFile(file)) throw needsAnother(what, 'an external data file');
 }
 
 /** Only the forms that hold all of the disk themselves; the others list files by path. */

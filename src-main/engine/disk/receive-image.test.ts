@@ -156,6 +156,28 @@ describe('a download', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  test('that was broken off is gone on with by the next one, unless its server cannot tell one file from another', async () => {
+    const image = readFileSync(source('data.raw'));
+    const store = at('store');
+    const get = async (to: string): Promise<unknown> =>
+      await receiveImage({ url: `${server.url}/d.raw`, to: at(to), format: 'raw' }, { store, download: { attempts: 1, backOffMs: 1 } });
+    const ranges = (): readonly unknown[] => server.requests.map(({ headers }) => headers.range);
+    server.put('/d.raw', image, [{ dropAfter: MIB }, { status: 503 }]);
+    await expect(get('a')).rejects.toMatchObject({ code: 'remote.unreachable' });
+    expect(readdirSync(folder)).toEqual(['store']);
+    await expect(get('a')).rejects.toMatchObject({ code: 'remote.unreachable' });
+    expect(ranges().at(-1)).toMatch(/^bytes=\d+-$/);
+    await get('a');
+    expect(ranges().at(-1)).toMatch(/^bytes=\d+-$/);
+    expect(readFileSync(at('a')).equals(image)).toBe(true);
+    expect(readdirSync(join(store, '.parts')).filter((name) => !name.endsWith('.lock'))).toEqual([]);
+    server.put('/d.raw', image, [{ dropAfter: MIB, etag: 'W/"weak"' }]);
+    await expect(get('b')).rejects.toMatchObject({ code: 'remote.unreachable' });
+    await get('b');
+    expect(ranges().at(-1)).toBeUndefined();
+    expect(readFileSync(at('b')).equals(image)).toBe(true);
+  });
+
   test('has the size that its image says, not its file', async () => {
     await createEmptyDisk({ path: source('empty.qcow2'), format: 'qcow2', size: 64 * MIB });
     expect(await receiveImage({ url: pathToFileURL(source('empty.qcow2')).href, to: at('e'), format: 'qcow2' })).toEqual({

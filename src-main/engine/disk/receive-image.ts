@@ -7,6 +7,7 @@ import type { Log } from '../core/log.ts';
 import { decompress } from './decompress.ts';
 import { checkForeignImage } from './foreign-image.ts';
 import { requireSpace, type SpaceOptions, spaceWatch } from './free-space.ts';
+import { holdPart, isBrokenOff } from './parts.ts';
 import { writeSparse } from './sparse-file.ts';
 
 /** An operation's step fits. */
@@ -16,6 +17,8 @@ export interface ReceiveOptions extends SpaceOptions {
   /** 0..1 and what is happening now. */
   readonly progress?: ((fraction: number, detail?: string) => void) | undefined;
   readonly download?: Pick<DownloadOptions, 'attempts' | 'backOffMs' | 'idleMs' | 'env'> | undefined;
+  /** A template store, in which what came is kept when the download is broken off, for the next process that wants the same URL. */
+  readonly store?: string | undefined;
 }
 
 export interface ImageRequest {
@@ -34,15 +37,17 @@ export function saysCompressed(url: string): boolean {
 
 /**
  * Downloads a disk image in one pass: decompressed when its name says so, sparse, checked (`checkForeignImage`) and on disk before it gets
- * its name, so that what bears the name is whole. Memory does not depend on its size. Nothing is left when it rejects: with
+ * its name, so that what bears the name is whole. Memory does not depend on its size. Nothing is left in its folder when it rejects: with
  * `remote.unreachable`, `remote.invalid`, `input.invalid` (another format), `host.no-space`, `host.denied`, `cancelled`.
  */
 export async function receiveImage(request: ImageRequest, options: ReceiveOptions = {}): Promise<{ readonly virtualSize: number }> {
   const { url, to, format } = request;
   const what = `The download ${url}`;
   const folder = dirname(to);
+  await using part = options.store === undefined ? undefined : await holdPart(options.store, url, options.signal);
   const download = await openDownload(url, {
     ...options.download,
+    keep: part?.path,
     signal: options.signal,
     log: options.log,
     onProgress: (progress) =>
@@ -60,10 +65,12 @@ export async function receiveImage(request: ImageRequest, options: ReceiveOption
     await rename(temporary, to).catch((error: unknown) => {
       throw diskError(error, to);
     });
+    await download.forget();
     options.progress?.(1, 'done');
     return { virtualSize };
   } catch (error) {
     await rm(temporary, { force: true });
+    if (!isBrokenOff(error, options.signal)) await download.forget();
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -110,6 +110,43 @@ describe.each(['xz', 'zst'] as const)('a template packed by %s', (kind) => {
     await expect(fetching).rejects.toMatchObject({ code: 'remote.unreachable' });
     expect(contentsOf(store())).toEqual({});
     server = await startMisbehavingServer();
+  });
+
+  test('that was broken off is gone on with, and what is kept of a wrong one is not used twice', async () => {
+    const part = join(store(), 'office:el7:v1.part');
+    const options = { download: { backOffMs: 1, attempts: 1, env: {} } };
+    const cut = Math.floor(packed[kind].length / 2);
+    const behind = (behaviours: readonly Behaviour[]): Promise<TemplateVersion> => publish(kind, behaviours);
+    await expect(openStore(store(), options).fetch(await behind([{ dropAfter: cut }, { status: 503 }]))).rejects.toMatchObject({
+      code: 'remote.unreachable',
+    });
+    expect(readFileSync(part).equals(packed[kind].subarray(0, readFileSync(part).length))).toBe(true);
+    // The same marks, other bytes: only the hash tells.
+    const wrong = readFileSync(part);
+    wrong[wrong.length >> 1] = (wrong[wrong.length >> 1] ?? 0) ^ 1;
+    writeFileSync(part, wrong);
+    await expect(openStore(store(), options).fetch(await behind([]))).rejects.toMatchObject({
+      code: expect.stringMatching(/^remote\./) as string,
+    });
+    expect(existsSync(part)).toBe(false);
+    const { path } = await openStore(store(), options).fetch(await behind([]));
+    expect(readFileSync(path).equals(image)).toBe(true);
+    expect(existsSync(part)).toBe(false);
+  });
+
+  test('that nobody went on with for long is removed by the next download', async () => {
+    mkdirSync(store());
+    for (const [name, days] of [
+      ['old', 8],
+      ['young', 6],
+    ] as const) {
+      writeFileSync(join(store(), `r:${name}:1.part`), '');
+      writeFileSync(join(store(), `r:${name}:1.part.json`), '{}');
+      const when = new Date(Date.now() - days * 24 * 3600 * 1000);
+      utimesSync(join(store(), `r:${name}:1.part`), when, when);
+    }
+    await openStore(store(), quick).fetch(await publish(kind));
+    expect(readdirSync(store()).filter((name) => name.includes('.part'))).toEqual(['r:young:1.part', 'r:young:1.part.json']);
   });
 
   test('that has another hash than announced leaves the store as it was', async () => {

@@ -10,11 +10,11 @@ export function sha1(bytes: Buffer): string {
   return createHash('sha1').update(bytes).digest('hex');
 }
 
-/** Everything in a store but the lock files, with content. */
+/** Everything in a store with its content, but lock files and what is kept of downloads that were broken off. */
 export function contentsOf(store: string): Record<string, string> {
   if (!existsSync(store)) return {};
   const files = readdirSync(store, { recursive: true, withFileTypes: true }).filter(
-    (entry) => entry.isFile() && !entry.name.endsWith('.lock'),
+    (entry) => entry.isFile() && !/\.(?:lock|part|part\.json)$/.test(entry.name),
   );
   return Object.fromEntries(files.map((entry) => [entry.name, sha1(readFileSync(join(entry.parentPath, entry.name)))]));
 }

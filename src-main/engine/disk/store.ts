@@ -11,6 +11,7 @@ import { type HeldLock, takeLock } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
 import type { PauseGate } from '../core/pause.ts';
 import { decompress } from './decompress.ts';
+import { isBrokenOff, removeStaleParts } from './parts.ts';
 import { type ImageFormat, inspectImage } from './qemu-img.ts';
 import type { Checksums, HashAlgorithm, TemplateVersion } from './repository.ts';
 import { writeSparse } from './sparse-file.ts';
@@ -112,7 +113,7 @@ export interface TemplateStore {
 }
 
 /** Of what other software keeps beside the image. */
-const SIDE_FILE = /\.(?:metadata|hash|users|lock|info|tmp|[0-9a-f]{8}\.tmp)$/;
+const SIDE_FILE = /\.(?:metadata|hash|users|lock|info|part|part\.json|tmp|[0-9a-f]{8}\.tmp)$/;
 const METADATA_LIMIT = 1024 * 1024;
 /** Left free for everything else on that file system. */
 const RESERVE = 64 * 1024 * 1024;
@@ -131,9 +132,10 @@ const Metadata = z.record(z.string(), z.unknown());
  *
  * `fetch` reads the source once: download, decompression by content, checksums and writing (sparse) are one stream into
  * `DEST.tmp`, which becomes `DEST` by rename after everything was verified and is on disk. So what bears the name is complete,
- * whatever happened, and other processes that want it wait on `DEST.lock` and find it there. It rejects with
+ * whatever happened, and other processes that want it wait on `DEST.lock` and find it there. What came of a download that is broken off,
+ * also by a kill, stays in `DEST.part` for a week, and the next `fetch` goes on with it. It rejects with
  * `remote.hash-mismatch`, `remote.unreachable`, `remote.invalid` (no such file, no checksum, damaged, unusable), `host.no-space`,
- * `host.denied`, `host.missing-tool`, `cancelled`; the store is then as before.
+ * `host.denied`, `host.missing-tool`, `cancelled`; the store's images are then as before.
  */
 export function openStore(path: string, options: StoreOptions = {}): TemplateStore {
   const freeBytes = options.freeBytes ?? fileSystemFree;
@@ -192,6 +194,7 @@ export function openStore(path: string, options: StoreOptions = {}): TemplateSto
     let stored = await readStored(fullName, target, fetchOptions);
     if (stored === undefined) {
       fetchOptions.log?.info(`Template ${fullName} not in cache, downloading`);
+      await removeStaleParts(path);
       stored = await download(template, target, freeBytes, options, fetchOptions);
     }
     if (user !== undefined) await addUser(target, user);
@@ -431,6 +434,8 @@ async function download(
   const { download: image, url } = await openImage(template, {
     ...source,
     gate: options.gate,
+    keep: `${target}.part`,
+    checked: true,
     onProgress: (progress) =>
       options.progress?.(progress.total === null ? 0 : (progress.received / progress.total) * 0.97, describeProgress(progress)),
   });
@@ -450,6 +455,9 @@ async function download(
   // We hold the lock, so a temporary file that is here belongs to nobody alive.
   const temporary = `${target}.tmp`;
   try {
+    if (image.kept > 0) options.log?.info(`Going on with ${fullName} where it was broken off, at ${mebi(image.kept)} MiB`);
+    // What is kept needs room beside the image itself; without it a download that is broken off begins anew.
+    else if ((await freeBytes(folder)) - RESERVE < 2 * (image.total ?? 0)) await image.forget();
     await requireSpace(image.total ?? 0);
     const algorithms = [...new Set<HashAlgorithm>(['sha1', ...(Object.keys(expected) as HashAlgorithm[])])];
     const served = Object.keys(template.served ?? {}).map((name) => ({ algorithm: name as HashAlgorithm, hash: createHash(name) }));
@@ -477,10 +485,13 @@ async function download(
     } catch (error) {
       throw diskError(error, target);
     }
+    await image.forget();
     options.progress?.(1, 'done');
     return { fullName, path: target, format, virtualSize, sha1, metadata };
   } catch (error) {
     await rm(temporary, { force: true });
+    // Only what was broken off is worth going on with: all else is wrong, or in the way.
+    if (!isBrokenOff(error, options.signal)) await image.forget();
     if (options.signal?.aborted === true && !(error instanceof EngineError)) {
       throw new EngineError('cancelled', `The download of ${fullName} was cancelled.`, { cause: error });
     }

@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
+import { takeLock } from '../core/lock.ts';
 import { run } from '../core/run.ts';
 import { readRepositories } from './repository.ts';
 
@@ -61,18 +62,16 @@ function nameOf(url: string): string {
  */
 export async function addRepository(url: string, folder: string, options: GitOptions = {}): Promise<string> {
   const path = join(folder, nameOf(url));
-  const present = await stat(path).catch(() => undefined);
-  if (present !== undefined) {
-    throw new EngineError('input.invalid', `Failed to clone the repository ${url}: ${path} is there already.`, {
-      hint: '"lago template-repo update" brings it to its newest state.',
-    });
-  }
-  const temporary = join(folder, `.${randomBytes(4).toString('hex')}.clone`);
+  if ((await stat(path).catch(() => undefined)) !== undefined) throw present(url, path);
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
     throw diskError(error, folder);
   }
+  await removeHalfClones(folder);
+  const temporary = join(folder, `.${randomBytes(4).toString('hex')}.clone`);
+  // Says that somebody works on the clone for as long as this process lives.
+  await using _lock = await takeLock(`${temporary}.lock`, { signal: options.signal, waitMs: 10_000, purpose: 'template-repo add' });
   try {
     await git(['clone', '--quiet', '--', url, temporary], options, (line) => `Failed to clone the repository ${url}: ${line}`);
     const found = await readRepositories(temporary, { signal: options.signal });
@@ -82,15 +81,60 @@ export async function addRepository(url: string, folder: string, options: GitOpt
         hint: 'It needs a .json file with name, sources and templates.',
       });
     }
-    await rename(temporary, path);
+    await moveTo(path, temporary, url);
     return path;
   } finally {
     await rm(temporary, { recursive: true, force: true });
+    await rm(`${temporary}.lock`, { force: true });
   }
 }
 
-/** The clones below `folder`, sorted. */
-export async function findClones(folder: string, depth: number = DEPTH): Promise<readonly string[]> {
+async function moveTo(path: string, temporary: string, url: string): Promise<void> {
+  try {
+    await rename(temporary, path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOTDIR') throw present(url, path, error);
+    throw diskError(error, path);
+  }
+}
+
+function present(url: string, path: string, cause?: unknown): EngineError {
+  return new EngineError('input.invalid', `Failed to clone the repository ${url}: ${path} is there already.`, {
+    cause,
+    hint: '"lago template-repo update" brings it to its newest state.',
+  });
+}
+
+const HALF_CLONE = /^\.[0-9a-f]{8}\.clone(?:\.lock)?$/;
+
+/** Removes clones that nobody works on any more: whoever began them was killed. Those that grow at this moment are left alone. */
+async function removeHalfClones(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+    throw diskError(error, folder);
+  });
+  const clones = new Set(names.filter((name) => HALF_CLONE.test(name)).map((name) => name.replace(/\.lock$/, '')));
+  for (const clone of clones) {
+    const path = join(folder, clone);
+    try {
+      await using _lock = await takeLock(`${path}.lock`, { purpose: 'template-repo add' });
+      await rm(path, { recursive: true, force: true });
+      await rm(`${path}.lock`, { force: true });
+    } catch (error) {
+      // Held: it grows. Denied: it is another user's, who removes it.
+      if (!(error instanceof EngineError) || (error.code !== 'conflict.locked' && error.code !== 'host.denied')) throw error;
+    }
+  }
+}
+
+/** The clones below `folder`, sorted. What a killed `addRepository` left there is removed. */
+export async function findClones(folder: string): Promise<readonly string[]> {
+  await removeHalfClones(folder);
+  return await clonesBelow(folder, DEPTH);
+}
+
+async function clonesBelow(folder: string, depth: number): Promise<readonly string[]> {
   let entries: readonly { readonly name: string; isDirectory(): boolean }[];
   try {
     entries = await readdir(folder, { withFileTypes: true });
@@ -102,7 +146,7 @@ export async function findClones(folder: string, depth: number = DEPTH): Promise
   if (entries.some((entry) => entry.name === '.git')) return [folder];
   if (depth === 0) return [];
   const inner = entries.filter((entry) => entry.isDirectory() && !entry.name.endsWith('.clone'));
-  return (await Promise.all(inner.map(async (entry) => await findClones(join(folder, entry.name), depth - 1)))).flat().sort();
+  return (await Promise.all(inner.map(async (entry) => await clonesBelow(join(folder, entry.name), depth - 1)))).flat().sort();
 }
 
 /**

@@ -1,4 +1,5 @@
 import { EngineError } from '../../../src-shared/errors.ts';
+import { hasControlCharacter } from '../../../src-shared/init-file/loose.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
 import { element, type XmlElement } from './write-xml.ts';
 
@@ -87,13 +88,17 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/;
 export function cpuCustomProblem(value: unknown, depth = 0): string | undefined {
   if (depth > 10) return 'It is nested too deeply.';
   if (Array.isArray(value)) return firstProblem(value, (item) => cpuCustomProblem(item, depth + 1));
+  if (typeof value === 'string' && hasControlCharacter(value.replace(/[\n\t]/g, ''))) return 'A text in it holds control characters.';
   if (typeof value !== 'object' || value === null) return undefined;
   return firstProblem(Object.entries(value), ([key, inner]: readonly [string, unknown]) => {
-    if (key === '#text') return undefined;
+    if (key === '#text' && typeof inner === 'object' && inner !== null) return '#text must be a single value.';
+    if (key === '#text') return cpuCustomProblem(inner, depth + 1);
     const name = key.startsWith('@') ? key.slice(1) : key;
     if (!NAME.test(name)) return `${JSON.stringify(key.slice(0, 60))} is no name of an XML element or attribute.`;
     if (key.startsWith('@'))
-      return typeof inner === 'object' && inner !== null ? `The attribute ${key} must be a single value.` : undefined;
+      return typeof inner === 'object' && inner !== null
+        ? `The attribute ${key} must be a single value.`
+        : cpuCustomProblem(inner, depth + 1);
     return cpuCustomProblem(inner, depth + 1);
   });
 }

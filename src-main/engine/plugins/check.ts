@@ -21,7 +21,11 @@ const option: Check = (value) => {
   const { flags, name, kind, help } = (mapping(value) ? value : {}) as Members;
   const wellFormed: Check = (flag) => typeof flag === 'string' && /^(-[A-Za-z]|--[A-Za-z][\w-]*)$/.test(flag);
   return (
-    listOf(wellFormed)(flags) && (flags as []).length > 0 && text(name) && text(help) && ['flag', 'value', 'list'].includes(String(kind))
+    listOf(wellFormed)(flags) &&
+    (flags as []).length > 0 &&
+    text(name) &&
+    text(help) &&
+    ['flag', 'value', 'list', 'repeated'].includes(String(kind))
   );
 };
 const positional: Check = (value) => {

@@ -17,7 +17,7 @@ export interface GuestWork {
   readonly paths: PrefixPaths;
   /** Absolute; relative paths in it begin at its folder. */
   readonly initFile: string;
-  readonly settings: Pick<EngineSettings, 'accelerator' | 'uplink'>;
+  readonly settings: Pick<EngineSettings, 'accelerator' | 'uplink' | 'templateStore'>;
 }
 
 /** Builds run on so many disks at once; libguestfs itself waits for memory. */

@@ -57,6 +57,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
       cwd: process.cwd(),
       skipBootstrap: request.skipBootstrap,
       skipBuild: request.skipBuild,
+      allowPaths: request.allowPaths,
       signal: step.signal,
     });
     return { environment: requireSound(made, initFile), templates: made.templates };

@@ -1,14 +1,12 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
-import { parse as parseYaml } from 'yaml';
-import { z } from 'zod';
+import { mkdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { DiskSpec, EnvironmentSpecs, VmSpec } from '../../../src-shared/specs.ts';
 import { writeFileAtomic } from '../core/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import type { UndoStack } from '../core/undo.ts';
 import { type ChainRequest, copyImage, resolveBelow, resolveChain } from '../disk/backing-chain.ts';
-import { type NocloudSeed, nocloudSeed } from '../disk/cloud-init.ts';
+import { nocloudSeed } from '../disk/cloud-init.ts';
 import { createEmptyDisk, createOverlay, type ImageFormat, setBacking } from '../disk/qemu-img.ts';
 import type { StoredTemplate } from '../disk/store.ts';
 import { unpackImage } from '../disk/unpack.ts';
@@ -19,7 +17,9 @@ import { importOvas } from './import-ova.ts';
 import { expandPrefixPath } from './layout.ts';
 import type { PlannedEnvironment } from './plan.ts';
 import type { DiskJob } from './plan-disks.ts';
-import type { Templates } from './templates.ts';
+import { readInitFile } from './read-init-file.ts';
+import { storePath, type Templates } from './templates.ts';
+import { type OwnCloudConfig, ownCloudConfig } from './user-data.ts';
 
 /** Downloads share the line; images are made by the CPU and the disk. */
 const FETCHES = 2;
@@ -41,7 +41,7 @@ export interface DiskWork extends GuestWork {
 export async function createDisks(work: DiskWork, step: Step): Promise<EnvironmentSpecs> {
   const { environment, paths } = work;
   const stored = await fetchTemplates(work, step);
-  await fetchFiles(environment.disks, paths, work.undo, step);
+  await fetchFiles(environment.disks, paths, await storePath(work.settings), work.undo, step);
   const imported = await importOvas(environment.specs.vms, environment.ovas, paths, step);
   const jobs = [...imported.jobs, ...environment.disks];
   await step.each(
@@ -182,7 +182,7 @@ async function seed(vm: VmSpec, work: DiskWork): Promise<VmSpec> {
   const { paths, uuid } = work;
   const key = await readPrefixKey(paths.root);
   const password = vm['root-password'] ?? vm['ssh-password'];
-  const own = await ownCloudConfig(vm, dirname(work.initFile));
+  const own = await readOwnCloudConfig(vm, work);
   const networkConfig = seedNetwork(vm);
   const image = nocloudSeed({
     hostname: vm.name,
@@ -207,34 +207,14 @@ async function seed(vm: VmSpec, work: DiskWork): Promise<VmSpec> {
   return { ...vm, disks: [...vm.disks, disk] };
 }
 
-const OwnCloudInit = z.looseObject({
-  'user-data': z.union([z.string(), z.record(z.string(), z.unknown())]).optional(),
-  'meta-data': z.record(z.string(), z.unknown()).optional(),
-  'network-config': z.record(z.string(), z.unknown()).optional(),
-});
-
-/** What the init file says itself under `cloud-init`: a mapping, the text of a cloud-config, or `{path: FILE}`. */
-async function ownCloudConfig(vm: VmSpec, initFileDir: string): Promise<Partial<NocloudSeed>> {
-  const own = OwnCloudInit.parse(vm['cloud-init'] ?? {});
-  let userData: unknown = own['user-data'];
-  if (typeof userData === 'object' && userData !== null && 'path' in userData && typeof userData.path === 'string') {
-    const path = resolve(initFileDir, userData.path);
-    userData = await readFile(path, 'utf8').catch((error: unknown) => {
-      throw new EngineError('input.missing-file', `The user-data of ${vm.name} cannot be read: ${path}.`, { cause: error });
-    });
-  }
-  if (typeof userData === 'string') userData = parseYaml(userData);
-  const config = z.record(z.string(), z.unknown()).optional().safeParse(userData);
-  if (!config.success) {
-    throw new EngineError('input.invalid', `The user-data of ${vm.name} is not a cloud-config mapping.`, {
-      hint: 'Write it as "key: value" lines.',
-    });
-  }
-  return {
-    ...(config.data === undefined ? {} : { userData: config.data }),
-    ...(own['meta-data'] === undefined ? {} : { metaData: own['meta-data'] }),
-    ...(own['network-config'] === undefined ? {} : { networkConfig: own['network-config'] }),
-  };
+/** What the init file adds to it. Planning has looked at it, so that only a file which changed since is refused here. */
+async function readOwnCloudConfig(vm: VmSpec, { environment, initFile }: DiskWork): Promise<OwnCloudConfig> {
+  const path = environment.userDataFiles.get(vm.name);
+  const config = ownCloudConfig(vm['cloud-init'], path === undefined ? undefined : await readInitFile(path));
+  if (!('problem' in config)) return config;
+  throw new EngineError('input.invalid', `The user-data of ${vm.name} in ${path ?? initFile} cannot be used: ${config.problem}.`, {
+    hint: 'Write it as "key: value" lines.',
+  });
 }
 
 /** The next device after those of the file, on the virtio bus, which every template that knows cloud-init can read. */

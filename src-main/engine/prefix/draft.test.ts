@@ -9,10 +9,13 @@ import { type Draft, draftEnvironment, requireSound } from './draft.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../../../fixtures/lago');
 let folder: string;
+/** For files of tests; the folder above must stay as it is. */
+let elsewhere: string;
 let settings: EngineSettings;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'lago-draft-'));
+  elsewhere = await mkdtemp(join(tmpdir(), 'lago-files-'));
   const repository = join(folder, 'repo.json');
   await writeFile(repository, JSON.stringify({ name: 'none', sources: {}, templates: {} }));
   settings = {
@@ -33,7 +36,9 @@ beforeAll(async () => {
     defaultRootPassword: undefined,
   };
 });
-afterAll(async () => await rm(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  for (const path of [folder, elsewhere]) await rm(path, { recursive: true, force: true });
+});
 
 async function draft(initFile: string): Promise<Draft> {
   return await draftEnvironment({ settings, resourcesDir: folder, plugins: createRegistry() }, silentLog, {
@@ -44,6 +49,69 @@ async function draft(initFile: string): Promise<Draft> {
     cwd: folder,
   });
 }
+
+describe('all that is wrong with a file is told at once', () => {
+  async function told(text: string): Promise<readonly string[]> {
+    const file = join(elsewhere, 'wrong.yaml');
+    await writeFile(file, text);
+    const made = await draft(file);
+    expect(made.environment).toBeUndefined();
+    return made.issues.filter((issue) => issue.severity === 'error').map((issue) => `${issue.line} ${issue.path}`);
+  }
+
+  it.each([
+    [
+      'what the schema and what the plan refuse',
+      `domains:
+  one:
+    memory: lots
+    nics: [{net: a, ip: nonsense}, {net: missing}]
+    disks:
+      - {name: x, type: empty, dev: vda}
+      - {name: y, type: file, dev: nowhere, path: none.img}
+      - {type: empty, dev: vdb}
+      - just text
+  two:
+    nics: []
+    disks: [{name: x, type: file, dev: vda, path: none.img}]
+nets:
+  a: {type: nat, dhcp: {start: 9, end: 3}}
+`,
+      [
+        '3 domains.one.memory',
+        '4 domains.one.nics[0].ip',
+        '4 domains.one.nics[1].net',
+        '6 domains.one.disks[0]',
+        '7 domains.one.disks[1].dev',
+        '7 domains.one.disks[1].path',
+        '8 domains.one.disks[2]',
+        '8 domains.one.disks[2]',
+        '9 domains.one.disks[3]',
+        '11 domains.two.nics',
+        '12 domains.two.disks[0].path',
+        '14 nets.a.dhcp',
+      ],
+    ],
+    [
+      'a missing prototype, a missing part of the file',
+      `domains:
+  one: {based-on: nobody}
+  two: {nics: [{net: a}], disks: [{name: x, type: empty, dev: vda}]}
+`,
+      ['1 nets', '2 domains', '3 domains.two.disks[0]'],
+    ],
+    [
+      'a template that was not filled in',
+      `domains:
+  one: {memory: "{{ memory }}", nics: [{net: a}], disks: [{name: x, type: empty, dev: vda}]}
+nets: {a: {}, "b c": {}}
+`,
+      ['2 domains.one.memory', '2 ', '2 domains.one.disks[0]', '3 nets["b c"]'],
+    ],
+  ])('%s', async (_what, text, places) => {
+    expect(await told(text)).toEqual(places);
+  });
+});
 
 describe('draftEnvironment', () => {
   it('plans a file whose templates are not here, and says at each place what is lacking', async () => {

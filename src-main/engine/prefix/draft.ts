@@ -1,20 +1,25 @@
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, realpath, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { HostChoice } from '../../../src-shared/host-choice.ts';
 import { type InitFile, parseInitFile } from '../../../src-shared/init-file/parse.ts';
 import { formatIssue, type Issue } from '../../../src-shared/issue.ts';
-import { diskError } from '../core/json-file.ts';
+import type { OutsidePath } from '../../../src-shared/plan.ts';
 import type { Log } from '../core/log.ts';
 import { forEachLimit } from '../core/until.ts';
+import { otherParts } from '../disk/foreign-image.ts';
 import { inspectImage } from '../disk/qemu-img.ts';
 import { peekPacked } from '../disk/unpack.ts';
 import { freshAllocator } from '../net/subnets.ts';
 import { takenSubnets } from './leases.ts';
 import { type PlannedEnvironment, planEnvironment } from './plan.ts';
-import type { FileInfo, PlanContext, TemplateFound, TemplateMissing } from './plan-context.ts';
+import type { FileInfo, PlanContext, TemplateFound, TemplateMissing, TextFound } from './plan-context.ts';
+import { readInitFile } from './read-init-file.ts';
 import type { RecipeContext } from './recipe.ts';
-import { openTemplates, type Templates } from './templates.ts';
+import { openTemplates, storePath, type Templates } from './templates.ts';
+import { openTrust, type Trust } from './trust.ts';
 
 /** What drafting needs of the engine around it. */
 export type DraftContext = Pick<RecipeContext, 'settings' | 'resourcesDir' | 'plugins'>;
@@ -28,6 +33,8 @@ export interface DraftRequest {
   readonly cwd: string;
   readonly skipBootstrap?: boolean | undefined;
   readonly skipBuild?: boolean | undefined;
+  /** Files outside of the init file's folder that the user says yes to, and folders with all that is in them. */
+  readonly allowPaths?: readonly string[] | undefined;
   /** Plan as if no subnet were leased to anybody. */
   readonly freshLeases?: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -39,40 +46,46 @@ export interface Draft {
   readonly environment: PlannedEnvironment | undefined;
   /** All issues of parsing and planning, in the order of the text. */
   readonly issues: readonly Issue[];
+  /** Files that need the user's yes, also those that have it. */
+  readonly outside: readonly OutsidePath[];
   readonly templates: Templates;
 }
 
 /** A chain of images is followed this far; each round looks at what the one before asked for. */
 const ROUNDS = 8;
 
-/** Reads the init file. `input.missing-file` when there is none. */
-export async function readInitFile(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') {
-      const what = code === 'EISDIR' ? `${path} is a folder, not an init file.` : `Unable to find init file: ${path}`;
-      throw new EngineError('input.missing-file', what, { cause: error, hint: 'Give the path of a LagoInitFile (JSON or YAML).' });
-    }
-    throw code === 'EACCES' ? new EngineError('host.denied', `No permission to read ${path}.`, { cause: error }) : diskError(error, path);
-  }
-}
-
-/** Parses and plans. Planning is pure, so what it needs to know of files and templates is looked up between rounds. */
+/** Parses and plans; a file with errors too, as far as it can be understood, so that all errors are told at once. Planning is pure, so what it needs to know of files and templates is looked up between rounds. */
 export async function draftEnvironment(around: DraftContext, log: Log, request: DraftRequest): Promise<Draft> {
   const { settings, resourcesDir } = around;
   const file = resolve(request.cwd, request.initFile);
   const [text, templates] = await Promise.all([readInitFile(file), openTemplates(settings, resourcesDir, log, request.signal)]);
   const parsed = parseInitFile(text, file);
-  if (parsed.value === undefined) return { environment: undefined, issues: parsed.issues, templates };
+  const init = parsed.value ?? parsed.partial?.init;
+  if (init === undefined) return { environment: undefined, issues: parsed.issues, outside: [], templates };
   const taken = request.freshLeases === true || request.host.kind === 'embedded' ? [] : await takenSubnets(settings, request.root);
+  const trust = await openTrust({
+    initFile: file,
+    templateStore: await storePath(settings),
+    allowPaths: request.allowPaths ?? [],
+    cwd: request.cwd,
+    home: homedir(),
+  });
   const world = createWorld(templates);
   for (let round = 0; ; round++) {
-    const environment = plan(parsed.value, around, request, file, taken, world);
+    const environment = plan(init, around, request, file, taken, world, trust);
     if (round < ROUNDS && (await world.lookUp(request.signal))) continue;
-    return { environment, issues: [...parsed.issues, ...environment.issues], templates };
+    const found = environment.issues.filter((issue) => parsed.partial?.hides(issue.path) !== true);
+    return {
+      environment: parsed.value === undefined ? undefined : environment,
+      issues: byPlace([...parsed.issues, ...found]),
+      outside: environment.outside,
+      templates,
+    };
   }
+}
+
+function byPlace(issues: readonly Issue[]): readonly Issue[] {
+  return issues.toSorted((left, right) => left.line - right.line || left.column - right.column);
 }
 
 function plan(
@@ -82,6 +95,7 @@ function plan(
   file: string,
   taken: readonly string[],
   world: World,
+  trust: Trust,
 ): PlannedEnvironment {
   const context: PlanContext = {
     initFileDir: dirname(file),
@@ -92,6 +106,9 @@ function plan(
     lease: freshAllocator(taken),
     template: world.template,
     fileInfo: world.fileInfo,
+    text: world.text,
+    trust,
+    opensImagesItself: request.host.kind === 'embedded',
     defaults: {
       sshUser: settings.sshUser,
       sshPassword: settings.sshPassword,
@@ -113,6 +130,7 @@ function plan(
 interface World {
   readonly template: PlanContext['template'];
   readonly fileInfo: PlanContext['fileInfo'];
+  readonly text: PlanContext['text'];
   /** Looks up what was asked and not known; false when there was nothing. */
   lookUp(signal: AbortSignal | undefined): Promise<boolean>;
 }
@@ -122,6 +140,8 @@ function createWorld(templates: Templates): World {
   const knownFiles = new Map<string, FileInfo | undefined>();
   const askedTemplates = new Map<string, { readonly name: string; readonly version: string | undefined }>();
   const askedFiles = new Set<string>();
+  const knownTexts = new Map<string, TextFound>();
+  const askedTexts = new Set<string>();
   return {
     template(name, version) {
       const key = JSON.stringify([name, version]);
@@ -134,14 +154,22 @@ function createWorld(templates: Templates): World {
       if (!knownFiles.has(path)) askedFiles.add(path);
       return knownFiles.get(path);
     },
+    text(path) {
+      if (!knownTexts.has(path)) askedTexts.add(path);
+      return knownTexts.get(path);
+    },
     async lookUp(signal) {
-      if (askedTemplates.size === 0 && askedFiles.size === 0) return false;
+      if (askedTemplates.size === 0 && askedFiles.size === 0 && askedTexts.size === 0) return false;
       await forEachLimit([...askedTemplates], 8, signal, async ([key, asked]) => {
         knownTemplates.set(key, await templates.look(asked.name, asked.version, signal));
       });
       await forEachLimit([...askedFiles], 8, signal, async (path) => {
         knownFiles.set(path, await fileInfo(path, signal));
       });
+      await forEachLimit([...askedTexts], 8, signal, async (path) => {
+        knownTexts.set(path, await textOf(path));
+      });
+      askedTexts.clear();
       askedTemplates.clear();
       askedFiles.clear();
       return true;
@@ -149,21 +177,43 @@ function createWorld(templates: Templates): World {
   };
 }
 
+async function textOf(path: string): Promise<TextFound> {
+  try {
+    return { text: await readInitFile(path) };
+  } catch (error) {
+    if (error instanceof EngineError) return { problem: error.message.replace(/\.$/, '') };
+    throw error;
+  }
+}
+
+/** Why something that is there cannot be looked at. What is not there at all is missing, and told with its path. */
+const PROBLEMS: Readonly<Record<string, string>> = {
+  EACCES: 'a folder on the way may not be entered',
+  ELOOP: 'its symbolic links lead in a circle',
+  ENAMETOOLONG: 'its name is too long',
+};
+
 async function fileInfo(path: string, signal: AbortSignal | undefined): Promise<FileInfo | undefined> {
   let found: Awaited<ReturnType<typeof stat>>;
   try {
     found = await stat(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    // What cannot be seen cannot be used either; planning reports it as missing, with its path.
+    const { code = '' } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return await packedInfo(`${path}.xz`, signal);
-    if (code === 'ENOTDIR' || code === 'EACCES' || code === 'ELOOP' || code === 'ENAMETOOLONG') return undefined;
+    const problem = PROBLEMS[code];
+    if (problem !== undefined) return { kind: 'other', size: 0, problem };
+    if (code === 'ENOTDIR') return undefined;
     throw error;
   }
-  if (!found.isFile()) return { kind: found.isDirectory() ? 'folder' : 'other', size: 0 };
   const real = await realpath(path);
-  const plain: FileInfo = { kind: 'file', size: found.size, ...(real === path ? {} : { target: real }) };
+  const target = real === path ? {} : { target: real };
+  if (!found.isFile()) return { kind: found.isDirectory() ? 'folder' : 'other', size: 0, ...target };
+  const plain: FileInfo = { kind: 'file', size: found.size, ...target, writable: await may(path, constants.W_OK) };
+  if (!(await may(path, constants.R_OK))) return { ...plain, problem: 'it may not be read' };
   try {
+    // Before any program looks at it, which would open what it names.
+    const parts = await otherParts(path);
+    if (parts !== undefined) return { ...plain, parts };
     const image = await inspectImage(path, { signal });
     return { ...plain, virtualSize: image.virtualSize, format: image.format, backing: image.backingFile };
   } catch (error) {
@@ -173,15 +223,24 @@ async function fileInfo(path: string, signal: AbortSignal | undefined): Promise<
   }
 }
 
+async function may(path: string, mode: number): Promise<boolean> {
+  return await access(path, mode).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** An export may have compressed the image under its name with `.xz`. */
 async function packedInfo(packed: string, signal: AbortSignal | undefined): Promise<FileInfo | undefined> {
   if ((await stat(packed).catch(() => undefined))?.isFile() !== true) return undefined;
+  const plain: FileInfo = { kind: 'file', size: 0, packed, target: await realpath(packed) };
+  if (!(await may(packed, constants.R_OK))) return { ...plain, problem: 'it may not be read' };
   try {
     const { format, virtualSize, backing } = await peekPacked(packed, signal);
-    return { kind: 'file', size: 0, packed, format, virtualSize, backing };
+    return { ...plain, format, virtualSize, backing };
   } catch (error) {
     // What is wrong with it is said when it is unpacked.
-    if (error instanceof EngineError && error.code !== 'cancelled') return { kind: 'file', size: 0, packed };
+    if (error instanceof EngineError && error.code !== 'cancelled') return plain;
     throw error;
   }
 }

@@ -24,9 +24,9 @@ interface Fetch {
 
 /**
  * Downloads what disks of type `file` ask for by URL, each URL once: to `keptAt`, else to the disk's own path. What is kept outside of the
- * prefix is taken back by `undo`. `input.invalid` when two URLs go to one place.
+ * prefix is taken back by `undo`; what came of one that is broken off stays in the template store. `input.invalid` when two URLs go to one place.
  */
-export async function fetchFiles(jobs: readonly DiskJob[], paths: PrefixPaths, undo: UndoStack, step: Step): Promise<void> {
+export async function fetchFiles(jobs: readonly DiskJob[], paths: PrefixPaths, store: string, undo: UndoStack, step: Step): Promise<void> {
   const fetches = collect(
     jobs.filter((job) => job.kind === 'download'),
     paths,
@@ -39,7 +39,7 @@ export async function fetchFiles(jobs: readonly DiskJob[], paths: PrefixPaths, u
       const [first, ...others] = targets;
       if (first === undefined) return;
       await prepare(first, paths, undo);
-      await receiveImage({ url, to: first, format }, { signal: one.signal, log: one.log, progress: one.progress });
+      await receiveImage({ url, to: first, format }, { signal: one.signal, log: one.log, progress: one.progress, store });
       for (const other of others) {
         await prepare(other, paths, undo);
         await copyImage(first, other, disk, one.signal);

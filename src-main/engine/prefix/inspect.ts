@@ -13,6 +13,7 @@ export interface InspectRequest {
   readonly name?: string | undefined;
   readonly host?: HostChoice | undefined;
   readonly freshLeases?: boolean;
+  readonly allowPaths?: readonly string[] | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -31,6 +32,7 @@ export async function inspectInitFile(context: RecipeContext, path: string, requ
     host: request.host ?? defaultHostChoice(context.settings),
     cwd: process.cwd(),
     ...(request.freshLeases === undefined ? {} : { freshLeases: request.freshLeases }),
+    allowPaths: request.allowPaths,
     signal: request.signal,
   });
   const plan = draft.environment?.plan;
@@ -39,6 +41,7 @@ export async function inspectInitFile(context: RecipeContext, path: string, requ
     name,
     workdir,
     issues: [...draft.issues],
+    outside: [...draft.outside],
     ...(plan === undefined ? {} : { plan: { ...plan, issues: [...draft.issues] } }),
     memory: Object.values(plan?.vms ?? {}).reduce((sum, vm) => sum + vm.memory, 0),
     disk: plan === undefined ? 0 : diskNeed(plan),

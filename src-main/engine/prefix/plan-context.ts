@@ -2,8 +2,10 @@ import type { InitFile } from '../../../src-shared/init-file/parse.ts';
 import type { PathKey } from '../../../src-shared/init-file/source.ts';
 import { formatPath } from '../../../src-shared/init-file/source.ts';
 import type { Issue } from '../../../src-shared/issue.ts';
+import type { OutsidePath } from '../../../src-shared/plan.ts';
 import type { LeaseSubnet } from '../net/subnets.ts';
 import type { VmTypePlugin } from '../plugins/contract.ts';
+import type { Belonging, FileAccess, Trust } from './trust.ts';
 
 /** A template version as the repository and the store know it. */
 export interface TemplateFound {
@@ -28,6 +30,8 @@ export interface TemplateMissing {
   readonly missing: string;
   /** The name or version that was probably meant. */
   readonly nearest?: string | undefined;
+  /** What to do about it, one sentence. */
+  readonly hint?: string | undefined;
 }
 
 export interface FileInfo {
@@ -43,7 +47,16 @@ export interface FileInfo {
   readonly target?: string | undefined;
   /** The file itself is not there, but this one is, which holds it compressed. Everything else here is about what it holds. */
   readonly packed?: string | undefined;
+  /** Why nobody can use it, the end of a sentence: "it may not be read". */
+  readonly problem?: string | undefined;
+  /** False when this user may not write to it. */
+  readonly writable?: boolean | undefined;
+  /** Of disk images: what they need besides themselves and a backing file, when that is not one file (a data file, extents of a VMDK). */
+  readonly parts?: string | undefined;
 }
+
+/** What a text file holds, or why it cannot be read. */
+export type TextFound = { readonly text: string } | { readonly problem: string };
 
 export interface PlanDefaults {
   readonly sshUser: string;
@@ -73,6 +86,12 @@ export interface PlanContext {
   readonly template: (name: string, version: string | undefined) => TemplateFound | TemplateMissing;
   /** undefined when there is nothing at this absolute path. */
   readonly fileInfo: (path: string) => FileInfo | undefined;
+  /** A text that belongs to the init file; undefined while it was not looked up. */
+  readonly text: (path: string) => TextFound | undefined;
+  /** Which files an init file may name. */
+  readonly trust: Trust;
+  /** False where images are opened by somebody who may do more than this user (a libvirt of the machine). */
+  readonly opensImagesItself: boolean;
   readonly defaults: PlanDefaults;
   readonly skipBootstrap?: boolean;
   readonly skipBuild?: boolean;
@@ -82,6 +101,7 @@ export interface PlanContext {
 export class IssueList {
   readonly #init: InitFile;
   readonly #issues: Issue[] = [];
+  readonly #outside = new Map<string, OutsidePath>();
 
   constructor(init: InitFile) {
     this.#init = init;
@@ -93,6 +113,20 @@ export class IssueList {
 
   get failed(): boolean {
     return this.#issues.some((issue) => issue.severity === 'error');
+  }
+
+  /** Files that only count with the user's yes, also those that have it; each once. */
+  get outside(): readonly OutsidePath[] {
+    return [...this.#outside.values()];
+  }
+
+  /** Asks for the user's yes to a file that is not the init file's. It is an error as long as there is none. */
+  consent(path: readonly PathKey[], file: OutsidePath['path'], access: FileAccess, belonging: Belonging, message: string): void {
+    const known = this.#outside.get(file);
+    this.#outside.set(file, { path: file, access: known?.access === 'write' ? 'write' : access, key: known?.key ?? formatPath(path) });
+    if (belonging === 'allowed') return;
+    const hint = `If you want that, say yes to it: --allow-path ${shellWord(file)}. Otherwise put a copy beside the init file.`;
+    this.#add('error', path, message, hint, 'consent');
   }
 
   error(path: readonly PathKey[], message: string, hint?: string): void {
@@ -112,7 +146,7 @@ export class IssueList {
     this.#add('info', path, message, hint);
   }
 
-  #add(severity: Issue['severity'], path: readonly PathKey[], message: string, hint: string | undefined, about?: 'machine'): void {
+  #add(severity: Issue['severity'], path: readonly PathKey[], message: string, hint: string | undefined, about?: Issue['about']): void {
     const { line, column } = this.#init.locate(path);
     const issue: Issue = {
       file: this.#init.file,
@@ -129,4 +163,9 @@ export class IssueList {
     );
     if (!known) this.#issues.push(issue);
   }
+}
+
+/** A path as it is typed into a shell. */
+function shellWord(path: string): string {
+  return /^[\w./:+@%=-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -165,3 +165,25 @@ it('an OVA overrules memory and CPUs, and its first disk decides alone', () => {
   expect(planned.plan.vms['a']).toMatchObject({ bootstrap: 'none', distro: null });
   expect(planned.plan.vms['a']?.disks.map((disk) => disk.dev)).toEqual(['vda', 'vdb']);
 });
+
+describe('an image that this user', () => {
+  const info = filesOf({ '/srv/lago/d.raw': { problem: 'it may not be read' }, '/srv/lago/w.raw': { writable: false } });
+  const errors = (keys: string, change: Partial<PlanContext> = {}): readonly string[] =>
+    messages(plan(`{name: d, dev: sda, format: raw, ${keys}}`, { fileInfo: info, ...change })).filter((text) => text.startsWith('error'));
+
+  it('may not read is none', () => {
+    expect(errors('type: file, path: d.raw')).toEqual(['error: File /srv/lago/d.raw cannot be used: it may not be read.']);
+    expect(errors('type: file, path: d.raw, make_a_copy: true')).toHaveLength(1);
+  });
+  it('may not write to is no disk', () => {
+    expect(errors('type: file, path: w.raw')).toEqual([
+      'error: File /srv/lago/w.raw may not be written to, and a guest writes to its disk.',
+    ]);
+    expect(errors('type: file, path: w.raw, make_a_copy: true')).toEqual([]);
+  });
+  it('may not use is the business of a libvirt that may do more', () => {
+    const machines = { opensImagesItself: false };
+    for (const name of ['d', 'w']) expect(errors(`type: file, path: ${name}.raw`, machines)).toEqual([]);
+    expect(errors('type: file, path: d.raw, make_a_copy: true', machines)).toHaveLength(1);
+  });
+});

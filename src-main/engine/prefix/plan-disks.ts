@@ -6,7 +6,8 @@ import type { PathKey } from '../../../src-shared/init-file/source.ts';
 import type { Plan, PlannedVm } from '../../../src-shared/plan.ts';
 import type { DiskSpec } from '../../../src-shared/specs.ts';
 import type { FileInfo, IssueList, PlanContext, TemplateFound } from './plan-context.ts';
-import { expandVariables, reportMissing, resolvePath } from './plan-paths.ts';
+import { askConsent, expandVariables, reportMissing, reportUnusable, resolvePath } from './plan-paths.ts';
+import type { FileAccess } from './trust.ts';
 
 type PlannedDisk = PlannedVm['disks'][number];
 type PlannedDownload = Plan['downloads'][number];
@@ -97,10 +98,7 @@ class DiskPlanner {
     }
     const from = this.#source(domain.url, key);
     if (from === undefined) return;
-    if (from.url === undefined && this.#present(from.path) === undefined) {
-      reportMissing('OVA file', from.path, key, this.#issues);
-      return;
-    }
+    if (from.url === undefined && this.#image(from.path, 'OVA file', key) === undefined) return;
     if (from.url !== undefined) this.#downloads.push({ name: from.url, from: from.url, size: null });
     for (const field of ['memory', 'vcpu', 'cpu'] as const) {
       if (domain[field] !== undefined)
@@ -129,6 +127,8 @@ class DiskPlanner {
         `The disk has no ${absent.join(' and no ')}.`,
         absent.includes('dev') ? 'Devices are called vda, vdb… or sda, sdb…' : undefined,
       );
+      // What else is wrong with it is told now too.
+      if (type !== undefined) this.#plan({ ...disk, name: name ?? 'disk', dev: dev ?? 'vda', type, format: disk.format ?? 'qcow2' }, key);
       return;
     }
     if (this.#names.has(name))
@@ -206,7 +206,7 @@ class DiskPlanner {
   #findTemplate(name: string, version: string | undefined, key: readonly PathKey[]): TemplateFound | undefined {
     const answer = this.#context.template(name, version);
     if ('missing' in answer) {
-      this.#issues.lacking(key, answer.missing, answer.nearest === undefined ? undefined : `Did you mean ${quote(answer.nearest)}?`);
+      this.#issues.lacking(key, answer.missing, answer.nearest === undefined ? answer.hint : `Did you mean ${quote(answer.nearest)}?`);
       return undefined;
     }
     if (!answer.cached) this.#downloads.push({ name: answer.fullName, from: answer.from ?? answer.fullName, size: answer.downloadSize });
@@ -219,7 +219,7 @@ class DiskPlanner {
       return undefined;
     }
     const image = resolvePath(disk.path, [...key, 'path'], this.#context, this.#issues);
-    const info = this.#image(image, 'Image', [...key, 'path'], 'or-packed');
+    const info = this.#image(image, 'Image', [...key, 'path'], { packed: true });
     if (info === undefined) return absent(base.path);
     const parent = info.backing === undefined ? undefined : this.#parent(disk.name ?? '', [image], info.backing, [...key, 'path']);
     if (parent === 'failed') return undefined;
@@ -245,6 +245,7 @@ class DiskPlanner {
       return 'failed';
     }
     const info = this.#present(link);
+    if (info !== undefined) askConsent(link, info, 'read', key, this.#context, this.#issues);
     const linked = info?.target === undefined ? undefined : this.#linkedTemplate(link, info.target);
     if (linked !== undefined) return linked;
     if (info !== undefined) return info.backing === undefined ? undefined : this.#parent(disk, [...above, link], info.backing, key);
@@ -272,14 +273,17 @@ class DiskPlanner {
   #file(base: JobBase, disk: DiskDefinition, key: readonly PathKey[]): MadeDisk | undefined {
     const path = disk.path === undefined ? undefined : resolvePath(disk.path, [...key, 'path'], this.#context, this.#issues);
     if (path !== undefined && (disk.url === undefined || this.#context.fileInfo(path) !== undefined)) {
-      const info = this.#image(path, 'File', [...key, 'path'], 'or-packed');
-      if (info === undefined) return absent(disk.make_a_copy === true ? base.path : path);
+      const copied = disk.make_a_copy === true;
+      const access = copied || disk.format === 'iso' || disk['readonly'] === true ? 'read' : 'write';
+      const info = this.#image(path, 'File', [...key, 'path'], { packed: true, access, inPlace: !copied });
+      if (info === undefined) return absent(copied ? base.path : path);
       if (disk.url !== undefined) this.#issues.info([...key, 'url'], `${path} exists and is used; nothing is downloaded.`);
       this.#checkFormat(path, info, base.format, key);
       const size = info.virtualSize ?? (info.packed === undefined ? info.size : null);
       if (info.packed !== undefined) {
         return { job: { ...base, kind: 'unpack', packed: info.packed, image: path }, metadata: {}, size, source: info.packed };
       }
+      if (base.format === info.format) this.#below(disk.name ?? '', [path], info, [...key, 'path']);
       if (disk.make_a_copy === true) return { job: { ...base, kind: 'copy', from: path }, metadata: {}, size, source: path };
       return { job: { ...base, path, kind: 'in-place' }, metadata: {}, size, source: path };
     }
@@ -296,6 +300,7 @@ class DiskPlanner {
     }
     const info = this.#image(from.path, 'File', [...key, 'url']);
     if (info === undefined) return undefined;
+    if (base.format === info.format) this.#below(disk.name ?? '', [from.path], info, [...key, 'url']);
     const size = info.virtualSize ?? info.size;
     const compressed = /\.(?:xz|gz|zst|bz2)$/i.test(from.path);
     if (compressed || keptAt !== undefined) {
@@ -315,19 +320,30 @@ class DiskPlanner {
    * the init file or the workdir, and never as a hidden file of the former: no login script, no key.
    */
   #keptAt(path: string, key: readonly PathKey[]): string | 'failed' {
-    const { prefixPath, workdirPath, initFileDir } = this.#context;
+    const { prefixPath, workdirPath, initFileDir, trust } = this.#context;
     const inside = (folder: string | undefined): boolean => folder !== undefined && path.startsWith(`${folder.replace(/\/$/, '')}/`);
     const hidden = path
       .slice(initFileDir.length)
       .split('/')
       .some((part) => part.startsWith('.'));
-    if (inside(prefixPath) || inside(workdirPath) || (inside(initFileDir) && !hidden)) return path;
+    if (inside(prefixPath) || inside(workdirPath)) return path;
+    const belonging = trust.judge(this.#realTarget(path), 'write');
+    if (belonging === 'allowed' || (inside(initFileDir) && !hidden && belonging === 'own')) return path;
     this.#issues.error(
       key,
       `A download is not kept at ${path}.`,
       'Choose a path below the folder of the init file, or leave it out: then it goes into the environment.',
     );
     return 'failed';
+  }
+
+  /** Where a file that is not there yet would come to lie, links on the way followed. */
+  #realTarget(path: string): string {
+    for (let folder = posix.dirname(path); folder !== '/'; folder = posix.dirname(folder)) {
+      const target = this.#context.fileInfo(folder)?.target;
+      if (target !== undefined) return posix.join(target, path.slice(folder.length));
+    }
+    return path;
   }
 
   #checkFormat(path: string, info: FileInfo, format: string, key: readonly PathKey[]): void {
@@ -345,17 +361,58 @@ class DiskPlanner {
     return info?.packed === undefined ? info : undefined;
   }
 
-  #image(path: string, what: string, key: readonly PathKey[], how: 'as-it-is' | 'or-packed' = 'as-it-is'): FileInfo | undefined {
-    const info = how === 'or-packed' ? this.#context.fileInfo(path) : this.#present(path);
+  /** A file that is a disk image, or why it is none. */
+  #image(
+    path: string,
+    what: string,
+    key: readonly PathKey[],
+    how: { readonly packed?: boolean; readonly access?: FileAccess; readonly inPlace?: boolean } = {},
+  ): FileInfo | undefined {
+    const info = how.packed === true ? this.#context.fileInfo(path) : this.#present(path);
+    const opensItself = how.inPlace !== true || this.#context.opensImagesItself;
     if (info === undefined) reportMissing(what, path, key, this.#issues);
-    else if (info.kind === 'folder') {
-      this.#issues.error(key, `${path} is a folder, not a disk image.`);
+    else if (info.problem !== undefined && (opensItself || info.kind !== 'file')) {
+      reportUnusable(what, path, info.problem, key, this.#issues);
+      return undefined;
+    } else if (info.kind === 'folder') {
+      this.#issues.error(key, `${path} is a folder, not a disk image.`, 'Name a file.');
       return undefined;
     } else if (info.kind === 'other') {
-      this.#issues.error(key, `${path} is a device or pipe, not a disk image.`);
+      this.#issues.error(key, `${path} is a device or pipe, not a disk image.`, 'Name an ordinary file.');
       return undefined;
+    } else {
+      if (how.inPlace === true && how.access === 'write' && opensItself && info.writable === false) {
+        this.#issues.lacking(key, `${what} ${path} may not be written to, and a guest writes to its disk.`, 'Add make_a_copy: true.');
+      }
+      askConsent(path, info, how.access ?? 'read', key, this.#context, this.#issues);
+      if (info.parts !== undefined) {
+        const belonging = this.#context.trust.judge(info.target ?? path, how.access ?? 'read') === 'allowed' ? 'allowed' : 'outside';
+        const message = `The image ${path} needs ${info.parts}, which may be any file of this machine.`;
+        this.#issues.consent(key, info.target ?? path, how.access ?? 'read', belonging, message);
+      }
     }
     return info;
+  }
+
+  /** Looks at what a file's image lies on: whoever reads the disk reads that too. */
+  #below(disk: string, above: readonly string[], info: FileInfo, key: readonly PathKey[]): void {
+    if (info.backing === undefined) return;
+    const upper = above.at(-1) ?? '';
+    if (/^(?:json:|[a-z][a-z0-9+.-]*:\/\/)/i.test(info.backing)) {
+      this.#issues.error(
+        key,
+        `The image ${upper} lies on ${quote(info.backing)}, which is no file.`,
+        'Merge it: qemu-img convert -O qcow2.',
+      );
+      return;
+    }
+    const lower = posix.resolve(posix.dirname(upper), info.backing.replace(/^file:/, ''));
+    if (above.includes(lower)) {
+      this.#issues.error(key, `Disk ${disk} and its backing file are the same file.`);
+      return;
+    }
+    const found = this.#image(lower, 'Backing file', key);
+    if (found !== undefined && found.format !== 'raw') this.#below(disk, [...above, lower], found, key);
   }
 
   #source(

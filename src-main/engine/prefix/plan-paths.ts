@@ -1,7 +1,8 @@
 import { posix } from 'node:path';
 import { quote } from '../../../src-shared/init-file/name-rules.ts';
 import type { PathKey } from '../../../src-shared/init-file/source.ts';
-import type { IssueList, PlanContext } from './plan-context.ts';
+import type { FileInfo, IssueList, PlanContext } from './plan-context.ts';
+import type { FileAccess } from './trust.ts';
 
 /**
  * Replaces `$NAME` and `${NAME}` as Python's expandvars does: unknown variables stay as they are. Lago exports LAGO_INITFILE_PATH,
@@ -51,4 +52,26 @@ export function reportMissing(what: string, path: string, key: readonly PathKey[
   const hint =
     variable === undefined ? 'Relative paths begin at the folder of the init file.' : `The environment variable ${variable} is not set.`;
   issues.lacking(key, `${what} ${path} does not exist.`, hint);
+}
+
+/** Says why a file that is there cannot be used. */
+export function reportUnusable(what: string, path: string, problem: string, key: readonly PathKey[], issues: IssueList): void {
+  issues.lacking(key, `${what} ${path} cannot be used: ${problem}.`, 'Give yourself the right to read it, or name another file.');
+}
+
+/** Asks for the user's yes when a file is not one that an init file may name by itself. */
+export function askConsent(
+  path: string,
+  info: FileInfo,
+  access: FileAccess,
+  key: readonly PathKey[],
+  context: PlanContext,
+  issues: IssueList,
+): void {
+  const real = info.target ?? info.packed ?? path;
+  const belonging = context.trust.judge(real, access);
+  if (belonging === 'own') return;
+  const leads = real === (info.packed ?? path) ? real : `${path} leads to ${real}, which`;
+  const does = access === 'write' ? 'a guest could read and change it' : 'a guest could read it';
+  issues.consent(key, real, access, belonging, `${leads} lies outside of the init file's folder; ${does}.`);
 }

@@ -1,7 +1,7 @@
 import { quote } from '../../../src-shared/init-file/name-rules.ts';
 import type { DomainDefinition } from '../../../src-shared/init-file/schema.ts';
 import type { IssueList, PlanContext } from './plan-context.ts';
-import { expandVariables, reportMissing, resolvePath } from './plan-paths.ts';
+import { askConsent, expandVariables, reportMissing, reportUnusable, resolvePath } from './plan-paths.ts';
 
 /** One deploy script to be copied into the prefix. */
 export interface ScriptCopy {
@@ -56,10 +56,15 @@ export class ScriptPlanner {
       reportMissing('Script', source, key, this.#issues);
       return [];
     }
-    if (info.kind !== 'file') {
-      this.#issues.error(key, `The deploy script ${quote(source)} is not a file.`);
+    if (info.kind !== 'file' && info.problem === undefined) {
+      this.#issues.error(key, `The deploy script ${quote(source)} is not a file.`, 'Name a file.');
       return [];
     }
+    if (info.problem !== undefined) {
+      reportUnusable('Script', source, info.problem, key, this.#issues);
+      return [];
+    }
+    askConsent(source, info, 'read', key, this.#context, this.#issues);
     const known = this.#copies.get(source);
     if (known !== undefined) return [known];
     const copy: ScriptCopy = { source, path: `$LAGO_PREFIX_PATH/scripts/${this.#name(expandVariables(given, this.#context))}` };

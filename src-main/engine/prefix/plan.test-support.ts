@@ -23,6 +23,9 @@ export function everythingExists(change: Partial<PlanContext> = {}): PlanContext
       from: 'http://templates.example/',
     }),
     fileInfo: (path) => (posix.isAbsolute(path) ? { kind: 'file', size: 1_048_576 } : undefined),
+    text: () => ({ text: '' }),
+    trust: { judge: () => 'own' },
+    opensImagesItself: true,
     defaults: {
       sshUser: 'root',
       sshPassword: '123456',

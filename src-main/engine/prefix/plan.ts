@@ -1,17 +1,21 @@
+import { posix } from 'node:path';
 import { macOf, octetsOf } from '../../../src-shared/addresses.ts';
 import { quote } from '../../../src-shared/init-file/name-rules.ts';
 import type { InitFile } from '../../../src-shared/init-file/parse.ts';
 import type { DomainDefinition } from '../../../src-shared/init-file/schema.ts';
+import type { PathKey } from '../../../src-shared/init-file/source.ts';
 import type { Issue } from '../../../src-shared/issue.ts';
-import type { Plan, PlannedNet, PlannedVm } from '../../../src-shared/plan.ts';
+import type { OutsidePath, Plan, PlannedNet, PlannedVm } from '../../../src-shared/plan.ts';
 import type { EnvironmentSpecs, NetSpec, NicSpec, VmSpec } from '../../../src-shared/specs.ts';
-import { type BuilderOptions, customizeProblems } from '../disk/customize-options.ts';
+import { type BuilderOptions, customizeProblems, filesOf } from '../disk/customize-options.ts';
 import { guestFamily } from '../disk/sysprep-commands.ts';
 import { cpuCustomProblem } from '../libvirt/cpu.ts';
 import { IssueList, type PlanContext } from './plan-context.ts';
 import { type DiskJob, type OvaImport, type PlannedDisks, planDisks } from './plan-disks.ts';
 import { planNets } from './plan-nets.ts';
+import { askConsent, reportMissing, reportUnusable } from './plan-paths.ts';
 import { type ScriptCopy, ScriptPlanner } from './plan-scripts.ts';
+import { checkUserData, userDataFile, userDataPath } from './user-data.ts';
 import { applyVmType, checkKinds } from './vm-types.ts';
 
 /** Lago's defaults where neither the file nor the configuration says anything. */
@@ -37,6 +41,10 @@ export interface PlannedEnvironment {
   readonly ovas: readonly OvaImport[];
   readonly scripts: readonly ScriptCopy[];
   readonly builds: readonly BuildJob[];
+  /** VM → absolute path of the file with its user-data. */
+  readonly userDataFiles: ReadonlyMap<string, string>;
+  /** Files that need the user's yes, also those that have it. */
+  readonly outside: readonly OutsidePath[];
   /** Everything that is wrong or worth knowing; with an error among them nothing may be made. Also in `plan.issues`. */
   readonly issues: readonly Issue[];
 }
@@ -56,6 +64,7 @@ export function planEnvironment(init: InitFile, context: PlanContext): PlannedEn
   for (const name of init.domainNames) {
     const domain = init.domains[name] as DomainDefinition;
     checkDomain(name, domain, context, issues);
+    checkUserData(name, domain['cloud-init'], context, issues);
     const own = planDisks(name, domain, context, issues);
     const copies = scripts.plan(name, domain);
     const parts = { nics: nics.get(name) ?? [], management: management.get(name), disks: own, scripts: copies };
@@ -78,6 +87,13 @@ export function planEnvironment(init: InitFile, context: PlanContext): PlannedEn
     ovas: disks.flatMap((own) => own.ova ?? []),
     scripts: scripts.copies,
     builds,
+    userDataFiles: new Map(
+      init.domainNames.flatMap((name) => {
+        const file = userDataFile(init.domains[name]?.['cloud-init']);
+        return file === undefined ? [] : [[name, userDataPath(file, context)] as const];
+      }),
+    ),
+    outside: issues.outside,
     issues: plan.issues,
   };
 }
@@ -199,13 +215,27 @@ function planBuilds(vm: string, domain: DomainDefinition, context: PlanContext, 
       else {
         const options = build[builder];
         if (typeof options === 'object' && options !== null && !Array.isArray(options)) {
-          for (const problem of customizeProblems(options as BuilderOptions)) issues.error([...key, builder], problem);
+          const problems = customizeProblems(options as BuilderOptions);
+          for (const problem of problems) issues.error([...key, builder], problem);
+          if (problems.length === 0) checkBuildFiles(options as BuilderOptions, [...key, builder], context, issues);
           if (context.skipBuild !== true) jobs.push({ vm, disk: disk.name ?? '', builder, options: options as Record<string, unknown> });
         } else issues.error([...key, builder], 'The options of a builder are a mapping.');
       }
     }
   }
   return jobs;
+}
+
+/** Files of this machine that a builder takes into a disk. Unlike Lago's other paths these begin at the init file's folder only. */
+function checkBuildFiles(options: BuilderOptions, key: readonly PathKey[], context: PlanContext, issues: IssueList): void {
+  for (const file of filesOf(options)) {
+    const path = posix.resolve(context.initFileDir, file);
+    const found = context.fileInfo(path);
+    const info = found?.packed === undefined ? found : undefined;
+    if (info === undefined) reportMissing('File', path, key, issues);
+    else if (info.problem !== undefined) reportUnusable('File', path, info.problem, key, issues);
+    else askConsent(path, info, 'read', key, context, issues);
+  }
 }
 
 function plannedNet(net: NetSpec): PlannedNet {

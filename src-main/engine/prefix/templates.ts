@@ -35,7 +35,7 @@ const LAGO_REPOS = '/var/lib/lago/repos';
 const ASKING = { attempts: 2, idleMs: 10_000 };
 
 /** The store that is used: the configured one; where that is Lago's machine-wide default and this user cannot write it, the user's own. */
-export async function storePath(settings: EngineSettings): Promise<string> {
+export async function storePath(settings: Pick<EngineSettings, 'templateStore'>): Promise<string> {
   return await writable(settings.templateStore, LAGO_STORE, 'store');
 }
 
@@ -178,7 +178,7 @@ export async function openTemplates(
       } catch (error) {
         if (!(error instanceof EngineError) || isCancelled(error)) throw error;
         // Told as an issue at the line of the file that names the template.
-        return { missing: error.hint === undefined ? error.message : `${error.message} ${error.hint}` };
+        return { missing: error.message, hint: error.hint ?? 'Add the repository that has it: lago template-repo add URL.' };
       }
     },
     async fetch(name, version, user, step) {

@@ -1,0 +1,39 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@playwright/test';
+import { dropFile } from './drop.ts';
+import { makeScratch, type Scratch } from './scratch.ts';
+import { closeDesktops, openDesktop } from './window.ts';
+
+let scratch: Scratch;
+
+test.beforeEach(() => {
+  scratch = makeScratch();
+});
+test.afterEach(async () => {
+  await closeDesktops();
+  scratch.remove();
+});
+
+test('an init file gets files from outside of its folder only with a yes', async () => {
+  const [theirs, key] = [join(scratch.dir, 'theirs'), join(scratch.dir, 'key')];
+  mkdirSync(theirs);
+  writeFileSync(key, 'secret\n');
+  const file = join(theirs, 'stranger.yaml');
+  writeFileSync(
+    file,
+    'domains:\n  vm: {nics: [{net: n}], disks: [{name: d, type: file, format: raw, dev: vda, path: ../key}]}\nnets: {n: {}}\n',
+  );
+  const { page } = await openDesktop(scratch);
+  await dropFile(page, page.locator('#root'), file);
+  const question = page.getByRole('region', { name: 'Files outside of the init file’s folder' });
+  await expect(question).toContainText(key);
+  await expect(question).toContainText('a guest can read and change it');
+  const create = page.getByRole('button', { name: 'Create only' });
+  await expect(create).toBeDisabled();
+  const yes = question.getByRole('checkbox');
+  await yes.check();
+  await expect(create).toBeEnabled();
+  await yes.uncheck();
+  await expect(create).toBeDisabled();
+});

@@ -1,0 +1,107 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { z } from 'zod';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { diskError, readJson, writeJson } from './json-file.ts';
+
+const Marks = z.object({
+  /** As it was asked for, before redirects. */
+  url: z.string(),
+  etag: z.string().optional(),
+  modified: z.string().optional(),
+  total: z.number().nullable(),
+});
+/** What tells one state of a remote file from another. */
+export type Marks = z.infer<typeof Marks>;
+
+/** What came of a download so far, kept on disk for whoever goes on with it. */
+export interface Part {
+  /** How many bytes are there, of the file with these marks; 0 without. */
+  readonly size: number;
+  readonly marks: Marks | undefined;
+  /** It holds something of another download, which may come back to it. */
+  readonly foreign: boolean;
+  /** Begins anew with a file of these marks. */
+  restart(marks: Marks): Promise<void>;
+  /** Goes on behind so many bytes. */
+  resume(offset: number): void;
+  append(chunk: Buffer): Promise<void>;
+  /** The first bytes of it. */
+  read(length: number): AsyncIterable<Buffer>;
+  close(): Promise<void>;
+  /** Closes and removes it. */
+  remove(): Promise<void>;
+}
+
+const CHUNK = 1024 * 1024;
+
+/** Opens the part at `path` (and `path.json`), made when it is not there. Whoever opens it has it to himself. `host.denied`, `host.no-space`. */
+export async function openPart(path: string, url: string): Promise<Part> {
+  const about = `${path}.json`;
+  let file: FileHandle;
+  let found: Marks | undefined;
+  let size = 0;
+  try {
+    file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    found = await readMarks(about);
+    ({ size } = await file.stat());
+  } catch (error) {
+    throw diskError(error, path);
+  }
+  const known = found?.url === url ? found : undefined;
+  let position = 0;
+  let isOpen = true;
+  const close = async (): Promise<void> => {
+    if (isOpen) await file.close();
+    isOpen = false;
+  };
+  return {
+    size: known === undefined ? 0 : Math.min(size, known.total ?? size),
+    marks: known,
+    foreign: size > 0 && known === undefined,
+    async restart(marks) {
+      try {
+        await file.truncate(0);
+      } catch (error) {
+        throw diskError(error, path);
+      }
+      position = 0;
+      await writeJson(about, marks);
+    },
+    resume(offset) {
+      position = offset;
+    },
+    async append(chunk) {
+      try {
+        for (let written = 0; written < chunk.length; ) {
+          written += (await file.write(chunk, written, chunk.length - written, position + written)).bytesWritten;
+        }
+      } catch (error) {
+        throw diskError(error, path);
+      }
+      position += chunk.length;
+    },
+    async *read(length) {
+      for (let at = 0; at < length; ) {
+        const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(CHUNK, length - at)), 0, undefined, at);
+        if (bytesRead === 0) throw new EngineError('remote.unreachable', `${path} became shorter while it was read.`);
+        at += bytesRead;
+        yield buffer.subarray(0, bytesRead);
+      }
+    },
+    close,
+    async remove() {
+      await close();
+      await rm(path, { force: true });
+      await rm(about, { force: true });
+    },
+  };
+}
+
+/** Marks that cannot be read are as good as none: the download begins anew. */
+async function readMarks(path: string): Promise<Marks | undefined> {
+  return await readJson(path, Marks).catch((error: unknown) => {
+    if (error instanceof EngineError && error.code !== 'host.denied') return undefined;
+    throw error;
+  });
+}
