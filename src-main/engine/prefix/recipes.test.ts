@@ -80,6 +80,7 @@ function createWorld(): World {
       status: open === undefined ? 'down' : 'up',
       accelerator: 'tcg',
       uplink: 'none',
+      problem: null,
     }),
     [Symbol.asyncDispose]: async () => await Promise.resolve(),
   };
