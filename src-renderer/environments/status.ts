@@ -9,10 +9,11 @@ import {
   IconHelpCircle,
   IconLoader2,
   IconPlayerPause,
+  IconPlugConnectedX,
   IconPower,
 } from '@tabler/icons-react';
 import type { NetworkState, PrefixState, VmState } from '../../src-shared/state.ts';
-import { count, formatDuration } from '../format.ts';
+import { count, formatUptime } from '../format.ts';
 import type { Icon, Tone } from '../ui/state-mark.tsx';
 
 /** A state ready for `StateMark`. */
@@ -22,6 +23,8 @@ export interface StatusView {
   readonly word: string;
   readonly spin?: boolean;
 }
+
+const SPINS_MS = 120_000;
 
 /** What a VM is doing. The words are Lago's. */
 export function vmStatus(vm: VmState): StatusView {
@@ -50,8 +53,10 @@ export function sshStatus(vm: VmState, now: number): StatusView {
     case 'ready':
       return { tone: 'ok', icon: IconCircleCheckFilled, word: 'ready' };
     case 'waiting': {
-      const span = vm.startedAt === null ? '' : ` ${formatDuration(now - vm.startedAt)}`;
-      return { tone: 'busy', icon: IconLoader2, word: `waiting for ssh${span}`, spin: true };
+      const waited = vm.startedAt === null ? 0 : now - vm.startedAt;
+      const span = vm.startedAt === null ? '' : ` ${formatUptime(waited)}`;
+      // A guest without ssh waits for ever, and something that turns is painted anew all the time.
+      return { tone: 'busy', icon: IconLoader2, word: `waiting for ssh${span}`, spin: waited < SPINS_MS };
     }
     case 'off':
       return { tone: 'off', icon: IconCircle, word: 'off' };
@@ -81,6 +86,7 @@ export function prefixStatus(prefix: PrefixState): StatusView {
       return { tone: 'off', icon: IconCircle, word: 'cleaned up' };
     default:
   }
+  if (prefix.host.status === 'unusable') return { tone: 'warn', icon: IconPlugConnectedX, word: 'reconnecting…' };
   const running = runningCount(prefix);
   const word = `${running} of ${prefix.vms.length} running`;
   if (prefix.vms.some((vm) => vm.status === 'crashed')) return { tone: 'bad', icon: IconCircleX, word };
@@ -95,6 +101,7 @@ export function blockedBy(prefix: PrefixState, running: string | undefined): str
   if (prefix.phase === 'creating') return 'The environment is being created';
   if (prefix.phase === 'broken') return 'The environment is broken';
   if (prefix.phase === 'cleaned') return 'The environment was cleaned up';
+  if (prefix.host.status === 'unusable') return 'Waiting for its libvirt to answer again';
   if (prefix.busy !== null) return `Another process works on it: ${prefix.busy}`;
   return undefined;
 }
