@@ -63,7 +63,8 @@ export async function stopEnvironment(page: Page, name: string, vms: readonly st
 
 /** Destroys the environment; types its name as the dialog wants it. */
 export async function destroyEnvironment(page: Page, name: string): Promise<void> {
-  await page.getByRole('main').getByRole('button', { name: 'Destroy', exact: true }).click();
+  await page.getByRole('button', { name: `More for ${name}`, exact: true }).click();
+  await page.getByRole('menuitem', { name: 'Destroy…' }).click();
   const dialog = page.getByRole('dialog');
   const confirm = dialog.getByRole('button', { name: `Destroy ${name}` });
   await expect(confirm).toBeDisabled();

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
+import { expectAccessible } from './axe.ts';
 import {
   createFromPlan,
   destroyEnvironment,
@@ -62,6 +63,7 @@ test('from a dropped init file to nothing left', async () => {
   await expectTask(page, 'shop', 'Create shop');
   await showView(page, 'shop', 'VMs');
   await picture(page, 'environment');
+  await expectAccessible(page, 'a real environment');
   const namespaces = ownedNamespaces(scratch);
   expect(namespaces.size).toBeGreaterThan(0);
 
@@ -71,6 +73,7 @@ test('from a dropped init file to nothing left', async () => {
   await runInTerminal(ssh, 'echo first >/root/kept; sync');
   expect(await runInTerminal(ssh, 'cat /root/kept')).toBe('first');
   await picture(page, 'terminal');
+  await expectAccessible(page, 'a real terminal');
 
   await takeSnapshot(page, 'shop', 'clean');
   await runInTerminal(ssh, 'echo second >/root/kept');

@@ -8,7 +8,7 @@ import { chooseInitFile, type EngineRouter, sendToPage, serveIpc } from './ipc.t
 import { setMenu } from './menu.ts';
 import { RunningOperations } from './running.ts';
 import { APP_ORIGIN, APP_SCHEME, APP_URL, assetHeaders, assetPath, guardSession } from './security.ts';
-import { openWindow } from './window.ts';
+import { openWindow, zoom } from './window.ts';
 
 const FATAL_DRAIN_MS = 10_000;
 const BUNDLE = path.join(import.meta.dirname, '../renderer');
@@ -60,7 +60,12 @@ class Desktop {
       origin,
       log: this.#log,
     });
-    setMenu({ openFile: () => this.#chooseFile() });
+    setMenu({
+      openFile: () => this.#chooseFile(),
+      zoom: (step) => {
+        if (this.#window !== undefined) zoom(this.#window, step);
+      },
+    });
     const window = this.#show();
     window.once('show', () => {
       this.#openEngine().catch((error: unknown) => {

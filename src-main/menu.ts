@@ -1,14 +1,26 @@
 import { app, Menu, type MenuItemConstructorOptions } from 'electron';
+import type { ZoomStep } from './zoom.ts';
+
+const ZOOM = [
+  { label: 'Zoom in', accelerator: 'CmdOrCtrl+=', step: 'in' },
+  { label: 'Zoom out', accelerator: 'CmdOrCtrl+-', step: 'out' },
+  { label: 'Actual size', accelerator: 'CmdOrCtrl+0', step: 'reset' },
+] as const;
 
 /**
  * The menu bar (shown with Alt). Accelerators that a terminal needs (Ctrl+W, Ctrl+R, Ctrl+A, Ctrl+Z) are not taken: Chromium does
  * the editing ones by itself.
  */
-export function setMenu(actions: { openFile(): void }): void {
+export function setMenu(actions: { openFile(): void; zoom(step: ZoomStep): void }): void {
   const view: MenuItemConstructorOptions[] = [
-    { role: 'resetZoom' },
-    { role: 'zoomIn' },
-    { role: 'zoomOut' },
+    ...ZOOM.map(
+      ({ label, accelerator, step }): MenuItemConstructorOptions => ({
+        label,
+        accelerator,
+        registerAccelerator: false, // the window listens for these keys itself
+        click: () => actions.zoom(step),
+      }),
+    ),
     { type: 'separator' },
     { role: 'togglefullscreen' },
   ];

@@ -1,6 +1,7 @@
 import { BrowserWindow, dialog, nativeTheme, shell } from 'electron';
 import type { Log } from './engine/index.ts';
 import { guardContents, linkPolicy, windowOptions } from './security.ts';
+import { type ZoomStep, zoomAfter, zoomStep } from './zoom.ts';
 
 const RELOADS = 3;
 const RELOAD_PERIOD_MS = 60_000;
@@ -35,6 +36,11 @@ async function openLink(window: BrowserWindow, address: string, log: Log): Promi
   await shell.openExternal(address);
 }
 
+/** Makes everything in a window larger or smaller. */
+export function zoom(window: BrowserWindow, step: ZoomStep): void {
+  window.webContents.setZoomFactor(zoomAfter(window.webContents.getZoomFactor(), step));
+}
+
 /** Opens a window and shows it at its first paint. A page that crashes is loaded again; operations go on meanwhile. */
 export function openWindow(options: WindowOptions): BrowserWindow {
   const { log } = options;
@@ -45,6 +51,13 @@ export function openWindow(options: WindowOptions): BrowserWindow {
   const crashes: number[] = [];
   guardContents(window.webContents, (address) => {
     openLink(window, address, log).catch((error: unknown) => log.warn(`Opening ${address} failed: ${String(error)}`));
+  });
+  // Accelerators of the menu take one key each, and there are several for the same thing.
+  window.webContents.on('before-input-event', (event, input) => {
+    const step = zoomStep(input);
+    if (step === undefined) return;
+    event.preventDefault();
+    zoom(window, step);
   });
   window.once('ready-to-show', () => window.show());
   window.on('page-title-updated', (event) => event.preventDefault());

@@ -1,5 +1,4 @@
 import { lazy, type ReactElement, Suspense, useCallback, useEffect, useEffectEvent, useMemo, useReducer, useRef, useState } from 'react';
-import { Group, Panel, Separator, usePanelRef } from 'react-resizable-panels';
 import { isBridgeMessage } from '../src-shared/bridge.ts';
 import type { WireError } from '../src-shared/errors.ts';
 import styles from './app.module.css';
@@ -10,9 +9,11 @@ import { keepDockSize, keepTabs, readKept } from './kept-state.ts';
 import { isRunning, useConnection, useOperations, usePrefixes } from './live-cache.ts';
 import { Announcer } from './shell/announcer.tsx';
 import { useCrashNotices } from './shell/crash-notices.ts';
-import { DOCK_HEADER, Dock } from './shell/dock.tsx';
+import { Dock } from './shell/dock.tsx';
+import { DockSplit } from './shell/dock-split.tsx';
 import { type Dropped, DropZone } from './shell/drop-zone.tsx';
 import { useExpectedResults } from './shell/expected-results.ts';
+import { keepFocus } from './shell/keep-focus.ts';
 import { LostBanner } from './shell/lost-banner.tsx';
 import { Notices } from './shell/notices.tsx';
 import { Rail } from './shell/rail.tsx';
@@ -144,8 +145,7 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
   const [notices, setNotices] = useState<readonly Notice[]>([]);
   const [closing, setClosing] = useState(false);
   const [keys, setKeys] = useState(false);
-  const dock = usePanelRef();
-  const dockSize = useRef(kept.dockSize);
+  const [dockSize, setDockSize] = useState(kept.dockSize);
   const operations = useOperations();
   const connected = useConnection().status === 'connected';
 
@@ -159,7 +159,7 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
   const engine = useMemo<EngineContextValue>(() => ({ connection, notify, expect }), [connection, notify, expect]);
   const windowContext = useMemo(() => ({ state, dispatch }), [state]);
 
-  const openPlan = useCallback((path: string) => dispatch({ type: 'show', page: { kind: 'plan', path } }), []);
+  const openPlan = useCallback((path: string) => dispatch({ type: 'open-plan', path }), []);
   const openFile = useCallback(async () => {
     const path = await window.bridge.openFile();
     if (path !== null) openPlan(path);
@@ -227,13 +227,7 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
     void openAtStart();
   }, [connected, connection, openPlan, notify]);
 
-  useEffect(() => {
-    if (state.dock.open) {
-      dock.current?.expand();
-      if ((dock.current?.getSize().inPixels ?? 0) <= DOCK_HEADER + 1) dock.current?.resize(dockSize.current);
-    } else dock.current?.collapse();
-  }, [state.dock.open, dock]);
-
+  useEffect(keepFocus, []);
   usePrefetch();
   useCrashNotices(notify);
   useFollowEngine(state, dispatch);
@@ -253,34 +247,23 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
           <div className={styles.middle}>
             <TabBar onOpenFile={() => void openFile()} />
             <LostBanner onRetry={() => connection.retry()} />
-            <Group orientation="vertical" className={styles.group ?? ''}>
-              <Panel minSize={160}>
+            <DockSplit
+              open={state.dock.open}
+              size={dockSize}
+              onOpen={(open) => dispatch({ type: 'dock', open })}
+              onSize={(size) => {
+                setDockSize(size);
+                keepDockSize(size);
+              }}
+              page={
                 <main id="page" className={styles.page}>
                   <Suspense fallback={<div aria-busy="true" />}>
                     <PageView page={state.page} onOpenFile={() => void openFile()} />
                   </Suspense>
                 </main>
-              </Panel>
-              <Separator className={styles.separator ?? ''} aria-label="Height of the dock" />
-              <Panel
-                panelRef={dock}
-                collapsible
-                collapsedSize={DOCK_HEADER}
-                minSize={120}
-                defaultSize={DOCK_HEADER}
-                groupResizeBehavior="preserve-pixel-size"
-                onResize={({ inPixels }) => {
-                  const open = inPixels > DOCK_HEADER + 1;
-                  if (open) {
-                    dockSize.current = inPixels;
-                    keepDockSize(inPixels);
-                  }
-                  if (open !== state.dock.open) dispatch({ type: 'dock', open });
-                }}
-              >
-                <Dock />
-              </Panel>
-            </Group>
+              }
+              dock={<Dock />}
+            />
           </div>
           <StatusBar />
         </div>

@@ -30,6 +30,12 @@ export function formatDuration(milliseconds: number): string {
   return hours % 24 === 0 ? `${days} d` : `${days} d ${hours % 24} h`;
 }
 
+/** A span in milliseconds that goes on: by the second in its first minute, then by the minute. `41 s`, `4 m`, `2 h 5 m`. */
+export function formatUptime(milliseconds: number): string {
+  const minute = 60_000;
+  return formatDuration(milliseconds < minute ? milliseconds : Math.floor(milliseconds / minute) * minute);
+}
+
 /** How long ago, in its largest unit: `just now`, `4 m ago`, `2 h ago`, `3 d ago`. */
 export function formatAgo(then: number, now: number): string {
   const span = now - then;

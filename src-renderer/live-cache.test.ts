@@ -12,7 +12,7 @@ function prefix(id: string, name = id): PrefixState {
     phase: 'ready',
     problem: null,
     initFile: null,
-    host: { kind: 'embedded', uri: 'qemu:///system', status: 'up', accelerator: 'kvm', uplink: 'none' },
+    host: { kind: 'embedded', uri: 'qemu:///system', status: 'up', accelerator: 'kvm', uplink: 'none', problem: null },
     vms: [],
     networks: [],
     snapshots: [],

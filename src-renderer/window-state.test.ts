@@ -16,6 +16,14 @@ describe('window state', () => {
     expect(keyOf(state.page)).toBe('plan:/a.json');
   });
 
+  it('counts how often a file was opened, and shows its plan', () => {
+    const open: WindowAction = { type: 'open-plan', path: '/a.json' };
+    const state = play(open, environment('x'), open);
+    expect(state.tabs.map(keyOf)).toEqual(['plan:/a.json', 'environment:x']);
+    expect(keyOf(state.page)).toBe('plan:/a.json');
+    expect(state.tabs[0]).toMatchObject({ dropped: 2 });
+  });
+
   it('shows the neighbour of a closed tab, then home', () => {
     let state = play(environment('a'), environment('b'), environment('c'), environment('b'), { type: 'close-tab', key: 'environment:b' });
     expect(keyOf(state.page)).toBe('environment:c');

@@ -9,9 +9,9 @@ export type Page =
   | { readonly kind: 'plan'; readonly path: string }
   | { readonly kind: 'environment'; readonly id: string };
 
-/** A page with a tab. A plan keeps what the user chose and, once created, the operation that makes it. */
+/** A page with a tab. A plan keeps what the user chose, how often its file was opened and, once created, the operation that makes it. */
 export type Tab =
-  | { readonly kind: 'plan'; readonly path: string; readonly draft: PlanDraft; readonly operation: string | null }
+  | { readonly kind: 'plan'; readonly path: string; readonly draft: PlanDraft; readonly operation: string | null; readonly dropped: number }
   | { readonly kind: 'environment'; readonly id: string };
 
 /** What the user changed in a plan; null where the proposal stands. */
@@ -76,6 +76,8 @@ export interface WindowState {
 
 export type WindowAction =
   | { readonly type: 'show'; readonly page: Page }
+  /** A file was dropped or chosen: shown, and read anew where it was open already. */
+  | { readonly type: 'open-plan'; readonly path: string }
   | { readonly type: 'view'; readonly id: string; readonly view: EnvironmentView }
   | { readonly type: 'library'; readonly change: Partial<LibraryView> }
   | { readonly type: 'close-tab'; readonly key: string }
@@ -122,7 +124,7 @@ function show(state: WindowState, page: Page): WindowState {
   const key = keyOf(page);
   if (page.kind === 'home' || page.kind === 'machine' || page.kind === 'library' || state.tabs.some((tab) => keyOf(tab) === key))
     return { ...state, page };
-  const tab: Tab = page.kind === 'plan' ? { kind: 'plan', path: page.path, draft: EMPTY_DRAFT, operation: null } : page;
+  const tab: Tab = page.kind === 'plan' ? { kind: 'plan', path: page.path, draft: EMPTY_DRAFT, operation: null, dropped: 0 } : page;
   return { ...state, page, tabs: [...state.tabs, tab] };
 }
 
@@ -171,6 +173,8 @@ export function reduceWindow(state: WindowState, action: WindowAction): WindowSt
   switch (action.type) {
     case 'show':
       return show(state, action.page);
+    case 'open-plan':
+      return mapPlan(show(state, { kind: 'plan', path: action.path }), action.path, (tab) => ({ ...tab, dropped: tab.dropped + 1 }));
     case 'view':
       return { ...state, views: { ...state.views, [action.id]: action.view } };
     case 'library':

@@ -81,6 +81,8 @@ export const contract = {
   },
   initFile: {
     inspect: oc.input(z.object({ path: z.string(), host: HostChoice.optional(), allowPaths: AllowPaths })).output(Inspection),
+    /** One value when it has begun to watch the file, and one each time the file was saved, replaced or removed. */
+    changes: oc.input(z.object({ path: z.string() })).output(eventIterator(z.object({}))),
   },
   prefix: {
     create: oc

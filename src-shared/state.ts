@@ -78,7 +78,9 @@ export const HostSummary = z.object({
   kind: z.enum(['embedded', 'system']),
   /** libvirt URI. */
   uri: z.string(),
-  status: z.enum(['up', 'down']),
+  status: z.enum(['down', 'up', 'unusable']),
+  /** Why it is unusable, one sentence; null otherwise. */
+  problem: z.string().nullable(),
   accelerator: z.enum(['kvm', 'tcg', 'unknown']),
   /** Whether guests reach the outside. */
   uplink: z.enum(['none', 'pasta', 'slirp4netns']),

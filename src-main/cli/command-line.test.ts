@@ -53,7 +53,7 @@ const state: Omit<PrefixState, 'path'> = {
   phase: 'ready',
   problem: null,
   initFile: null,
-  host: { kind: 'embedded', uri: '', status: 'down', accelerator: 'unknown', uplink: 'none' },
+  host: { kind: 'embedded', uri: '', status: 'down', accelerator: 'unknown', uplink: 'none', problem: null },
   vms: [vmState('web-vm0', 'running'), vmState('vm0', 'running'), vmState('db', 'down')],
   networks: [{ name: 'n0', type: 'nat', status: 'down', gateway: '192.168.200.1', management: true, dhcp: null, domain: null }],
   snapshots: [],

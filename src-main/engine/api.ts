@@ -4,6 +4,7 @@ import { exitCodeOf, toWireError } from '../../src-shared/errors.ts';
 import type { Engine } from './engine.ts';
 import type { StreamTable } from './streams.ts';
 import { openTerminal } from './terminals.ts';
+import { watchInitFile } from './watch-init-file.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -54,6 +55,9 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       inspect: os.initFile.inspect.handler(
         async ({ input }) => await engine.inspect(input.path, { host: input.host, allowPaths: input.allowPaths }),
       ),
+      changes: os.initFile.changes.handler(async function* ({ input, signal }) {
+        yield* watchInitFile(input.path, signal ?? new AbortController().signal);
+      }),
     },
     prefix: {
       create: os.prefix.create.handler(({ input }) => started(engine.create(input))),

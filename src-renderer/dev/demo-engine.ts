@@ -5,7 +5,7 @@ import { openByteChannel } from '../../src-shared/byte-stream.ts';
 import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import type { LibraryState, PrefixState, SnapshotState } from '../../src-shared/state.ts';
-import { BROKEN, FAILED, FAILED_FETCH, inspection, LIBRARY, MACHINE, OVIRT, SHOP } from './demo-values.ts';
+import { BROKEN, FAILED, FAILED_FETCH, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
 
 const TICK = 120;
 
@@ -25,7 +25,8 @@ export class DemoEngine {
 
   constructor(scenario: string) {
     this.#scenario = scenario;
-    this.#prefixes = scenario === 'empty' ? [] : [SHOP, OVIRT, ...(scenario === 'many' ? [BROKEN] : [])];
+    this.#prefixes =
+      scenario === 'empty' ? [] : [scenario === 'unusable' ? UNUSABLE : SHOP, OVIRT, ...(scenario === 'many' ? [BROKEN] : [])];
     this.#operations = scenario === 'failed' ? [FAILED, FAILED_FETCH] : [];
     this.#library =
       scenario === 'empty' ? { ...LIBRARY, size: 0, unused: 0, repositories: LIBRARY.repositories.slice(0, 1), templates: [] } : LIBRARY;
@@ -273,6 +274,11 @@ export class DemoEngine {
               data: { code: 'input.missing-file', message: `${input.path} does not exist.`, hint: 'Choose another file.', details: {} },
             });
           return inspection(input.path, this.#scenario === 'errors');
+        }),
+        // Nothing changes here by itself.
+        changes: os.initFile.changes.handler(async function* ({ signal }) {
+          yield {};
+          await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
         }),
       },
       prefix: {

@@ -89,6 +89,7 @@ export const SHOP: PrefixState = {
     status: 'up',
     accelerator: 'kvm',
     uplink: 'pasta',
+    problem: null,
   },
   vms: [
     vm('web', { ip: '192.168.200.2', nics: nics(['front-net', '192.168.200.2'], ['back-net', '192.168.201.2']) }),
@@ -164,6 +165,13 @@ export const OVIRT: PrefixState = {
   ],
   snapshots: [],
   diskUsage: 38.7 * GIB,
+};
+
+/** Its libvirt died or hangs: nobody knows what its VMs do. */
+export const UNUSABLE: PrefixState = {
+  ...SHOP,
+  host: { ...SHOP.host, status: 'unusable', problem: 'The private libvirt of shop-cluster does not answer.' },
+  vms: SHOP.vms.map((vm) => ({ ...vm, status: 'unknown', ssh: 'unknown', startedAt: null })),
 };
 
 export const BROKEN: PrefixState = {

@@ -1,5 +1,5 @@
 import { Button } from '@mantine/core';
-import { IconAlertTriangle, IconCamera, IconLock, IconPlayerPlay, IconPlayerStop, IconTrash } from '@tabler/icons-react';
+import { IconAlertTriangle, IconCamera, IconLock, IconPlayerPlay, IconPlayerStop, IconPlugConnectedX } from '@tabler/icons-react';
 import { type ReactElement, Suspense, useState } from 'react';
 import type { OperationState } from '../../src-shared/operation.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
@@ -28,9 +28,8 @@ import { VmTable } from './vm-table.tsx';
 
 const BUTTONS = [
   { id: 'start', icon: IconPlayerPlay },
-  { id: 'stop', icon: IconPlayerStop },
+  { id: 'stop', icon: IconPlayerStop, IconPlugConnectedX },
   { id: 'snapshot', icon: IconCamera },
-  { id: 'destroy', icon: IconTrash },
 ] as const;
 
 function ActionButton(props: {
@@ -129,10 +128,7 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
           const action = actions.find((one) => one.id === id);
           return action === undefined ? null : <ActionButton key={id} action={action} icon={icon} primary={id === 'start' && off} />;
         })}
-        <ActionMenu
-          label={`More for ${prefix.name}`}
-          actions={actions.filter((action) => ['export', 'copy-path', 'forget'].includes(action.id))}
-        />
+        <ActionMenu label={`More for ${prefix.name}`} actions={actions.filter((action) => !BUTTONS.some(({ id }) => id === action.id))} />
       </div>
       <Suspense fallback={null}>
         {destroying && <DestroyDialog prefix={prefix} onClose={() => setDestroying(false)} />}
@@ -149,6 +145,16 @@ function Strip(props: { readonly prefix: PrefixState }): ReactElement | null {
       <p className={styles.strip} data-tone="bad" role="status">
         <IconAlertTriangle size={16} stroke={1.8} />
         {prefix.problem ?? 'Its files cannot be read.'} It can be destroyed, which removes what is left of it.
+      </p>
+    );
+  }
+  if (prefix.host.status === 'unusable') {
+    return (
+      <p className={styles.strip} data-tone="warn" role="status">
+        <IconPlugConnectedX size={16} stroke={1.8} />
+        <span>
+          {prefix.host.problem ?? 'Its libvirt does not answer.'} Reconnecting… The VMs may be running: nothing is changed meanwhile.
+        </span>
       </p>
     );
   }

@@ -145,7 +145,7 @@ function Welcome(props: { readonly info: Info | undefined; readonly onOpenFile: 
     <div className={styles.welcome}>
       <IconStack2 size={48} stroke={1.1} className={styles.welcomeIcon ?? ''} />
       <h1>Drop an init file here</h1>
-      <p className="dim">It describes VMs and networks. You see what it would make before anything is made.</p>
+      <p className="dim">It describes VMs and networks. You see what it would create before anything is created.</p>
       <div className={styles.buttons}>
         <Button
           variant="filled"
@@ -161,7 +161,7 @@ function Welcome(props: { readonly info: Info | undefined; readonly onOpenFile: 
       </div>
       {info !== undefined && info.recent.length > 0 && (
         <section className={styles.recent} aria-label="Recent">
-          <h3 className="faint">Recent</h3>
+          <h2 className="faint">Recent</h2>
           <ul>
             {info.recent.slice(0, 6).map((recent) => (
               <li key={recent.path}>
@@ -238,7 +238,7 @@ export function HomePage(props: { readonly onOpenFile: () => void }): ReactEleme
           ))}
         </tbody>
       </table>
-      <p className={styles.dropHint}>Drop an init file anywhere to see what it would make.</p>
+      <p className={styles.dropHint}>Drop an init file anywhere to see what it would create.</p>
     </div>
   );
 }

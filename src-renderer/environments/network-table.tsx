@@ -13,7 +13,7 @@ import { networkStatus } from './status.ts';
 export function NetworkTable(props: { readonly networks: readonly NetworkState[]; readonly vms: readonly VmState[] }): ReactElement {
   if (props.networks.length === 0) return <Empty compact icon={IconNetwork} title="No networks" />;
   return (
-    <table className={table.table} aria-label="Networks">
+    <table className={`${table.table} ${styles.table}`} aria-label="Networks">
       <thead>
         <tr>
           <th>Name</th>

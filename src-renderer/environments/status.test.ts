@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { OperationKind, OperationState } from '../../src-shared/operation.ts';
 import type { PrefixState, VmState } from '../../src-shared/state.ts';
 import { freshCrashes } from '../shell/crash-notices.ts';
-import { prefixStatus, sshStatus } from './status.ts';
+import { blockedBy, prefixStatus, sshStatus } from './status.ts';
 
 function vm(name: string, change: Partial<VmState> = {}): VmState {
   return { name, status: 'running', ssh: 'ready', startedAt: 0, crash: null, ...change } as VmState;
@@ -14,6 +14,7 @@ function prefix(states: readonly VmState['status'][], busy: string | null = null
     name: 'shop',
     phase: 'ready',
     busy,
+    host: { kind: 'embedded', uri: 'qemu:///system', status: 'up', problem: null, accelerator: 'kvm', uplink: 'none' },
     vms: states.map((status, index) => vm(`vm${index}`, { status })),
   } as unknown as PrefixState;
 }
@@ -42,7 +43,23 @@ describe('the state of an environment', () => {
   });
 });
 
+describe('a host that does not answer', () => {
+  it('is being connected to again, whatever its VMs were', () => {
+    const up = prefix(['running']);
+    const lost: PrefixState = { ...prefix(['unknown']), host: { ...up.host, status: 'unusable', problem: 'libvirt does not answer.' } };
+    expect(prefixStatus(lost, undefined)).toMatchObject({ tone: 'warn', word: 'reconnecting…' });
+    expect(blockedBy(lost, undefined)).toBe('Waiting for its libvirt to answer again');
+    expect(blockedBy(up, undefined)).toBeUndefined();
+  });
+});
+
 describe('the ssh of a VM', () => {
+  it('turns for two minutes only while it is waited for', () => {
+    const waiting = vm('web', { ssh: 'waiting', startedAt: 1_000 });
+    expect(sshStatus(waiting, 42_000)).toMatchObject({ word: 'booting… 41 s', spin: true });
+    expect(sshStatus(waiting, 301_000)).toMatchObject({ word: 'booting… 5 m', spin: false });
+  });
+
   it.each([
     [{ ssh: 'ready' }, 'ready'],
     [{ ssh: 'waiting', startedAt: 0 }, 'booting… 5 s'],

@@ -9,11 +9,12 @@ import {
   IconHelpCircle,
   IconLoader2,
   IconPlayerPause,
+  IconPlugConnectedX,
   IconPower,
 } from '@tabler/icons-react';
 import type { OperationKind, OperationState } from '../../src-shared/operation.ts';
 import type { NetworkState, PrefixState, VmState } from '../../src-shared/state.ts';
-import { count, formatDuration } from '../format.ts';
+import { count, formatUptime } from '../format.ts';
 import type { Icon, Tone } from '../ui/state-mark.tsx';
 
 /** A state ready for `StateMark`. */
@@ -23,6 +24,8 @@ export interface StatusView {
   readonly word: string;
   readonly spin?: boolean;
 }
+
+const SPINS_MS = 120_000;
 
 /** What a VM is doing. The words are Lago's. */
 export function vmStatus(vm: VmState): StatusView {
@@ -49,7 +52,7 @@ export function vmStatus(vm: VmState): StatusView {
 const BOOT_MS = 600_000;
 
 function timed(word: string, waited: number | undefined): string {
-  return waited === undefined ? word : `${word} ${formatDuration(waited)}`;
+  return waited === undefined ? word : `${word} ${formatUptime(waited)}`;
 }
 
 /** Whether ssh answers; `now` in ms gives the waiting time. */
@@ -61,7 +64,8 @@ export function sshStatus(vm: VmState, now: number): StatusView {
       const waited = vm.startedAt === null ? undefined : now - vm.startedAt;
       // A guest that nobody saw starting, or that takes too long, may well be up without ssh.
       const booting = waited !== undefined && waited < BOOT_MS ? 'booting…' : 'waiting for ssh';
-      return { tone: 'busy', icon: IconLoader2, word: timed(booting, waited), spin: true };
+      // A guest without ssh waits for ever, and something that turns is painted anew all the time.
+      return { tone: 'busy', icon: IconLoader2, word: timed(booting, waited), spin: (waited ?? 0) < SPINS_MS };
     }
     case 'off':
       return { tone: 'off', icon: IconCircle, word: 'off' };
@@ -109,6 +113,7 @@ export function prefixStatus(prefix: PrefixState, operation: OperationState | un
       return { tone: 'off', icon: IconCircle, word: 'cleaned up' };
     default:
   }
+  if (prefix.host.status === 'unusable') return { tone: 'warn', icon: IconPlugConnectedX, word: 'reconnecting…' };
   const kind = operation?.kind ?? kindOfBusy(prefix.busy);
   const work = kind === undefined ? undefined : UNDER_WAY[kind];
   if (work !== undefined) return { tone: 'busy', icon: IconLoader2, word: work, spin: true };
@@ -127,6 +132,7 @@ export function blockedBy(prefix: PrefixState, running: string | undefined): str
   if (prefix.phase === 'creating') return 'The environment is being created';
   if (prefix.phase === 'broken') return 'The environment is broken';
   if (prefix.phase === 'cleaned') return 'The environment was cleaned up';
+  if (prefix.host.status === 'unusable') return 'Waiting for its libvirt to answer again';
   if (prefix.busy !== null) return `Another process works on it: ${prefix.busy}`;
   return undefined;
 }

@@ -32,6 +32,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
   const unreachable = useUnreachable();
   const busy = useRunningOperation(prefix.id) !== undefined;
   const running = runningCount(prefix);
+  const stopBlocked = useBlocked({ ...prefix, host: { ...prefix.host, status: 'up' } });
   return [
     {
       id: 'start',
@@ -44,7 +45,8 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       id: 'stop',
       label: 'Stop',
       icon: IconPlayerStop,
-      blocked: blocked ?? (running === 0 && prefix.host.status === 'down' ? 'Nothing is running' : undefined),
+      // Ends a host that does not answer as well.
+      blocked: stopBlocked ?? (running === 0 && prefix.host.status === 'down' ? 'Nothing is running' : undefined),
       run: () => void call(`Could not stop ${prefix.name}`, (client) => client.prefix.stop({ prefix: prefix.id })),
     },
     {
@@ -70,7 +72,8 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       id: 'forget',
       label: 'Take off the list',
       icon: IconListDetails,
-      blocked: unreachable ?? (busy ? 'A task is under way' : running > 0 ? 'Stop it first' : undefined),
+      blocked:
+        unreachable ?? (busy ? 'A task is under way' : running > 0 || prefix.host.status === 'unusable' ? 'Stop it first' : undefined),
       run: () => void call(`Could not take ${prefix.name} off the list`, (client) => client.prefix.forget({ prefix: prefix.id })),
     },
     {

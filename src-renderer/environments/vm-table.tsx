@@ -1,7 +1,7 @@
 import { IconServer } from '@tabler/icons-react';
 import { type KeyboardEvent, type ReactElement, useState } from 'react';
 import type { CrashState, VmState } from '../../src-shared/state.ts';
-import { formatDuration, formatMemory } from '../format.ts';
+import { formatMemory, formatUptime } from '../format.ts';
 import { type Action, type MenuPlace, menuPlace } from '../ui/action.ts';
 import { ActionMenu, ContextMenu } from '../ui/action-menu.tsx';
 import { Copyable } from '../ui/copyable.tsx';
@@ -9,7 +9,7 @@ import { Empty } from '../ui/empty.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
 import { IconButton, Tip } from '../ui/tip.tsx';
-import { useNow } from '../ui/use-now.ts';
+import { useUptime } from '../ui/use-uptime.ts';
 import { crashSentence } from './crash-note.tsx';
 import { sshStatus, vmStatus } from './status.ts';
 import styles from './vm-table.module.css';
@@ -29,9 +29,9 @@ function CrashTip(props: { readonly crash: CrashState; readonly word: string }):
 function Row(props: { readonly vm: VmState; readonly actions: readonly Action[]; readonly focusable: boolean }): ReactElement {
   const { vm, actions } = props;
   const [place, setPlace] = useState<MenuPlace | null>(null);
-  const now = useNow(vm.ssh === 'waiting' || vm.status === 'running');
+  const uptime = useUptime(vm.status === 'running' ? vm.startedAt : null);
   const status = vmStatus(vm);
-  const ssh = sshStatus(vm, now);
+  const ssh = sshStatus(vm, (vm.startedAt ?? 0) + uptime);
   const terminal = actions.find((action) => action.id === 'terminal');
 
   function openTerminal(): void {
@@ -68,7 +68,7 @@ function Row(props: { readonly vm: VmState; readonly actions: readonly Action[];
       <td className={styles.state}>
         <StateMark tone={status.tone} icon={status.icon}>
           {vm.crash === null ? status.word : <CrashTip crash={vm.crash} word={status.word} />}
-          {vm.status === 'running' && vm.startedAt !== null && <span className="faint"> {formatDuration(now - vm.startedAt)}</span>}
+          {vm.status === 'running' && vm.startedAt !== null && <span className="faint"> {formatUptime(uptime)}</span>}
         </StateMark>
       </td>
       <td className={styles.ssh}>
@@ -129,7 +129,7 @@ export function VmTable(props: {
         <tr>
           <th title="Lago calls a VM a domain">Name</th>
           <th>State</th>
-          <th>ssh</th>
+          <th className={styles.ssh}>ssh</th>
           <th>Addresses</th>
           <th className={table.number}>Memory</th>
           <th className={table.number}>vCPU</th>

@@ -24,7 +24,7 @@ function Check(props: { readonly check: HostCheck }): ReactElement {
     <li className={styles.check}>
       <StateIcon tone={mark.tone} icon={mark.icon} label={mark.word} size={16} />
       <div className={styles.text}>
-        <h3>{check.title}</h3>
+        <h2>{check.title}</h2>
         <p className="dim">{check.detail}</p>
         {check.remedy !== null && <p>{check.remedy}</p>}
         {check.command !== null && (

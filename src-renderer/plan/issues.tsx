@@ -28,11 +28,11 @@ export function Issues(props: { readonly issues: readonly Issue[] }): ReactEleme
         if (issues.length === 0) return null;
         return (
           <div key={group.severity} className={styles.group} data-tone={group.tone}>
-            <h3>
+            <h2>
               <StateMark tone={group.tone} icon={group.icon}>
                 {count(issues.length, group.one, group.many)}
               </StateMark>
-            </h3>
+            </h2>
             <ul>
               {issues.map((issue) => (
                 <li key={`${issue.line}:${issue.column}:${issue.path}:${issue.message}`} className={styles.issue}>
@@ -40,7 +40,7 @@ export function Issues(props: { readonly issues: readonly Issue[] }): ReactEleme
                     type="button"
                     className={styles.place}
                     title={`${formatIssue(issue)}\nClick to copy`}
-                    aria-label={`Copy issue at ${issue.line}:${issue.column}`}
+                    aria-label={`Copy issue at ${issue.line > 0 ? `${issue.line}:${issue.column}` : baseName(issue.file)}`}
                     onClick={() => void copyText(formatIssue(issue))}
                   >
                     {issue.line > 0 ? `${issue.line}:${issue.column}` : baseName(issue.file)}

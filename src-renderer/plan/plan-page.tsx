@@ -5,7 +5,7 @@ import '@mantine/core/styles/Input.css';
 import '@mantine/core/styles/SegmentedControl.css';
 import '@mantine/core/styles/Switch.css';
 import { IconFileCode, IconPlayerPlay, IconRefresh } from '@tabler/icons-react';
-import { type ReactElement, useEffect, useState } from 'react';
+import { type ReactElement, useCallback, useEffect, useState } from 'react';
 import type { Inspection } from '../../src-shared/contract.ts';
 import type { WireError } from '../../src-shared/errors.ts';
 import type { HostChoice } from '../../src-shared/host-choice.ts';
@@ -29,20 +29,51 @@ function hostOf(draft: PlanDraft): HostChoice {
   return draft.host === 'system' ? { kind: 'system', uri: draft.uri } : { kind: 'embedded', uplink: draft.internet ? 'auto' : 'none' };
 }
 
+/** Counts up when the page has begun to watch the file, and each time it was saved, dropped again or is to be read for another reason. */
+function useRounds(path: string, dropped: number): { readonly round: number; readonly reload: () => void } {
+  const { connection, notify } = useEngine();
+  const connected = useConnection().status === 'connected';
+  const [round, setRound] = useState(0);
+  const reload = useCallback(() => setRound((count) => count + 1), []);
+  useEffect(() => {
+    if (!connected) return undefined;
+    const stop = new AbortController();
+    async function follow(): Promise<void> {
+      try {
+        for await (const _change of await connection.client.initFile.changes({ path }, { signal: stop.signal })) reload();
+      } catch (cause) {
+        if (stop.signal.aborted) return;
+        // It can be read all the same.
+        reload();
+        const error = readError(cause);
+        if (error.code !== 'not-available') notify(`Could not watch ${baseName(path)}`, error);
+      }
+    }
+    void follow();
+    return () => stop.abort();
+  }, [connection, connected, path, reload, notify]);
+  useEffect(() => {
+    if (dropped > 0) reload();
+  }, [dropped, reload]);
+  return { round, reload };
+}
+
 /** What the engine would make of the file on this kind of host and with these files; read again when one changes or `reload` is called. */
 function useInspection(
   path: string,
   host: HostChoice,
   allowPaths: readonly string[],
+  dropped: number,
 ): { readonly inspection: Inspection | undefined; readonly error: WireError | undefined; readonly reload: () => void } {
   const { connection } = useEngine();
   const connected = useConnection().status === 'connected';
   const [inspection, setInspection] = useState<Inspection>();
   const [error, setError] = useState<WireError>();
-  const [round, setRound] = useState(0);
+  const { round, reload } = useRounds(path, dropped);
   const choice = JSON.stringify({ host, allowPaths });
   useEffect(() => {
-    if (!connected) return undefined;
+    // Watching comes first, so that no change is missed between the two.
+    if (!connected || round === 0) return undefined;
     let gone = false;
     async function inspect(): Promise<void> {
       try {
@@ -62,7 +93,7 @@ function useInspection(
       gone = true;
     };
   }, [connection, connected, path, choice, round]);
-  return { inspection, error, reload: () => setRound(round + 1) };
+  return { inspection, error, reload };
 }
 
 function Need(props: { readonly label: string; readonly need: string; readonly free: string; readonly share: number }): ReactElement {
@@ -194,7 +225,7 @@ export function PlanPage(props: { readonly path: string }): ReactElement {
   const draft = tab?.kind === 'plan' ? tab.draft : EMPTY_DRAFT;
   const creating =
     tab?.kind === 'plan' && tab.operation !== null ? operations.find((operation) => operation.id === tab.operation) : undefined;
-  const { inspection, error, reload } = useInspection(path, hostOf(draft), draft.allowPaths);
+  const { inspection, error, reload } = useInspection(path, hostOf(draft), draft.allowPaths, tab?.kind === 'plan' ? tab.dropped : 0);
   const [asking, setAsking] = useState(false);
 
   const name = draft.name ?? inspection?.name ?? '';

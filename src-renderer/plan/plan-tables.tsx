@@ -19,11 +19,21 @@ function sourceName(source: string | null): string {
   return source.startsWith('/') ? baseName(source) : (source.split(':')[1] ?? source);
 }
 
+/** An address that the plan does not say: only a network with DHCP gives one by itself. */
+function Unplanned(props: { readonly dhcp: boolean }): ReactElement {
+  if (props.dhcp) return <span className="faint">by DHCP</span>;
+  return (
+    <span className="faint" title="This network has no DHCP: the guest sets its own address, if it needs one">
+      none
+    </span>
+  );
+}
+
 /** The VMs that would be made. */
 export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
   const vms = Object.entries(props.plan.vms);
   return (
-    <section aria-label="VMs" className={styles.scroll}>
+    <section aria-label="VMs" className={styles.scroll} tabIndex={0}>
       <h2 className={styles.heading}>{count(vms.length, 'VM')}</h2>
       <table className={`${table.table} ${styles.top}`} aria-label="Planned VMs">
         <thead>
@@ -67,7 +77,7 @@ export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
               </td>
               <td className="mono">
                 {vm.nics.map((nic, index) => (
-                  <div key={index}>{nic.ip ?? <span className="faint">by DHCP</span>}</div>
+                  <div key={index}>{nic.ip ?? <Unplanned dhcp={(props.plan.nets[nic.net]?.dhcp ?? null) !== null} />}</div>
                 ))}
               </td>
               <td className="mono faint nowrap">
@@ -87,7 +97,7 @@ export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
 export function PlannedNets(props: { readonly plan: Plan }): ReactElement {
   const nets = Object.entries(props.plan.nets);
   return (
-    <section aria-label="Networks" className={styles.scroll}>
+    <section aria-label="Networks" className={styles.scroll} tabIndex={0}>
       <h2 className={styles.heading}>{count(nets.length, 'network')}</h2>
       <table className={`${table.table} ${styles.top}`} aria-label="Planned networks">
         <thead>

@@ -12,9 +12,6 @@ const Terminals = lazy(async () => ({ default: (await import('../terminals/termi
 
 const TITLES: Readonly<Record<DockView, string>> = { terminals: 'Terminals', tasks: 'Tasks', log: 'Log' };
 
-/** Height of the dock when only its tabs show. */
-export const DOCK_HEADER = 33;
-
 /** The lower part of the window: terminals, tasks, log. Terminals live on while another view or none is in front. */
 export function Dock(): ReactElement {
   const { state, dispatch } = useWindow();
@@ -26,7 +23,7 @@ export function Dock(): ReactElement {
     log: 0,
   };
   return (
-    <section className={styles.dock} aria-label="Dock">
+    <div className={styles.dock}>
       <div className={styles.header}>
         <div role="tablist" aria-label="Dock" className={styles.tabs} onKeyDown={moveFocus}>
           {(Object.keys(TITLES) as DockView[]).map((name) => (
@@ -53,7 +50,7 @@ export function Dock(): ReactElement {
           onClick={() => dispatch({ type: 'dock', open: !open })}
         />
       </div>
-      <div className={styles.body} inert={!open}>
+      <div className={styles.body} inert={!open} data-focus-layer>
         <div className={styles.view} hidden={view !== 'terminals'} role="tabpanel" aria-label="Terminals">
           {state.sessions.length > 0 || (open && view === 'terminals') ? (
             <Suspense fallback={null}>
@@ -76,6 +73,6 @@ export function Dock(): ReactElement {
           </div>
         )}
       </div>
-    </section>
+    </div>
   );
 }

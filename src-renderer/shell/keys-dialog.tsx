@@ -11,6 +11,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
       ['Ctrl `', 'Show or hide the dock'],
       ['Ctrl PageUp / PageDown', 'Previous or next tab'],
       ['Alt 1 … 9', 'Tab by number'],
+      ['Ctrl + / − / 0', 'Larger, smaller, actual size'],
       ['/', 'Filter the library'],
       ['?', 'This list'],
     ],

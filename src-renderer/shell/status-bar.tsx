@@ -13,7 +13,7 @@ import { dots, formatBytes, formatFraction } from '../format.ts';
 import { isRunning, useConnection, useMachine, useOperations, usePrefix } from '../live-cache.ts';
 import { ProgressBar } from '../ui/progress-bar.tsx';
 import { Tip } from '../ui/tip.tsx';
-import { useNow } from '../ui/use-now.ts';
+import { useNowUntil } from '../ui/use-now.ts';
 import { useWindow } from '../window-state.ts';
 import styles from './status-bar.module.css';
 
@@ -31,7 +31,7 @@ function pick(operations: readonly OperationState[], now: number): OperationStat
 
 function Work(props: { readonly operations: readonly OperationState[]; readonly onClick: () => void }): ReactElement | null {
   const { operations } = props;
-  const now = useNow(operations.length > 0);
+  const now = useNowUntil(Math.max(0, ...operations.map((operation) => operation.endedAt ?? 0)) + RECENT);
   const shown = pick(operations, now);
   if (shown === undefined) return null;
   const running = operations.filter(isRunning).length;
@@ -55,6 +55,8 @@ function Work(props: { readonly operations: readonly OperationState[]; readonly 
     </button>
   );
 }
+
+const HOST_TONES = { up: styles.ok, down: styles.off, unusable: styles.warn } as const;
 
 /** The line at the bottom: where things run, what is free, what is under way, what needs attention. */
 export function StatusBar(): ReactElement {
@@ -82,23 +84,23 @@ export function StatusBar(): ReactElement {
           Engine not connected
         </span>
       ) : (
-        <Tip label={prefix === undefined ? 'Each environment gets a private libvirt of its own' : prefix.host.uri}>
+        <Tip label={prefix === undefined ? 'Each environment gets a private libvirt of its own' : (prefix.host.problem ?? prefix.host.uri)}>
           <span className={styles.label} tabIndex={-1}>
             {prefix === undefined ? (
               <IconServer2 size={14} stroke={1.6} />
             ) : (
-              <IconCircleFilled size={10} className={(prefix.host.status === 'up' ? styles.ok : styles.off) ?? ''} />
+              <IconCircleFilled size={10} className={HOST_TONES[prefix.host.status] ?? ''} />
             )}
-            {dots(kind, accelerator, prefix?.host.status === 'down' && 'off')}
+            {dots(kind, accelerator, prefix?.host.status === 'down' && 'off', prefix?.host.status === 'unusable' && 'reconnecting…')}
           </span>
         </Tip>
       )}
       {machine !== undefined && (
         <>
-          <span className={styles.label}>
+          <span className={`${styles.label} ${styles.room}`}>
             <span className="faint">Memory</span> {formatBytes(machine.memoryFree)} free
           </span>
-          <span className={styles.label}>
+          <span className={`${styles.label} ${styles.room}`}>
             <span className="faint">Disk</span> {formatBytes(machine.diskFree)} free
           </span>
         </>

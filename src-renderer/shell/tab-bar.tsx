@@ -60,8 +60,13 @@ export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement
   }
 
   return (
-    <div className={styles.bar}>
-      <div className={styles.tabs} role="tablist" aria-label="Open environments" onKeyDown={moveFocus}>
+    <section className={styles.bar} aria-label="Tabs">
+      {/* Without tabs it is no list of tabs. */}
+      <div
+        className={styles.tabs}
+        {...(state.tabs.length > 0 ? { role: 'tablist', 'aria-label': 'Open environments' } : {})}
+        onKeyDown={moveFocus}
+      >
         {state.tabs.map((tab) => {
           const key = keyOf(tab);
           const { title, mark, tip } = describe(tab);
@@ -78,6 +83,7 @@ export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement
                 role="tab"
                 aria-selected={key === active}
                 aria-controls="page"
+                aria-keyshortcuts="Delete"
                 tabIndex={key === focusable ? 0 : -1}
                 onClick={() => dispatch({ type: 'show', page: tab.kind === 'plan' ? { kind: 'plan', path: tab.path } : tab })}
                 onKeyDown={(event) => onKeyDown(event, tab)}
@@ -85,11 +91,13 @@ export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement
                 {mark}
                 <span className="ellipsis">{title}</span>
               </div>
+              {/* For the pointer; by keyboard it is Delete. A list of tabs may hold nothing but tabs. */}
               <button
                 type="button"
                 className={styles.close}
                 tabIndex={-1}
-                aria-label={`Close ${title}`}
+                aria-hidden="true"
+                title={`Close ${title}`}
                 onClick={() => dispatch({ type: 'close-tab', key })}
               >
                 <IconX size={14} stroke={1.6} />
@@ -99,6 +107,6 @@ export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement
         })}
       </div>
       <IconButton label="Open a file" tip="Open a file… (Ctrl+O)" icon={IconPlus} onClick={props.onOpenFile} />
-    </div>
+    </section>
   );
 }

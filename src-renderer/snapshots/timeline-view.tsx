@@ -101,7 +101,6 @@ export function TimelineView(props: TimelineViewProps): ReactElement {
                 <div
                   role="option"
                   aria-selected={snapshot.name === selected}
-                  aria-label={describe(snapshot, now)}
                   tabIndex={snapshot.name === focusable ? 0 : -1}
                   className={styles.point}
                   data-name={snapshot.name}
@@ -110,7 +109,10 @@ export function TimelineView(props: TimelineViewProps): ReactElement {
                   onFocus={() => props.onSelect(snapshot.name)}
                   onDoubleClick={() => props.onRevert(snapshot.name)}
                 >
-                  <span className={styles.name}>{snapshot.name}</span>
+                  <span className="hidden-visually">{describe(snapshot, now)}</span>
+                  <span className={styles.name} aria-hidden="true">
+                    {snapshot.name}
+                  </span>
                   <svg
                     width={RADIUS * 2 + 4}
                     height={RADIUS * 2 + 4}
@@ -119,7 +121,9 @@ export function TimelineView(props: TimelineViewProps): ReactElement {
                     <circle r={RADIUS - 1} className={styles.ring} />
                     {memory && <circle r={RADIUS - 4} className={styles.fill} />}
                   </svg>
-                  <span className={styles.time}>{formatClock(snapshot.createdAt, now)}</span>
+                  <span className={styles.time} aria-hidden="true">
+                    {formatClock(snapshot.createdAt, now)}
+                  </span>
                 </div>
               </HoverTip>
             );

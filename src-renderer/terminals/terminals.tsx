@@ -50,7 +50,7 @@ export function Terminals(props: { readonly visible: boolean }): ReactElement {
                 role="tab"
                 className={styles.name}
                 aria-selected={active}
-                aria-label={`${session.vm} ${word}${WORDS[link] === '' ? '' : `, ${WORDS[link]}`}`}
+                aria-keyshortcuts="Delete"
                 tabIndex={active ? 0 : -1}
                 onClick={() => dispatch({ type: 'show-session', id: session.id })}
                 onKeyDown={(event) => onKeyDown(event, session)}
@@ -58,15 +58,18 @@ export function Terminals(props: { readonly visible: boolean }): ReactElement {
                 <Symbol size={14} stroke={1.6} />
                 {several && <span className="faint">{environment}/</span>}
                 <span className="mono">{session.vm}</span>
+                {link !== 'connected' && <span className="hidden-visually"> {word}, </span>}
                 <span className={styles.word} data-state={link}>
                   {link === 'connected' ? word : WORDS[link]}
                 </span>
               </button>
+              {/* For the pointer; by keyboard it is Delete. A list of tabs may hold nothing but tabs. */}
               <button
                 type="button"
                 className={styles.close}
                 tabIndex={-1}
-                aria-label={`Close ${session.vm} ${word}`}
+                aria-hidden="true"
+                title={`Close ${session.vm} ${word}`}
                 onClick={() => dispatch({ type: 'close-session', id: session.id })}
               >
                 <IconX size={14} stroke={1.6} />

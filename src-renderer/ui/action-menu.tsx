@@ -12,7 +12,7 @@ export function ActionMenu(props: { readonly label: string; readonly actions: re
   const [place, setPlace] = useState<MenuPlace | null>(null);
   function open(): void {
     const box = target.current?.getBoundingClientRect();
-    if (box !== undefined) setPlace({ x: box.right, y: box.bottom });
+    if (box !== undefined) setPlace({ x: box.right, y: box.bottom, top: box.top });
   }
   return (
     <span ref={target} className={styles.target}>
@@ -24,7 +24,14 @@ export function ActionMenu(props: { readonly label: string; readonly actions: re
       />
       {place !== null && (
         <Suspense fallback={null}>
-          <MenuBody label={props.label} place={place} side="bottom-end" actions={props.actions} onClose={() => setPlace(null)} />
+          <MenuBody
+            label={props.label}
+            place={place}
+            side="bottom-end"
+            actions={props.actions}
+            opener={target.current}
+            onClose={() => setPlace(null)}
+          />
         </Suspense>
       )}
     </span>

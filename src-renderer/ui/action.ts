@@ -18,6 +18,8 @@ export interface Action {
 export interface MenuPlace {
   readonly x: number;
   readonly y: number;
+  /** Where a menu ends that opens upwards; `y` without it. */
+  readonly top?: number;
 }
 
 /** The place for a context menu: the pointer, or below the element for the keyboard's menu key. */
@@ -25,5 +27,5 @@ export function menuPlace(event: MouseEvent<HTMLElement>): MenuPlace {
   event.preventDefault();
   if (event.clientX !== 0 || event.clientY !== 0) return { x: event.clientX, y: event.clientY };
   const box = event.currentTarget.getBoundingClientRect();
-  return { x: box.left + 16, y: box.bottom };
+  return { x: box.left + 16, y: box.bottom, top: box.top };
 }

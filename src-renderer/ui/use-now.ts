@@ -11,3 +11,16 @@ export function useNow(ticking = true, interval = 1_000): number {
   }, [ticking, interval]);
   return now;
 }
+
+/** The present time in ms, renewed once `then` (ms since the epoch) has passed and not before: nothing ticks for it. */
+export function useNowUntil(then: number): number {
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    setNow(Date.now());
+    const left = then - Date.now();
+    if (left < 0) return undefined;
+    const timer = setTimeout(() => setNow(Date.now()), left + 1);
+    return () => clearTimeout(timer);
+  }, [then]);
+  return now;
+}

@@ -44,7 +44,7 @@ function stateOf({ Prefix: prefix }: LagoStatus): PrefixState {
     phase: 'ready',
     problem: null,
     initFile: null,
-    host: { kind: 'embedded', uri: '', status: 'down', accelerator: 'unknown', uplink: 'none' },
+    host: { kind: 'embedded', uri: '', status: 'down', accelerator: 'unknown', uplink: 'none', problem: null },
     networks: Object.entries(prefix.Networks).map(([name, net]) => ({
       name,
       type: net.gateway === null ? 'bridge' : 'nat',

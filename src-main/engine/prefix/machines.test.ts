@@ -42,7 +42,7 @@ const noHosts: HostAccess = {
   open: async () => await Promise.reject(new Error('a host was started')),
   find: async () => await Promise.resolve(undefined),
   stop: async () => await Promise.resolve(),
-  summary: () => ({ kind: 'embedded', uri: '', status: 'down', accelerator: 'unknown', uplink: 'none' }),
+  summary: () => ({ kind: 'embedded', uri: '', status: 'down', accelerator: 'unknown', uplink: 'none', problem: null }),
   [Symbol.asyncDispose]: async () => await Promise.resolve(),
 };
 

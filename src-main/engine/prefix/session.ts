@@ -119,6 +119,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
         status: session === undefined ? 'down' : 'up',
         accelerator: session?.host.accelerator ?? 'unknown',
         uplink: session?.host.uplink ?? 'none',
+        problem: null,
       };
     },
     async [Symbol.asyncDispose]() {

@@ -69,6 +69,7 @@ export function createWorld(): World {
       status: open === undefined ? 'down' : 'up',
       accelerator: 'tcg',
       uplink: 'none',
+      problem: null,
     }),
     [Symbol.asyncDispose]: async () => await Promise.resolve(),
   };

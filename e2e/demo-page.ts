@@ -1,0 +1,52 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { _electron, type ElectronApplication, type Page } from '@playwright/test';
+import { createServer } from 'vite';
+import { root } from './scratch.ts';
+
+/** The page on its demo engine, in an Electron window without the program behind it: every view, and no VM. */
+export interface DemoPage {
+  readonly page: Page;
+  /** Loads the page anew with what this scenario shows; nothing is kept from before. */
+  show(scenario: string): Promise<void>;
+  /** Size of the page in px, as a window of that size gives it. */
+  resize(width: number, height: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Serves the page on the loopback and opens it. */
+export async function openDemoPage(): Promise<DemoPage> {
+  const profile = mkdtempSync(join(tmpdir(), 'lago-page-'));
+  const server = await createServer({
+    configFile: join(root, 'src-renderer/dev/vite.config.ts'),
+    cacheDir: join(profile, 'vite'),
+    logLevel: 'error',
+    server: { port: 0, strictPort: false, hmr: false, watch: null },
+  });
+  await server.listen();
+  const address = server.resolvedUrls?.local[0];
+  if (address === undefined) throw new Error('The page is not served.');
+  const app: ElectronApplication = await _electron.launch({
+    args: [`--user-data-dir=${join(profile, 'electron')}`, join(root, 'bench/reference/empty-window')],
+    chromiumSandbox: process.getuid?.() !== 0,
+  });
+  const page = await app.firstWindow();
+  return {
+    page,
+    async show(scenario) {
+      await page.goto(`${address}dev/index.html`);
+      await page.evaluate(() => localStorage.clear());
+      await page.goto(`${address}dev/index.html?scenario=${scenario}`);
+      await page.locator('[data-testid="shell"][data-connected="true"]').waitFor();
+    },
+    async resize(width, height) {
+      await page.setViewportSize({ width, height });
+    },
+    async close() {
+      await app.close();
+      await server.close();
+      rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
+    },
+  };
+}

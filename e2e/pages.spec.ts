@@ -1,0 +1,292 @@
+import { expect, type Locator, type Page, test } from '@playwright/test';
+import { expectAccessible } from './axe.ts';
+import { type DemoPage, openDemoPage } from './demo-page.ts';
+
+/** What the page does by itself, on its demo engine: no test here needs a VM. */
+let demo: DemoPage;
+let page: Page;
+
+test.beforeAll(async () => {
+  demo = await openDemoPage();
+  page = demo.page;
+});
+test.afterAll(async () => await demo.close());
+test.beforeEach(async () => {
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+  await demo.resize(1280, 820);
+});
+
+const ENVIRONMENT = 'shop-cluster';
+
+async function showShop(): Promise<void> {
+  await page.getByRole('table', { name: 'Environments' }).getByText(ENVIRONMENT, { exact: true }).click();
+  await expect(page.getByRole('table', { name: 'VMs' })).toBeVisible();
+}
+
+async function showPlan(): Promise<void> {
+  await page.getByRole('button', { name: 'Open a file', exact: true }).click();
+  await expect(page.getByRole('table', { name: 'Planned VMs' })).toBeVisible();
+}
+
+function dock(): Locator {
+  return page.getByRole('region', { name: 'Dock' });
+}
+
+async function dockHeight(): Promise<number> {
+  return (await dock().boundingBox())?.height ?? 0;
+}
+
+async function openTerminal(): Promise<void> {
+  await page.getByRole('button', { name: 'Terminal of web' }).click();
+  await expect(page.getByTestId('terminal')).toBeVisible();
+}
+
+/** What an element is called for a person, and that something has the focus at all. */
+async function focused(): Promise<string> {
+  return await page.evaluate(() => {
+    const { activeElement } = document;
+    if (activeElement === null || activeElement === document.body) return 'nothing';
+    return activeElement.getAttribute('aria-label') ?? (activeElement as HTMLElement).innerText ?? activeElement.tagName;
+  });
+}
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`axe finds nothing on any page, ${colorScheme}`, async () => {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await demo.show('empty');
+    await expect(page.getByRole('button', { name: 'Try the two-VM sample' })).toBeEnabled();
+    await expectAccessible(page, 'home, empty');
+    await page.getByRole('button', { name: 'Library' }).click();
+    await expect(page.getByRole('button', { name: 'Add a repository…' })).toBeVisible();
+    await expectAccessible(page, 'library, empty');
+
+    await demo.show('errors');
+    await page.getByRole('button', { name: 'Open a file', exact: true }).click();
+    await expect(page.getByRole('region', { name: 'Issues' })).toBeVisible();
+    await expectAccessible(page, 'plan with errors');
+
+    await demo.show('many');
+    await expect(page.getByRole('table', { name: 'Environments' })).toBeVisible();
+    await expectAccessible(page, 'home');
+    await page.getByRole('button', { name: 'Library' }).click();
+    await expect(page.getByRole('textbox', { name: 'Filter templates' })).toBeVisible();
+    await expectAccessible(page, 'library');
+    await page.getByRole('tab', { name: 'Repositories' }).click();
+    await expectAccessible(page, 'repositories');
+    await page.getByRole('button', { name: 'Machine checks', exact: true }).click();
+    await expect(page.getByRole('list', { name: 'Checks' })).toBeVisible();
+    await expectAccessible(page, 'machine');
+    await showPlan();
+    await expectAccessible(page, 'plan');
+    await page.getByRole('button', { name: 'Environments' }).click();
+    await showShop();
+    await expectAccessible(page, 'VMs');
+    for (const view of ['Networks', 'Snapshots', 'Activity', 'VMs']) {
+      await page
+        .getByRole('tablist', { name: `Views of ${ENVIRONMENT}` })
+        .getByRole('tab', { name: view })
+        .click();
+      await expectAccessible(page, view);
+    }
+    await page.getByRole('button', { name: `More for ${ENVIRONMENT}` }).click();
+    await expect(page.getByRole('menu')).toBeVisible();
+    await expectAccessible(page, 'menu');
+    await page.getByRole('menuitem', { name: 'Destroy…' }).click();
+    await expect(page.getByRole('dialog')).toBeVisible();
+    await expectAccessible(page, 'destroy');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('?');
+    await expect(page.getByRole('dialog')).toBeVisible();
+    await expectAccessible(page, 'keys');
+    await page.keyboard.press('Escape');
+    await openTerminal();
+    await expectAccessible(page, 'terminals');
+    for (const view of ['Tasks', 'Log']) {
+      await dock().getByRole('tab', { name: view }).click();
+      await expectAccessible(page, `dock, ${view}`);
+    }
+    await page.evaluate(() => (window as unknown as { demo: { drop(): void } }).demo.drop());
+    await expect(page.getByRole('alert')).toBeVisible();
+    await expectAccessible(page, 'connection lost');
+  });
+}
+
+test('a dock that was closed while the window grew opens at its own height', async () => {
+  await demo.resize(900, 600);
+  await demo.show('demo');
+  await showShop();
+  await demo.resize(1600, 1000);
+  await openTerminal();
+  expect(await dockHeight()).toBe(280);
+  await page.keyboard.press('Control+`');
+  expect(await dockHeight()).toBe(33);
+  // As zooming to 200 % and back does.
+  await demo.resize(640, 410);
+  await demo.resize(1280, 820);
+  await page.getByRole('button', { name: 'Show the dock' }).click();
+  expect(await dockHeight()).toBe(280);
+  // A window without room for it does not change what it is when there is room again.
+  await demo.resize(640, 410);
+  expect(await dockHeight()).toBeLessThan(200);
+  await demo.resize(1280, 820);
+  expect(await dockHeight()).toBe(280);
+});
+
+test('the dock is resized, closed and opened by pointer and by keys, and keeps its height', async () => {
+  await demo.show('demo');
+  const separator = page.getByRole('separator', { name: 'Height of the dock' });
+  await page.getByRole('button', { name: 'Show the dock' }).click();
+  async function drag(by: number): Promise<void> {
+    const box = await separator.boundingBox();
+    if (box === null) throw new Error('The separator is not visible.');
+    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+    await page.mouse.move(x, y);
+    await page.mouse.down();
+    await page.mouse.move(x, y + by, { steps: 4 });
+    await page.mouse.up();
+  }
+  await drag(-100);
+  expect(Math.round(await dockHeight())).toBe(380);
+  await drag(350);
+  expect(await dockHeight()).toBe(33);
+  await separator.focus();
+  await page.keyboard.press('Enter');
+  expect(Math.round(await dockHeight())).toBe(380);
+  await page.keyboard.press('ArrowDown');
+  expect(Math.round(await dockHeight())).toBe(356);
+  await page.reload();
+  await page.getByRole('button', { name: 'Show the dock' }).click();
+  expect(Math.round(await dockHeight())).toBe(356);
+});
+
+test('focus returns to where it was after menus, dialogs and the dock', async () => {
+  await demo.show('demo');
+  await showShop();
+  const more = `More for ${ENVIRONMENT}`;
+  await page.getByRole('button', { name: more }).click();
+  await expect(page.getByRole('menuitem').first()).toBeFocused();
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('menu')).toBeHidden();
+  expect(await focused()).toBe(more);
+
+  // Menu, then the dialog that it opens.
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('d');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('dialog').getByRole('textbox')).toBeFocused();
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('dialog')).toBeHidden();
+  expect(await focused()).toBe(more);
+
+  // A context menu of a row.
+  await page.getByRole('row', { name: 'db', exact: true }).focus();
+  await page.keyboard.press('ContextMenu');
+  await expect(page.getByRole('menuitem').first()).toBeFocused();
+  await page.keyboard.press('Escape');
+  expect(await focused()).toBe('db');
+
+  // The dock, from a terminal.
+  await page.keyboard.press('Enter');
+  await expect(page.getByTestId('terminal').getByRole('textbox')).toBeFocused();
+  await page.keyboard.press('Control+`');
+  await expect(page.getByRole('row', { name: 'db', exact: true })).toBeFocused();
+});
+
+test('focus goes to a neighbour when what had it is gone', async () => {
+  await demo.show('demo');
+  await showPlan();
+  await page.getByRole('button', { name: 'Environments' }).click();
+  await showShop();
+  const tabs = page.getByRole('tablist', { name: 'Open environments' });
+  await tabs.getByRole('tab', { name: ENVIRONMENT }).focus();
+  await page.keyboard.press('Delete');
+  await expect(tabs.getByRole('tab', { name: 'init.json' })).toBeFocused();
+
+  // The buttons give way to the task.
+  await page.getByRole('button', { name: 'Create and start' }).focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByTestId('task')).toBeVisible();
+  expect(await focused()).not.toBe('nothing');
+  await expect(page.getByRole('table', { name: 'VMs' })).toBeVisible({ timeout: 60_000 });
+  expect(await focused()).not.toBe('nothing');
+});
+
+/** Buttons, tabs and fields that are cut at an edge, or whose words are. */
+async function cut(): Promise<readonly string[]> {
+  return await page.evaluate(() => {
+    const places = [...document.querySelectorAll<HTMLElement>('button, input, [role="tab"], h1')];
+    return places
+      .filter((place) => {
+        const box = place.getBoundingClientRect();
+        if (box.width <= 1 || place.closest('[inert], [aria-hidden="true"]') !== null || !place.checkVisibility()) return false;
+        const label = place.querySelector<HTMLElement>('.mantine-Button-label');
+        return box.right > window.innerWidth + 1 || box.left < -1 || (label !== null && label.scrollWidth > label.clientWidth + 1);
+      })
+      .map((place) => place.getAttribute('aria-label') ?? place.innerText);
+  });
+}
+
+test('in a small window two rows stand above the open dock, and at twice the size nothing is cut', async () => {
+  await demo.resize(900, 600);
+  await demo.show('demo');
+  await showShop();
+  await openTerminal();
+  const top = (await dock().boundingBox())?.y ?? 0;
+  for (const vm of ['web', 'db']) {
+    const row = await page.getByRole('row', { name: vm, exact: true }).boundingBox();
+    expect((row?.y ?? 0) + (row?.height ?? 0), vm).toBeLessThanOrEqual(top);
+  }
+  // 1280 × 820 and 900 × 600 at 200 %.
+  for (const [width, height] of [
+    [640, 410],
+    [450, 300],
+  ] as const) {
+    await demo.resize(width, height);
+    await demo.show('many');
+    await expect(page.getByRole('table', { name: 'Environments' })).toBeVisible();
+    expect(await cut(), `home ${width}`).toEqual([]);
+    await page.getByRole('button', { name: 'Library' }).click();
+    await expect(page.getByRole('textbox', { name: 'Filter templates' })).toBeVisible();
+    expect(await cut(), `library ${width}`).toEqual([]);
+    await page.getByRole('button', { name: 'Machine checks', exact: true }).click();
+    await expect(page.getByRole('list', { name: 'Checks' })).toBeVisible();
+    expect(await cut(), `machine ${width}`).toEqual([]);
+    await showPlan();
+    expect(await cut(), `plan ${width}`).toEqual([]);
+    await page.getByRole('button', { name: 'Environments' }).click();
+    await showShop();
+    for (const view of ['Networks', 'Snapshots', 'Activity', 'VMs']) {
+      await page
+        .getByRole('tablist', { name: `Views of ${ENVIRONMENT}` })
+        .getByRole('tab', { name: view })
+        .click();
+      expect(await cut(), `${view} ${width}`).toEqual([]);
+    }
+    await openTerminal();
+    expect(await cut(), `terminal ${width}`).toEqual([]);
+  }
+});
+
+test('menus begin with an action and keep Destroy, which has no button of its own', async () => {
+  await demo.show('demo');
+  await showShop();
+  await expect(page.getByRole('main').getByRole('button', { name: /^Destroy/ })).toHaveCount(0);
+  await page.getByRole('button', { name: `More for ${ENVIRONMENT}` }).click();
+  const items = page.getByRole('menu').getByRole('menuitem');
+  await expect(items.first()).toHaveAttribute('data-divided', 'false');
+  await expect(items.last()).toHaveText('Destroy…');
+});
+
+test('an environment whose libvirt does not answer says so everywhere and does not talk of destroying', async () => {
+  await demo.show('unusable');
+  await expect(page.getByRole('row', { name: ENVIRONMENT })).toContainText('reconnecting…');
+  await showShop();
+  await expect(page.getByRole('main').getByRole('status')).toContainText('does not answer. Reconnecting…');
+  await expect(page.getByRole('main')).not.toContainText(/destroy/i);
+  await expect(page.getByRole('main').locator('header')).toContainText('reconnecting…');
+  await expect(page.getByRole('tab', { name: ENVIRONMENT }).getByRole('img', { name: 'reconnecting…' })).toBeVisible();
+  await expect(page.getByRole('contentinfo')).toContainText('reconnecting…');
+  await expect(page.getByRole('row', { name: 'web', exact: true })).toContainText('unknown');
+  await expect(page.getByRole('main').getByRole('button', { name: 'Start', exact: true })).toBeDisabled();
+  await expect(page.getByRole('main').getByRole('button', { name: 'Stop', exact: true })).toBeEnabled();
+});

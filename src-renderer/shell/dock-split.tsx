@@ -1,0 +1,97 @@
+import { type KeyboardEvent, type PointerEvent, type ReactElement, type ReactNode, useRef, useState } from 'react';
+import styles from './dock-split.module.css';
+
+/** Heights of an open dock that are kept, px. */
+const LEAST = 120;
+const MOST = 2_000;
+/** Dragged below this, the dock closes. */
+const CLOSES_BELOW = 72;
+const KEY_STEP = 24;
+
+interface DockSplitProps {
+  readonly page: ReactNode;
+  readonly dock: ReactNode;
+  readonly open: boolean;
+  /** The height that an open dock has where the window has room for it, px. */
+  readonly size: number;
+  readonly onOpen: (open: boolean) => void;
+  /** The user chose another height. */
+  readonly onSize: (size: number) => void;
+}
+
+/**
+ * The page above the dock. The height is the user's wish and never what a small window leaves of it: the style sheet limits what is
+ * shown, so that the dock has its height again once there is room.
+ */
+export function DockSplit(props: DockSplitProps): ReactElement {
+  const { open, size, onOpen, onSize } = props;
+  const frame = useRef<HTMLDivElement>(null);
+  const panel = useRef<HTMLElement>(null);
+  const [dragged, setDragged] = useState<number | null>(null);
+  const shown = dragged ?? size;
+
+  function choose(wanted: number): void {
+    onSize(Math.round(Math.min(MOST, Math.max(LEAST, wanted))));
+  }
+
+  function onPointerDown(event: PointerEvent<HTMLDivElement>): void {
+    if (event.button !== 0) return;
+    event.currentTarget.setPointerCapture(event.pointerId);
+    setDragged(size);
+  }
+
+  function onPointerMove(event: PointerEvent<HTMLDivElement>): void {
+    const box = frame.current?.getBoundingClientRect();
+    if (dragged === null || box === undefined) return;
+    const wanted = box.bottom - event.clientY;
+    if (wanted < CLOSES_BELOW) {
+      if (open) onOpen(false);
+      return;
+    }
+    if (!open) onOpen(true);
+    setDragged(Math.max(LEAST, wanted));
+  }
+
+  function onPointerUp(): void {
+    if (dragged === null) return;
+    if (open && dragged !== size) choose(panel.current?.getBoundingClientRect().height ?? dragged);
+    setDragged(null);
+  }
+
+  function onKeyDown(event: KeyboardEvent): void {
+    const height = panel.current?.getBoundingClientRect().height ?? size;
+    if (event.key === 'Enter') onOpen(!open);
+    else if (event.key === 'ArrowUp' && open) choose(height + KEY_STEP);
+    else if (event.key === 'ArrowUp') onOpen(true);
+    else if (event.key === 'ArrowDown' && open && height <= LEAST) onOpen(false);
+    else if (event.key === 'ArrowDown' && open) choose(height - KEY_STEP);
+    else return;
+    event.preventDefault();
+  }
+
+  return (
+    <div ref={frame} className={styles.split}>
+      <div className={styles.page}>{props.page}</div>
+      <section ref={panel} aria-label="Dock" className={styles.dock} data-open={open} style={{ '--dock-size': `${shown}px` } as object}>
+        <div
+          role="separator"
+          aria-orientation="horizontal"
+          aria-label="Height of the dock"
+          aria-valuemin={0}
+          aria-valuemax={MOST}
+          aria-valuenow={open ? Math.round(shown) : 0}
+          aria-valuetext={open ? `${Math.round(shown)} px` : 'closed'}
+          tabIndex={0}
+          className={styles.separator}
+          data-active={dragged !== null}
+          onPointerDown={onPointerDown}
+          onPointerMove={onPointerMove}
+          onPointerUp={onPointerUp}
+          onPointerCancel={() => setDragged(null)}
+          onKeyDown={onKeyDown}
+        />
+        {props.dock}
+      </section>
+    </div>
+  );
+}
