@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasOption, lago, lagoOk, type Outcome, shown } from './lago.ts';
@@ -90,8 +90,8 @@ async function prefixRemoved({ sandbox }: Faulty): Promise<void> {
 /** The whole environment lies on a small disk in a mount namespace of its own. */
 async function diskFull(one: Faulty): Promise<void> {
   const { sandbox, enter } = one;
-  const [program = '', ...rest] = [...enter, 'sh', '-c', `cat /dev/zero > ${join(sandbox.dir, 'filler')}`];
-  await new Promise((done, fail) => spawn(program, rest, { stdio: 'ignore' }).on('error', fail).on('close', done));
+  // It ends when there is no space any more.
+  spawnSync('nsenter', [...enter.slice(1), 'cp', '/dev/zero', join(sandbox.dir, '.lago/filler')]);
   const outcome = await lago(sandbox, ['snapshot', 'full'], { enter });
   expectTruth(outcome);
   expectThat(outcome.code === 3, 'lost', () => `expected a snapshot on a full disk to be refused with exit code 3; ${shown(outcome)}`);

@@ -9,7 +9,7 @@ import { vitest } from './vitest-run.ts';
 function filesWithProperties(): string[] {
   return ['src-shared', 'src-main'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.test\.ts$/.test(name) && !name.includes('.lab.'))
+      .filter((name) => name.endsWith('.test.ts') && !name.includes('.lab.'))
       .map((name) => join(folder, name))
       .filter((name) => readFileSync(join(root, name), 'utf8').includes("from 'fast-check'")),
   );
