@@ -23,8 +23,6 @@ export interface Torture {
 export interface Note {
   verb: string;
   moment: string;
-  /** It uses an environment of its own. */
-  readonly fresh: boolean;
 }
 
 /** The numbers of the attempts to make, ending with the budget. */

@@ -19,10 +19,10 @@ Object.assign(process.env, { LAGO_CONFINED: '1', LAGO_UPLINK: 'none' });
 
 /** In order, with the share of the time that each may take; a short run takes less than six minutes. */
 const ALL = {
-  kills: { run: kills, shortSeconds: 190, share: 0.7 },
-  faults: { run: faults, shortSeconds: 100, share: 0.15 },
+  kills: { run: kills, shortSeconds: 210, share: 0.7 },
+  faults: { run: faults, shortSeconds: 80, share: 0.15 },
   leases: { run: leases, shortSeconds: 20, share: 0.05 },
-  fuzz: { run: fuzz, shortSeconds: 30, share: 0.1 },
+  fuzz: { run: fuzz, shortSeconds: 20, share: 0.1 },
 } as const;
 type Name = keyof typeof ALL;
 const NAMES = Object.keys(ALL) as Name[];
