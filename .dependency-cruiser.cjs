@@ -51,7 +51,7 @@ module.exports = {
       comment: 'The renderer is sandboxed and also served to browsers: no electron, no node, no main code.',
       severity: 'error',
       from: { path: '^src-renderer/', pathNot: [tests, demo] },
-      to: { path: '^(src-main/|e2e/|bench/|scripts/|node_modules/(electron|ssh2|@orpc/server)/)|^electron$' },
+      to: { path: '^(src-main/|e2e/|bench/|torture/|scripts/|node_modules/(electron|ssh2|@orpc/server)/)|^electron$' },
     },
     {
       name: 'renderer-without-node',
@@ -77,7 +77,7 @@ module.exports = {
       comment: 'The engine is plain Node; window, command line and server are its clients.',
       severity: 'error',
       from: { path: '^src-main/engine/' },
-      to: { path: '^(src-main/(?!engine/)|src-renderer/|e2e/|bench/|scripts/)' },
+      to: { path: '^(src-main/(?!engine/)|src-renderer/|e2e/|bench/|torture/|scripts/)' },
     },
     {
       name: 'core-is-the-ground',
@@ -102,7 +102,7 @@ module.exports = {
       name: 'one-door-to-the-engine',
       comment: 'Front doors use engine/index.ts only. One bench measures an adapter by itself.',
       severity: 'error',
-      from: { path: '^(src-main/(cli|sdk|serve)/|src-main/[^/]+$|e2e/|bench/)', pathNot: [tests, '^bench/libvirt-calls\\.ts$'] },
+      from: { path: '^(src-main/(cli|sdk|serve)/|src-main/[^/]+$|e2e/|bench/|torture/)', pathNot: [tests, '^bench/libvirt-calls\\.ts$'] },
       to: { path: '^src-main/engine/', pathNot: '^src-main/engine/index\\.ts$' },
     },
     {

@@ -1,0 +1,38 @@
+import type { Report } from './report.ts';
+
+/** How much may be tried. */
+export interface Budget {
+  /** Attempts that end with a kill. */
+  readonly kills: number;
+  /** Date.now() after which nothing new is begun. */
+  readonly until: number;
+  readonly short: boolean;
+  /** Only the attempt with this number. */
+  readonly only: number | undefined;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+export interface Torture {
+  readonly seed: number;
+  readonly budget: Budget;
+  readonly report: Report;
+}
+
+/** What an attempt is doing, for the text of its failure. */
+export interface Note {
+  verb: string;
+  moment: string;
+}
+
+/** The numbers of the attempts to make, ending with the budget. */
+export function* attempts({ budget }: Torture, most: number): Generator<number> {
+  if (budget.only !== undefined) {
+    yield budget.only;
+    return;
+  }
+  for (let number = 1; number <= most && Date.now() < budget.until; number++) {
+    budget.signal.throwIfAborted();
+    yield number;
+  }
+}

@@ -1,0 +1,18 @@
+import { appendFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type * as fastCheck from 'fast-check';
+
+// By require: an import would lead back to this file, which stands in for fast-check while fuzzing.
+const real = createRequire(import.meta.url)('fast-check') as typeof fastCheck;
+const seed = Number(process.env['TORTURE_SEED']);
+const limitMs = Number(process.env['TORTURE_LIMIT_MS']);
+const counts = process.env['TORTURE_COUNTS'] ?? '';
+
+/** As many inputs as there is time for. */
+function assert<Ts>(property: fastCheck.IRawProperty<Ts>, parameters?: fastCheck.Parameters<Ts>): Promise<void> | void {
+  const count: fastCheck.Plugin<Ts> = () => ({ onAllRunsComplete: ({ numRuns }) => appendFileSync(counts, `${numRuns}\n`) });
+  const plugins = [real.interruptAfterTimeLimit(limitMs) as fastCheck.Plugin<Ts>, count];
+  return real.assert(property, { ...parameters, seed, numRuns: 100_000_000, plugins });
+}
+
+export default { ...real, assert };

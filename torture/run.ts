@@ -1,0 +1,90 @@
+import { existsSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Torture } from './contract.ts';
+import { faults } from './faults.ts';
+import { fuzz } from './fuzz.ts';
+import { kills } from './kills.ts';
+import { leases } from './leases.ts';
+import { Report, say } from './report.ts';
+import { removeAllSandboxes, root } from './sandbox.ts';
+
+/**
+ * `npm run torture -- [--short] [--seed N] [--only K] [--kills N] [--minutes N] [NAME…]`: long, bounded, random tests. Failures go to
+ * stderr as they come, with the words that repeat them; the last line of stdout is the count. Exit 1 when something leaked or was lost, 2
+ * for a wrong call. Guests get no way out, and nothing is sent from this machine.
+ */
+Object.assign(process.env, { LAGO_CONFINED: '1', LAGO_UPLINK: 'none' });
+
+/** In order, with the share of the time that each may take; a short run takes less than six minutes. */
+const ALL = {
+  kills: { run: kills, shortSeconds: 210, share: 0.7 },
+  faults: { run: faults, shortSeconds: 80, share: 0.15 },
+  leases: { run: leases, shortSeconds: 20, share: 0.05 },
+  fuzz: { run: fuzz, shortSeconds: 20, share: 0.1 },
+} as const;
+type Name = keyof typeof ALL;
+const NAMES = Object.keys(ALL) as Name[];
+const SHORT_KILLS = 66;
+
+function wholeNumber(text: string | undefined, option: string): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(text)) throw new Error(`--${option} wants a whole number.`);
+  return Number(text);
+}
+
+async function main(argv: string[], signal: AbortSignal): Promise<number> {
+  const text = { type: 'string' } as const;
+  const { values, positionals } = parseArgs({
+    args: argv,
+    allowPositionals: true,
+    options: { short: { type: 'boolean' }, seed: text, only: text, kills: text, minutes: text },
+  });
+  const wrong = positionals.filter((name) => !NAMES.includes(name as Name));
+  if (wrong.length > 0) throw new Error(`There is no ${wrong.join(', ')}; there are ${NAMES.join(', ')}.`);
+  if (!existsSync(join(root, 'out/cli/lago.cjs'))) throw new Error('out/cli/lago.cjs is missing: npm run build makes it.');
+  const seed = wholeNumber(values.seed, 'seed') ?? Date.now() % 1_000_000_000;
+  const short = values.short === true;
+  const most = wholeNumber(values.kills, 'kills') ?? (short ? SHORT_KILLS : 1000);
+  const minutes = wholeNumber(values.minutes, 'minutes') ?? 150;
+  const names = positionals.length === 0 ? NAMES : (positionals as Name[]);
+  const report = new Report(seed);
+  say(`torture: seed ${seed}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`);
+  const shares = names.reduce((sum, name) => sum + ALL[name].share, 0);
+  for (const name of names) {
+    const { run, shortSeconds, share } = ALL[name];
+    const seconds = short && values.minutes === undefined ? shortSeconds : (minutes * 60 * share) / shares;
+    const began = Date.now();
+    const budget = { kills: most, until: began + seconds * 1000, short, only: wholeNumber(values.only, 'only'), signal };
+    const torture: Torture = { seed, budget, report };
+    try {
+      await run(torture);
+    } catch (error) {
+      if (signal.aborted) break;
+      report.failed(name, 0, 'the torture itself', error);
+    }
+    say(`${name}: ${((Date.now() - began) / 1000).toFixed(0)} s`);
+  }
+  say(report.table());
+  process.stdout.write(`${report.line()}\n`);
+  if (signal.aborted) return 130;
+  return report.leaks === 0 && report.lost === 0 ? 0 : 1;
+}
+
+const interrupted = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  // What is under way ends as soon as its processes have; the second time, and always at the end, they are ended here.
+  process.on(name, () => {
+    if (interrupted.signal.aborted) process.exit(130);
+    interrupted.abort();
+    removeAllSandboxes();
+  });
+}
+process.on('exit', removeAllSandboxes);
+try {
+  process.exitCode = await main(process.argv.slice(2), interrupted.signal);
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 2;
+}

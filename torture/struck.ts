@@ -1,0 +1,43 @@
+import type { Note } from './contract.ts';
+import type { Endings } from './endings.ts';
+import { type Call, describeEnding, type Ending, expectCode, lago, type Outcome, shown } from './lago.ts';
+import type { Random } from './random.ts';
+import { expectThat, type Report } from './report.ts';
+import type { Sandbox } from './sandbox.ts';
+
+export interface Attempt {
+  readonly random: Random;
+  readonly endings: Endings;
+  readonly report: Report;
+  readonly note: Note;
+}
+
+/** Whether the verb was ended before it was over. */
+export function wasStruck({ code, late }: Outcome, ending: Ending): boolean {
+  // A verb that Ctrl-C reaches ends with 130, by itself (having undone its work) or by the signal.
+  return !late && (code === undefined || ('afterMs' in ending && ending.signal === 'SIGINT' && code === 130));
+}
+
+/**
+ * Runs a verb and ends it at a drawn moment. Answers whether it was struck; when it was over before, it must have worked, and no kill
+ * is counted.
+ */
+export async function strike(
+  sandbox: Sandbox,
+  args: readonly string[],
+  { random, endings, report, note }: Attempt,
+  key: string,
+  call: Call = {},
+): Promise<{ readonly struck: boolean; readonly outcome: Outcome }> {
+  const ending = endings.draw(key, random);
+  note.moment = describeEnding(ending);
+  const outcome = await lago(sandbox, args, { ...call, ending });
+  expectThat(!outcome.late, 'lost', () => `expected it to end; ${shown(outcome)}`);
+  const struck = wasStruck(outcome, ending);
+  if (struck) report.killed(note.verb);
+  else {
+    endings.tooLate(key, ending, outcome.ms);
+    expectCode(outcome, [0]);
+  }
+  return { struck, outcome };
+}
