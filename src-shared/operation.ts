@@ -46,6 +46,7 @@ export const OperationKind = z.enum([
   'snapshot',
   'revert',
   'delete-snapshot',
+  'recover',
   'fetch',
   'verify',
   'evict',

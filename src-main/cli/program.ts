@@ -178,7 +178,18 @@ const VERBS: readonly VerbSpec[] = [
         completes: 'directory',
       },
     ],
-    examples: [{ line: 'list', does: 'Prints one name a line.' }],
+    options: [
+      {
+        flags: ['--running'],
+        name: 'running',
+        kind: 'flag',
+        help: 'List the environments of all workdirs whose host runs instead, also those whose folder is gone.',
+      },
+    ],
+    examples: [
+      { line: 'list', does: 'Prints one name a line.' },
+      { line: 'list --running', does: 'Prints path and process of each host that this user runs.' },
+    ],
   }),
   verb('set-current', 'Select the prefix that verbs use', {
     description: 'Moves the link "current" of the workdir. Verbs use that prefix unless --prefix-name names another.',
@@ -233,6 +244,12 @@ const VERBS: readonly VerbSpec[] = [
     options: [
       { flags: ['-y', '--yes'], name: 'yes', kind: 'flag', help: 'Do not ask.' },
       { flags: ['--all-prefixes'], name: 'all_prefixes', kind: 'flag', help: 'Destroy every prefix of the workdir and the workdir.' },
+      {
+        flags: ['--orphans'],
+        name: 'orphans',
+        kind: 'flag',
+        help: 'End the hosts, with their VMs, of environments whose folder was removed while they ran.',
+      },
     ],
     examples: [
       { line: 'destroy', does: 'Asks, then removes the current prefix.' },

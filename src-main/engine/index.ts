@@ -3,6 +3,7 @@ import { engineSettings, loadConfig } from './config.ts';
 import type { Log } from './core/log.ts';
 import type { Engine, EngineSettings } from './engine.ts';
 import type { EngineOptions } from './engine-options.ts';
+import type { RunningHost } from './host/running-hosts.ts';
 import type { Lease } from './net/leases.ts';
 import { openPlugins, pluginWarnings } from './plugins/open.ts';
 import type { PluginRegistry } from './plugins/registry.ts';
@@ -29,6 +30,7 @@ export type {
 export type { EngineOptions } from './engine-options.ts';
 export type { GuestService, ServiceState } from './guest/services.ts';
 export type { ExecResult } from './guest/ssh.ts';
+export type { RunningHost } from './host/running-hosts.ts';
 export type { Lease } from './net/leases.ts';
 export {
   type CliPlugin,
@@ -68,6 +70,16 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 export async function readSpecs(prefix: string): Promise<EnvironmentSpecs> {
   const { readPrefix } = await import('./prefix/prefix.ts');
   return (await readPrefix(prefix)).specs;
+}
+
+/** The embedded hosts that this user runs, also those whose environment's folder is gone. */
+export async function listRunningHosts(): Promise<readonly RunningHost[]> {
+  return (await import('./host/running-hosts.ts')).runningHosts();
+}
+
+/** Ends the hosts whose environment's folder is gone; answers them. */
+export async function endOrphanedHosts(): Promise<readonly RunningHost[]> {
+  return await (await import('./host/running-hosts.ts')).endOrphanedHosts();
 }
 
 /** The leases of a store, as they are; reads only. */

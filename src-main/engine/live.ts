@@ -6,7 +6,8 @@ import type { PrefixState } from '../../src-shared/state.ts';
 import { drop, type Log } from './core/log.ts';
 import type { KnownEnvironments } from './known.ts';
 import type { PluginRegistry } from './plugins/registry.ts';
-import { readPrefix } from './prefix/prefix.ts';
+import { type Prefix, readPrefix } from './prefix/prefix.ts';
+import type { PendingWork } from './prefix/record.ts';
 import type { HostAccess, Session } from './prefix/session.ts';
 import { observe, prefixState } from './prefix/state.ts';
 import { createSshWatch, type SshWatch } from './ssh-watch.ts';
@@ -19,11 +20,13 @@ export interface LiveOptions {
   readonly plugins: PluginRegistry;
   readonly log: Log;
   readonly publish: (event: LiveEvent) => void;
+  /** Called once for each piece of work that nobody is doing any more and that can be finished or taken back. */
+  readonly interrupted: (path: string, work: PendingWork) => void;
 }
 
 /**
  * Keeps the state of every known environment true: files and libvirt's events say when to look again, and each changed value is
- * published once. Nothing polls.
+ * published once. Nothing polls, but for a host that runs and does not answer: its end of being so says nothing.
  */
 export interface Live extends AsyncDisposable {
   /** Reads everything once and begins to watch. Answers the present states. */
@@ -45,22 +48,40 @@ interface Entry {
   unsubscribe: () => void;
   readonly ssh: SshWatch;
   timer: NodeJS.Timeout | undefined;
+  /** How often in a row its host did not answer. */
+  unanswered: number;
+  /** When the interrupted work began that was told of already. */
+  told: number | undefined;
   reading: boolean;
   again: boolean;
 }
 
 export function createLive(options: LiveOptions): Live {
-  const { known, hosts, plugins, log, publish } = options;
+  const { known, hosts, plugins, log, publish, interrupted } = options;
   const entries = new Map<string, Entry>();
   let listWatcher: FSWatcher | undefined;
   let closed = false;
 
-  function schedule(entry: Entry): void {
+  function schedule(entry: Entry, afterMs = SETTLE_MS): void {
     if (closed) return;
     entry.timer ??= setTimeout(() => {
       entry.timer = undefined;
       drop(refresh(entry), log, `Reading ${entry.path}`);
-    }, SETTLE_MS);
+    }, afterMs);
+  }
+
+  /** A host that does not answer is asked again: at first each second, then more seldom. */
+  function askAgain(entry: Entry, state: PrefixState): void {
+    entry.unanswered = state.host.status === 'unusable' ? entry.unanswered + 1 : 0;
+    if (entry.unanswered > 0) schedule(entry, Math.min(5000, 1000 * entry.unanswered));
+  }
+
+  function tellInterrupted(entry: Entry, prefix: Prefix, state: PrefixState): void {
+    const pending = prefix.record?.pending ?? null;
+    if (pending === null || pending.kind === 'destroy' || state.busy !== null || state.host.status === 'unusable') return;
+    if (entry.told === pending.since) return;
+    entry.told = pending.since;
+    interrupted(entry.path, pending);
   }
 
   async function refresh(entry: Entry): Promise<void> {
@@ -82,8 +103,9 @@ export function createLive(options: LiveOptions): Live {
 
   async function readOnce(entry: Entry): Promise<void> {
     let state: PrefixState;
+    let prefix: Prefix;
     try {
-      const prefix = await readPrefix(entry.path);
+      prefix = await readPrefix(entry.path);
       const seen = await observe(prefix, hosts, { plugins, log });
       follow(entry, seen.session);
       entry.ssh.update(prefix, seen);
@@ -96,6 +118,8 @@ export function createLive(options: LiveOptions): Live {
     const changed = JSON.stringify(state) !== JSON.stringify(entry.state);
     entry.state = state;
     if (changed) publish({ type: 'prefix', prefix: state });
+    askAgain(entry, state);
+    tellInterrupted(entry, prefix, state);
   }
 
   /** A folder that vanished is taken off the list; one that cannot be read stays, broken, and says why. */
@@ -161,6 +185,8 @@ export function createLive(options: LiveOptions): Live {
       unsubscribe: () => undefined,
       ssh: createSshWatch(log, () => schedule(entry)),
       timer: undefined,
+      unanswered: 0,
+      told: undefined,
       reading: false,
       again: false,
     };

@@ -18,6 +18,8 @@ import { startEnvironment, stopEnvironment } from './prefix/lifecycle.ts';
 import { openPrefixLog } from './prefix/log-file.ts';
 import { readPrefix } from './prefix/prefix.ts';
 import type { RecipeContext } from './prefix/recipe.ts';
+import type { PendingWork } from './prefix/record.ts';
+import { pendingLabel, recoverEnvironment } from './prefix/recover.ts';
 import { createHostAccess } from './prefix/session.ts';
 import { observe, prefixState } from './prefix/state.ts';
 import { createPublisher } from './publisher.ts';
@@ -45,6 +47,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       // The library tells who uses a template.
       if (event.type === 'prefix-gone') library.touch();
     },
+    interrupted: (path, work) => void recover(path, work),
   });
   const operations = new Map<string, Operation>();
   const workdir = options.workdir ?? join(dataDir, 'environments');
@@ -88,6 +91,12 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     );
     register(operation);
     return operation;
+  }
+
+  function recover(path: string, work: PendingWork): Operation<void> {
+    return launch('recover', `Finish ${pendingLabel(work)} of ${name(path)}`, path, undefined, async (step) => {
+      await recoverEnvironment(context, path, step);
+    });
   }
 
   function register(operation: Operation): void {

@@ -1,16 +1,24 @@
 import { lstat, unlink } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { type Engine, type PrefixLocation, resolveWorkdir, type Workdir } from '../../engine/index.ts';
+import { type Engine, endOrphanedHosts, listRunningHosts, type PrefixLocation, resolveWorkdir, type Workdir } from '../../engine/index.ts';
 import type { VerbContext } from '../context.ts';
 import { flagValue } from '../parser/table.ts';
 
 /** `lago destroy`: also of prefixes that are half-made or already cleaned. A prefix that is a link loses only the link. */
 export async function destroy(context: VerbContext): Promise<number> {
+  if (flagValue(context.values, 'orphans')) return await destroyOrphans(context);
   if (flagValue(context.values, 'all_prefixes')) return await destroyAll(context);
   const prefix = await context.prefix();
   if (!(await agreed(context, prefix.path))) return 0;
   await context.withEngine(async (engine) => await destroyOne(context, engine, prefix));
+  return 0;
+}
+
+async function destroyOrphans(context: VerbContext): Promise<number> {
+  const orphans = (await listRunningHosts()).filter((host) => host.orphaned);
+  if (orphans.length > 0 && !(await agreed(context, `the VMs that were in ${orphans.map((host) => host.prefix).join(', ')}`))) return 0;
+  for (const { prefix, pid } of await endOrphanedHosts()) context.log.message('info', `Ended the host of ${prefix} (pid ${pid}).`);
   return 0;
 }
 

@@ -1,21 +1,22 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { resolveWorkdir } from '../../engine/index.ts';
+import { listRunningHosts, resolveWorkdir } from '../../engine/index.ts';
 import type { VerbContext } from '../context.ts';
 import { statusModel } from '../output/status-model.ts';
-import { textValue } from '../parser/table.ts';
+import { flagValue, textValue } from '../parser/table.ts';
 
 /** `lago status`: reads only, and starts nothing. */
 export async function status(context: VerbContext): Promise<number> {
   const prefix = await context.prefix();
   const state = await context.withEngine(async (engine) => await engine.status(prefix.path));
-  if (state.problem !== null) context.log.message('warning', state.problem);
+  for (const problem of [state.problem, state.host.problem]) if (problem !== null) context.log.message('warning', problem);
   context.printValue(statusModel(state));
   return 0;
 }
 
 /** `lago list [WORKDIR_PATH]`; `list prefixes` and `list envs`, as Lago 0.29 wanted it, mean the same. */
 export async function list(context: VerbContext): Promise<number> {
+  if (flagValue(context.values, 'running')) return await listRunning(context);
   const given = textValue(context.values, 'workdir_path');
   const { cwd } = context.around;
   const old = (given === 'prefixes' || given === 'envs') && !existsSync(resolve(cwd, given));
@@ -23,6 +24,18 @@ export async function list(context: VerbContext): Promise<number> {
   const workdir = await resolveWorkdir({ cwd, workdirPath: path });
   const names = await workdir.list();
   if (names.length > 0 || context.format === 'json' || context.format === 'yaml') context.printValue(names);
+  return 0;
+}
+
+/** `lago list --running`: what runs, wherever it is, and what to do with what no other verb finds. */
+async function listRunning(context: VerbContext): Promise<number> {
+  const hosts = await listRunningHosts();
+  if (context.format === 'json' || context.format === 'yaml') {
+    context.printValue(hosts.map(({ id, pid, prefix, orphaned }) => ({ prefix, pid, uuid: id ?? null, orphaned })));
+    return 0;
+  }
+  for (const { prefix, pid, orphaned } of hosts) context.print(`${prefix} (pid ${pid})${orphaned ? ': its folder is gone' : ''}`);
+  if (hosts.some((host) => host.orphaned)) context.log.message('info', 'End those whose folder is gone with "lago destroy --orphans".');
   return 0;
 }
 

@@ -31,19 +31,36 @@ const FALL_BACK = 'Use the machine’s own libvirt for this environment: host qe
 
 /**
  * The environment's own host, when it runs: a few file reads, nothing is started. Also answers a host whose start is still going on
- * (or was left alone by a killed process); then it waits a moment for libvirt.
+ * (or was left alone by a killed process); then it waits a moment for libvirt. `host.unusable` when its processes run and nothing can
+ * reach them, or libvirt does not answer.
  */
 export async function findEmbeddedHost(spec: EmbeddedHostSpec, options: EmbeddedHostOptions): Promise<EmbeddedHost | undefined> {
   const record = readCell(spec);
   if (record === undefined || !isRunning(record.identity)) return undefined;
   checkOwner(spec, record);
   const facts = readFacts(record.runtimeDir);
-  if (facts === undefined) {
-    options.log.warn(
-      `The host of environment ${spec.id} runs (pid ${record.identity.pid}), but its runtime folder ${record.runtimeDir} is gone.`,
-    );
-  } else if (!existsSync(join(record.runtimeDir, 'ready'))) await waitReady(record, options.signal, 5000);
+  if (facts === undefined) throw lostSockets(record);
+  if (!existsSync(join(record.runtimeDir, 'ready'))) await waitReady(record, options.signal, 5000);
   return hostOf(spec, record, facts, options.log);
+}
+
+/** Ends the environment's own host with all that runs in it, whether libvirt answers or not. One that does not run is fine. */
+export async function endEmbeddedHost(spec: EmbeddedHostSpec): Promise<void> {
+  const record = readCell(spec);
+  if (record === undefined || !isRunning(record.identity)) return;
+  checkOwner(spec, record);
+  await stopCell(spec, record);
+}
+
+function lostSockets(record: CellRecord): EngineError {
+  return new EngineError(
+    'host.unusable',
+    `The environment's host runs (pid ${record.identity.pid}), but its sockets in ${record.runtimeDir} are gone, as after a logout.`,
+    {
+      details: { pid: record.identity.pid, runtimeDir: record.runtimeDir, reason: 'sockets' },
+      hint: 'Its VMs go on, but nothing can reach them: "lago stop" powers them off, "lago start" begins anew.',
+    },
+  );
 }
 
 /**
@@ -169,9 +186,9 @@ async function waitReady(record: CellRecord, signal: AbortSignal | undefined, ti
       timeoutMs,
       signal,
       failure: () =>
-        new EngineError('host.unavailable', "The libvirt of the environment's host does not answer.", {
+        new EngineError('host.unusable', "The libvirt of the environment's host does not answer.", {
           details: { pid: record.identity.pid, runtimeDir: record.runtimeDir },
-          hint: 'Stop the environment and start it again.',
+          hint: 'End it with all its VMs by "lago stop", and start it again.',
         }),
     },
   );

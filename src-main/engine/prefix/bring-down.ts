@@ -1,3 +1,4 @@
+import { EngineError } from '../../../src-shared/errors.ts';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { Step } from '../core/operation.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
@@ -17,6 +18,23 @@ export async function stopVms(context: RecipeContext, prefix: Prefix, vms: reado
     const machines = vms.filter((vm) => !hosted.includes(vm));
     await step.step('Stop machines', async (all) => await stopMachines(context.plugins, prefix, machines, all));
   }
+  const everything = prefix.specs.vms.every((vm) => vms.includes(vm) || !isHosted(context.plugins, vm));
+  try {
+    await stopHosted(context, prefix, hosted, step);
+  } catch (error) {
+    if (!everything || !isOutOfReach(error) || context.hosts.summary(prefix, undefined).kind !== 'embedded') throw error;
+    // Its processes end with it, whether libvirt answers or not.
+    step.log.warn(`${error instanceof Error ? error.message : String(error)} The host is ended without it.`);
+    await context.hosts.stop(prefix);
+  }
+}
+
+/** libvirt cannot be asked, or could not any more in the middle of the work. */
+function isOutOfReach(error: unknown): boolean {
+  return error instanceof EngineError && (error.code === 'host.unusable' || error.code === 'hypervisor.disconnected');
+}
+
+async function stopHosted(context: RecipeContext, prefix: Prefix, hosted: readonly VmSpec[], step: Step): Promise<void> {
   const session = await context.hosts.find(prefix, step.signal);
   if (session === undefined) return;
   await step.step('Stop vms', async (all) => {

@@ -6,6 +6,7 @@ import type { UndoStack } from '../core/undo.ts';
 import { domainXml } from '../libvirt/domain-xml.ts';
 import { bridgeName, networkName, networkXml } from '../libvirt/network-xml.ts';
 import { createBridge, removeBridge } from '../net/bridge.ts';
+import { reviveDnsmasq } from '../net/dnsmasq.ts';
 import { domainName, type Prefix } from './prefix.ts';
 import type { Session } from './session.ts';
 
@@ -66,11 +67,15 @@ export async function releaseDomain(session: Session, prefix: Prefix, vm: VmSpec
   await undefineDomain(session, prefix, vm, signal);
 }
 
-/** Defines and starts the network, with its Linux bridge where it is of that type. One that is up is left alone. */
+/** Defines and starts the network, with its Linux bridge where it is of that type. Of one that is up only the DHCP server is seen to. */
 export async function realizeNetwork(session: Session, prefix: Prefix, net: NetSpec, signal: AbortSignal, undo: UndoStack): Promise<void> {
   const name = networkName(prefix.uuid, net.name);
   const { hypervisor, host } = session;
-  if ((await hypervisor.findNetwork(name, { signal }))?.active === true) return;
+  if ((await hypervisor.findNetwork(name, { signal }))?.active === true) {
+    const served = net.type !== 'bridge' && (net.management || net.dhcp !== undefined);
+    if (host.kind === 'embedded' && served) await reviveDnsmasq(host.run, name, signal);
+    return;
+  }
   if (net.type === 'bridge') {
     const bridge = bridgeName(prefix.uuid, net);
     undo.add(`remove bridge ${bridge}`, async (undoSignal) => await removeBridge(host.run, bridge, undoSignal));

@@ -45,6 +45,11 @@ export async function openForChange(context: RecipeContext, root: string, purpos
   }
 }
 
+/** Finishes or takes back what was interrupted, and does nothing else. */
+export async function recoverEnvironment(context: RecipeContext, root: string, step: Step): Promise<void> {
+  await using _opened = await openForChange(context, root, 'recover', step);
+}
+
 /** What an interrupted work is called to the user. */
 export function pendingLabel(pending: PendingWork): string {
   const name = pending.name === null ? '' : ` “${pending.name}”`;

@@ -1,7 +1,8 @@
-import { isCancelled } from '../../../src-shared/errors.ts';
+import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import type { HostChoice } from '../../../src-shared/host-choice.ts';
 import type { HostSummary } from '../../../src-shared/state.ts';
 import type { Log } from '../core/log.ts';
+import { sleep } from '../core/until.ts';
 import type { EngineSettings } from '../engine.ts';
 import type { EmbeddedHost, EmbeddedHostSpec, Host } from '../host/host.ts';
 import type { Hypervisor } from '../libvirt/hypervisor.ts';
@@ -20,12 +21,15 @@ export interface Session {
 export interface HostAccess extends AsyncDisposable {
   /** The host, started when it is down. */
   open(prefix: Prefix, log: Log, signal: AbortSignal): Promise<Session>;
-  /** The host when it is up, else undefined; starts nothing. */
+  /**
+   * The host when it is up, else undefined; starts nothing. `host.unusable` within seconds when its processes run but libvirt cannot be
+   * asked: its VMs may well run, and only `stop` can end them.
+   */
   find(prefix: Prefix, signal?: AbortSignal): Promise<Session | undefined>;
-  /** Ends the prefix's own host with all that runs in it; a `system` host is only disconnected. */
+  /** Ends the prefix's own host with all that runs in it, without asking libvirt; a `system` host is only disconnected. */
   stop(prefix: Prefix): Promise<void>;
-  /** What is known of it without starting anything. */
-  summary(prefix: Prefix, session: Session | undefined): HostSummary;
+  /** What is known of it without starting anything; `problem` is why it is unusable. */
+  summary(prefix: Prefix, session: Session | undefined, problem?: string | null): HostSummary;
 }
 
 export interface HostAccessOptions {
@@ -45,19 +49,62 @@ function embeddedSpec(prefix: Prefix, settings: EngineSettings, choice: HostChoi
   return { id: prefix.uuid, stateDir: prefix.paths.host, uplink, accelerator: settings.accelerator };
 }
 
+/** libvirtd is started again in less than a second when it dies. */
+const PATIENCE_MS = 3000;
+
 export function createHostAccess(options: HostAccessOptions): HostAccess {
   const { settings, resourcesDir, log } = options;
+  // By folder: a copied prefix has the uuid of the one that it was copied from.
   const sessions = new Map<string, Session>();
+  const connecting = new Map<string, Promise<Session>>();
+  const choiceOf = (prefix: Prefix): HostChoice => hostChoiceOf(prefix, defaultHostChoice(settings));
 
+  /** One connection to a prefix's host, however many ask for it at once. */
   async function connect(prefix: Prefix, host: Host, signal: AbortSignal | undefined): Promise<Session> {
+    const { root } = prefix.paths;
+    const known = sessions.get(root) ?? (await connecting.get(root));
+    if (known !== undefined) return known;
+    const opening = openConnection(prefix, host, signal);
+    connecting.set(root, opening);
+    try {
+      return await opening;
+    } finally {
+      connecting.delete(root);
+    }
+  }
+
+  async function openConnection(prefix: Prefix, host: Host, signal: AbortSignal | undefined): Promise<Session> {
+    const { root } = prefix.paths;
     const { connectHypervisor } = await import('../libvirt/libvirt.ts');
     const hypervisor = await connectHypervisor(host.uri, { signal });
     const session: Session = { host, hypervisor };
-    sessions.set(prefix.uuid, session);
+    sessions.set(root, session);
     hypervisor.onEvent((event) => {
-      if (event.type === 'closed' && sessions.get(prefix.uuid) === session) sessions.delete(prefix.uuid);
+      if (event.type === 'closed' && sessions.get(root) === session) sessions.delete(root);
     });
     return session;
+  }
+
+  /** A host that runs has a libvirt, or gets one again in a moment. */
+  async function connectEmbedded(prefix: Prefix, host: EmbeddedHost, signal: AbortSignal | undefined): Promise<Session> {
+    const deadline = Date.now() + PATIENCE_MS;
+    for (;;) {
+      try {
+        return await connect(prefix, host, signal);
+      } catch (error) {
+        if (isCancelled(error)) throw error;
+        if (Date.now() < deadline) {
+          await sleep(200, signal);
+          continue;
+        }
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new EngineError('host.unusable', `The libvirt of the environment's host (pid ${host.pid}) does not answer: ${reason}`, {
+          cause: error,
+          details: { pid: host.pid, reason: 'libvirt' },
+          hint: 'Wait a moment. If it stays so, "lago stop" ends the host with all its VMs, and "lago start" begins anew.',
+        });
+      }
+    }
   }
 
   async function findEmbedded(prefix: Prefix, choice: HostChoice & { kind: 'embedded' }): Promise<EmbeddedHost | undefined> {
@@ -71,55 +118,64 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
   }
 
   async function forget(prefix: Prefix): Promise<void> {
-    const session = sessions.get(prefix.uuid);
-    sessions.delete(prefix.uuid);
+    const session = sessions.get(prefix.paths.root);
+    sessions.delete(prefix.paths.root);
     await session?.hypervisor.close();
   }
 
-  return {
+  async function findSystem(prefix: Prefix, uri: string, signal: AbortSignal | undefined): Promise<Session | undefined> {
+    try {
+      return await connect(prefix, await openSystem(uri), signal);
+    } catch (error) {
+      if (isCancelled(error)) throw error;
+      log.debug(`${prefix.name}: ${uri} does not answer: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  }
+
+  const access: HostAccess = {
     async open(prefix, operationLog, signal) {
-      const known = await this.find(prefix, signal);
+      const choice = choiceOf(prefix);
+      const known = await access.find(prefix, signal).catch((error: unknown) => {
+        // Starting it ends what is left of it, and begins anew.
+        if (error instanceof EngineError && error.details['reason'] === 'sockets') return undefined;
+        throw error;
+      });
       if (known !== undefined) return known;
-      const choice = hostChoiceOf(prefix, defaultHostChoice(settings));
       if (choice.kind === 'system') return await connect(prefix, await openSystem(choice.uri), signal);
       const { startEmbeddedHost } = await import('../host/embedded.ts');
       const host = await startEmbeddedHost(embeddedSpec(prefix, settings, choice), { resourcesDir, log: operationLog, signal });
       return await connect(prefix, host, signal);
     },
     async find(prefix, signal) {
-      const choice = hostChoiceOf(prefix, defaultHostChoice(settings));
-      const known = sessions.get(prefix.uuid);
-      if (choice.kind === 'system') {
-        if (known !== undefined) return known;
-        try {
-          return await connect(prefix, await openSystem(choice.uri), signal);
-        } catch (error) {
-          if (isCancelled(error)) throw error;
-          log.debug(`${prefix.name}: ${choice.uri} does not answer: ${error instanceof Error ? error.message : String(error)}`);
-          return undefined;
-        }
-      }
-      const host = await findEmbedded(prefix, choice);
+      const choice = choiceOf(prefix);
+      if (choice.kind === 'system') return sessions.get(prefix.paths.root) ?? (await findSystem(prefix, choice.uri, signal));
+      const host = await findEmbedded(prefix, choice).catch(async (error: unknown) => {
+        await forget(prefix);
+        throw error;
+      });
       if (host === undefined) {
-        if (known !== undefined) await forget(prefix);
+        await forget(prefix);
         return undefined;
       }
-      return known ?? (await connect(prefix, host, signal));
+      return await connectEmbedded(prefix, host, signal);
     },
     async stop(prefix) {
       await forget(prefix);
-      const choice = hostChoiceOf(prefix, defaultHostChoice(settings));
-      if (choice.kind === 'embedded') await (await findEmbedded(prefix, choice))?.stop();
+      const choice = choiceOf(prefix);
+      if (choice.kind !== 'embedded') return;
+      const { endEmbeddedHost } = await import('../host/embedded.ts');
+      await endEmbeddedHost(embeddedSpec(prefix, settings, choice));
     },
-    summary(prefix, session) {
-      const choice = hostChoiceOf(prefix, defaultHostChoice(settings));
+    summary(prefix, session, problem = null) {
+      const choice = choiceOf(prefix);
       return {
         kind: choice.kind,
         uri: session?.host.uri ?? (choice.kind === 'system' ? choice.uri : 'qemu:///system'),
-        status: session === undefined ? 'down' : 'up',
+        status: problem !== null ? 'unusable' : session === undefined ? 'down' : 'up',
+        problem,
         accelerator: session?.host.accelerator ?? 'unknown',
         uplink: session?.host.uplink ?? 'none',
-        problem: null,
       };
     },
     async [Symbol.asyncDispose]() {
@@ -128,4 +184,5 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
       await Promise.all(open.map(async (session) => await session.hypervisor.close()));
     },
   };
+  return access;
 }

@@ -1,5 +1,6 @@
 import { access, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { NetworkState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
 import { readHolder } from '../core/lock.ts';
@@ -33,6 +34,8 @@ export interface MachineNote {
 /** libvirt's answer about a prefix, and that of VM providers, for those who have it already. */
 export interface Observation {
   readonly session: Session | undefined;
+  /** Why the host, which runs, cannot be asked; null otherwise. */
+  readonly problem: string | null;
   readonly domains: readonly DomainStatus[];
   readonly networks: readonly NetworkStatus[];
   /** VM → what its provider says; of hosted VMs nothing. */
@@ -51,10 +54,22 @@ const PROVIDER_MS = 5000;
 /** Asks the prefix's host what runs. Starts nothing; a host that is down means that everything is. */
 export async function observe(prefix: Prefix, hosts: HostAccess, options: ObserveOptions): Promise<Observation> {
   const { signal } = options;
-  const [session, machines] = await Promise.all([hosts.find(prefix, signal), askProviders(prefix, options)]);
-  if (session === undefined) return { session, domains: [], networks: [], machines };
-  const [domains, networks] = await Promise.all([session.hypervisor.listDomains({ signal }), session.hypervisor.listNetworks({ signal })]);
-  return { session, domains, networks, machines };
+  const [hosted, machines] = await Promise.all([observeHost(prefix, hosts, signal), askProviders(prefix, options)]);
+  return { ...hosted, machines };
+}
+
+async function observeHost(prefix: Prefix, hosts: HostAccess, signal: AbortSignal | undefined): Promise<Omit<Observation, 'machines'>> {
+  const nothing = { session: undefined, domains: [], networks: [] };
+  try {
+    const session = await hosts.find(prefix, signal);
+    if (session === undefined) return { ...nothing, problem: null };
+    const { hypervisor } = session;
+    const [domains, networks] = await Promise.all([hypervisor.listDomains({ signal }), hypervisor.listNetworks({ signal })]);
+    return { session, domains, networks, problem: null };
+  } catch (error) {
+    if (!(error instanceof EngineError) || !['host.unusable', 'hypervisor.disconnected'].includes(error.code)) throw error;
+    return { ...nothing, problem: error.hint === undefined ? error.message : `${error.message} ${error.hint}` };
+  }
 }
 
 async function askProviders(prefix: Prefix, { plugins, log, signal }: ObserveOptions): Promise<ReadonlyMap<string, MachineNote>> {
@@ -109,7 +124,7 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
       interrupted?.broken === true ? 'broken' : prefix.record?.phase === 'creating' ? 'creating' : prefix.initialized ? 'ready' : 'cleaned',
     problem: interrupted?.problem ?? null,
     initFile: prefix.record?.initFile ?? null,
-    host: hosts.summary(prefix, seen.session),
+    host: hosts.summary(prefix, seen.session, seen.problem),
     vms,
     networks: prefix.specs.nets.map((net) => networkState(prefix, net, seen)),
     snapshots: (prefix.record?.snapshots ?? []).map((snapshot) => ({ ...snapshot, current: snapshot.name === prefix.record?.current })),
@@ -153,7 +168,8 @@ function vmStatus(domain: DomainStatus | undefined): VmStatus {
 async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | undefined): Promise<VmState> {
   const domain = seen.domains.find((candidate) => candidate.name === domainName(prefix.uuid, vm.name));
   const machine = seen.machines.get(vm.name);
-  const status = machine?.status ?? vmStatus(domain);
+  // What runs on a host that does not answer is not known, which is not the same as nothing.
+  const status = machine?.status ?? (seen.problem === null ? vmStatus(domain) : 'unknown');
   const running = status === 'running';
   const metadata = vm.disks[0]?.metadata ?? {};
   const distro = vm.distro ?? metadata['distro'];

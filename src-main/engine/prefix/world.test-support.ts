@@ -37,6 +37,8 @@ export function createWorld(): World {
     dial: async () => await Promise.reject(new Error('nobody dials here')),
     listen: async () => await Promise.reject(new Error('nobody listens here')),
     run: async (argv) => {
+      // Every dnsmasq lives.
+      if (argv[0] === 'cat') return await Promise.resolve({ code: 0, signal: null, stdout: '4711', stderr: '' });
       const [, action, verb, name = ''] = argv[1] === '-o' ? ['ip', 'show', 'show', argv[5]] : [argv[0], argv[1], argv[2], argv[3]];
       if (verb === 'add') self.bridges.add(name);
       if (verb === 'del') self.bridges.delete(name);
@@ -63,13 +65,13 @@ export function createWorld(): World {
       self.bridges = new Set();
       await Promise.resolve();
     },
-    summary: (_, open) => ({
+    summary: (_, open, problem = null) => ({
       kind: 'embedded',
       uri: 'fake:///',
-      status: open === undefined ? 'down' : 'up',
+      status: problem !== null ? 'unusable' : open === undefined ? 'down' : 'up',
       accelerator: 'tcg',
       uplink: 'none',
-      problem: null,
+      problem,
     }),
     [Symbol.asyncDispose]: async () => await Promise.resolve(),
   };

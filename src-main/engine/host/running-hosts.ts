@@ -1,0 +1,79 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { bootId, isRunning, type ProcessIdentity, parentOf, readOptional, startTimeOf } from '../core/process-identity.ts';
+import { stopCell } from './cell.ts';
+import { cleanLeftovers } from './leftovers.ts';
+
+/** An embedded host of this user that runs now, whatever became of its environment's folder. */
+export interface RunningHost {
+  /** Uuid of the environment; undefined when its runtime folder, which says so, is gone. */
+  readonly id: string | undefined;
+  /** The first process of its cell: with it everything ends. */
+  readonly pid: number;
+  /** Absolute path of the environment. */
+  readonly prefix: string;
+  /** Whether the environment's folder is gone, so that no verb finds the host any more. */
+  readonly orphaned: boolean;
+}
+
+interface Cell extends RunningHost {
+  readonly identity: ProcessIdentity;
+  readonly stateDir: string;
+  readonly runtimeDir: string;
+}
+
+/** The hosts that this user runs, found by their processes: neither the environment's folder nor its sockets need be there any more. */
+export function runningHosts(): readonly RunningHost[] {
+  return findCells().map(({ id, pid, prefix, orphaned }) => ({ id, pid, prefix, orphaned }));
+}
+
+/** Ends the hosts whose environment's folder is gone, with all that runs in them, and removes what ended ones left; answers the former. */
+export async function endOrphanedHosts(): Promise<readonly RunningHost[]> {
+  const orphans = findCells().filter((cell) => cell.orphaned);
+  for (const { id, identity, stateDir, runtimeDir } of orphans) {
+    await stopCell({ id: id ?? '', stateDir, uplink: 'none', accelerator: 'auto' }, { identity, runtimeDir });
+  }
+  await cleanLeftovers();
+  return orphans.map(({ id, pid, prefix, orphaned }) => ({ id, pid, prefix, orphaned }));
+}
+
+function findCells(): readonly Cell[] {
+  const pids = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter(isCellScript);
+  // The script's own subshells look like it.
+  return pids.filter((pid) => !pids.includes(parentOf(pid) ?? 0)).flatMap((pid) => cellOf(pid) ?? []);
+}
+
+function isCellScript(pid: number): boolean {
+  return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === process.getuid?.() && scriptOf(pid) === 'cell.sh';
+}
+
+function scriptOf(pid: number): string | undefined {
+  const [program = '', script = ''] = readIfAllowed(`/proc/${pid}/cmdline`).split('\0');
+  return basename(program) === 'bash' ? basename(script) : undefined;
+}
+
+/** Undefined when it has ended meanwhile. */
+function cellOf(pid: number): Cell | undefined {
+  const environment = readIfAllowed(`/proc/${pid}/environ`).split('\0');
+  const value = (name: string): string | undefined => environment.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+  const stateDir = value('LAGO_STATE');
+  const runtimeDir = value('LAGO_RUNTIME');
+  const identity = { pid, startTime: startTimeOf(pid) ?? '', boot: bootId() };
+  if (stateDir === undefined || runtimeDir === undefined || !isRunning(identity)) return undefined;
+  const prefix = dirname(stateDir);
+  const facts = /"id":"([0-9a-f-]+)"/.exec(value('LAGO_FACTS') ?? '');
+  return { id: facts?.[1], pid, prefix, orphaned: !existsSync(join(prefix, 'uuid')), identity, stateDir, runtimeDir };
+}
+
+function readIfAllowed(path: string): string {
+  try {
+    return readOptional(path) ?? '';
+  } catch (error) {
+    // Another user's process, as in a namespace of its own.
+    if (['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
+    throw error;
+  }
+}

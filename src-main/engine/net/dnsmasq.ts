@@ -1,0 +1,43 @@
+import { EngineError } from '../../../src-shared/errors.ts';
+import { until } from '../core/until.ts';
+import type { RunInHost } from './bridge.ts';
+
+const RESTART_MS = 15_000;
+
+/**
+ * Sees that the dnsmasq of an active network lives, which libvirt itself does not watch, and has it started again. libvirt does that
+ * when it reads its configuration anew (SIGHUP; VMs and networks are not touched). Answers whether it had to. For embedded hosts: the
+ * pid files are where their libvirt keeps them.
+ */
+export async function reviveDnsmasq(run: RunInHost, network: string, signal: AbortSignal): Promise<boolean> {
+  if (await lives(run, `/run/libvirt/network/${network}.pid`, signal)) return false;
+  const libvirtd = await pidIn(run, '/run/libvirtd.pid', signal);
+  if (libvirtd === undefined) throw failed(network);
+  await run(['kill', '-HUP', libvirtd], { signal });
+  await until(async () => ((await lives(run, `/run/libvirt/network/${network}.pid`, signal)) ? true : undefined), {
+    everyMs: 100,
+    timeoutMs: RESTART_MS,
+    signal,
+    failure: () => failed(network),
+  });
+  return true;
+}
+
+function failed(network: string): EngineError {
+  return new EngineError('host.unavailable', `The DHCP and DNS server of network ${network} ended and does not start again.`, {
+    hint: 'Stop the environment and start it again.',
+  });
+}
+
+async function lives(run: RunInHost, pidFile: string, signal: AbortSignal): Promise<boolean> {
+  const pid = await pidIn(run, pidFile, signal);
+  if (pid === undefined) return false;
+  // A zombie has no command line any more.
+  const { stdout } = await run(['cat', `/proc/${pid}/cmdline`], { signal });
+  return stdout !== '';
+}
+
+async function pidIn(run: RunInHost, file: string, signal: AbortSignal): Promise<string | undefined> {
+  const { code, stdout } = await run(['cat', file], { signal });
+  return code === 0 && /^\d+$/.test(stdout.trim()) ? stdout.trim() : undefined;
+}
