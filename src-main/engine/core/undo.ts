@@ -3,7 +3,15 @@ import type { Log } from './log.ts';
 
 type Undo = (signal: AbortSignal) => Promise<void> | void;
 
-/** What an undo step could not take back; shown to the user as a leak. */
+/** Enough for whatever is undone by one call on a slow disk. */
+const UNDO_MS = 60_000;
+
+export interface UndoOptions {
+  /** How long this undo may take (default 60 s): more where it must wait for work that cannot be broken off. */
+  readonly timeoutMs?: number;
+}
+
+/** What an undo step could not take back; the user is told at the end of `unwind`. */
 export interface Leak {
   readonly what: string;
   readonly reason: string;
@@ -15,20 +23,18 @@ export interface Leak {
  * one that cancelled the work is already aborted.
  */
 export class UndoStack implements AsyncDisposable {
-  #entries: { readonly what: string; readonly undo: Undo }[] = [];
+  #entries: { readonly what: string; readonly undo: Undo; readonly timeoutMs: number }[] = [];
   readonly #log: Log;
-  readonly #timeoutMs: number;
   /** Undos that failed, filled by `unwind`. */
   readonly leaks: Leak[] = [];
 
-  constructor(log: Log, timeoutMs = 30_000) {
+  constructor(log: Log) {
     this.#log = log;
-    this.#timeoutMs = timeoutMs;
   }
 
   /** Registers the undo of an effect that just happened (or is about to, when it may be left half-done). */
-  add(what: string, undo: Undo): void {
-    this.#entries.push({ what, undo });
+  add(what: string, undo: Undo, options: UndoOptions = {}): void {
+    this.#entries.push({ what, undo, timeoutMs: options.timeoutMs ?? UNDO_MS });
     faultPoint('effect', what);
   }
 
@@ -37,18 +43,19 @@ export class UndoStack implements AsyncDisposable {
     this.#entries = [];
   }
 
-  /** Undoes everything, last effect first. Never throws; failures are logged and kept in `leaks`. */
+  /** Undoes everything, last effect first. Never throws; what fails is kept in `leaks` and told as a warning for each, at the end. */
   async unwind(): Promise<void> {
     if (isDead()) return;
     for (let entry = this.#entries.pop(); entry !== undefined; entry = this.#entries.pop()) {
       try {
-        await entry.undo(AbortSignal.timeout(this.#timeoutMs));
+        await entry.undo(AbortSignal.timeout(entry.timeoutMs));
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        this.#log.error(`Undo step failed: ${entry.what}: ${reason}`);
+        this.#log.debug(`Undo step failed: ${entry.what}: ${reason}`);
         this.leaks.push({ what: entry.what, reason });
       }
     }
+    for (const { what, reason } of this.leaks) this.#log.warn(`Not undone: ${what}. ${reason}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
