@@ -122,7 +122,7 @@ describe('UndoStack', () => {
     expect(order).toEqual([
       'debug: Undo step failed: stop web: It does not answer.',
       'removed',
-      'warn: Not undone: stop web. It does not answer.',
+      'error: Not undone: stop web. It does not answer.',
     ]);
   });
   it('gives each undo the time that it asks for', async () => {

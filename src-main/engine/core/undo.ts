@@ -43,7 +43,7 @@ export class UndoStack implements AsyncDisposable {
     this.#entries = [];
   }
 
-  /** Undoes everything, last effect first. Never throws; what fails is kept in `leaks` and told as a warning for each, at the end. */
+  /** Undoes everything, last effect first. Never throws; what fails is kept in `leaks` and told as an error for each, at the end. */
   async unwind(): Promise<void> {
     if (isDead()) return;
     for (let entry = this.#entries.pop(); entry !== undefined; entry = this.#entries.pop()) {
@@ -55,7 +55,7 @@ export class UndoStack implements AsyncDisposable {
         this.leaks.push({ what: entry.what, reason });
       }
     }
-    for (const { what, reason } of this.leaks) this.#log.warn(`Not undone: ${what}. ${reason}`);
+    for (const { what, reason } of this.leaks) this.#log.error(`Not undone: ${what}. ${reason}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
