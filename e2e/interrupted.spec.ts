@@ -105,12 +105,12 @@ test('stop, cleanup and destroy work on a full disk', async () => {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const ended = once(holder, 'close');
+  await once(holder.stdout, 'data');
+  const enter = ['nsenter', '-t', String(holder.pid), '--mount'];
+  const inside = `/proc/${holder.pid}/root${disk}`;
+  // The user's list of environments lies on it too.
+  const options = { cwd: disk, enter, env: { XDG_DATA_HOME: join(disk, 'data') } };
   try {
-    await once(holder.stdout, 'data');
-    const enter = ['nsenter', '-t', String(holder.pid), '--mount'];
-    const inside = `/proc/${holder.pid}/root${disk}`;
-    // The user's list of environments lies on it too.
-    const options = { cwd: disk, enter, env: { XDG_DATA_HOME: join(disk, 'data') } };
     for (const verbs of [[['stop'], ['cleanup'], ['destroy', '--yes']], [['destroy', '--yes']]]) {
       await lagoOk(scratch, ['init', file], options);
       await lagoOk(scratch, ['start'], options);
@@ -123,6 +123,9 @@ test('stop, cleanup and destroy work on a full disk', async () => {
       expect(readdirSync(inside)).toEqual(['data']);
     }
   } finally {
+    // Whatever failed above: no VM may go on once the disk is out of sight.
+    for (const name of readdirSync(inside)) if (name.startsWith('filler')) rmSync(join(inside, name));
+    await lago(scratch, ['destroy', '--yes', '--all-prefixes'], options);
     holder.stdin.end();
     await ended;
   }
