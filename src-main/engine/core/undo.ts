@@ -3,14 +3,6 @@ import type { Log } from './log.ts';
 
 type Undo = (signal: AbortSignal) => Promise<void> | void;
 
-/** Enough for whatever is undone by one call on a slow disk. */
-const UNDO_MS = 60_000;
-
-export interface UndoOptions {
-  /** How long this undo may take (default 60 s): more where it must wait for work that cannot be broken off. */
-  readonly timeoutMs?: number;
-}
-
 /** What an undo step could not take back; the user is told at the end of `unwind`. */
 export interface Leak {
   readonly what: string;
@@ -25,16 +17,21 @@ export interface Leak {
 export class UndoStack implements AsyncDisposable {
   #entries: { readonly what: string; readonly undo: Undo; readonly timeoutMs: number }[] = [];
   readonly #log: Log;
+  readonly #timeoutMs: number;
   /** Undos that failed, filled by `unwind`. */
   readonly leaks: Leak[] = [];
 
-  constructor(log: Log) {
+  constructor(log: Log, timeoutMs = 60_000) {
     this.#log = log;
+    this.#timeoutMs = timeoutMs;
   }
 
-  /** Registers the undo of an effect that just happened (or is about to, when it may be left half-done). */
-  add(what: string, undo: Undo, options: UndoOptions = {}): void {
-    this.#entries.push({ what, undo, timeoutMs: options.timeoutMs ?? UNDO_MS });
+  /**
+   * Registers the undo of an effect that just happened (or is about to, when it may be left half-done). `timeoutMs` where it may take
+   * longer than most.
+   */
+  add(what: string, undo: Undo, options: { readonly timeoutMs?: number } = {}): void {
+    this.#entries.push({ what, undo, timeoutMs: options.timeoutMs ?? this.#timeoutMs });
     faultPoint('effect', what);
   }
 
