@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { readJson, writeJson } from './json-file.ts';
 import { readHolder, takeLock } from './lock.ts';
-import { silentLog } from './log.ts';
+import { createLog, silentLog } from './log.ts';
 import { run, runChecked } from './run.ts';
 import { UndoStack } from './undo.ts';
 import { forEachLimit, sleep } from './until.ts';
@@ -145,6 +145,32 @@ describe('UndoStack', () => {
     });
     await failing.unwind();
     expect(failing.leaks).toEqual([{ what: 'y', reason: 'stuck' }]);
+  });
+  it('tells the user what it could not undo, after all else was undone', async () => {
+    const order: string[] = [];
+    const undo = new UndoStack(createLog((level, message) => void order.push(`${level}: ${message}`)));
+    undo.add('remove the rest', () => void order.push('removed'));
+    undo.add('stop web', () => {
+      throw new Error('It does not answer.');
+    });
+    await undo.unwind();
+    expect(order).toEqual([
+      'debug: Undo step failed: stop web: It does not answer.',
+      'removed',
+      'error: Not undone: stop web. It does not answer.',
+    ]);
+  });
+  it('gives each undo the time that it asks for', async () => {
+    const undo = new UndoStack(silentLog);
+    const ended: string[] = [];
+    const untilAborted = (name: string) => async (signal: AbortSignal) => {
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      ended.push(name);
+    };
+    undo.add('long', (signal) => void ended.push(signal.aborted ? 'too late' : 'in time'));
+    undo.add('short', untilAborted('short'), { timeoutMs: 1 });
+    await undo.unwind();
+    expect(ended).toEqual(['short', 'in time']);
   });
 });
 

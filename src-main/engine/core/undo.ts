@@ -3,7 +3,7 @@ import type { Log } from './log.ts';
 
 type Undo = (signal: AbortSignal) => Promise<void> | void;
 
-/** What an undo step could not take back; shown to the user as a leak. */
+/** What an undo step could not take back; the user is told at the end of `unwind`. */
 export interface Leak {
   readonly what: string;
   readonly reason: string;
@@ -40,7 +40,7 @@ export class UndoStack implements AsyncDisposable {
     this.#entries = [];
   }
 
-  /** Undoes everything, last effect first. Never throws; failures are logged and kept in `leaks`. */
+  /** Undoes everything, last effect first. Never throws; what fails is kept in `leaks` and told as an error for each, at the end. */
   async unwind(): Promise<void> {
     if (isDead()) return;
     for (let entry = this.#entries.pop(); entry !== undefined; entry = this.#entries.pop()) {
@@ -48,10 +48,11 @@ export class UndoStack implements AsyncDisposable {
         await entry.undo(AbortSignal.timeout(entry.timeoutMs));
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        this.#log.error(`Undo step failed: ${entry.what}: ${reason}`);
+        this.#log.debug(`Undo step failed: ${entry.what}: ${reason}`);
         this.leaks.push({ what: entry.what, reason });
       }
     }
+    for (const { what, reason } of this.leaks) this.#log.error(`Not undone: ${what}. ${reason}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
