@@ -1,3 +1,4 @@
+import { EngineError } from '../../../src-shared/errors.ts';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { Step } from '../core/operation.ts';
 import type { UndoStack } from '../core/undo.ts';
@@ -10,12 +11,22 @@ import type { Session } from './session.ts';
 
 /** The prefix's host, started when it is down (and then stopped again if what follows fails). */
 export async function openSession(context: RecipeContext, prefix: Prefix, step: Step, undo: UndoStack): Promise<Session> {
-  const running = await context.hosts.find(prefix, step.signal);
+  const running = await findToStart(context, prefix, step.signal);
   if (running !== undefined) return running;
   return await step.step('Start host', async (one) => {
     undo.add('stop the host', async () => await context.hosts.stop(prefix));
     return await context.hosts.open(prefix, one.log, one.signal);
   });
+}
+
+/** The host when it is up. One whose sockets are gone counts as down: opening it ends what is left of it, and begins anew. */
+export async function findToStart(context: RecipeContext, prefix: Prefix, signal: AbortSignal): Promise<Session | undefined> {
+  try {
+    return await context.hosts.find(prefix, signal);
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'host.unusable' && error.details['reason'] === 'sockets') return undefined;
+    throw error;
+  }
 }
 
 /** Brings up those networks that are down. */

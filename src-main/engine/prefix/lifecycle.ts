@@ -2,7 +2,7 @@ import type { VmSpec } from '../../../src-shared/specs.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { netsOf, PARALLEL, stopVms } from './bring-down.ts';
-import { openSession, startMachine, startNetworks, startVm } from './bring-up.ts';
+import { findToStart, openSession, startMachine, startNetworks, startVm } from './bring-up.ts';
 import { beginWork } from './journal.ts';
 import { isHosted, machineOf } from './machines.ts';
 import { type Prefix, vmSpec } from './prefix.ts';
@@ -23,7 +23,7 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
   const machines = vms.filter((vm) => !hosted.includes(vm)).map((vm) => machineOf(context.plugins, prefix, vm));
   const nets = names.length === 0 ? prefix.specs.nets : netsOf(prefix, hosted);
   await step.step(names.length === 0 ? 'Start Prefix' : 'Start specified VMs', async (start) => {
-    const hostWasUp = hosted.length > 0 && (await context.hosts.find(prefix, start.signal)) !== undefined;
+    const hostWasUp = hosted.length > 0 && (await findToStart(context, prefix, start.signal)) !== undefined;
     const journal = await beginWork(
       prefix,
       { kind: 'start', name: null, step: 'starting', vms: vms.map((vm) => vm.name), running: [], hostWasUp },

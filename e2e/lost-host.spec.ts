@@ -1,0 +1,214 @@
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@playwright/test';
+import { dropPlan } from './environment.ts';
+import { twoVms } from './init-files.ts';
+import { lago, lagoOk } from './lago.ts';
+import { expectNothingLeft, type OwnedProcess, ownedNamespaces, ownedProcesses } from './leaks.ts';
+import { makeScratch, type Scratch } from './scratch.ts';
+import { closeDesktops, openDesktop } from './window.ts';
+
+/** An environment whose host is lost in one way or another: every verb says what is, and stop and destroy end it. */
+
+let scratch: Scratch;
+test.beforeEach(() => {
+  scratch = makeScratch();
+});
+test.afterEach(async () => {
+  await closeDesktops();
+  for (const { pid } of ownedProcesses(scratch)) end(pid, 'SIGKILL');
+  scratch.remove();
+});
+
+function end(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** Two VMs that are started and not waited for: nothing here needs what runs in them. */
+async function startTwo(): Promise<void> {
+  await lagoOk(scratch, ['init', twoVms(scratch, 'two')]);
+  await lagoOk(scratch, ['start']);
+}
+
+function owned(program: RegExp): readonly OwnedProcess[] {
+  return ownedProcesses(scratch).filter(({ command }) => program.test(command));
+}
+
+/** libvirtd and dnsmasq name the run in their environment or on their command line. */
+const libvirtd = (): readonly OwnedProcess[] => owned(/^\S*libvirtd /);
+const machines = (): readonly OwnedProcess[] => owned(/^\S*qemu-system/);
+
+async function vmStates(): Promise<readonly string[]> {
+  const { stdout } = await lagoOk(scratch, ['--out-format', 'json', 'status']);
+  const status = JSON.parse(stdout) as { Prefix: { VMs: Record<string, { status: string }> } };
+  return Object.values(status.Prefix.VMs).map((vm) => vm.status);
+}
+
+test('sockets that a logout removed: status says so, start begins anew, stop and destroy end it', async () => {
+  await startTwo();
+  const namespaces = ownedNamespaces(scratch);
+  rmSync(join(scratch.dir, 'run', 'lago'), { recursive: true });
+  const status = await lagoOk(scratch, ['status']);
+  expect(status.stderr).toContain('its sockets in');
+  expect(status.stderr).toContain('"lago stop"');
+  expect(status.stdout + status.stderr).not.toContain('libvirt-daemon-system');
+  expect(await vmStates()).toEqual(['unknown', 'unknown']);
+  expect(machines()).toHaveLength(2);
+
+  await lagoOk(scratch, ['start']);
+  expect(await vmStates()).toEqual(['running', 'running']);
+  expect(machines()).toHaveLength(2);
+
+  rmSync(join(scratch.dir, 'run', 'lago'), { recursive: true });
+  await lagoOk(scratch, ['stop']);
+  expect(machines()).toEqual([]);
+  expect(await vmStates()).toEqual(['down', 'down']);
+
+  await lagoOk(scratch, ['start']);
+  rmSync(join(scratch.dir, 'run', 'lago'), { recursive: true });
+  await lagoOk(scratch, ['destroy', '--yes']);
+  await expectNothingLeft(scratch, namespaces);
+});
+
+test('a libvirt that hangs: verbs say so in time, stop and destroy end everything', async () => {
+  await startTwo();
+  const namespaces = ownedNamespaces(scratch);
+  for (const { pid } of libvirtd()) end(pid, 'SIGSTOP');
+  const start = await lago(scratch, ['start']);
+  expect(start.code).toBe(3);
+  expect(start.stderr).toContain('does not answer');
+  expect(start.stderr).toContain('lago stop');
+  expect((await lago(scratch, ['stop', 'web'])).code).toBe(3);
+  expect(await vmStates()).toEqual(['unknown', 'unknown']);
+  await lagoOk(scratch, ['stop']);
+  expect(machines()).toEqual([]);
+
+  await lagoOk(scratch, ['start']);
+  for (const { pid } of libvirtd()) end(pid, 'SIGSTOP');
+  await lagoOk(scratch, ['destroy', '--yes']);
+  await expectNothingLeft(scratch, namespaces);
+});
+
+test('a QEMU that hangs: a snapshot gives up, the others go on, and stop works', async () => {
+  test.slow();
+  await startTwo();
+  const [hung] = machines();
+  if (hung === undefined) throw new Error('no VM runs');
+  end(hung.pid, 'SIGSTOP');
+  const snapshot = await lago(scratch, ['snapshot', 'clean']);
+  expect(snapshot.code).toBe(7);
+  expect(snapshot.stderr).toMatch(/VM \S+/);
+  // Continued, it may be paused: what could not be taken back is finished by the next verb.
+  end(hung.pid, 'SIGCONT');
+  await lagoOk(scratch, ['start']);
+  expect(await vmStates()).toEqual(['running', 'running']);
+  await lagoOk(scratch, ['snapshot', 'clean']);
+  for (const { pid } of machines()) end(pid, 'SIGSTOP');
+  await lagoOk(scratch, ['stop']);
+  expect(machines()).toEqual([]);
+  await lagoOk(scratch, ['destroy', '--yes']);
+});
+
+test('a DHCP server that died is started again by start, and VMs go on', async () => {
+  await startTwo();
+  const before = machines().map(({ pid }) => pid);
+  const isDnsmasq = /dnsmasq .*--conf-file=/;
+  const servers = processesWith(isDnsmasq, ownedNamespaces(scratch));
+  expect(servers.length).toBeGreaterThan(0);
+  for (const pid of servers) end(pid, 'SIGKILL');
+  await expect.poll(() => processesWith(isDnsmasq, ownedNamespaces(scratch))).toEqual([]);
+  await lagoOk(scratch, ['start']);
+  expect(processesWith(isDnsmasq, ownedNamespaces(scratch)).length).toBeGreaterThan(0);
+  expect(machines().map(({ pid }) => pid)).toEqual(before);
+  await lagoOk(scratch, ['destroy', '--yes']);
+});
+
+/** Processes of those network namespaces; dnsmasq keeps nothing of the run in its own environment. */
+function processesWith(command: RegExp, namespaces: ReadonlySet<string>): readonly number[] {
+  return ownedProcesses({ ...scratch, dir: '' })
+    .filter((one) => command.test(one.command) && namespaces.has(one.net))
+    .map(({ pid }) => pid);
+}
+
+test('a folder that was removed while it ran: the host is listed, and can be ended', async () => {
+  await startTwo();
+  const namespaces = ownedNamespaces(scratch);
+  const prefix = join(scratch.dir, '.lago', 'default');
+  expect((await lagoOk(scratch, ['list', '--running'])).stdout).toMatch(new RegExp(`^${prefix} \\(pid \\d+\\)$`, 'm'));
+  rmSync(join(scratch.dir, '.lago'), { recursive: true });
+  const listed = await lagoOk(scratch, ['list', '--running']);
+  expect(listed.stdout).toContain(`${prefix} (pid `);
+  expect(listed.stdout).toContain('its folder is gone');
+  expect(listed.stderr).toContain('lago destroy --orphans');
+  await lagoOk(scratch, ['destroy', '--orphans', '--yes']);
+  expect((await lagoOk(scratch, ['list', '--running'])).stdout).not.toContain(prefix);
+  await expectNothingLeft(scratch, namespaces);
+});
+
+test('a libvirt that dies under the window: it reconnects by itself, and suggests nothing drastic', async () => {
+  const { page } = await openDesktop(scratch);
+  await dropPlan(page, twoVms(scratch, 'lost'), ['web', 'db']);
+  await page.getByRole('switch', { name: 'Internet access for guests' }).uncheck();
+  await page.getByRole('textbox', { name: 'Environment name' }).fill('lost');
+  await page.getByRole('button', { name: 'Create and start' }).click();
+  const row = page.getByRole('table', { name: 'VMs' }).getByRole('row', { name: 'web', exact: true });
+  await expect(row).toContainText('running', { timeout: 180_000 });
+  const [daemon] = libvirtd();
+  if (daemon === undefined) throw new Error('no libvirtd runs');
+  end(daemon.pid, 'SIGSTOP');
+  await expect(page.getByRole('main')).toContainText('reconnecting…', { timeout: 60_000 });
+  await expect(page.getByRole('main')).not.toContainText('It can be destroyed');
+  end(daemon.pid, 'SIGKILL');
+  await expect(row).toContainText('running', { timeout: 60_000 });
+  await expect(page.getByRole('main')).not.toContainText('reconnecting…');
+  await closeDesktops();
+  await lagoOk(scratch, ['--prefix-path', join(scratch.workdir, 'lost'), 'destroy', '--yes']);
+});
+
+test('snapshots that are killed or cancelled leave nothing, VMs go on, and names are free', async () => {
+  await startTwo();
+  const images = join(scratch.dir, '.lago', 'default', 'images');
+  const disks = (): readonly string[] => readdirSync(images).filter((name) => name.endsWith('.qcow2'));
+  expect(disks().length).toBe(2);
+  for (const point of [2, 4, 6, 8]) {
+    expect((await lago(scratch, ['snapshot', 'new'], { env: { LAGO_FAULT: `kill:${point}` } })).code).toBe(137);
+    const status = await lagoOk(scratch, ['status']);
+    expect(status.stderr).toContain(point === 2 ? '' : 'was interrupted');
+    await lagoOk(scratch, ['start']);
+    expect(await vmStates()).toEqual(['running', 'running']);
+    expect((await lagoOk(scratch, ['snapshot', '--list'])).stdout).not.toContain('new');
+  }
+  await lagoOk(scratch, ['snapshot', 'base']);
+  const cancelled = await lago(scratch, ['snapshot', 'new'], {
+    onStart: (child) => {
+      const watching = setInterval(() => {
+        if (!pendingKind()) return;
+        clearInterval(watching);
+        child.kill('SIGINT');
+      }, 5);
+      child.once('close', () => clearInterval(watching));
+    },
+  });
+  expect(cancelled.code).toBe(130);
+  expect(await vmStates()).toEqual(['running', 'running']);
+  for (const [args, point] of [
+    [['snapshot', '--delete', 'base'], 3],
+    [['revert', 'base'], 9],
+  ] as const) {
+    expect((await lago(scratch, args, { env: { LAGO_FAULT: `kill:${point}` } })).code).toBe(137);
+    await lagoOk(scratch, ['snapshot', 'after']);
+    expect(await vmStates()).toEqual(['running', 'running']);
+    await lagoOk(scratch, ['snapshot', '--delete', 'after']);
+    if (args[0] === 'snapshot') await lagoOk(scratch, ['snapshot', 'base']);
+  }
+  await lagoOk(scratch, ['destroy', '--yes']);
+  expect(existsSync(join(scratch.dir, '.lago'))).toBe(false);
+});
+
+function pendingKind(): boolean {
+  return readFileSync(join(scratch.dir, '.lago', 'default', 'lago-desktop.json'), 'utf8').includes('"kind": "snapshot"');
+}
