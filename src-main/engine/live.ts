@@ -2,6 +2,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { LiveEvent } from '../../src-shared/contract.ts';
+import { EngineError } from '../../src-shared/errors.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { drop, type Log } from './core/log.ts';
 import type { KnownEnvironments } from './known.ts';
@@ -125,7 +126,14 @@ export function createLive(options: LiveOptions): Live {
   /** A folder that vanished is taken off the list; one that cannot be read stays, broken, and says why. */
   async function gone(entry: Entry, error: unknown): Promise<void> {
     const message = error instanceof Error ? error.message : String(error);
-    const missing = error instanceof Error && 'code' in error && error.code === 'prefix.missing';
+    const code = error instanceof EngineError ? error.code : 'internal';
+    const missing = code === 'prefix.missing';
+    if (!missing && !code.startsWith('input.') && entry.state !== undefined) {
+      // Nothing is wrong with its files: what was seen last stays, and it is looked at again.
+      log.warn(`${entry.path}: ${message}`);
+      schedule(entry, Math.min(5000, 1000 * ++entry.unanswered));
+      return;
+    }
     if (!missing && entry.state !== undefined) {
       entry.state = { ...entry.state, phase: 'broken', problem: message };
       publish({ type: 'prefix', prefix: entry.state });

@@ -1,12 +1,12 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { bootId, isRunning, type ProcessIdentity, parentOf, readOptional, startTimeOf } from '../core/process-identity.ts';
 import { stopCell } from './cell.ts';
 import { cleanLeftovers } from './leftovers.ts';
 
 /** An embedded host of this user that runs now, whatever became of its environment's folder. */
 export interface RunningHost {
-  /** Uuid of the environment; undefined when its runtime folder, which says so, is gone. */
+  /** Uuid of the environment. */
   readonly id: string | undefined;
   /** The first process of its cell: with it everything ends. */
   readonly pid: number;
@@ -55,17 +55,31 @@ function scriptOf(pid: number): string | undefined {
   return basename(program) === 'bash' ? basename(script) : undefined;
 }
 
+/** The cell keeps its environment's lock open as this descriptor: where that is now, whatever was moved, is what the kernel says. */
+const LOCK_FD = 9;
+const DELETED = ' (deleted)';
+
 /** Undefined when it has ended meanwhile. */
 function cellOf(pid: number): Cell | undefined {
   const environment = readIfAllowed(`/proc/${pid}/environ`).split('\0');
   const value = (name: string): string | undefined => environment.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
-  const stateDir = value('LAGO_STATE');
+  const lock = lockOf(pid);
   const runtimeDir = value('LAGO_RUNTIME');
   const identity = { pid, startTime: startTimeOf(pid) ?? '', boot: bootId() };
-  if (stateDir === undefined || runtimeDir === undefined || !isRunning(identity)) return undefined;
-  const prefix = dirname(stateDir);
-  const facts = /"id":"([0-9a-f-]+)"/.exec(value('LAGO_FACTS') ?? '');
-  return { id: facts?.[1], pid, prefix, orphaned: !existsSync(join(prefix, 'uuid')), identity, stateDir, runtimeDir };
+  if (lock === undefined || runtimeDir === undefined || !isRunning(identity)) return undefined;
+  const orphaned = lock.endsWith(DELETED);
+  const stateDir = dirname(orphaned ? lock.slice(0, -DELETED.length) : lock);
+  const id = /"id":"([0-9a-f-]+)"/.exec(value('LAGO_FACTS') ?? '')?.[1];
+  return { id, pid, prefix: dirname(stateDir), orphaned, identity, stateDir, runtimeDir };
+}
+
+function lockOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${LOCK_FD}`);
+  } catch (error) {
+    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
 }
 
 function readIfAllowed(path: string): string {

@@ -46,7 +46,7 @@ export interface CallOptions {
    * it, it is waited for, so that nobody undoes what is still being done.
    */
   readonly signal?: AbortSignal | undefined;
-  /** Default 60 s, for slow calls (start, snapshot, revert) 10 min, to pause and resume 30 s. */
+  /** Default 60 s, for slow calls (start, snapshot, revert) 10 min, to pause and resume 40 s. */
   readonly timeoutMs?: number;
 }
 

@@ -59,8 +59,11 @@ const CHANGING: ReadonlySet<unknown> = new Set([
   procedures.snapshotDelete,
 ]);
 
-/** QEMU answers in milliseconds; one that does not by then is hung, and others are paused meanwhile. */
-const PAUSE_TIMEOUT_MS = 30_000;
+/**
+ * QEMU answers in milliseconds; one that does not by then is hung, and others are paused meanwhile. Longer than the 30 s after which
+ * libvirt says that other work on the domain is still going on.
+ */
+const PAUSE_TIMEOUT_MS = 40_000;
 const AGENT_TIMEOUT_MS = 60_000;
 const SCREENSHOT_MAX = 64 * 1024 * 1024;
 

@@ -52,6 +52,21 @@ function embeddedSpec(prefix: Prefix, settings: EngineSettings, choice: HostChoi
 /** libvirtd is started again in less than a second when it dies. */
 const PATIENCE_MS = 3000;
 
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await work;
+  signal.throwIfAborted();
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new EngineError('cancelled', 'Connecting to libvirt was cancelled.'));
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
 export function createHostAccess(options: HostAccessOptions): HostAccess {
   const { settings, resourcesDir, log } = options;
   // By folder: a copied prefix has the uuid of the one that it was copied from.
@@ -59,24 +74,24 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
   const connecting = new Map<string, Promise<Session>>();
   const choiceOf = (prefix: Prefix): HostChoice => hostChoiceOf(prefix, defaultHostChoice(settings));
 
-  /** One connection to a prefix's host, however many ask for it at once. */
+  /** One connection to a prefix's host, however many ask for it at once; who cancels only waits no longer. */
   async function connect(prefix: Prefix, host: Host, signal: AbortSignal | undefined): Promise<Session> {
     const { root } = prefix.paths;
-    const known = sessions.get(root) ?? (await connecting.get(root));
+    const known = sessions.get(root);
     if (known !== undefined) return known;
-    const opening = openConnection(prefix, host, signal);
-    connecting.set(root, opening);
-    try {
-      return await opening;
-    } finally {
-      connecting.delete(root);
+    // Nothing may wait between looking and setting, or two that ask at once open two.
+    let opening = connecting.get(root);
+    if (opening === undefined) {
+      opening = openConnection(prefix, host).finally(() => connecting.delete(root));
+      connecting.set(root, opening);
     }
+    return await unlessAborted(opening, signal);
   }
 
-  async function openConnection(prefix: Prefix, host: Host, signal: AbortSignal | undefined): Promise<Session> {
+  async function openConnection(prefix: Prefix, host: Host): Promise<Session> {
     const { root } = prefix.paths;
     const { connectHypervisor } = await import('../libvirt/libvirt.ts');
-    const hypervisor = await connectHypervisor(host.uri, { signal });
+    const hypervisor = await connectHypervisor(host.uri);
     const session: Session = { host, hypervisor };
     sessions.set(root, session);
     hypervisor.onEvent((event) => {

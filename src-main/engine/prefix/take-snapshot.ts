@@ -146,8 +146,22 @@ export async function pauseAll(session: Session, prefix: Prefix, vms: readonly V
     vms,
     Math.max(1, vms.length),
     (vm) => `Pause VM ${vm.name}`,
-    async (vm, one) => await session.hypervisor.suspendDomain(domainName(prefix.uuid, vm.name), { signal: one.signal }),
+    async (vm, one) => {
+      try {
+        await session.hypervisor.suspendDomain(domainName(prefix.uuid, vm.name), { signal: one.signal });
+      } catch (error) {
+        throw error instanceof EngineError && error.details['timeoutMs'] !== undefined ? hung(vm, error) : error;
+      }
+    },
   );
+}
+
+function hung(vm: VmSpec, cause: EngineError): EngineError {
+  return new EngineError('hypervisor.failed', `VM ${vm.name} does not answer: its QEMU could not be paused in time.`, {
+    cause,
+    details: cause.details,
+    hint: `Power it off: lago stop ${vm.name}.`,
+  });
 }
 
 async function resumeAll(session: Session, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
