@@ -1,14 +1,16 @@
-// npm test: sets up, runs every check and test, and ends with the sum of all counts.
+// npm test: sets up, runs every check and test, and ends with the sum of all counts. `npm test -- --changed` runs what a change can touch.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setUp } from './setup.mjs';
 import { root, script } from './steps.mjs';
+import { changeBase, changedFiles, reachOf } from './test-changed.mjs';
+import { flakyLine, playwrightCount, vitestCount } from './test-counts.mjs';
 import { openVirtualScreen } from './virtual-screen.mjs';
 
 const REPORTS = path.join(root, 'test-results');
 
-/** @typedef {{ passed: number, failed: number }} Count */
+/** @typedef {import('./test-counts.mjs').Count} Count */
 
 /** Runs a program with its output on the terminal; answers its exit code, 1 when it did not start or was killed. */
 async function run(argv, env) {
@@ -22,48 +24,55 @@ async function run(argv, env) {
   });
 }
 
-/**
- * A skipped test and a file that did not load count as failed: nothing may go untested silently.
- * @returns {Count}
- */
-function vitestCount(report, code) {
-  if (!fs.existsSync(report)) return { passed: 0, failed: 1 };
-  const { numPassedTests, numTotalTests, success } = JSON.parse(fs.readFileSync(report, 'utf8'));
-  const failed = numTotalTests - numPassedTests;
-  return { passed: numPassedTests, failed: failed === 0 && (!success || code !== 0 || numTotalTests === 0) ? 1 : failed };
+function readReport(file) {
+  return fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : undefined;
 }
 
-/** @returns {Count} */
-function playwrightCount(report, code) {
-  if (!fs.existsSync(report)) return { passed: 0, failed: 1 };
-  const { expected, unexpected, flaky, skipped } = JSON.parse(fs.readFileSync(report, 'utf8')).stats;
-  const failed = unexpected + flaky + skipped;
-  return { passed: expected, failed: failed === 0 && (code !== 0 || expected === 0) ? 1 : failed };
-}
-
-async function vitest(project, env) {
+/** @returns {Promise<Count>} */
+async function vitest(project, env, more = []) {
   const report = path.join(REPORTS, `${project}.json`);
   const bin = path.join(root, 'node_modules/vitest/vitest.mjs');
   const code = await run(
-    [process.execPath, bin, 'run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+    [process.execPath, bin, 'run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...more],
     env,
   );
-  return vitestCount(report, code);
+  return vitestCount(readReport(report), code);
 }
 
-async function playwright(env) {
+/** @returns {Promise<Count>} */
+async function playwright(env, specs = []) {
   const report = path.join(REPORTS, 'e2e.json');
   const bin = path.join(root, 'node_modules/@playwright/test/cli.js');
-  const code = await run([process.execPath, bin, 'test', '-c', 'e2e/playwright.config.ts', '--reporter=list,json'], {
+  const code = await run([process.execPath, bin, 'test', '-c', 'e2e/playwright.config.ts', '--reporter=list,json', ...specs], {
     ...env,
     PLAYWRIGHT_JSON_OUTPUT_NAME: report,
   });
-  return playwrightCount(report, code);
+  return playwrightCount(readReport(report), code);
 }
 
+/** @returns {Promise<Count>} */
 async function check(env) {
   const code = await run(['npm', 'run', '-s', 'check'], env);
-  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 };
+  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, flaky: [] };
+}
+
+/**
+ * All stages, or with `--changed` those that the change since `main` can touch.
+ * @returns {readonly (readonly [string, () => Promise<Count>])[]}
+ */
+function stagesFor(env) {
+  const checks = /** @type {const} */ (['checks', () => check(env)]);
+  const e2e = 'window and command line end to end';
+  if (!process.argv.includes('--changed')) {
+    return [checks, ['unit tests', () => vitest('unit', env)], ['lab tests', () => vitest('lab', env)], [e2e, () => playwright(env)]];
+  }
+  const base = changeBase();
+  const reach = reachOf(changedFiles(base));
+  const more = [`--changed=${base}`, '--passWithNoTests'];
+  const stages = [checks, /** @type {const} */ (['unit tests', () => vitest('unit', env, more)])];
+  if (reach.lab) stages.push(['lab tests', () => vitest('lab', env, more)]);
+  if (reach.e2e.length > 0) stages.push([e2e, () => playwright(env, reach.e2e[0] === 'all' ? [] : reach.e2e)]);
+  return stages;
 }
 
 await script(async () => {
@@ -75,13 +84,7 @@ await script(async () => {
   const screen = await openVirtualScreen();
   const { WAYLAND_DISPLAY: _wayland, ...inherited } = process.env;
   const env = { ...inherited, DISPLAY: screen.display, ELECTRON_OVERRIDE_DIST_PATH: runtime.dist };
-  /** @type {readonly (readonly [string, () => Promise<Count>])[]} */
-  const stages = [
-    ['checks', () => check(env)],
-    ['unit tests', () => vitest('unit', env)],
-    ['lab tests', () => vitest('lab', env)],
-    ['window and command line end to end', () => playwright(env)],
-  ];
+  const stages = stagesFor(env);
   const results = [];
   try {
     for (const [title, stage] of stages) {
@@ -96,6 +99,7 @@ await script(async () => {
   for (const { title, passed, failed, seconds } of results) console.log(`${title}: ${passed} passed, ${failed} failed (${seconds} s)`);
   const passed = results.reduce((sum, result) => sum + result.passed, 0);
   const failed = results.reduce((sum, result) => sum + result.failed, 0);
+  console.log(flakyLine(results.flatMap((result) => result.flaky)));
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
 });

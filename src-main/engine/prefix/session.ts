@@ -82,7 +82,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
     // Nothing may wait between looking and setting, or two that ask at once open two.
     let opening = connecting.get(root);
     if (opening === undefined) {
-      opening = openConnection(prefix, host).finally(() => connecting.delete(root));
+      opening = openConnection(prefix, host);
       connecting.set(root, opening);
     }
     return await unlessAborted(opening, signal);
@@ -90,14 +90,18 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
 
   async function openConnection(prefix: Prefix, host: Host): Promise<Session> {
     const { root } = prefix.paths;
-    const { connectHypervisor } = await import('../libvirt/libvirt.ts');
-    const hypervisor = await connectHypervisor(host.uri);
-    const session: Session = { host, hypervisor };
-    sessions.set(root, session);
-    hypervisor.onEvent((event) => {
-      if (event.type === 'closed' && sessions.get(root) === session) sessions.delete(root);
-    });
-    return session;
+    try {
+      const { connectHypervisor } = await import('../libvirt/libvirt.ts');
+      const hypervisor = await connectHypervisor(host.uri);
+      const session: Session = { host, hypervisor };
+      sessions.set(root, session);
+      hypervisor.onEvent((event) => {
+        if (event.type === 'closed' && sessions.get(root) === session) sessions.delete(root);
+      });
+      return session;
+    } finally {
+      connecting.delete(root);
+    }
   }
 
   /** A host that runs has a libvirt, or gets one again in a moment. */

@@ -11,7 +11,7 @@ const MARGIN = 32 * 1024 * 1024;
  * `host.no-space` when the memory of these VMs does not fit beside their disks. At most what QEMU holds in memory is saved; without a
  * process to look at, the memory that the VM may use.
  */
-export async function requireSpace(prefix: Prefix, vms: readonly VmSpec[], free: number | undefined = undefined): Promise<void> {
+export async function requireSpace(prefix: Prefix, vms: readonly VmSpec[], free?: number): Promise<void> {
   const resident = residentMemory();
   const needed = vms.reduce((sum, vm) => {
     const most = vm.memory * 1024 * 1024;

@@ -1,0 +1,57 @@
+// Which tests a change can touch.
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { root } from './steps.mjs';
+
+function git(...args) {
+  return execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+}
+
+/** The commit that a change begins at: where it left `main`, or the last commit where it is on it. */
+export function changeBase() {
+  for (const main of ['origin/main', 'main']) {
+    try {
+      const base = git('merge-base', 'HEAD', main);
+      if (base !== git('rev-parse', 'HEAD')) return base;
+    } catch (error) {
+      // No such branch in this clone.
+      if (/** @type {any} */ (error).status === undefined) throw error;
+    }
+  }
+  return git('status', '--porcelain') === '' ? git('rev-parse', 'HEAD~1') : git('rev-parse', 'HEAD');
+}
+
+/** Paths that differ from `base`, committed or not, new ones among them. */
+export function changedFiles(base) {
+  const tracked = git('diff', '--name-only', base);
+  const fresh = git('ls-files', '--others', '--exclude-standard');
+  return `${tracked}\n${fresh}`.split('\n').filter((file) => file !== '');
+}
+
+/**
+ * Whether lab tests, and which end-to-end specs, can see those files. vitest itself knows which test files import what changed; what runs
+ * in other processes, it does not.
+ * @param {readonly string[]} files
+ * @returns {{ lab: boolean, e2e: string[] }} specs by path, or `all`
+ */
+export function reachOf(files) {
+  const code = files.filter((file) => !/^docs\/|\.md$|^bench\/|^torture\/|\.test(-support)?\.tsx?$/.test(file));
+  const lab = files.some((file) => /^(src-main\/engine|src-shared|resources|scripts)\//.test(file) || file.endsWith('.lab.test.ts'));
+  const specs = code.filter((file) => /^e2e\/.*\.spec\.ts$/.test(file));
+  const others = code.filter((file) => !specs.includes(file));
+  if (others.length === 0) return { lab, e2e: specs };
+  const inWindow = others.every((file) => file.startsWith('src-renderer/'));
+  const inCli = others.every((file) => file.startsWith('src-main/cli/'));
+  if (!inWindow && !inCli) return { lab, e2e: ['all'] };
+  const using = specsThat((text) => text.includes("from './window.ts'") === inWindow);
+  return { lab, e2e: [...new Set([...specs, ...using])] };
+}
+
+function specsThat(fits) {
+  const folder = path.join(root, 'e2e');
+  return fs
+    .readdirSync(folder)
+    .filter((name) => name.endsWith('.spec.ts') && fits(fs.readFileSync(path.join(folder, name), 'utf8')))
+    .map((name) => `e2e/${name}`);
+}
