@@ -31,21 +31,28 @@ export function changedFiles(base) {
 
 /**
  * Whether lab tests, and which end-to-end specs, can see those files. vitest itself knows which test files import what changed; what runs
- * in other processes, it does not.
+ * in other processes or is built into the sample guest, it does not.
  * @param {readonly string[]} files
- * @returns {{ lab: boolean, e2e: string[] }} specs by path, or `all`
+ * @returns {{ lab: 'all' | 'changed' | 'none', e2e: string[] }} lab tests: all, or those that import what changed; specs by path, or `all`
  */
 export function reachOf(files) {
   const code = files.filter((file) => !/^docs\/|\.md$|^bench\/|^torture\/|\.test(-support)?\.tsx?$/.test(file));
-  const lab = files.some((file) => /^(src-main\/engine|src-shared|resources|scripts)\//.test(file) || file.endsWith('.lab.test.ts'));
+  const lab = labReach(files, code);
   const specs = code.filter((file) => /^e2e\/.*\.spec\.ts$/.test(file));
   const others = code.filter((file) => !specs.includes(file));
   if (others.length === 0) return { lab, e2e: specs };
   const inWindow = others.every((file) => file.startsWith('src-renderer/'));
   const inCli = others.every((file) => file.startsWith('src-main/cli/'));
   if (!inWindow && !inCli) return { lab, e2e: ['all'] };
-  const using = specsThat((text) => text.includes("from './window.ts'") === inWindow);
+  const by = inWindow ? /from '\.\/(window|demo-page)\.ts'/ : /from '\.\/lago\.ts'|out\/cli/;
+  const using = specsThat((text) => by.test(text));
   return { lab, e2e: [...new Set([...specs, ...using])] };
+}
+
+/** @returns {'all' | 'changed' | 'none'} */
+function labReach(/** @type {readonly string[]} */ files, /** @type {readonly string[]} */ code) {
+  if (code.some((file) => /^(resources|scripts|fixtures)\/|^package(-lock)?\.json$|^vitest\.config\.ts$/.test(file))) return 'all';
+  return files.some((file) => /^src-(main\/engine|shared)\//.test(file)) ? 'changed' : 'none';
 }
 
 function specsThat(fits) {

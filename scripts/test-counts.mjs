@@ -7,17 +7,19 @@
  * passed after it had failed keeps what it failed with.
  * @param {any} report
  * @param {number} code exit code of the run
+ * @param {boolean} mayBeEmpty whether a run without a test is in order: a change may touch none
  * @returns {Count}
  */
-export function vitestCount(report, code) {
+export function vitestCount(report, code, mayBeEmpty = false) {
   if (report === undefined) return { passed: 0, failed: 1, flaky: [] };
   const { numPassedTests, numTotalTests, success } = report;
   const failed = numTotalTests - numPassedTests;
+  const wrong = !success || code !== 0 || (numTotalTests === 0 && !mayBeEmpty);
   const flaky = report.testResults
     .flatMap((/** @type {any} */ file) => file.assertionResults)
     .filter((/** @type {any} */ test) => test.status === 'passed' && test.failureMessages?.length > 0)
     .map((/** @type {any} */ test) => test.fullName);
-  return { passed: numPassedTests, failed: failed === 0 && (!success || code !== 0 || numTotalTests === 0) ? 1 : failed, flaky };
+  return { passed: numPassedTests, failed: failed === 0 && wrong ? 1 : failed, flaky };
 }
 
 /**

@@ -38,6 +38,13 @@ describe('the count of a vitest run', () => {
     expect(vitestCount({ ...report, numTotalTests: 0, numPassedTests: 0 }, 0)).toEqual({ passed: 0, failed: 1, flaky: [] });
     expect(vitestCount(undefined, 0)).toEqual({ passed: 0, failed: 1, flaky: [] });
   });
+
+  it('has nothing against a run without tests where a change touches none', () => {
+    const empty = { numPassedTests: 0, numTotalTests: 0, success: true, testResults: [] };
+    expect(vitestCount(empty, 0, true)).toEqual({ passed: 0, failed: 0, flaky: [] });
+    expect(vitestCount(empty, 1, true)).toEqual({ passed: 0, failed: 1, flaky: [] });
+    expect(vitestCount(undefined, 0, true)).toEqual({ passed: 0, failed: 1, flaky: [] });
+  });
 });
 
 describe('the count of a Playwright run', () => {

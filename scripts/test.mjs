@@ -36,7 +36,7 @@ async function vitest(project, env, more = []) {
     [process.execPath, bin, 'run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...more],
     env,
   );
-  return vitestCount(readReport(report), code);
+  return vitestCount(readReport(report), code, more.includes('--passWithNoTests'));
 }
 
 /** @returns {Promise<Count>} */
@@ -70,7 +70,7 @@ function stagesFor(env) {
   const reach = reachOf(changedFiles(base));
   const more = [`--changed=${base}`, '--passWithNoTests'];
   const stages = [checks, /** @type {const} */ (['unit tests', () => vitest('unit', env, more)])];
-  if (reach.lab) stages.push(['lab tests', () => vitest('lab', env, more)]);
+  if (reach.lab !== 'none') stages.push(['lab tests', () => vitest('lab', env, reach.lab === 'all' ? [] : more)]);
   if (reach.e2e.length > 0) stages.push([e2e, () => playwright(env, reach.e2e[0] === 'all' ? [] : reach.e2e)]);
   return stages;
 }

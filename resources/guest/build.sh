@@ -3,7 +3,7 @@
 # devices and mounts: the partition table is written by hand, the boot partition by mtools and syslinux, the root file system by
 # debugfs. The same packages give the same bytes.
 #
-# Inside: Debian's cloud kernel, busybox, bash, dropbear (ssh, scp, sftp), qemu-guest-agent. No key and no password: root is locked
+# Inside: Debian's cloud kernel, busybox, bash with terminals and UTF-8, dropbear (ssh, scp, sftp), qemu-guest-agent. No key and no password: root is locked
 # until a NoCloud seed (volume "cidata") brings them, see root/usr/sbin/lago-seed.
 #
 # Needs: apt-get, dpkg-deb, mke2fs and debugfs (e2fsprogs), qemu-img (qemu-utils), flock (util-linux),
@@ -41,7 +41,7 @@ kernel_package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/D
 [ -n "$kernel_package" ] || fail "apt knows no package linux-image-cloud-amd64 (Debian has it; run apt-get update first)"
 kernel_release=${kernel_package#linux-image-}
 # Debian 13 renamed some libraries: the first name that apt knows.
-packages="$kernel_package busybox-static dropbear-bin openssh-client openssh-sftp-server bash libc6 libtomcrypt1t64|libtomcrypt1
+packages="$kernel_package busybox-static dropbear-bin openssh-client openssh-sftp-server bash ncurses-base libc-bin libc6 libtomcrypt1t64|libtomcrypt1
   libtommath1 zlib1g libcrypt1 libgmp10 libtinfo6 syslinux syslinux-common mtools"
 [ "${AGENT:-1}" = 0 ] || packages="$packages qemu-guest-agent libglib2.0-0t64|libglib2.0-0 libnuma1 libpcre2-8-0 libudev1 liburing2"
 # shellcheck disable=SC2086
@@ -117,6 +117,19 @@ while read -r name file; do
   case $file in "$tree"/*) cp -L "$file" "$root/$lib/$name" ;; *) fail "library $name is in none of the packages" ;; esac
 done <"$scratch/libraries"
 
+# What terminals can do, and a locale in which a letter is a letter: without them readline counts columns wrongly.
+for entry in a/ansi d/dumb l/linux s/screen s/screen-256color t/tmux t/tmux-256color v/vt100 v/vt102 v/vt220 x/xterm x/xterm-256color; do
+  for from in lib/terminfo usr/lib/terminfo usr/share/terminfo; do
+    [ -e "$tree/$from/$entry" ] || continue
+    mkdir -p "$root/lib/terminfo/${entry%/*}"
+    cp -L "$tree/$from/$entry" "$root/lib/terminfo/$entry"
+    continue 2
+  done
+  fail "ncurses-base has no terminal ${entry#*/}"
+done
+mkdir -p "$root/usr/lib/locale"
+cp -rL "$tree/usr/lib/locale/C.utf8" "$root/usr/lib/locale/"
+
 printf 'root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
 printf 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n' >"$root/etc/group"
 printf 'root:*:19700:0:99999:7:::\n' >"$root/etc/shadow"
@@ -126,7 +139,6 @@ printf '/dev/root / ext4 rw,noatime 0 1\n' >"$root/etc/fstab"
 printf 'NAME="Lago sample"\nID=lago-sample\nID_LIKE=debian\nPRETTY_NAME="Lago sample guest"\n' >"$root/etc/os-release"
 # shellcheck disable=SC1003
 printf 'Lago sample guest: \\n on \\l\n\n' >"$root/etc/issue"
-printf 'export PATH=/usr/sbin:/usr/bin:/sbin:/bin\nPS1="[\\u@\\h \\W]# "\n' >"$root/root/.profile"
 cp "$root/root/.profile" "$root/root/.bashrc"
 ln -sf /run/resolv.conf "$root/etc/resolv.conf"
 chmod 600 "$root/etc/shadow"

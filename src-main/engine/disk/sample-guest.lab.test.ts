@@ -101,6 +101,40 @@ async function boot(disk: string, seed?: Partial<NocloudSeed>): Promise<void> {
   await hypervisor.startDomain('vm');
 }
 
+/** Types into a login shell on a terminal, one line each time the prompt is there again, until it ends; answers all that it showed. */
+async function inTerminal(lines: readonly string[]): Promise<string> {
+  await waitForSsh();
+  const client = new Client();
+  try {
+    const sock = await host.dial('192.168.200.2', 22);
+    await new Promise<void>((done, failed) =>
+      client
+        .on('ready', done)
+        .on('error', failed)
+        .connect({ privateKey: key.private, username: 'root', sock: sock as never }),
+    );
+    return await new Promise<string>((done, failed) => {
+      client.shell({ term: 'xterm-256color', cols: 132, rows: 40 }, (error, channel) => {
+        if (error !== undefined) return failed(error);
+        const left = [...lines];
+        let output = '';
+        let answered = 0;
+        channel.on('data', (data: Buffer) => {
+          output += data.toString();
+          const prompt = output.indexOf(']# ', answered);
+          if (prompt < 0) return;
+          answered = prompt + 3;
+          const next = left.shift();
+          if (next !== undefined) channel.write(next);
+        });
+        channel.on('close', () => done(output));
+      });
+    });
+  } finally {
+    client.destroy();
+  }
+}
+
 /** Waits for the ssh banner, so that a refused login is told from a guest that is not up. */
 async function waitForSsh(): Promise<void> {
   await until(
@@ -175,6 +209,23 @@ describe('the sample guest', () => {
     expect(leases).toMatchObject([{ ip: '192.168.200.2' }]);
     // What personalising needed is gone.
     expect(await ssh('ls /run/seed.* /run/seed; mount | grep -c iso9660')).toBe('/run/seed.log\n\n/run/seed:\n0');
+  });
+
+  test('gives a shell that knows its terminal, letters of any language and pasted text', async () => {
+    await boot(await makeDisk(), {});
+    const said = await inTerminal([
+      'x=äöü; echo "letters ${#x} in $LANG"\n',
+      'echo "size $(stty size) of $TERM"\n',
+      '\x0c',
+      'echo "ls is $(type -t ls)"\n',
+      'exit\n',
+    ]);
+    expect(said).toContain('letters 3 in C.UTF-8');
+    expect(said).toContain('size 40 132 of xterm-256color');
+    expect(said).toContain('ls is alias');
+    // Bracketed paste is switched on before each prompt; Ctrl+L clears by the words of the terminal's description.
+    expect(said).toContain('\x1b[?2004h');
+    expect(said).toMatch(/\x1b\[H\x1b\[2J/);
   });
 
   test('logs in on the serial console', async () => {

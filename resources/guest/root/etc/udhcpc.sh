@@ -12,7 +12,10 @@ bound | renew)
     [ -n "$domain" ] && echo "search $domain"
     for d in $dns; do echo "nameserver $d"; done
   } >/run/resolv.$interface
-  cat /run/resolv.eth* >/run/resolv.$$ && mv /run/resolv.$$ /run/resolv.conf
+  # Cards whose answers come together write at once: whoever writes last looks whether all of it is there.
+  until cat /run/resolv.eth* | cmp -s - /run/resolv.conf; do
+    cat /run/resolv.eth* >/run/resolv.$$ && mv /run/resolv.$$ /run/resolv.conf
+  done
   ;;
 deconfig) ip link set "$interface" up ;;
 esac
