@@ -22,7 +22,7 @@ function watchSignals(): { readonly signal: AbortSignal; exitCode(code: number):
     process.on(name, () => {
       const code = 128 + constants.signals[name];
       if (received !== undefined) {
-        process.stderr.write('\nLeft at once. What was begun is still there; "lago cleanup" or "lago destroy" takes it away.\n');
+        process.stderr.write('\nLeft at once. The next command on this environment finishes or takes back what was begun.\n');
         process.exit(code);
       }
       received = code;

@@ -8,7 +8,7 @@ import { drop, type Log } from './core/log.ts';
 import type { KnownEnvironments } from './known.ts';
 import type { PluginRegistry } from './plugins/registry.ts';
 import { type Prefix, readPrefix } from './prefix/prefix.ts';
-import type { PendingWork } from './prefix/record.ts';
+import { type PendingWork, readRecord } from './prefix/record.ts';
 import type { HostAccess, Session } from './prefix/session.ts';
 import { observe, prefixState } from './prefix/state.ts';
 import { createSshWatch, type SshWatch } from './ssh-watch.ts';
@@ -77,10 +77,12 @@ export function createLive(options: LiveOptions): Live {
     if (entry.unanswered > 0) schedule(entry, Math.min(5000, 1000 * entry.unanswered));
   }
 
-  function tellInterrupted(entry: Entry, prefix: Prefix, state: PrefixState): void {
+  async function tellInterrupted(entry: Entry, prefix: Prefix, state: PrefixState): Promise<void> {
     const pending = prefix.record?.pending ?? null;
     if (pending === null || pending.kind === 'destroy' || state.busy !== null || state.host.status === 'unusable') return;
-    if (entry.told === pending.since) return;
+    // The record was read before the holder of the lock: a verb may have ended in between.
+    const still = (await readRecord(prefix.paths.record))?.pending ?? null;
+    if (still?.since !== pending.since || entry.told === pending.since || closed) return;
     entry.told = pending.since;
     interrupted(entry.path, pending);
   }
@@ -120,7 +122,7 @@ export function createLive(options: LiveOptions): Live {
     entry.state = state;
     if (changed) publish({ type: 'prefix', prefix: state });
     askAgain(entry, state);
-    tellInterrupted(entry, prefix, state);
+    await tellInterrupted(entry, prefix, state);
   }
 
   /** A folder that vanished is taken off the list; one that cannot be read stays, broken, and says why. */
@@ -128,7 +130,7 @@ export function createLive(options: LiveOptions): Live {
     const message = error instanceof Error ? error.message : String(error);
     const code = error instanceof EngineError ? error.code : 'internal';
     const missing = code === 'prefix.missing';
-    if (!missing && !code.startsWith('input.') && entry.state !== undefined) {
+    if (!missing && !code.startsWith('input.')) {
       // Nothing is wrong with its files: what was seen last stays, and it is looked at again.
       log.warn(`${entry.path}: ${message}`);
       schedule(entry, Math.min(5000, 1000 * ++entry.unanswered));

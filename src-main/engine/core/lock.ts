@@ -60,8 +60,11 @@ function heldLock(file: FileHandle): HeldLock {
   async function release(): Promise<void> {
     if (!held) return;
     held = false;
-    if (!isDead()) await file.truncate(0);
-    await file.close();
+    try {
+      if (!isDead()) await file.truncate(0);
+    } finally {
+      await file.close();
+    }
   }
   return { release, [Symbol.asyncDispose]: release };
 }

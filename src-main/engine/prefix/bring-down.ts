@@ -1,5 +1,6 @@
-import { EngineError } from '../../../src-shared/errors.ts';
+import { isCancelled } from '../../../src-shared/errors.ts';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
+import { isDead } from '../core/fault.ts';
 import type { Step } from '../core/operation.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
 import { isHosted, machineOf } from './machines.ts';
@@ -22,16 +23,11 @@ export async function stopVms(context: RecipeContext, prefix: Prefix, vms: reado
   try {
     await stopHosted(context, prefix, hosted, step);
   } catch (error) {
-    if (!everything || !isOutOfReach(error) || context.hosts.summary(prefix, undefined).kind !== 'embedded') throw error;
-    // Its processes end with it, whether libvirt answers or not.
+    if (!everything || isDead() || isCancelled(error) || context.hosts.summary(prefix, undefined).kind !== 'embedded') throw error;
+    // All of its processes end with it, whatever libvirt says or does not say.
     step.log.warn(`${error instanceof Error ? error.message : String(error)} The host is ended without it.`);
     await context.hosts.stop(prefix);
   }
-}
-
-/** libvirt cannot be asked, or could not any more in the middle of the work. */
-function isOutOfReach(error: unknown): boolean {
-  return error instanceof EngineError && (error.code === 'host.unusable' || error.code === 'hypervisor.disconnected');
 }
 
 async function stopHosted(context: RecipeContext, prefix: Prefix, hosted: readonly VmSpec[], step: Step): Promise<void> {

@@ -18,7 +18,7 @@ import type { ScriptCopy } from './plan-scripts.ts';
 import { writeSpecs } from './prefix.ts';
 import { lockPrefix, type RecipeContext } from './recipe.ts';
 import { type PrefixRecord, writeRecord } from './record.ts';
-import { isHalfMade, removePrefixFolder } from './remains.ts';
+import { isHalfMade, removeEmpty, removePrefixFolder } from './remains.ts';
 import { defaultHostChoice } from './session.ts';
 import type { Templates } from './templates.ts';
 import { newPrefixName, Workdir } from './workdir.ts';
@@ -81,7 +81,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
     };
     const workdir = await openWorkdir(workdirPath, basename(root), undo);
     await whole.step('Initialize prefix', async (one) => {
-      lock.held = await one.step('Create prefix dirs', async (dirs) => await claimName(workdir, paths, record, undo, dirs));
+      await one.step('Create prefix dirs', async (dirs) => await claimName(workdir, paths, record, { lock, undo }, dirs));
       await one.step('Generate prefix uuid', async () => await writeFile(paths.uuid, uuid));
       await one.step('Create ssh keys', async () => await makePrefixKey(paths.root, `lago ${basename(paths.root)}`));
     });
@@ -121,10 +121,16 @@ async function openWorkdir(path: string, name: string, undo: UndoStack): Promise
 }
 
 /**
- * Makes the prefix's folder with the record that tells what it is, and answers its lock. One at a time in a workdir, so that of two that
+ * Makes the prefix's folder with the record that tells what it is, and takes its lock for as long as undo may need it. One at a time in a workdir, so that of two that
  * want the same name one gets it and the other `prefix.exists`, or `conflict.locked` while the first is not finished.
  */
-async function claimName(workdir: Workdir, paths: PrefixPaths, record: PrefixRecord, undo: UndoStack, step: Step): Promise<HeldLock> {
+async function claimName(
+  workdir: Workdir,
+  paths: PrefixPaths,
+  record: PrefixRecord,
+  { lock, undo }: { readonly lock: LockPlace; readonly undo: UndoStack },
+  step: Step,
+): Promise<void> {
   await using _names = await workdir.lockNames(step.signal);
   await clearHalfMade(paths, step);
   try {
@@ -136,14 +142,16 @@ async function claimName(workdir: Workdir, paths: PrefixPaths, record: PrefixRec
       hint: 'Specify a different prefix name (--prefix-name) or remove it (lago destroy).',
     });
   }
-  undo.add(`remove ${paths.root}`, async () => await removePrefixFolder(paths));
-  const lock = await lockPrefix(paths, 'init', step.signal);
+  undo.add(`remove ${paths.root}`, async () => {
+    // Without the lock it may be another one's by now, unless it is empty.
+    if (lock.held === undefined) await removeEmpty(paths.root);
+    else await removePrefixFolder(paths);
+  });
+  lock.held = await lockPrefix(paths, 'init', step.signal);
   try {
     await writeRecord(paths.record, record);
     for (const folder of [paths.virt, paths.images, paths.logs, paths.scripts]) await mkdir(folder);
-    return lock;
   } catch (error) {
-    await lock.release();
     throw diskError(error, paths.root);
   }
 }
@@ -151,10 +159,20 @@ async function claimName(workdir: Workdir, paths: PrefixPaths, record: PrefixRec
 /** What a killed `init` or `destroy` left is removed, so that the name is free again. What is finished meanwhile stays. */
 async function clearHalfMade(paths: PrefixPaths, step: Step): Promise<void> {
   if (!(await isHalfMade(paths.root))) return;
-  await using _lock = await lockPrefix(paths, 'init', step.signal);
-  if (!(await isHalfMade(paths.root))) return;
+  await using lock = await lockUnlessGone(paths, step);
+  if (lock === undefined || !(await isHalfMade(paths.root))) return;
   step.log.info(`Removing what an interrupted command left at ${paths.root}.`);
   await removePrefixFolder(paths);
+}
+
+/** Undefined when the destroy that left it half-removed has come to its end meanwhile. */
+async function lockUnlessGone(paths: PrefixPaths, step: Step): Promise<HeldLock | undefined> {
+  try {
+    return await lockPrefix(paths, 'init', step.signal);
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'prefix.missing') return undefined;
+    throw error;
+  }
 }
 
 async function copyScripts(scripts: readonly ScriptCopy[], paths: PrefixPaths, step: Step): Promise<void> {

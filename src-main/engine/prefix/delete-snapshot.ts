@@ -44,7 +44,7 @@ export async function deleteSnapshotOf(context: RecipeContext, prefix: Prefix, s
       },
     );
     undo.commit();
-    await forgetFiles(prefix, name);
+    await step.step('Forget its files', async () => await forgetFiles(prefix, name));
     if (!hostWasUp && active.length === 0) await context.hosts.stop(prefix);
   } catch (error) {
     if (isCancelled(error) || !(error instanceof EngineError)) throw error;
@@ -54,7 +54,7 @@ export async function deleteSnapshotOf(context: RecipeContext, prefix: Prefix, s
       hint: `Some VMs may have lost it already: delete it again (lago snapshot --delete "${name}").`,
     });
   }
-  await journal.settle((record) => without(record, snapshot));
+  await step.step('Forget the snapshot', async () => await journal.settle((record) => without(record, snapshot)));
 }
 
 function without(record: PrefixRecord, snapshot: SnapshotRecord): PrefixRecord {

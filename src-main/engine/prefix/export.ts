@@ -15,9 +15,10 @@ import { activeVms } from './bring-down.ts';
 import { type ImageSource, lookAtImage, writeImage } from './export-images.ts';
 import { type ExportedFile, type ExportPlan, exportedDefinition, planExport, userDataPath } from './export-plan.ts';
 import { chooseTarget, openTarget, publishTarget } from './export-target.ts';
-import { expandPrefixPath, prefixPaths } from './layout.ts';
+import { expandPrefixPath } from './layout.ts';
 import { type Prefix, readPrefix } from './prefix.ts';
-import { lockPrefix, type RecipeContext, requireReady } from './recipe.ts';
+import { type RecipeContext, requireReady } from './recipe.ts';
+import { openForChange } from './recover.ts';
 
 /** Images are written by the disk and read again by the CPU. */
 const IMAGES = 2;
@@ -45,14 +46,13 @@ export async function exportEnvironment(
 ): Promise<ExportResult> {
   const { compress } = request;
   const initFileName = request.initFileName ?? context.settings.exportInitFileName ?? 'LagoInitFile';
-  const paths = prefixPaths(root);
   if (!/^[^/\0]+$/.test(initFileName) || initFileName === '.' || initFileName === '..') {
     throw new EngineError('input.invalid', `${JSON.stringify(initFileName)} cannot be the name of an init file.`, {
       hint: 'Give a file name without a folder.',
     });
   }
-  await using _lock = await lockPrefix(paths, 'export', step.signal);
-  const prefix = await readPrefix(root);
+  await using opened = await openForChange(context, root, 'export', step);
+  const { prefix } = opened;
   requireReady(prefix);
   const plan = planExport(prefix.specs, request.vms ?? [], root);
   for (const note of plan.notes) step.log.warn(note);

@@ -188,6 +188,35 @@ describe('a revert that was killed in the middle', () => {
   });
 });
 
+describe('a revert whose end fails', () => {
+  it('is not done again over newer work', async () => {
+    await start();
+    await take('base');
+    world.faults.failOn('resumeDomain', 1);
+    await expect(revert('base')).rejects.toThrow();
+    expect((await readPrefix(root)).record?.pending?.step).toBe('reverted');
+    world.faults.clear();
+    await take('newer');
+    expect(world.faults.calls.filter((call) => call.method === 'revertSnapshot')).toEqual([]);
+    expect((await readPrefix(root)).record).toMatchObject({ pending: null, current: 'newer' });
+    expect(await inconsistencies()).toEqual([]);
+  });
+});
+
+describe('a stop that was killed', () => {
+  it('does not power off later what it left running', async () => {
+    await start();
+    const run = injectFault({ at: 4, how: 'die' });
+    await expect(stop()).rejects.toThrow();
+    expect(run.struck).toBe(true);
+    injectFault(undefined);
+    const left = world.model.describe().domains.filter((domain) => domain.state === 'running').length;
+    expect(left).toBeGreaterThan(0);
+    await take('after');
+    expect(world.model.describe().domains.filter((domain) => domain.state === 'running')).toHaveLength(left);
+  });
+});
+
 describe('what was paused by its user', () => {
   it('stays paused through a snapshot', async () => {
     await start();

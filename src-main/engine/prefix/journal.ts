@@ -9,8 +9,8 @@ import { type PendingWork, type PrefixRecord, readRecord, writeRecord } from './
  * after the last one, so that whoever comes after a kill knows what to finish or take back.
  */
 export interface Journal {
-  /** Says how far it is. */
-  advance(step: string): Promise<void>;
+  /** Says how far it is, and which VMs that is about where it is not all. */
+  advance(step: string, vms?: readonly string[]): Promise<void>;
   /** Nothing is pending any more, and `change` is made to the record in the same write. */
   settle(change?: (record: PrefixRecord) => PrefixRecord): Promise<void>;
 }
@@ -39,8 +39,8 @@ export async function beginWork(
     return NONE;
   }
   return {
-    async advance(step) {
-      pending = { ...pending, step };
+    async advance(step, vms = pending.vms) {
+      pending = { ...pending, step, vms: [...vms] };
       await writeRecord(path, { ...record, pending });
     },
     async settle(change = (same) => same) {

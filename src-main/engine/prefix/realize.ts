@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
@@ -50,10 +51,14 @@ export async function realizeDomain(session: Session, prefix: Prefix, vm: VmSpec
 
 /** The snapshots of a VM, oldest first, with the text that tells libvirt of them. */
 async function keptSnapshots(prefix: Prefix, vm: VmSpec): Promise<readonly { readonly name: string; readonly xml: string }[]> {
-  const records = (prefix.record?.snapshots ?? []).filter((snapshot) => snapshot.vms[vm.name] !== undefined);
-  return await Promise.all(
-    records.map(async ({ name }) => ({ name, xml: await readFile(join(prefix.paths.snapshots, name, `${vm.name}.xml`), 'utf8') })),
+  const pending = prefix.record?.pending ?? null;
+  const file = (name: string): string => join(prefix.paths.snapshots, name, `${vm.name}.xml`);
+  const records = (prefix.record?.snapshots ?? []).filter(
+    // One whose deletion was interrupted near its end is in no disk any more.
+    ({ name, vms }) =>
+      vms[vm.name] !== undefined && (pending?.kind !== 'delete-snapshot' || pending.name !== name || existsSync(file(name))),
   );
+  return await Promise.all(records.map(async ({ name }) => ({ name, xml: await readFile(file(name), 'utf8') })));
 }
 
 /** Takes the domain out of libvirt; its disks and kept snapshot descriptions stay. */

@@ -1,6 +1,7 @@
-import { isCancelled } from '../../../src-shared/errors.ts';
+import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
+import type { VmSpec } from '../../../src-shared/specs.ts';
 import type { Step } from '../core/operation.ts';
-import { activeVms, stopVms } from './bring-down.ts';
+import { activeVms } from './bring-down.ts';
 import { deleteSnapshotOf } from './delete-snapshot.ts';
 import { settlePending } from './journal.ts';
 import { prefixPaths } from './layout.ts';
@@ -8,11 +9,11 @@ import { type Prefix, readPrefix } from './prefix.ts';
 import { undefineDomain } from './realize.ts';
 import { lockPrefix, type RecipeContext } from './recipe.ts';
 import type { PendingWork } from './record.ts';
-import { REVERTING, revertTo } from './revert-snapshot.ts';
-import { onceFree, resume, statusOf } from './snapshot-parts.ts';
+import { finishReverted, REVERTED, REVERTING, revertTo } from './revert-snapshot.ts';
+import { onceFree, resumeForSure, statusOf } from './snapshot-parts.ts';
 import { takeBack } from './take-snapshot.ts';
 
-export type Purpose = 'start' | 'stop' | 'cleanup' | 'snapshot' | 'revert' | 'delete-snapshot' | 'recover';
+export type Purpose = 'start' | 'stop' | 'cleanup' | 'snapshot' | 'revert' | 'delete-snapshot' | 'export' | 'recover';
 
 /** A prefix whose lock is held and in which nothing is pending that could be resolved. Disposing it gives the lock back. */
 export interface OpenedPrefix extends AsyncDisposable {
@@ -47,7 +48,13 @@ export async function openForChange(context: RecipeContext, root: string, purpos
 
 /** Finishes or takes back what was interrupted, and does nothing else. */
 export async function recoverEnvironment(context: RecipeContext, root: string, step: Step): Promise<void> {
-  await using _opened = await openForChange(context, root, 'recover', step);
+  try {
+    await using _opened = await openForChange(context, root, 'recover', step);
+  } catch (error) {
+    // Another window or command has begun to: it finishes it.
+    if (!(error instanceof EngineError) || error.code !== 'conflict.locked') throw error;
+    step.log.info(error.message);
+  }
 }
 
 /** What an interrupted work is called to the user. */
@@ -65,12 +72,24 @@ export function pendingLabel(pending: PendingWork): string {
   }
 }
 
+/** A host that nothing can reach is ended by `start`, which says so and begins anew; what is pending is resolved without it. */
+async function endWithoutSockets(context: RecipeContext, prefix: Prefix, step: Step): Promise<void> {
+  try {
+    await context.hosts.find(prefix, step.signal);
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.details['reason'] !== 'sockets') throw error;
+    step.log.warn(`${error.message} It is ended, and started again.`);
+    await context.hosts.stop(prefix);
+  }
+}
+
 /** Answers whether it is resolved now. */
 async function resolveNow(context: RecipeContext, prefix: Prefix, pending: PendingWork, purpose: Purpose, step: Step): Promise<boolean> {
   // Half-removed: only `destroy` and `init` have a use for it.
   if (pending.kind === 'destroy') return false;
   // Reverting only to stop would boot what is not wanted, and another revert does the same: until then it stays to be done.
   if (pending.kind === 'revert' && pending.step === REVERTING && (ANYHOW.has(purpose) || purpose === 'revert')) return false;
+  if (purpose === 'start') await endWithoutSockets(context, prefix, step);
   try {
     await step.step(`Finish ${pendingLabel(pending)}`, async (one) => await resolve(context, prefix, pending, one));
     return true;
@@ -96,12 +115,8 @@ async function resolve(context: RecipeContext, prefix: Prefix, pending: PendingW
       await clearUp(context, prefix, pending, step);
       break;
     case 'stop':
-      await stopVms(
-        context,
-        prefix,
-        prefix.specs.vms.filter((vm) => pending.vms.includes(vm.name)),
-        step,
-      );
+      // What still runs goes on: who wants it stopped says so again. A host in which nothing runs is of no use.
+      await clearUp(context, prefix, { ...pending, hostWasUp: false }, step);
       break;
     default:
       return;
@@ -121,10 +136,14 @@ async function finishRevert(context: RecipeContext, prefix: Prefix, pending: Pen
     await revertTo(context, prefix, snapshot, step);
     return;
   }
+  const named = (names: readonly string[]): readonly VmSpec[] => prefix.specs.vms.filter((vm) => names.includes(vm.name));
+  if (pending.step === REVERTED && snapshot !== undefined) {
+    await finishReverted(context, prefix, snapshot, { reverted: named(pending.vms), running: named(pending.running) }, step);
+    return;
+  }
   const session = await context.hosts.find(prefix, step.signal);
   if (session !== undefined) {
-    const ran = prefix.specs.vms.filter((vm) => pending.running.includes(vm.name));
-    await onceFree(step.signal, async () => await resume(session, prefix, ran, step.signal));
+    await Promise.all(named(pending.running).map(async (vm) => await resumeForSure(session, prefix, vm, step.signal)));
   }
   await clearUp(context, prefix, pending, step);
 }

@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
@@ -9,6 +9,9 @@ import { readRecord } from './record.ts';
  * What an interrupted `init` or `destroy` leaves. The order in which a prefix is made and removed is chosen so that it can be told from
  * everything else at any moment: folder, lock, record, then the rest; and the rest, uuid, record, lock, folder.
  */
+
+/** A record that was being written for the first time. */
+const RECORD_BEGUN = /^lago-desktop\.json\.[0-9a-f]+\.tmp$/;
 
 /**
  * Whether a folder is a prefix that is half-made or half-removed: its record says so, or there is nothing yet (any more) but a lock and
@@ -28,7 +31,7 @@ export async function isHalfMade(root: string): Promise<boolean> {
       throw error;
     }
   }
-  return names.every((name) => name === basename(paths.lock) || name.endsWith('.tmp'));
+  return names.every((name) => name === basename(paths.lock) || RECORD_BEGUN.test(name));
 }
 
 /** Removes a prefix with all its files, in the order that keeps it known as one until the end. Nothing there is fine. */
@@ -37,7 +40,16 @@ export async function removePrefixFolder(paths: PrefixPaths): Promise<void> {
   const names = (await namesIn(paths.root)) ?? [];
   const first = names.map((name) => join(paths.root, name)).filter((path) => !last.includes(path));
   for (const path of [...first, ...last]) await rm(path, { recursive: true, force: true });
-  await rm(paths.root, { recursive: true, force: true });
+  await removeEmpty(paths.root);
+}
+
+/** Removes a folder unless there is anything in it: with the lock gone, somebody may have begun anew in it. */
+export async function removeEmpty(path: string): Promise<void> {
+  try {
+    await rmdir(path);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw diskError(error, path);
+  }
 }
 
 /** Undefined when there is no folder. */

@@ -4,7 +4,7 @@ import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { activeVms } from './bring-down.ts';
 import { openSession, startNetworks } from './bring-up.ts';
-import { beginWork } from './journal.ts';
+import { beginWork, settlePending } from './journal.ts';
 import { domainName, type Prefix } from './prefix.ts';
 import { realizeDomain, undefineDomain } from './realize.ts';
 import type { RecipeContext } from './recipe.ts';
@@ -16,8 +16,12 @@ import { pauseAll } from './take-snapshot.ts';
 /** What is done after the point of no return is not cancelled; this is how long each part of it may take. */
 const FINISH_MS = 60_000;
 
-/** How far a revert is: from `reverting` on the present is lost, and only going on makes sense. */
+/**
+ * How far a revert is: from `reverting` on the present is lost, and only reverting all makes sense. At `reverted` the VMs that it names
+ * are back and may have new work in them already: only what is left to be done is done.
+ */
 export const REVERTING = 'reverting';
+export const REVERTED = 'reverted';
 
 /**
  * Reverts a prefix that is open for change: all VMs are paused, all reverted, and those that were saved with memory go on together;
@@ -28,9 +32,11 @@ export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot:
   const vms = prefix.specs.vms.filter((vm) => snapshot.vms[vm.name] !== undefined);
   const found = await context.hosts.find(prefix, step.signal);
   const before = found === undefined ? [] : await activeVms(found, prefix, step.signal);
-  const running = found === undefined ? [] : await runningVms(found, prefix, before, step.signal);
   const pending = prefix.record?.pending;
   const goingOn = pending?.kind === 'revert' && pending.step === REVERTING;
+  const now = found === undefined ? [] : await runningVms(found, prefix, before, step.signal);
+  // The first try has paused them.
+  const running = prefix.specs.vms.filter((vm) => now.includes(vm) || (goingOn && pending.running.includes(vm.name)));
   const work: Omit<PendingWork, 'since'> = {
     kind: 'revert',
     name: snapshot.name,
@@ -47,24 +53,49 @@ export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot:
   const withMemory = vms.filter((vm) => snapshot.vms[vm.name] === 'memory');
   if (withMemory.length > 0) await startNetworks(session, prefix, prefix.specs.nets, step, undo);
   undo.add('resume the VMs', async (signal) => await resume(session, prefix, running, signal));
-  await pauseAll(session, prefix, running, step);
+  await pauseAll(session, prefix, now, step);
   for (const vm of vms.filter((candidate) => !before.includes(candidate))) await realizeDomain(session, prefix, vm, step.signal, undo);
   step.checkpoint();
   // From the first VM on the present is lost: nothing is undone any more, and cancelling waits for the end.
   await journal.advance(REVERTING);
   undo.commit();
   const failures = await revertAll(session, prefix, snapshot, vms, step);
-  const failed = vms.filter((vm) => failures.has(vm.name));
-  const goOn = [...withMemory.filter((vm) => !failed.includes(vm)), ...running.filter((vm) => failed.includes(vm) || !vms.includes(vm))];
-  await resume(session, prefix, goOn, AbortSignal.timeout(FINISH_MS));
-  for (const vm of vms) {
-    const now = await statusOf(session, prefix, vm, AbortSignal.timeout(FINISH_MS));
-    if (now !== undefined && now.id < 0) await undefineDomain(session, prefix, vm, AbortSignal.timeout(FINISH_MS));
+  const reverted = vms.filter((vm) => !failures.has(vm.name));
+  await journal.advance(
+    REVERTED,
+    reverted.map((vm) => vm.name),
+  );
+  await finishReverted(context, prefix, snapshot, { reverted, running }, step);
+  if (failures.size > 0) throw partly(vms, failures);
+}
+
+/**
+ * What is left when VMs are back at a snapshot: those saved with memory go on, and so do those that ran and were not reverted; what is
+ * off is taken out of libvirt; ssh host keys go back; the record says where the environment is, when all of it is there.
+ */
+export async function finishReverted(
+  context: RecipeContext,
+  prefix: Prefix,
+  snapshot: SnapshotRecord,
+  vms: { readonly reverted: readonly VmSpec[]; readonly running: readonly VmSpec[] },
+  step: Step,
+): Promise<void> {
+  const { reverted, running } = vms;
+  const session = await context.hosts.find(prefix, AbortSignal.timeout(FINISH_MS));
+  if (session !== undefined) {
+    const goOn = [...reverted.filter((vm) => snapshot.vms[vm.name] === 'memory'), ...running.filter((vm) => !reverted.includes(vm))];
+    await resume(session, prefix, goOn, AbortSignal.timeout(FINISH_MS));
+    for (const vm of prefix.specs.vms) {
+      const now = await statusOf(session, prefix, vm, AbortSignal.timeout(FINISH_MS));
+      if (now !== undefined && now.state === 'shut off') await undefineDomain(session, prefix, vm, AbortSignal.timeout(FINISH_MS));
+    }
   }
-  await restoreHostKeys(prefix, snapshot, failed);
-  if ((await activeVms(session, prefix, AbortSignal.timeout(FINISH_MS))).length === 0) await context.hosts.stop(prefix);
-  await journal.settle((record) => (failed.length === 0 ? { ...record, current: snapshot.name } : record));
-  if (failed.length > 0) throw partly(vms, failures);
+  await restoreHostKeys(prefix, snapshot, reverted);
+  if (session !== undefined && (await activeVms(session, prefix, AbortSignal.timeout(FINISH_MS))).length === 0) {
+    await context.hosts.stop(prefix);
+  }
+  const whole = prefix.specs.vms.every((vm) => snapshot.vms[vm.name] === undefined || reverted.includes(vm));
+  await settlePending(prefix, (record) => (whole ? { ...record, current: snapshot.name } : record), step.log);
 }
 
 function partly(vms: readonly VmSpec[], failures: ReadonlyMap<string, string>): EngineError {
@@ -78,10 +109,10 @@ function partly(vms: readonly VmSpec[], failures: ReadonlyMap<string, string>): 
 }
 
 /** The guests' ssh keys are on their disks: those that are trusted go back with them. */
-async function restoreHostKeys(prefix: Prefix, snapshot: SnapshotRecord, failed: readonly VmSpec[]): Promise<void> {
+async function restoreHostKeys(prefix: Prefix, snapshot: SnapshotRecord, reverted: readonly VmSpec[]): Promise<void> {
   const { openHostKeys } = await import('../guest/host-keys.ts');
-  const reverted = Object.keys(snapshot.vms).filter((name) => !failed.some((vm) => vm.name === name));
-  await openHostKeys(prefix.paths.hostKeys).restore(keptHostKeys(prefix, snapshot.name), reverted);
+  const names = reverted.map((vm) => vm.name);
+  await openHostKeys(prefix.paths.hostKeys).restore(keptHostKeys(prefix, snapshot.name), names);
 }
 
 async function revertAll(

@@ -77,6 +77,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
   /** One connection to a prefix's host, however many ask for it at once; who cancels only waits no longer. */
   async function connect(prefix: Prefix, host: Host, signal: AbortSignal | undefined): Promise<Session> {
     const { root } = prefix.paths;
+    signal?.throwIfAborted();
     const known = sessions.get(root);
     if (known !== undefined) return known;
     // Nothing may wait between looking and setting, or two that ask at once open two.
@@ -147,6 +148,13 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
       return await connect(prefix, await openSystem(uri), signal);
     } catch (error) {
       if (isCancelled(error)) throw error;
+      if (error instanceof EngineError && error.code === 'hypervisor.disconnected') {
+        // Somebody listens there and says nothing: what runs is not known.
+        throw new EngineError('host.unusable', `The libvirt at ${uri} does not answer: ${error.message}`, {
+          cause: error,
+          hint: 'Start libvirt again on this machine (systemctl restart libvirtd).',
+        });
+      }
       log.debug(`${prefix.name}: ${uri} does not answer: ${error instanceof Error ? error.message : String(error)}`);
       return undefined;
     }

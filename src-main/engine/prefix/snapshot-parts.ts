@@ -15,8 +15,10 @@ import type { Session } from './session.ts';
 
 /** libvirt's code for "the domain is busy with another job": one that a killed command left may still be going on. */
 const OPERATION_TIMEOUT = 68;
+/** "The domain is running already", or not active. */
+const OPERATION_INVALID = 55;
 /** How long such a job may take; a memory of gigabytes is written to a slow disk. */
-const JOB_MS = 5 * 60_000;
+const JOB_MS = 2 * 60_000;
 
 /** The record, which snapshots need. `snapshot.unsupported` for a prefix that Lago made. */
 export function recordOf(prefix: Prefix): PrefixRecord {
@@ -83,6 +85,22 @@ export async function resume(session: Session, prefix: Prefix, vms: readonly VmS
       if (now?.state === 'paused') await session.hypervisor.resumeDomain(now.name, { signal });
     }),
   );
+}
+
+/**
+ * Lets a VM go on that ran before, once libvirt's own work on it is over: also one that a call will pause which nobody waits for any more.
+ * One that is off, or runs already when libvirt gets to it, is fine.
+ */
+export async function resumeForSure(session: Session, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<void> {
+  const now = await statusOf(session, prefix, vm, signal);
+  if (now === undefined || now.id < 0) return;
+  await onceFree(signal, async () => {
+    try {
+      await session.hypervisor.resumeDomain(now.name, { signal });
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.details['libvirtCode'] !== OPERATION_INVALID) throw error;
+    }
+  });
 }
 
 /** Keeps libvirt's own description beside the prefix, so that the snapshot can be told to a libvirt that has forgotten it. */

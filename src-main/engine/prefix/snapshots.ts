@@ -1,3 +1,4 @@
+import { EngineError } from '../../../src-shared/errors.ts';
 import type { Step } from '../core/operation.ts';
 import { deleteSnapshotOf } from './delete-snapshot.ts';
 import { readPrefix } from './prefix.ts';
@@ -33,6 +34,11 @@ export async function revertSnapshot(
   await using opened = await openForChange(context, root, 'revert', step);
   requireReady(opened.prefix);
   findSnapshot(opened.prefix, name);
+  if (first !== undefined && opened.prefix.record?.pending?.kind === 'revert') {
+    throw new EngineError('snapshot.unsupported', 'A revert was interrupted: the present is half of one state and half of another.', {
+      hint: `Revert without keeping the present: lago revert "${name}".`,
+    });
+  }
   if (first !== undefined) {
     await step.step(`Create snapshot ${first}`, async (inner) => await takeSnapshotOf(context, opened.prefix, first, inner));
   }

@@ -21,6 +21,7 @@ import {
   recordInSpecs,
   recordOf,
   resume,
+  resumeForSure,
   runningVms,
   statusOf,
 } from './snapshot-parts.ts';
@@ -181,16 +182,12 @@ export async function takeBack(context: RecipeContext, prefix: Prefix, work: Pen
   const name = work.name ?? '';
   const session = await context.hosts.find(prefix, signal);
   const vms = prefix.specs.vms.filter((vm) => work.vms.includes(vm.name));
-  const failures: unknown[] = [];
-  for (const vm of vms) {
-    try {
-      await takeBackFrom(session, prefix, vm, { name, ran: work.running.includes(vm.name) }, signal);
-    } catch (error) {
-      // The others must go on all the same.
-      failures.push(error);
-    }
-  }
-  if (failures.length > 0) throw failures[0];
+  // Side by side: those that answer must not wait for one that does not.
+  const outcomes = await Promise.allSettled(
+    vms.map(async (vm) => await takeBackFrom(session, prefix, vm, { name, ran: work.running.includes(vm.name) }, signal)),
+  );
+  const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
   await forgetFiles(prefix, name);
   if (session !== undefined && !work.hostWasUp && (await activeVms(session, prefix, signal)).length === 0) await context.hosts.stop(prefix);
 }
@@ -214,8 +211,9 @@ async function takeBackFrom(
     await deleteFromDisks(prefix, vm, about.name, signal);
     return;
   }
-  // Either waits for what libvirt is still doing with it; afterwards the list of its snapshots is final.
-  if (about.ran) await onceFree(signal, async () => await resume(session, prefix, [vm], signal));
-  else await onceFree(signal, async () => await session.hypervisor.suspendDomain(domain, { signal }));
+  // Either waits for what libvirt is still doing with it; afterwards the list of its snapshots is final. One that runs though it did not
+  // was started or let go on since.
+  if (about.ran) await resumeForSure(session, prefix, vm, signal);
+  else if (now.state === 'paused') await onceFree(signal, async () => await session.hypervisor.suspendDomain(domain, { signal }));
   await deleteFromVm(session, prefix, vm, about.name, signal);
 }

@@ -61,6 +61,15 @@ test('a template is not written to', async () => {
   expect(await judge('home/files/init.yaml', 'home/files/disk', 'write')).toBe('own');
 });
 
+test('what is hidden is not written to, and nothing of a checkout but below the init file', async () => {
+  const suite = 'home/work/suite/init.yaml';
+  expect(await judge('home/work/init.yaml', 'home/work/.git/config', 'write')).toBe('outside');
+  expect(await judge(suite, 'home/work/.git/config')).toBe('outside');
+  expect(await judge(suite, 'home/work/.git/hooks/pre-commit', 'write')).toBe('outside');
+  expect(await judge(suite, 'home/work/common/disk.qcow2', 'write')).toBe('outside');
+  expect(await judge(suite, 'home/work/suite/disk.qcow2', 'write')).toBe('own');
+});
+
 test.each([
   [['/dev/null'], 'outside'],
   [['disk.qcow2'], 'allowed'],

@@ -38,7 +38,11 @@ export async function openTrust(request: TrustRequest): Promise<Trust> {
   return {
     judge(real, wanted) {
       if (allowed.some((path) => real === path || below(real, path))) return 'allowed';
-      if (ownIn(folder, real, home ?? '/') || (checkout !== undefined && below(real, checkout))) return 'own';
+      // What is hidden (`.git/hooks`) is run or read by programs of the user that nobody thinks of here: never for writing.
+      const hidden = wanted === 'write' && real.includes('/.', folder.length);
+      if (ownIn(folder, real, home ?? '/') && !hidden) return 'own';
+      const shown = checkout !== undefined && below(real, checkout) && !real.includes('/.', checkout.length);
+      if (shown && wanted === 'read') return 'own';
       return wanted === 'read' && store !== undefined && below(real, store) ? 'own' : 'outside';
     },
   };
