@@ -3,6 +3,7 @@ import { type ElectronApplication, expect, test } from '@playwright/test';
 import { dropFile } from './drop.ts';
 import { dropPlan } from './environment.ts';
 import { threeVmsWithBridge, twoVms } from './init-files.ts';
+import { askMain, doInMain } from './main-process.ts';
 import { makeScratch, type Scratch } from './scratch.ts';
 import { closeDesktops, openDesktop } from './window.ts';
 
@@ -51,7 +52,8 @@ test('the plan promises an address by DHCP only on networks that have it', async
 });
 
 async function press(app: ElectronApplication, keyCode: string, modifiers: ('control' | 'shift')[]): Promise<void> {
-  await app.evaluate(
+  await doInMain(
+    app,
     ({ BrowserWindow }, key) => {
       const contents = BrowserWindow.getAllWindows()[0]?.webContents;
       contents?.sendInputEvent({ type: 'keyDown', ...key });
@@ -64,7 +66,7 @@ async function press(app: ElectronApplication, keyCode: string, modifiers: ('con
 test('Ctrl with =, +, - and 0 zooms, and a dock that was closed meanwhile opens at its height', async () => {
   const { app, page, close } = await openDesktop(scratch);
   const factor = async (): Promise<number> =>
-    Math.round((await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.getZoomFactor() ?? 0)) * 100);
+    Math.round((await askMain(app, ({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.getZoomFactor() ?? 0)) * 100);
   await press(app, '=', ['control']);
   await expect.poll(factor).toBe(110);
   await press(app, 'Plus', ['control', 'shift']);

@@ -3,6 +3,7 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs
 import { join } from 'node:path';
 import { chromium, expect, type Page, test } from '@playwright/test';
 import { expectNothingLeft } from './leaks.ts';
+import { askMain, doInMain } from './main-process.ts';
 import { makeScratch, root, type Scratch } from './scratch.ts';
 import { closeDesktops, openDesktop } from './window.ts';
 
@@ -90,7 +91,7 @@ test('the page cannot leave, open windows, get permissions or read files', async
     location.href = 'https://127.0.0.1:1/';
   });
   expect(await page.evaluate(() => window.open('http://127.0.0.1:1/') === null)).toBe(true);
-  expect(await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows().length)).toBe(1);
+  expect(await askMain(app, ({ BrowserWindow }) => BrowserWindow.getAllWindows().length)).toBe(1);
   expect(page.url()).toBe(address);
   expect(await page.evaluate(async () => await Notification.requestPermission())).toBe('denied');
   expect(await page.evaluate(async () => (await navigator.permissions.query({ name: 'geolocation' })).state)).toBe('denied');
@@ -132,7 +133,7 @@ test('messages from other windows and from sub-frames are dropped', async () => 
     Object.assign(window, { answers: all });
     window.addEventListener('message', (event) => all.push(event.data));
   });
-  await app.evaluate(({ BrowserWindow, ipcMain }) => {
+  await doInMain(app, ({ BrowserWindow, ipcMain }) => {
     const sender = BrowserWindow.getAllWindows()[0]?.webContents;
     const senderFrame = { url: 'app://lago/index.html', parent: {} };
     ipcMain.emit('lago:connect', { sender, senderFrame });
@@ -145,8 +146,8 @@ test('messages from other windows and from sub-frames are dropped', async () => 
 
 test('a page that crashes is loaded again', async () => {
   const { app } = await openDesktop(scratch);
-  const before = await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.getOSProcessId());
-  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.forcefullyCrashRenderer());
+  const before = await askMain(app, ({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.getOSProcessId());
+  await doInMain(app, ({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.forcefullyCrashRenderer());
   const alive = async (): Promise<string> =>
     await app.evaluate(async ({ BrowserWindow }, old) => {
       const contents = BrowserWindow.getAllWindows()[0]?.webContents;
@@ -164,7 +165,7 @@ test('a second start hands its file to the first window and ends', async () => {
     window.addEventListener('message', (event) => all.push(event.data));
   });
   const file = scratch.write('second.json', '{"domains": {}, "nets": {}}');
-  const executable = await app.evaluate(() => process.execPath);
+  const executable = await askMain(app, () => process.execPath);
   execFileSync(
     executable,
     [...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), `--user-data-dir=${join(scratch.dir, 'profile')}`, root, file],
@@ -177,18 +178,18 @@ test('a second start hands its file to the first window and ends', async () => {
   await expect
     .poll(async () => await page.evaluate(() => (window as unknown as { answers: unknown[] }).answers))
     .toContainEqual({ lago: 'open', path: file });
-  expect(await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows().length)).toBe(1);
+  expect(await askMain(app, ({ BrowserWindow }) => BrowserWindow.getAllWindows().length)).toBe(1);
 });
 
 test('an uncaught error of the main process is logged and ends it with 1', async () => {
   const { app } = await openDesktop(scratch);
   const main = app.process();
   const ended = new Promise<number | null>((resolve) => main.once('exit', resolve));
-  const logs = await app.evaluate(({ app: electron }) => {
+  const logs = await askMain(app, ({ app: electron }) => electron.getPath('logs'));
+  await doInMain(app, () => {
     setTimeout(() => {
       throw new Error('thrown by the test');
     });
-    return electron.getPath('logs');
   });
   expect(await ended).toBe(1);
   expect(readFileSync(join(logs, 'desktop.log'), 'utf8')).toMatch(/error Error: thrown by the test\n\s+at /);

@@ -15,6 +15,7 @@ import {
 } from './environment.ts';
 import { twoVms } from './init-files.ts';
 import { expectNoProcess, expectNothingLeft, ownedNamespaces, ownedProcesses } from './leaks.ts';
+import { doInMain } from './main-process.ts';
 import { makeScratch, type Scratch } from './scratch.ts';
 import { coloursOf } from './screen.ts';
 import { picture } from './screenshots.ts';
@@ -166,12 +167,12 @@ test('closing while something is being made asks, and cancelling undoes it', asy
   await createFromPlan(page, 'half');
   await expect(page.getByTestId('task').filter({ hasText: 'Create half' }).getByRole('progressbar').first()).toBeVisible();
   const ended = new Promise<void>((resolve) => app.process().once('exit', () => resolve()));
-  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
+  await doInMain(app, ({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
   const question = page.getByRole('dialog');
   await expect(question).toBeVisible();
   await question.getByRole('button', { name: 'Stay' }).click();
   await expect(question).toBeHidden();
-  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
+  await doInMain(app, ({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
   await question.getByRole('button', { name: 'Cancel it and quit' }).click();
   await ended;
   await expectNoProcess(scratch);
@@ -192,7 +193,7 @@ test('closing without an answer waits for what is under way', async () => {
   await createFromPlan(page, 'waits');
   await expect(page.getByTestId('task').filter({ hasText: 'Create waits' }).getByRole('progressbar').first()).toBeVisible();
   const ended = new Promise<number | null>((resolve) => app.process().once('exit', resolve));
-  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
+  await doInMain(app, ({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
   await expect(page.getByRole('dialog')).toBeVisible();
   expect(await ended).toBe(0);
   const namespaces = ownedNamespaces(scratch);
@@ -212,7 +213,7 @@ test('closing with "keep working" ends what is under way first, and leaves it ru
   await createFromPlan(page, 'kept');
   await expect(page.getByTestId('task').filter({ hasText: 'Create kept' }).getByRole('progressbar').first()).toBeVisible();
   const ended = new Promise<number | null>((resolve) => app.process().once('exit', resolve));
-  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
+  await doInMain(app, ({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
   await page.getByRole('dialog').getByRole('button', { name: 'Keep working in the background' }).click();
   expect(await ended).toBe(0);
 
