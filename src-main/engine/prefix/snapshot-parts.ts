@@ -55,7 +55,7 @@ export async function runningVms(
 }
 
 /** Does `work` once libvirt's own work on that domain is over, which a killed command may have left. */
-export async function onceFree(signal: AbortSignal | undefined, work: () => Promise<void>): Promise<void> {
+export async function onceFree(signal: AbortSignal | undefined, work: () => Promise<void>, patienceMs = JOB_MS): Promise<void> {
   let last: unknown;
   await until(
     async () => {
@@ -70,7 +70,7 @@ export async function onceFree(signal: AbortSignal | undefined, work: () => Prom
     },
     {
       everyMs: 200,
-      timeoutMs: JOB_MS,
+      timeoutMs: patienceMs,
       signal,
       failure: () => (last instanceof EngineError ? last : new EngineError('hypervisor.failed', 'libvirt is busy with a VM for too long.')),
     },
@@ -91,16 +91,20 @@ export async function resume(session: Session, prefix: Prefix, vms: readonly VmS
  * Lets a VM go on that ran before, once libvirt's own work on it is over: also one that a call will pause which nobody waits for any more.
  * One that is off, or runs already when libvirt gets to it, is fine.
  */
-export async function resumeForSure(session: Session, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<void> {
+export async function resumeForSure(session: Session, prefix: Prefix, vm: VmSpec, signal: AbortSignal, patienceMs = JOB_MS): Promise<void> {
   const now = await statusOf(session, prefix, vm, signal);
   if (now === undefined || now.id < 0) return;
-  await onceFree(signal, async () => {
-    try {
-      await session.hypervisor.resumeDomain(now.name, { signal });
-    } catch (error) {
-      if (!(error instanceof EngineError) || error.details['libvirtCode'] !== OPERATION_INVALID) throw error;
-    }
-  });
+  await onceFree(
+    signal,
+    async () => {
+      try {
+        await session.hypervisor.resumeDomain(now.name, { signal });
+      } catch (error) {
+        if (!(error instanceof EngineError) || error.details['libvirtCode'] !== OPERATION_INVALID) throw error;
+      }
+    },
+    patienceMs,
+  );
 }
 
 /** Keeps libvirt's own description beside the prefix, so that the snapshot can be told to a libvirt that has forgotten it. */

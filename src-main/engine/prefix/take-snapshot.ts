@@ -77,17 +77,20 @@ export async function takeSnapshotOf(context: RecipeContext, prefix: Prefix, nam
     hostWasUp: found !== undefined,
   };
   const journal = await beginWork(prefix, work, { log: step.log });
+  let hangs = false;
   await using undo = new UndoStack(step.log);
   undo.add(
     `take back snapshot ${name}`,
     async (signal) => {
-      await takeBack(context, prefix, { ...work, since: 0 }, signal);
+      await takeBack(context, prefix, { ...work, since: 0 }, signal, hangs ? 0 : undefined);
       await journal.settle();
     },
     { timeoutMs: UNDO_MS },
   );
   const session = await openSession(context, prefix, step, undo);
-  await pauseAll(session, prefix, running, step);
+  await pauseAll(session, prefix, running, step, () => {
+    hangs = true;
+  });
   const off = all.filter((vm) => !active.includes(vm));
   const kinds = await saveAll(session, prefix, name, { all, off }, step, undo);
   await resumeAll(session, prefix, running, step);
@@ -141,8 +144,14 @@ async function saveAll(
   return kinds;
 }
 
-/** Pauses all of them at once, so that every VM stands at the same moment. */
-export async function pauseAll(session: Session, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
+/** Pauses all of them at once, so that every VM stands at the same moment. `onHang` is called when one does not answer. */
+export async function pauseAll(
+  session: Session,
+  prefix: Prefix,
+  vms: readonly VmSpec[],
+  step: Step,
+  onHang: () => void = () => undefined,
+): Promise<void> {
   await step.each(
     vms,
     Math.max(1, vms.length),
@@ -151,7 +160,9 @@ export async function pauseAll(session: Session, prefix: Prefix, vms: readonly V
       try {
         await session.hypervisor.suspendDomain(domainName(prefix.uuid, vm.name), { signal: one.signal });
       } catch (error) {
-        throw error instanceof EngineError && error.details['timeoutMs'] !== undefined ? hung(vm, error) : error;
+        if (!(error instanceof EngineError) || error.details['timeoutMs'] === undefined) throw error;
+        onHang();
+        throw hung(vm, error);
       }
     },
   );
@@ -176,15 +187,22 @@ async function resumeAll(session: Session, prefix: Prefix, vms: readonly VmSpec[
 
 /**
  * Takes back what there is of a snapshot that was not finished, by whoever began it: VMs that ran go on, and no VM, disk or file knows
- * of it. Also when libvirt still works on it, and when the host is gone and the disks alone are left.
+ * of it. Also when libvirt still works on it, which is waited for as long as `patienceMs` says (minutes where it is left out), and when
+ * the host is gone and the disks alone are left.
  */
-export async function takeBack(context: RecipeContext, prefix: Prefix, work: PendingWork, signal: AbortSignal): Promise<void> {
+export async function takeBack(
+  context: RecipeContext,
+  prefix: Prefix,
+  work: PendingWork,
+  signal: AbortSignal,
+  patienceMs?: number,
+): Promise<void> {
   const name = work.name ?? '';
   const session = await context.hosts.find(prefix, signal);
   const vms = prefix.specs.vms.filter((vm) => work.vms.includes(vm.name));
   // Side by side: those that answer must not wait for one that does not.
   const outcomes = await Promise.allSettled(
-    vms.map(async (vm) => await takeBackFrom(session, prefix, vm, { name, ran: work.running.includes(vm.name) }, signal)),
+    vms.map(async (vm) => await takeBackFrom(session, prefix, vm, { name, ran: work.running.includes(vm.name), patienceMs }, signal)),
   );
   const failure = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
@@ -196,7 +214,7 @@ async function takeBackFrom(
   session: Session | undefined,
   prefix: Prefix,
   vm: VmSpec,
-  about: { readonly name: string; readonly ran: boolean },
+  about: { readonly name: string; readonly ran: boolean; readonly patienceMs: number | undefined },
   signal: AbortSignal,
 ): Promise<void> {
   const domain = domainName(prefix.uuid, vm.name);
@@ -213,7 +231,7 @@ async function takeBackFrom(
   }
   // Either waits for what libvirt is still doing with it; afterwards the list of its snapshots is final. One that runs though it did not
   // was started or let go on since.
-  if (about.ran) await resumeForSure(session, prefix, vm, signal);
+  if (about.ran) await resumeForSure(session, prefix, vm, signal, about.patienceMs);
   else if (now.state === 'paused') await onceFree(signal, async () => await session.hypervisor.suspendDomain(domain, { signal }));
   await deleteFromVm(session, prefix, vm, about.name, signal);
 }
