@@ -1,6 +1,7 @@
 import type { ElectronApplication } from '@playwright/test';
+import type * as electron from 'electron';
 
-type Electron = Parameters<Parameters<ElectronApplication['evaluate']>[0]>[0];
+type Electron = typeof electron;
 
 /**
  * The answer of the main process can get lost: V8's inspector keeps only a weak hold of it, and it is not there any more when memory is
