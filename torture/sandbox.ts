@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -94,11 +94,24 @@ export async function lastingProcesses(sandbox: Sandbox, but = ''): Promise<Owne
   return others();
 }
 
-/** The living processes with this program's name. */
+/** The living processes with this program's name, also those that keep nothing of the sandbox but its network (dnsmasq). */
 export function processesNamed(sandbox: Sandbox, name: string): number[] {
-  return ownedProcesses(sandbox)
-    .filter(({ pid }) => read(`/proc/${pid}/comm`).trim().startsWith(name))
-    .map(({ pid }) => pid);
+  const own = networkOf('self');
+  const networks = new Set(ownedProcesses(sandbox).map(({ pid }) => networkOf(String(pid))));
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid) && read(`/proc/${pid}/comm`).trim().startsWith(name))
+    .filter((pid) => networkOf(pid) !== own && networks.has(networkOf(pid)))
+    .map(Number);
+}
+
+/** Empty for one that has ended. */
+function networkOf(pid: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch (error) {
+    if (['ENOENT', 'ESRCH', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
+    throw error;
+  }
 }
 
 /** Sends a signal; a process that ended meanwhile needs none. */
