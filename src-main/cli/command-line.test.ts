@@ -6,10 +6,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EngineError } from '../../src-shared/errors.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
 import { VmSpec } from '../../src-shared/specs.ts';
-import type { PrefixState, VmState } from '../../src-shared/state.ts';
 import type { ActionOptions, Engine, EngineSettings, Operation, ShellRequest, ShellSession } from '../engine/index.ts';
 import { runCommandLine } from './command-line.ts';
 import type { EngineDoor } from './context.ts';
+import { state } from './state.test-support.ts';
 
 let root: string;
 beforeEach(() => {
@@ -25,41 +25,6 @@ function makePrefixes(...names: string[]): void {
   }
   symlinkSync(names[0] ?? 'default', join(root, '.lago', 'current'));
 }
-
-function vmState(name: string, status: VmState['status']): VmState {
-  return {
-    name,
-    status,
-    distro: 'el7',
-    memory: 512,
-    vcpu: 1,
-    ip: '192.168.200.2',
-    nics: [{ name: 'eth0', network: 'n0', ip: '192.168.200.2', mac: null }],
-    disks: [],
-    snapshots: ['one', 'two'],
-    rootPassword: '123456',
-    metadata: {},
-    ssh: 'unknown',
-    startedAt: null,
-    crash: null,
-    screen: true,
-  };
-}
-
-const state: Omit<PrefixState, 'path'> = {
-  id: '0123456789abcdef0123456789abcdef',
-  name: 'default',
-  workdir: null,
-  phase: 'ready',
-  problem: null,
-  initFile: null,
-  host: { kind: 'embedded', uri: '', status: 'down', accelerator: 'unknown', uplink: 'none', problem: null },
-  vms: [vmState('web-vm0', 'running'), vmState('vm0', 'running'), vmState('db', 'down')],
-  networks: [{ name: 'n0', type: 'nat', status: 'down', gateway: '192.168.200.1', management: true, dhcp: null, domain: null }],
-  snapshots: [],
-  diskUsage: 0,
-  busy: null,
-};
 
 /** An operation with one step; waits for its cancellation when `hang` is set. */
 function operation<T>(label: string, result: T | EngineError, options: ActionOptions | undefined, hang: boolean): Operation<T> {

@@ -101,18 +101,22 @@ async function boot(disk: string, seed?: Partial<NocloudSeed>): Promise<void> {
   await hypervisor.startDomain('vm');
 }
 
+async function logIn(client: Client, login: ConnectConfig): Promise<void> {
+  const sock = await host.dial('192.168.200.2', 22);
+  await new Promise<void>((done, failed) =>
+    client
+      .on('ready', done)
+      .on('error', failed)
+      .connect({ ...login, username: 'root', sock: sock as never }),
+  );
+}
+
 /** Types into a login shell on a terminal, one line each time the prompt is there again, until it ends; answers all that it showed. */
 async function inTerminal(lines: readonly string[]): Promise<string> {
   await waitForSsh();
   const client = new Client();
   try {
-    const sock = await host.dial('192.168.200.2', 22);
-    await new Promise<void>((done, failed) =>
-      client
-        .on('ready', done)
-        .on('error', failed)
-        .connect({ privateKey: key.private, username: 'root', sock: sock as never }),
-    );
+    await logIn(client, { privateKey: key.private });
     return await new Promise<string>((done, failed) => {
       client.shell({ term: 'xterm-256color', cols: 132, rows: 40 }, (error, channel) => {
         if (error !== undefined) return failed(error);
@@ -159,13 +163,7 @@ async function ssh(command: string, login: ConnectConfig = { privateKey: key.pri
   await waitForSsh();
   const client = new Client();
   try {
-    const sock = await host.dial('192.168.200.2', 22);
-    await new Promise<void>((done, failed) =>
-      client
-        .on('ready', done)
-        .on('error', failed)
-        .connect({ ...login, username: 'root', sock: sock as never }),
-    );
+    await logIn(client, login);
     return await new Promise<string>((done, failed) => {
       client.exec(command, (error, channel) => {
         if (error !== undefined) return failed(error);
