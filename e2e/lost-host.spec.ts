@@ -148,7 +148,7 @@ test('a folder that was removed while it ran: the host is listed, and can be end
   await expectNothingLeft(scratch, namespaces);
 });
 
-test('a libvirt that dies under the window: it reconnects by itself, and suggests nothing drastic', async () => {
+test('under the window a command is killed and libvirt dies: it takes back, reconnects, and suggests nothing drastic', async () => {
   const { page } = await openDesktop(scratch);
   await dropPlan(page, twoVms(scratch, 'lost'), ['web', 'db']);
   await page.getByRole('switch', { name: 'Internet access for guests' }).uncheck();
@@ -159,6 +159,13 @@ test('a libvirt that dies under the window: it reconnects by itself, and suggest
   await expectTask(page, 'lost', 'Create lost');
   await showView(page, 'lost', 'VMs');
   await expect(row).toContainText('running');
+  // A command beside it is killed while the VMs are paused: the window takes that back by itself.
+  const prefix = ['--prefix-path', join(scratch.workdir, 'lost')];
+  expect((await lago(scratch, [...prefix, 'snapshot', 'half'], { env: { LAGO_FAULT: 'kill:6' } })).code).toBe(137);
+  await expectTask(page, 'lost', 'Finish the interrupted snapshot “half” of lost');
+  await showView(page, 'lost', 'VMs');
+  await expect(row).toContainText('running');
+
   const [daemon] = libvirtd();
   if (daemon === undefined) throw new Error('no libvirtd runs');
   end(daemon.pid, 'SIGSTOP');
@@ -168,7 +175,7 @@ test('a libvirt that dies under the window: it reconnects by itself, and suggest
   await expect(row).toContainText('running', { timeout: 60_000 });
   await expect(page.getByRole('main')).not.toContainText('reconnecting…');
   await closeDesktops();
-  await lagoOk(scratch, ['--prefix-path', join(scratch.workdir, 'lost'), 'destroy', '--yes']);
+  await lagoOk(scratch, [...prefix, 'destroy', '--yes']);
 });
 
 test('snapshots that are killed or cancelled leave nothing, VMs go on, and names are free', async () => {
