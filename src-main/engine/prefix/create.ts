@@ -131,7 +131,7 @@ async function claimName(
   { lock, undo }: { readonly lock: LockPlace; readonly undo: UndoStack },
   step: Step,
 ): Promise<void> {
-  await using _names = await workdir.lockNames(step.signal);
+  await using _names = await workdir.lockNames(basename(paths.root), step.signal);
   await clearHalfMade(paths, step);
   try {
     await mkdir(paths.root);

@@ -7,7 +7,7 @@ import { type Prefix, readPrefix, readPrefixWithoutSpecs } from './prefix.ts';
 import { lockPrefix, type RecipeContext } from './recipe.ts';
 import { type PendingWork, writeRecord } from './record.ts';
 import { openForChange } from './recover.ts';
-import { removePrefixFolder } from './remains.ts';
+import { hasMark, isHalfMade, removePrefixFolder } from './remains.ts';
 
 /** Gives back what a prefix holds outside its folder (subnet leases); done before the folder goes. */
 export type ReleaseOutside = (prefix: Prefix, signal: AbortSignal) => Promise<void>;
@@ -34,6 +34,7 @@ export async function destroyEnvironment(
   beforeRemoval: () => Promise<void> = async () => await Promise.resolve(),
 ): Promise<void> {
   const paths = prefixPaths(root);
+  await requireOurs(root);
   await using _lock = await lockPrefix(paths, 'destroy', step.signal);
   const prefix = await readForRemoval(root, step);
   await step.step('Destroy prefix', async (destroy) => {
@@ -49,6 +50,14 @@ export async function destroyEnvironment(
       if (prefix !== undefined) await markForRemoval(prefix, step);
       await removePrefixFolder(paths);
     });
+  });
+}
+
+/** A folder that somebody put beside the prefixes is not ours to remove. Also asked before the lock, which would be left in it. */
+async function requireOurs(root: string): Promise<void> {
+  if ((await hasMark(root)) || (await isHalfMade(root))) return;
+  throw new EngineError('prefix.missing', `${root} is not a Lago prefix, and is not removed.`, {
+    hint: 'Nothing in it was made by Lago. If it is not needed, remove the folder yourself.',
   });
 }
 

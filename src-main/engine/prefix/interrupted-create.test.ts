@@ -144,6 +144,9 @@ describe('init', { timeout: 120_000 }, () => {
         const begun = existsSync(join(workdir, NAME));
         if (begun) {
           expect((await resolvePrefix({ cwd: folder })).path, point).toBe(join(workdir, NAME));
+          if (existsSync(join(workdir, NAME, 'lago-desktop.json'))) {
+            expect((await resolvePrefix({ cwd: '/', prefixPath: join(workdir, NAME) })).name, point).toBe(NAME);
+          }
           const said = await startOperation({ kind: 'start', label: 'test' }, async (step) => {
             await startEnvironment(context, join(workdir, NAME), [], step);
           }).done.catch((error: unknown) => (error instanceof Error ? error.message : ''));
@@ -204,6 +207,11 @@ describe('init', { timeout: 120_000 }, () => {
     await create('other');
     await writeFile(join(await made(join(workdir, NAME)), 'thesis.txt'), 'x');
     await expect(create()).rejects.toMatchObject({ code: 'prefix.exists' });
+    expect(await readdir(join(workdir, NAME))).toEqual(['thesis.txt']);
+    await expect(destroy()).rejects.toMatchObject({
+      code: 'prefix.missing',
+      message: expect.stringContaining('is not a Lago prefix') as string,
+    });
     expect(await readdir(join(workdir, NAME))).toEqual(['thesis.txt']);
   });
 });

@@ -34,6 +34,13 @@ export async function isHalfMade(root: string): Promise<boolean> {
   return names.every((name) => name === basename(paths.lock) || RECORD_BEGUN.test(name));
 }
 
+/** Whether a folder holds one of the files by which a prefix is known, be it whole, damaged, cleaned up, half-made or half-removed. */
+export async function hasMark(root: string): Promise<boolean> {
+  const paths = prefixPaths(root);
+  const names = (await namesIn(root)) ?? [];
+  return [paths.uuid, paths.initialized, paths.record].some((path) => names.includes(basename(path)));
+}
+
 /** Removes a prefix with all its files, in the order that keeps it known as one until the end. Nothing there is fine. */
 export async function removePrefixFolder(paths: PrefixPaths): Promise<void> {
   const last = [paths.uuid, paths.record, paths.lock];

@@ -5,7 +5,7 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/disk-error.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
 import type { PrefixLocation } from '../engine.ts';
-import { isHalfMade } from './remains.ts';
+import { hasMark, isHalfMade } from './remains.ts';
 
 const CURRENT = 'current';
 const DEFAULT_NAME = 'default';
@@ -145,14 +145,14 @@ export class Workdir {
     return workdir;
   }
 
-  /** Held while a name is given to a new prefix. The workdir is made again when it was removed meanwhile. */
-  async lockNames(signal?: AbortSignal): Promise<HeldLock> {
+  /** Held while `name` is given to a new prefix. The workdir is made again, with `current` leading to it, when it was removed meanwhile. */
+  async lockNames(name: string, signal?: AbortSignal): Promise<HeldLock> {
     const options = { purpose: 'init', waitMs: LOCK_MS, signal };
     try {
       return await takeLock(join(this.path, LOCK_NAME), options);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      await Workdir.loadOrCreate(this.path);
+      await Workdir.loadOrCreate(this.path, name);
       return await takeLock(join(this.path, LOCK_NAME), options);
     }
   }
@@ -310,7 +310,9 @@ export async function resolvePrefix(request: ResolveRequest): Promise<PrefixLoca
   const name = request.prefixName === CURRENT ? undefined : request.prefixName;
   if (request.prefixPath !== undefined) {
     const start = resolve(request.cwd, request.prefixPath);
-    for (const path of [start, join(start, WORKDIR_NAME)]) if (await isPrefix(path)) return await locationOf(path);
+    for (const path of [start, join(start, WORKDIR_NAME)]) {
+      if ((await isPrefix(path)) || (await hasMark(path))) return await locationOf(path);
+    }
     throw new EngineError('prefix.missing', `Unable to find prefix for ${start}`, {
       hint: (await isWorkdir(start))
         ? 'It is a workdir: use --workdir-path.'
