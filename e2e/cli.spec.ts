@@ -2,7 +2,7 @@ import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, renameSync
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { threeVmsWithBridge, twoVms } from './init-files.ts';
-import { lago, lagoOk } from './lago.ts';
+import { lago, lagoOk, type Outcome } from './lago.ts';
 import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './leaks.ts';
 import { makeScratch, type Scratch } from './scratch.ts';
 
@@ -185,15 +185,13 @@ test('a killed init leaves nothing that stands in the way of the next one', asyn
 
 test('a second command on a busy environment says who holds it', async () => {
   await lagoOk(scratch, ['init', twoVms(scratch, 'pair')]);
-  let second: Promise<Awaited<ReturnType<typeof lago>>> | undefined;
-  await lago(scratch, ['start'], {
-    onStart: (child) => {
-      child.stderr?.on('data', (chunk: Buffer) => {
-        if (chunk.includes('Start nets')) second ??= lago(scratch, ['stop']);
-      });
+  let refused: Outcome | undefined;
+  await lagoOk(scratch, ['start'], {
+    env: { LAGO_FAULT: 'hold:6' },
+    whileHeld: async () => {
+      refused = await lago(scratch, ['stop']);
     },
   });
-  const refused = await second;
   expect(refused?.code).toBe(4);
   expect(refused?.stderr).toContain('in use by start');
 });

@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { lago, lagoOk } from './lago.ts';
+import { type CommandOptions, lago, lagoOk } from './lago.ts';
 import { ownedProcesses } from './leaks.ts';
 import { makeScratch, type Scratch } from './scratch.ts';
 
@@ -96,21 +96,42 @@ function fill(file: string): void {
   }
 }
 
-test('stop, cleanup and destroy work on a full disk', async () => {
-  const file = emptyVm();
+interface SmallDisk {
+  /** For commands, which see the disk; this process reaches it at `inside`. */
+  readonly options: CommandOptions;
+  readonly inside: string;
+}
+
+/** A small disk in a mount namespace of its own, for as long as `work` takes; environments on it are destroyed then, also after a failure. */
+async function withSmallDisk(mebibytes: number, work: (disk: SmallDisk) => Promise<void>): Promise<void> {
   const disk = join(scratch.dir, 'disk');
   mkdirSync(disk);
-  // Holds the mount namespace with the small disk in it until its input ends.
-  const holder = spawn('unshare', ['--mount', 'sh', '-c', `mount -t tmpfs -o size=48m none ${disk} && echo mounted && cat`], {
+  // Holds the namespace until its input ends.
+  const holder = spawn('unshare', ['--mount', 'sh', '-c', `mount -t tmpfs -o size=${mebibytes}m none ${disk} && echo mounted && cat`], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const ended = once(holder, 'close');
   await once(holder.stdout, 'data');
-  const enter = ['nsenter', '-t', String(holder.pid), '--mount'];
   const inside = `/proc/${holder.pid}/root${disk}`;
   // The user's list of environments lies on it too.
-  const options = { cwd: disk, enter, env: { XDG_DATA_HOME: join(disk, 'data') } };
+  const options = { cwd: disk, enter: ['nsenter', '-t', String(holder.pid), '--mount'], env: { XDG_DATA_HOME: join(disk, 'data') } };
   try {
+    await work({ options, inside });
+  } finally {
+    removeFillers(inside);
+    await lago(scratch, ['destroy', '--yes', '--all-prefixes'], options);
+    holder.stdin.end();
+    await ended;
+  }
+}
+
+function removeFillers(inside: string): void {
+  for (const name of readdirSync(inside)) if (name.startsWith('filler')) rmSync(join(inside, name));
+}
+
+test('stop, cleanup and destroy work on a full disk', async () => {
+  const file = emptyVm();
+  await withSmallDisk(48, async ({ options, inside }) => {
     for (const verbs of [[['stop'], ['cleanup'], ['destroy', '--yes']], [['destroy', '--yes']]]) {
       await lagoOk(scratch, ['init', file], options);
       await lagoOk(scratch, ['start'], options);
@@ -119,14 +140,48 @@ test('stop, cleanup and destroy work on a full disk', async () => {
         await lagoOk(scratch, verb, options);
         expect(ownedProcesses(scratch).filter(({ command }) => command.includes('qemu-system'))).toEqual([]);
       }
-      for (const name of readdirSync(inside)) if (name.startsWith('filler')) rmSync(join(inside, name));
+      removeFillers(inside);
       expect(readdirSync(inside)).toEqual(['data']);
     }
-  } finally {
-    // Whatever failed above: no VM may go on once the disk is out of sight.
-    for (const name of readdirSync(inside)) if (name.startsWith('filler')) rmSync(join(inside, name));
-    await lago(scratch, ['destroy', '--yes', '--all-prefixes'], options);
-    holder.stdin.end();
-    await ended;
-  }
+  });
+});
+
+test('a snapshot that finds the disk full, before it begins or in the middle, leaves nothing and the VM goes on', async () => {
+  const file = emptyVm();
+  await withSmallDisk(256, async ({ options, inside }) => {
+    await lagoOk(scratch, ['init', file], options);
+    await lagoOk(scratch, ['start'], options);
+    const image = join(inside, '.lago/default/images/silent_root.qcow2');
+    const snapshots = (): string => execFileSync('qemu-img', ['snapshot', '-U', '-l', image], { encoding: 'utf8' });
+    const expectAsBefore = async (): Promise<void> => {
+      expect((await lagoOk(scratch, ['-f', 'flat', 'status'], options)).stdout).toContain('VMs/silent/status: running');
+      expect((await lagoOk(scratch, ['snapshot', '--list'], options)).stdout).not.toContain('new');
+      expect(snapshots()).not.toContain('new');
+    };
+    fill(join(inside, 'filler'));
+    const refused = await lago(scratch, ['snapshot', 'new'], options);
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toContain('A snapshot may need');
+    await expectAsBefore();
+
+    removeFillers(inside);
+    const blocks = statSync(image).blocks;
+    const failed = await lago(scratch, ['snapshot', 'new'], {
+      ...options,
+      env: { ...options.env, LAGO_FAULT: 'hold:4' },
+      whileHeld: () => {
+        writeFileSync(join(inside, 'room'), Buffer.alloc(512 * 1024));
+        fill(join(inside, 'filler'));
+        rmSync(join(inside, 'room'));
+      },
+    });
+    expect(failed.code).toBe(3);
+    expect(failed.stderr).toContain('is full: there was no space left for the memory of VM silent');
+    expect(failed.stderr).not.toContain('Not undone');
+    await expectAsBefore();
+    removeFillers(inside);
+    expect(statSync(image).blocks).toBeLessThan(blocks + 2048);
+    await lagoOk(scratch, ['snapshot', 'new'], options);
+    expect(snapshots()).toContain('new');
+  });
 });

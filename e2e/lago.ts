@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { root, type Scratch } from './scratch.ts';
 
 export const CLI = join(root, 'out/cli/lago.cjs');
@@ -22,6 +24,8 @@ export interface CommandOptions {
   readonly enter?: readonly string[];
   /** Called with the process as soon as it lives. */
   readonly onStart?: (child: ChildProcess) => void;
+  /** Done when `LAGO_FAULT=hold:N` has stopped it, which goes on afterwards. A command that ends without being held is an error. */
+  readonly whileHeld?: () => unknown;
 }
 
 const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
@@ -54,6 +58,7 @@ export async function lago(scratch: Scratch, args: readonly string[], options: C
       });
     });
     options.onStart?.(child);
+    if (options.whileHeld !== undefined) whenHeld(child, options.whileHeld).catch(reject);
   });
 }
 
@@ -62,4 +67,18 @@ export async function lagoOk(scratch: Scratch, args: readonly string[], options:
   const outcome = await lago(scratch, args, options);
   if (outcome.code === 0) return outcome;
   throw new Error(`lago ${args.join(' ')} ended with ${outcome.code}\n${outcome.stdout}\n${outcome.stderr}`);
+}
+
+async function whenHeld(child: ChildProcess, work: () => unknown): Promise<void> {
+  while (child.exitCode === null && child.signalCode === null) {
+    // The state follows the name, which stands in brackets and may hold some itself.
+    const state = readFileSync(`/proc/${child.pid}/stat`, 'utf8').replace(/^.*\) /s, '')[0];
+    if (state === 'T') {
+      await work();
+      child.kill('SIGCONT');
+      return;
+    }
+    await setTimeout(20);
+  }
+  throw new Error('The command ended before it was held.');
 }

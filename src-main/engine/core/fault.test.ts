@@ -51,6 +51,7 @@ describe('an injected fault', () => {
   it('is read from one variable', () => {
     expect(faultPlanOf('kill:7')).toEqual({ how: 'kill', at: 7 });
     expect(faultPlanOf('fail:1')).toEqual({ how: 'fail', at: 1 });
+    expect(faultPlanOf('hold:2')).toEqual({ how: 'hold', at: 2 });
     for (const text of [undefined, '', 'die:1', 'kill:', 'kill:x', 'kill:7 ']) expect(faultPlanOf(text)).toBeUndefined();
   });
 });

@@ -9,9 +9,9 @@ export interface FaultPlan {
   readonly at: number;
   /**
    * `fail` throws there. `die` throws there and at every point that follows, and nothing is undone or given back any more: what a
-   * SIGKILL at this moment leaves. `kill` is that SIGKILL.
+   * SIGKILL at this moment leaves. `kill` is that SIGKILL. `hold` stops the process (SIGSTOP) until somebody continues it.
    */
-  readonly how: 'fail' | 'die' | 'kill';
+  readonly how: 'fail' | 'die' | 'kill' | 'hold';
 }
 
 /** What `fail` and `die` throw. */
@@ -55,15 +55,19 @@ export function faultPoint(kind: FaultKind, label: string): void {
   points.push(`${kind}: ${label}`);
   if (dead) throw new InjectedFault(`Dead before ${label}.`);
   if (points.length !== plan.at) return;
+  if (plan.how === 'hold') {
+    process.kill(process.pid, 'SIGSTOP');
+    return;
+  }
   if (plan.how === 'kill') process.kill(process.pid, 'SIGKILL');
   dead = plan.how === 'die';
   throw new InjectedFault(`Injected at ${kind} ${points.length}: ${label}.`);
 }
 
-/** `LAGO_FAULT=kill:7` or `fail:7`: the same for a whole process, which torture runs of the command line use. */
+/** `LAGO_FAULT=kill:7`, `fail:7` or `hold:7`: the same for a whole process, for tests of the command line. */
 export function faultPlanOf(text: string | undefined): FaultPlan | undefined {
-  const match = /^(fail|kill):(\d{1,6})$/.exec(text ?? '');
-  return match === null ? undefined : { how: match[1] === 'kill' ? 'kill' : 'fail', at: Number(match[2]) };
+  const match = /^(fail|kill|hold):(\d{1,6})$/.exec(text ?? '');
+  return match === null ? undefined : { how: match[1] as 'fail' | 'kill' | 'hold', at: Number(match[2]) };
 }
 
 injectFault(faultPlanOf(process.env['LAGO_FAULT']));

@@ -7,7 +7,7 @@ import { writeFileAtomic, writeJson } from '../core/json-file.ts';
 import { until } from '../core/until.ts';
 import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import { expandPrefixPath } from './layout.ts';
-import { domainName, type Prefix } from './prefix.ts';
+import { domainName, type Prefix, readSpecs } from './prefix.ts';
 import type { PrefixRecord, SnapshotRecord } from './record.ts';
 import type { Session } from './session.ts';
 
@@ -125,10 +125,18 @@ export async function recordInSpecs(prefix: Prefix, snapshots: (vm: VmSpec) => V
   await Promise.all(prefix.specs.vms.map(async (vm) => await writeJson(prefix.paths.vm(vm.name), { ...vm, snapshots: snapshots(vm) })));
 }
 
-/** Removes a snapshot from Lago's list and its folder. What libvirt and the disks hold of it is another matter. */
+/**
+ * Removes a snapshot from Lago's list and its folder. What libvirt and the disks hold of it is another matter. Where the list does not
+ * have it nothing is written: a snapshot for which the disk was too small is taken back while it is full.
+ */
 export async function forgetFiles(prefix: Prefix, name: string): Promise<void> {
   await rm(join(prefix.paths.snapshots, name), { recursive: true, force: true });
-  await recordInSpecs(prefix, (vm) => Object.fromEntries(Object.entries(vm.snapshots).filter(([key]) => key !== name)));
+  // As they are on disk now: the prefix was read before the snapshot was taken.
+  const { vms } = await readSpecs(prefix.paths);
+  for (const vm of vms) {
+    const { [name]: listed, ...others } = vm.snapshots;
+    if (listed !== undefined) await writeJson(prefix.paths.vm(vm.name), { ...vm, snapshots: others });
+  }
 }
 
 /**

@@ -29,6 +29,19 @@ export async function requireSpace(prefix: Prefix, vms: readonly VmSpec[], free?
   );
 }
 
+/** With less than this free, QEMU's "Input/output error" means a full disk: it does not say so itself. */
+const FULL = 4 * 1024 * 1024;
+
+/** What to throw for a snapshot that QEMU could not write: `host.no-space` when the disk is full, else the error itself. */
+export async function fullDiskInstead(prefix: Prefix, vm: VmSpec, error: unknown): Promise<unknown> {
+  if (!(error instanceof EngineError) || error.code !== 'hypervisor.failed') return error;
+  const free = await freeBytes(prefix.paths.images);
+  if (free > FULL) return error;
+  const message = `The file system of ${prefix.paths.images} is full: there was no space left for the memory of VM ${vm.name}.`;
+  const details = { ...error.details, free, path: prefix.paths.images };
+  return new EngineError('host.no-space', message, { cause: error, details, hint: 'The VMs go on. Free space there, and take it again.' });
+}
+
 async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
   return bavail * bsize;

@@ -25,7 +25,7 @@ import {
   runningVms,
   statusOf,
 } from './snapshot-parts.ts';
-import { requireSpace } from './snapshot-space.ts';
+import { fullDiskInstead, requireSpace } from './snapshot-space.ts';
 
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_. +-]{0,62}$/;
 /** Saving memory to a slow disk, and deleting it again, takes as long as it takes. */
@@ -136,7 +136,11 @@ async function saveAll(
       const off = vms.off.includes(vm);
       if (off) await realizeDomain(session, prefix, vm, one.signal, undo);
       const xml = `<domainsnapshot><name>${escapeXml(name)}</name></domainsnapshot>`;
-      await session.hypervisor.createSnapshot(domainName(prefix.uuid, vm.name), xml, {}, { signal: one.signal });
+      try {
+        await session.hypervisor.createSnapshot(domainName(prefix.uuid, vm.name), xml, {}, { signal: one.signal });
+      } catch (error) {
+        throw await fullDiskInstead(prefix, vm, error);
+      }
       kinds[vm.name] = off ? 'disk' : 'memory';
       await keepXml(session, prefix, vm, name, one.signal);
     },
