@@ -39,7 +39,8 @@ export async function fullDiskInstead(prefix: Prefix, vm: VmSpec, error: unknown
   if (free > FULL) return error;
   const message = `The file system of ${prefix.paths.images} is full: there was no space left for the memory of VM ${vm.name}.`;
   const details = { ...error.details, free, path: prefix.paths.images };
-  return new EngineError('host.no-space', message, { cause: error, details, hint: 'The VMs go on. Free space there, and take it again.' });
+  const hint = 'Free space there, then take it again. QEMU pauses a VM that finds no space to write to: "lago start" lets it go on.';
+  return new EngineError('host.no-space', message, { cause: error, details, hint });
 }
 
 async function freeBytes(path: string): Promise<number> {
