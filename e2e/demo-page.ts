@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { _electron, type ElectronApplication, type Page } from '@playwright/test';
+import { _electron, type ElectronApplication, expect, type Page } from '@playwright/test';
 import { createServer } from 'vite';
 import { root } from './scratch.ts';
 
@@ -12,8 +12,17 @@ export interface DemoPage {
   show(scenario: string): Promise<void>;
   /** Size of the page in px, as a window of that size gives it. */
   resize(width: number, height: number): Promise<void>;
+  /** Brings the running environment of the demo to the front. */
+  showShop(): Promise<void>;
+  /** Opens a file, as the demo has it, and shows its plan. */
+  showPlan(): Promise<void>;
+  /** Opens a terminal of the environment in front. */
+  openTerminal(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** The demo's environment of two running VMs. */
+export const SHOP = 'shop-cluster';
 
 /** Serves the page on the loopback and opens it. */
 export async function openDemoPage(): Promise<DemoPage> {
@@ -42,6 +51,18 @@ export async function openDemoPage(): Promise<DemoPage> {
     },
     async resize(width, height) {
       await page.setViewportSize({ width, height });
+    },
+    async showShop() {
+      await page.getByRole('table', { name: 'Environments' }).getByText(SHOP, { exact: true }).click();
+      await expect(page.getByRole('table', { name: 'VMs' })).toBeVisible();
+    },
+    async showPlan() {
+      await page.getByRole('button', { name: 'Open a file', exact: true }).click();
+      await expect(page.getByRole('table', { name: 'Planned VMs' })).toBeVisible();
+    },
+    async openTerminal() {
+      await page.getByRole('button', { name: 'Terminal of web' }).click();
+      await expect(page.getByTestId('terminal')).toBeVisible();
     },
     async close() {
       await app.close();

@@ -1,6 +1,5 @@
 import { expect, type Locator, type Page, test } from '@playwright/test';
-import { expectAccessible } from './axe.ts';
-import { type DemoPage, openDemoPage } from './demo-page.ts';
+import { type DemoPage, openDemoPage, SHOP } from './demo-page.ts';
 
 /** What the page does by itself, on its demo engine: no test here needs a VM. */
 let demo: DemoPage;
@@ -16,29 +15,12 @@ test.beforeEach(async () => {
   await demo.resize(1280, 820);
 });
 
-const ENVIRONMENT = 'shop-cluster';
-
-async function showShop(): Promise<void> {
-  await page.getByRole('table', { name: 'Environments' }).getByText(ENVIRONMENT, { exact: true }).click();
-  await expect(page.getByRole('table', { name: 'VMs' })).toBeVisible();
-}
-
-async function showPlan(): Promise<void> {
-  await page.getByRole('button', { name: 'Open a file', exact: true }).click();
-  await expect(page.getByRole('table', { name: 'Planned VMs' })).toBeVisible();
-}
-
 function dock(): Locator {
   return page.getByRole('region', { name: 'Dock' });
 }
 
 async function dockHeight(): Promise<number> {
   return (await dock().boundingBox())?.height ?? 0;
-}
-
-async function openTerminal(): Promise<void> {
-  await page.getByRole('button', { name: 'Terminal of web' }).click();
-  await expect(page.getByTestId('terminal')).toBeVisible();
 }
 
 /** What an element is called for a person, and that something has the focus at all. */
@@ -50,73 +32,12 @@ async function focused(): Promise<string> {
   });
 }
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test(`axe finds nothing on any page, ${colorScheme}`, async () => {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    await demo.show('empty');
-    await expect(page.getByRole('button', { name: 'Try the two-VM sample' })).toBeEnabled();
-    await expectAccessible(page, 'home, empty');
-    await page.getByRole('button', { name: 'Library' }).click();
-    await expect(page.getByRole('button', { name: 'Add a repository…' })).toBeVisible();
-    await expectAccessible(page, 'library, empty');
-
-    await demo.show('errors');
-    await page.getByRole('button', { name: 'Open a file', exact: true }).click();
-    await expect(page.getByRole('region', { name: 'Issues' })).toBeVisible();
-    await expectAccessible(page, 'plan with errors');
-
-    await demo.show('many');
-    await expect(page.getByRole('table', { name: 'Environments' })).toBeVisible();
-    await expectAccessible(page, 'home');
-    await page.getByRole('button', { name: 'Library' }).click();
-    await expect(page.getByRole('textbox', { name: 'Filter templates' })).toBeVisible();
-    await expectAccessible(page, 'library');
-    await page.getByRole('tab', { name: 'Repositories' }).click();
-    await expectAccessible(page, 'repositories');
-    await page.getByRole('button', { name: 'Machine checks', exact: true }).click();
-    await expect(page.getByRole('list', { name: 'Checks' })).toBeVisible();
-    await expectAccessible(page, 'machine');
-    await showPlan();
-    await expectAccessible(page, 'plan');
-    await page.getByRole('button', { name: 'Environments' }).click();
-    await showShop();
-    await expectAccessible(page, 'VMs');
-    for (const view of ['Networks', 'Snapshots', 'Activity', 'VMs']) {
-      await page
-        .getByRole('tablist', { name: `Views of ${ENVIRONMENT}` })
-        .getByRole('tab', { name: view })
-        .click();
-      await expectAccessible(page, view);
-    }
-    await page.getByRole('button', { name: `More for ${ENVIRONMENT}` }).click();
-    await expect(page.getByRole('menu')).toBeVisible();
-    await expectAccessible(page, 'menu');
-    await page.getByRole('menuitem', { name: 'Destroy…' }).click();
-    await expect(page.getByRole('dialog')).toBeVisible();
-    await expectAccessible(page, 'destroy');
-    await page.keyboard.press('Escape');
-    await page.keyboard.press('?');
-    await expect(page.getByRole('dialog')).toBeVisible();
-    await expectAccessible(page, 'keys');
-    await page.keyboard.press('Escape');
-    await openTerminal();
-    await expectAccessible(page, 'terminals');
-    for (const view of ['Tasks', 'Log']) {
-      await dock().getByRole('tab', { name: view }).click();
-      await expectAccessible(page, `dock, ${view}`);
-    }
-    await page.evaluate(() => (window as unknown as { demo: { drop(): void } }).demo.drop());
-    await expect(page.getByRole('alert')).toBeVisible();
-    await expectAccessible(page, 'connection lost');
-  });
-}
-
 test('a dock that was closed while the window grew opens at its own height', async () => {
   await demo.resize(900, 600);
   await demo.show('demo');
-  await showShop();
+  await demo.showShop();
   await demo.resize(1600, 1000);
-  await openTerminal();
+  await demo.openTerminal();
   expect(await dockHeight()).toBe(280);
   await page.keyboard.press('Control+`');
   expect(await dockHeight()).toBe(33);
@@ -161,8 +82,8 @@ test('the dock is resized, closed and opened by pointer and by keys, and keeps i
 
 test('focus returns to where it was after menus, dialogs and the dock', async () => {
   await demo.show('demo');
-  await showShop();
-  const more = `More for ${ENVIRONMENT}`;
+  await demo.showShop();
+  const more = `More for ${SHOP}`;
   await page.getByRole('button', { name: more }).click();
   await expect(page.getByRole('menuitem').first()).toBeFocused();
   await page.keyboard.press('Escape');
@@ -194,11 +115,11 @@ test('focus returns to where it was after menus, dialogs and the dock', async ()
 
 test('focus goes to a neighbour when what had it is gone', async () => {
   await demo.show('demo');
-  await showPlan();
+  await demo.showPlan();
   await page.getByRole('button', { name: 'Environments' }).click();
-  await showShop();
+  await demo.showShop();
   const tabs = page.getByRole('tablist', { name: 'Open environments' });
-  await tabs.getByRole('tab', { name: ENVIRONMENT }).focus();
+  await tabs.getByRole('tab', { name: SHOP }).focus();
   await page.keyboard.press('Delete');
   await expect(tabs.getByRole('tab', { name: 'init.json' })).toBeFocused();
 
@@ -229,8 +150,8 @@ async function cut(): Promise<readonly string[]> {
 test('in a small window two rows stand above the open dock, and at twice the size nothing is cut', async () => {
   await demo.resize(900, 600);
   await demo.show('demo');
-  await showShop();
-  await openTerminal();
+  await demo.showShop();
+  await demo.openTerminal();
   const top = (await dock().boundingBox())?.y ?? 0;
   for (const vm of ['web', 'db']) {
     const row = await page.getByRole('row', { name: vm, exact: true }).boundingBox();
@@ -251,27 +172,27 @@ test('in a small window two rows stand above the open dock, and at twice the siz
     await page.getByRole('button', { name: 'Machine checks', exact: true }).click();
     await expect(page.getByRole('list', { name: 'Checks' })).toBeVisible();
     expect(await cut(), `machine ${width}`).toEqual([]);
-    await showPlan();
+    await demo.showPlan();
     expect(await cut(), `plan ${width}`).toEqual([]);
     await page.getByRole('button', { name: 'Environments' }).click();
-    await showShop();
+    await demo.showShop();
     for (const view of ['Networks', 'Snapshots', 'Activity', 'VMs']) {
       await page
-        .getByRole('tablist', { name: `Views of ${ENVIRONMENT}` })
+        .getByRole('tablist', { name: `Views of ${SHOP}` })
         .getByRole('tab', { name: view })
         .click();
       expect(await cut(), `${view} ${width}`).toEqual([]);
     }
-    await openTerminal();
+    await demo.openTerminal();
     expect(await cut(), `terminal ${width}`).toEqual([]);
   }
 });
 
 test('menus begin with an action and keep Destroy, which has no button of its own', async () => {
   await demo.show('demo');
-  await showShop();
+  await demo.showShop();
   await expect(page.getByRole('main').getByRole('button', { name: /^Destroy/ })).toHaveCount(0);
-  await page.getByRole('button', { name: `More for ${ENVIRONMENT}` }).click();
+  await page.getByRole('button', { name: `More for ${SHOP}` }).click();
   const items = page.getByRole('menu').getByRole('menuitem');
   await expect(items.first()).toHaveAttribute('data-divided', 'false');
   await expect(items.last()).toHaveText('Destroy…');
@@ -279,12 +200,12 @@ test('menus begin with an action and keep Destroy, which has no button of its ow
 
 test('an environment whose libvirt does not answer says so everywhere and does not talk of destroying', async () => {
   await demo.show('unusable');
-  await expect(page.getByRole('row', { name: ENVIRONMENT })).toContainText('reconnecting…');
-  await showShop();
+  await expect(page.getByRole('row', { name: SHOP })).toContainText('reconnecting…');
+  await demo.showShop();
   await expect(page.getByRole('main').getByRole('status')).toContainText('does not answer. Reconnecting…');
   await expect(page.getByRole('main')).not.toContainText(/destroy/i);
   await expect(page.getByRole('main').locator('header')).toContainText('reconnecting…');
-  await expect(page.getByRole('tab', { name: ENVIRONMENT }).getByRole('img', { name: 'reconnecting…' })).toBeVisible();
+  await expect(page.getByRole('tab', { name: SHOP }).getByRole('img', { name: 'reconnecting…' })).toBeVisible();
   await expect(page.getByRole('contentinfo')).toContainText('reconnecting…');
   await expect(page.getByRole('row', { name: 'web', exact: true })).toContainText('unknown');
   await expect(page.getByRole('main').getByRole('button', { name: 'Start', exact: true })).toBeDisabled();

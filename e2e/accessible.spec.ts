@@ -1,0 +1,119 @@
+import { expect, type Page, test } from '@playwright/test';
+import { expectAccessible } from './axe.ts';
+import { type DemoPage, openDemoPage, SHOP } from './demo-page.ts';
+
+/** What axe, a checker of accessibility, finds on every page and dialog: nothing. On the page's demo engine, which needs no VM. */
+let demo: DemoPage;
+let page: Page;
+
+test.beforeAll(async () => {
+  demo = await openDemoPage();
+  page = demo.page;
+});
+test.afterAll(async () => await demo.close());
+
+/** Chooses from a menu; the dialog that opens is looked at and closed. */
+async function expectAccessibleDialog(open: () => Promise<void>, what: string): Promise<void> {
+  await open();
+  await expect(page.getByRole('dialog')).toBeVisible();
+  await expectAccessible(page, what);
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('dialog')).toBeHidden();
+}
+
+async function choose(menu: string, item: string): Promise<void> {
+  await page.getByRole('button', { name: menu }).click();
+  await page.getByRole('menuitem', { name: item }).click();
+}
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`axe finds nothing on any page, ${colorScheme}`, async () => {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await demo.show('empty');
+    await expect(page.getByRole('button', { name: 'Try the two-VM sample' })).toBeEnabled();
+    await expectAccessible(page, 'home, empty');
+    await page.getByRole('button', { name: 'Library' }).click();
+    await expect(page.getByRole('button', { name: 'Add a repository…' })).toBeVisible();
+    await expectAccessible(page, 'library, empty');
+
+    await demo.show('errors');
+    await page.getByRole('button', { name: 'Open a file', exact: true }).click();
+    await expect(page.getByRole('region', { name: 'Issues' })).toBeVisible();
+    await expectAccessible(page, 'plan with errors');
+
+    await demo.show('many');
+    await expect(page.getByRole('table', { name: 'Environments' })).toBeVisible();
+    await expectAccessible(page, 'home');
+    await page.getByRole('button', { name: 'Library' }).click();
+    await expect(page.getByRole('textbox', { name: 'Filter templates' })).toBeVisible();
+    await expectAccessible(page, 'library');
+    await page.getByRole('tab', { name: 'Repositories' }).click();
+    await expectAccessible(page, 'repositories');
+    await page.getByRole('button', { name: 'Machine checks', exact: true }).click();
+    await expect(page.getByRole('list', { name: 'Checks' })).toBeVisible();
+    await expectAccessible(page, 'machine');
+    await demo.showPlan();
+    await expectAccessible(page, 'plan');
+    await page.getByRole('button', { name: 'Environments' }).click();
+    await demo.showShop();
+    await expectAccessible(page, 'VMs');
+    for (const view of ['Networks', 'Snapshots', 'Activity', 'VMs']) {
+      await page
+        .getByRole('tablist', { name: `Views of ${SHOP}` })
+        .getByRole('tab', { name: view })
+        .click();
+      await expectAccessible(page, view);
+    }
+    await page.getByRole('button', { name: `More for ${SHOP}` }).click();
+    await expect(page.getByRole('menu')).toBeVisible();
+    await expectAccessible(page, 'menu');
+    await page.getByRole('menuitem', { name: 'Destroy…' }).click();
+    await expect(page.getByRole('dialog')).toBeVisible();
+    await expectAccessible(page, 'destroy');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('?');
+    await expect(page.getByRole('dialog')).toBeVisible();
+    await expectAccessible(page, 'keys');
+    await page.keyboard.press('Escape');
+    await demo.openTerminal();
+    await expectAccessible(page, 'terminals');
+    for (const view of ['Tasks', 'Log']) {
+      await page.getByRole('region', { name: 'Dock' }).getByRole('tab', { name: view }).click();
+      await expectAccessible(page, `dock, ${view}`);
+    }
+    await page.evaluate(() => (window as unknown as { demo: { drop(): void } }).demo.drop());
+    await expect(page.getByRole('alert')).toBeVisible();
+    await expectAccessible(page, 'connection lost');
+  });
+
+  test(`axe finds nothing in any dialog, ${colorScheme}`, async () => {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await demo.show('many');
+    await page.getByRole('button', { name: 'Library' }).click();
+    await expectAccessibleDialog(async () => await page.getByRole('button', { name: 'Evict unused…' }).click(), 'evict unused');
+    await choose('More for lago:debian-12', 'Show versions');
+    await expectAccessible(page, 'versions');
+    const evict = page.getByRole('button', { name: /^Evict lago:debian-12:/, disabled: false });
+    await expectAccessibleDialog(async () => await evict.first().click(), 'evict');
+    await page.getByRole('tab', { name: 'Repositories' }).click();
+    await expectAccessibleDialog(async () => await page.getByRole('button', { name: 'Add repository…' }).click(), 'add a repository');
+
+    await page.getByRole('button', { name: 'Environments' }).click();
+    await demo.showShop();
+    await page
+      .getByRole('tablist', { name: `Views of ${SHOP}` })
+      .getByRole('tab', { name: 'Snapshots' })
+      .click();
+    await page.getByRole('option').nth(1).click();
+    await expectAccessible(page, 'a snapshot');
+    await expectAccessibleDialog(async () => await page.getByRole('button', { name: /^Revert \d VMs/ }).click(), 'revert');
+    await expectAccessibleDialog(async () => await page.getByRole('button', { name: 'Delete' }).click(), 'delete a snapshot');
+    await expectAccessibleDialog(
+      async () => await page.evaluate(() => window.postMessage({ lago: 'closing' }, location.origin)),
+      'closing',
+    );
+    await page.getByRole('main').getByRole('button', { name: 'Stop', exact: true }).click();
+    await expect(page.getByRole('main').getByRole('button', { name: 'Start', exact: true })).toBeEnabled();
+    await expectAccessibleDialog(async () => await choose(`More for ${SHOP}`, 'Export…'), 'export');
+  });
+}
