@@ -63,9 +63,10 @@ function hash(path: string): string {
 
 const NETS = { front: { type: 'nat', management: true, gw: '192.168.200.1', dhcp: { start: 100, end: 200 } } };
 
-/** Prints one line for each disk: name, bytes, read-only flag, and the mark at its beginning. */
+/** Once all nine disks can be read, which is not yet so when ssh answers, prints a line for each: name, bytes, read-only flag, its mark. */
 const LIST_DISKS = `
-n=0; while [ ! -e /sys/block/sr1 ] && [ $n -lt 300 ]; do sleep 0.2; n=$((n + 1)); done; sleep 1
+readable() { n=0; for d in /sys/block/vd* /sys/block/sd* /sys/block/sr*; do head -c 1 /dev/\${d##*/} >/dev/null 2>&1 && n=$((n + 1)); done; [ $n -ge 9 ]; }
+tries=0; until readable || [ $tries -ge 300 ]; do sleep 0.2; tries=$((tries + 1)); done
 for d in /sys/block/vd* /sys/block/sd* /sys/block/sr*; do
   b=\${d##*/}
   echo "$b $(($(cat $d/size) * 512)) $(cat $d/ro) $(head -c 32 /dev/$b | tr -cd 'a-z-')"

@@ -50,9 +50,11 @@ function tab(): ReturnType<Page['locator']> {
 }
 
 test('a VM whose QEMU is killed has crashed, until it is started again', async () => {
+  const terminal = await openTerminal(page, 'web', 'Terminal');
   process.kill(qemuOf('web'), 'SIGKILL');
   const row = vmRow(page, 'web');
   await expect(row).toContainText('crashed');
+  await expect(terminal).toHaveAttribute('data-state', 'waiting');
   await expect(tab().locator('[role="img"]')).toHaveAttribute('aria-label', '1 of 2 running, 1 crashed');
   const notes = page.getByRole('region', { name: 'Crashed VMs' });
   await expect(notes).toContainText('shutting down, reason=crashed');
@@ -72,6 +74,7 @@ test('a VM whose QEMU is killed has crashed, until it is started again', async (
   await row.getByRole('button', { name: 'Start web', exact: true }).click();
   await expectRunning(page, 'shop', VMS);
   await expect(notes).toBeHidden();
+  await expect(terminal).toHaveAttribute('data-state', 'connected');
 });
 
 test('header and tab say what is done to running VMs, not that they are off', async () => {
