@@ -1,18 +1,21 @@
 import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Builds the Debian guests of tests and benches into `.cache/guest-debian`, as root and from packages (fixtures/guest-debian/build.sh), or
- * finds them there: they are kept under a hash of their recipe and of the kernel package's version. Prints one line of JSON: `repository`,
+ * Builds the Debian guests of tests and benches, as root and from packages (fixtures/guest-debian/build.sh), or finds them in the user's
+ * cache folder, where every checkout does: building takes minutes. They are kept under a hash of their recipe and of the kernel package's
+ * version, until nobody has asked for them for two weeks. Prints one line of JSON: `repository`,
  * a template repository with `debian` and `debian-cloud-init`; `env`, the variables that let libguestfs use their kernel where none is
  * installed. Exit 3 when they cannot be built.
  */
 const checkout = resolve(fileURLToPath(import.meta.url), '../..');
 const recipe = join(checkout, 'fixtures/guest-debian/build.sh');
-const cache = join(checkout, '.cache/guest-debian');
+const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'lago-desktop-guests');
+const UNUSED_MS = 14 * 24 * 3_600_000;
 const packages = join(checkout, '.cache/guest/packages');
 
 function fail(message: string): never {
@@ -37,11 +40,18 @@ function build(folder: string): void {
       rmSync(working, { recursive: true, force: true });
       fail(`The Debian guests could not be built.\n${stderr.trim()}`);
     }
-    for (const name of readdirSync(cache))
-      if (/^[0-9a-f]{12}-[^/]*$/.test(name) && join(cache, name) !== working) rmSync(join(cache, name), { recursive: true });
-    renameSync(working, folder);
+    // Another checkout may have built the same meanwhile.
+    if (!existsSync(folder)) renameSync(working, folder);
   } finally {
     rmSync(working, { recursive: true, force: true });
+  }
+}
+
+/** Removes what no checkout has asked for lately, and what a killed build left. */
+function evict(): void {
+  for (const name of readdirSync(cache)) {
+    const path = join(cache, name);
+    if (Date.now() - statSync(path).mtimeMs > UNUSED_MS) rmSync(path, { recursive: true, force: true });
   }
 }
 
@@ -69,6 +79,8 @@ function publish(folder: string): string {
 
 const folder = join(cache, keyOf());
 if (!existsSync(folder)) build(folder);
+utimesSync(folder, new Date(), new Date());
+evict();
 const release = readdirSync(join(folder, 'kernel/lib/modules'))[0] ?? fail(`${folder} has no kernel: remove it.`);
 mkdirSync(join(folder, 'appliance'), { recursive: true });
 // Where no kernel is installed there is no such folder, and libguestfs wants to copy it whatever it is told.
