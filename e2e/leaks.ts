@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@playwright/test';
 import type { Scratch } from './scratch.ts';
@@ -42,23 +42,33 @@ export function ownedProcesses(scratch: Scratch): OwnedProcess[] {
   return found;
 }
 
-/** Network namespaces, other than our own, that processes of the run are in. */
+/** Kept open, since the kernel gives the number of a namespace that is gone to the next one, which may be anybody's. */
+const held = new Map<string, number>();
+
+/** Network namespaces, other than our own, that processes of the run are in. They stay distinguishable until `expectNothingLeft`. */
 export function ownedNamespaces(scratch: Scratch): Set<string> {
   const own = readlinkSync('/proc/self/ns/net');
-  return new Set(
-    ownedProcesses(scratch)
-      .map(({ net }) => net)
-      .filter((net) => net !== '' && net !== own),
-  );
+  const found = new Set<string>();
+  for (const { pid, net } of ownedProcesses(scratch)) {
+    if (net === '' || net === own) continue;
+    if (!held.has(net)) hold(pid, net);
+    found.add(net);
+  }
+  return found;
 }
 
-/** Network namespaces of the machine that any process is in. */
-function livingNamespaces(): Set<string> {
-  return new Set(
-    readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .map((pid) => link(`/proc/${pid}/ns/net`)),
-  );
+function hold(pid: number, net: string): void {
+  try {
+    held.set(net, openSync(`/proc/${pid}/ns/net`, 'r'));
+  } catch (error) {
+    if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error; // it has ended
+  }
+}
+
+/** The network namespace of each process of the machine. */
+function livingNamespaces(): string[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map((pid) => link(`/proc/${pid}/ns/net`));
 }
 
 /** Files and folders below a folder, as paths relative to it. */
@@ -77,8 +87,12 @@ export async function expectNoProcess(scratch: Scratch): Promise<void> {
  */
 export async function expectNothingLeft(scratch: Scratch, namespaces: ReadonlySet<string>): Promise<void> {
   await expectNoProcess(scratch);
-  const living = livingNamespaces();
-  expect([...namespaces].filter((namespace) => living.has(namespace))).toEqual([]);
+  await expect.poll(() => livingNamespaces().filter((namespace) => namespaces.has(namespace)), { timeout: 10_000 }).toEqual([]);
+  for (const namespace of namespaces) {
+    const handle = held.get(namespace);
+    if (handle !== undefined) closeSync(handle);
+    held.delete(namespace);
+  }
   expect(filesBelow(join(scratch.dir, 'run')).filter((name) => /sock|pid|libvirt|\.lease/.test(name))).toEqual([]);
   expect(filesBelow(scratch.workdir).filter((name) => !/^(current|\.lago(\/.*)?|.*\.lock)$/.test(name))).toEqual([]);
 }
