@@ -183,7 +183,7 @@ export interface Engine extends AsyncDisposable {
   revert(prefix: string, name: string, first?: string, options?: ActionOptions): Operation<void>;
   removeSnapshot(prefix: string, name: string, options?: ActionOptions): Operation<void>;
 
-  /** Writes the disks of VMs that are off and an init file that makes them again elsewhere; see `prefix/export.ts`. */
+  /** Writes the disks of VMs that are off and an init file that makes them again elsewhere; see `export/export.ts`. */
   export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
   /** VM → paths of the disks that an export would read. Makes nothing. */
   exportedDisks(prefix: string, vms: readonly string[]): Promise<Record<string, readonly string[]>>;
@@ -235,7 +235,7 @@ export interface UpdatedRepository {
 
 /**
  * Template repositories and the store. `template` is a full name (`REPO:TEMPLATE:VERSION`), TEMPLATE or TEMPLATE:VERSION; without a
- * version the newest is meant. Operations fail with the codes of `disk/store.ts` and `disk/repository.ts`.
+ * version the newest is meant. Operations fail with the codes of `template/store.ts` and `template/repository.ts`.
  */
 export interface Library {
   /** What repositories and store hold. Asks no server (but for a configured repository that is a URL). */
@@ -251,6 +251,6 @@ export interface Library {
   /** Clones a git repository below the folder of repositories; answers its path there. */
   addRepository(url: string, options?: ActionOptions): Operation<string>;
   updateRepositories(options?: ActionOptions): Operation<readonly UpdatedRepository[]>;
-  /** Makes a template in a repository of one's own; see `prefix/build-template.ts`. */
+  /** Makes a template in a repository of one's own; see `export/build-template.ts`. */
   build(request: BuildRequest, options?: ActionOptions): Operation<BuiltTemplate>;
 }

@@ -11,7 +11,7 @@ import type { Operation } from './core/operation.ts';
 import type { EngineSettings } from './engine.ts';
 import { createLibrary, type LiveLibrary } from './library.ts';
 import { createRegistry } from './plugins/registry.ts';
-import type { HostAccess } from './prefix/session.ts';
+import type { HostAccess } from './runtime/session.ts';
 
 const MIB = 1024 * 1024;
 let folder: string;

@@ -11,10 +11,10 @@ import { startEmbeddedHost } from '../host/embedded.ts';
 import type { EmbeddedHost } from '../host/host.ts';
 import type { Hypervisor } from '../libvirt/hypervisor.ts';
 import { connectHypervisor } from '../libvirt/libvirt.ts';
-import { type NocloudSeed, nocloudSeed } from './cloud-init.ts';
+import { type NocloudSeed, nocloudSeed } from '../seed/cloud-init.ts';
+import { findTemplate, loadRepository } from '../template/repository.ts';
+import { openStore, type StoredTemplate } from '../template/store.ts';
 import { createOverlay } from './qemu-img.ts';
-import { findTemplate, loadRepository } from './repository.ts';
-import { openStore, type StoredTemplate } from './store.ts';
 
 const checkout = resolve(import.meta.dirname, '../../..');
 const resourcesDir = join(checkout, 'resources');

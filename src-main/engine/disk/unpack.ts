@@ -3,12 +3,12 @@ import { rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
+import { readText } from '../template/store-usage.ts';
 import { decompress } from './decompress.ts';
 import { imageKind } from './foreign-image.ts';
 import { requireSpace, spaceWatch } from './free-space.ts';
 import type { ReceiveOptions } from './receive-image.ts';
 import { writeSparse } from './sparse-file.ts';
-import { readText } from './store-usage.ts';
 
 /** What the head of a compressed image tells. */
 export interface PackedImage {
