@@ -7,7 +7,6 @@ import { diskError, writeJson } from '../core/json-file.ts';
 import type { HeldLock } from '../core/lock.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
-import type { CreateRequest } from '../engine.ts';
 import { makePrefixKey } from '../guest/keys.ts';
 import type { PlannedEnvironment } from '../plan/plan.ts';
 import type { ScriptCopy } from '../plan/plan-scripts.ts';
@@ -18,6 +17,7 @@ import { isHalfMade, removeEmpty, removePrefixFolder } from '../prefix/remains.t
 import { newPrefixName, Workdir } from '../prefix/workdir.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
 import { defaultHostChoice } from '../runtime/session.ts';
+import type { CreateRequest } from './create-request.ts';
 import { createDisks } from './disks.ts';
 import { draftEnvironment, requireSound } from './draft.ts';
 import { leaseSubnets } from './leases.ts';

@@ -7,8 +7,8 @@ import { stringify } from 'yaml';
 import type { Issue } from '../../../src-shared/issue.ts';
 import { silentLog } from '../core/log.ts';
 import { runChecked } from '../core/run.ts';
-import type { EngineSettings } from '../engine.ts';
 import { createRegistry } from '../plugins/registry.ts';
+import type { EngineSettings } from '../settings.ts';
 import { type Draft, draftEnvironment } from './draft.ts';
 
 /** A folder that came from a stranger (`theirs`), and files of the user's beside it. */

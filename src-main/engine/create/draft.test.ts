@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../core/log.ts';
-import type { EngineSettings } from '../engine.ts';
 import { createRegistry } from '../plugins/registry.ts';
+import type { EngineSettings } from '../settings.ts';
 import { type Draft, draftEnvironment, requireSound } from './draft.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../../../fixtures/lago');

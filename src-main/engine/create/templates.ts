@@ -5,8 +5,8 @@ import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Step } from '../core/operation.ts';
 import { dataDirOf } from '../data-dir.ts';
-import type { EngineSettings } from '../engine.ts';
 import type { TemplateFound, TemplateMissing } from '../plan/plan-context.ts';
+import type { EngineSettings } from '../settings.ts';
 import {
   builtInRepositories,
   findRepositoryByName,

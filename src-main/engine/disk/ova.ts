@@ -4,7 +4,7 @@ import { dirname, join, posix } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { describeProgress, openDownload } from '../core/download.ts';
 import { diskError } from '../core/json-file.ts';
-import type { HashAlgorithm } from '../template/repository.ts';
+import type { HashAlgorithm } from './checksums.ts';
 import { decompress } from './decompress.ts';
 import { requireSpace, spaceWatch } from './free-space.ts';
 import type { ReceiveOptions } from './receive-image.ts';

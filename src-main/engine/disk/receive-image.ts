@@ -4,10 +4,10 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import { type DownloadOptions, describeProgress, openDownload } from '../core/download.ts';
 import { diskError } from '../core/json-file.ts';
 import type { Log } from '../core/log.ts';
-import { holdPart, isBrokenOff } from '../template/parts.ts';
 import { decompress } from './decompress.ts';
 import { checkForeignImage } from './foreign-image.ts';
 import { requireSpace, type SpaceOptions, spaceWatch } from './free-space.ts';
+import { holdPart, isBrokenOff } from './parts.ts';
 import { writeSparse } from './sparse-file.ts';
 
 /** An operation's step fits. */

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startOperation } from '../core/operation.ts';
-import type { BuildRequest, BuiltTemplate, EngineSettings } from '../engine.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
+import type { EngineSettings } from '../settings.ts';
 import { findTemplate, loadRepository } from '../template/repository.ts';
 import { openStore } from '../template/store.ts';
+import type { BuildRequest, BuiltTemplate } from './build-request.ts';
 import { buildTemplate } from './build-template.ts';
 
 let folder: string;

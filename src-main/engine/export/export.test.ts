@@ -6,15 +6,16 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseInitFile } from '../../../src-shared/init-file/parse.ts';
 import { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import { startOperation } from '../core/operation.ts';
-import type { EngineSettings, ExportRequest, ExportResult } from '../engine.ts';
 import { createRegistry } from '../plugins/registry.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { writeSpecs } from '../prefix/prefix.ts';
 import { writeRecord } from '../prefix/record.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { Session } from '../runtime/session.ts';
+import type { EngineSettings } from '../settings.ts';
 import { collectDisks, exportEnvironment } from './export.ts';
 import { exportedDefinition, planExport } from './export-plan.ts';
+import type { ExportRequest, ExportResult } from './export-request.ts';
 
 const UUID = 'aaaabbbbccccddddeeeeffff00002222';
 const MIB = 1024 * 1024;

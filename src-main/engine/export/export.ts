@@ -9,7 +9,6 @@ import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { requireSpace, type SpaceOptions } from '../disk/free-space.ts';
 import { requireXz } from '../disk/pack.ts';
-import type { ExportRequest, ExportResult } from '../engine.ts';
 import { findAccelerator } from '../host/kvm.ts';
 import { expandPrefixPath } from '../prefix/layout.ts';
 import { type Prefix, readPrefix } from '../prefix/prefix.ts';
@@ -18,6 +17,7 @@ import { activeVms } from '../runtime/bring-down.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
 import { type ImageSource, lookAtImage, writeImage } from './export-images.ts';
 import { type ExportedFile, type ExportPlan, exportedDefinition, planExport, userDataPath } from './export-plan.ts';
+import type { ExportRequest, ExportResult } from './export-request.ts';
 import { chooseTarget, openTarget, publishTarget } from './export-target.ts';
 
 /** Images are written by the disk and read again by the CPU. */

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type InitFile, parseInitFile } from '../../../src-shared/init-file/parse.ts';
 import { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
-import { domainXml } from '../libvirt/domain-xml.ts';
-import { networkXml } from '../libvirt/network-xml.ts';
-import { readXml, type XmlElement } from '../libvirt/read-xml.ts';
+import { domainXml } from '../libvirt/xml/domain-xml.ts';
+import { networkXml } from '../libvirt/xml/network-xml.ts';
+import { readXml, type XmlElement } from '../libvirt/xml/read-xml.ts';
 import { everythingExists, TEST_UUID } from './plan.test-support.ts';
 import { planEnvironment } from './plan.ts';
 

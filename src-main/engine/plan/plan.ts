@@ -9,7 +9,7 @@ import type { OutsidePath, Plan, PlannedNet, PlannedVm } from '../../../src-shar
 import type { EnvironmentSpecs, NetSpec, NicSpec, VmSpec } from '../../../src-shared/specs.ts';
 import { type BuilderOptions, customizeProblems, filesOf } from '../appliance/customize-options.ts';
 import { guestFamily } from '../appliance/sysprep-commands.ts';
-import { cpuCustomProblem } from '../libvirt/cpu.ts';
+import { cpuCustomProblem } from '../libvirt/xml/cpu.ts';
 import { IssueList, type PlanContext } from './plan-context.ts';
 import { type DiskJob, type OvaImport, type PlannedDisks, planDisks } from './plan-disks.ts';
 import { planNets } from './plan-nets.ts';

@@ -1,15 +1,15 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
-import type { EngineSettings } from '../engine.ts';
 import type { Host } from '../host/host.ts';
-import { createFakeHypervisor, FakeFaults } from '../libvirt/fake.ts';
-import { FakeModel } from '../libvirt/fake-model.ts';
+import { createFakeHypervisor, FakeFaults } from '../libvirt/hypervisor.fake.ts';
+import { FakeModel } from '../libvirt/hypervisor-model.fake.ts';
 import { createRegistry } from '../plugins/registry.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { writeSpecs } from '../prefix/prefix.ts';
 import { writeRecord } from '../prefix/record.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostAccess, Session } from '../runtime/session.ts';
+import type { EngineSettings } from '../settings.ts';
 
 /** Uuid of the prefix that `writePrefix` makes. */
 export const UUID = 'aaaabbbbccccddddeeeeffff00001111';

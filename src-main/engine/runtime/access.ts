@@ -2,7 +2,6 @@ import type { Duplex } from 'node:stream';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
 import { silentLog } from '../core/log.ts';
-import type { ExecRequest, ShellRequest, ShellSession } from '../engine.ts';
 import type { Dial } from '../guest/dial.ts';
 import type { ExecResult, SshConnection } from '../guest/ssh.ts';
 import { domainName, type Prefix, readPrefix, vmAddress, vmSpec } from '../prefix/prefix.ts';
@@ -10,6 +9,7 @@ import { isHosted, machineOf } from './machines.ts';
 import { vncSocket } from './realize.ts';
 import type { RecipeContext } from './recipe.ts';
 import type { Session } from './session.ts';
+import type { ExecRequest, ShellRequest, ShellSession } from './shell-request.ts';
 import { onVmStopped, VmStream } from './vm-stopped.ts';
 
 /** Lago's limit for a VM to come up, where its definition gives none. */

@@ -3,10 +3,10 @@ import type { HostChoice } from '../../../src-shared/host-choice.ts';
 import type { HostSummary } from '../../../src-shared/state.ts';
 import type { Log } from '../core/log.ts';
 import { sleep } from '../core/until.ts';
-import type { EngineSettings } from '../engine.ts';
 import type { EmbeddedHost, EmbeddedHostSpec, Host } from '../host/host.ts';
 import type { Hypervisor } from '../libvirt/hypervisor.ts';
 import { hostChoiceOf, type Prefix } from '../prefix/prefix.ts';
+import type { EngineSettings } from '../settings.ts';
 
 /** An environment's host that is up, with an open libvirt connection. */
 export interface Session {
@@ -128,7 +128,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
   }
 
   async function findEmbedded(prefix: Prefix, choice: HostChoice & { kind: 'embedded' }): Promise<EmbeddedHost | undefined> {
-    const { findEmbeddedHost } = await import('../host/embedded.ts');
+    const { findEmbeddedHost } = await import('../host/embedded/embedded.ts');
     return await findEmbeddedHost(embeddedSpec(prefix, settings, choice), { resourcesDir, log });
   }
 
@@ -170,7 +170,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
       });
       if (known !== undefined) return known;
       if (choice.kind === 'system') return await connect(prefix, await openSystem(choice.uri), signal);
-      const { startEmbeddedHost } = await import('../host/embedded.ts');
+      const { startEmbeddedHost } = await import('../host/embedded/embedded.ts');
       const host = await startEmbeddedHost(embeddedSpec(prefix, settings, choice), { resourcesDir, log: operationLog, signal });
       return await connect(prefix, host, signal);
     },
@@ -191,7 +191,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
       await forget(prefix);
       const choice = choiceOf(prefix);
       if (choice.kind !== 'embedded') return;
-      const { endEmbeddedHost } = await import('../host/embedded.ts');
+      const { endEmbeddedHost } = await import('../host/embedded/embedded.ts');
       await endEmbeddedHost(embeddedSpec(prefix, settings, choice));
     },
     summary(prefix, session, problem = null) {

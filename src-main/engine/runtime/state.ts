@@ -6,7 +6,7 @@ import type { NetworkState, PrefixState, VmState, VmStatus } from '../../../src-
 import { readHolder } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
 import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
-import { networkName } from '../libvirt/network-xml.ts';
+import { networkName } from '../libvirt/xml/network-xml.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
 import { expandPrefixPath, type PrefixPaths } from '../prefix/layout.ts';
 import { domainName, type Prefix, vmAddress } from '../prefix/prefix.ts';

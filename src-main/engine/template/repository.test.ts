@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createLog } from '../core/log.ts';
-import { startMisbehavingServer } from '../core/misbehaving-server.ts';
+import { startMisbehavingServer } from '../core/misbehaving-server.test-support.ts';
 import { findRepositoryByName, findTemplate, loadRepository, readRepositories } from './repository.ts';
 
 let folder = '';

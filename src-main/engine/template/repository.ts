@@ -8,10 +8,8 @@ import { nearest } from '../../../src-shared/init-file/nearest.ts';
 import { type DownloadOptions, downloadText } from '../core/download.ts';
 import { diskError } from '../core/json-file.ts';
 import type { Log } from '../core/log.ts';
+import type { Checksums } from '../disk/checksums.ts';
 import { findVendorImage, type VendorSource } from './vendor.ts';
-
-export type HashAlgorithm = 'sha1' | 'sha256' | 'sha512';
-export type Checksums = Readonly<Partial<Record<HashAlgorithm, string>>>;
 
 /** One image of a template, as a repository announces it. Plain data: nothing was fetched yet. */
 export interface TemplateVersion {

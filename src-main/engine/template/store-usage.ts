@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError, readJson, writeJson } from '../core/json-file.ts';
 import type { PauseGate } from '../core/pause.ts';
+import { readTextFile } from '../core/text-file.ts';
+import type { HashAlgorithm } from '../disk/checksums.ts';
 import type { ImageFormat } from '../disk/qemu-img.ts';
-import type { HashAlgorithm } from './repository.ts';
 
 /** A prefix that stands on a template, as Lago notes it: its `uuid` file, and what that holds. */
 export interface TemplateUser {
@@ -46,17 +47,6 @@ const CHUNK = 1024 * 1024;
 /** Of what lies beside an image; the lock file stays, since others may wait on it. */
 const BESIDE = ['.users', '.info', '.hash', '.metadata'];
 
-/** The text without space around it, undefined when there is no such file. */
-export async function readText(path: string): Promise<string | undefined> {
-  try {
-    return (await readFile(path, 'utf8')).trim();
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw diskError(error, path);
-  }
-}
-
 /** Living users: those whose uuid file still holds what was noted. A file that may not be read counts as living. */
 async function livingUsers(
   target: string,
@@ -64,7 +54,7 @@ async function livingUsers(
   const known = (await readJson(`${target}.users`, Users)) ?? { users: {}, last_access: 0 };
   const users: Record<string, string> = {};
   for (const [file, uuid] of Object.entries(known.users)) {
-    const living = await readText(file).then(
+    const living = await readTextFile(file).then(
       (text) => text === uuid,
       (error: unknown) => {
         if (error instanceof EngineError && error.code === 'host.denied') return true;
@@ -144,7 +134,7 @@ export interface VerifyOptions {
 /** Reads the image and compares every checksum that was kept; see `TemplateStore.verify`. */
 export async function verifyImage(fullName: string, target: string, options: VerifyOptions = {}): Promise<readonly HashAlgorithm[]> {
   const info = await readJson(`${target}.info`, StoredInfo);
-  const sha1 = (await readText(`${target}.hash`))?.toLowerCase();
+  const sha1 = (await readTextFile(`${target}.hash`))?.toLowerCase();
   const kept = new Map(Object.entries({ ...info?.checksums, ...(sha1 === undefined || sha1 === '' ? {} : { sha1 }) }));
   if (kept.size === 0) {
     throw new EngineError('not-available', `No checksum of the template ${fullName} was kept, so it cannot be verified.`, {

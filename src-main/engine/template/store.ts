@@ -10,22 +10,14 @@ import { diskError, readJson, writeFileAtomic, writeJson } from '../core/json-fi
 import { type HeldLock, takeLock } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
 import type { PauseGate } from '../core/pause.ts';
+import { readTextFile } from '../core/text-file.ts';
+import type { Checksums, HashAlgorithm } from '../disk/checksums.ts';
 import { decompress } from '../disk/decompress.ts';
+import { isBrokenOff, removeStaleParts } from '../disk/parts.ts';
 import { type ImageFormat, inspectImage } from '../disk/qemu-img.ts';
 import { writeSparse } from '../disk/sparse-file.ts';
-import { isBrokenOff, removeStaleParts } from './parts.ts';
-import type { Checksums, HashAlgorithm, TemplateVersion } from './repository.ts';
-import {
-  addUser,
-  evictImage,
-  formatOf,
-  readText,
-  readUsage,
-  StoredInfo,
-  type StoredUsage,
-  type TemplateUser,
-  verifyImage,
-} from './store-usage.ts';
+import type { TemplateVersion } from './repository.ts';
+import { addUser, evictImage, formatOf, readUsage, StoredInfo, type StoredUsage, type TemplateUser, verifyImage } from './store-usage.ts';
 
 /** What is said about a template's image: Lago's `.metadata` (distro, root-partition...) as it came, unchecked beyond being JSON. */
 export type TemplateMetadata = Readonly<Record<string, unknown>>;
@@ -277,7 +269,7 @@ async function readStored(fullName: string, path: string, options: ResolveOption
   }
   const info = await readJson(`${path}.info`, StoredInfo);
   const { format, virtualSize } = info ?? (await examine(path, fullName, options.signal));
-  const sha1 = (await readText(`${path}.hash`))?.toLowerCase();
+  const sha1 = (await readTextFile(`${path}.hash`))?.toLowerCase();
   const metadata = (await readJson(`${path}.metadata`, Metadata)) ?? {};
   return { fullName, path, format, virtualSize, sha1, metadata };
 }
