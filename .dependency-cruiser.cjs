@@ -1,7 +1,11 @@
-const tests = '\\.test(-support)?\\.tsx?$';
+/** Tests and what they are made of: doubles of our own interfaces, and set-ups. */
+const tests = '\\.(test|test-support|fake)\\.tsx?$';
 /** A page with invented data, for work on the renderer; not part of the program. */
 const demo = '^src-renderer/dev/';
-const adapters = 'host|libvirt|net|disk|guest|repo';
+/** One kind of input and output each. */
+const adapters = 'host|libvirt|net|disk|guest|appliance|seed';
+/** Where adapters meet. */
+const recipes = 'plan|prefix|runtime|snapshot|create|export|recipes';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
@@ -30,7 +34,7 @@ module.exports = {
       name: 'tests-are-leaves',
       comment: 'Product code never imports a test.',
       severity: 'error',
-      from: { pathNot: tests },
+      from: { pathNot: [tests, '^bench/'] },
       to: { path: tests },
     },
     {
@@ -63,13 +67,13 @@ module.exports = {
       name: 'preload-is-a-bridge',
       comment: 'A sandboxed preload is one CommonJS file with electron inside.',
       severity: 'error',
-      from: { path: '^src-main/preload\\.ts$' },
+      from: { path: '^src-main/desktop/preload\\.ts$' },
       to: { pathNot: '^(src-shared/|node_modules/electron/)|^electron' },
     },
     {
       name: 'only-the-shell-knows-electron',
       severity: 'error',
-      from: { path: '^src-main/(engine|cli|sdk|serve)/|^src-shared/|^src-renderer/' },
+      from: { path: '^src-main/(engine|cli|sdk)/|^src-shared/|^src-renderer/' },
       to: { path: '^node_modules/electron/|^electron(/|$)' },
     },
     {
@@ -87,28 +91,60 @@ module.exports = {
     },
     {
       name: 'adapters-do-not-meet',
-      comment: 'An adapter does one kind of input and output; recipes in prefix/ are where adapters meet.',
+      comment: 'An adapter does one kind of input and output; recipes are where adapters meet.',
       severity: 'error',
       from: { path: `^src-main/engine/(${adapters})/`, pathNot: tests },
       to: { path: '^src-main/engine/', pathNot: '^src-main/engine/(core|$1)/' },
     },
     {
+      name: 'templates-stand-on-disk-images',
+      comment: 'The store of templates is an adapter too; what it stores are disk images.',
+      severity: 'error',
+      from: { path: '^src-main/engine/template/', pathNot: tests },
+      to: { path: '^src-main/engine/', pathNot: '^src-main/engine/(core|disk|template)/' },
+    },
+    {
+      name: 'the-plan-touches-nothing',
+      comment: 'Planning takes values and gives values: of other rooms only what computes.',
+      severity: 'error',
+      from: { path: '^src-main/engine/plan/', pathNot: tests },
+      to: {
+        path: '^src-main/engine/',
+        pathNot:
+          '^src-main/engine/((core|plan)/|net/(names|subnets)\\.ts$|libvirt/xml/cpu\\.ts$|appliance/(customize-options|sysprep-commands)\\.ts$|seed/cloud-init\\.ts$|plugins/contract\\.ts$)',
+      },
+    },
+    {
+      name: 'a-prefix-is-files',
+      comment: 'What lies on disk, and nothing of what runs.',
+      severity: 'error',
+      from: { path: '^src-main/engine/prefix/', pathNot: tests },
+      to: { path: '^src-main/engine/', pathNot: '^src-main/engine/(core|prefix)/|^src-main/engine/libvirt/names\\.ts$' },
+    },
+    {
+      name: 'recipes-have-an-order',
+      comment: 'What runs VMs is under snapshots, and both are under the recipes that a verb calls.',
+      severity: 'error',
+      from: { path: '^src-main/engine/(runtime|snapshot)/', pathNot: tests },
+      to: { path: '^src-main/engine/(create|export|recipes)/' },
+    },
+    {
       name: 'recipes-stay-below-the-engine',
       severity: 'error',
-      from: { path: '^src-main/engine/(prefix|ovirt)/', pathNot: tests },
-      to: { path: '^src-main/engine/[^/]+\\.ts$', pathNot: '^src-main/engine/(engine|data-dir)\\.ts$' },
+      from: { path: `^src-main/engine/(${recipes})/`, pathNot: tests },
+      to: { path: '^src-main/engine/[^/]+\\.ts$', pathNot: '^src-main/engine/(settings|data-dir)\\.ts$' },
     },
     {
       name: 'one-door-to-the-engine',
       comment: 'Front doors use engine/index.ts only. One bench measures an adapter by itself.',
       severity: 'error',
-      from: { path: '^(src-main/(cli|sdk|serve)/|src-main/[^/]+$|e2e/|bench/|torture/)', pathNot: [tests, '^bench/libvirt-calls\\.ts$'] },
+      from: { path: '^(src-main/(cli|sdk|desktop)/|e2e/|bench/|torture/)', pathNot: [tests, '^bench/libvirt-calls\\.ts$'] },
       to: { path: '^src-main/engine/', pathNot: '^src-main/engine/index\\.ts$' },
     },
     {
       name: 'front-doors-are-strangers',
       severity: 'error',
-      from: { path: '^src-main/(cli|sdk|serve)/', pathNot: tests },
+      from: { path: '^src-main/(cli|sdk|desktop)/', pathNot: tests },
       to: { path: '^src-main/', pathNot: '^src-main/(engine|$1)/' },
     },
   ],

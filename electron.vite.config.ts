@@ -12,7 +12,7 @@ export default defineConfig({
       target: 'node20.18',
       outDir: resolve(root, 'out/main'),
       sourcemap: true,
-      rolldownOptions: { input: { index: resolve(root, 'src-main/index.ts') } },
+      rolldownOptions: { input: { index: resolve(root, 'src-main/desktop/index.ts') } },
     },
   },
   preload: {
@@ -21,7 +21,7 @@ export default defineConfig({
       outDir: resolve(root, 'out/preload'),
       externalizeDeps: false, // a sandboxed preload cannot require() anything but electron
       rolldownOptions: {
-        input: { index: resolve(root, 'src-main/preload.ts') },
+        input: { index: resolve(root, 'src-main/desktop/preload.ts') },
         output: { format: 'cjs', entryFileNames: '[name].cjs' },
       },
     },

@@ -16,7 +16,7 @@ async function seeds(): Promise<{ readonly ratio: number; readonly ours: number;
   const argv = await bundle(
     scratch,
     `import { writeFileSync } from 'node:fs';
-import { nocloudSeed, nocloudFiles } from ${engineFile('disk/cloud-init.ts')};
+import { nocloudSeed, nocloudFiles } from ${engineFile('seed/cloud-init.ts')};
 const [folder, files] = process.argv.slice(2);
 const seed = (n) => ({ hostname: \`vm\${n}\`, instanceId: \`i-\${n}\`, publicKey: 'ssh-ed25519 AAAA lago', rootPassword: 'secret', networkConfig: { version: 2 } });
 if (files === 'files') for (const { name, content } of nocloudFiles(seed(0))) writeFileSync(\`\${folder}/\${name}\`, content);
@@ -51,9 +51,9 @@ async function sysprep(): Promise<{ readonly ratio: number; readonly ours: numbe
     scratch,
     `import { writeFileSync } from 'node:fs';
 import { silentLog } from ${engineFile('core/log.ts')};
-import { commandsFile } from ${engineFile('disk/appliance.ts')};
-import { sysprep } from ${engineFile('disk/sysprep.ts')};
-import { sysprepCommands } from ${engineFile('disk/sysprep-commands.ts')};
+import { commandsFile } from ${engineFile('appliance/appliance.ts')};
+import { sysprep } from ${engineFile('appliance/sysprep.ts')};
+import { sysprepCommands } from ${engineFile('appliance/sysprep-commands.ts')};
 const [disk, scratch, commands] = process.argv.slice(2);
 const about = { vm: 'web', family: 'debian', nics: [{ index: 0, mac: '54:52:c0:a8:c8:02' }], publicKey: 'ssh-ed25519 AAAA lago', rootPassword: 'secret' };
 if (commands !== undefined) writeFileSync(commands, commandsFile(sysprepCommands({ ...about, rootPassword: true })));

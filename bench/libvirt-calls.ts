@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import type { RpcConnection } from '../src-main/engine/libvirt/connection.ts';
-import { dialLibvirt } from '../src-main/engine/libvirt/dial.ts';
-import { procedures } from '../src-main/engine/libvirt/protocol.ts';
-import { startTestDaemon } from '../src-main/engine/libvirt/test-daemon.ts';
-import { parseLibvirtUri } from '../src-main/engine/libvirt/uri.ts';
+import type { RpcConnection } from '../src-main/engine/libvirt/rpc/connection.ts';
+import { dialLibvirt } from '../src-main/engine/libvirt/rpc/dial.ts';
+import { procedures } from '../src-main/engine/libvirt/rpc/protocol.ts';
+import { startTestDaemon } from '../src-main/engine/libvirt/rpc/test-daemon.test-support.ts';
+import { parseLibvirtUri } from '../src-main/engine/libvirt/rpc/uri.ts';
 import { median, root, runTimed, say } from './measure.ts';
 import { pythonWith } from './python.ts';
 

@@ -96,7 +96,7 @@ export async function run(): Promise<Record<string, number>> {
 
   const argv = await bundle(
     scratch,
-    `import { openStore } from ${engineFile('disk/store.ts')};
+    `import { openStore } from ${engineFile('template/store.ts')};
 const began = performance.now();
 const { path } = await openStore(process.argv[2], { download: { env: {} } }).fetch({ repository: 'bench', template: 'image', version: '1', fullName: 'bench:image:1', timestamp: 1, url: process.argv[3], checksums: {} });
 console.log(performance.now() - began, path);

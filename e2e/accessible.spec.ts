@@ -1,6 +1,6 @@
 import { expect, type Page, test } from '@playwright/test';
-import { expectAccessible } from './axe.ts';
-import { type DemoPage, openDemoPage, SHOP } from './demo-page.ts';
+import { expectAccessible } from './support/axe.ts';
+import { type DemoPage, openDemoPage, SHOP } from './support/demo-page.ts';
 
 /** What axe, a checker of accessibility, finds on every page and dialog: nothing. On the page's demo engine, which needs no VM. */
 let demo: DemoPage;

@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { lago, lagoOk } from './lago.ts';
-import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './leaks.ts';
-import { makeScratch, root, type Scratch } from './scratch.ts';
+import { lago, lagoOk } from './support/lago.ts';
+import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
+import { makeScratch, root, type Scratch } from './support/scratch.ts';
 
 /** Debian guests, and how libguestfs finds their kernel. */
 let guests: { readonly repository: string; readonly env: Readonly<Record<string, string>> };

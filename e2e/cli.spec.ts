@@ -1,10 +1,10 @@
 import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { threeVmsWithBridge, twoVms } from './init-files.ts';
-import { lago, lagoOk, type Outcome } from './lago.ts';
-import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './leaks.ts';
-import { makeScratch, type Scratch } from './scratch.ts';
+import { threeVmsWithBridge, twoVms } from './support/init-files.ts';
+import { lago, lagoOk, type Outcome } from './support/lago.ts';
+import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
+import { makeScratch, type Scratch } from './support/scratch.ts';
 
 let scratch: Scratch;
 test.beforeEach(() => {

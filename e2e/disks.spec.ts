@@ -5,9 +5,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { lago, lagoOk } from './lago.ts';
-import { expectNothingLeft, ownedNamespaces } from './leaks.ts';
-import { makeScratch, root, type Scratch } from './scratch.ts';
+import { lago, lagoOk } from './support/lago.ts';
+import { expectNothingLeft, ownedNamespaces } from './support/leaks.ts';
+import { makeScratch, root, type Scratch } from './support/scratch.ts';
 
 const MIB = 1024 * 1024;
 let scratch: Scratch;

@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { dropFile } from './drop.ts';
-import { createFromPlan, destroyEnvironment, dropPlan, expectRunning, expectTask, stopEnvironment } from './environment.ts';
-import { lago, lagoOk } from './lago.ts';
-import { expectNothingLeft, ownedNamespaces } from './leaks.ts';
-import { makeScratch, type Scratch } from './scratch.ts';
-import { picture } from './screenshots.ts';
-import { closeDesktops, openDesktop } from './window.ts';
+import { dropFile } from './support/drop.ts';
+import { createFromPlan, destroyEnvironment, dropPlan, expectRunning, expectTask, stopEnvironment } from './support/environment.ts';
+import { lago, lagoOk } from './support/lago.ts';
+import { expectNothingLeft, ownedNamespaces } from './support/leaks.ts';
+import { makeScratch, type Scratch } from './support/scratch.ts';
+import { picture } from './support/screenshots.ts';
+import { closeDesktops, openDesktop } from './support/window.ts';
 
 let scratch: Scratch;
 test.beforeEach(() => {

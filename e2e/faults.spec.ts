@@ -1,10 +1,10 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { twoVms } from './init-files.ts';
-import { lago, lagoOk, type Outcome } from './lago.ts';
-import { ownedProcesses } from './leaks.ts';
-import { makeScratch, root, type Scratch } from './scratch.ts';
+import { twoVms } from './support/init-files.ts';
+import { lago, lagoOk, type Outcome } from './support/lago.ts';
+import { ownedProcesses } from './support/leaks.ts';
+import { makeScratch, root, type Scratch } from './support/scratch.ts';
 
 /** What goes wrong on machines: each is a sentence with a next step and an exit code, and leaves nothing behind. */
 

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { type CommandOptions, lago, lagoOk } from './lago.ts';
-import { ownedProcesses } from './leaks.ts';
-import { makeScratch, type Scratch } from './scratch.ts';
+import { type CommandOptions, lago, lagoOk } from './support/lago.ts';
+import { ownedProcesses } from './support/leaks.ts';
+import { makeScratch, type Scratch } from './support/scratch.ts';
 
 /** What is left by commands that were killed, that met each other or that found the disk full: the next command deals with it. */
 

@@ -3,11 +3,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, type Locator, type Page, test } from '@playwright/test';
-import { destroyEnvironment, dropPlan } from './environment.ts';
-import { makeScratch, type Scratch } from './scratch.ts';
-import { picture } from './screenshots.ts';
-import { startTemplateServer, type TemplateServer } from './template-server.ts';
-import { closeDesktops, openDesktop } from './window.ts';
+import { destroyEnvironment, dropPlan } from './support/environment.ts';
+import { makeScratch, type Scratch } from './support/scratch.ts';
+import { picture } from './support/screenshots.ts';
+import { startTemplateServer, type TemplateServer } from './support/template-server.ts';
+import { closeDesktops, openDesktop } from './support/window.ts';
 
 const MIB = 1024 * 1024;
 const SLOW = 256 * 1024;

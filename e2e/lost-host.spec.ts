@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { dropPlan, expectTask, showView } from './environment.ts';
-import { twoVms } from './init-files.ts';
-import { lago, lagoOk } from './lago.ts';
-import { expectNothingLeft, type OwnedProcess, ownedNamespaces, ownedProcesses } from './leaks.ts';
-import { makeScratch, type Scratch } from './scratch.ts';
-import { closeDesktops, openDesktop } from './window.ts';
+import { dropPlan, expectTask, showView } from './support/environment.ts';
+import { twoVms } from './support/init-files.ts';
+import { lago, lagoOk } from './support/lago.ts';
+import { expectNothingLeft, type OwnedProcess, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
+import { makeScratch, type Scratch } from './support/scratch.ts';
+import { closeDesktops, openDesktop } from './support/window.ts';
 
 /** An environment whose host is lost in one way or another: every verb says what is, and stop and destroy end it. */
 

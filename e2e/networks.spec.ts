@@ -1,7 +1,7 @@
 import { expect, test } from '@playwright/test';
-import { lago, lagoOk } from './lago.ts';
-import { expectNothingLeft, ownedNamespaces } from './leaks.ts';
-import { makeScratch, type Scratch } from './scratch.ts';
+import { lago, lagoOk } from './support/lago.ts';
+import { expectNothingLeft, ownedNamespaces } from './support/leaks.ts';
+import { makeScratch, type Scratch } from './support/scratch.ts';
 
 let scratch: Scratch;
 test.beforeEach(() => {

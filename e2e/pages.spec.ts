@@ -1,5 +1,5 @@
 import { expect, type Locator, type Page, test } from '@playwright/test';
-import { type DemoPage, openDemoPage, SHOP } from './demo-page.ts';
+import { type DemoPage, openDemoPage, SHOP } from './support/demo-page.ts';
 
 /** What the page does by itself, on its demo engine: no test here needs a VM. */
 let demo: DemoPage;

@@ -1,11 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type ElectronApplication, expect, test } from '@playwright/test';
-import { dropFile } from './drop.ts';
-import { dropPlan } from './environment.ts';
-import { threeVmsWithBridge, twoVms } from './init-files.ts';
-import { askMain, doInMain } from './main-process.ts';
-import { makeScratch, type Scratch } from './scratch.ts';
-import { closeDesktops, openDesktop } from './window.ts';
+import { dropFile } from './support/drop.ts';
+import { dropPlan } from './support/environment.ts';
+import { threeVmsWithBridge, twoVms } from './support/init-files.ts';
+import { askMain, doInMain } from './support/main-process.ts';
+import { makeScratch, type Scratch } from './support/scratch.ts';
+import { closeDesktops, openDesktop } from './support/window.ts';
 
 /** The real window without an environment: files that change while their plan is open, and keys that the page never sees. */
 let scratch: Scratch;

@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { dropFile } from './drop.ts';
-import { makeScratch, type Scratch } from './scratch.ts';
-import { closeDesktops, openDesktop } from './window.ts';
+import { dropFile } from './support/drop.ts';
+import { makeScratch, type Scratch } from './support/scratch.ts';
+import { closeDesktops, openDesktop } from './support/window.ts';
 
 let scratch: Scratch;
 

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { lago, lagoOk } from './lago.ts';
-import { makeScratch, root, type Scratch } from './scratch.ts';
+import { lago, lagoOk } from './support/lago.ts';
+import { makeScratch, root, type Scratch } from './support/scratch.ts';
 
 const EXAMPLES = join(root, 'examples/plugins');
 

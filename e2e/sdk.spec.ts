@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { twoVms } from './init-files.ts';
-import { lago } from './lago.ts';
-import { expectNothingLeft, ownedNamespaces } from './leaks.ts';
-import { makeScratch, root, type Scratch } from './scratch.ts';
+import { twoVms } from './support/init-files.ts';
+import { lago } from './support/lago.ts';
+import { expectNothingLeft, ownedNamespaces } from './support/leaks.ts';
+import { makeScratch, root, type Scratch } from './support/scratch.ts';
 
 let scratch: Scratch;
 /** A project of somebody else, elsewhere, that has the package by `npm link`. */

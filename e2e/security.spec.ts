@@ -2,10 +2,10 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium, expect, type Page, test } from '@playwright/test';
-import { expectNothingLeft } from './leaks.ts';
-import { askMain, doInMain } from './main-process.ts';
-import { makeScratch, root, type Scratch } from './scratch.ts';
-import { closeDesktops, openDesktop } from './window.ts';
+import { expectNothingLeft } from './support/leaks.ts';
+import { askMain, doInMain } from './support/main-process.ts';
+import { makeScratch, root, type Scratch } from './support/scratch.ts';
+import { closeDesktops, openDesktop } from './support/window.ts';
 
 const NOBODY = 65534;
 let scratch: Scratch;

@@ -3,9 +3,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { lago, lagoOk } from './lago.ts';
-import { makeScratch, type Scratch } from './scratch.ts';
-import { startTemplateServer, type TemplateServer } from './template-server.ts';
+import { lago, lagoOk } from './support/lago.ts';
+import { makeScratch, type Scratch } from './support/scratch.ts';
+import { startTemplateServer, type TemplateServer } from './support/template-server.ts';
 
 const MIB = 1024 * 1024;
 let scratch: Scratch;

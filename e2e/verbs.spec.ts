@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { twoVms } from './init-files.ts';
-import { CLI, lago, lagoOk } from './lago.ts';
-import { ownedProcesses } from './leaks.ts';
-import { makeScratch, root, type Scratch } from './scratch.ts';
+import { twoVms } from './support/init-files.ts';
+import { CLI, lago, lagoOk } from './support/lago.ts';
+import { ownedProcesses } from './support/leaks.ts';
+import { makeScratch, root, type Scratch } from './support/scratch.ts';
 
 // Every verb by the real command line, as far as it needs no running VM; with running VMs: cli.spec.ts, system.spec.ts, networks.spec.ts.
 

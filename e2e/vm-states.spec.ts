@@ -1,12 +1,12 @@
 import { expect, type Page, test } from '@playwright/test';
-import { createFromPlan, dropPlan, expectRunning, expectTask, showView, vmRow } from './environment.ts';
-import { twoVms } from './init-files.ts';
-import { lagoOk } from './lago.ts';
-import { expectNoProcess, ownedProcesses } from './leaks.ts';
-import { makeScratch, type Scratch } from './scratch.ts';
-import { picture } from './screenshots.ts';
-import { openTerminal, typeLine } from './terminal.ts';
-import { closeDesktops, type Desktop, openDesktop } from './window.ts';
+import { createFromPlan, dropPlan, expectRunning, expectTask, showView, vmRow } from './support/environment.ts';
+import { twoVms } from './support/init-files.ts';
+import { lagoOk } from './support/lago.ts';
+import { expectNoProcess, ownedProcesses } from './support/leaks.ts';
+import { makeScratch, type Scratch } from './support/scratch.ts';
+import { picture } from './support/screenshots.ts';
+import { openTerminal, typeLine } from './support/terminal.ts';
+import { closeDesktops, type Desktop, openDesktop } from './support/window.ts';
 
 /** What the window says of VMs that end, pause or boot again by themselves. One environment for all of it: each test leaves it running. */
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
-import { expectAccessible } from './axe.ts';
+import { expectAccessible } from './support/axe.ts';
 import {
   createFromPlan,
   destroyEnvironment,
@@ -12,15 +12,15 @@ import {
   showView,
   stopEnvironment,
   vmRow,
-} from './environment.ts';
-import { twoVms } from './init-files.ts';
-import { expectNoProcess, expectNothingLeft, ownedNamespaces, ownedProcesses } from './leaks.ts';
-import { doInMain } from './main-process.ts';
-import { makeScratch, type Scratch } from './scratch.ts';
-import { coloursOf } from './screen.ts';
-import { picture } from './screenshots.ts';
-import { expectTerminal, openTerminal, runInTerminal, terminalText, typeLine } from './terminal.ts';
-import { closeDesktops, openDesktop } from './window.ts';
+} from './support/environment.ts';
+import { twoVms } from './support/init-files.ts';
+import { expectNoProcess, expectNothingLeft, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
+import { doInMain } from './support/main-process.ts';
+import { makeScratch, type Scratch } from './support/scratch.ts';
+import { coloursOf } from './support/screen.ts';
+import { picture } from './support/screenshots.ts';
+import { expectTerminal, openTerminal, runInTerminal, terminalText, typeLine } from './support/terminal.ts';
+import { closeDesktops, openDesktop } from './support/window.ts';
 
 const VMS = ['web', 'db'];
 let scratch: Scratch;

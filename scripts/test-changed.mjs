@@ -36,7 +36,7 @@ export function changedFiles(base) {
  * @returns {{ lab: 'all' | 'changed' | 'none', e2e: string[] }} lab tests: all, or those that import what changed; specs by path, or `all`
  */
 export function reachOf(files) {
-  const code = files.filter((file) => !/^docs\/|\.md$|^bench\/|^torture\/|\.test(-support)?\.tsx?$/.test(file));
+  const code = files.filter((file) => !/^docs\/|\.md$|^bench\/|^torture\/|\.(test|test-support|fake)\.tsx?$/.test(file));
   const lab = labReach(files, code);
   const specs = code.filter((file) => /^e2e\/.*\.spec\.ts$/.test(file));
   const others = code.filter((file) => !specs.includes(file));
@@ -44,7 +44,7 @@ export function reachOf(files) {
   const inWindow = others.every((file) => file.startsWith('src-renderer/'));
   const inCli = others.every((file) => file.startsWith('src-main/cli/'));
   if (!inWindow && !inCli) return { lab, e2e: ['all'] };
-  const by = inWindow ? /from '\.\/(window|demo-page)\.ts'/ : /from '\.\/lago\.ts'|out\/cli/;
+  const by = inWindow ? /from '\.\/support\/(window|demo-page)\.ts'/ : /from '\.\/support\/lago\.ts'|out\/cli/;
   const using = specsThat((text) => by.test(text));
   return { lab, e2e: [...new Set([...specs, ...using])] };
 }

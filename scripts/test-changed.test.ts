@@ -4,8 +4,8 @@ import { reachOf } from './test-changed.mjs';
 describe('what a change can touch', () => {
   it.each([
     [['docs/init-file.md', 'README.md'], { lab: 'none', e2e: [] }],
-    [['src-main/engine/prefix/plan.test.ts'], { lab: 'changed', e2e: [] }],
-    [['src-main/engine/prefix/plan.ts'], { lab: 'changed', e2e: ['all'] }],
+    [['src-main/engine/plan/plan.test.ts'], { lab: 'changed', e2e: [] }],
+    [['src-main/engine/plan/plan.ts'], { lab: 'changed', e2e: ['all'] }],
     [['src-shared/contract.ts', 'src-renderer/app.tsx'], { lab: 'changed', e2e: ['all'] }],
     [['resources/guest/build.sh'], { lab: 'all', e2e: ['all'] }],
     [['package-lock.json'], { lab: 'all', e2e: ['all'] }],

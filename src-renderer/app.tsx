@@ -36,7 +36,7 @@ const pages = {
   library: () => import('./library/library-page.tsx'),
   machine: () => import('./machine/machine-page.tsx'),
   terminals: () => import('./terminals/terminals.tsx'),
-  menu: () => import('./ui/menu-body.tsx'),
+  menu: () => import('./ui/menu/menu-body.tsx'),
   destroy: () => import('./environments/destroy-dialog.tsx'),
   export: () => import('./environments/export-dialog.tsx'),
 } as const;

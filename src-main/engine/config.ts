@@ -3,8 +3,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { EngineError } from '../../src-shared/errors.ts';
 import { SETTINGS, type SettingKey, settingKey } from '../../src-shared/settings.ts';
-import type { EngineSettings } from './engine.ts';
 import { type IniEntry, interpolate, parseIni } from './ini-file.ts';
+import type { EngineSettings } from './settings.ts';
 
 /** Where a value comes from. A greater rank wins. */
 export interface ConfigSource {

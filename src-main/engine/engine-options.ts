@@ -1,6 +1,6 @@
 import type { Log } from './core/log.ts';
-import type { EngineSettings } from './engine.ts';
 import type { PluginRegistry } from './plugins/registry.ts';
+import type { EngineSettings } from './settings.ts';
 
 export interface EngineOptions {
   readonly settings: EngineSettings;

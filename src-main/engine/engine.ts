@@ -3,152 +3,17 @@ import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts
 import type { HostChoice } from '../../src-shared/host-choice.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { Operation, OperationEvent } from './core/operation.ts';
+import type { CreateRequest } from './create/create-request.ts';
+import type { BuildRequest, BuiltTemplate } from './export/build-request.ts';
+import type { ExportRequest, ExportResult } from './export/export-request.ts';
 import type { GuestService } from './guest/services.ts';
 import type { ExecResult } from './guest/ssh.ts';
-
-/** Effective settings of one engine, from lago.conf, environment and command line (names as in lago.conf). */
-export interface EngineSettings {
-  /** Where environments run when nothing else is said: `embedded`, or a libvirt URI. */
-  readonly host: 'embedded' | (string & {});
-  readonly uplink: 'auto' | 'none';
-  readonly accelerator: 'auto' | 'kvm' | 'tcg';
-  readonly leaseDir: string;
-  readonly templateStore: string;
-  /** Repository JSON, path or URL; undefined uses the one that ships with the program. */
-  readonly templateRepoPath: string | undefined;
-  readonly templateRepoName: string | undefined;
-  readonly templateRepos: string;
-  readonly sshUser: string;
-  readonly sshPassword: string;
-  readonly sshTries: number;
-  /** Seconds, per connection attempt. */
-  readonly sshTimeout: number;
-  readonly defaultVmType: string;
-  readonly defaultVmProvider: string;
-  readonly defaultRootPassword: string | undefined;
-  /** Of an export that names none; default `LagoInitFile`. */
-  readonly exportInitFileName?: string;
-  /** When an export uses virt-sparsify; default `auto`: where it is installed and KVM is there. */
-  readonly exportSparsify?: 'auto' | 'always' | 'never';
-}
-
-/** Which environment a command means, as found on disk. */
-export interface PrefixLocation {
-  /** Absolute path of the prefix. */
-  readonly path: string;
-  readonly name: string;
-  /** Absolute path of its workdir, null for a plain prefix. */
-  readonly workdir: string | null;
-}
-
-export interface CreateRequest {
-  readonly initFile: string;
-  readonly workdir: string;
-  /** Prefix name inside the workdir. */
-  readonly name: string;
-  readonly host?: HostChoice;
-  /** Start it when it is made. */
-  readonly start: boolean;
-  readonly setCurrent?: boolean;
-  readonly skipBootstrap?: boolean;
-  readonly skipBuild?: boolean;
-  /**
-   * Files that the init file may use although they lie outside of its folder, and folders with all that is in them. `inspect` tells which
-   * it names (`outside`); without a yes they are errors.
-   */
-  readonly allowPaths?: readonly string[];
-}
-
-export interface ExportRequest {
-  /** The VMs; none means all. */
-  readonly vms?: readonly string[];
-  /** Folder that the files go to; made when it is not there. */
-  readonly destination: string;
-  /** Merges each disk with what it lies on; without it a disk on a template stays a layer. */
-  readonly standalone: boolean;
-  /** Compresses the disks by xz. */
-  readonly compress: boolean;
-  /** Default: as the settings say. */
-  readonly initFileName?: string;
-  /** Of the init file; default YAML. */
-  readonly format?: 'yaml' | 'json';
-}
-
-export interface ExportResult {
-  readonly folder: string;
-  readonly initFile: string;
-  readonly vms: readonly string[];
-  /** Of all disks as they lie there. */
-  readonly bytes: number;
-}
-
-export interface BuildRequest {
-  /** The new template. */
-  readonly name: string;
-  /** Default: date and time. */
-  readonly version?: string;
-  /** An image (absolute path), a template (NAME or NAME:VERSION), or the first disk of a VM that is off. */
-  readonly from: { readonly image: string } | { readonly template: string } | { readonly prefix: string; readonly vm: string };
-  /** Folder of the repository; it is made, with a repo.json, when there is none. */
-  readonly folder: string;
-  /** File with steps as they stand below `build` in an init file. */
-  readonly customizeFile?: string;
-  /** Scripts (absolute paths) that are run inside after these steps. */
-  readonly run: readonly string[];
-  /** Takes keys, logs and the like away by virt-sysprep in the end. */
-  readonly sysprep: boolean;
-  readonly compress: boolean;
-}
-
-export interface BuiltTemplate {
-  /** The JSON that announces it. */
-  readonly repository: string;
-  readonly name: string;
-  readonly version: string;
-  readonly image: string;
-  readonly bytes: number;
-}
+import type { ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
 export interface ActionOptions {
   readonly signal?: AbortSignal | undefined;
   /** Attached before the work begins. */
   readonly onEvent?: (event: OperationEvent) => void;
-}
-
-export interface ShellRequest {
-  readonly vm: string;
-  /** Run this instead of a login shell. */
-  readonly command?: string;
-  /** A pseudo terminal of this size; without it plain pipes. */
-  readonly pty?: { readonly columns: number; readonly rows: number; readonly term?: string };
-  readonly signal?: AbortSignal | undefined;
-  /** Told what is being waited for ("waiting for ssh on 192.168.200.2 (12 s)"). */
-  readonly onWait?: (message: string) => void;
-}
-
-export interface ExecRequest {
-  readonly vm: string;
-  /** A command line for the guest's shell. */
-  readonly command: string;
-  /** Sent to its stdin, which is then closed. */
-  readonly input?: string | Uint8Array;
-  readonly signal?: AbortSignal | undefined;
-  readonly onWait?: (message: string) => void;
-  readonly onStdout?: (chunk: Buffer) => void;
-  readonly onStderr?: (chunk: Buffer) => void;
-  /** Bytes kept of each output, the last ones. Default 1 MiB. */
-  readonly maxOutput?: number;
-}
-
-/** An interactive or one-shot ssh session in a VM. */
-export interface ShellSession extends AsyncDisposable {
-  /** stdin and stdout (with a pty: both directions of the terminal). */
-  readonly stream: Duplex;
-  /** Only without a pty. */
-  readonly stderr: NodeJS.ReadableStream | undefined;
-  resize(columns: number, rows: number): void;
-  /** Resolves when the remote side ended: its exit status, or 128 + signal. */
-  readonly exit: Promise<number>;
 }
 
 /**
@@ -183,7 +48,7 @@ export interface Engine extends AsyncDisposable {
   revert(prefix: string, name: string, first?: string, options?: ActionOptions): Operation<void>;
   removeSnapshot(prefix: string, name: string, options?: ActionOptions): Operation<void>;
 
-  /** Writes the disks of VMs that are off and an init file that makes them again elsewhere; see `prefix/export.ts`. */
+  /** Writes the disks of VMs that are off and an init file that makes them again elsewhere; see `export/export.ts`. */
   export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
   /** VM → paths of the disks that an export would read. Makes nothing. */
   exportedDisks(prefix: string, vms: readonly string[]): Promise<Record<string, readonly string[]>>;
@@ -235,7 +100,7 @@ export interface UpdatedRepository {
 
 /**
  * Template repositories and the store. `template` is a full name (`REPO:TEMPLATE:VERSION`), TEMPLATE or TEMPLATE:VERSION; without a
- * version the newest is meant. Operations fail with the codes of `disk/store.ts` and `disk/repository.ts`.
+ * version the newest is meant. Operations fail with the codes of `template/store.ts` and `template/repository.ts`.
  */
 export interface Library {
   /** What repositories and store hold. Asks no server (but for a configured repository that is a URL). */
@@ -251,6 +116,6 @@ export interface Library {
   /** Clones a git repository below the folder of repositories; answers its path there. */
   addRepository(url: string, options?: ActionOptions): Operation<string>;
   updateRepositories(options?: ActionOptions): Operation<readonly UpdatedRepository[]>;
-  /** Makes a template in a repository of one's own; see `prefix/build-template.ts`. */
+  /** Makes a template in a repository of one's own; see `export/build-template.ts`. */
   build(request: BuildRequest, options?: ActionOptions): Operation<BuiltTemplate>;
 }

@@ -1,33 +1,25 @@
 import type { EnvironmentSpecs } from '../../src-shared/specs.ts';
 import { engineSettings, loadConfig } from './config.ts';
 import type { Log } from './core/log.ts';
-import type { Engine, EngineSettings } from './engine.ts';
+import type { Engine } from './engine.ts';
 import type { EngineOptions } from './engine-options.ts';
 import type { RunningHost } from './host/running-hosts.ts';
 import type { Lease } from './net/leases.ts';
 import { openPlugins, pluginWarnings } from './plugins/open.ts';
 import type { PluginRegistry } from './plugins/registry.ts';
+import type { EngineSettings } from './settings.ts';
 
 export { createRouter, type FrontDoor, type RouterDeps } from './api.ts';
 export { Config, engineSettings, generateConfig, loadConfig } from './config.ts';
 export { createLog, type Log, type LogLevel, silentLog } from './core/log.ts';
 export type { Operation, OperationEvent } from './core/operation.ts';
+export type { CreateRequest } from './create/create-request.ts';
 /**
  * The engine's door: what the command line, the window, tests and benchmarks may import. What is heavy is loaded when it is called.
  */
-export type {
-  ActionOptions,
-  CreateRequest,
-  Engine,
-  EngineSettings,
-  ExecRequest,
-  ExportRequest,
-  ExportResult,
-  PrefixLocation,
-  ShellRequest,
-  ShellSession,
-} from './engine.ts';
+export type { ActionOptions, Engine } from './engine.ts';
 export type { EngineOptions } from './engine-options.ts';
+export type { ExportRequest, ExportResult } from './export/export-request.ts';
 export type { GuestService, ServiceState } from './guest/services.ts';
 export type { ExecResult } from './guest/ssh.ts';
 export type { RunningHost } from './host/running-hosts.ts';
@@ -49,8 +41,11 @@ export {
 } from './plugins/contract.ts';
 export { openPlugins, pluginWarnings } from './plugins/open.ts';
 export { createRegistry, type PluginRegistry } from './plugins/registry.ts';
+export type { PrefixLocation } from './prefix/location.ts';
 export { findPrefixes, isWorkdir, newPrefixName, type ResolveRequest, resolvePrefix, resolveWorkdir, Workdir } from './prefix/workdir.ts';
 export { findResources } from './resources-dir.ts';
+export type { ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
+export type { EngineSettings } from './settings.ts';
 export { createStreamTable, type StreamTable } from './streams.ts';
 
 /** The effective settings of lago.conf and environment and the user's plugins, for front doors without a command line. */

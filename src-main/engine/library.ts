@@ -6,12 +6,12 @@ import type { LibraryState, TemplateRepositoryState, TemplateState, TemplateVers
 import { drop, type Log } from './core/log.ts';
 import { type Operation, type Step, startOperation } from './core/operation.ts';
 import { createPauseGate, type PauseGate } from './core/pause.ts';
-import type { TemplateRepository, TemplateVersion } from './disk/repository.ts';
-import type { TemplateStore } from './disk/store.ts';
-import type { StoredUsage } from './disk/store-usage.ts';
+import type { KnownRepository } from './create/templates.ts';
 import type { ActionOptions, Library } from './engine.ts';
-import type { RecipeContext } from './prefix/recipe.ts';
-import type { KnownRepository } from './prefix/templates.ts';
+import type { RecipeContext } from './runtime/recipe.ts';
+import type { TemplateRepository, TemplateVersion } from './template/repository.ts';
+import type { TemplateStore } from './template/store.ts';
+import type { StoredUsage } from './template/store-usage.ts';
 
 export interface LibraryOptions {
   readonly context: RecipeContext;
@@ -54,13 +54,13 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
   let closed = false;
 
   async function openStoreNow(): Promise<TemplateStore> {
-    const [{ openStore }, { storePath }] = await Promise.all([import('./disk/store.ts'), import('./prefix/templates.ts')]);
+    const [{ openStore }, { storePath }] = await Promise.all([import('./template/store.ts'), import('./create/templates.ts')]);
     return openStore(await storePath(settings));
   }
 
   /** `mended`: a problem with the configured URL may be over, ask again. */
   async function repositories(signal: AbortSignal | undefined, mended: boolean): Promise<readonly KnownRepository[]> {
-    const { knownRepositories } = await import('./prefix/templates.ts');
+    const { knownRepositories } = await import('./create/templates.ts');
     const kept = remote?.known;
     const keptFor = kept?.problem === undefined ? REMOTE_KEPT_MS : mended ? 0 : REMOTE_PROBLEM_KEPT_MS;
     if (kept !== undefined && Date.now() - (remote?.at ?? 0) < keptFor) {
@@ -74,7 +74,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
   }
 
   async function state(signal?: AbortSignal): Promise<LibraryState> {
-    const [store, { repositoriesPath }] = await Promise.all([openStoreNow(), import('./prefix/templates.ts')]);
+    const [store, { repositoriesPath }] = await Promise.all([openStoreNow(), import('./create/templates.ts')]);
     const [known, usage] = await Promise.all([repositories(signal, false), store.usage()]);
     const operationOf = (fullName: string): string | null => running.get(fullName)?.id ?? null;
     return {
@@ -96,7 +96,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
   async function unreadable(error: unknown): Promise<LibraryState> {
     const problem = toEngineError(error).message;
     if (published !== undefined) return { ...published, problem };
-    const { repositoriesPath, storePath } = await import('./prefix/templates.ts');
+    const { repositoriesPath, storePath } = await import('./create/templates.ts');
     const [store, repositoriesDir] = await Promise.all([storePath(settings), repositoriesPath(settings)]);
     return { store, problem, size: 0, unused: 0, repositoriesDir, repositories: [], templates: [] };
   }
@@ -198,7 +198,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     text: string,
     step: Step,
   ): Promise<{ readonly from: readonly TemplateRepository[]; readonly name: string; readonly version: string | undefined }> {
-    const { searchedRepositories } = await import('./prefix/templates.ts');
+    const { searchedRepositories } = await import('./create/templates.ts');
     const known = await repositories(step.signal, true);
     const searched = known.some((one) => one.searched && one.repository !== undefined) ? searchedRepositories(known) : [];
     const all = known.flatMap((one) => one.repository ?? []);
@@ -216,7 +216,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
   async function stored(text: string, store: TemplateStore): Promise<string> {
     const names = await store.list();
     if (names.includes(text)) return text;
-    const { compareVersions } = await import('./disk/vendor.ts');
+    const { compareVersions } = await import('./template/vendor.ts');
     const found = names.filter((name) => {
       const { template, version } = splitFullName(name);
       return text === template || text === `${template}:${version}`;
@@ -244,7 +244,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
       if (present?.state.kind === 'fetch' && present.state.status === 'running') return present as Operation<string>;
       const gate = createPauseGate();
       return launch({ kind: 'fetch', label: `Download template ${text}`, template: text, gate, action }, async (step) => {
-        const [store, { pinTemplate }] = await Promise.all([openStoreNow(), import('./prefix/templates.ts')]);
+        const [store, { pinTemplate }] = await Promise.all([openStoreNow(), import('./create/templates.ts')]);
         const { from, name, version } = await meant(text, step);
         const template: TemplateVersion = await pinTemplate(from, store, name, version, {
           signal: step.signal,
@@ -283,14 +283,14 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     addRepository: (url, action) =>
       launch({ kind: 'repository', label: `Add template repository ${url}`, action }, async (step) => {
         const [{ addRepository }, { repositoriesPath }] = await Promise.all([
-          import('./disk/template-repos.ts'),
-          import('./prefix/templates.ts'),
+          import('./template/template-repos.ts'),
+          import('./create/templates.ts'),
         ]);
         return await addRepository(url, await repositoriesPath(settings), { signal: step.signal });
       }),
     updateRepositories: (action) =>
       launch({ kind: 'repository', label: 'Update template repositories', action }, async (step) => {
-        const [repos, { repositoriesPath }] = await Promise.all([import('./disk/template-repos.ts'), import('./prefix/templates.ts')]);
+        const [repos, { repositoriesPath }] = await Promise.all([import('./template/template-repos.ts'), import('./create/templates.ts')]);
         remote = undefined;
         const failures: unknown[] = [];
         const updated: { path: string; commit: string }[] = [];
@@ -310,7 +310,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
 
     build: (request, action) =>
       launch({ kind: 'build', label: `Build template ${request.name}`, action }, async (step) => {
-        const { buildTemplate } = await import('./prefix/build-template.ts');
+        const { buildTemplate } = await import('./export/build-template.ts');
         return await buildTemplate(context, request, step);
       }),
 

@@ -9,8 +9,8 @@ import type { KnownEnvironments } from './known.ts';
 import type { PluginRegistry } from './plugins/registry.ts';
 import { type Prefix, readPrefix } from './prefix/prefix.ts';
 import { type PendingWork, readRecord } from './prefix/record.ts';
-import type { HostAccess, Session } from './prefix/session.ts';
-import { observe, prefixState } from './prefix/state.ts';
+import type { HostAccess, Session } from './runtime/session.ts';
+import { observe, prefixState } from './runtime/state.ts';
 import { createSshWatch, type SshWatch } from './ssh-watch.ts';
 
 const SETTLE_MS = 40;

@@ -13,16 +13,16 @@ import { createLibrary } from './library.ts';
 import { createLive } from './live.ts';
 import { readMachine } from './machine.ts';
 import { createRegistry } from './plugins/registry.ts';
-import { cleanUpEnvironment, destroyEnvironment } from './prefix/destroy.ts';
-import { startEnvironment, stopEnvironment } from './prefix/lifecycle.ts';
 import { openPrefixLog } from './prefix/log-file.ts';
 import { readPrefix } from './prefix/prefix.ts';
-import type { RecipeContext } from './prefix/recipe.ts';
 import type { PendingWork } from './prefix/record.ts';
-import { pendingLabel, recoverEnvironment } from './prefix/recover.ts';
-import { createHostAccess } from './prefix/session.ts';
-import { observe, prefixState } from './prefix/state.ts';
 import { createPublisher } from './publisher.ts';
+import { cleanUpEnvironment, destroyEnvironment } from './recipes/destroy.ts';
+import { startEnvironment, stopEnvironment } from './recipes/lifecycle.ts';
+import { pendingLabel, recoverEnvironment } from './recipes/recover.ts';
+import type { RecipeContext } from './runtime/recipe.ts';
+import { createHostAccess } from './runtime/session.ts';
+import { observe, prefixState } from './runtime/state.ts';
 import { readSamples } from './samples.ts';
 
 const FINISHED_KEPT = 30;
@@ -149,8 +149,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     samples: async () => await readSamples(resourcesDir),
 
     async inspect(path, request = {}) {
-      const { inspectInitFile } = await import('./prefix/inspect.ts');
-      const { findInitFile } = await import('./prefix/find-init-file.ts');
+      const { inspectInitFile } = await import('./create/inspect.ts');
+      const { findInitFile } = await import('./plan/find-init-file.ts');
       return await inspectInitFile(context, await findInitFile(resolve(path)), { ...request, workdir: request.workdir ?? workdir });
     },
 
@@ -158,8 +158,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       const path = join(wanted.workdir, wanted.name);
       return launch('create', `Create ${wanted.name}`, path, action, async (step, setPrefix) => {
         const [{ createEnvironment }, { findInitFile }] = await Promise.all([
-          import('./prefix/create.ts'),
-          import('./prefix/find-init-file.ts'),
+          import('./create/create.ts'),
+          import('./plan/find-init-file.ts'),
         ]);
         const request = { ...wanted, initFile: await findInitFile(resolve(wanted.initFile)) };
         const created = await createEnvironment(context, request, step, {
@@ -186,7 +186,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       launch('cleanup', `Clean up ${name(path)}`, path, action, async (step) => await cleanUpEnvironment(context, path, step)),
     destroy: (path, action) =>
       launch('destroy', `Destroy ${name(path)}`, path, action, async (step, _setPrefix, closeLog) => {
-        const { releaseLeases } = await import('./prefix/leases.ts');
+        const { releaseLeases } = await import('./create/leases.ts');
         const { prefixRemoved } = await import('./prefix/workdir.ts');
         await destroyEnvironment(context, path, async (prefix, signal) => await releaseLeases(settings, prefix, signal), step, closeLog);
         await prefixRemoved(path);
@@ -195,26 +195,26 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       }),
     snapshot: (path, snapshot, action) =>
       launch('snapshot', `Snapshot ${name(path)} as “${snapshot}”`, path, action, async (step) => {
-        const { takeSnapshot } = await import('./prefix/snapshots.ts');
+        const { takeSnapshot } = await import('./recipes/snapshots.ts');
         await takeSnapshot(context, path, snapshot, step);
       }),
     revert: (path, snapshot, first, action) =>
       launch('revert', `Revert ${name(path)} to “${snapshot}”`, path, action, async (step) => {
-        const { revertSnapshot } = await import('./prefix/snapshots.ts');
+        const { revertSnapshot } = await import('./recipes/snapshots.ts');
         await revertSnapshot(context, path, snapshot, first, step);
       }),
     removeSnapshot: (path, snapshot, action) =>
       launch('delete-snapshot', `Delete snapshot “${snapshot}” of ${name(path)}`, path, action, async (step) => {
-        const { removeSnapshot } = await import('./prefix/snapshots.ts');
+        const { removeSnapshot } = await import('./recipes/snapshots.ts');
         await removeSnapshot(context, path, snapshot, step);
       }),
     export: (path, request, action) =>
       launch('export', `Export ${name(path)}`, path, action, async (step) => {
-        const { exportEnvironment } = await import('./prefix/export.ts');
+        const { exportEnvironment } = await import('./export/export.ts');
         return await exportEnvironment(context, path, request, step);
       }),
     async exportedDisks(path, vms) {
-      const { collectDisks } = await import('./prefix/export.ts');
+      const { collectDisks } = await import('./export/export.ts');
       return await collectDisks(path, vms);
     },
 
@@ -228,23 +228,23 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     },
 
     async shell(path, request) {
-      const { openShell } = await import('./prefix/access.ts');
+      const { openShell } = await import('./runtime/access.ts');
       return await openShell(context, path, request);
     },
     async exec(path, request) {
-      const { runInGuest } = await import('./prefix/access.ts');
+      const { runInGuest } = await import('./runtime/access.ts');
       return await runInGuest(context, path, request);
     },
     async service(path, vm, service, signal) {
-      const { guestService } = await import('./prefix/services.ts');
+      const { guestService } = await import('./runtime/services.ts');
       return await guestService(context, path, vm, service, { detected, signal });
     },
     async console(path, vm, signal) {
-      const { openConsole } = await import('./prefix/access.ts');
+      const { openConsole } = await import('./runtime/access.ts');
       return await openConsole(context, path, vm, signal);
     },
     async screen(path, vm, signal) {
-      const { openScreen } = await import('./prefix/access.ts');
+      const { openScreen } = await import('./runtime/access.ts');
       return await openScreen(context, path, vm, signal);
     },
 

@@ -4,7 +4,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { silentLog } from './core/log.ts';
 import type { Prefix } from './prefix/prefix.ts';
 import { domainName } from './prefix/prefix.ts';
-import type { Observation } from './prefix/state.ts';
+import type { Observation } from './runtime/state.ts';
 import { createSshWatch } from './ssh-watch.ts';
 
 const UUID = 'aaaabbbbccccddddeeeeffff00001111';

@@ -3,7 +3,7 @@ import { drop, type Log } from './core/log.ts';
 import { sleep } from './core/until.ts';
 import type { Host } from './host/host.ts';
 import { domainName, type Prefix, vmAddress } from './prefix/prefix.ts';
-import type { Observation, VmNote } from './prefix/state.ts';
+import type { Observation, VmNote } from './runtime/state.ts';
 
 const BANNER_MS = 1500;
 const EVERY_MS = 700;

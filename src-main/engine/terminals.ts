@@ -1,7 +1,8 @@
 import { Duplex } from 'node:stream';
 import { isCancelled } from '../../src-shared/errors.ts';
 import { drop, silentLog } from './core/log.ts';
-import type { Engine, ShellSession } from './engine.ts';
+import type { Engine } from './engine.ts';
+import type { ShellSession } from './runtime/shell-request.ts';
 
 export interface TerminalRequest {
   readonly vm: string;

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { EngineError } from '../../src-shared/errors.ts';
 import { sleep } from './core/until.ts';
-import { findInitFile } from './prefix/find-init-file.ts';
+import { findInitFile } from './plan/find-init-file.ts';
 
 /** Editors write in several steps: what comes so soon after one another is one change. */
 const SETTLE_MS = 60;

@@ -9,10 +9,10 @@ import { isRunning, useOperations, usePrefix, usePrefixes, useRunningOperation }
 import { SnapshotsView } from '../snapshots/snapshots-view.tsx';
 import { TaskCard } from '../tasks/task-card.tsx';
 import { TaskList } from '../tasks/task-list.tsx';
-import type { Action } from '../ui/action.ts';
-import { ActionMenu } from '../ui/action-menu.tsx';
 import { Empty } from '../ui/empty.tsx';
 import { GuardedButton } from '../ui/guarded-button.tsx';
+import type { Action } from '../ui/menu/action.ts';
+import { ActionMenu } from '../ui/menu/action-menu.tsx';
 import { ProgressBar } from '../ui/progress-bar.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
 import { Tip } from '../ui/tip.tsx';

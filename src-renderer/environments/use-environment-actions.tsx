@@ -13,8 +13,8 @@ import {
 import type { PrefixState, VmState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
 import { useRunningOperation, useUnreachable } from '../live-cache.ts';
-import type { Action } from '../ui/action.ts';
 import { copyText } from '../ui/copy-text.ts';
+import type { Action } from '../ui/menu/action.ts';
 import { type SessionKind, useWindow } from '../window-state.ts';
 import { blockedBy, runningCount } from './status.ts';
 

@@ -13,8 +13,8 @@ import type { OperationState } from '../../src-shared/operation.ts';
 import type { TemplateVersionState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
 import { isRunning, readPrefixes, useUnreachable } from '../live-cache.ts';
-import type { Action } from '../ui/action.ts';
 import { copyText } from '../ui/copy-text.ts';
+import type { Action } from '../ui/menu/action.ts';
 import { useWindow } from '../window-state.ts';
 import { evictBlocked } from './catalogue.ts';
 

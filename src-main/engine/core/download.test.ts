@@ -17,7 +17,7 @@ import {
   proxyFor,
   remoteSize,
 } from './download.ts';
-import { type Behaviour, type MisbehavingServer, startMisbehavingServer } from './misbehaving-server.ts';
+import { type Behaviour, type MisbehavingServer, startMisbehavingServer } from './misbehaving-server.test-support.ts';
 import { createPauseGate } from './pause.ts';
 import { run } from './run.ts';
 

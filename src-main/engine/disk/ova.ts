@@ -4,10 +4,10 @@ import { dirname, join, posix } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { describeProgress, openDownload } from '../core/download.ts';
 import { diskError } from '../core/json-file.ts';
+import type { HashAlgorithm } from './checksums.ts';
 import { decompress } from './decompress.ts';
 import { requireSpace, spaceWatch } from './free-space.ts';
 import type { ReceiveOptions } from './receive-image.ts';
-import type { HashAlgorithm } from './repository.ts';
 import { writeSparse } from './sparse-file.ts';
 import { readTar, type TarEntry } from './tar.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { diskError } from '../core/json-file.ts';
-import type { Checksums, HashAlgorithm } from './repository.ts';
+import type { Checksums, HashAlgorithm } from './checksums.ts';
 
 /** What becomes a hole, and where one may begin. */
 const BLOCK = 64 * 1024;

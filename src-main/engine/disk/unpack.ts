@@ -3,12 +3,12 @@ import { rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
+import { readTextFile } from '../core/text-file.ts';
 import { decompress } from './decompress.ts';
 import { imageKind } from './foreign-image.ts';
 import { requireSpace, spaceWatch } from './free-space.ts';
 import type { ReceiveOptions } from './receive-image.ts';
 import { writeSparse } from './sparse-file.ts';
-import { readText } from './store-usage.ts';
 
 /** What the head of a compressed image tells. */
 export interface PackedImage {
@@ -76,7 +76,7 @@ export async function unpackImage(
   try {
     const { content: unpacked } = await decompress(counted(), packed, signal);
     const { checksums } = await writeSparse(temporary, unpacked, ['sha1'], spaceWatch(folder, what, signal, options));
-    const expected = (await readText(request.hashFile))?.toLowerCase();
+    const expected = (await readTextFile(request.hashFile))?.toLowerCase();
     if (expected !== undefined && expected !== checksums.sha1) {
       throw new EngineError(
         'remote.hash-mismatch',

@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { silentLog } from '../core/log.ts';
 import type { ChannelRequest } from './channel.ts';
-import { type FakeGuest, loopbackDial, memoryHostKeys, startFakeGuest } from './fake-guest.ts';
+import { type FakeGuest, loopbackDial, memoryHostKeys, startFakeGuest } from './guest.fake.ts';
 import { generateEd25519 } from './keys.ts';
 import { type GuestSession, openShellSession } from './shell.ts';
 import { connectSsh } from './ssh.ts';

@@ -8,7 +8,7 @@ import type { AuthContext, ServerChannel } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { silentLog } from '../core/log.ts';
-import { type FakeGuest, type FakeGuestOptions, loopbackDial, memoryHostKeys, startFakeGuest } from './fake-guest.ts';
+import { type FakeGuest, type FakeGuestOptions, loopbackDial, memoryHostKeys, startFakeGuest } from './guest.fake.ts';
 import { openHostKeys } from './host-keys.ts';
 import { generateEd25519 } from './keys.ts';
 import { connectSsh, type SshTarget } from './ssh.ts';

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { silentLog } from '../core/log.ts';
 import type { Dial } from './dial.ts';
-import { loopbackDial, memoryHostKeys, startFakeGuest } from './fake-guest.ts';
+import { loopbackDial, memoryHostKeys, startFakeGuest } from './guest.fake.ts';
 import { generateEd25519 } from './keys.ts';
 import { type WaitRequest, waitForSsh } from './wait.ts';
 

@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { confinement } from './confine.ts';
-import { unreachable } from './relay.ts';
+import { confinement } from './embedded/confine.ts';
+import { unreachable } from './embedded/relay.ts';
 
 const DEFAULT_DIAL_MS = 10_000;
 

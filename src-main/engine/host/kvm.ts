@@ -4,8 +4,8 @@ import { writeFileAtomic } from '../core/json-file.ts';
 import { bootId } from '../core/process-identity.ts';
 import { run } from '../core/run.ts';
 import { BOOT_SECTOR_EXIT, bootSector } from './boot-sector.ts';
-import { findProgram, isExecutable } from './programs.ts';
-import { makePrivateFolder, runtimeRoot } from './runtime-dir.ts';
+import { findProgram, isExecutable } from './embedded/programs.ts';
+import { makePrivateFolder, runtimeRoot } from './embedded/runtime-dir.ts';
 import { cachedVerdict, fileIdentity } from './verdict-cache.ts';
 
 const DEVICE = '/dev/kvm';

@@ -3,8 +3,8 @@ import { statfs } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { HostCheck } from '../../../src-shared/state.ts';
+import { findProgram } from './embedded/programs.ts';
 import { kvmState } from './kvm.ts';
-import { findProgram } from './programs.ts';
 import { checkNamespaces, checkPrograms, checkTun, currentFamily, remedyFor } from './requirements.ts';
 
 export interface CheckOptions {

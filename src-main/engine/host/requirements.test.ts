@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findProgram, searchPath } from './embedded/programs.ts';
 import { checkMachine } from './probe.ts';
-import { findProgram, searchPath } from './programs.ts';
 import {
   checkError,
   checkNamespaces,

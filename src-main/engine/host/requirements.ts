@@ -4,8 +4,8 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import type { HostCheck } from '../../../src-shared/state.ts';
 import { readOptional } from '../core/process-identity.ts';
 import { run } from '../core/run.ts';
+import { findProgram, searchPath } from './embedded/programs.ts';
 import { findQemu } from './kvm.ts';
-import { findProgram, searchPath } from './programs.ts';
 
 type Family = 'debian' | 'fedora' | 'suse' | 'arch' | 'other';
 type Packages = Readonly<Record<Exclude<Family, 'other'>, string>>;

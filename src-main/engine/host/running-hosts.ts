@@ -1,8 +1,8 @@
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { bootId, isRunning, type ProcessIdentity, parentOf, readOptional, startTimeOf } from '../core/process-identity.ts';
-import { stopCell } from './cell.ts';
-import { cleanLeftovers } from './leftovers.ts';
+import { stopCell } from './embedded/cell.ts';
+import { cleanLeftovers } from './embedded/leftovers.ts';
 
 /** An embedded host of this user that runs now, whatever became of its environment's folder. */
 export interface RunningHost {

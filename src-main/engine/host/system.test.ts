@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { silentLog } from '../core/log.ts';
+import { chooseUplink } from './embedded/uplink.ts';
 import { openSystemHost } from './system.ts';
-import { chooseUplink } from './uplink.ts';
 
 let folder = '';
 const confined = process.env['LAGO_CONFINED'];

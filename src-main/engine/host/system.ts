@@ -5,12 +5,12 @@ import type { Duplex } from 'node:stream';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { Log } from '../core/log.ts';
 import { run } from '../core/run.ts';
-import { confinement } from './confine.ts';
 import { dialFromMachine } from './direct.ts';
+import { confinement } from './embedded/confine.ts';
+import { listenError } from './embedded/relay.ts';
+import { runtimeRoot, SOCKET_PATH_LIMIT } from './embedded/runtime-dir.ts';
 import type { Host } from './host.ts';
 import { findAccelerator } from './kvm.ts';
-import { listenError } from './relay.ts';
-import { runtimeRoot, SOCKET_PATH_LIMIT } from './runtime-dir.ts';
 
 export interface SystemHostSpec {
   /** libvirt URI of this machine: `qemu:///system`, `qemu:///session`, each with `?socket=/path`. */

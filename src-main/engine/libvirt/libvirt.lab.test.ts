@@ -2,10 +2,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EngineError } from '../../../src-shared/errors.ts';
-import { hypervisorSuite } from './hypervisor.suite.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
+import { hypervisorSuite } from './hypervisor-suite.test-support.ts';
 import { connectHypervisor } from './libvirt.ts';
-import { startTestDaemon, type TestDaemon } from './test-daemon.ts';
+import { startTestDaemon, type TestDaemon } from './rpc/test-daemon.test-support.ts';
 
 function domainXml(name: string, uuid?: string): string {
   const id = uuid === undefined ? '' : `<uuid>${uuid}</uuid>`;

@@ -1,7 +1,5 @@
 import { type Duplex, finished } from 'node:stream';
 import { EngineError } from '../../../src-shared/errors.ts';
-import type { RpcConnection } from './connection.ts';
-import { dialLibvirt } from './dial.ts';
 import type {
   CallOptions,
   ConnectHypervisor,
@@ -12,10 +10,12 @@ import type {
   HypervisorEvent,
   NetworkStatus,
 } from './hypervisor.ts';
-import { type DomainRef, LIBVIRT_ERROR, type NetworkRef, notices, type Procedure, procedures, type SnapshotRef } from './protocol.ts';
-import { readXml, textXml } from './read-xml.ts';
-import { type LibvirtTarget, parseLibvirtUri } from './uri.ts';
-import { domainEventOf, networkEventOf, runStateOf, snapshotOf, sortSnapshots, versionText } from './values.ts';
+import type { RpcConnection } from './rpc/connection.ts';
+import { dialLibvirt } from './rpc/dial.ts';
+import { type DomainRef, LIBVIRT_ERROR, type NetworkRef, notices, type Procedure, procedures, type SnapshotRef } from './rpc/protocol.ts';
+import { type LibvirtTarget, parseLibvirtUri } from './rpc/uri.ts';
+import { domainEventOf, networkEventOf, runStateOf, snapshotOf, sortSnapshots, versionText } from './rpc/values.ts';
+import { readXml, textXml } from './xml/read-xml.ts';
 
 /** A daemon that is stopped is noticed after 4 to 6 s. */
 const KEEPALIVE = { everyMs: 1000, missed: 4 };

@@ -6,9 +6,9 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../core/log.ts';
 import { runChecked } from '../core/run.ts';
-import { startEmbeddedHost } from '../host/embedded.ts';
+import { startEmbeddedHost } from '../host/embedded/embedded.ts';
 import type { EmbeddedHost } from '../host/host.ts';
-import { hypervisorSuite } from './hypervisor.suite.ts';
+import { hypervisorSuite } from './hypervisor-suite.test-support.ts';
 import { connectHypervisor } from './libvirt.ts';
 
 interface QemuLab {

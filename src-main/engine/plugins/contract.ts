@@ -3,8 +3,9 @@ import type { VmStatus } from '../../../src-shared/state.ts';
 import type { OptionSpec, PositionalSpec, Values } from '../../../src-shared/verb-table.ts';
 import type { Log } from '../core/log.ts';
 import type { Operation } from '../core/operation.ts';
-import type { ActionOptions, Engine, PrefixLocation } from '../engine.ts';
+import type { ActionOptions, Engine } from '../engine.ts';
 import type { ServiceProvider } from '../guest/services.ts';
+import type { PrefixLocation } from '../prefix/location.ts';
 
 /**
  * What a plugin is. A plugin module exports by default one plugin, or a list of them, as plain objects: nothing of Lago Desktop has to

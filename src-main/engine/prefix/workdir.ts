@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, readdir, readFile, readlink, realpath, rename, rm, rmdir, stat, symlink } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readlink, realpath, rename, rm, rmdir, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/disk-error.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
-import type { PrefixLocation } from '../engine.ts';
+import { readTextFile } from '../core/text-file.ts';
+import type { PrefixLocation } from './location.ts';
 import { hasMark, isHalfMade } from './remains.ts';
 
 const CURRENT = 'current';
@@ -81,21 +82,12 @@ export interface PrefixMarker {
 /** Reads the marker files of a prefix of any Lago version. Missing or damaged ones give nulls. */
 export async function readMarker(path: string): Promise<PrefixMarker> {
   const [uuid, metadata, initialized] = await Promise.all([
-    readText(join(path, 'uuid')),
-    readText(join(path, 'metadata')),
+    readTextFile(join(path, 'uuid')),
+    readTextFile(join(path, 'metadata')),
     kindOf(join(path, 'initialized')),
   ]);
   const version = /"lago_version"\s*:\s*"([^"]+)"/.exec(metadata ?? '')?.[1];
-  return { uuid: uuid?.trim() || null, initialized: initialized !== 'none', lagoVersion: version ?? null };
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw diskError(error, path);
-  }
+  return { uuid: uuid || null, initialized: initialized !== 'none', lagoVersion: version ?? null };
 }
 
 /**

@@ -1,0 +1,71 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+/** The checkout. */
+export const root = resolve(import.meta.dirname, '../..');
+
+/** Folders and environment of one test run of the program: nothing of the user's is read or written. */
+export interface Scratch {
+  /** Holds everything else. Short, because socket paths are limited to 107 bytes. */
+  readonly dir: string;
+  /** Where the window makes environments. */
+  readonly workdir: string;
+  /** Environment variables for window, command line and all they start. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Writes an init file and answers its path. */
+  write(name: string, content: string): string;
+  remove(): void;
+}
+
+/** Makes the folders. Guests get no way out: `LAGO_UPLINK` is none. */
+export function makeScratch(): Scratch {
+  const dir = mkdtempSync('/tmp/lago-e2e-');
+  const folder = (name: string): string => {
+    const path = join(dir, name);
+    mkdirSync(path, { mode: 0o700 });
+    return path;
+  };
+  const {
+    ELECTRON_RUN_AS_NODE: _node,
+    ELECTRON_RENDERER_URL: _url,
+    XDG_CONFIG_HOME: _config,
+    ...inherited
+  } = process.env as Record<string, string>;
+  return {
+    dir,
+    workdir: join(dir, 'environments'),
+    env: {
+      ...inherited,
+      HOME: folder('home'),
+      XDG_DATA_HOME: folder('data'),
+      XDG_CACHE_HOME: folder('cache'),
+      XDG_RUNTIME_DIR: folder('run'),
+      LAGO__INIT__TEMPLATE_STORE: folder('store'),
+      LAGO__INIT__TEMPLATE_REPOS: join(dir, 'repos'),
+      LAGO_LEASE_DIR: folder('leases'),
+      DBUS_SESSION_BUS_ADDRESS: 'disabled:',
+      DBUS_SYSTEM_BUS_ADDRESS: 'disabled:',
+      LAGO_CONFINED: '1',
+      LAGO_UPLINK: 'none',
+    },
+    write(name, content) {
+      const path = join(dir, name);
+      writeFileSync(path, content);
+      return path;
+    },
+    remove: () => removeFolder(dir),
+  };
+}
+
+/** Chromium's helper processes write into the profile until they notice that the window is gone; each attempt looks anew. */
+function removeFolder(dir: string): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      rmSync(dir, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY' || attempt === 50) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    }
+  }
+}

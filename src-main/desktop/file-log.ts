@@ -1,0 +1,31 @@
+import { appendFileSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import path from 'node:path';
+import type { Log } from '../engine/index.ts';
+
+const MAX_BYTES = 1024 * 1024;
+
+/**
+ * A log that appends to `file`. On opening, a file above 1 MiB is kept once as `FILE.1`. Warnings and errors also go to stderr, so
+ * that they are seen where the window was started from.
+ */
+export function openFileLog(file: string): Log {
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > MAX_BYTES) renameSync(file, `${file}.1`);
+
+  function write(level: string, message: string): void {
+    const line = `${new Date().toISOString()} ${level} ${message}\n`;
+    appendFileSync(file, line, { mode: 0o600 });
+    if (level === 'warn' || level === 'error') process.stderr.write(line);
+  }
+
+  function scoped(prefix: string): Log {
+    return {
+      debug: (message) => write('debug', prefix + message),
+      info: (message) => write('info', prefix + message),
+      warn: (message) => write('warn', prefix + message),
+      error: (message) => write('error', prefix + message),
+      child: (scope) => scoped(`${prefix}${scope}: `),
+    };
+  }
+  return scoped('');
+}

@@ -1,0 +1,115 @@
+import type { Duplex } from 'node:stream';
+import { RPCHandler } from '@orpc/server/message-port';
+import {
+  type BrowserWindow,
+  dialog,
+  type IpcMainEvent,
+  type IpcMainInvokeEvent,
+  ipcMain,
+  MessageChannelMain,
+  type MessagePortMain,
+} from 'electron';
+import { z } from 'zod';
+import type { BridgeMessage } from '../../src-shared/bridge.ts';
+import { type BytePort, openByteChannel } from '../../src-shared/byte-stream.ts';
+import { CHANNELS } from '../../src-shared/channels.ts';
+import type { createRouter, Log } from '../engine/index.ts';
+import { pump } from './pump.ts';
+import { isTrustedSender } from './security.ts';
+
+/** What the oRPC port serves. */
+export type EngineRouter = ReturnType<typeof createRouter>;
+
+const StreamId = z.string().min(1).max(100);
+
+export interface IpcOptions {
+  /** Resolves when the engine is open; calls that came before it wait. */
+  readonly router: Promise<EngineRouter>;
+  /** Takes a stream that `terminal.open` registered. */
+  takeStream(id: string): Duplex | undefined;
+  /** The window that a page belongs to, undefined for any other contents. */
+  windowOf(sender: Electron.WebContents): BrowserWindow | undefined;
+  /** Origin of the page. */
+  readonly origin: string;
+  readonly log: Log;
+}
+
+/** Hands a message, with its port where it has one, to a window's page. */
+export function sendToPage(window: BrowserWindow, message: BridgeMessage, ports: MessagePortMain[] = []): void {
+  if (!window.isDestroyed()) window.webContents.postMessage(CHANNELS.message, message, ports);
+}
+
+/** A port of the main process as the byte stream wants it. */
+function bytePort(port: MessagePortMain): BytePort {
+  return {
+    post: (message) => port.postMessage(message),
+    onMessage: (listener) => port.on('message', (event) => listener(event.data)),
+    onClose: (listener) => port.on('close', listener),
+    close: () => port.close(),
+  };
+}
+
+/** The only place that listens on Electron's IPC. Messages from any frame but a window's own page are logged and dropped. */
+export function serveIpc(options: IpcOptions): void {
+  function windowFor(event: IpcMainEvent | IpcMainInvokeEvent): BrowserWindow | undefined {
+    const window = options.windowOf(event.sender);
+    if (window !== undefined && isTrustedSender(event.senderFrame, options.origin)) return window;
+    options.log.warn(`Dropped a message from ${event.senderFrame?.url ?? 'a frame that is gone'}.`);
+    return undefined;
+  }
+
+  ipcMain.on(CHANNELS.connect, (event) => {
+    const window = windowFor(event);
+    if (window === undefined) return;
+    const { port1, port2 } = new MessageChannelMain();
+    sendToPage(window, { lago: 'rpc' }, [port2]);
+    void serveCalls(port1);
+  });
+
+  async function serveCalls(port: MessagePortMain): Promise<void> {
+    let router: EngineRouter;
+    try {
+      router = await options.router;
+    } catch {
+      port.close(); // whoever opens the engine reports why it did not open
+      return;
+    }
+    new RPCHandler(router).upgrade(port);
+    port.start();
+  }
+
+  ipcMain.on(CHANNELS.attach, (event, raw: unknown) => {
+    const window = windowFor(event);
+    const id = StreamId.safeParse(raw);
+    if (window === undefined || !id.success) return;
+    const { port1, port2 } = new MessageChannelMain();
+    const stream = options.takeStream(id.data);
+    sendToPage(window, { lago: 'stream', stream: id.data }, [port2]);
+    if (stream === undefined) {
+      openByteChannel(bytePort(port1), { onData: (_bytes, taken) => taken(), onEnd: () => undefined }).end(
+        'This stream has been closed. Open it again.',
+      );
+    } else {
+      pump(stream, bytePort(port1));
+    }
+    port1.start();
+  });
+
+  ipcMain.handle(CHANNELS.openFile, async (event): Promise<string | null> => {
+    const window = windowFor(event);
+    return window === undefined ? null : await chooseInitFile(window);
+  });
+}
+
+/** The system's dialog for an init file; null when the user cancelled. */
+export async function chooseInitFile(window: BrowserWindow): Promise<string | null> {
+  const answer = await dialog.showOpenDialog(window, {
+    title: 'Open an init file',
+    properties: ['openFile'],
+    filters: [
+      { name: 'Init files', extensions: ['json', 'yaml', 'yml'] },
+      { name: 'All files', extensions: ['*'] },
+    ],
+  });
+  return answer.canceled ? null : (answer.filePaths[0] ?? null);
+}

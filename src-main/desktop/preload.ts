@@ -1,0 +1,15 @@
+import { contextBridge, ipcRenderer, webUtils } from 'electron';
+import type { Bridge } from '../../src-shared/bridge.ts';
+import { CHANNELS } from '../../src-shared/channels.ts';
+
+const bridge: Bridge = {
+  connect: () => ipcRenderer.send(CHANNELS.connect),
+  attach: (stream) => ipcRenderer.send(CHANNELS.attach, stream),
+  pathOf: (file) => webUtils.getPathForFile(file as File),
+  openFile: async () => await (ipcRenderer.invoke(CHANNELS.openFile) as Promise<string | null>),
+};
+
+contextBridge.exposeInMainWorld('bridge', bridge);
+
+// Ports cannot cross the context bridge; the page takes them, and notices, from its own window.
+ipcRenderer.on(CHANNELS.message, (event, message: unknown) => window.postMessage(message, location.origin, [...event.ports]));

@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { EnvironmentSpecs } from '../../../src-shared/specs.ts';
+import { diskError, writeJson } from '../core/json-file.ts';
+import type { HeldLock } from '../core/lock.ts';
+import type { Step } from '../core/operation.ts';
+import { UndoStack } from '../core/undo.ts';
+import { makePrefixKey } from '../guest/keys.ts';
+import type { PlannedEnvironment } from '../plan/plan.ts';
+import type { ScriptCopy } from '../plan/plan-scripts.ts';
+import { expandPrefixPath, type PrefixPaths, prefixPaths } from '../prefix/layout.ts';
+import { writeSpecs } from '../prefix/prefix.ts';
+import { type PrefixRecord, writeRecord } from '../prefix/record.ts';
+import { isHalfMade, removeEmpty, removePrefixFolder } from '../prefix/remains.ts';
+import { newPrefixName, Workdir } from '../prefix/workdir.ts';
+import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
+import { defaultHostChoice } from '../runtime/session.ts';
+import type { CreateRequest } from './create-request.ts';
+import { createDisks } from './disks.ts';
+import { draftEnvironment, requireSound } from './draft.ts';
+import { leaseSubnets } from './leases.ts';
+import type { Templates } from './templates.ts';
+
+export interface CreateEvents {
+  onUuid(uuid: string): void;
+  /** The prefix is complete on disk; nothing of it is undone any more. */
+  onReady(root: string): Promise<void>;
+}
+
+/** The release whose files these are; Lago reads it to choose its DNS style. */
+const FORMAT_VERSION = '1.0';
+/** How often planning begins again because another environment took a subnet in between. */
+const ATTEMPTS = 5;
+
+/**
+ * Makes a prefix from an init file. Everything is checked before anything is made; each effect is followed by its undo, so that a
+ * failure or cancel leaves neither files nor leases. Answers the prefix's path. `input.invalid` with every issue, `prefix.exists`,
+ * `conflict.*`, `remote.*`, `host.*`.
+ */
+export async function createEnvironment(context: RecipeContext, request: CreateRequest, step: Step, events: CreateEvents): Promise<string> {
+  const initFile = resolve(request.initFile);
+  const workdirPath = resolve(request.workdir);
+  const root = join(workdirPath, newPrefixName(request.name));
+  const paths = prefixPaths(root);
+  const host = request.host ?? defaultHostChoice(context.settings);
+  const uuid = randomUUID().replaceAll('-', '');
+  events.onUuid(uuid);
+
+  async function draft(): Promise<{ readonly environment: PlannedEnvironment; readonly templates: Templates }> {
+    const made = await draftEnvironment(context, step.log, {
+      initFile,
+      root,
+      workdir: workdirPath,
+      host,
+      cwd: process.cwd(),
+      skipBootstrap: request.skipBootstrap,
+      skipBuild: request.skipBuild,
+      allowPaths: request.allowPaths,
+      signal: step.signal,
+    });
+    return { environment: requireSound(made, initFile), templates: made.templates };
+  }
+
+  let { environment, templates } = await draft();
+  for (const issue of environment.issues) if (issue.severity === 'warning') step.log.warn(`${issue.path}: ${issue.message}`);
+  return await step.step('Initialize and populate prefix', async (whole) => {
+    // Given back when undo is over: until then nobody else may use the name.
+    await using lock = new LockPlace();
+    await using undo = new UndoStack(step.log);
+    const record: PrefixRecord = {
+      version: 2,
+      phase: 'creating',
+      host,
+      initFile,
+      createdAt: Date.now(),
+      snapshots: [],
+      current: null,
+      pending: null,
+    };
+    const workdir = await openWorkdir(workdirPath, basename(root), undo);
+    await whole.step('Initialize prefix', async (one) => {
+      await one.step('Create prefix dirs', async (dirs) => await claimName(workdir, paths, record, { lock, undo }, dirs));
+      await one.step('Generate prefix uuid', async () => await writeFile(paths.uuid, uuid));
+      await one.step('Create ssh keys', async () => await makePrefixKey(paths.root, `lago ${basename(paths.root)}`));
+    });
+    for (
+      let attempt = 1;
+      !(await leaseSubnets(context.settings, host, { root, uuid, nets: environment.specs.nets, signal: whole.signal }, undo));
+      attempt++
+    ) {
+      if (attempt === ATTEMPTS)
+        throw new EngineError('conflict.subnet', 'Other environments kept taking the subnets that were planned.', { hint: 'Try again.' });
+      ({ environment, templates } = await draft());
+    }
+    const specs = await createDisks({ paths, uuid, initFile, environment, templates, undo, settings: context.settings }, whole);
+    await whole.step('Copying any deploy scripts', async (one) => await copyScripts(environment.scripts, paths, one));
+    await whole.step('Save prefix', async (save) => await savePrefix(paths, specs, record, save));
+    undo.commit();
+    await workdir.added(basename(root), request.setCurrent === true);
+    await lock.held?.release();
+    await events.onReady(root);
+    return root;
+  });
+}
+
+/** A lock that is taken in the course of the work, for a scope that it outlives. */
+class LockPlace implements AsyncDisposable {
+  held: HeldLock | undefined;
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.held?.release();
+  }
+}
+
+async function openWorkdir(path: string, name: string, undo: UndoStack): Promise<Workdir> {
+  const workdir = await Workdir.loadOrCreate(path, name);
+  undo.add(`mend workdir ${path}`, async () => void (await workdir.repair()));
+  return workdir;
+}
+
+/**
+ * Makes the prefix's folder with the record that tells what it is, and takes its lock for as long as undo may need it. One at a time in a workdir, so that of two that
+ * want the same name one gets it and the other `prefix.exists`, or `conflict.locked` while the first is not finished.
+ */
+async function claimName(
+  workdir: Workdir,
+  paths: PrefixPaths,
+  record: PrefixRecord,
+  { lock, undo }: { readonly lock: LockPlace; readonly undo: UndoStack },
+  step: Step,
+): Promise<void> {
+  await using _names = await workdir.lockNames(basename(paths.root), step.signal);
+  await clearHalfMade(paths, step);
+  try {
+    await mkdir(paths.root);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw diskError(error, paths.root);
+    throw new EngineError('prefix.exists', `Prefix with name ${basename(paths.root)} already exists in workdir ${workdir.path}`, {
+      cause: error,
+      hint: 'Specify a different prefix name (--prefix-name) or remove it (lago destroy).',
+    });
+  }
+  undo.add(`remove ${paths.root}`, async () => {
+    // Without the lock it may be another one's by now, unless it is empty.
+    if (lock.held === undefined) await removeEmpty(paths.root);
+    else await removePrefixFolder(paths);
+  });
+  lock.held = await lockPrefix(paths, 'init', step.signal);
+  try {
+    await writeRecord(paths.record, record);
+    for (const folder of [paths.virt, paths.images, paths.logs, paths.scripts]) await mkdir(folder);
+  } catch (error) {
+    throw diskError(error, paths.root);
+  }
+}
+
+/** What a killed `init` or `destroy` left is removed, so that the name is free again. What is finished meanwhile stays. */
+async function clearHalfMade(paths: PrefixPaths, step: Step): Promise<void> {
+  if (!(await isHalfMade(paths.root))) return;
+  await using lock = await lockUnlessGone(paths, step);
+  if (lock === undefined || !(await isHalfMade(paths.root))) return;
+  step.log.info(`Removing what an interrupted command left at ${paths.root}.`);
+  await removePrefixFolder(paths);
+}
+
+/** Undefined when the destroy that left it half-removed has come to its end meanwhile. */
+async function lockUnlessGone(paths: PrefixPaths, step: Step): Promise<HeldLock | undefined> {
+  try {
+    return await lockPrefix(paths, 'init', step.signal);
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'prefix.missing') return undefined;
+    throw error;
+  }
+}
+
+async function copyScripts(scripts: readonly ScriptCopy[], paths: PrefixPaths, step: Step): Promise<void> {
+  for (const script of scripts) {
+    step.checkpoint();
+    await copyFile(script.source, expandPrefixPath(script.path, paths.root)).catch((error: unknown) => {
+      throw diskError(error, script.source);
+    });
+  }
+}
+
+/** Writes everything and marks the prefix ready in one last write: what is marked is complete, and what is not is half-made. */
+async function savePrefix(paths: PrefixPaths, specs: EnvironmentSpecs, record: PrefixRecord, step: Step): Promise<void> {
+  await step.step('Save specs', async () => await writeSpecs(paths, specs));
+  await writeJson(paths.metadata, { lago_version: FORMAT_VERSION });
+  step.checkpoint();
+  await step.step('Tag prefix as initialized', async () => {
+    await writeFile(paths.initialized, '');
+    await writeRecord(paths.record, { ...record, phase: 'ready' });
+  });
+}

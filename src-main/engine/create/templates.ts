@@ -1,0 +1,189 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { Step } from '../core/operation.ts';
+import { dataDirOf } from '../data-dir.ts';
+import type { TemplateFound, TemplateMissing } from '../plan/plan-context.ts';
+import type { EngineSettings } from '../settings.ts';
+import {
+  builtInRepositories,
+  findRepositoryByName,
+  findTemplate,
+  loadRepository,
+  pinVersion,
+  readRepositories,
+  type TemplateRepository,
+  type TemplateVersion,
+} from '../template/repository.ts';
+import { openStore, type StoredTemplate, type TemplateStore } from '../template/store.ts';
+import type { TemplateUser } from '../template/store-usage.ts';
+import { compareVersions } from '../template/vendor.ts';
+
+/** The templates that an init file can name: the repositories in use and the store. */
+export interface Templates {
+  /** What is known of a template, or why there is none. Changes nothing. */
+  look(name: string, version: string | undefined, signal: AbortSignal | undefined): Promise<TemplateFound | TemplateMissing>;
+  /** Brings it into the store unless it is there, and notes who stands on it. Concurrent requests share one download. */
+  fetch(name: string, version: string, user: TemplateUser, step: Step): Promise<StoredTemplate>;
+}
+
+const LAGO_STORE = '/var/lib/lago/store';
+const LAGO_REPOS = '/var/lib/lago/repos';
+/** Somebody looks at a plan while a vendor is asked. */
+const ASKING = { attempts: 2, idleMs: 10_000 };
+
+/** The store that is used: the configured one; where that is Lago's machine-wide default and this user cannot write it, the user's own. */
+export async function storePath(settings: Pick<EngineSettings, 'templateStore'>): Promise<string> {
+  return await writable(settings.templateStore, LAGO_STORE, 'store');
+}
+
+/** Where added repositories are, chosen as `storePath` is. */
+export async function repositoriesPath(settings: EngineSettings): Promise<string> {
+  return await writable(settings.templateRepos, LAGO_REPOS, 'repos');
+}
+
+async function writable(configured: string, machineWide: string, own: string): Promise<string> {
+  if (configured !== machineWide) return configured;
+  return await access(machineWide, constants.W_OK).then(
+    () => machineWide,
+    () => join(dataDirOf(process.env), own),
+  );
+}
+
+/** A repository that the settings lead to, or why it cannot be used. */
+export type KnownRepository = {
+  readonly location: string;
+  readonly kind: 'built-in' | 'configured' | 'added';
+  /** Whether init files find its templates. Added ones are passed over when the settings name one repository. */
+  readonly searched: boolean;
+} & (
+  | { readonly repository: TemplateRepository; readonly problem?: never }
+  | { readonly problem: EngineError; readonly repository?: never }
+);
+
+/**
+ * All repositories: the one that the settings name, else the built-in ones and then the added ones. One that fails is told, and
+ * does not keep the others from being used.
+ */
+export async function knownRepositories(
+  settings: EngineSettings,
+  resourcesDir: string,
+  log: Log,
+  signal: AbortSignal | undefined,
+): Promise<readonly KnownRepository[]> {
+  const options = { log, signal };
+  const { templateRepoPath: path, templateRepoName: name } = settings;
+  const folder = await repositoriesPath(settings);
+  const attempt = async (
+    location: string,
+    kind: KnownRepository['kind'],
+    load: () => Promise<TemplateRepository>,
+  ): Promise<KnownRepository> => {
+    try {
+      const repository = await load();
+      return { location: repository.location, kind, searched: true, repository };
+    } catch (error) {
+      if (!(error instanceof EngineError) || isCancelled(error)) throw error;
+      return { location, kind, searched: true, problem: error };
+    }
+  };
+  const named = path !== undefined || name !== undefined;
+  const first: KnownRepository[] = [];
+  if (path !== undefined) first.push(await attempt(path, 'configured', async () => await loadRepository(path, options)));
+  else if (name !== undefined)
+    first.push(await attempt(folder, 'configured', async () => await findRepositoryByName(name, folder, options)));
+  else {
+    for (const location of builtInRepositories(resourcesDir)) {
+      const found = await attempt(location, 'built-in', async () => await loadRepository(location, options));
+      // Without the sample guest its repository is not there, which is no problem.
+      if (found.problem?.code !== 'input.missing-file') first.push(found);
+    }
+  }
+  const added = (await readRepositories(folder, options)).filter(({ location }) => !first.some((one) => one.location === location));
+  return [...first, ...added.map((one): KnownRepository => ({ ...one, kind: 'added', searched: !named }))];
+}
+
+/** Repositories that init files search. Throws the problem of the one that the settings name. */
+export function searchedRepositories(known: readonly KnownRepository[]): readonly TemplateRepository[] {
+  const broken = known.find((one) => one.kind === 'configured' && one.problem !== undefined);
+  if (broken?.problem !== undefined) throw broken.problem;
+  return known.flatMap((one) => (one.searched && one.repository !== undefined ? [one.repository] : []));
+}
+
+export interface PinOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly log?: Log | undefined;
+  /** When its vendor cannot be asked for the newest image, the newest of the store is taken. */
+  readonly orStored: boolean;
+}
+
+/**
+ * The one image that a name means. Only a moving entry whose version is not in the store asks its vendor. `template.missing`,
+ * `remote.*`.
+ */
+export async function pinTemplate(
+  from: readonly TemplateRepository[],
+  store: TemplateStore,
+  name: string,
+  version: string | undefined,
+  options: PinOptions,
+): Promise<TemplateVersion> {
+  const entry = findTemplate(from, name, version);
+  if (entry.vendor === undefined) return entry;
+  const wanted = version === entry.version ? undefined : version;
+  const start = `${entry.repository}:${name}:`;
+  const stored = (await store.list()).filter((fullName) => fullName.startsWith(start)).map((fullName) => fullName.slice(start.length));
+  const { vendor: _vendor, ...fixed } = entry;
+  const ofStore = (kept: string): TemplateVersion => ({ ...fixed, version: kept, fullName: `${start}${kept}`, served: {} });
+  if (wanted !== undefined && stored.includes(wanted)) return ofStore(wanted);
+  try {
+    return await pinVersion(entry, wanted, { ...ASKING, signal: options.signal, log: options.log });
+  } catch (error) {
+    const newest = stored.toSorted(compareVersions).at(-1);
+    if (!options.orStored || wanted !== undefined || newest === undefined) throw error;
+    if (!(error instanceof EngineError) || isCancelled(error)) throw error;
+    options.log?.warn(`Whether there is a newer image of ${name} than ${newest} is not known: ${error.message}`);
+    return ofStore(newest);
+  }
+}
+
+/** Opens repositories and store for planning and making one environment: each name means the same image throughout. */
+export async function openTemplates(
+  settings: EngineSettings,
+  resourcesDir: string,
+  log: Log,
+  signal: AbortSignal | undefined,
+): Promise<Templates> {
+  const store = openStore(await storePath(settings));
+  const pinned = new Map<string, Promise<TemplateVersion>>();
+  let loading: Promise<readonly KnownRepository[]> | undefined;
+
+  async function pin(name: string, version: string | undefined, pinSignal: AbortSignal | undefined): Promise<TemplateVersion> {
+    loading ??= knownRepositories(settings, resourcesDir, log, signal);
+    const repositories = searchedRepositories(await loading);
+    const key = JSON.stringify([name, version]);
+    const found = pinned.get(key) ?? pinTemplate(repositories, store, name, version, { signal: pinSignal, log, orStored: true });
+    pinned.set(key, found);
+    const template = await found;
+    pinned.set(JSON.stringify([name, template.version]), found);
+    return template;
+  }
+
+  return {
+    async look(name, version, lookSignal) {
+      try {
+        return await store.resolve(await pin(name, version, lookSignal), { signal: lookSignal, log });
+      } catch (error) {
+        if (!(error instanceof EngineError) || isCancelled(error)) throw error;
+        // Told as an issue at the line of the file that names the template.
+        return { missing: error.message, hint: error.hint ?? 'Add the repository that has it: lago template-repo add URL.' };
+      }
+    },
+    async fetch(name, version, user, step) {
+      const template = await pin(name, version, step.signal);
+      return await store.fetch(template, { signal: step.signal, log: step.log, progress: step.progress, user });
+    },
+  };
+}

@@ -1,0 +1,4 @@
+/** What images can be verified by. */
+export type HashAlgorithm = 'sha1' | 'sha256' | 'sha512';
+/** Hex digits by algorithm. */
+export type Checksums = Readonly<Partial<Record<HashAlgorithm, string>>>;

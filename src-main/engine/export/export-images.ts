@@ -1,0 +1,204 @@
+import { open, realpath, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { ApplianceOptions } from '../appliance/appliance.ts';
+import { sparsifyInPlace } from '../appliance/sparsify.ts';
+import { diskError, writeFileAtomic, writeJson } from '../core/json-file.ts';
+import type { Step } from '../core/operation.ts';
+import { backingPath, copyImage } from '../disk/backing-chain.ts';
+import { imageKind } from '../disk/foreign-image.ts';
+import { compressFile, hashFile, type PackedFile } from '../disk/pack.ts';
+import { convertImage, type ImageFormat, inspectImage, measureConversion, setBacking } from '../disk/qemu-img.ts';
+
+/** How an image is taken out of an environment, decided by looking at it. */
+export interface ImageSource {
+  readonly source: string;
+  /** For people: "root of web". */
+  readonly what: string;
+  /** Undefined for what is copied byte by byte (ISO images, formats that are only read). */
+  readonly format: ImageFormat | undefined;
+  /** The template that it goes on lying on; undefined when everything below it is merged into it. */
+  readonly below: { readonly path: string; readonly format: ImageFormat; readonly name: string } | undefined;
+  /** Base name of the lowest image below it; `.metadata` tells it. */
+  readonly base: string | undefined;
+  /** Bytes that writing it takes at most, before compression. */
+  readonly size: number;
+}
+
+const DEPTH = 32;
+/** `REPO:NAME:VERSION`, the name of a template in the store. */
+const STORED_NAME = /^[^:/]+:([^/]+:[^:/]+)$/;
+
+/**
+ * Looks at an image that is to be exported. With `layered` one that lies directly on a template stays a layer; one on more than that is
+ * refused with Lago's sentence; one on an image that has no template's name is merged, since nobody else has what is below it.
+ */
+export async function lookAtImage(
+  image: { readonly source: string; readonly what: string; readonly format: string; readonly layered: boolean },
+  step: Step,
+): Promise<ImageSource> {
+  const { source, what } = image;
+  const { signal } = step;
+  const allocated = await allocatedBytes(source);
+  if (image.format !== 'qcow2' && image.format !== 'raw') {
+    return { source, what, format: undefined, below: undefined, base: undefined, size: allocated };
+  }
+  const chain = image.format === 'raw' ? [] : await chainBelow(source, signal);
+  const [first] = chain;
+  const base = chain.at(-1) === undefined ? undefined : basename(await realpath(chain.at(-1)?.path ?? ''));
+  const common = { source, what, format: image.format, base } as const;
+  if (image.layered && first !== undefined) {
+    if (chain.length > 1) {
+      throw new EngineError(
+        'input.invalid',
+        'Layered export is currently supported for one layer only. You can try to use Standalone export.',
+        {
+          details: { disk: what, layers: [source, ...chain.map(({ path }) => path)].join(', ') },
+          hint: `The disk ${what} lies on ${chain.length} images: use --standalone.`,
+        },
+      );
+    }
+    const name = STORED_NAME.exec(base ?? '')?.[1];
+    if (name !== undefined) return { ...common, below: { ...first, name }, size: allocated };
+    step.log.info(`The disk ${what} lies on ${first.path}, which is no template: it is merged with it.`);
+  }
+  const size =
+    image.format === 'raw' ? allocated : await measureConversion({ from: source, fromFormat: 'qcow2', toFormat: 'qcow2' }, { signal });
+  return { ...common, below: undefined, size };
+}
+
+/** Bytes on disk: what holes leave out does not count. */
+async function allocatedBytes(path: string): Promise<number> {
+  try {
+    return (await stat(path)).blocks * 512;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw diskError(error, path);
+    throw new EngineError('input.missing-file', `The disk image ${path} is not there.`, { cause: error });
+  }
+}
+
+async function chainBelow(path: string, signal: AbortSignal): Promise<readonly { readonly path: string; readonly format: ImageFormat }[]> {
+  const chain: { readonly path: string; readonly format: ImageFormat }[] = [];
+  let upper = path;
+  let format: ImageFormat = 'qcow2';
+  while (format === 'qcow2') {
+    const info = await inspectImage(upper, { format, signal });
+    if (info.backingFile === undefined) break;
+    const lower = backingPath(upper, info.backingFile);
+    const said = info.backingFormat ?? (await imageKind(lower));
+    format = said === 'qcow2' ? 'qcow2' : 'raw';
+    chain.push({ path: lower, format });
+    upper = lower;
+    if (chain.length > DEPTH) throw new EngineError('input.invalid', `More than ${DEPTH} images lie below ${path}.`);
+  }
+  return chain;
+}
+
+export interface WriteImage {
+  readonly folder: string;
+  /** File name, without `.xz`. */
+  readonly name: string;
+  readonly compress: boolean;
+  /** Present when virt-sparsify is used. `required`: its failure is one of the whole. */
+  readonly sparsify: { readonly options: ApplianceOptions; readonly required: boolean } | undefined;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export interface WrittenImage {
+  /** All files that belong to it. */
+  readonly files: readonly string[];
+  /** Bytes of the image as it lies there now. */
+  readonly size: number;
+}
+
+/** Shares of an image's step: copying, then reading it again for its checksum or compressing it. */
+const COPIED = 0.4;
+
+/**
+ * Writes an image with `.hash` (SHA-1 of the uncompressed image) and `.metadata` beside it; on disk when it resolves. What is zero takes no
+ * room. On failure half of it may be there.
+ */
+export async function writeImage(image: ImageSource, request: WriteImage, step: Step): Promise<WrittenImage> {
+  const { signal } = step;
+  const path = join(request.folder, request.name);
+  await copy(image, path, step);
+  if (request.sparsify !== undefined && image.format !== undefined) await sparsify(image, path, request.sparsify, step);
+  if (image.below !== undefined) {
+    await setBacking({ path, backing: `./${image.below.name}`, backingFormat: image.below.format }, { signal });
+  }
+  await syncFile(path);
+  const total = (await stat(path)).size;
+  const onBytes = (bytes: number): void =>
+    step.progress(
+      COPIED + (1 - COPIED) * (total === 0 ? 1 : bytes / total),
+      `${request.compress ? 'compressing' : 'checksum'}: ${ofTotal(bytes, total)}`,
+    );
+  let packed: PackedFile;
+  let file = request.name;
+  if (request.compress) {
+    file = `${request.name}.xz`;
+    packed = await compressFile(path, `${path}.xz`, { signal, onBytes });
+    await rm(path);
+  } else packed = await hashFile(path, { signal, onBytes });
+  const virtualSize = image.format === undefined ? total : (await inspectImage(image.source, { format: image.format, signal })).virtualSize;
+  const stored = (await stat(join(request.folder, file))).size;
+  await writeFileAtomic(`${path}.hash`, packed.sha1);
+  await writeJson(`${path}.metadata`, {
+    ...request.metadata,
+    ...(image.base === undefined ? {} : { base: image.base }),
+    sha1: packed.sha1,
+    size: packed.size,
+    'virtual-size': virtualSize,
+    ...(request.compress ? { compressed_size: stored } : {}),
+  });
+  step.progress(1, mebibytes(stored));
+  return { files: [file, `${request.name}.hash`, `${request.name}.metadata`], size: stored };
+}
+
+async function copy(image: ImageSource, path: string, step: Step): Promise<void> {
+  const { signal } = step;
+  const { format } = image;
+  if (format === undefined) {
+    await copyImage(image.source, path, image.what, signal);
+    return;
+  }
+  await convertImage(
+    { from: image.source, fromFormat: format, to: path, toFormat: format, ...(image.below === undefined ? {} : { backing: image.below }) },
+    { signal, onFraction: (fraction) => step.progress(fraction * COPIED, `copying: ${ofTotal(fraction * image.size, image.size)}`) },
+  );
+}
+
+async function sparsify(image: ImageSource, path: string, how: NonNullable<WriteImage['sparsify']>, step: Step): Promise<void> {
+  try {
+    await sparsifyInPlace(
+      { path, format: image.format ?? 'raw', what: image.what },
+      { ...how.options, log: step.log, signal: step.signal },
+    );
+  } catch (error) {
+    step.checkpoint();
+    if (how.required || !(error instanceof EngineError)) throw error;
+    step.log.warn(`${error.message} The disk ${image.what} is exported without it.`);
+    // It may be half-changed.
+    await rm(path, { force: true });
+    await copy(image, path, step);
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } catch (error) {
+    throw diskError(error, path);
+  } finally {
+    await file.close();
+  }
+}
+
+function ofTotal(bytes: number, total: number): string {
+  return `${mebibytes(bytes)} of ${mebibytes(total)}`;
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(bytes < 10 * 1024 * 1024 ? 1 : 0)} MiB`;
+}

@@ -1,0 +1,133 @@
+import { text } from 'node:stream/consumers';
+import { describe, expect, it } from 'vitest';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { createFakeHypervisor, FakeFaults } from './hypervisor.fake.ts';
+import type { HypervisorEvent } from './hypervisor.ts';
+import { FakeModel } from './hypervisor-model.fake.ts';
+import { hypervisorSuite } from './hypervisor-suite.test-support.ts';
+
+function domainXml(name: string, uuid?: string, network?: string): string {
+  const nic = network === undefined ? '' : `<devices><interface type='network'><source network='${network}'/></interface></devices>`;
+  return `<domain><name>${name}</name>${uuid === undefined ? '' : `<uuid>${uuid}</uuid>`}${nic}</domain>`;
+}
+
+hypervisorSuite('in memory', async () => {
+  const model = new FakeModel();
+  return {
+    connect: async () => createFakeHypervisor({ model }),
+    domainXml,
+    networkXml: (name) => `<network><name>${name}</name></network>`,
+    can: { startPaused: true, deleteMetadataOnly: true, leases: true, shutdown: true },
+    close: async () => undefined,
+  };
+});
+
+describe('the fake hypervisor', () => {
+  it('fails at each step in turn and leaves the host as that step found it', async () => {
+    const work = async (fake: ReturnType<typeof createFakeHypervisor>): Promise<void> => {
+      await fake.defineNetwork('<network><name>n</name></network>');
+      await fake.startNetwork('n');
+      await fake.defineDomain(domainXml('vm0', undefined, 'n'));
+      await fake.findDomain('vm0');
+      await fake.startDomain('vm0');
+      await fake.createSnapshot('vm0', '<domainsnapshot><name>s</name></domainsnapshot>');
+    };
+    const whole = createFakeHypervisor();
+    await work(whole);
+    expect(whole.faults.changes).toBe(5);
+    const states: string[] = [];
+    for (let step = 1; step <= whole.faults.changes; step++) {
+      const fake = createFakeHypervisor();
+      fake.faults.failOn('any', step);
+      await expect(work(fake)).rejects.toMatchObject({ code: 'hypervisor.failed', message: expect.stringContaining('Injected') as string });
+      states.push(JSON.stringify(fake.model.describe()));
+    }
+    expect(new Set([...states, JSON.stringify(whole.model.describe())]).size).toBe(6);
+    expect(whole.model.describe()).toEqual({
+      domains: [
+        { name: 'vm0', state: 'running', persistent: true, snapshots: [{ name: 's', parent: undefined, state: 'running', current: true }] },
+      ],
+      networks: [{ name: 'n', active: true, persistent: true }],
+    });
+  });
+
+  it('fails the n-th call of a method once, before or after its effect, with the error asked for', async () => {
+    const fake = createFakeHypervisor();
+    await fake.defineDomain(domainXml('vm0'));
+    const error = new EngineError('hypervisor.disconnected', 'gone');
+    fake.faults.failOn('startDomain', 2, error, 'after');
+    await fake.startDomain('vm0');
+    await fake.destroyDomain('vm0');
+    await expect(fake.startDomain('vm0')).rejects.toBe(error);
+    expect((await fake.findDomain('vm0'))?.state).toBe('running');
+    await fake.destroyDomain('vm0');
+    await fake.startDomain('vm0');
+    expect(fake.faults.calls.filter((call) => call.method === 'startDomain').map((call) => call.subject)).toEqual(['vm0', 'vm0', 'vm0']);
+  });
+
+  it('waits for a change that is cancelled, and goes on with one that nobody waits for any more', async () => {
+    const fake = createFakeHypervisor();
+    await fake.defineDomain(domainXml('vm0'));
+    fake.faults.delay('startDomain', 5);
+    const abort = new AbortController();
+    const start = fake.startDomain('vm0', {}, { signal: abort.signal });
+    abort.abort();
+    await start;
+    expect((await fake.findDomain('vm0'))?.state).toBe('running');
+    await expect(fake.destroyDomain('vm0', { signal: abort.signal })).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(fake.destroyDomain('vm0', { timeoutMs: 5 })).resolves.toBeUndefined();
+    fake.faults.delay('any', 1000);
+    const started = new Promise((resolve) => fake.onEvent(resolve));
+    await expect(fake.startDomain('vm0', {}, { timeoutMs: 1 })).rejects.toMatchObject({ code: 'hypervisor.failed' });
+    expect(await started).toMatchObject({ event: 'started' });
+  });
+
+  it('shares its host and its faults between connections, and loses one connection alone', async () => {
+    const model = new FakeModel();
+    const faults = new FakeFaults();
+    const one = createFakeHypervisor({ model, faults });
+    const two = createFakeHypervisor({ model, faults });
+    const events: HypervisorEvent[] = [];
+    one.onEvent((event) => events.push(event));
+    faults.delay('listDomains', 1000);
+    const waiting = one.listDomains();
+    one.disconnect('the daemon died');
+    await expect(waiting).rejects.toMatchObject({ code: 'hypervisor.disconnected' });
+    await two.defineDomain(domainXml('vm0'));
+    expect(events).toEqual([{ type: 'closed', reason: 'the daemon died' }]);
+    expect(faults.changes).toBe(1);
+  });
+
+  it('does not start a VM whose network is down', async () => {
+    const fake = createFakeHypervisor();
+    await fake.defineNetwork('<network><name>n</name></network>');
+    await fake.defineDomain(domainXml('vm0', undefined, 'n'));
+    await expect(fake.startDomain('vm0')).rejects.toMatchObject({ code: 'hypervisor.failed' });
+    await fake.startNetwork('n');
+    await fake.startDomain('vm0');
+  });
+
+  it('has a guest that may not obey, may crash, and has an agent and a console', async () => {
+    const fake = createFakeHypervisor({ agent: (vm, command) => `${vm}:${command}` });
+    await fake.defineDomain(domainXml('vm0'));
+    await fake.startDomain('vm0');
+    expect(await fake.agentCommand('vm0', 'ping')).toBe('vm0:ping');
+    const console = await fake.openConsole('vm0');
+    await expect(fake.openConsole('vm0')).rejects.toMatchObject({ code: 'hypervisor.failed' });
+    console.end('hello');
+    expect(await text(console)).toBe('hello');
+    fake.model.obeysShutdown = false;
+    await fake.shutdownDomain('vm0');
+    expect((await fake.findDomain('vm0'))?.state).toBe('running');
+    fake.model.crashDomain('vm0');
+    expect((await fake.findDomain('vm0'))?.state).toBe('shut off');
+  });
+
+  it('gives out the leases it was told of', async () => {
+    const fake = createFakeHypervisor();
+    await fake.defineNetwork('<network><name>n</name></network>');
+    const lease = { mac: '54:52:00:00:00:01', ip: '192.168.200.2', hostname: 'vm0', expiresAt: 1 };
+    fake.model.setLeases('n', [lease]);
+    expect(await fake.networkLeases('n')).toEqual([lease]);
+  });
+});

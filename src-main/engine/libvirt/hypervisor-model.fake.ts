@@ -1,0 +1,439 @@
+import { randomUUID } from 'node:crypto';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { DhcpLease, DomainRunState, DomainSnapshot, DomainStatus, HypervisorEvent, NetworkStatus } from './hypervisor.ts';
+import { LIBVIRT_ERROR } from './rpc/protocol.ts';
+import { sortSnapshots } from './rpc/values.ts';
+import { childrenXml, findXml, readXml, textXml, type XmlElement } from './xml/read-xml.ts';
+
+/** A domain as the pretended host has it. */
+interface Domain {
+  readonly name: string;
+  readonly uuid: string;
+  /** -1 when it is off. */
+  id: number;
+  state: DomainRunState;
+  reason: number;
+  persistent: boolean;
+  /** The definition; while it runs, `activeXml` is what it was started with. */
+  xml: string;
+  activeXml: string | undefined;
+  readonly snapshots: Map<string, Snapshot>;
+  current: string | undefined;
+}
+
+interface Snapshot {
+  readonly name: string;
+  parent: string | undefined;
+  readonly createdAt: number;
+  readonly state: DomainSnapshot['state'];
+  /** The domain's definition at that moment; undefined when libvirt was told of the snapshot without it. */
+  readonly domainXml: string | undefined;
+}
+
+interface Network {
+  readonly name: string;
+  readonly uuid: string;
+  active: boolean;
+  persistent: boolean;
+  xml: string;
+  leases: readonly DhcpLease[];
+}
+
+/** The host as a plain value, without what differs from run to run (times, ids, generated uuids): for comparing before and after. */
+export interface FakeState {
+  readonly domains: readonly {
+    readonly name: string;
+    readonly state: DomainRunState;
+    readonly persistent: boolean;
+    readonly snapshots: readonly {
+      readonly name: string;
+      readonly parent: string | undefined;
+      readonly state: string;
+      readonly current: boolean;
+    }[];
+  }[];
+  readonly networks: readonly { readonly name: string; readonly active: boolean; readonly persistent: boolean }[];
+}
+
+/** An error as libvirt's own would arrive. `code` is libvirt's error number. */
+export function libvirtError(message: string, code: number): EngineError {
+  return new EngineError('hypervisor.failed', message, { details: { procedure: 'fake', libvirtCode: code, libvirtDomain: 0 } });
+}
+
+const INVALID_ARGUMENT = 8;
+const OPERATION_FAILED = 9;
+const XML_ERROR = 27;
+
+function invalid(message: string): EngineError {
+  return libvirtError(message, LIBVIRT_ERROR.operationInvalid);
+}
+
+function withUuid(xml: string, element: XmlElement, uuid: string): string {
+  return textXml(element, 'uuid') === undefined ? xml.replace('</name>', `</name>\n  <uuid>${uuid}</uuid>`) : xml;
+}
+
+function parse(xml: string, root: string, doing: string): { readonly element: XmlElement; readonly name: string } {
+  const element = readXml(xml, { what: doing });
+  const name = textXml(element, 'name') ?? '';
+  if (element.name !== root) throw libvirtError(`${doing}: the root element is <${element.name}>, not <${root}>`, XML_ERROR);
+  if (name === '') throw libvirtError(`${doing}: no name`, XML_ERROR);
+  return { element, name };
+}
+
+function escapeXml(text: string): string {
+  return text.replace(/[<>&'"]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+const isActive = (domain: Domain): boolean => domain.id !== -1;
+
+/**
+ * A pretended libvirt host in memory: what its domains, networks and snapshots are, and what each operation does to them. Synchronous;
+ * several fake connections may share one. It follows the QEMU driver where a recipe could notice: names and uuids are kept together,
+ * a domain does not start while one of its networks is down, snapshot metadata goes with the definition.
+ */
+export class FakeModel {
+  readonly #domains = new Map<string, Domain>();
+  readonly #networks = new Map<string, Network>();
+  readonly #listeners = new Set<(event: HypervisorEvent) => void>();
+  #nextId = 1;
+  /** What a guest does when it is asked to shut down. */
+  obeysShutdown = true;
+
+  /** The host as a value; equal values mean that nothing was left or lost. */
+  describe(): FakeState {
+    return {
+      domains: this.listDomains().map(({ name, state, persistent }) => ({
+        name,
+        state,
+        persistent,
+        snapshots: this.listSnapshots(name).map((one) => ({ name: one.name, parent: one.parent, state: one.state, current: one.current })),
+      })),
+      networks: this.listNetworks().map(({ name, active, persistent }) => ({ name, active, persistent })),
+    };
+  }
+
+  onEvent(listener: (event: HypervisorEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  #announce(domain: Domain, event: Extract<HypervisorEvent, { type: 'domain' }>['event'], detail = 0): void {
+    for (const listener of this.#listeners) listener({ type: 'domain', name: domain.name, uuid: domain.uuid, event, detail });
+  }
+
+  #announceNetwork(network: Network, event: Extract<HypervisorEvent, { type: 'network' }>['event']): void {
+    for (const listener of this.#listeners) listener({ type: 'network', name: network.name, uuid: network.uuid, event });
+  }
+
+  #domain(name: string): Domain {
+    const domain = this.#domains.get(name);
+    if (domain === undefined) throw new EngineError('vm.missing', `libvirt knows no VM ${name}.`);
+    return domain;
+  }
+
+  #network(name: string): Network {
+    const network = this.#networks.get(name);
+    if (network === undefined) throw libvirtError(`libvirt knows no network ${name}.`, LIBVIRT_ERROR.noNetwork);
+    return network;
+  }
+
+  #snapshot(domain: Domain, name: string): Snapshot {
+    const snapshot = domain.snapshots.get(name);
+    if (snapshot === undefined) throw new EngineError('snapshot.missing', `VM ${domain.name} has no snapshot ${name}.`);
+    return snapshot;
+  }
+
+  #active(name: string, doing: string): Domain {
+    const domain = this.#domain(name);
+    if (!isActive(domain)) throw invalid(`${doing} VM ${name} failed: domain is not running`);
+    return domain;
+  }
+
+  listDomains(): readonly DomainStatus[] {
+    return [...this.#domains.keys()].sort().map((name) => this.domain(name));
+  }
+
+  findDomain(name: string): DomainStatus | undefined {
+    return this.#domains.has(name) ? this.domain(name) : undefined;
+  }
+
+  /** As `findDomain`; an unknown one is `vm.missing`. */
+  domain(wanted: string): DomainStatus {
+    const { name, uuid, id, state, reason, persistent } = this.#domain(wanted);
+    return { name, uuid, id, state, reason, persistent };
+  }
+
+  /** Refuses, as QEMU's driver would, what only a running domain can do. */
+  requireActive(name: string, doing: string): void {
+    this.#active(name, doing);
+  }
+
+  domainXml(name: string, inactive: boolean): string {
+    const domain = this.#domain(name);
+    return inactive ? domain.xml : (domain.activeXml ?? domain.xml);
+  }
+
+  defineDomain(xml: string): DomainStatus {
+    const { element, name } = parse(xml, 'domain', 'Defining a VM failed');
+    const known = this.#domains.get(name);
+    const uuid = textXml(element, 'uuid') ?? known?.uuid ?? randomUUID();
+    if (known !== undefined && known.uuid !== uuid) {
+      throw libvirtError(`Defining a VM failed: domain '${name}' already exists with uuid ${known.uuid}`, OPERATION_FAILED);
+    }
+    const twin = [...this.#domains.values()].find((domain) => domain.uuid === uuid && domain.name !== name);
+    if (twin !== undefined)
+      throw libvirtError(`Defining a VM failed: domain '${twin.name}' is already defined with uuid ${uuid}`, OPERATION_FAILED);
+    const text = withUuid(xml, element, uuid);
+    if (known === undefined) {
+      this.#domains.set(name, {
+        name,
+        uuid,
+        id: -1,
+        state: 'shut off',
+        reason: 0,
+        persistent: true,
+        xml: text,
+        activeXml: undefined,
+        snapshots: new Map(),
+        current: undefined,
+      });
+    } else {
+      known.xml = text;
+      known.persistent = true;
+    }
+    this.#announce(this.#domain(name), 'defined', known === undefined ? 0 : 1);
+    return this.domain(name);
+  }
+
+  startDomain(name: string, paused: boolean): void {
+    const domain = this.#domain(name);
+    if (isActive(domain)) throw invalid(`Starting VM ${name} failed: domain is already running`);
+    const devices = findXml(readXml(domain.xml), 'devices');
+    for (const nic of devices === undefined ? [] : childrenXml(devices, 'interface')) {
+      const network = nic.attributes.get('type') === 'network' ? findXml(nic, 'source')?.attributes.get('network') : undefined;
+      if (network !== undefined && !this.#network(network).active)
+        throw invalid(`Starting VM ${name} failed: network '${network}' is not active`);
+    }
+    this.#powerOn(domain, paused);
+  }
+
+  #powerOn(domain: Domain, paused: boolean): void {
+    domain.id = this.#nextId++;
+    domain.activeXml = domain.xml;
+    domain.state = paused ? 'paused' : 'running';
+    domain.reason = 1;
+    this.#announce(domain, 'started');
+    if (paused) this.#announce(domain, 'suspended');
+  }
+
+  #powerOff(domain: Domain, detail: number): void {
+    domain.id = -1;
+    domain.activeXml = undefined;
+    domain.state = 'shut off';
+    // virDomainShutoffReason has an "unknown" before what virDomainEventStoppedDetailType begins with.
+    domain.reason = detail + 1;
+    this.#announce(domain, 'stopped', detail);
+    if (!domain.persistent) this.#domains.delete(domain.name);
+  }
+
+  destroyDomain(name: string): void {
+    const domain = this.#domains.get(name);
+    if (domain !== undefined && isActive(domain)) this.#powerOff(domain, 1);
+  }
+
+  shutdownDomain(name: string): void {
+    const domain = this.#active(name, 'Shutting down');
+    if (domain.state !== 'running') throw invalid(`Shutting down VM ${name} failed: domain is paused`);
+    if (!this.obeysShutdown) return;
+    this.#announce(domain, 'shutdown');
+    this.#powerOff(domain, 0);
+  }
+
+  suspendDomain(name: string): void {
+    const domain = this.#active(name, 'Pausing');
+    if (domain.state === 'paused') return;
+    domain.state = 'paused';
+    domain.reason = 1;
+    this.#announce(domain, 'suspended');
+  }
+
+  resumeDomain(name: string): void {
+    const domain = this.#active(name, 'Resuming');
+    if (domain.state === 'running') return;
+    domain.state = 'running';
+    domain.reason = 5;
+    this.#announce(domain, 'resumed');
+  }
+
+  /** A guest that is reset, or resets itself. */
+  rebootDomain(name: string, doing: string): void {
+    this.#announce(this.#active(name, doing), 'rebooted');
+  }
+
+  /** The guest's kernel died: for tests of what the application does then. */
+  crashDomain(name: string): void {
+    const domain = this.#active(name, 'Crashing');
+    this.#announce(domain, 'crashed');
+    this.#powerOff(domain, 2);
+  }
+
+  undefineDomain(name: string): void {
+    const domain = this.#domains.get(name);
+    if (domain === undefined) return;
+    domain.persistent = false;
+    domain.snapshots.clear();
+    domain.current = undefined;
+    this.#announce(domain, 'undefined');
+    if (!isActive(domain)) this.#domains.delete(name);
+  }
+
+  listNetworks(): readonly NetworkStatus[] {
+    return [...this.#networks.keys()].sort().map((name) => this.network(name));
+  }
+
+  findNetwork(name: string): NetworkStatus | undefined {
+    return this.#networks.has(name) ? this.network(name) : undefined;
+  }
+
+  network(wanted: string): NetworkStatus {
+    const { name, uuid, active, persistent } = this.#network(wanted);
+    return { name, uuid, active, persistent };
+  }
+
+  networkXml(name: string): string {
+    return this.#network(name).xml;
+  }
+
+  defineNetwork(xml: string): NetworkStatus {
+    const { element, name } = parse(xml, 'network', 'Defining a network failed');
+    const known = this.#networks.get(name);
+    const uuid = textXml(element, 'uuid') ?? known?.uuid ?? randomUUID();
+    if (known !== undefined && known.uuid !== uuid) {
+      throw libvirtError(`Defining a network failed: network '${name}' is already defined with uuid ${known.uuid}`, OPERATION_FAILED);
+    }
+    const text = withUuid(xml, element, uuid);
+    if (known === undefined) this.#networks.set(name, { name, uuid, active: false, persistent: true, xml: text, leases: [] });
+    else {
+      known.xml = text;
+      known.persistent = true;
+    }
+    this.#announceNetwork(this.#network(name), 'defined');
+    return this.network(name);
+  }
+
+  startNetwork(name: string): void {
+    const network = this.#network(name);
+    if (network.active) throw invalid(`Starting network ${name} failed: network is already active`);
+    network.active = true;
+    this.#announceNetwork(network, 'started');
+  }
+
+  destroyNetwork(name: string): void {
+    const network = this.#networks.get(name);
+    if (network === undefined || !network.active) return;
+    network.active = false;
+    network.leases = [];
+    this.#announceNetwork(network, 'stopped');
+    if (!network.persistent) this.#networks.delete(name);
+  }
+
+  undefineNetwork(name: string): void {
+    const network = this.#networks.get(name);
+    if (network === undefined) return;
+    network.persistent = false;
+    this.#announceNetwork(network, 'undefined');
+    if (!network.active) this.#networks.delete(name);
+  }
+
+  networkLeases(name: string): readonly DhcpLease[] {
+    return this.#network(name).leases;
+  }
+
+  /** What the network's DHCP server is to have given out. */
+  setLeases(name: string, leases: readonly DhcpLease[]): void {
+    this.#network(name).leases = leases;
+  }
+
+  listSnapshots(domainName: string): readonly DomainSnapshot[] {
+    const domain = this.#domain(domainName);
+    return sortSnapshots(
+      [...domain.snapshots.values()].map(({ name, parent, createdAt, state }) => ({
+        name,
+        parent,
+        createdAt,
+        state,
+        current: name === domain.current,
+      })),
+    );
+  }
+
+  snapshotXml(domainName: string, name: string): string {
+    const domain = this.#domain(domainName);
+    const snapshot = this.#snapshot(domain, name);
+    const parent = snapshot.parent === undefined ? '' : `  <parent>\n    <name>${escapeXml(snapshot.parent)}</name>\n  </parent>\n`;
+    return (
+      `<domainsnapshot>\n  <name>${escapeXml(name)}</name>\n  <state>${snapshot.state}</state>\n${parent}` +
+      `  <creationTime>${Math.floor(snapshot.createdAt / 1000)}</creationTime>\n${snapshot.domainXml ?? ''}\n</domainsnapshot>\n`
+    );
+  }
+
+  createSnapshot(domainName: string, xml: string, how: { readonly redefine: boolean; readonly current: boolean }): void {
+    const domain = this.#domain(domainName);
+    const element = readXml(xml, { what: 'The description of a snapshot', code: 'input.invalid' });
+    const now = Date.now();
+    const name = textXml(element, 'name') ?? String(Math.floor(now / 1000));
+    if (how.redefine) this.#redefine(domain, element, name, how.current);
+    else {
+      if (domain.snapshots.has(name)) throw new EngineError('snapshot.exists', `VM ${domainName} already has a snapshot ${name}.`);
+      const state = !isActive(domain) ? 'shutoff' : domain.state === 'paused' ? 'paused' : 'running';
+      domain.snapshots.set(name, { name, parent: domain.current, createdAt: Math.floor(now / 1000) * 1000, state, domainXml: domain.xml });
+      domain.current = name;
+    }
+  }
+
+  #redefine(domain: Domain, element: XmlElement, name: string, current: boolean): void {
+    const doing = `Taking snapshot ${name} of VM ${domain.name} failed`;
+    const parent = textXml(element, 'parent', 'name');
+    const created = textXml(element, 'creationTime');
+    const state = textXml(element, 'state');
+    const uuid = textXml(element, 'domain', 'uuid');
+    if (created === undefined || state === undefined) throw libvirtError(`${doing}: missing creationTime or state`, XML_ERROR);
+    if (parent !== undefined && !domain.snapshots.has(parent)) {
+      throw libvirtError(`${doing}: parent ${parent} for snapshot ${name} not found`, INVALID_ARGUMENT);
+    }
+    if (uuid !== undefined && uuid !== domain.uuid)
+      throw libvirtError(`${doing}: definition for snapshot ${name} must use uuid ${domain.uuid}`, INVALID_ARGUMENT);
+    const kept: DomainSnapshot['state'] = state === 'running' || state === 'paused' || state === 'disk-snapshot' ? state : 'shutoff';
+    domain.snapshots.set(name, {
+      name,
+      parent,
+      createdAt: Number(created) * 1000,
+      state: kept,
+      domainXml: uuid === undefined ? undefined : domain.xml,
+    });
+    if (current) domain.current = name;
+  }
+
+  revertSnapshot(domainName: string, name: string, wanted: 'running' | 'paused' | undefined): void {
+    const domain = this.#domain(domainName);
+    const snapshot = this.#snapshot(domain, name);
+    if (snapshot.state === 'disk-snapshot') {
+      throw libvirtError(`Reverting VM ${domainName} to snapshot ${name} failed: revert to external snapshot not supported yet`, 67);
+    }
+    if (isActive(domain)) this.#powerOff(domain, 6);
+    if (snapshot.domainXml !== undefined) domain.xml = snapshot.domainXml;
+    const state = wanted ?? (snapshot.state === 'shutoff' ? undefined : snapshot.state);
+    if (state !== undefined) this.#powerOn(domain, state === 'paused');
+    domain.current = name;
+  }
+
+  deleteSnapshot(domainName: string, name: string): void {
+    const domain = this.#domain(domainName);
+    const gone = this.#snapshot(domain, name);
+    for (const snapshot of domain.snapshots.values()) if (snapshot.parent === name) snapshot.parent = gone.parent;
+    domain.snapshots.delete(name);
+    if (domain.current === name) domain.current = gone.parent;
+  }
+}

@@ -1,0 +1,232 @@
+import { createHash } from 'node:crypto';
+import { macOf, octetsOf } from '../../../../src-shared/addresses.ts';
+import type { DiskSpec, NetSpec, NicSpec, VmSpec } from '../../../../src-shared/specs.ts';
+import { domainName, networkName } from '../names.ts';
+import { type CpuContext, cpuXml, vcpuOf } from './cpu.ts';
+import { element, printXml, type XmlElement } from './write-xml.ts';
+
+/** Namespace of the element in a domain's and a network's <metadata> that says whose it is: `<lago:owner prefix='UUID' name='VM'/>`. */
+export const OWNER_NAMESPACE = 'urn:lago-desktop:owner:1';
+
+export interface DomainContext extends CpuContext {
+  /** The prefix's uuid, 32 hex digits. */
+  readonly prefixUuid: string;
+  /** Absolute path of the prefix, for `$LAGO_PREFIX_PATH`. */
+  readonly prefixPath: string;
+  /** The domain's own uuid; libvirt makes one up when it is absent. */
+  readonly uuid?: string | undefined;
+  /** Path of the unix socket for VNC; without it the VM has no VNC server. */
+  readonly vncSocket?: string | undefined;
+  /** The environment's networks. */
+  readonly nets: readonly NetSpec[];
+  /** Never waits for the disk; for tests, whose guests nobody misses. */
+  readonly unsafeCache?: boolean | undefined;
+  /** libvirt's log service writes what comes from the serial console here too. */
+  readonly serialLog?: string | undefined;
+  /** Path of QEMU; libvirt's default when absent. */
+  readonly emulator?: string | undefined;
+  /** `lago`: what Lago 1.0 wrote, for comparison; needs `emulator` and KVM with vhost. */
+  readonly style?: 'own' | 'lago' | undefined;
+}
+
+/** Every value as text, names and paths escaped; see docs/compatibility.md for what differs from Lago's XML and why. */
+export function domainXml(vm: VmSpec, context: DomainContext): string {
+  return printXml(context.style === 'lago' ? lagoDomain(vm, context) : ownDomain(vm, context));
+}
+
+function ownDomain(vm: VmSpec, context: DomainContext): XmlElement {
+  const kvm = context.accelerator === 'kvm';
+  return element(
+    'domain',
+    { type: kvm ? 'kvm' : 'qemu' },
+    element('name', {}, domainName(context.prefixUuid, vm.name)),
+    context.uuid !== undefined && element('uuid', {}, context.uuid),
+    ownerXml(context.prefixUuid, vm.name),
+    element('memory', { unit: 'MiB' }, String(vm.memory)),
+    element('vcpu', {}, String(vcpuOf(vm))),
+    element('os', {}, element('type', { arch: 'x86_64', machine: 'pc' }, 'hvm'), element('bootmenu', { enable: 'no' })),
+    element('features', {}, element('acpi'), element('apic'), element('pae'), element('vmport', { state: 'off' })),
+    cpuXml(vm, context),
+    element('clock', { offset: 'utc' }, kvm && element('timer', { name: 'kvmclock' })),
+    element('on_poweroff', {}, 'destroy'),
+    element('on_reboot', {}, 'restart'),
+    element('on_crash', {}, 'destroy'),
+    element('pm', {}, element('suspend-to-mem', { enabled: 'no' }), element('suspend-to-disk', { enabled: 'no' })),
+    element(
+      'devices',
+      {},
+      context.emulator !== undefined && element('emulator', {}, context.emulator),
+      element('controller', { type: 'usb', model: 'none' }),
+      ...ownDisks(vm, context),
+      ...vm.nics.map((nic, index) => ownNic(vm, nic, index, context)),
+      serialXml('serial', context.serialLog),
+      element('console', { type: 'pty' }, element('target', { type: 'serial', port: 0 })),
+      element('channel', { type: 'unix' }, element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' })),
+      element('input', { type: 'mouse', bus: 'ps2' }),
+      context.vncSocket !== undefined &&
+        element('graphics', { type: 'vnc' }, element('listen', { type: 'socket', socket: context.vncSocket })),
+      element('video', {}, element('model', { type: 'vga', vram: 16384, heads: 1 })),
+      element('memballoon', { model: 'none' }),
+      element('rng', { model: 'virtio' }, element('backend', { model: 'random' }, '/dev/urandom')),
+    ),
+  );
+}
+
+/** The element by which leftovers of a prefix are recognised. */
+export function ownerXml(prefixUuid: string, name: string): XmlElement {
+  return element('metadata', {}, element('lago:owner', { 'xmlns:lago': OWNER_NAMESPACE, prefix: prefixUuid, name }));
+}
+
+function serialXml(name: 'serial', log: string | undefined): XmlElement {
+  return element(
+    name,
+    { type: 'pty' },
+    log !== undefined && element('log', { file: log, append: 'on' }),
+    element('target', { type: 'isa-serial', port: 0 }),
+  );
+}
+
+/** Bus by device name, as Lago chose it; a CD-ROM at sdX stays on SCSI because the `pc` machine has only four IDE places. */
+function busOf(disk: DiskSpec): 'virtio' | 'scsi' | 'ide' {
+  if (disk.dev.startsWith('sd')) return 'scsi';
+  return disk.dev.startsWith('hd') || disk.format === 'iso' ? 'ide' : 'virtio';
+}
+
+function ownDisks(vm: VmSpec, context: DomainContext): XmlElement[] {
+  const scsi = vm.disks.some((disk) => busOf(disk) === 'scsi');
+  const controller = element('controller', { type: 'scsi', index: 0, model: 'virtio-scsi' });
+  return [...(scsi ? [controller] : []), ...vm.disks.map((disk, index) => ownDisk(vm, disk, index, context))];
+}
+
+function ownDisk(vm: VmSpec, disk: DiskSpec, index: number, context: DomainContext): XmlElement {
+  const cdrom = disk.format === 'iso';
+  const bus = busOf(disk);
+  const driver = { name: 'qemu', type: cdrom ? 'raw' : disk.format, cache: context.unsafeCache === true ? 'unsafe' : 'writeback' };
+  return element(
+    'disk',
+    { type: 'file', device: cdrom ? 'cdrom' : 'disk' },
+    element('driver', cdrom || bus === 'ide' ? driver : { ...driver, discard: 'unmap' }),
+    element('source', { file: expand(disk.path, context.prefixPath) }),
+    element('target', { dev: bus === 'ide' && !disk.dev.startsWith('hd') ? freeIde(vm, index) : disk.dev, bus }),
+    (cdrom || disk.readonly === true) && element('readonly'),
+    element('serial', {}, String(index + 1)),
+    element('boot', { order: index + 1 }),
+  );
+}
+
+/** The IDE place of a CD-ROM that was given a virtio name: the n-th that no other disk claims. */
+function freeIde(vm: VmSpec, index: number): string {
+  const claimed = new Set(vm.disks.filter((disk) => disk.dev.startsWith('hd')).map((disk) => disk.dev));
+  const free = ['hda', 'hdb', 'hdc', 'hdd'].filter((dev) => !claimed.has(dev));
+  const before = vm.disks.slice(0, index).filter((disk) => busOf(disk) === 'ide' && !disk.dev.startsWith('hd')).length;
+  return free[before] ?? 'hdd';
+}
+
+function ownNic(vm: VmSpec, nic: NicSpec, index: number, context: DomainContext): XmlElement {
+  const mtu = nic.mtu ?? context.nets.find((net) => net.name === nic.net)?.mtu;
+  return element(
+    'interface',
+    { type: 'network' },
+    element('mac', { address: nicMac(context.prefixUuid, vm.name, index, nic) }),
+    element('source', { network: networkName(context.prefixUuid, nic.net) }),
+    element('model', { type: 'virtio' }),
+    // Without KVM the kernel's vhost threads only take time from the emulation.
+    context.accelerator === 'tcg' && element('driver', { name: 'qemu' }),
+    mtu !== undefined && mtu !== 1500 && element('mtu', { size: mtu }),
+    // No boot from the network, and so no option ROM to run: a second less.
+    element('rom', { enabled: 'no' }),
+  );
+}
+
+/** The MAC of a network card: Lago's rule where it has an address, else one that stays the same each time the VM is started. */
+export function nicMac(prefixUuid: string, vm: string, index: number, nic: Pick<NicSpec, 'ip'>): string {
+  if (nic.ip !== undefined && octetsOf(nic.ip) !== undefined) return macOf(nic.ip);
+  const hash = createHash('sha256').update(`${prefixUuid}/${vm}/${index}`).digest('hex');
+  return `52:54:00:${hash.slice(0, 2)}:${hash.slice(2, 4)}:${hash.slice(4, 6)}`;
+}
+
+function expand(path: string, prefixPath: string): string {
+  return path.startsWith('$LAGO_PREFIX_PATH') ? prefixPath + path.slice('$LAGO_PREFIX_PATH'.length) : path;
+}
+
+/** What Lago 1.0 gave to libvirt, element by element. Only compared with, never defined: it needs KVM, vhost and a virtio console. */
+function lagoDomain(vm: VmSpec, context: DomainContext): XmlElement {
+  const pci = (slot: string): XmlElement => element('address', { type: 'pci', domain: '0x0000', bus: '0x00', slot, function: '0x0' });
+  const vcpu = vcpuOf(vm);
+  const firstScsi = vm.disks.findIndex((disk) => disk.format !== 'iso' && disk.dev.startsWith('sd'));
+  const controller = element(
+    'controller',
+    { type: 'scsi', index: 0, model: 'virtio-scsi' },
+    element('driver', { queues: vcpu, iothread: 1 }),
+  );
+  return element(
+    'domain',
+    { type: 'kvm' },
+    element('name', {}, domainName(context.prefixUuid, vm.name)),
+    element('memory', { unit: 'MiB' }, String(vm.memory)),
+    element('iothreads', {}, '1'),
+    element('pm', {}, element('suspend-to-disk', { enabled: 'no' }), element('suspend-to-mem', { enabled: 'no' })),
+    element(
+      'os',
+      {},
+      element('type', { arch: 'x86_64', machine: 'pc' }, 'hvm'),
+      element('bootmenu', { enable: 'no' }),
+      element('bios', { useserial: 'no' }),
+    ),
+    element('features', {}, element('acpi'), element('apic'), element('pae'), element('vmport', { state: 'off' })),
+    element(
+      'devices',
+      {},
+      element('emulator', {}, context.emulator ?? '/usr/bin/qemu-system-x86_64'),
+      element('memballoon', { model: 'none' }),
+      element('controller', { type: 'usb', model: 'none' }),
+      element(
+        'channel',
+        { type: 'unix' },
+        element('source', { mode: 'bind' }),
+        element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' }),
+      ),
+      element('rng', { model: 'virtio' }, element('backend', { model: 'random' }, '/dev/urandom'), pci('0x09')),
+      element('console', { type: 'pty' }, element('target', { type: distroIsEl6(vm) ? 'serial' : 'virtio', port: 0 })),
+      element('video', {}, element('model', { type: 'cirrus', vram: 16384, heads: 1 }), element('alias', { name: 'video0' }), pci('0x02')),
+      ...vm.disks.flatMap((disk, index) =>
+        index === firstScsi ? [controller, lagoDisk(disk, index, context)] : [lagoDisk(disk, index, context)],
+      ),
+      ...vm.nics.map((nic) => lagoNic(nic, context)),
+    ),
+    element('clock', { offset: 'utc' }, element('timer', { name: 'kvmclock' })),
+    cpuXml(vm, { ...context, accelerator: 'kvm' }),
+    element('vcpu', {}, String(vcpu)),
+  );
+}
+
+function distroIsEl6(vm: VmSpec): boolean {
+  return (vm.distro ?? vm.disks[0]?.metadata['distro']) === 'el6';
+}
+
+function lagoDisk(disk: DiskSpec, index: number, context: DomainContext): XmlElement {
+  const cdrom = disk.format === 'iso';
+  const bus = cdrom || disk.dev.startsWith('hd') ? 'ide' : disk.dev.startsWith('sd') ? 'scsi' : 'virtio';
+  const plain = { name: 'qemu', type: cdrom ? 'raw' : disk.format };
+  const cached = { ...plain, discard: 'unmap', cache: 'writeback' };
+  return element(
+    'disk',
+    { type: 'file', device: cdrom ? 'cdrom' : 'disk' },
+    element('driver', bus === 'ide' ? plain : bus === 'scsi' ? cached : { ...cached, iothread: 1, queues: 1 }),
+    element('serial', {}, String(index + 1)),
+    element('source', { file: expand(disk.path, context.prefixPath) }),
+    element('target', { dev: disk.dev, bus }),
+  );
+}
+
+function lagoNic(nic: NicSpec, context: DomainContext): XmlElement {
+  return element(
+    'interface',
+    { type: 'network' },
+    element('source', { network: networkName(context.prefixUuid, nic.net) }),
+    element('model', { type: 'virtio' }),
+    element('driver', { name: 'vhost', queues: 2 }),
+    nic.ip !== undefined && octetsOf(nic.ip) !== undefined && element('mac', { address: macOf(nic.ip) }),
+    nic.mtu !== undefined && element('mtu', { size: nic.mtu }),
+  );
+}

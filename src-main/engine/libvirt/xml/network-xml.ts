@@ -1,0 +1,124 @@
+import { macOf, octetsOf, sameSubnet, ulaPrefixOf, withLastOctet } from '../../../../src-shared/addresses.ts';
+import { EngineError } from '../../../../src-shared/errors.ts';
+import type { NetSpec } from '../../../../src-shared/specs.ts';
+import { bridgeName, networkName } from '../names.ts';
+import { ownerXml } from './domain-xml.ts';
+import { element, printXml, type XmlChild, type XmlElement } from './write-xml.ts';
+
+export { bridgeName, networkName } from '../names.ts';
+
+const DNSMASQ_NAMESPACE = 'http://libvirt.org/schemas/network/dnsmasq/1.0';
+
+export interface NetworkContext {
+  /** The prefix's uuid, 32 hex digits. */
+  readonly prefixUuid: string;
+  /** The network's own uuid; libvirt makes one up when it is absent. */
+  readonly uuid?: string | undefined;
+  /** dnsmasq keeps running as root with an empty group: needed where only uid 0 is mapped. */
+  readonly dnsmasqAsRoot?: boolean | undefined;
+  /** `lago`: what Lago 1.0 wrote, for comparison. */
+  readonly style?: 'own' | 'lago' | undefined;
+}
+
+/**
+ * The network's XML: NAT with fixed DHCP leases, names and a unique local IPv6 network, or a bare bridge. libvirt before 9.7 ignores a
+ * network's <metadata>; there the name and uuid tell whose it is.
+ */
+export function networkXml(net: NetSpec, context: NetworkContext): string {
+  const own = context.style !== 'lago';
+  const head: XmlChild[] = [
+    element('name', {}, networkName(context.prefixUuid, net.name)),
+    own && context.uuid !== undefined && element('uuid', {}, context.uuid),
+    own && ownerXml(context.prefixUuid, net.name),
+  ];
+  if (net.type === 'bridge') {
+    return printXml(
+      element(
+        'network',
+        {},
+        ...head,
+        element('forward', { mode: 'bridge' }),
+        element('bridge', { name: bridgeName(context.prefixUuid, net) }),
+      ),
+    );
+  }
+  const { gw } = net;
+  if (gw === undefined || octetsOf(gw) === undefined) throw new EngineError('input.invalid', `The network ${net.name} has no gateway.`);
+  // A bridge with spanning tree lets nothing pass for seconds after each start; one without loops needs none.
+  const bridge = own
+    ? { name: bridgeName(context.prefixUuid, net), stp: 'off' }
+    : { name: `${networkName(context.prefixUuid, net.name)}-nic`.slice(0, 12), stp: 'on' };
+  const leases = net.dhcp === undefined ? [] : reservations(net);
+  return printXml(
+    element(
+      'network',
+      own && context.dnsmasqAsRoot === true ? { 'xmlns:dnsmasq': DNSMASQ_NAMESPACE } : {},
+      ...head,
+      element('forward', { mode: 'nat' }, element('nat', {}, element('port', { start: 1024, end: 65535 }))),
+      element('bridge', { ...bridge, delay: 0 }),
+      net.mtu !== undefined && net.mtu !== 1500 && element('mtu', { size: net.mtu }),
+      element('ip', { address: gw, netmask: '255.255.255.0' }, dhcpXml(net, gw, leases, 4, own)),
+      element('ip', { family: 'ipv6', address: `${ulaPrefixOf(gw)}1`, prefix: 64 }, dhcpXml(net, gw, leases, 6, own)),
+      net.management && net.dns_domain_name !== undefined && element('domain', { name: net.dns_domain_name, localOnly: 'yes' }),
+      net.management
+        ? element('dns', { forwardPlainNames: 'no' }, ...dnsHosts(net.dns_records ?? {}, gw, own))
+        : element('dns', { enable: 'no' }),
+      own &&
+        context.dnsmasqAsRoot === true &&
+        element('dnsmasq:options', {}, element('dnsmasq:option', { value: 'user=root' }), element('dnsmasq:option', { value: 'group=' })),
+    ),
+  );
+}
+
+interface Reservation {
+  readonly ip: string;
+  readonly name: string;
+}
+
+/** One per address, under the alphabetically first of its names. */
+function reservations(net: NetSpec): readonly Reservation[] {
+  const byIp = new Map<string, string>();
+  for (const name of Object.keys(net.mapping).sort()) {
+    const ip = net.mapping[name];
+    if (ip !== undefined && octetsOf(ip) !== undefined && !byIp.has(ip)) byIp.set(ip, name);
+  }
+  return [...byIp].map(([ip, name]) => ({ ip, name }));
+}
+
+function dhcpXml(net: NetSpec, gw: string, leases: readonly Reservation[], version: 4 | 6, own: boolean): XmlElement | undefined {
+  if (net.dhcp === undefined) return undefined;
+  const written = (ip: string): string => (version === 4 ? ip : `${ulaPrefixOf(gw)}${ip}`);
+  return element(
+    'dhcp',
+    {},
+    element('range', { start: written(withLastOctet(gw, net.dhcp.start)), end: written(withLastOctet(gw, net.dhcp.end)) }),
+    ...leases.map(({ ip, name }) =>
+      element('host', {
+        ...(version === 4 ? { mac: macOf(ip) } : { id: `0:3:0:1:${macOf(ip)}` }),
+        ip: written(ip),
+        name: own && !isDhcpName(name) ? undefined : name,
+      }),
+    ),
+  );
+}
+
+/** libvirt refuses a whole network for a host name that does not begin with a letter or digit (`__ENGINE__`). */
+function isDhcpName(name: string): boolean {
+  return /^[A-Za-z0-9]/.test(name);
+}
+
+/** Lago gave every name an IPv6 address of this network, also those of other networks and of hosts outside, where nobody has it. */
+function dnsHosts(records: Readonly<Record<string, string>>, gw: string, own: boolean): readonly XmlElement[] {
+  const byIp = new Map<string, string[]>();
+  for (const [name, ip] of Object.entries(records)) {
+    const names = byIp.get(ip);
+    if (names === undefined) byIp.set(ip, [name]);
+    else names.push(name);
+  }
+  return [...byIp].flatMap(([ip, names]) => {
+    const hostnames = names.toSorted().map((name) => element('hostname', {}, name));
+    const six = own ? sameSubnet(gw, ip) : octetsOf(ip) !== undefined;
+    const addresses = six ? [ip, `${ulaPrefixOf(gw)}${ip}`] : [ip];
+    return addresses.map((address) => element('host', { ip: address }, ...hostnames));
+  });
+}

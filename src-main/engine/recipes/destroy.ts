@@ -1,0 +1,86 @@
+import { rm } from 'node:fs/promises';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { Step } from '../core/operation.ts';
+import { prefixPaths } from '../prefix/layout.ts';
+import { type Prefix, readPrefix, readPrefixWithoutSpecs } from '../prefix/prefix.ts';
+import { type PendingWork, writeRecord } from '../prefix/record.ts';
+import { hasMark, isHalfMade, removePrefixFolder } from '../prefix/remains.ts';
+import { stopVms } from '../runtime/bring-down.ts';
+import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
+import { openForChange } from './recover.ts';
+
+/** Gives back what a prefix holds outside its folder (subnet leases); done before the folder goes. */
+export type ReleaseOutside = (prefix: Prefix, signal: AbortSignal) => Promise<void>;
+
+/** Stops everything and takes the mark off, so that the prefix counts as gone; its files stay. */
+export async function cleanUpEnvironment(context: RecipeContext, root: string, step: Step): Promise<void> {
+  await using opened = await openForChange(context, root, 'cleanup', step);
+  const { prefix } = opened;
+  await step.step('Cleanup prefix', async (clean) => {
+    await clean.step('Stop prefix', async (stop) => await stopVms(context, prefix, prefix.specs.vms, stop));
+    await clean.step('Tag prefix as uninitialized', async () => await rm(prefix.paths.initialized, { force: true }));
+  });
+}
+
+/**
+ * Stops everything and removes the prefix with all its files. Also works on one that is half-made, damaged, cleaned up before or
+ * partly removed: what can be read of it decides what there is to stop. After `beforeRemoval` nobody may write into it any more.
+ */
+export async function destroyEnvironment(
+  context: RecipeContext,
+  root: string,
+  releaseOutside: ReleaseOutside,
+  step: Step,
+  beforeRemoval: () => Promise<void> = async () => await Promise.resolve(),
+): Promise<void> {
+  const paths = prefixPaths(root);
+  await requireOurs(root);
+  await using _lock = await lockPrefix(paths, 'destroy', step.signal);
+  const prefix = await readForRemoval(root, step);
+  await step.step('Destroy prefix', async (destroy) => {
+    if (prefix !== undefined) {
+      await destroy.step('Stop prefix', async (stop) => {
+        await stopVms(context, prefix, prefix.specs.vms, stop);
+        await context.hosts.stop(prefix);
+      });
+      await destroy.step('Release subnets', async (one) => await releaseOutside(prefix, one.signal));
+    }
+    await beforeRemoval();
+    await destroy.step('Remove files', async () => {
+      if (prefix !== undefined) await markForRemoval(prefix, step);
+      await removePrefixFolder(paths);
+    });
+  });
+}
+
+/** A folder that somebody put beside the prefixes is not ours to remove. Also asked before the lock, which would be left in it. */
+async function requireOurs(root: string): Promise<void> {
+  if ((await hasMark(root)) || (await isHalfMade(root))) return;
+  throw new EngineError('prefix.missing', `${root} is not a Lago prefix, and is not removed.`, {
+    hint: 'Nothing in it was made by Lago. If it is not needed, remove the folder yourself.',
+  });
+}
+
+/** From here on it is no environment any more: `init` of its name and `destroy` finish what is begun. */
+async function markForRemoval(prefix: Prefix, step: Step): Promise<void> {
+  if (prefix.record === undefined) return;
+  const pending: PendingWork = { kind: 'destroy', name: null, step: 'removing', since: Date.now(), vms: [], running: [], hostWasUp: false };
+  try {
+    await writeRecord(prefix.paths.record, { ...prefix.record, pending });
+  } catch (error) {
+    // Only a kill within the next moments would tell the difference, and a full disk is why many an environment is destroyed.
+    if (!(error instanceof EngineError) || error.code !== 'host.no-space') throw error;
+    step.log.warn(error.message);
+  }
+}
+
+/** A prefix whose specs are damaged still has a uuid, by which its host is found; one without a uuid never had a host. */
+async function readForRemoval(root: string, step: Step): Promise<Prefix | undefined> {
+  try {
+    return await readPrefix(root);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    step.log.warn(`${error.message} Removing what is left of it.`);
+  }
+  return await readPrefixWithoutSpecs(root);
+}

@@ -1,0 +1,340 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { injectFault } from '../core/fault.ts';
+import { silentLog } from '../core/log.ts';
+import { type Step, startOperation } from '../core/operation.ts';
+import { fingerprint, openHostKeys } from '../guest/host-keys.ts';
+import { domainName, readPrefix } from '../prefix/prefix.ts';
+import { readRecord, writeRecord } from '../prefix/record.ts';
+import { observe, prefixState } from '../runtime/state.ts';
+import { requireSpace } from '../snapshot/snapshot-space.ts';
+import { cleanUpEnvironment, destroyEnvironment } from './destroy.ts';
+import { startEnvironment, stopEnvironment } from './lifecycle.ts';
+import { removeSnapshot, revertSnapshot, takeSnapshot } from './snapshots.ts';
+import { createWorld, UUID, type World, writePrefix } from './world.test-support.ts';
+
+let folder: string;
+let root: string;
+let world: World;
+const VM0 = domainName(UUID, 'vm0');
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lago-work-'));
+  root = join(folder, 'demo');
+  world = createWorld();
+  await writePrefix(root);
+});
+afterEach(async () => {
+  injectFault(undefined);
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function doing(work: (step: Step) => Promise<void>, signal?: AbortSignal): Promise<void> {
+  await startOperation({ kind: 'start', label: 'test', signal }, async (step) => await work(step)).done;
+}
+const start = async (...vms: string[]): Promise<void> =>
+  await doing(async (step) => await startEnvironment(world.context, root, vms, step));
+const stop = async (...vms: string[]): Promise<void> => await doing(async (step) => await stopEnvironment(world.context, root, vms, step));
+const take = async (name: string, signal?: AbortSignal): Promise<void> =>
+  await doing(async (step) => await takeSnapshot(world.context, root, name, step), signal);
+const revert = async (name: string): Promise<void> =>
+  await doing(async (step) => await revertSnapshot(world.context, root, name, undefined, step));
+const remove = async (name: string): Promise<void> => await doing(async (step) => await removeSnapshot(world.context, root, name, step));
+const destroy = async (): Promise<void> =>
+  await doing(async (step) => await destroyEnvironment(world.context, root, async () => await Promise.resolve(), step));
+const cleanUp = async (): Promise<void> => await doing(async (step) => await cleanUpEnvironment(world.context, root, step));
+
+/** What is wrong between the prefix's files and libvirt: half snapshots, VMs that are paused or defined in vain. */
+async function inconsistencies(): Promise<readonly string[]> {
+  const { record, specs } = await readPrefix(root);
+  const snapshots = record?.snapshots ?? [];
+  const found: string[] = [];
+  for (const domain of world.model.describe().domains) {
+    if (domain.state === 'paused' || domain.state === 'shut off') found.push(`${domain.name} is ${domain.state}`);
+    const vm = specs.vms.find((candidate) => domainName(UUID, candidate.name) === domain.name)?.name ?? '';
+    const wanted = snapshots.filter((snapshot) => snapshot.vms[vm] !== undefined).map((snapshot) => snapshot.name);
+    const there = domain.snapshots.map((snapshot) => snapshot.name);
+    if (wanted.join() !== there.join()) found.push(`${domain.name} has ${there.join()} instead of ${wanted.join()}`);
+  }
+  const names = snapshots.map((snapshot) => snapshot.name).sort();
+  const folders = (await readdir(join(root, 'snapshots')).catch(() => [])).sort();
+  if (folders.join() !== names.join()) found.push(`files of ${folders.join()} instead of ${names.join()}`);
+  for (const vm of specs.vms) {
+    const listed = Object.keys(vm.snapshots).sort().join();
+    if (listed !== names.join()) found.push(`${vm.name} lists ${listed}`);
+  }
+  return found;
+}
+
+const VERBS: Readonly<Record<string, { readonly prepare: () => Promise<void>; readonly work: () => Promise<void> }>> = {
+  start: { prepare: async () => await Promise.resolve(), work: start },
+  'start of the rest': { prepare: async () => await start('vm0'), work: start },
+  snapshot: { prepare: async () => await start('vm0'), work: async () => await take('new') },
+  'snapshot of VMs that are off': { prepare: async () => await Promise.resolve(), work: async () => await take('new') },
+  revert: { prepare: async () => await oneRunning(), work: async () => await revert('base') },
+  'revert of what is off': {
+    prepare: async () => {
+      await oneRunning();
+      await stop();
+    },
+    work: async () => await revert('base'),
+  },
+  delete: { prepare: async () => await oneRunning(), work: async () => await remove('base') },
+  stop: { prepare: async () => await start(), work: stop },
+  cleanup: { prepare: async () => await oneRunning(), work: cleanUp },
+};
+
+async function oneRunning(): Promise<void> {
+  await start('vm0');
+  await take('base');
+}
+
+const NEXT: readonly (readonly [string, () => Promise<void>])[] = [
+  ['start', start],
+  ['snapshot', async () => await take('after')],
+  ['revert', async () => await revert('base')],
+  ['delete', async () => await remove('base')],
+  ['stop', stop],
+  ['cleanup', cleanUp],
+];
+
+/** Runs the verb with a fault at each point in turn, and `check` after each. */
+async function atEachPoint(
+  verb: string,
+  how: 'fail' | 'die',
+  check: (point: string, at: number, before: unknown) => Promise<void>,
+): Promise<number> {
+  const tried = VERBS[verb];
+  if (tried === undefined) throw new Error(`no verb ${verb}`);
+  for (let at = 1; ; at++) {
+    await rm(root, { recursive: true, force: true });
+    world = createWorld();
+    await writePrefix(root);
+    await tried.prepare();
+    const before = world.describe();
+    const run = injectFault({ at, how });
+    const failed = await tried.work().then(
+      () => false,
+      () => true,
+    );
+    const { struck } = run;
+    injectFault(undefined);
+    if (!struck) {
+      expect(failed).toBe(false);
+      return at - 1;
+    }
+    await check(`${verb} at ${at}, ${run.points[at - 1] ?? ''}`, at, before);
+  }
+}
+
+describe.each(Object.keys(VERBS))('%s', { timeout: 120_000 }, (verb) => {
+  it('that fails at any step leaves a consistent environment', async () => {
+    const points = await atEachPoint(verb, 'fail', async (point, _at, before) => {
+      if (verb.startsWith('start') || verb.startsWith('snapshot')) {
+        expect([point, world.describe(), await inconsistencies()]).toEqual([point, before, []]);
+      }
+      // What has no way back stays pending, and is gone on with; a stop is said again, or not.
+      const left = (await readPrefix(root)).record?.pending?.kind ?? null;
+      expect([point, left]).toEqual([point, expect.toBeOneOf([null, verb === 'delete' ? 'delete-snapshot' : 'revert'])]);
+      if (verb !== 'stop' && verb !== 'cleanup' && left === null) expect([point, await inconsistencies()]).toEqual([point, []]);
+      if (!(await readPrefix(root)).initialized) {
+        expect([point, world.describe()]).toEqual([point, expect.objectContaining({ up: false, domains: [] })]);
+        return await cleanUp();
+      }
+      await start();
+      expect([point, await inconsistencies(), (await readPrefix(root)).record?.pending]).toEqual([point, [], null]);
+    });
+    expect(points).toBeGreaterThan(3);
+  });
+
+  it('that is killed at any step is finished or taken back by the next verb', async () => {
+    await atEachPoint(verb, 'die', async (point, at) => {
+      const [name, next] = NEXT[at % NEXT.length] ?? ['start', start];
+      const error = await next().then(
+        () => undefined,
+        (reason: unknown) => (reason instanceof Error ? reason.message : String(reason)),
+      );
+      const { initialized } = await readPrefix(root);
+      const mayMiss = name === 'revert' || name === 'delete' ? /has no snapshot/ : /^$/;
+      const allowed = verb === 'cleanup' && !initialized ? /was cleaned up/ : mayMiss;
+      if (error !== undefined) expect(`${point}, then ${name}: ${error}`).toMatch(allowed);
+      const { record } = await readPrefix(root);
+      if (record?.pending !== null) {
+        // A revert in the middle is not gone on with by those that end everything; the next start does.
+        expect([point, name, record?.pending?.kind]).toEqual([point, expect.stringMatching(/^(stop|cleanup)$/), 'revert']);
+        expect(world.describe()).toMatchObject({ up: false, domains: [] });
+        return;
+      }
+      expect([point, name, await inconsistencies()]).toEqual([point, name, []]);
+    });
+  });
+
+  it('that is killed can be followed by destroy', async () => {
+    let at = 0;
+    await atEachPoint(verb, 'die', async (point) => {
+      if (at++ % 3 !== 0) return;
+      await destroy();
+      expect([point, await readdir(folder), world.up]).toEqual([point, [], false]);
+    });
+  });
+});
+
+describe('a revert that was killed in the middle', () => {
+  it('is gone on with by the next start, also when everything was stopped before', async () => {
+    await atEachPoint('revert', 'die', async (point) => {
+      const pending = (await readPrefix(root)).record?.pending;
+      if (pending?.kind !== 'revert' || pending.step !== 'reverting') return;
+      await stop();
+      expect((await readPrefix(root)).record?.pending?.step).toBe('reverting');
+      await start('vm0');
+      expect([point, await inconsistencies()]).toEqual([point, []]);
+      expect((await readPrefix(root)).record).toMatchObject({ pending: null, current: 'base' });
+    });
+  });
+});
+
+describe('a revert whose end fails', () => {
+  it('is not done again over newer work', async () => {
+    await start();
+    await take('base');
+    world.faults.failOn('resumeDomain', 1);
+    await expect(revert('base')).rejects.toThrow();
+    expect((await readPrefix(root)).record?.pending?.step).toBe('reverted');
+    world.faults.clear();
+    await take('newer');
+    expect(world.faults.calls.filter((call) => call.method === 'revertSnapshot')).toEqual([]);
+    expect((await readPrefix(root)).record).toMatchObject({ pending: null, current: 'newer' });
+    expect(await inconsistencies()).toEqual([]);
+  });
+});
+
+describe('a stop that was killed', () => {
+  it('does not power off later what it left running', async () => {
+    await start();
+    const run = injectFault({ at: 4, how: 'die' });
+    await expect(stop()).rejects.toThrow();
+    expect(run.struck).toBe(true);
+    injectFault(undefined);
+    const left = world.model.describe().domains.filter((domain) => domain.state === 'running').length;
+    expect(left).toBeGreaterThan(0);
+    await take('after');
+    expect(world.model.describe().domains.filter((domain) => domain.state === 'running')).toHaveLength(left);
+  });
+});
+
+describe('what was paused by its user', () => {
+  it('stays paused through a snapshot', async () => {
+    await start();
+    const session = await world.context.hosts.find(await readPrefix(root));
+    await session?.hypervisor.suspendDomain(VM0);
+    await take('base');
+    const states = world.model.describe().domains.map((domain) => domain.state);
+    expect(states).toEqual(['paused', 'running']);
+  });
+});
+
+describe('a revert that succeeds in part', () => {
+  it('leaves the others running, and the present snapshot what it was', async () => {
+    await start();
+    await take('one');
+    await take('two');
+    world.faults.failOn('revertSnapshot', 1);
+    await expect(revert('one')).rejects.toMatchObject({ code: 'hypervisor.failed' });
+    expect(world.model.describe().domains.map((domain) => domain.state)).toEqual(['running', 'running']);
+    expect((await readPrefix(root)).record).toMatchObject({ current: 'two', pending: null });
+    expect(await inconsistencies()).toEqual([]);
+  });
+
+  it('does not take a VM out of libvirt that runs and was saved off', async () => {
+    await take('off');
+    await start();
+    world.faults.failOn('revertSnapshot', 1);
+    await expect(revert('off')).rejects.toMatchObject({ code: 'hypervisor.failed' });
+    expect(world.model.describe().domains.map((domain) => domain.state)).toEqual(['running']);
+  });
+});
+
+describe('cancelling a snapshot', () => {
+  it.each(['suspendDomain', 'createSnapshot', 'resumeDomain'] as const)(
+    'during %s waits for it, and leaves nothing of it',
+    async (method) => {
+      await start();
+      const before = world.describe();
+      world.faults.delay(method, 400);
+      const abort = new AbortController();
+      const taking = take('new', abort.signal);
+      await expect.poll(() => world.faults.calls.some((call) => call.method === method)).toBe(true);
+      abort.abort();
+      await expect(taking).rejects.toMatchObject({ code: 'cancelled' });
+      expect(world.describe()).toEqual(before);
+      expect(await inconsistencies()).toEqual([]);
+    },
+  );
+});
+
+describe('deleting a snapshot', () => {
+  it('goes on where it failed', async () => {
+    await start();
+    await take('base');
+    world.faults.failOn('deleteSnapshot', 2);
+    // Without disks in this world it tries whether only libvirt's note is left.
+    world.faults.failOn('deleteSnapshot', 3);
+    await expect(remove('base')).rejects.toMatchObject({ hint: expect.stringContaining('delete it again') as string });
+    await remove('base');
+    expect((await readPrefix(root)).record).toMatchObject({ snapshots: [], pending: null, current: null });
+    expect(await inconsistencies()).toEqual([]);
+  });
+});
+
+describe('host keys', () => {
+  it('go back with the disks that they are on', async () => {
+    await start('vm0');
+    await take('before the first login');
+    const keys = openHostKeys((await readPrefix(root)).paths.hostKeys);
+    await keys.pin('vm0', Buffer.from('first'));
+    await take('with a key');
+    await revert('before the first login');
+    expect(await keys.check('vm0', Buffer.from('another'))).toBe('new');
+    await keys.pin('vm0', Buffer.from('another'));
+    await revert('with a key');
+    expect(await keys.check('vm0', Buffer.from('first'))).toBe('same');
+    expect(fingerprint(Buffer.from('first'))).toMatch(/^SHA256:/);
+  });
+});
+
+describe('space', () => {
+  it('is asked for before anything is paused', async () => {
+    const prefix = await readPrefix(root);
+    await expect(requireSpace(prefix, prefix.specs.vms, 300 * 1024 * 1024)).rejects.toMatchObject({
+      code: 'host.no-space',
+      message: expect.stringMatching(/may need 608 MiB .* 300 MiB are free/) as string,
+    });
+    await requireSpace(prefix, prefix.specs.vms, 2 ** 40);
+    await requireSpace(prefix, [], 64 * 1024 * 1024);
+  });
+});
+
+describe('the record', () => {
+  it('of version 1 is read, and written as the present one', async () => {
+    const path = (await readPrefix(root)).paths.record;
+    const { pending: _none, ...old } = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+    await writeFile(path, JSON.stringify({ ...old, version: 1 }));
+    expect(await readRecord(path)).toMatchObject({ version: 2, pending: null, phase: 'ready' });
+    await start();
+    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ version: 2, pending: null });
+  });
+
+  it('tells status what was interrupted', async () => {
+    const prefix = await readPrefix(root);
+    if (prefix.record === undefined) throw new Error('no record');
+    const pending = { kind: 'snapshot', name: 'x', step: 'taking', since: 0, vms: ['vm0'], running: [], hostWasUp: false } as const;
+    await writeRecord(prefix.paths.record, { ...prefix.record, pending: { ...pending, vms: [...pending.vms], running: [] } });
+    const again = await readPrefix(root);
+    const seen = await observe(again, world.context.hosts, { plugins: world.context.plugins, log: silentLog });
+    const state = await prefixState(again, world.context.hosts, seen);
+    expect(state.phase).toBe('ready');
+    expect(state.problem).toBe('The snapshot “x” was interrupted. The next command on this environment takes it back.');
+  });
+});

@@ -1,0 +1,84 @@
+import type { VmSpec } from '../../../src-shared/specs.ts';
+import type { Step } from '../core/operation.ts';
+import { UndoStack } from '../core/undo.ts';
+import { beginWork } from '../prefix/journal.ts';
+import { type Prefix, vmSpec } from '../prefix/prefix.ts';
+import { netsOf, PARALLEL, stopVms } from '../runtime/bring-down.ts';
+import { findToStart, openSession, startMachine, startNetworks, startVm } from '../runtime/bring-up.ts';
+import { isHosted, machineOf } from '../runtime/machines.ts';
+import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
+import { openForChange } from './recover.ts';
+
+/**
+ * Starts the named VMs (all when none are named) and the networks that they need, VMs side by side. What is up already is left
+ * alone; when something fails, what this call started is stopped again. Machines that libvirt does not run are their provider's affair.
+ */
+export async function startEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
+  await using opened = await openForChange(context, root, 'start', step);
+  const { prefix } = opened;
+  requireReady(prefix);
+  const vms = named(prefix, names);
+  const hosted = vms.filter((vm) => isHosted(context.plugins, vm));
+  // Asked for before anything starts: a provider that is not there is an error.
+  const machines = vms.filter((vm) => !hosted.includes(vm)).map((vm) => machineOf(context.plugins, prefix, vm));
+  const nets = names.length === 0 ? prefix.specs.nets : netsOf(prefix, hosted);
+  await step.step(names.length === 0 ? 'Start Prefix' : 'Start specified VMs', async (start) => {
+    const hostWasUp = hosted.length > 0 && (await findToStart(context, prefix, start.signal)) !== undefined;
+    const journal = await beginWork(
+      prefix,
+      { kind: 'start', name: null, step: 'starting', vms: vms.map((vm) => vm.name), running: [], hostWasUp },
+      { log: step.log, ifFree: true },
+    );
+    await using undo = new UndoStack(step.log);
+    undo.add('nothing is being started', async () => await journal.settle());
+    const begin: (readonly [string, (one: Step) => Promise<void>])[] = machines.map((machine) => [
+      machine.vm.name,
+      async (one) => await startMachine(machine, one, undo),
+    ]);
+    if (hosted.length > 0 || nets.length > 0) {
+      const session = await openSession(context, prefix, start, undo);
+      await startNetworks(session, prefix, nets, start, undo);
+      begin.unshift(...hosted.map((vm) => [vm.name, async (one: Step) => await startVm(session, prefix, vm, one, undo)] as const));
+    }
+    await start.step(
+      'Start vms',
+      async (all) =>
+        await all.each(
+          begin,
+          PARALLEL,
+          ([name]) => `Starting VM ${name}`,
+          async ([, startOne], one) => await startOne(one),
+        ),
+      { weight: 4 },
+    );
+    undo.commit();
+    await journal.settle();
+  });
+}
+
+/**
+ * Powers off the named VMs (all when none are named), then takes down the networks that no running VM uses. A VM that is gone
+ * already counts as down. When nothing runs any more the environment's own host ends too.
+ */
+export async function stopEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
+  await using opened = await openForChange(context, root, 'stop', step);
+  const { prefix } = opened;
+  const vms = named(prefix, names);
+  await step.step(names.length === 0 ? 'Stop prefix' : 'Stop specified VMs', async (stop) => {
+    const journal = await beginWork(
+      prefix,
+      { kind: 'stop', name: null, step: 'stopping', vms: vms.map((vm) => vm.name), running: [], hostWasUp: true },
+      { log: step.log, ifFree: true },
+    );
+    try {
+      await stopVms(context, prefix, vms, stop);
+    } finally {
+      // What failed or was cancelled is not gone on with by others: who wants it stopped says so again.
+      await journal.settle();
+    }
+  });
+}
+
+function named(prefix: Prefix, names: readonly string[]): readonly VmSpec[] {
+  return names.length === 0 ? prefix.specs.vms : names.map((name) => vmSpec(prefix, name));
+}

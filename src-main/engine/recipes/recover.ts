@@ -1,0 +1,160 @@
+import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
+import type { VmSpec } from '../../../src-shared/specs.ts';
+import type { Step } from '../core/operation.ts';
+import { settlePending } from '../prefix/journal.ts';
+import { prefixPaths } from '../prefix/layout.ts';
+import { type Prefix, readPrefix } from '../prefix/prefix.ts';
+import type { PendingWork } from '../prefix/record.ts';
+import { activeVms } from '../runtime/bring-down.ts';
+import { undefineDomain } from '../runtime/realize.ts';
+import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
+import { deleteSnapshotOf } from '../snapshot/delete-snapshot.ts';
+import { finishReverted, REVERTED, REVERTING, revertTo } from '../snapshot/revert-snapshot.ts';
+import { onceFree, resumeForSure, statusOf } from '../snapshot/snapshot-parts.ts';
+import { takeBack } from '../snapshot/take-snapshot.ts';
+
+export type Purpose = 'start' | 'stop' | 'cleanup' | 'snapshot' | 'revert' | 'delete-snapshot' | 'export' | 'recover';
+
+/** A prefix whose lock is held and in which nothing is pending that could be resolved. Disposing it gives the lock back. */
+export interface OpenedPrefix extends AsyncDisposable {
+  readonly prefix: Prefix;
+  /** The snapshot whose interrupted deletion was finished by opening. */
+  readonly finished: string | undefined;
+}
+
+/** Verbs that must be possible whatever else is: what cannot be resolved stays pending for the next one. */
+const ANYHOW: ReadonlySet<Purpose> = new Set<Purpose>(['stop', 'cleanup']);
+
+/**
+ * Takes a prefix's lock, and first of all finishes or takes back what a command was doing that was killed. `conflict.locked`,
+ * `prefix.missing`, and the errors of what is finished.
+ */
+export async function openForChange(context: RecipeContext, root: string, purpose: Purpose, step: Step): Promise<OpenedPrefix> {
+  const lock = await lockPrefix(prefixPaths(root), purpose, step.signal);
+  try {
+    let prefix = await readPrefix(root);
+    const pending = prefix.record?.pending ?? null;
+    let finished: string | undefined;
+    if (pending !== null && (await resolveNow(context, prefix, pending, purpose, step))) {
+      if (pending.kind === 'delete-snapshot') finished = pending.name ?? undefined;
+      prefix = await readPrefix(root);
+    }
+    return { prefix, finished, [Symbol.asyncDispose]: async () => await lock.release() };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** Finishes or takes back what was interrupted, and does nothing else. */
+export async function recoverEnvironment(context: RecipeContext, root: string, step: Step): Promise<void> {
+  try {
+    await using _opened = await openForChange(context, root, 'recover', step);
+  } catch (error) {
+    // Another window or command has begun to: it finishes it.
+    if (!(error instanceof EngineError) || error.code !== 'conflict.locked') throw error;
+    step.log.info(error.message);
+  }
+}
+
+/** What an interrupted work is called to the user. */
+export function pendingLabel(pending: PendingWork): string {
+  const name = pending.name === null ? '' : ` “${pending.name}”`;
+  switch (pending.kind) {
+    case 'snapshot':
+      return `the interrupted snapshot${name}`;
+    case 'revert':
+      return `the interrupted revert to${name}`;
+    case 'delete-snapshot':
+      return `the interrupted deletion of snapshot${name}`;
+    default:
+      return `the interrupted ${pending.kind}`;
+  }
+}
+
+/** A host that nothing can reach is ended by `start`, which says so and begins anew; what is pending is resolved without it. */
+async function endWithoutSockets(context: RecipeContext, prefix: Prefix, step: Step): Promise<void> {
+  try {
+    await context.hosts.find(prefix, step.signal);
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.details['reason'] !== 'sockets') throw error;
+    step.log.warn(`${error.message} It is ended, and started again.`);
+    await context.hosts.stop(prefix);
+  }
+}
+
+/** Answers whether it is resolved now. */
+async function resolveNow(context: RecipeContext, prefix: Prefix, pending: PendingWork, purpose: Purpose, step: Step): Promise<boolean> {
+  // Half-removed: only `destroy` and `init` have a use for it.
+  if (pending.kind === 'destroy') return false;
+  // Reverting only to stop would boot what is not wanted, and another revert does the same: until then it stays to be done.
+  if (pending.kind === 'revert' && pending.step === REVERTING && (ANYHOW.has(purpose) || purpose === 'revert')) return false;
+  if (purpose === 'start') await endWithoutSockets(context, prefix, step);
+  try {
+    await step.step(`Finish ${pendingLabel(pending)}`, async (one) => await resolve(context, prefix, pending, one));
+    return true;
+  } catch (error) {
+    if (!ANYHOW.has(purpose) || isCancelled(error)) throw error;
+    step.log.warn(`Not finished: ${pendingLabel(pending)}: ${error instanceof Error ? error.message : String(error)}`);
+    return false;
+  }
+}
+
+async function resolve(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {
+  switch (pending.kind) {
+    case 'snapshot':
+      await takeBack(context, prefix, pending, step.signal);
+      break;
+    case 'delete-snapshot':
+      await finishDeletion(context, prefix, pending, step);
+      break;
+    case 'revert':
+      await finishRevert(context, prefix, pending, step);
+      break;
+    case 'start':
+      await clearUp(context, prefix, pending, step);
+      break;
+    case 'stop':
+      // What still runs goes on: who wants it stopped says so again. A host in which nothing runs is of no use.
+      await clearUp(context, prefix, { ...pending, hostWasUp: false }, step);
+      break;
+    default:
+      return;
+  }
+  await settlePending(prefix, undefined, step.log);
+}
+
+async function finishDeletion(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {
+  const snapshot = prefix.record?.snapshots.find((candidate) => candidate.name === pending.name);
+  if (snapshot !== undefined) await deleteSnapshotOf(context, prefix, snapshot, step);
+}
+
+/** Before the first VM was reverted everything goes on as it was; after it, only the whole snapshot is a state that makes sense. */
+async function finishRevert(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {
+  const snapshot = prefix.record?.snapshots.find((candidate) => candidate.name === pending.name);
+  if (pending.step === REVERTING && snapshot !== undefined) {
+    await revertTo(context, prefix, snapshot, step);
+    return;
+  }
+  const named = (names: readonly string[]): readonly VmSpec[] => prefix.specs.vms.filter((vm) => names.includes(vm.name));
+  if (pending.step === REVERTED && snapshot !== undefined) {
+    await finishReverted(context, prefix, snapshot, { reverted: named(pending.vms), running: named(pending.running) }, step);
+    return;
+  }
+  const session = await context.hosts.find(prefix, step.signal);
+  if (session !== undefined) {
+    await Promise.all(named(pending.running).map(async (vm) => await resumeForSure(session, prefix, vm, step.signal)));
+  }
+  await clearUp(context, prefix, pending, step);
+}
+
+/** Takes out of libvirt what is defined and off, and the host when nothing runs in it that did not before. */
+async function clearUp(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {
+  const session = await context.hosts.find(prefix, step.signal);
+  if (session === undefined) return;
+  for (const vm of prefix.specs.vms) {
+    const now = await statusOf(session, prefix, vm, step.signal);
+    if (now !== undefined && now.id < 0) await onceFree(step.signal, async () => await undefineDomain(session, prefix, vm, step.signal));
+  }
+  if (!pending.hostWasUp && (await activeVms(session, prefix, step.signal)).length === 0) await context.hosts.stop(prefix);
+}

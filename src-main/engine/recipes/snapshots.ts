@@ -1,0 +1,56 @@
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { Step } from '../core/operation.ts';
+import { readPrefix } from '../prefix/prefix.ts';
+import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
+import { deleteSnapshotOf } from '../snapshot/delete-snapshot.ts';
+import { revertTo } from '../snapshot/revert-snapshot.ts';
+import { findSnapshot } from '../snapshot/snapshot-parts.ts';
+import { checkSnapshotName, takeSnapshotOf } from '../snapshot/take-snapshot.ts';
+import { openForChange } from './recover.ts';
+
+/**
+ * Takes a snapshot of the whole environment at one moment. `snapshot.exists`, `snapshot.unsupported`, `input.invalid`, `host.no-space`
+ * before anything is paused; when it fails later, nothing of it is left and the VMs go on.
+ */
+export async function takeSnapshot(context: RecipeContext, root: string, name: string, step: Step): Promise<void> {
+  checkSnapshotName(name);
+  await using opened = await openForChange(context, root, 'snapshot', step);
+  requireReady(opened.prefix);
+  await step.step(`Create snapshot ${name}`, async (inner) => await takeSnapshotOf(context, opened.prefix, name, inner));
+}
+
+/**
+ * Puts the whole environment back to a snapshot; `first` keeps the present under that name before. `snapshot.missing`,
+ * `hypervisor.failed` (the message names the VMs that were and were not reverted).
+ */
+export async function revertSnapshot(
+  context: RecipeContext,
+  root: string,
+  name: string,
+  first: string | undefined,
+  step: Step,
+): Promise<void> {
+  if (first !== undefined) checkSnapshotName(first);
+  await using opened = await openForChange(context, root, 'revert', step);
+  requireReady(opened.prefix);
+  findSnapshot(opened.prefix, name);
+  if (first !== undefined && opened.prefix.record?.pending?.kind === 'revert') {
+    throw new EngineError('snapshot.unsupported', 'A revert was interrupted: the present is half of one state and half of another.', {
+      hint: `Revert without keeping the present: lago revert "${name}".`,
+    });
+  }
+  if (first !== undefined) {
+    await step.step(`Create snapshot ${first}`, async (inner) => await takeSnapshotOf(context, opened.prefix, first, inner));
+  }
+  const prefix = await readPrefix(root);
+  await step.step(`Revert to snapshot ${name}`, async (inner) => await revertTo(context, prefix, findSnapshot(prefix, name), inner));
+}
+
+/** Deletes a snapshot of all VMs. One that was begun and interrupted is finished. `snapshot.missing`. */
+export async function removeSnapshot(context: RecipeContext, root: string, name: string, step: Step): Promise<void> {
+  await using opened = await openForChange(context, root, 'delete-snapshot', step);
+  requireReady(opened.prefix);
+  if (opened.finished === name) return;
+  const snapshot = findSnapshot(opened.prefix, name);
+  await step.step(`Delete snapshot ${name}`, async (inner) => await deleteSnapshotOf(context, opened.prefix, snapshot, inner));
+}

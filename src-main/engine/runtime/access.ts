@@ -1,0 +1,175 @@
+import type { Duplex } from 'node:stream';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { VmSpec } from '../../../src-shared/specs.ts';
+import { silentLog } from '../core/log.ts';
+import type { Dial } from '../guest/dial.ts';
+import type { ExecResult, SshConnection } from '../guest/ssh.ts';
+import { domainName, type Prefix, readPrefix, vmAddress, vmSpec } from '../prefix/prefix.ts';
+import { isHosted, machineOf } from './machines.ts';
+import { vncSocket } from './realize.ts';
+import type { RecipeContext } from './recipe.ts';
+import type { Session } from './session.ts';
+import type { ExecRequest, ShellRequest, ShellSession } from './shell-request.ts';
+import { onVmStopped, VmStream } from './vm-stopped.ts';
+
+/** Lago's limit for a VM to come up, where its definition gives none. */
+const BOOT_SECONDS = 600;
+
+/** Opens a shell or runs a command in a VM, waiting for its ssh as long as it may take to boot, but not longer than it runs. */
+export async function openShell(context: RecipeContext, root: string, request: ShellRequest): Promise<ShellSession> {
+  const prefix = await readPrefix(root);
+  const { openShellSession, TERMINAL_KEEPALIVE_MS } = await import('../guest/shell.ts');
+  const { signal, onWait } = request;
+  const vm = vmSpec(prefix, request.vm);
+  // ssh itself notices a VM that is gone only when it has been silent for seconds.
+  const hosted = isHosted(context.plugins, vm);
+  const stopped = hosted ? whenStopped(await runningVm(context, prefix, vm.name, signal), prefix, vm) : undefined;
+  try {
+    const connection = await connectGuest(context, prefix, vm, { signal, onWait, keepaliveMs: TERMINAL_KEEPALIVE_MS });
+    const signals = [signal, stopped?.signal].filter((one) => one !== undefined);
+    const session = await openShellSession(connection, {
+      command: request.command,
+      pty: request.pty,
+      ...(signals.length === 0 ? {} : { signal: AbortSignal.any(signals) }),
+    });
+    if (stopped !== undefined) session.stream.once('close', stopped.forget);
+    return session;
+  } catch (error) {
+    stopped?.forget();
+    throw error;
+  }
+}
+
+/** Runs a command in a VM to its end. See `Engine.exec`. */
+export async function runInGuest(context: RecipeContext, root: string, request: ExecRequest): Promise<ExecResult> {
+  const prefix = await readPrefix(root);
+  const { vm, command, onWait, ...options } = request;
+  await using connection = await connectGuest(context, prefix, vmSpec(prefix, vm), { signal: request.signal, onWait });
+  return await connection.exec(command, options);
+}
+
+export interface ConnectOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onWait?: ((message: string) => void) | undefined;
+  readonly keepaliveMs?: number;
+}
+
+/** A login in a VM, waited for as long as it may take to boot, but not longer than it runs. The caller disposes it. */
+export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: VmSpec, options: ConnectOptions): Promise<SshConnection> {
+  const way = await wayTo(context, prefix, vm, options.signal);
+  try {
+    const [{ openHostKeys }, { readPrefixKey }, { waitForSsh }] = await Promise.all([
+      import('../guest/host-keys.ts'),
+      import('../guest/keys.ts'),
+      import('../guest/wait.ts'),
+    ]);
+    const key = await readPrefixKey(prefix.paths.root);
+    const { signal, onWait, keepaliveMs } = options;
+    return await waitForSsh({
+      dial: way.dial,
+      address: way.address,
+      port: way.port,
+      vm: vm.name,
+      user: vm['ssh-user'],
+      privateKey: key.privateKey,
+      password: String(vm['ssh-password'] ?? vm['root-password'] ?? context.settings.sshPassword),
+      hostKeys: openHostKeys(prefix.paths.hostKeys),
+      timeoutMs: (vm.boot_time_sec ?? BOOT_SECONDS) * 1000,
+      signal: signal === undefined ? way.stopped : AbortSignal.any([signal, way.stopped]),
+      onProgress: afterASecond(onWait),
+      ...(keepaliveMs === undefined ? {} : { keepaliveMs }),
+      log: silentLog,
+    });
+  } finally {
+    way.forget();
+  }
+}
+
+/** Where a VM's ssh is and how it is reached. */
+interface Way {
+  readonly dial: Dial;
+  readonly address: string;
+  readonly port: number;
+  /** Aborted when the VM stops. */
+  readonly stopped: AbortSignal;
+  forget(): void;
+}
+
+async function wayTo(context: RecipeContext, prefix: Prefix, vm: VmSpec, signal: AbortSignal | undefined): Promise<Way> {
+  if (!isHosted(context.plugins, vm)) return await wayToMachine(context, prefix, vm, signal);
+  const session = await runningVm(context, prefix, vm.name, signal);
+  const address = vmAddress(prefix.specs, vm);
+  if (address === null) {
+    throw new EngineError('guest.unreachable', `VM ${vm.name} has no known address: it is on no network that gives one.`, {
+      hint: `Use its serial console: lago console ${vm.name}.`,
+    });
+  }
+  const { signal: stopped, forget } = whenStopped(session, prefix, vm);
+  const dial: Dial = async (to, port, options) => await session.host.dial(to, port, options);
+  return { dial, address, port: 22, stopped, forget };
+}
+
+async function wayToMachine(context: RecipeContext, prefix: Prefix, vm: VmSpec, signal: AbortSignal | undefined): Promise<Way> {
+  const machine = machineOf(context.plugins, prefix, vm);
+  const never = new AbortController().signal;
+  const call = { signal: signal ?? never, log: silentLog };
+  const state = await machine.state(call);
+  if (state !== 'running') {
+    throw new EngineError('vm.not-running', `VM ${vm.name} is not running, but ${state}.`, { hint: 'Start it first: lago start.' });
+  }
+  const found = await machine.address(call);
+  if (found === null) {
+    throw new EngineError('guest.unreachable', `VM ${vm.name} has no known address.`, {
+      hint: `Its provider "${vm['vm-provider']}" has to know one.`,
+    });
+  }
+  const { dialFromMachine } = await import('../host/direct.ts');
+  return { dial: dialFromMachine, address: found.host, port: found.port, stopped: never, forget: () => undefined };
+}
+
+/** Most guests answer at once; only a wait that is felt needs words. */
+function afterASecond(tell: ((message: string) => void) | undefined): (message: string) => void {
+  const from = Date.now() + 1000;
+  return (message) => {
+    if (Date.now() >= from) tell?.(message);
+  };
+}
+
+/** A signal that is aborted when the VM stops, so that nobody waits for the ssh of a VM that is off. */
+function whenStopped(session: Session, prefix: Prefix, vm: VmSpec): { readonly signal: AbortSignal; forget(): void } {
+  const abort = new AbortController();
+  const of = { domain: domainName(prefix.uuid, vm.name), vm: vm.name };
+  const forget = onVmStopped(session.hypervisor, of, (why) => abort.abort(why));
+  return { signal: abort.signal, forget };
+}
+
+/** The serial console; another holder of it is put out, as only one can type. */
+export async function openConsole(context: RecipeContext, root: string, vm: string, signal: AbortSignal | undefined): Promise<Duplex> {
+  const prefix = await readPrefix(root);
+  const session = await runningVm(context, prefix, vm, signal);
+  const domain = domainName(prefix.uuid, vm);
+  return new VmStream(await session.hypervisor.openConsole(domain, { force: true }, { signal }), session.hypervisor, { domain, vm });
+}
+
+/** The RFB stream of the VM's screen. */
+export async function openScreen(context: RecipeContext, root: string, vm: string, signal: AbortSignal | undefined): Promise<Duplex> {
+  const prefix = await readPrefix(root);
+  const session = await runningVm(context, prefix, vm, signal);
+  const { connectScreen } = await import('../guest/vnc.ts');
+  const raw = await connectScreen(vncSocket(session.host.socketDir, prefix.uuid, vm), { vm, signal });
+  return new VmStream(raw, session.hypervisor, { domain: domainName(prefix.uuid, vm), vm });
+}
+
+/** The VM's host, with the certainty that the VM runs: `vm.missing`, `vm.not-running`. */
+async function runningVm(context: RecipeContext, prefix: Prefix, name: string, signal: AbortSignal | undefined): Promise<Session> {
+  const vm = vmSpec(prefix, name);
+  if (!isHosted(context.plugins, vm)) {
+    throw new EngineError('not-available', `VM ${name} has no console and no screen here: its provider is "${vm['vm-provider']}".`, {
+      hint: `Use ssh: lago shell ${name}.`,
+    });
+  }
+  const session = await context.hosts.find(prefix, signal);
+  const domain = await session?.hypervisor.findDomain(domainName(prefix.uuid, vm.name), { signal });
+  if (session !== undefined && domain !== undefined && domain.id >= 0) return session;
+  throw new EngineError('vm.not-running', `VM ${name} is not running.`, { hint: 'Start it first: lago start.' });
+}

@@ -1,0 +1,90 @@
+import { isCancelled } from '../../../src-shared/errors.ts';
+import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
+import { isDead } from '../core/fault.ts';
+import type { Step } from '../core/operation.ts';
+import type { PluginRegistry } from '../plugins/registry.ts';
+import { domainName, type Prefix } from '../prefix/prefix.ts';
+import { isHosted, machineOf } from './machines.ts';
+import { releaseDomain, releaseNetwork } from './realize.ts';
+import type { RecipeContext } from './recipe.ts';
+import type { Session } from './session.ts';
+
+/** How many calls to libvirt run at once: it serves five requests of a client at a time, and QEMU's start is bound by the CPU. */
+export const PARALLEL = 4;
+
+/** Powers off those VMs, and what nobody needs any more: networks, in the end the environment's own host. */
+export async function stopVms(context: RecipeContext, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
+  const hosted = vms.filter((vm) => isHosted(context.plugins, vm));
+  if (hosted.length < vms.length) {
+    const machines = vms.filter((vm) => !hosted.includes(vm));
+    await step.step('Stop machines', async (all) => await stopMachines(context.plugins, prefix, machines, all));
+  }
+  const everything = prefix.specs.vms.every((vm) => vms.includes(vm) || !isHosted(context.plugins, vm));
+  try {
+    await stopHosted(context, prefix, hosted, step);
+  } catch (error) {
+    if (!everything || isDead() || isCancelled(error) || context.hosts.summary(prefix, undefined).kind !== 'embedded') throw error;
+    // All of its processes end with it, whatever libvirt says or does not say.
+    step.log.warn(`${error instanceof Error ? error.message : String(error)} The host is ended without it.`);
+    await context.hosts.stop(prefix);
+  }
+}
+
+async function stopHosted(context: RecipeContext, prefix: Prefix, hosted: readonly VmSpec[], step: Step): Promise<void> {
+  const session = await context.hosts.find(prefix, step.signal);
+  if (session === undefined) return;
+  await step.step('Stop vms', async (all) => {
+    await all.each(
+      hosted,
+      PARALLEL,
+      (vm) => `Destroying VM ${vm.name}`,
+      async (vm, one) => {
+        await releaseDomain(session, prefix, vm, one.signal);
+      },
+    );
+  });
+  const active = await activeVms(session, prefix, step.signal);
+  const needed = new Set(netsOf(prefix, active).map((net) => net.name));
+  await step.step('Stop nets', async (all) => {
+    const unused = prefix.specs.nets.filter((net) => !needed.has(net.name));
+    await all.each(
+      unused,
+      PARALLEL,
+      (net) => `Destroy network ${net.name}`,
+      async (net, one) => {
+        await releaseNetwork(session, prefix, net, one.signal);
+      },
+    );
+  });
+  if (active.length === 0) await context.hosts.stop(prefix);
+}
+
+/** A machine whose provider is gone is left as it is, and said so: the rest of the environment can still be stopped. */
+async function stopMachines(plugins: PluginRegistry, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
+  const known = vms.filter((vm) => {
+    const there = plugins.find('vm-provider', vm['vm-provider']) !== undefined;
+    if (!there) step.log.warn(`VM ${vm.name} is left as it is: no plugin offers its provider "${vm['vm-provider']}".`);
+    return there;
+  });
+  await step.each(
+    known.map((vm) => machineOf(plugins, prefix, vm)),
+    PARALLEL,
+    (machine) => `Stopping VM ${machine.vm.name}`,
+    async (machine, one) => {
+      if ((await machine.state(one)) !== 'down') await machine.stop(one);
+    },
+  );
+}
+
+/** The VMs of the prefix that libvirt runs in any form (running, paused, shutting down). */
+export async function activeVms(session: Session, prefix: Prefix, signal: AbortSignal): Promise<readonly VmSpec[]> {
+  const domains = await session.hypervisor.listDomains({ signal });
+  const active = new Set(domains.filter((domain) => domain.id >= 0).map((domain) => domain.name));
+  return prefix.specs.vms.filter((vm) => active.has(domainName(prefix.uuid, vm.name)));
+}
+
+/** The networks that those VMs are connected to, in the definition's order. */
+export function netsOf(prefix: Prefix, vms: readonly VmSpec[]): readonly NetSpec[] {
+  const names = new Set(vms.flatMap((vm) => vm.nics.map((nic) => nic.net)));
+  return prefix.specs.nets.filter((net) => names.has(net.name));
+}

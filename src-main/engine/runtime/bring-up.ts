@@ -1,0 +1,72 @@
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
+import type { Step } from '../core/operation.ts';
+import type { UndoStack } from '../core/undo.ts';
+import { domainName, type Prefix } from '../prefix/prefix.ts';
+import { PARALLEL } from './bring-down.ts';
+import type { Machine } from './machines.ts';
+import { realizeDomain, realizeNetwork } from './realize.ts';
+import type { RecipeContext } from './recipe.ts';
+import type { Session } from './session.ts';
+
+/** The prefix's host, started when it is down (and then stopped again if what follows fails). */
+export async function openSession(context: RecipeContext, prefix: Prefix, step: Step, undo: UndoStack): Promise<Session> {
+  const running = await findToStart(context, prefix, step.signal);
+  if (running !== undefined) return running;
+  return await step.step('Start host', async (one) => {
+    undo.add('stop the host', async () => await context.hosts.stop(prefix));
+    return await context.hosts.open(prefix, one.log, one.signal);
+  });
+}
+
+/** The host when it is up. One whose sockets are gone counts as down: opening it ends what is left of it, and begins anew. */
+export async function findToStart(context: RecipeContext, prefix: Prefix, signal: AbortSignal): Promise<Session | undefined> {
+  try {
+    return await context.hosts.find(prefix, signal);
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'host.unusable' && error.details['reason'] === 'sockets') return undefined;
+    throw error;
+  }
+}
+
+/** Brings up those networks that are down. */
+export async function startNetworks(
+  session: Session,
+  prefix: Prefix,
+  nets: readonly NetSpec[],
+  step: Step,
+  undo: UndoStack,
+): Promise<void> {
+  await step.step('Start nets', async (all) => {
+    await all.each(
+      nets,
+      PARALLEL,
+      (net) => `Create network ${net.name}`,
+      async (net, one) => {
+        await realizeNetwork(session, prefix, net, one.signal, undo);
+      },
+    );
+  });
+}
+
+/** Starts a VM, or lets one go on that is paused; what is up is left alone. */
+export async function startVm(session: Session, prefix: Prefix, vm: VmSpec, step: Step, undo: UndoStack): Promise<void> {
+  const name = domainName(prefix.uuid, vm.name);
+  const now = await session.hypervisor.findDomain(name, { signal: step.signal });
+  if (now?.state === 'paused') {
+    await session.hypervisor.resumeDomain(name, { signal: step.signal });
+    return;
+  }
+  if (now !== undefined && now.state !== 'shut off' && now.state !== 'crashed') return;
+  await realizeDomain(session, prefix, vm, step.signal, undo);
+  undo.add(`stop ${vm.name}`, async (signal) => await session.hypervisor.destroyDomain(name, { signal }));
+  await session.hypervisor.startDomain(name, {}, { signal: step.signal });
+}
+
+/** Asks a machine's provider to start it. */
+export async function startMachine(machine: Machine, step: Step, undo: UndoStack): Promise<void> {
+  const { log } = step;
+  if ((await machine.state(step)) === 'running') return;
+  undo.add(`stop ${machine.vm.name}`, async (signal) => await machine.stop({ signal, log }));
+  await machine.start(step);
+}

@@ -1,0 +1,62 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CrashState } from '../../../src-shared/state.ts';
+import { diskError } from '../core/disk-error.ts';
+import type { Host } from '../host/host.ts';
+import type { DomainStatus } from '../libvirt/hypervisor.ts';
+import type { PrefixPaths } from '../prefix/layout.ts';
+
+/** virDomainShutoffReason: the QEMU process ended without having shut down, or it never came up. */
+const SHUTOFF_CRASHED = 3;
+const SHUTOFF_FAILED = 6;
+
+const TAIL_BYTES = 64 * 1024;
+const LINES = 8;
+const LINE_LENGTH = 240;
+
+/** Whether a VM is off although nobody stopped it and its guest did not shut down. */
+export function hasCrashed({ state, reason }: DomainStatus): boolean {
+  return state === 'crashed' || (state === 'shut off' && (reason === SHUTOFF_CRASHED || reason === SHUTOFF_FAILED));
+}
+
+/**
+ * What is known of a crash. libvirt keeps the reason; when it happened and what QEMU said is in its log of the domain, which only
+ * an embedded host lets us read.
+ */
+export async function readCrash(paths: PrefixPaths, domain: DomainStatus, host: Host['kind'] | undefined): Promise<CrashState> {
+  const failed = domain.state === 'shut off' && domain.reason === SHUTOFF_FAILED;
+  const reason = failed ? 'Its QEMU process could not start.' : 'Its QEMU process ended without shutting down.';
+  const text = host === 'embedded' ? await readTail(join(paths.host, 'log', 'qemu', `${domain.name}.log`)) : '';
+  return { reason, ...readQemuLog(text) };
+}
+
+/** The lines that QEMU wrote after its last start, without its command line, and when libvirt noticed its end. */
+export function readQemuLog(text: string): Pick<CrashState, 'at' | 'lines'> {
+  const all = text.split('\n').map((line) => line.replace(/\p{Cc}/gu, ' ').trimEnd());
+  const start = all.findLastIndex((line) => /^\d{4}-\d\d-\d\d [\d:.]+\+0000: starting up libvirt/.test(line));
+  let first = start + 1;
+  if (start >= 0) {
+    // The environment and the command line, one part a line, each but the last one continued.
+    while (all[first]?.endsWith('\\') === true) first += 1;
+    first += 1;
+  }
+  const said = all.slice(first).filter((line) => line !== '');
+  const end = said.findLast((line) => line.includes(': shutting down, reason='));
+  const time = /^(\d{4}-\d\d-\d\d) ([\d:.]+)\+0000/.exec(end ?? '');
+  return {
+    at: time === null ? null : Date.parse(`${time[1]}T${time[2]}Z`),
+    lines: said.slice(-LINES).map((line) => (line.length > LINE_LENGTH ? `${line.slice(0, LINE_LENGTH)}…` : line)),
+  };
+}
+
+async function readTail(path: string): Promise<string> {
+  try {
+    await using file = await open(path, 'r');
+    const { size } = await file.stat();
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(TAIL_BYTES), 0, TAIL_BYTES, Math.max(0, size - TAIL_BYTES));
+    return buffer.subarray(0, bytesRead).toString('utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw diskError(error, path);
+  }
+}

@@ -1,0 +1,66 @@
+import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
+import type { VmSpec } from '../../../src-shared/specs.ts';
+import { VmStatus } from '../../../src-shared/state.ts';
+import type { MachineProvider, ProvidedVm, ProviderCall } from '../plugins/contract.ts';
+import type { PluginRegistry } from '../plugins/registry.ts';
+import { type Prefix, vmAddress } from '../prefix/prefix.ts';
+
+/** Whether the environment's libvirt runs it. A VM whose provider is not there any more is run by nobody. */
+export function isHosted(plugins: PluginRegistry, vm: VmSpec): boolean {
+  return plugins.find('vm-provider', vm['vm-provider'])?.hosted === true;
+}
+
+/** A VM that something else than libvirt runs, with the plugin that knows it. What a plugin throws is `plugin.failed`, naming it. */
+export interface Machine {
+  readonly vm: VmSpec;
+  state(call: ProviderCall): Promise<VmStatus>;
+  start(call: ProviderCall): Promise<void>;
+  stop(call: ProviderCall): Promise<void>;
+  /** Where its ssh is; null when nobody knows. */
+  address(call: ProviderCall): Promise<{ readonly host: string; readonly port: number } | null>;
+}
+
+/** `input.invalid` when no plugin offers the VM's provider; the VM must not be a hosted one. */
+export function machineOf(plugins: PluginRegistry, prefix: Prefix, vm: VmSpec): Machine {
+  const provider = plugins.need('vm-provider', vm['vm-provider'], `VM ${vm.name}`);
+  if (provider.hosted === true) throw new EngineError('internal', `VM ${vm.name} is run by libvirt.`);
+  const told: ProvidedVm = {
+    name: vm.name,
+    spec: vm,
+    address: vmAddress(prefix.specs, vm),
+    environment: { uuid: prefix.uuid, name: prefix.name, path: prefix.paths.root },
+  };
+  return {
+    vm,
+    state: async (call) => {
+      const answer = VmStatus.safeParse(await asked(provider, vm, 'say what it is doing', async () => await provider.state(told, call)));
+      if (answer.success) return answer.data;
+      throw new EngineError('plugin.failed', `The VM provider "${provider.name}" gave VM ${vm.name} a state that there is not.`, {
+        hint: `It has to be one of: ${VmStatus.options.join(', ')}.`,
+      });
+    },
+    start: async (call) => await asked(provider, vm, 'start it', async () => await provider.start(told, call)),
+    stop: async (call) => await asked(provider, vm, 'stop it', async () => await provider.stop(told, call)),
+    address: async (call) => {
+      const planned = told.address === null ? null : { host: told.address, port: 22 };
+      const found =
+        provider.address === undefined
+          ? planned
+          : await asked(provider, vm, 'say its address', async () => await provider.address?.(told, call));
+      return found === null || found === undefined ? null : { host: String(found.host), port: Number(found.port ?? 22) };
+    },
+  };
+}
+
+async function asked<T>(provider: MachineProvider, vm: VmSpec, what: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof EngineError || isCancelled(error)) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new EngineError('plugin.failed', `VM ${vm.name}: its provider "${provider.name}" could not ${what}: ${message}`, {
+      cause: error,
+      details: { stack: error instanceof Error ? (error.stack ?? '') : '' },
+    });
+  }
+}

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
+import type { UndoStack } from '../core/undo.ts';
+import { domainXml } from '../libvirt/xml/domain-xml.ts';
+import { bridgeName, networkName, networkXml } from '../libvirt/xml/network-xml.ts';
+import { createBridge, removeBridge } from '../net/bridge.ts';
+import { reviveDnsmasq } from '../net/dnsmasq.ts';
+import { domainName, type Prefix } from '../prefix/prefix.ts';
+import type { Session } from './session.ts';
+
+/**
+ * Makes libvirt follow the prefix: its objects are told to libvirt only while they are needed, as Lago did, so that nothing is left
+ * there when an environment is down, and the prefix alone is the truth.
+ */
+
+/** A uuid that is the same each time libvirt is told of the object: reverting a snapshot requires it. */
+export function stableUuid(prefixUuid: string, name: string): string {
+  const hex = createHash('sha256').update(`${prefixUuid}/${name}`).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** Path of the VM's VNC socket; short, whatever the VM's name (unix sockets end at 108 bytes). */
+export function vncSocket(socketDir: string, prefixUuid: string, vm: string): string {
+  return join(socketDir, `${createHash('sha256').update(`${prefixUuid}/${vm}`).digest('hex').slice(0, 12)}.vnc`);
+}
+
+/** Defines the VM's domain with the snapshots that the prefix knows; undone by undefining. Starts nothing. */
+export async function realizeDomain(session: Session, prefix: Prefix, vm: VmSpec, signal: AbortSignal, undo: UndoStack): Promise<void> {
+  const name = domainName(prefix.uuid, vm.name);
+  const xml = domainXml(vm, {
+    prefixUuid: prefix.uuid,
+    prefixPath: prefix.paths.root,
+    uuid: stableUuid(prefix.uuid, vm.name),
+    accelerator: session.host.accelerator,
+    vncSocket: vncSocket(session.host.socketDir, prefix.uuid, vm.name),
+    nets: prefix.specs.nets,
+  });
+  undo.add(`undefine ${name}`, async (undoSignal) => await session.hypervisor.undefineDomain(name, { signal: undoSignal }));
+  await session.hypervisor.defineDomain(xml, { signal });
+  const known = new Set((await session.hypervisor.listSnapshots(name, { signal })).map((snapshot) => snapshot.name));
+  for (const { name: snapshot, xml: description } of await keptSnapshots(prefix, vm)) {
+    if (!known.has(snapshot)) {
+      const current = snapshot === prefix.record?.current;
+      await session.hypervisor.createSnapshot(name, description, { redefine: true, current }, { signal });
+    }
+  }
+}
+
+/** The snapshots of a VM, oldest first, with the text that tells libvirt of them. */
+async function keptSnapshots(prefix: Prefix, vm: VmSpec): Promise<readonly { readonly name: string; readonly xml: string }[]> {
+  const pending = prefix.record?.pending ?? null;
+  const file = (name: string): string => join(prefix.paths.snapshots, name, `${vm.name}.xml`);
+  const records = (prefix.record?.snapshots ?? []).filter(
+    // One whose deletion was interrupted near its end is in no disk any more.
+    ({ name, vms }) =>
+      vms[vm.name] !== undefined && (pending?.kind !== 'delete-snapshot' || pending.name !== name || existsSync(file(name))),
+  );
+  return await Promise.all(records.map(async ({ name }) => ({ name, xml: await readFile(file(name), 'utf8') })));
+}
+
+/** Takes the domain out of libvirt; its disks and kept snapshot descriptions stay. */
+export async function undefineDomain(session: Session, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<void> {
+  await session.hypervisor.undefineDomain(domainName(prefix.uuid, vm.name), { signal });
+}
+
+/** Powers the VM off and takes it out of libvirt. */
+export async function releaseDomain(session: Session, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<void> {
+  await session.hypervisor.destroyDomain(domainName(prefix.uuid, vm.name), { signal });
+  await undefineDomain(session, prefix, vm, signal);
+}
+
+/** Defines and starts the network, with its Linux bridge where it is of that type. Of one that is up only the DHCP server is seen to. */
+export async function realizeNetwork(session: Session, prefix: Prefix, net: NetSpec, signal: AbortSignal, undo: UndoStack): Promise<void> {
+  const name = networkName(prefix.uuid, net.name);
+  const { hypervisor, host } = session;
+  if ((await hypervisor.findNetwork(name, { signal }))?.active === true) {
+    const served = net.type !== 'bridge' && (net.management || net.dhcp !== undefined);
+    if (host.kind === 'embedded' && served) await reviveDnsmasq(host.run, name, signal);
+    return;
+  }
+  if (net.type === 'bridge') {
+    const bridge = bridgeName(prefix.uuid, net);
+    undo.add(`remove bridge ${bridge}`, async (undoSignal) => await removeBridge(host.run, bridge, undoSignal));
+    await createBridge(host.run, bridge, signal);
+  }
+  undo.add(`undefine network ${name}`, async (undoSignal) => await hypervisor.undefineNetwork(name, { signal: undoSignal }));
+  await hypervisor.defineNetwork(
+    networkXml(net, { prefixUuid: prefix.uuid, uuid: stableUuid(prefix.uuid, `net/${net.name}`), dnsmasqAsRoot: host.dnsmasqAsRoot }),
+    { signal },
+  );
+  undo.add(`stop network ${name}`, async (undoSignal) => await hypervisor.destroyNetwork(name, { signal: undoSignal }));
+  await hypervisor.startNetwork(name, { signal });
+}
+
+/** Takes the network down and out of libvirt. */
+export async function releaseNetwork(session: Session, prefix: Prefix, net: NetSpec, signal: AbortSignal): Promise<void> {
+  const name = networkName(prefix.uuid, net.name);
+  await session.hypervisor.destroyNetwork(name, { signal });
+  await session.hypervisor.undefineNetwork(name, { signal });
+  if (net.type === 'bridge') await removeBridge(session.host.run, bridgeName(prefix.uuid, net), signal);
+}

@@ -1,0 +1,215 @@
+import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
+import type { HostChoice } from '../../../src-shared/host-choice.ts';
+import type { HostSummary } from '../../../src-shared/state.ts';
+import type { Log } from '../core/log.ts';
+import { sleep } from '../core/until.ts';
+import type { EmbeddedHost, EmbeddedHostSpec, Host } from '../host/host.ts';
+import type { Hypervisor } from '../libvirt/hypervisor.ts';
+import { hostChoiceOf, type Prefix } from '../prefix/prefix.ts';
+import type { EngineSettings } from '../settings.ts';
+
+/** An environment's host that is up, with an open libvirt connection. */
+export interface Session {
+  readonly host: Host;
+  readonly hypervisor: Hypervisor;
+}
+
+/**
+ * Gives recipes the host of a prefix. Connections are kept per prefix and opened again when they were lost; tests put a fake in its
+ * place.
+ */
+export interface HostAccess extends AsyncDisposable {
+  /** The host, started when it is down. */
+  open(prefix: Prefix, log: Log, signal: AbortSignal): Promise<Session>;
+  /**
+   * The host when it is up, else undefined; starts nothing. `host.unusable` within seconds when its processes run but libvirt cannot be
+   * asked: its VMs may well run, and only `stop` can end them.
+   */
+  find(prefix: Prefix, signal?: AbortSignal): Promise<Session | undefined>;
+  /** Ends the prefix's own host with all that runs in it, without asking libvirt; a `system` host is only disconnected. */
+  stop(prefix: Prefix): Promise<void>;
+  /** What is known of it without starting anything; `problem` is why it is unusable. */
+  summary(prefix: Prefix, session: Session | undefined, problem?: string | null): HostSummary;
+}
+
+export interface HostAccessOptions {
+  readonly settings: EngineSettings;
+  readonly resourcesDir: string;
+  readonly log: Log;
+}
+
+/** The host that new environments get, as the settings say. */
+export function defaultHostChoice(settings: EngineSettings): HostChoice {
+  return settings.host === 'embedded' ? { kind: 'embedded', uplink: settings.uplink } : { kind: 'system', uri: settings.host };
+}
+
+function embeddedSpec(prefix: Prefix, settings: EngineSettings, choice: HostChoice & { kind: 'embedded' }): EmbeddedHostSpec {
+  // `uplink = none` in the configuration wins over what the prefix was made with: it is the safer one.
+  const uplink = settings.uplink === 'none' ? 'none' : choice.uplink;
+  return { id: prefix.uuid, stateDir: prefix.paths.host, uplink, accelerator: settings.accelerator };
+}
+
+/** libvirtd is started again in less than a second when it dies. */
+const PATIENCE_MS = 3000;
+
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await work;
+  signal.throwIfAborted();
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new EngineError('cancelled', 'Connecting to libvirt was cancelled.'));
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+export function createHostAccess(options: HostAccessOptions): HostAccess {
+  const { settings, resourcesDir, log } = options;
+  // By folder: a copied prefix has the uuid of the one that it was copied from.
+  const sessions = new Map<string, Session>();
+  const connecting = new Map<string, Promise<Session>>();
+  const choiceOf = (prefix: Prefix): HostChoice => hostChoiceOf(prefix, defaultHostChoice(settings));
+
+  /** One connection to a prefix's host, however many ask for it at once; who cancels only waits no longer. */
+  async function connect(prefix: Prefix, host: Host, signal: AbortSignal | undefined): Promise<Session> {
+    const { root } = prefix.paths;
+    signal?.throwIfAborted();
+    const known = sessions.get(root);
+    if (known !== undefined) return known;
+    // Nothing may wait between looking and setting, or two that ask at once open two.
+    let opening = connecting.get(root);
+    if (opening === undefined) {
+      opening = openConnection(prefix, host);
+      connecting.set(root, opening);
+    }
+    return await unlessAborted(opening, signal);
+  }
+
+  async function openConnection(prefix: Prefix, host: Host): Promise<Session> {
+    const { root } = prefix.paths;
+    try {
+      const { connectHypervisor } = await import('../libvirt/libvirt.ts');
+      const hypervisor = await connectHypervisor(host.uri);
+      const session: Session = { host, hypervisor };
+      sessions.set(root, session);
+      hypervisor.onEvent((event) => {
+        if (event.type === 'closed' && sessions.get(root) === session) sessions.delete(root);
+      });
+      return session;
+    } finally {
+      connecting.delete(root);
+    }
+  }
+
+  /** A host that runs has a libvirt, or gets one again in a moment. */
+  async function connectEmbedded(prefix: Prefix, host: EmbeddedHost, signal: AbortSignal | undefined): Promise<Session> {
+    const deadline = Date.now() + PATIENCE_MS;
+    for (;;) {
+      try {
+        return await connect(prefix, host, signal);
+      } catch (error) {
+        if (isCancelled(error)) throw error;
+        if (Date.now() < deadline) {
+          await sleep(200, signal);
+          continue;
+        }
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new EngineError('host.unusable', `The libvirt of the environment's host (pid ${host.pid}) does not answer: ${reason}`, {
+          cause: error,
+          details: { pid: host.pid, reason: 'libvirt' },
+          hint: 'Wait a moment. If it stays so, "lago stop" ends the host with all its VMs, and "lago start" begins anew.',
+        });
+      }
+    }
+  }
+
+  async function findEmbedded(prefix: Prefix, choice: HostChoice & { kind: 'embedded' }): Promise<EmbeddedHost | undefined> {
+    const { findEmbeddedHost } = await import('../host/embedded/embedded.ts');
+    return await findEmbeddedHost(embeddedSpec(prefix, settings, choice), { resourcesDir, log });
+  }
+
+  async function openSystem(uri: string): Promise<Host> {
+    const { openSystemHost } = await import('../host/system.ts');
+    return await openSystemHost({ uri, accelerator: settings.accelerator }, { log });
+  }
+
+  async function forget(prefix: Prefix): Promise<void> {
+    const session = sessions.get(prefix.paths.root);
+    sessions.delete(prefix.paths.root);
+    await session?.hypervisor.close();
+  }
+
+  async function findSystem(prefix: Prefix, uri: string, signal: AbortSignal | undefined): Promise<Session | undefined> {
+    try {
+      return await connect(prefix, await openSystem(uri), signal);
+    } catch (error) {
+      if (isCancelled(error)) throw error;
+      if (error instanceof EngineError && error.code === 'hypervisor.disconnected') {
+        // Somebody listens there and says nothing: what runs is not known.
+        throw new EngineError('host.unusable', `The libvirt at ${uri} does not answer: ${error.message}`, {
+          cause: error,
+          hint: 'Start libvirt again on this machine (systemctl restart libvirtd).',
+        });
+      }
+      log.debug(`${prefix.name}: ${uri} does not answer: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  }
+
+  const access: HostAccess = {
+    async open(prefix, operationLog, signal) {
+      const choice = choiceOf(prefix);
+      const known = await access.find(prefix, signal).catch((error: unknown) => {
+        // Starting it ends what is left of it, and begins anew.
+        if (error instanceof EngineError && error.details['reason'] === 'sockets') return undefined;
+        throw error;
+      });
+      if (known !== undefined) return known;
+      if (choice.kind === 'system') return await connect(prefix, await openSystem(choice.uri), signal);
+      const { startEmbeddedHost } = await import('../host/embedded/embedded.ts');
+      const host = await startEmbeddedHost(embeddedSpec(prefix, settings, choice), { resourcesDir, log: operationLog, signal });
+      return await connect(prefix, host, signal);
+    },
+    async find(prefix, signal) {
+      const choice = choiceOf(prefix);
+      if (choice.kind === 'system') return sessions.get(prefix.paths.root) ?? (await findSystem(prefix, choice.uri, signal));
+      const host = await findEmbedded(prefix, choice).catch(async (error: unknown) => {
+        await forget(prefix);
+        throw error;
+      });
+      if (host === undefined) {
+        await forget(prefix);
+        return undefined;
+      }
+      return await connectEmbedded(prefix, host, signal);
+    },
+    async stop(prefix) {
+      await forget(prefix);
+      const choice = choiceOf(prefix);
+      if (choice.kind !== 'embedded') return;
+      const { endEmbeddedHost } = await import('../host/embedded/embedded.ts');
+      await endEmbeddedHost(embeddedSpec(prefix, settings, choice));
+    },
+    summary(prefix, session, problem = null) {
+      const choice = choiceOf(prefix);
+      return {
+        kind: choice.kind,
+        uri: session?.host.uri ?? (choice.kind === 'system' ? choice.uri : 'qemu:///system'),
+        status: problem !== null ? 'unusable' : session === undefined ? 'down' : 'up',
+        problem,
+        accelerator: session?.host.accelerator ?? 'unknown',
+        uplink: session?.host.uplink ?? 'none',
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      const open = [...sessions.values()];
+      sessions.clear();
+      await Promise.all(open.map(async (session) => await session.hypervisor.close()));
+    },
+  };
+  return access;
+}

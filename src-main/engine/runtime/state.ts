@@ -1,0 +1,234 @@
+import { access, readdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
+import type { NetworkState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
+import { readHolder } from '../core/lock.ts';
+import type { Log } from '../core/log.ts';
+import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
+import { networkName } from '../libvirt/xml/network-xml.ts';
+import type { PluginRegistry } from '../plugins/registry.ts';
+import { expandPrefixPath, type PrefixPaths } from '../prefix/layout.ts';
+import { domainName, type Prefix, vmAddress } from '../prefix/prefix.ts';
+import type { PendingWork } from '../prefix/record.ts';
+import { hasCrashed, readCrash } from './crash.ts';
+import { isHosted, type Machine, machineOf } from './machines.ts';
+import type { HostAccess, Session } from './session.ts';
+
+/** What only a running engine knows of a VM. */
+export interface VmNote {
+  readonly ssh: VmState['ssh'];
+  readonly startedAt: number | null;
+}
+
+export interface StateOptions {
+  readonly notes?: (vm: string) => VmNote | undefined;
+}
+
+/** What the provider of a machine that libvirt does not run says about it. */
+export interface MachineNote {
+  readonly status: VmStatus;
+  readonly address: string | null;
+}
+
+/** libvirt's answer about a prefix, and that of VM providers, for those who have it already. */
+export interface Observation {
+  readonly session: Session | undefined;
+  /** Why the host, which runs, cannot be asked; null otherwise. */
+  readonly problem: string | null;
+  readonly domains: readonly DomainStatus[];
+  readonly networks: readonly NetworkStatus[];
+  /** VM → what its provider says; of hosted VMs nothing. */
+  readonly machines: ReadonlyMap<string, MachineNote>;
+}
+
+export interface ObserveOptions {
+  readonly plugins: PluginRegistry;
+  readonly log: Log;
+  readonly signal?: AbortSignal;
+}
+
+/** A provider that does not answer in time leaves its machine `unknown`; nobody may wait for it longer. */
+const PROVIDER_MS = 5000;
+
+/** Asks the prefix's host what runs. Starts nothing; a host that is down means that everything is. */
+export async function observe(prefix: Prefix, hosts: HostAccess, options: ObserveOptions): Promise<Observation> {
+  const { signal } = options;
+  const [hosted, machines] = await Promise.all([observeHost(prefix, hosts, signal), askProviders(prefix, options)]);
+  return { ...hosted, machines };
+}
+
+async function observeHost(prefix: Prefix, hosts: HostAccess, signal: AbortSignal | undefined): Promise<Omit<Observation, 'machines'>> {
+  const nothing = { session: undefined, domains: [], networks: [] };
+  try {
+    const session = await hosts.find(prefix, signal);
+    if (session === undefined) return { ...nothing, problem: null };
+    const { hypervisor } = session;
+    const [domains, networks] = await Promise.all([hypervisor.listDomains({ signal }), hypervisor.listNetworks({ signal })]);
+    return { session, domains, networks, problem: null };
+  } catch (error) {
+    if (!(error instanceof EngineError) || !['host.unusable', 'hypervisor.disconnected'].includes(error.code)) throw error;
+    return { ...nothing, problem: error.hint === undefined ? error.message : `${error.message} ${error.hint}` };
+  }
+}
+
+async function askProviders(prefix: Prefix, { plugins, log, signal }: ObserveOptions): Promise<ReadonlyMap<string, MachineNote>> {
+  const others = prefix.specs.vms.filter((vm) => !isHosted(plugins, vm));
+  if (others.length === 0) return new Map();
+  const notes = others.map(async (vm): Promise<[string, MachineNote]> => {
+    try {
+      return [vm.name, await noteOf(machineOf(plugins, prefix, vm), log, signal)];
+    } catch (error) {
+      signal?.throwIfAborted();
+      log.warn(error instanceof Error ? error.message : String(error));
+      return [vm.name, { status: 'unknown', address: vmAddress(prefix.specs, vm) }];
+    }
+  });
+  return new Map(await Promise.all(notes));
+}
+
+async function noteOf(machine: Machine, log: Log, signal: AbortSignal | undefined): Promise<MachineNote> {
+  const limit = new AbortController();
+  const call = { signal: signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]), log };
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      limit.abort();
+      reject(new Error(`VM ${machine.vm.name}: its provider "${machine.vm['vm-provider']}" did not answer in time.`));
+    }, PROVIDER_MS);
+  });
+  try {
+    const [status, address] = await Promise.race([Promise.all([machine.state(call), machine.address(call)]), late]);
+    return { status, address: address?.host ?? null };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The whole value that views and `lago status` show. */
+export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Observation, options: StateOptions = {}): Promise<PrefixState> {
+  const [diskUsage, holder, workdir, vms] = await Promise.all([
+    usage(prefix.paths),
+    readHolder(prefix.paths.lock),
+    workdirOf(prefix.paths.root),
+    Promise.all(prefix.specs.vms.map(async (vm) => await vmState(prefix, vm, seen, options.notes?.(vm.name)))),
+  ]);
+  const busy = holder ?? null;
+  const interrupted = busy === null ? interruption(prefix) : undefined;
+  return {
+    id: prefix.uuid,
+    name: prefix.name,
+    path: prefix.paths.root,
+    workdir,
+    phase:
+      interrupted?.broken === true ? 'broken' : prefix.record?.phase === 'creating' ? 'creating' : prefix.initialized ? 'ready' : 'cleaned',
+    problem: interrupted?.problem ?? null,
+    initFile: prefix.record?.initFile ?? null,
+    host: hosts.summary(prefix, seen.session, seen.problem),
+    vms,
+    networks: prefix.specs.nets.map((net) => networkState(prefix, net, seen)),
+    snapshots: (prefix.record?.snapshots ?? []).map((snapshot) => ({ ...snapshot, current: snapshot.name === prefix.record?.current })),
+    diskUsage,
+    busy,
+  };
+}
+
+/** What is wrong with a prefix that nobody is working on: it can only be destroyed, or something in it waits to be finished. */
+function interruption(prefix: Prefix): { readonly broken: boolean; readonly problem: string } | undefined {
+  if (prefix.record?.phase === 'creating') {
+    return { broken: true, problem: 'Its creation was interrupted. Destroy it and create it again.' };
+  }
+  const pending = prefix.record?.pending ?? null;
+  if (pending === null) return undefined;
+  if (pending.kind === 'destroy') return { broken: true, problem: 'Its destruction was interrupted. Destroy it to remove the rest.' };
+  return { broken: false, problem: interruptedWork(pending) };
+}
+
+function interruptedWork({ kind, name }: PendingWork): string {
+  switch (kind) {
+    case 'snapshot':
+      return `The snapshot “${name}” was interrupted. The next command on this environment takes it back.`;
+    case 'revert':
+      return `The revert to “${name}” was interrupted. The next start or revert finishes it.`;
+    case 'delete-snapshot':
+      return `Deleting the snapshot “${name}” was interrupted. The next command on this environment finishes it.`;
+    default:
+      return `A ${kind} was interrupted. The next command on this environment tidies up after it.`;
+  }
+}
+
+function vmStatus(domain: DomainStatus | undefined): VmStatus {
+  // A domain that is off is told to libvirt only in passing: for the user it is as down as one that libvirt does not know.
+  if (domain === undefined) return 'down';
+  if (hasCrashed(domain)) return 'crashed';
+  if (domain.state === 'shut off') return 'down';
+  return domain.state;
+}
+
+async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | undefined): Promise<VmState> {
+  const domain = seen.domains.find((candidate) => candidate.name === domainName(prefix.uuid, vm.name));
+  const machine = seen.machines.get(vm.name);
+  // What runs on a host that does not answer is not known, which is not the same as nothing.
+  const status = machine?.status ?? (seen.problem === null ? vmStatus(domain) : 'unknown');
+  const running = status === 'running';
+  const metadata = vm.disks[0]?.metadata ?? {};
+  const distro = vm.distro ?? metadata['distro'];
+  const password = vm['root-password'] ?? vm['ssh-password'];
+  return {
+    name: vm.name,
+    status,
+    crash: domain !== undefined && status === 'crashed' ? await readCrash(prefix.paths, domain, seen.session?.host.kind) : null,
+    distro: typeof distro === 'string' ? distro : null,
+    memory: vm.memory,
+    vcpu: vm.vcpu ?? vm.cpu ?? 2,
+    ip: machine === undefined ? vmAddress(prefix.specs, vm) : machine.address,
+    nics: vm.nics.map((nic, index) => ({ name: `eth${index}`, network: nic.net, ip: nic.ip ?? null, mac: null })),
+    disks: vm.disks.map((disk) => ({
+      name: disk.name,
+      dev: disk.dev,
+      format: disk.format,
+      path: expandPrefixPath(disk.path, prefix.paths.root),
+    })),
+    snapshots: Object.keys(vm.snapshots),
+    rootPassword: password ?? null,
+    metadata: vm.metadata,
+    ssh: running ? (note?.ssh ?? 'unknown') : 'off',
+    startedAt: running ? (note?.startedAt ?? null) : null,
+    screen: domain !== undefined && domain.id >= 0,
+  };
+}
+
+function networkState(prefix: Prefix, net: NetSpec, seen: Observation): NetworkState {
+  const name = networkName(prefix.uuid, net.name);
+  const up = seen.networks.some((candidate) => candidate.name === name && candidate.active);
+  return {
+    name: net.name,
+    type: net.type,
+    status: up ? 'up' : 'down',
+    gateway: net.gw ?? null,
+    management: net.management,
+    dhcp: net.dhcp ?? null,
+    domain: net.dns_domain_name ?? null,
+  };
+}
+
+/** Bytes that the images really take (sparse files count what is written). */
+async function usage(paths: PrefixPaths): Promise<number> {
+  const names = await readdir(paths.images).catch(() => []);
+  const sizes = await Promise.all(
+    names.map(async (name) => {
+      // A disk may vanish between listing and asking; it then takes nothing.
+      const info = await stat(join(paths.images, name)).catch(() => undefined);
+      return (info?.blocks ?? 0) * 512;
+    }),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+async function workdirOf(root: string): Promise<string | null> {
+  const parent = dirname(root);
+  return await access(join(parent, 'current')).then(
+    () => parent,
+    () => null,
+  );
+}

@@ -1,0 +1,25 @@
+/** Effective settings of one engine, from lago.conf, environment and command line (names as in lago.conf). */
+export interface EngineSettings {
+  /** Where environments run when nothing else is said: `embedded`, or a libvirt URI. */
+  readonly host: 'embedded' | (string & {});
+  readonly uplink: 'auto' | 'none';
+  readonly accelerator: 'auto' | 'kvm' | 'tcg';
+  readonly leaseDir: string;
+  readonly templateStore: string;
+  /** Repository JSON, path or URL; undefined uses the one that ships with the program. */
+  readonly templateRepoPath: string | undefined;
+  readonly templateRepoName: string | undefined;
+  readonly templateRepos: string;
+  readonly sshUser: string;
+  readonly sshPassword: string;
+  readonly sshTries: number;
+  /** Seconds, per connection attempt. */
+  readonly sshTimeout: number;
+  readonly defaultVmType: string;
+  readonly defaultVmProvider: string;
+  readonly defaultRootPassword: string | undefined;
+  /** Of an export that names none; default `LagoInitFile`. */
+  readonly exportInitFileName?: string;
+  /** When an export uses virt-sparsify; default `auto`: where it is installed and KVM is there. */
+  readonly exportSparsify?: 'auto' | 'always' | 'never';
+}

@@ -1,0 +1,142 @@
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { VmSpec } from '../../../src-shared/specs.ts';
+import type { Step } from '../core/operation.ts';
+import { UndoStack } from '../core/undo.ts';
+import { beginWork, settlePending } from '../prefix/journal.ts';
+import { domainName, type Prefix } from '../prefix/prefix.ts';
+import type { PendingWork, SnapshotRecord } from '../prefix/record.ts';
+import { activeVms } from '../runtime/bring-down.ts';
+import { openSession, startNetworks } from '../runtime/bring-up.ts';
+import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
+import type { RecipeContext } from '../runtime/recipe.ts';
+import type { Session } from '../runtime/session.ts';
+import { keptHostKeys, onceFree, resume, runningVms, statusOf } from './snapshot-parts.ts';
+import { pauseAll } from './take-snapshot.ts';
+
+/** What is done after the point of no return is not cancelled; this is how long each part of it may take. */
+const FINISH_MS = 60_000;
+
+/**
+ * How far a revert is: from `reverting` on the present is lost, and only reverting all makes sense. At `reverted` the VMs that it names
+ * are back and may have new work in them already: only what is left to be done is done.
+ */
+export const REVERTING = 'reverting';
+export const REVERTED = 'reverted';
+
+/**
+ * Reverts a prefix that is open for change: all VMs are paused, all reverted, and those that were saved with memory go on together;
+ * those saved off end off. A VM that could not be reverted goes on as it was, the error names it, and the snapshot that counts as the
+ * present one stays the same.
+ */
+export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot: SnapshotRecord, step: Step): Promise<void> {
+  const vms = prefix.specs.vms.filter((vm) => snapshot.vms[vm.name] !== undefined);
+  const found = await context.hosts.find(prefix, step.signal);
+  const before = found === undefined ? [] : await activeVms(found, prefix, step.signal);
+  const pending = prefix.record?.pending;
+  const goingOn = pending?.kind === 'revert' && pending.step === REVERTING;
+  const now = found === undefined ? [] : await runningVms(found, prefix, before, step.signal);
+  // The first try has paused them.
+  const running = prefix.specs.vms.filter((vm) => now.includes(vm) || (goingOn && pending.running.includes(vm.name)));
+  const work: Omit<PendingWork, 'since'> = {
+    kind: 'revert',
+    name: snapshot.name,
+    step: goingOn ? REVERTING : 'preparing',
+    vms: vms.map((vm) => vm.name),
+    running: running.map((vm) => vm.name),
+    hostWasUp: found !== undefined,
+  };
+  const journal = await beginWork(prefix, work, { log: step.log });
+  await using undo = new UndoStack(step.log);
+  // One that was interrupted in the middle stays pending until a revert succeeds.
+  if (!goingOn) undo.add('go on as before', async () => await journal.settle());
+  const session = await openSession(context, prefix, step, undo);
+  const withMemory = vms.filter((vm) => snapshot.vms[vm.name] === 'memory');
+  if (withMemory.length > 0) await startNetworks(session, prefix, prefix.specs.nets, step, undo);
+  undo.add('resume the VMs', async (signal) => await resume(session, prefix, running, signal));
+  await pauseAll(session, prefix, now, step);
+  for (const vm of vms.filter((candidate) => !before.includes(candidate))) await realizeDomain(session, prefix, vm, step.signal, undo);
+  step.checkpoint();
+  // From the first VM on the present is lost: nothing is undone any more, and cancelling waits for the end.
+  await journal.advance(REVERTING);
+  undo.commit();
+  const failures = await revertAll(session, prefix, snapshot, vms, step);
+  const reverted = vms.filter((vm) => !failures.has(vm.name));
+  await journal.advance(
+    REVERTED,
+    reverted.map((vm) => vm.name),
+  );
+  await finishReverted(context, prefix, snapshot, { reverted, running }, step);
+  if (failures.size > 0) throw partly(vms, failures);
+}
+
+/**
+ * What is left when VMs are back at a snapshot: those saved with memory go on, and so do those that ran and were not reverted; what is
+ * off is taken out of libvirt; ssh host keys go back; the record says where the environment is, when all of it is there.
+ */
+export async function finishReverted(
+  context: RecipeContext,
+  prefix: Prefix,
+  snapshot: SnapshotRecord,
+  vms: { readonly reverted: readonly VmSpec[]; readonly running: readonly VmSpec[] },
+  step: Step,
+): Promise<void> {
+  const { reverted, running } = vms;
+  const session = await context.hosts.find(prefix, AbortSignal.timeout(FINISH_MS));
+  if (session !== undefined) {
+    const goOn = [...reverted.filter((vm) => snapshot.vms[vm.name] === 'memory'), ...running.filter((vm) => !reverted.includes(vm))];
+    await resume(session, prefix, goOn, AbortSignal.timeout(FINISH_MS));
+    for (const vm of prefix.specs.vms) {
+      const now = await statusOf(session, prefix, vm, AbortSignal.timeout(FINISH_MS));
+      if (now !== undefined && now.state === 'shut off') await undefineDomain(session, prefix, vm, AbortSignal.timeout(FINISH_MS));
+    }
+  }
+  await restoreHostKeys(prefix, snapshot, reverted);
+  if (session !== undefined && (await activeVms(session, prefix, AbortSignal.timeout(FINISH_MS))).length === 0) {
+    await context.hosts.stop(prefix);
+  }
+  const whole = prefix.specs.vms.every((vm) => snapshot.vms[vm.name] === undefined || reverted.includes(vm));
+  await settlePending(prefix, (record) => (whole ? { ...record, current: snapshot.name } : record), step.log);
+}
+
+function partly(vms: readonly VmSpec[], failures: ReadonlyMap<string, string>): EngineError {
+  const done = vms.filter((vm) => !failures.has(vm.name)).map((vm) => vm.name);
+  const names = [...failures.keys()].join(', ');
+  return new EngineError(
+    'hypervisor.failed',
+    `Not reverted, and as before: ${names}. Reverted: ${done.length === 0 ? 'none' : done.join(', ')}. ${[...failures.values()][0] ?? ''}`,
+    { hint: 'Revert again, or look at the log for libvirt’s own words.' },
+  );
+}
+
+/** The guests' ssh keys are on their disks: those that are trusted go back with them. */
+async function restoreHostKeys(prefix: Prefix, snapshot: SnapshotRecord, reverted: readonly VmSpec[]): Promise<void> {
+  const { openHostKeys } = await import('../guest/host-keys.ts');
+  const names = reverted.map((vm) => vm.name);
+  await openHostKeys(prefix.paths.hostKeys).restore(keptHostKeys(prefix, snapshot.name), names);
+}
+
+async function revertAll(
+  session: Session,
+  prefix: Prefix,
+  snapshot: SnapshotRecord,
+  vms: readonly VmSpec[],
+  step: Step,
+): Promise<ReadonlyMap<string, string>> {
+  const failures = new Map<string, string>();
+  await step.step('Revert VMs', async (all) => {
+    const tasks = vms.map(
+      async (vm) =>
+        await all
+          .step(`Revert VM ${vm.name}`, async () => {
+            const how = snapshot.vms[vm.name] === 'memory' ? ({ state: 'paused' } as const) : {};
+            const domain = domainName(prefix.uuid, vm.name);
+            await onceFree(undefined, async () => await session.hypervisor.revertSnapshot(domain, snapshot.name, how));
+          })
+          .catch((error: unknown) => {
+            failures.set(vm.name, error instanceof Error ? error.message : String(error));
+          }),
+    );
+    await Promise.all(tasks);
+  });
+  return failures;
+}

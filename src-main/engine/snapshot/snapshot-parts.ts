@@ -1,0 +1,179 @@
+import { existsSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { VmSpec } from '../../../src-shared/specs.ts';
+import { writeFileAtomic, writeJson } from '../core/json-file.ts';
+import { until } from '../core/until.ts';
+import type { DomainStatus } from '../libvirt/hypervisor.ts';
+import { expandPrefixPath } from '../prefix/layout.ts';
+import { domainName, type Prefix, readSpecs } from '../prefix/prefix.ts';
+import type { PrefixRecord, SnapshotRecord } from '../prefix/record.ts';
+import type { Session } from '../runtime/session.ts';
+
+/** What taking, reverting and deleting a snapshot, and finishing these after a kill, have in common. */
+
+/** libvirt's code for "the domain is busy with another job": one that a killed command left may still be going on. */
+const OPERATION_TIMEOUT = 68;
+/** "The domain is running already", or not active. */
+const OPERATION_INVALID = 55;
+/** How long such a job may take; a memory of gigabytes is written to a slow disk. */
+const JOB_MS = 2 * 60_000;
+
+/** The record, which snapshots need. `snapshot.unsupported` for a prefix that Lago made. */
+export function recordOf(prefix: Prefix): PrefixRecord {
+  if (prefix.record !== undefined) return prefix.record;
+  throw new EngineError('snapshot.unsupported', `${prefix.name} was made by an older Lago: its snapshots are not managed here.`, {
+    hint: 'Create the environment again from its init file to use snapshots.',
+  });
+}
+
+/** `snapshot.missing`, naming those that there are. */
+export function findSnapshot(prefix: Prefix, name: string): SnapshotRecord {
+  const found = recordOf(prefix).snapshots.find((snapshot) => snapshot.name === name);
+  if (found !== undefined) return found;
+  const names = recordOf(prefix).snapshots.map((snapshot) => snapshot.name);
+  throw new EngineError('snapshot.missing', `${prefix.name} has no snapshot "${name}".`, {
+    hint: names.length === 0 ? 'It has none yet: take one with "lago snapshot NAME".' : `It has: ${names.join(', ')}.`,
+  });
+}
+
+/** What libvirt says of a VM; undefined when it does not know it. */
+export async function statusOf(session: Session, prefix: Prefix, vm: VmSpec, signal?: AbortSignal): Promise<DomainStatus | undefined> {
+  return await session.hypervisor.findDomain(domainName(prefix.uuid, vm.name), { signal });
+}
+
+/** Those of the VMs that run now: not off, and not paused by anybody. */
+export async function runningVms(
+  session: Session,
+  prefix: Prefix,
+  vms: readonly VmSpec[],
+  signal: AbortSignal,
+): Promise<readonly VmSpec[]> {
+  const states = await Promise.all(vms.map(async (vm) => (await statusOf(session, prefix, vm, signal))?.state));
+  return vms.filter((_, index) => states[index] === 'running' || states[index] === 'blocked');
+}
+
+/** Does `work` once libvirt's own work on that domain is over, which a killed command may have left. */
+export async function onceFree(signal: AbortSignal | undefined, work: () => Promise<void>, patienceMs = JOB_MS): Promise<void> {
+  let last: unknown;
+  await until(
+    async () => {
+      try {
+        await work();
+        return true;
+      } catch (error) {
+        if (!(error instanceof EngineError) || error.details['libvirtCode'] !== OPERATION_TIMEOUT) throw error;
+        last = error;
+        return undefined;
+      }
+    },
+    {
+      everyMs: 200,
+      timeoutMs: patienceMs,
+      signal,
+      failure: () => (last instanceof EngineError ? last : new EngineError('hypervisor.failed', 'libvirt is busy with a VM for too long.')),
+    },
+  );
+}
+
+/** Lets those of the VMs go on that are paused. */
+export async function resume(session: Session, prefix: Prefix, vms: readonly VmSpec[], signal: AbortSignal): Promise<void> {
+  await Promise.all(
+    vms.map(async (vm) => {
+      const now = await statusOf(session, prefix, vm, signal);
+      if (now?.state === 'paused') await session.hypervisor.resumeDomain(now.name, { signal });
+    }),
+  );
+}
+
+/**
+ * Lets a VM go on that ran before, once libvirt's own work on it is over: also one that a call will pause which nobody waits for any more.
+ * One that is off, or runs already when libvirt gets to it, is fine.
+ */
+export async function resumeForSure(session: Session, prefix: Prefix, vm: VmSpec, signal: AbortSignal, patienceMs = JOB_MS): Promise<void> {
+  const now = await statusOf(session, prefix, vm, signal);
+  if (now === undefined || now.id < 0) return;
+  await onceFree(
+    signal,
+    async () => {
+      try {
+        await session.hypervisor.resumeDomain(now.name, { signal });
+      } catch (error) {
+        if (!(error instanceof EngineError) || error.details['libvirtCode'] !== OPERATION_INVALID) throw error;
+      }
+    },
+    patienceMs,
+  );
+}
+
+/** Keeps libvirt's own description beside the prefix, so that the snapshot can be told to a libvirt that has forgotten it. */
+export async function keepXml(session: Session, prefix: Prefix, vm: VmSpec, name: string, signal: AbortSignal): Promise<void> {
+  const folder = join(prefix.paths.snapshots, name);
+  await mkdir(folder, { recursive: true });
+  const xml = await session.hypervisor.snapshotXml(domainName(prefix.uuid, vm.name), name, { signal });
+  await writeFileAtomic(join(folder, `${vm.name}.xml`), xml, 0o600);
+}
+
+/** The file that keeps the pinned ssh host keys of a snapshot's time. */
+export function keptHostKeys(prefix: Prefix, name: string): string {
+  return join(prefix.paths.snapshots, name, 'known-hosts.json');
+}
+
+/** Lago keeps a list of its own in each VM's spec. */
+export async function recordInSpecs(prefix: Prefix, snapshots: (vm: VmSpec) => VmSpec['snapshots']): Promise<void> {
+  await Promise.all(prefix.specs.vms.map(async (vm) => await writeJson(prefix.paths.vm(vm.name), { ...vm, snapshots: snapshots(vm) })));
+}
+
+/**
+ * Removes a snapshot from Lago's list and its folder. What libvirt and the disks hold of it is another matter. Where the list does not
+ * have it nothing is written: a snapshot for which the disk was too small is taken back while it is full.
+ */
+export async function forgetFiles(prefix: Prefix, name: string): Promise<void> {
+  await rm(join(prefix.paths.snapshots, name), { recursive: true, force: true });
+  // As they are on disk now: the prefix was read before the snapshot was taken.
+  const { vms } = await readSpecs(prefix.paths);
+  for (const vm of vms) {
+    const { [name]: listed, ...others } = vm.snapshots;
+    if (listed !== undefined) await writeJson(prefix.paths.vm(vm.name), { ...vm, snapshots: others });
+  }
+}
+
+/**
+ * Deletes a snapshot from a VM that libvirt knows. One that is not there is fine, also when only libvirt's note of it is left or when
+ * another call is just deleting it.
+ */
+export async function deleteFromVm(session: Session, prefix: Prefix, vm: VmSpec, name: string, signal?: AbortSignal): Promise<void> {
+  const domain = domainName(prefix.uuid, vm.name);
+  const known = await session.hypervisor.listSnapshots(domain, { signal });
+  if (!known.some((snapshot) => snapshot.name === name)) return;
+  try {
+    await onceFree(signal, async () => await session.hypervisor.deleteSnapshot(domain, name, {}, { signal }));
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    if (error.code === 'snapshot.missing') return;
+    if (error.code !== 'hypervisor.failed' || (await isInDisks(prefix, vm, name))) throw error;
+    await session.hypervisor.deleteSnapshot(domain, name, { metadataOnly: true }, { signal });
+  }
+}
+
+/** Whether any disk of the VM still holds the snapshot. */
+async function isInDisks(prefix: Prefix, vm: VmSpec, name: string): Promise<boolean> {
+  const { listImageSnapshots } = await import('../disk/qemu-img.ts');
+  const lists = await Promise.all(snapshotDisks(prefix, vm).map(async (path) => await listImageSnapshots(path)));
+  return lists.flat().some((snapshot) => snapshot.name === name);
+}
+
+/** Deletes a snapshot from the disks of a VM that is off, whatever libvirt knows of it. */
+export async function deleteFromDisks(prefix: Prefix, vm: VmSpec, name: string, signal?: AbortSignal): Promise<void> {
+  const { deleteImageSnapshot } = await import('../disk/qemu-img.ts');
+  for (const path of snapshotDisks(prefix, vm)) await deleteImageSnapshot(path, name, { signal });
+}
+
+/** Paths of the disks that snapshots can be in. */
+function snapshotDisks(prefix: Prefix, vm: VmSpec): readonly string[] {
+  return vm.disks
+    .filter((disk) => disk.format === 'qcow2' && disk.readonly !== true)
+    .map((disk) => expandPrefixPath(disk.path, prefix.paths.root))
+    .filter((path) => existsSync(path));
+}

@@ -1,0 +1,75 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { VmSpec } from '../../../src-shared/specs.ts';
+import { domainName, type Prefix } from '../prefix/prefix.ts';
+
+/** Tables, devices and what the guests write meanwhile. */
+const MARGIN = 32 * 1024 * 1024;
+
+/**
+ * `host.no-space` when the memory of these VMs does not fit beside their disks. At most what QEMU holds in memory is saved; without a
+ * process to look at, the memory that the VM may use.
+ */
+export async function requireSpace(prefix: Prefix, vms: readonly VmSpec[], free?: number): Promise<void> {
+  const resident = residentMemory();
+  const needed = vms.reduce((sum, vm) => {
+    const most = vm.memory * 1024 * 1024;
+    return sum + Math.min(most, resident.get(domainName(prefix.uuid, vm.name)) ?? most) + MARGIN;
+  }, MARGIN);
+  const there = free ?? (await freeBytes(prefix.paths.images));
+  if (there >= needed) return;
+  throw new EngineError(
+    'host.no-space',
+    `A snapshot may need ${mib(needed)} MiB on the file system of ${prefix.paths.images}; ${mib(there)} MiB are free.`,
+    {
+      details: { needed, free: there, path: prefix.paths.images },
+      hint: 'Free space there, delete a snapshot, or stop the environment first: without memory a snapshot takes next to nothing.',
+    },
+  );
+}
+
+/** With less than this free, QEMU's "Input/output error" means a full disk: it does not say so itself. */
+const FULL = 4 * 1024 * 1024;
+
+/** What to throw for a snapshot that QEMU could not write: `host.no-space` when the disk is full, else the error itself. */
+export async function fullDiskInstead(prefix: Prefix, vm: VmSpec, error: unknown): Promise<unknown> {
+  if (!(error instanceof EngineError) || error.code !== 'hypervisor.failed') return error;
+  const free = await freeBytes(prefix.paths.images);
+  if (free > FULL) return error;
+  const message = `The file system of ${prefix.paths.images} is full: there was no space left for the memory of VM ${vm.name}.`;
+  const details = { ...error.details, free, path: prefix.paths.images };
+  const hint = 'Free space there, then take it again. QEMU pauses a VM that finds no space to write to: "lago start" lets it go on.';
+  return new EngineError('host.no-space', message, { cause: error, details, hint });
+}
+
+async function freeBytes(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path);
+  return bavail * bsize;
+}
+
+function mib(bytes: number): string {
+  return String(Math.ceil(bytes / 1024 / 1024));
+}
+
+/** Domain name → bytes that its QEMU holds in memory, of all that this user can see. */
+function residentMemory(): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const pid of readdirSync('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const guest = /(?:^|\0)guest=([^,\0]+)/.exec(readProcess(pid, 'cmdline'))?.[1];
+    const pages = Number(readProcess(pid, 'statm').split(' ')[1]);
+    if (guest !== undefined && pages > 0) found.set(guest, pages * 4096);
+  }
+  return found;
+}
+
+function readProcess(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch (error) {
+    // It ended between listing and reading, or is another user's.
+    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
+    throw error;
+  }
+}

@@ -1,0 +1,241 @@
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { VmSpec } from '../../../src-shared/specs.ts';
+import type { Step } from '../core/operation.ts';
+import { UndoStack } from '../core/undo.ts';
+import { beginWork, type Journal } from '../prefix/journal.ts';
+import { domainName, type Prefix } from '../prefix/prefix.ts';
+import type { PendingWork, PrefixRecord } from '../prefix/record.ts';
+import { activeVms, PARALLEL } from '../runtime/bring-down.ts';
+import { openSession } from '../runtime/bring-up.ts';
+import { isHosted } from '../runtime/machines.ts';
+import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
+import type { RecipeContext } from '../runtime/recipe.ts';
+import type { Session } from '../runtime/session.ts';
+import {
+  deleteFromDisks,
+  deleteFromVm,
+  forgetFiles,
+  keepXml,
+  keptHostKeys,
+  onceFree,
+  recordInSpecs,
+  recordOf,
+  resume,
+  resumeForSure,
+  runningVms,
+  statusOf,
+} from './snapshot-parts.ts';
+import { fullDiskInstead, requireSpace } from './snapshot-space.ts';
+
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9_. +-]{0,62}$/;
+/** Saving memory to a slow disk, and deleting it again, takes as long as it takes. */
+const UNDO_MS = 15 * 60_000;
+
+/** `input.invalid` for what cannot name a snapshot: it becomes a folder and libvirt's name. */
+export function checkSnapshotName(name: string): void {
+  if (NAME.test(name) && !name.includes('..')) return;
+  throw new EngineError('input.invalid', `"${name}" cannot be a snapshot's name.`, {
+    hint: 'Use up to 63 letters, digits, spaces, dots, plus, minus and underscores, beginning with a letter or digit.',
+  });
+}
+
+function requireSnapshottable(vm: VmSpec): void {
+  const disk = vm.disks.find((candidate) => candidate.format !== 'qcow2' && candidate.format !== 'iso' && candidate.readonly !== true);
+  if (disk === undefined) return;
+  throw new EngineError('snapshot.unsupported', `VM ${vm.name} cannot be snapshotted: its disk "${disk.name}" is ${disk.format}.`, {
+    hint: 'Snapshots need qcow2 disks: write "format: qcow2" in the init file.',
+  });
+}
+
+function escapeXml(text: string): string {
+  return text.replace(/[<>&'"]/g, (c) => `&#${c.charCodeAt(0)};`);
+}
+
+/**
+ * Takes a snapshot of a prefix that is open for change: VMs that run are paused together, saved with their memory, and go on together;
+ * those that somebody has paused are saved and stay so; those that are off are saved with their disks. All or nothing.
+ */
+export async function takeSnapshotOf(context: RecipeContext, prefix: Prefix, name: string, step: Step): Promise<void> {
+  const record = recordOf(prefix);
+  if (record.snapshots.some((snapshot) => snapshot.name === name)) {
+    throw new EngineError('snapshot.exists', `${prefix.name} has a snapshot "${name}" already.`, {
+      hint: `Choose another name, or delete that one first: lago snapshot --delete "${name}".`,
+    });
+  }
+  const all = prefix.specs.vms.filter((vm) => isHosted(context.plugins, vm));
+  for (const vm of all) requireSnapshottable(vm);
+  const found = await context.hosts.find(prefix, step.signal);
+  const active = found === undefined ? [] : await activeVms(found, prefix, step.signal);
+  const running = found === undefined ? [] : await runningVms(found, prefix, active, step.signal);
+  await requireSpace(prefix, active);
+  const work: Omit<PendingWork, 'since'> = {
+    kind: 'snapshot',
+    name,
+    step: 'taking',
+    vms: all.map((vm) => vm.name),
+    running: running.map((vm) => vm.name),
+    hostWasUp: found !== undefined,
+  };
+  const journal = await beginWork(prefix, work, { log: step.log });
+  let hangs = false;
+  await using undo = new UndoStack(step.log);
+  undo.add(
+    `take back snapshot ${name}`,
+    async (signal) => {
+      await takeBack(context, prefix, { ...work, since: 0 }, signal, hangs ? 0 : undefined);
+      await journal.settle();
+    },
+    { timeoutMs: UNDO_MS },
+  );
+  const session = await openSession(context, prefix, step, undo);
+  await pauseAll(session, prefix, running, step, () => {
+    hangs = true;
+  });
+  const off = all.filter((vm) => !active.includes(vm));
+  const kinds = await saveAll(session, prefix, name, { all, off }, step, undo);
+  await resumeAll(session, prefix, running, step);
+  for (const vm of off) await undefineDomain(session, prefix, vm, step.signal);
+  await keepHostKeys(prefix, name);
+  await recordInSpecs(prefix, (vm) => ({ ...vm.snapshots, [name]: vm.disks }));
+  step.checkpoint();
+  await recordSnapshot(journal, name, kinds, undo);
+  if (found === undefined) await context.hosts.stop(prefix);
+}
+
+/** The one write by which the snapshot is there. */
+async function recordSnapshot(journal: Journal, name: string, vms: Record<string, 'memory' | 'disk'>, undo: UndoStack): Promise<void> {
+  await journal.settle(
+    (record): PrefixRecord => ({
+      ...record,
+      snapshots: [...record.snapshots, { name, createdAt: Date.now(), parent: record.current, vms }],
+      current: name,
+    }),
+  );
+  undo.commit();
+}
+
+async function keepHostKeys(prefix: Prefix, name: string): Promise<void> {
+  const { openHostKeys } = await import('../guest/host-keys.ts');
+  await openHostKeys(prefix.paths.hostKeys).keep(keptHostKeys(prefix, name));
+}
+
+async function saveAll(
+  session: Session,
+  prefix: Prefix,
+  name: string,
+  vms: { readonly all: readonly VmSpec[]; readonly off: readonly VmSpec[] },
+  step: Step,
+  undo: UndoStack,
+): Promise<Record<string, 'memory' | 'disk'>> {
+  const kinds: Record<string, 'memory' | 'disk'> = {};
+  await step.each(
+    vms.all,
+    PARALLEL,
+    (vm) => `Snapshot VM ${vm.name}`,
+    async (vm, one) => {
+      const off = vms.off.includes(vm);
+      if (off) await realizeDomain(session, prefix, vm, one.signal, undo);
+      const xml = `<domainsnapshot><name>${escapeXml(name)}</name></domainsnapshot>`;
+      try {
+        await session.hypervisor.createSnapshot(domainName(prefix.uuid, vm.name), xml, {}, { signal: one.signal });
+      } catch (error) {
+        throw await fullDiskInstead(prefix, vm, error);
+      }
+      kinds[vm.name] = off ? 'disk' : 'memory';
+      await keepXml(session, prefix, vm, name, one.signal);
+    },
+  );
+  return kinds;
+}
+
+/** Pauses all of them at once, so that every VM stands at the same moment. `onHang` is called when one does not answer. */
+export async function pauseAll(
+  session: Session,
+  prefix: Prefix,
+  vms: readonly VmSpec[],
+  step: Step,
+  onHang: () => void = () => undefined,
+): Promise<void> {
+  await step.each(
+    vms,
+    Math.max(1, vms.length),
+    (vm) => `Pause VM ${vm.name}`,
+    async (vm, one) => {
+      try {
+        await session.hypervisor.suspendDomain(domainName(prefix.uuid, vm.name), { signal: one.signal });
+      } catch (error) {
+        if (!(error instanceof EngineError) || error.details['timeoutMs'] === undefined) throw error;
+        onHang();
+        throw hung(vm, error);
+      }
+    },
+  );
+}
+
+function hung(vm: VmSpec, cause: EngineError): EngineError {
+  return new EngineError('hypervisor.failed', `VM ${vm.name} does not answer: its QEMU could not be paused in time.`, {
+    cause,
+    details: cause.details,
+    hint: `Power it off: lago stop ${vm.name}.`,
+  });
+}
+
+async function resumeAll(session: Session, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
+  await step.each(
+    vms,
+    Math.max(1, vms.length),
+    (vm) => `Resume VM ${vm.name}`,
+    async (vm, one) => await resume(session, prefix, [vm], one.signal),
+  );
+}
+
+/**
+ * Takes back what there is of a snapshot that was not finished, by whoever began it: VMs that ran go on, and no VM, disk or file knows
+ * of it. Also when libvirt still works on it, which is waited for as long as `patienceMs` says (minutes where it is left out), and when
+ * the host is gone and the disks alone are left.
+ */
+export async function takeBack(
+  context: RecipeContext,
+  prefix: Prefix,
+  work: PendingWork,
+  signal: AbortSignal,
+  patienceMs?: number,
+): Promise<void> {
+  const name = work.name ?? '';
+  const session = await context.hosts.find(prefix, signal);
+  const vms = prefix.specs.vms.filter((vm) => work.vms.includes(vm.name));
+  // Side by side: those that answer must not wait for one that does not.
+  const outcomes = await Promise.allSettled(
+    vms.map(async (vm) => await takeBackFrom(session, prefix, vm, { name, ran: work.running.includes(vm.name), patienceMs }, signal)),
+  );
+  const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
+  await forgetFiles(prefix, name);
+  if (session !== undefined && !work.hostWasUp && (await activeVms(session, prefix, signal)).length === 0) await context.hosts.stop(prefix);
+}
+
+async function takeBackFrom(
+  session: Session | undefined,
+  prefix: Prefix,
+  vm: VmSpec,
+  about: { readonly name: string; readonly ran: boolean; readonly patienceMs: number | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  const domain = domainName(prefix.uuid, vm.name);
+  const now = session === undefined ? undefined : await statusOf(session, prefix, vm, signal);
+  if (session === undefined || now === undefined) {
+    await deleteFromDisks(prefix, vm, about.name, signal);
+    return;
+  }
+  if (now.id < 0) {
+    await deleteFromVm(session, prefix, vm, about.name, signal);
+    await onceFree(signal, async () => await session.hypervisor.undefineDomain(domain, { signal }));
+    await deleteFromDisks(prefix, vm, about.name, signal);
+    return;
+  }
+  // Either waits for what libvirt is still doing with it; afterwards the list of its snapshots is final. One that runs though it did not
+  // was started or let go on since.
+  if (about.ran) await resumeForSure(session, prefix, vm, signal, about.patienceMs);
+  else if (now.state === 'paused') await onceFree(signal, async () => await session.hypervisor.suspendDomain(domain, { signal }));
+  await deleteFromVm(session, prefix, vm, about.name, signal);
+}

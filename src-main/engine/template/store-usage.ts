@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { open, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { diskError, readJson, writeJson } from '../core/json-file.ts';
+import type { PauseGate } from '../core/pause.ts';
+import { readTextFile } from '../core/text-file.ts';
+import type { HashAlgorithm } from '../disk/checksums.ts';
+import type { ImageFormat } from '../disk/qemu-img.ts';
+
+/** A prefix that stands on a template, as Lago notes it: its `uuid` file, and what that holds. */
+export interface TemplateUser {
+  readonly uuidFile: string;
+  readonly uuid: string;
+}
+
+/** An image of the store with who needs it. */
+export interface StoredUsage {
+  readonly fullName: string;
+  readonly path: string;
+  /** Bytes on disk. */
+  readonly size: number;
+  /** Bytes that a guest sees; null for a qcow2 that another program put there. */
+  readonly virtualSize: number | null;
+  readonly format: ImageFormat;
+  /** Folders of the living prefixes that stand on it. */
+  readonly users: readonly string[];
+  /** ms since the epoch: last taken by a prefix, else fetched. */
+  readonly usedAt: number;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** Our own file beside an image. */
+export const StoredInfo = z.looseObject({
+  version: z.literal(1),
+  format: z.enum(['qcow2', 'raw']),
+  virtualSize: z.number(),
+  checksums: z.record(z.string(), z.string()).default({}),
+  fetchedAt: z.number().optional(),
+});
+const Users = z.looseObject({ users: z.record(z.string(), z.string()).default({}), last_access: z.number().default(0) });
+const Metadata = z.record(z.string(), z.unknown());
+const QCOW2_MAGIC = Buffer.from('QFI\xfb', 'latin1');
+const CHUNK = 1024 * 1024;
+/** Of what lies beside an image; the lock file stays, since others may wait on it. */
+const BESIDE = ['.users', '.info', '.hash', '.metadata'];
+
+/** Living users: those whose uuid file still holds what was noted. A file that may not be read counts as living. */
+async function livingUsers(
+  target: string,
+): Promise<{ readonly users: Record<string, string>; readonly lastAccess: number; readonly rest: object }> {
+  const known = (await readJson(`${target}.users`, Users)) ?? { users: {}, last_access: 0 };
+  const users: Record<string, string> = {};
+  for (const [file, uuid] of Object.entries(known.users)) {
+    const living = await readTextFile(file).then(
+      (text) => text === uuid,
+      (error: unknown) => {
+        if (error instanceof EngineError && error.code === 'host.denied') return true;
+        throw error;
+      },
+    );
+    if (living) users[file] = uuid;
+  }
+  return { users, lastAccess: known.last_access, rest: known };
+}
+
+/** Notes a user. The caller holds the template's lock. */
+export async function addUser(target: string, user: TemplateUser): Promise<void> {
+  const { users, rest } = await livingUsers(target);
+  await writeJson(`${target}.users`, { ...rest, users: { ...users, [user.uuidFile]: user.uuid }, last_access: Date.now() / 1000 }, 0o664);
+}
+
+/** What is known of a stored image; undefined when it is gone meanwhile. */
+export async function readUsage(fullName: string, target: string): Promise<StoredUsage | undefined> {
+  try {
+    const { size, blocks, mtimeMs } = await stat(target);
+    const info = await readJson(`${target}.info`, StoredInfo);
+    const format = info?.format ?? (await formatOf(target));
+    const { users, lastAccess } = await livingUsers(target);
+    return {
+      fullName,
+      path: target,
+      size: blocks * 512,
+      virtualSize: info?.virtualSize ?? (format === 'raw' ? size : null),
+      format,
+      users: Object.keys(users).map((file) => dirname(file)),
+      usedAt: Math.max(lastAccess * 1000, info?.fetchedAt ?? mtimeMs),
+      metadata: (await readJson(`${target}.metadata`, Metadata)) ?? {},
+    };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** By the magic number: what does not say that it is qcow2 is raw. */
+export async function formatOf(path: string): Promise<ImageFormat> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    return buffer.equals(QCOW2_MAGIC) ? 'qcow2' : 'raw';
+  } finally {
+    await file.close();
+  }
+}
+
+/** Removes an image that nobody uses; the caller holds its lock. Answers the bytes that became free. */
+export async function evictImage(fullName: string, target: string): Promise<number> {
+  const usage = await readUsage(fullName, target);
+  if (usage === undefined) throw new EngineError('template.missing', `The template ${fullName} is not in the store any more.`);
+  if (usage.users.length > 0) {
+    throw new EngineError('conflict.locked', `The template ${fullName} is used by ${usage.users.join(', ')}.`, {
+      details: { users: usage.users.length },
+      hint: 'Destroy these environments first; their disks need it.',
+    });
+  }
+  try {
+    await rm(target);
+    for (const suffix of BESIDE) await rm(`${target}${suffix}`, { force: true });
+  } catch (error) {
+    throw diskError(error, target);
+  }
+  return usage.size;
+}
+
+export interface VerifyOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly progress?: ((fraction: number, detail?: string) => void) | undefined;
+  readonly gate?: PauseGate | undefined;
+}
+
+/** Reads the image and compares every checksum that was kept; see `TemplateStore.verify`. */
+export async function verifyImage(fullName: string, target: string, options: VerifyOptions = {}): Promise<readonly HashAlgorithm[]> {
+  const info = await readJson(`${target}.info`, StoredInfo);
+  const sha1 = (await readTextFile(`${target}.hash`))?.toLowerCase();
+  const kept = new Map(Object.entries({ ...info?.checksums, ...(sha1 === undefined || sha1 === '' ? {} : { sha1 }) }));
+  if (kept.size === 0) {
+    throw new EngineError('not-available', `No checksum of the template ${fullName} was kept, so it cannot be verified.`, {
+      hint: 'Evict it and fetch it again.',
+    });
+  }
+  const { size } = await stat(target);
+  const hashes = [...kept.keys()].map((algorithm) => ({ algorithm, hash: createHash(algorithm) }));
+  let read = 0;
+  for await (const chunk of createReadStream(target, { highWaterMark: CHUNK, signal: options.signal }) as AsyncIterable<Buffer>) {
+    await options.gate?.passed(options.signal);
+    for (const { hash } of hashes) hash.update(chunk);
+    read += chunk.length;
+    options.progress?.(read / size, `${Math.round(read / CHUNK)} MiB of ${Math.round(size / CHUNK)} MiB`);
+  }
+  for (const { algorithm, hash } of hashes) {
+    const expected = kept.get(algorithm) ?? '';
+    const actual = hash.digest('hex');
+    if (actual === expected) continue;
+    throw new EngineError('remote.hash-mismatch', `The template ${fullName} is damaged: its ${algorithm} is ${actual}, not ${expected}.`, {
+      details: { path: target, expected, actual },
+      hint: 'Environments that use it may be damaged too. Evict it and fetch it again.',
+    });
+  }
+  return [...kept.keys()] as HashAlgorithm[];
+}

@@ -1,0 +1,31 @@
+import type { MouseEvent } from 'react';
+import type { Icon } from '../state-mark.tsx';
+
+/** One thing that can be done, the same for a button, a kebab and a context menu. */
+export interface Action {
+  readonly id: string;
+  readonly label: string;
+  readonly icon: Icon;
+  readonly run: () => void;
+  /** Why it cannot be done now; shown in place of nothing. */
+  readonly blocked?: string | undefined;
+  readonly danger?: boolean;
+  /** Begins a new group in menus. */
+  readonly group?: boolean;
+}
+
+/** Where a menu is open. */
+export interface MenuPlace {
+  readonly x: number;
+  readonly y: number;
+  /** Where a menu ends that opens upwards; `y` without it. */
+  readonly top?: number;
+}
+
+/** The place for a context menu: the pointer, or below the element for the keyboard's menu key. */
+export function menuPlace(event: MouseEvent<HTMLElement>): MenuPlace {
+  event.preventDefault();
+  if (event.clientX !== 0 || event.clientY !== 0) return { x: event.clientX, y: event.clientY };
+  const box = event.currentTarget.getBoundingClientRect();
+  return { x: box.left + 16, y: box.bottom, top: box.top };
+}
