@@ -4,7 +4,6 @@ import {
   count,
   dots,
   formatAgo,
-  formatBytes,
   formatClock,
   formatDate,
   formatDuration,
@@ -14,19 +13,6 @@ import {
 } from './format.ts';
 
 describe('format', () => {
-  it.each([
-    [0, '0 B'],
-    [-5, '0 B'],
-    [1023, '1023 B'],
-    [1024, '1 KiB'],
-    [1024 * 1024 - 1, '1 MiB'],
-    [2.14 * 1024 ** 3, '2.1 GiB'],
-    [300 * 1024 ** 2, '300 MiB'],
-    [99.96 * 1024 ** 3, '100 GiB'],
-  ])('shows %d bytes as %s', (bytes, text) => {
-    expect(formatBytes(bytes)).toBe(text);
-  });
-
   it('shows a day', () => {
     expect(formatDate(new Date(2026, 9, 5, 23, 59).getTime())).toBe('5 Oct 2026');
   });

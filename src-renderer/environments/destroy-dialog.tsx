@@ -1,8 +1,9 @@
 import { Button, TextInput } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
+import { formatBytes } from '../../src-shared/bytes.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
-import { count, formatBytes } from '../format.ts';
+import { count } from '../format.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import styles from './dialogs.module.css';
 

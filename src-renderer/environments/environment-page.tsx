@@ -1,10 +1,11 @@
 import { Button } from '@mantine/core';
 import { IconAlertTriangle, IconCamera, IconLock, IconPlayerPlay, IconPlayerStop, IconPlugConnectedX } from '@tabler/icons-react';
 import { type ReactElement, Suspense, useState } from 'react';
+import { formatBytes } from '../../src-shared/bytes.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
-import { dots, formatBytes, formatFraction, subnetOf } from '../format.ts';
+import { dots, formatFraction, subnetOf } from '../format.ts';
 import { isRunning, useOperations, usePrefix, usePrefixes, useRunningOperation } from '../live-cache.ts';
 import { SnapshotsView } from '../snapshots/snapshots-view.tsx';
 import { TaskCard } from '../tasks/task-card.tsx';

@@ -1,6 +1,7 @@
 import type { ReactElement } from 'react';
+import { formatBytes } from '../../src-shared/bytes.ts';
 import type { TemplateVersionState } from '../../src-shared/state.ts';
-import { formatAgo, formatBytes, formatDate, formatFraction } from '../format.ts';
+import { formatAgo, formatDate, formatFraction } from '../format.ts';
 import { ProgressBar } from '../ui/progress-bar.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';

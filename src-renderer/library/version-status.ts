@@ -7,10 +7,11 @@ import {
   IconPlayerPauseFilled,
   IconRefresh,
 } from '@tabler/icons-react';
+import { formatBytes } from '../../src-shared/bytes.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import type { TemplateVersionState } from '../../src-shared/state.ts';
 import type { StatusView } from '../environments/status.ts';
-import { count, dots, formatAgo, formatBytes } from '../format.ts';
+import { count, dots, formatAgo } from '../format.ts';
 import { isRunning } from '../live-cache.ts';
 import { summaryOf } from './catalogue.ts';
 

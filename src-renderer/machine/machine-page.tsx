@@ -1,9 +1,10 @@
 import { Button } from '@mantine/core';
 import { IconAlertTriangle, IconCircleCheck, IconCircleX, IconRefresh } from '@tabler/icons-react';
 import { type ReactElement, useState } from 'react';
+import { formatBytes } from '../../src-shared/bytes.ts';
 import type { HostCheck } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
-import { count, formatBytes } from '../format.ts';
+import { count } from '../format.ts';
 import { useMachine } from '../live-cache.ts';
 import { Copyable } from '../ui/copyable.tsx';
 import { type Icon, StateIcon, type Tone } from '../ui/state-mark.tsx';

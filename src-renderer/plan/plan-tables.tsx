@@ -1,8 +1,9 @@
 import { IconDownload } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import type { z } from 'zod';
+import { formatBytes } from '../../src-shared/bytes.ts';
 import type { Plan, PlannedDownload, PlannedVm } from '../../src-shared/plan.ts';
-import { baseName, count, dots, formatBytes, formatMemory, subnetOf } from '../format.ts';
+import { baseName, count, dots, formatMemory, subnetOf } from '../format.ts';
 import table from '../ui/table.module.css';
 import { useWindow } from '../window-state.ts';
 import styles from './plan-tables.module.css';

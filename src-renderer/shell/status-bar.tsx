@@ -8,8 +8,9 @@ import {
   IconServer2,
 } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
+import { formatBytes } from '../../src-shared/bytes.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
-import { dots, formatBytes, formatFraction } from '../format.ts';
+import { dots, formatFraction } from '../format.ts';
 import { isRunning, useConnection, useMachine, useOperations, usePrefix } from '../live-cache.ts';
 import { ProgressBar } from '../ui/progress-bar.tsx';
 import { Tip } from '../ui/tip.tsx';

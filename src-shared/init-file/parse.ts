@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import type { Issue } from '../issue.ts';
+import { nearest } from '../nearest.ts';
 import { readJsonSource } from './json-source.ts';
 import { quote } from './name-rules.ts';
-import { nearest } from './nearest.ts';
 import { applyPrototypes } from './prototypes.ts';
 import { type Pruned, prune } from './prune.ts';
 import { adviceOf, unknownKeys } from './review.ts';

@@ -1,5 +1,5 @@
+import { nearest } from '../nearest.ts';
 import { quote } from './name-rules.ts';
-import { nearest } from './nearest.ts';
 import { entryOf, type SourceEntry, type SourceMap, type SourceNode, type SourceProblem } from './source.ts';
 
 const MAX_CHAIN = 20;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { nearest } from '../nearest.ts';
 import { quote } from './name-rules.ts';
-import { nearest } from './nearest.ts';
 import { DiskDefinition, DomainDefinition, NetDefinition, NicDefinition, SAVED_KEYS } from './schema.ts';
 import { entryOf, type PathKey, type SourceMap, type SourceNode, type SourceProblem } from './source.ts';
 

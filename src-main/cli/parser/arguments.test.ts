@@ -5,7 +5,6 @@ import { FORMATS } from '../output/formats.ts';
 import { program } from '../program.ts';
 import { parseArguments } from './arguments.ts';
 import { helpText, usageText } from './help.ts';
-import { editDistance, nearest } from './nearest.ts';
 
 const spec = program('1.2.3', createRegistry([], { builtIn: FORMATS }));
 
@@ -173,20 +172,5 @@ describe('help', () => {
         spec.verbs.find((verb) => verb.name === 'shell'),
       ),
     ).toBe('usage: lago shell [-h] HOST [ARG ...]');
-  });
-});
-
-describe('nearest', () => {
-  it.each([
-    ['stats', 'status'],
-    ['destory', 'destroy'],
-    ['snap', 'snapshot'],
-    ['q', undefined],
-    ['completely-else', undefined],
-  ])('%s → %s', (given, meant) => expect(nearest(given, ['status', 'start', 'stop', 'destroy', 'snapshot'])).toBe(meant));
-  it('counts edits', () => {
-    expect(editDistance('', 'abc')).toBe(3);
-    expect(editDistance('ab', 'ba')).toBe(1);
-    expect(editDistance('kitten', 'sitting')).toBe(3);
   });
 });

@@ -1,4 +1,4 @@
-import { nearest } from './nearest.ts';
+import { nearest } from '../../../src-shared/nearest.ts';
 import type { OptionSpec, PositionalSpec, ProgramSpec, Values, VerbSpec } from './table.ts';
 
 /** What a command line asks for. */

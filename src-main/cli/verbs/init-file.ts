@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { formatBytes } from '../../../src-shared/bytes.ts';
 import type { Inspection } from '../../../src-shared/contract.ts';
 import { formatIssue } from '../../../src-shared/issue.ts';
 import type { Plan } from '../../../src-shared/plan.ts';
@@ -36,27 +37,22 @@ export async function plan(context: VerbContext): Promise<number> {
   return inspection.issues.some((issue) => issue.severity === 'error' && issue.about !== 'machine') ? 2 : 0;
 }
 
-function bytes(size: number | null): string | null {
-  if (size === null) return null;
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, size)) / 10));
-  return `${Number((size / 1024 ** power).toFixed(1))} ${units[power]}`;
-}
-
 /** The plan with names in place of lists, and sizes with units: the format for people prints mappings better than lists of them. */
 export function planForPeople(plan: Plan): Record<string, unknown> {
   const vms = Object.entries(plan.vms).map(([name, vm]) => [
     name,
     {
       ...vm,
-      memory: bytes(vm.memory * 1024 ** 2),
-      disks: Object.fromEntries(vm.disks.map(({ dev, ...disk }) => [dev, { ...disk, size: bytes(disk.size) }])),
+      memory: formatBytes(vm.memory * 1024 ** 2),
+      disks: Object.fromEntries(
+        vm.disks.map(({ dev, ...disk }) => [dev, { ...disk, size: disk.size === null ? null : formatBytes(disk.size) }]),
+      ),
       nics: Object.fromEntries(vm.nics.map((nic, index) => [`eth${index}`, nic])),
       groups: vm.groups.join(', '),
       scripts: vm.scripts.length === 0 ? null : vm.scripts,
     },
   ]);
-  const downloads = plan.downloads.map(({ name, from, size }) => [name, { from, size: bytes(size) }]);
+  const downloads = plan.downloads.map(({ name, from, size }) => [name, { from, size: size === null ? null : formatBytes(size) }]);
   return { downloads: Object.fromEntries(downloads), nets: plan.nets, vms: Object.fromEntries(vms) };
 }
 

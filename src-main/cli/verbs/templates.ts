@@ -1,3 +1,4 @@
+import { formatBytes } from '../../../src-shared/bytes.ts';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { LibraryState, TemplateVersionState } from '../../../src-shared/state.ts';
 import type { VerbContext } from '../context.ts';
@@ -98,7 +99,7 @@ function table(rows: readonly TemplateRow[]): string {
       row.name,
       row.version,
       row.repository,
-      row.size === null ? '-' : bytesText(row.size),
+      row.size === null ? '-' : formatBytes(row.size),
       row.cached ? 'yes' : 'no',
       row.used_by.length === 0 ? '-' : row.used_by.join(' '),
     ]),
@@ -112,13 +113,6 @@ function table(rows: readonly TemplateRow[]): string {
         .trimEnd(),
     )
     .join('\n');
-}
-
-function bytesText(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
-  const value = bytes / 1024 ** power;
-  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
 }
 
 async function fetchTemplates(context: VerbContext, names: readonly string[]): Promise<number> {
@@ -162,7 +156,7 @@ async function evictTemplates(context: VerbContext, names: readonly string[]): P
   await context.withEngine(async (engine) => {
     for (const name of names) {
       const freed = await context.follow((options) => engine.library.evict(name, options));
-      context.log.message('info', `Evicted ${name}; ${bytesText(freed)} are free again.`);
+      context.log.message('info', `Evicted ${name}; ${formatBytes(freed)} are free again.`);
     }
   });
   return 0;
@@ -174,7 +168,7 @@ async function evictUnused(context: VerbContext, days: number): Promise<number> 
     async (engine) => await context.follow((options) => engine.library.evictUnused(days * DAY_MS, options)),
   );
   if (context.format !== 'default') context.printValue(gone.map(({ fullName, size }) => ({ name: fullName, size })));
-  else if (gone.length > 0) context.print(gone.map(({ fullName, size }) => `${fullName} ${bytesText(size)}`).join('\n'));
+  else if (gone.length > 0) context.print(gone.map(({ fullName, size }) => `${fullName} ${formatBytes(size)}`).join('\n'));
   else context.log.message('info', days === 0 ? 'Every template is used.' : `No unused template is older than ${days} days.`);
   return 0;
 }

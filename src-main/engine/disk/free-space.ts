@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { formatBytes } from '../../../src-shared/bytes.ts';
 import { EngineError } from '../../../src-shared/errors.ts';
 
 /** Left free for everything else on that file system. */
@@ -24,7 +25,7 @@ export async function requireSpace(folder: string, bytes: number, what: string, 
   if (free - RESERVE >= bytes) return;
   throw new EngineError(
     'host.no-space',
-    `${what} does not fit into ${folder}: ${mebi(bytes)} MiB more are needed, ${mebi(free)} MiB are free.`,
+    `${what} does not fit into ${folder}: ${formatBytes(bytes)} more are needed, ${formatBytes(free)} are free.`,
     {
       details: { needed: bytes, free },
       hint: 'Free space there and try again.',
@@ -47,8 +48,4 @@ export function spaceWatch(
     unchecked = 0;
     await requireSpace(folder, bytes, what, options);
   };
-}
-
-function mebi(bytes: number): number {
-  return Math.ceil(bytes / 1024 / 1024);
 }

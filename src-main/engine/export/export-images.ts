@@ -1,5 +1,6 @@
 import { open, realpath, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { formatBytes } from '../../../src-shared/bytes.ts';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { ApplianceOptions } from '../appliance/appliance.ts';
 import { sparsifyInPlace } from '../appliance/sparsify.ts';
@@ -151,7 +152,7 @@ export async function writeImage(image: ImageSource, request: WriteImage, step: 
     'virtual-size': virtualSize,
     ...(request.compress ? { compressed_size: stored } : {}),
   });
-  step.progress(1, mebibytes(stored));
+  step.progress(1, formatBytes(stored));
   return { files: [file, `${request.name}.hash`, `${request.name}.metadata`], size: stored };
 }
 
@@ -196,9 +197,5 @@ async function syncFile(path: string): Promise<void> {
 }
 
 function ofTotal(bytes: number, total: number): string {
-  return `${mebibytes(bytes)} of ${mebibytes(total)}`;
-}
-
-function mebibytes(bytes: number): string {
-  return `${(bytes / 1024 / 1024).toFixed(bytes < 10 * 1024 * 1024 ? 1 : 0)} MiB`;
+  return `${formatBytes(bytes)} of ${formatBytes(total)}`;
 }

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { nearest } from '../../../src-shared/init-file/nearest.ts';
+import { nearest } from '../../../src-shared/nearest.ts';
 import type { DiskSpec, EnvironmentSpecs, VmSpec } from '../../../src-shared/specs.ts';
 import { expandPrefixPath } from '../prefix/layout.ts';
 

@@ -1,4 +1,4 @@
-import { nearest } from '../../../src-shared/init-file/nearest.ts';
+import { nearest } from '../../../src-shared/nearest.ts';
 import { VmSpec } from '../../../src-shared/specs.ts';
 import type { VmTypePlugin } from '../plugins/contract.ts';
 import type { IssueList, PlanContext } from './plan-context.ts';

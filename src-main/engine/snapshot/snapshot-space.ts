@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
+import { formatBytes } from '../../../src-shared/bytes.ts';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
@@ -21,7 +22,7 @@ export async function requireSpace(prefix: Prefix, vms: readonly VmSpec[], free?
   if (there >= needed) return;
   throw new EngineError(
     'host.no-space',
-    `A snapshot may need ${mib(needed)} MiB on the file system of ${prefix.paths.images}; ${mib(there)} MiB are free.`,
+    `A snapshot may need ${formatBytes(needed)} on the file system of ${prefix.paths.images}; ${formatBytes(there)} are free.`,
     {
       details: { needed, free: there, path: prefix.paths.images },
       hint: 'Free space there, delete a snapshot, or stop the environment first: without memory a snapshot takes next to nothing.',
@@ -46,10 +47,6 @@ export async function fullDiskInstead(prefix: Prefix, vm: VmSpec, error: unknown
 async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
   return bavail * bsize;
-}
-
-function mib(bytes: number): string {
-  return String(Math.ceil(bytes / 1024 / 1024));
 }
 
 /** Domain name → bytes that its QEMU holds in memory, of all that this user can see. */

@@ -4,7 +4,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { nearest } from '../../../src-shared/init-file/nearest.ts';
+import { nearest } from '../../../src-shared/nearest.ts';
 import { type DownloadOptions, downloadText } from '../core/download.ts';
 import { diskError } from '../core/json-file.ts';
 import type { Log } from '../core/log.ts';

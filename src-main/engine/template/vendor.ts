@@ -1,5 +1,5 @@
 import { EngineError } from '../../../src-shared/errors.ts';
-import { nearest } from '../../../src-shared/init-file/nearest.ts';
+import { nearest } from '../../../src-shared/nearest.ts';
 import { type DownloadOptions, downloadText } from '../core/download.ts';
 
 /**

@@ -1,26 +1,32 @@
-/** The candidate that `word` most likely means (a typo, other case, `-` for `_`), or undefined when none is close. */
+/**
+ * The candidate that `word` most likely means, or undefined when none is close: the only one that begins with it, else one with a typo,
+ * other case, or `-` for `_`. At most a third of the letters may differ.
+ */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
-  const wanted = fold(word).slice(0, 64);
+  const wanted = fold(word);
+  const folded = [...candidates].map((candidate) => ({ candidate, other: fold(candidate) }));
+  const beginning = folded.filter(({ other }) => wanted.length >= 2 && other.startsWith(wanted));
+  if (beginning.length === 1) return beginning[0]?.candidate;
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const other = fold(candidate).slice(0, 64);
-    if (Math.abs(other.length - wanted.length) >= bestDistance) continue;
+  let bestDistance = Number.POSITIVE_INFINITY;
+  for (const { candidate, other } of folded) {
+    const most = Math.max(1, Math.floor(Math.max(wanted.length, other.length) / 3));
+    if (Math.abs(other.length - wanted.length) > most) continue;
     const distance = editDistance(wanted, other);
-    if (distance < bestDistance) {
-      best = candidate;
-      bestDistance = distance;
-    }
+    if (distance > most || distance >= bestDistance) continue;
+    best = candidate;
+    bestDistance = distance;
   }
   return best;
 }
 
+/** Longer words are compared by their beginning, so that hostile ones cost nothing. */
 function fold(word: string): string {
-  return word.toLowerCase().replaceAll('_', '-');
+  return word.toLowerCase().replaceAll('_', '-').slice(0, 64);
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours that turn one word into the other. */
-function editDistance(left: string, right: string): number {
+export function editDistance(left: string, right: string): number {
   let before: number[] = [];
   let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let row = 1; row <= left.length; row++) {
