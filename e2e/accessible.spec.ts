@@ -44,6 +44,11 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await demo.show('many');
     await expect(page.getByRole('table', { name: 'Environments' })).toBeVisible();
     await expectAccessible(page, 'home');
+    for (const button of ['Library', 'Open a file']) {
+      await page.getByRole('button', { name: button, exact: true }).hover();
+      await expect(page.getByRole('tooltip')).toBeVisible();
+      await expectAccessible(page, `tooltip of ${button}`);
+    }
     await page.getByRole('button', { name: 'Library' }).click();
     await expect(page.getByRole('textbox', { name: 'Filter templates' })).toBeVisible();
     await expectAccessible(page, 'library');

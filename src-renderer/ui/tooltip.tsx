@@ -22,6 +22,15 @@ function place(target: DOMRect, box: DOMRect, side: 'top' | 'right'): Anchor {
   };
 }
 
+/** Where a tooltip is put, so that a screen reader finds it in the part of the page that it belongs to: the outermost landmark. */
+function landmarkOf(element: Element): Element {
+  let found: Element = document.body;
+  for (let at: Element | null = element; at !== null; at = at.parentElement) {
+    if (at.matches('main, nav, footer, section[aria-label], [role="region"], [role="dialog"]')) found = at;
+  }
+  return found;
+}
+
 /**
  * A text beside its element on hover, after a moment, and on keyboard focus at once; Escape and a press hide it. Small on purpose: it
  * is part of the first paint. The child must be an element that passes its props on to the DOM.
@@ -34,7 +43,9 @@ export function Tooltip(props: {
   const id = useId();
   const wrapper = useRef<HTMLSpanElement>(null);
   const box = useRef<HTMLDivElement>(null);
-  const [shown, setShown] = useState(false);
+  /** What it is put into while it is shown. */
+  const [landmark, setLandmark] = useState<Element | null>(null);
+  const shown = landmark !== null;
   const [anchor, setAnchor] = useState<Anchor | null>(null);
 
   useEffect(() => {
@@ -43,19 +54,20 @@ export function Tooltip(props: {
     const events = new AbortController();
     const options = { signal: events.signal };
     let timer: ReturnType<typeof setTimeout> | undefined;
+    const show = (): void => setLandmark(landmarkOf(target));
     function hide(): void {
       clearTimeout(timer);
-      setShown(false);
+      setLandmark(null);
       setAnchor(null);
     }
     target.addEventListener(
       'pointerenter',
       () => {
-        timer = setTimeout(() => setShown(true), DELAY);
+        timer = setTimeout(show, DELAY);
       },
       options,
     );
-    target.addEventListener('focus', () => target.matches(':focus-visible') && setShown(true), options);
+    target.addEventListener('focus', () => target.matches(':focus-visible') && show(), options);
     for (const leave of ['pointerleave', 'pointerdown', 'blur'] as const) target.addEventListener(leave, hide, options);
     window.addEventListener('keydown', (event) => event.key === 'Escape' && hide(), options);
     return () => {
@@ -78,7 +90,7 @@ export function Tooltip(props: {
           <div ref={box} id={id} role="tooltip" className={styles.tooltip} style={anchor ?? { visibility: 'hidden', left: 0, top: 0 }}>
             {props.label}
           </div>,
-          document.body,
+          landmark,
         )}
     </span>
   );
