@@ -190,6 +190,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         const { prefixRemoved } = await import('./prefix/workdir.ts');
         await destroyEnvironment(context, path, async (prefix, signal) => await releaseLeases(settings, prefix, signal), step, closeLog);
         await prefixRemoved(path);
+        const { tidyStore } = await import('./create/templates.ts');
+        await tidyStore(settings, step.log);
         await forgetPath(path, step.log);
         await live.reload();
       }),

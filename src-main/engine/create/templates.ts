@@ -39,6 +39,17 @@ export async function storePath(settings: Pick<EngineSettings, 'templateStore'>)
   return await writable(settings.templateStore, LAGO_STORE, 'store');
 }
 
+/** Removes from the store what killed commands left half-written. That it cannot be read or written is no reason to fail. */
+export async function tidyStore(settings: EngineSettings, log: Log): Promise<void> {
+  const { removeStaleParts } = await import('../disk/parts.ts');
+  try {
+    await removeStaleParts(await storePath(settings));
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    log.warn(error.message);
+  }
+}
+
 /** Where added repositories are, chosen as `storePath` is. */
 export async function repositoriesPath(settings: EngineSettings): Promise<string> {
   return await writable(settings.templateRepos, LAGO_REPOS, 'repos');

@@ -13,23 +13,38 @@ export function isBrokenOff(error: unknown, signal: AbortSignal | undefined): bo
   return signal?.aborted === true || (error instanceof EngineError && error.code === 'remote.unreachable');
 }
 
-/** Removes what is kept in a store of downloads that nobody goes on with: each `NAME.part`, under the lock `NAME.lock`. */
+/** What a process was writing: an image, `NAME.tmp`, or atomically a file beside one, `NAME.users.4711abcd.tmp`. */
+const UNFINISHED = /^(.+?)(?:\.(?:users|info|hash|metadata|part\.json)\.[0-9a-f]{8})?\.tmp$/;
+
+/**
+ * Removes from a store what nobody will go on with: old downloads (`NAME.part`), and whatever a killed process was writing. Each under the
+ * lock of its image, `NAME.lock`, so that nothing goes that somebody works on.
+ */
 export async function removeStaleParts(store: string): Promise<void> {
   const names = await readdir(store, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw diskError(error, store);
   });
-  for (const name of names.filter((entry) => entry.endsWith('.part'))) {
-    const part = join(store, name);
-    const found = await stat(part).catch(() => undefined);
-    if (found === undefined || Date.now() - found.mtimeMs < STALE_PART_MS) continue;
-    try {
-      await using _lock = await takeLock(`${part.slice(0, -'.part'.length)}.lock`, { purpose: 'removal of an old download' });
-      await rm(part, { force: true });
-      await rm(`${part}.json`, { force: true });
-    } catch (error) {
-      if (!isTaken(error)) throw error;
-    }
+  for (const name of names) {
+    const path = join(store, name);
+    const unfinished = UNFINISHED.exec(path)?.[1];
+    if (unfinished !== undefined) await removeUnlessHeld(unfinished, [path]);
+    else if (name.endsWith('.part') && (await isStale(path)))
+      await removeUnlessHeld(path.slice(0, -'.part'.length), [path, `${path}.json`]);
+  }
+}
+
+async function isStale(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && Date.now() - found.mtimeMs >= STALE_PART_MS;
+}
+
+async function removeUnlessHeld(image: string, paths: readonly string[]): Promise<void> {
+  try {
+    await using _lock = await takeLock(`${image}.lock`, { purpose: 'removal of what is left of a download' });
+    for (const path of paths) await rm(path, { force: true });
+  } catch (error) {
+    if (!isTaken(error)) throw error;
   }
 }
 
