@@ -207,7 +207,7 @@ test('an image that an environment uses stays until the environment is gone', as
   await page.getByRole('button', { name: 'Evict unused…' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByText('1 month').click();
-  await expect(dialog.getByText('No unused image was left alone for so long.')).toBeVisible();
+  await expect(dialog.getByText('No unused image is that old.')).toBeVisible();
   await expect(dialog.getByRole('button', { name: 'Nothing to evict' })).toBeDisabled();
   await dialog.getByText('Any time').click();
   await expect(dialog.getByRole('listitem')).toHaveText([/Fedora 42/, /Debian 12/]);

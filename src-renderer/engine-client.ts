@@ -54,7 +54,7 @@ function waitForPort(
       finish(() =>
         reject(
           new EngineError('not-available', 'The engine did not answer within 5 s.', {
-            hint: 'Try again; restart the program if it stays so.',
+            hint: 'Try again; if the problem persists, restart the program.',
           }),
         ),
       );

@@ -16,7 +16,7 @@ export interface EngineContextValue {
   readonly connection: EngineConnection;
   /** Shows an error over the page until it is dismissed. */
   readonly notify: (title: string, error: WireError) => void;
-  /** Shows this once the operation has succeeded; that it failed is told by the tasks. */
+  /** Shows this once the operation has succeeded; failures appear in the task list. */
   readonly expect: (operation: string, result: Result) => void;
 }
 

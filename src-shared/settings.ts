@@ -63,7 +63,7 @@ export const SETTINGS: readonly SettingKey[] = [
     extensible: true,
   }),
   lago('prefix_path', 'text', undefined, 'Path of the prefix to use. Deprecated, use the workdir and the prefix name.'),
-  lago('workdir_path', 'text', undefined, 'Path of the workdir to use; without it the nearest one above the current directory.'),
+  lago('workdir_path', 'text', undefined, 'Path of the workdir to use; by default the nearest one above the current directory.'),
   lago('prefix_name', 'text', 'current', 'Name of the prefix inside the workdir.'),
   lago('ssh_user', 'text', 'root', 'User for ssh connections to the VMs.'),
   lago('ssh_password', 'text', '123456', 'Password for ssh connections to the VMs.', { secret: true }),

@@ -8,7 +8,7 @@ export const addresses = {
   name: 'addresses',
   summary: 'Print the addresses of the VMs',
   description: 'Reads only, and starts nothing.',
-  positionals: [{ name: 'vms', metavar: 'VM_NAME', arity: 'many', help: 'The VMs; without any, all of them.', completes: 'vm' }],
+  positionals: [{ name: 'vms', metavar: 'VM_NAME', arity: 'many', help: 'The VMs; all of them by default.', completes: 'vm' }],
   options: [{ flags: ['--hosts'], name: 'hosts', kind: 'flag', help: 'Print lines for /etc/hosts.' }],
   examples: [{ line: 'addresses --hosts >> /etc/hosts', does: 'Lets this machine know the VMs by name.' }],
   async run(call) {

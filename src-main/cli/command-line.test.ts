@@ -237,13 +237,13 @@ describe('the program', () => {
     expect(await lago('--version', { conf: 'nonsense' })).toMatchObject({
       code: 2,
       out: '',
-      err: `error: ${root}/lago.conf:1: "nonsense" stands before the first [section].\nhint: Mend the file, or move it away.\n`,
+      err: `error: ${root}/lago.conf:1: "nonsense" stands before the first [section].\nhint: Fix the file, or move it away.\n`,
     });
   });
   it('says that a verb is not there yet', async () => {
     expect(await lago('ovirt runtest x.py')).toMatchObject({
       code: 2,
-      err: expect.stringContaining('error: "lago ovirt" is not there yet.') as string,
+      err: expect.stringContaining('error: "lago ovirt" is not available yet.') as string,
     });
   });
   it('says an unexpected error in a sentence', async () => {

@@ -95,7 +95,9 @@ async function runVerb(
     const plugin = plugins.find('cli', verb.name);
     const load = plugin === undefined ? HANDLERS[verb.name] : async () => (await import('./plugin-verb.ts')).verbHandlerOf(plugin);
     if (!verb.available || load === undefined) {
-      throw new EngineError('not-available', `"lago ${verb.name}" is not there yet.`, { hint: '"lago --help" lists the verbs that are.' });
+      throw new EngineError('not-available', `"lago ${verb.name}" is not available yet.`, {
+        hint: '"lago --help" lists the verbs that are available.',
+      });
     }
     const handler = await load();
     return await handler(new VerbContext(around, spec, config, values, log, plugins));

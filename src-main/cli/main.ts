@@ -22,11 +22,13 @@ function watchSignals(): { readonly signal: AbortSignal; exitCode(code: number):
     process.on(name, () => {
       const code = 128 + constants.signals[name];
       if (received !== undefined) {
-        process.stderr.write('\nLeft at once. The next command on this environment finishes or takes back what was begun.\n');
+        process.stderr.write(
+          '\nInterrupted without cleaning up. The next command on this environment finishes or undoes what was begun.\n',
+        );
         process.exit(code);
       }
       received = code;
-      process.stderr.write('\nCancelling and undoing; once more leaves at once.\n');
+      process.stderr.write('\nCancelling and undoing; press Ctrl-C again to quit at once.\n');
       abort.abort(new EngineError('cancelled', 'Cancelled.'));
     });
   }

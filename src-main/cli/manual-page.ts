@@ -62,7 +62,7 @@ export function manualPage(program: ProgramSpec, date: Date): string {
     ...[HELP_OPTION, VERSION_OPTION, ...program.options].flatMap(optionEntry),
     '.SH VERBS',
     ...program.verbs.filter((verb) => verb.available).flatMap(verbSection),
-    ...(later.length === 0 ? [] : ['.PP', roff(`Known from Lago and not there yet: ${later.join(', ')}.`)]),
+    ...(later.length === 0 ? [] : ['.PP', roff(`Verbs of Lago that are not available yet: ${later.join(', ')}.`)]),
     '.SH EXIT STATUS',
     ...EXIT_CODES.flatMap(([code, meaning]) => ['.TP', roff(code), roff(meaning)]),
     roff('The verb shell exits with the status of the remote command.'),

@@ -15,7 +15,7 @@ export function verbHandlerOf(plugin: CliPlugin): VerbHandler {
     const code: unknown = await run(plugin, callOf(context));
     if (code === undefined) return 0;
     if (typeof code === 'number' && Number.isInteger(code) && code >= 0 && code <= 255) return code;
-    throw new EngineError('plugin.failed', `The verb "${plugin.name}" answered ${JSON.stringify(code)}, which is no exit code.`);
+    throw new EngineError('plugin.failed', `The verb "${plugin.name}" answered ${JSON.stringify(code)}, which is not an exit code.`);
   };
 }
 
@@ -27,7 +27,7 @@ async function run(plugin: CliPlugin, call: VerbCall): Promise<unknown> {
     const message = error instanceof Error ? error.message : String(error);
     throw new EngineError('plugin.failed', `The verb "${plugin.name}" failed: ${message}`, {
       cause: error,
-      hint: 'This is a mistake of its plugin.',
+      hint: 'This is a bug in its plugin.',
       details: { stack: error instanceof Error ? (error.stack ?? '') : '' },
     });
   }

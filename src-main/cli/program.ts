@@ -51,7 +51,7 @@ const vmNames: PositionalSpec = {
   name: 'vms',
   metavar: 'VM_NAME',
   arity: 'many',
-  help: 'The VMs; without any, all of them.',
+  help: 'The VMs; all of them by default.',
   completes: 'vm',
 };
 const host = (help: string): PositionalSpec => ({ name: 'host', metavar: 'HOST', arity: 'one', help, completes: 'vm' });
@@ -102,7 +102,7 @@ const BUILD_OPTIONS: readonly OptionSpec[] = [
     name: 'customize',
     kind: 'value',
     metavar: 'FILE',
-    help: 'build: steps for virt-customize, written as below "build" in an init file.',
+    help: 'build: steps for virt-customize, written as under "build" in an init file.',
   },
   {
     flags: ['--run'],
@@ -111,8 +111,8 @@ const BUILD_OPTIONS: readonly OptionSpec[] = [
     metavar: 'SCRIPT',
     help: 'build: scripts that virt-customize runs inside, after these steps.',
   },
-  { flags: ['--sysprep'], name: 'sysprep', kind: 'flag', help: 'build: take keys, logs and machine id away by virt-sysprep.' },
-  { flags: ['--compress'], name: 'compress', kind: 'flag', help: 'build: compress the image by xz.' },
+  { flags: ['--sysprep'], name: 'sysprep', kind: 'flag', help: 'build: remove keys, logs and machine id with virt-sysprep.' },
+  { flags: ['--compress'], name: 'compress', kind: 'flag', help: 'build: compress the image with xz.' },
   {
     flags: ['--repo-dir'],
     name: 'repo_dir',
@@ -126,9 +126,9 @@ const BUILD_OPTIONS: readonly OptionSpec[] = [
 const VERBS: readonly VerbSpec[] = [
   verb('init', 'Create an environment from an init file', {
     description:
-      'With one argument that is the init file and the workdir is ./.lago; with two the first is the workdir; with none the init file is ./LagoInitFile. The new prefix is called "default", or as --prefix-name says (before the verb). Everything is checked before anything is made, and a failed init leaves nothing behind.',
+      'With one argument that is the init file and the workdir is ./.lago; with two the first is the workdir; with none the init file is ./LagoInitFile. The new prefix is called "default", or as --prefix-name says (before the verb). Everything is checked before anything is created, and a failed init leaves nothing behind.',
     positionals: [
-      { name: 'workdir', metavar: 'WORKDIR', arity: 'optional', help: 'The workdir, made when needed.', completes: 'directory' },
+      { name: 'workdir', metavar: 'WORKDIR', arity: 'optional', help: 'The workdir; created if needed.', completes: 'directory' },
       { name: 'virt_config', metavar: 'VIRT_CONFIG', arity: 'optional', help: 'The init file, JSON or YAML.', completes: 'file' },
     ],
     options: [
@@ -139,14 +139,14 @@ const VERBS: readonly VerbSpec[] = [
       ALLOW_PATH,
     ],
     examples: [
-      { line: 'init', does: 'Makes ./.lago/default from ./LagoInitFile.' },
-      { line: '--prefix-name second init cluster.yaml --set-current', does: 'Makes ./.lago/second from cluster.yaml and selects it.' },
-      { line: 'init --allow-path ~/images cluster.yaml', does: 'cluster.yaml may use disk images of ~/images, also change them.' },
+      { line: 'init', does: 'Creates ./.lago/default from ./LagoInitFile.' },
+      { line: '--prefix-name second init cluster.yaml --set-current', does: 'Creates ./.lago/second from cluster.yaml and selects it.' },
+      { line: 'init --allow-path ~/images cluster.yaml', does: 'Lets cluster.yaml use, and change, disk images in ~/images.' },
     ],
   }),
   verb('start', 'Start networks and VMs', {
     description:
-      'Starts all networks and VMs, or the named VMs with the networks that they need. What is already up stays as it is; when one fails, what this call started is stopped again.',
+      'Starts all networks and VMs, or the named VMs with the networks they need. What is already up is left alone. If one fails to start, everything that this command started is stopped again.',
     positionals: [vmNames],
     examples: [
       { line: 'start', does: 'Starts the whole environment.' },
@@ -159,22 +159,22 @@ const VERBS: readonly VerbSpec[] = [
     examples: [{ line: 'stop web', does: 'Powers off one VM.' }],
   }),
   verb('status', 'Show the environment: networks, VMs, addresses', {
-    description: 'Prints what is saved and what is running. It reads only: nothing is started, and a busy environment is not waited for.',
+    description: 'Prints what is defined and what is running. It only reads: it starts nothing and does not wait for a busy environment.',
     examples: [
       { line: 'status', does: 'Shows it for people.' },
-      { line: '--out-format flat status', does: 'One "path: value" a line, for grep.' },
+      { line: '--out-format flat status', does: 'One "path: value" per line, for grep.' },
       { line: '--out-format json status', does: 'For programs.' },
     ],
   }),
   verb('list', 'List the prefixes of a workdir', {
     description:
-      'The names, one a line; the current one is not marked. "prefixes" or "envs" in place of the path, as old versions wanted it, means the nearest workdir.',
+      'Prints the names, one per line; the current one is not marked. In place of the path, "prefixes" or "envs" means the nearest workdir, as in old versions.',
     positionals: [
       {
         name: 'workdir_path',
         metavar: 'WORKDIR_PATH',
         arity: 'optional',
-        help: 'The workdir; without it the nearest one.',
+        help: 'The workdir; by default the nearest one.',
         completes: 'directory',
       },
     ],
@@ -183,11 +183,11 @@ const VERBS: readonly VerbSpec[] = [
         flags: ['--running'],
         name: 'running',
         kind: 'flag',
-        help: 'List the environments of all workdirs whose host runs instead, also those whose folder is gone.',
+        help: 'Instead, list the environments of all workdirs whose host is running, including those whose folder is gone.',
       },
     ],
     examples: [
-      { line: 'list', does: 'Prints one name a line.' },
+      { line: 'list', does: 'Prints one name per line.' },
       { line: 'list --running', does: 'Prints path and process of each host that this user runs.' },
     ],
   }),
@@ -200,7 +200,7 @@ const VERBS: readonly VerbSpec[] = [
   }),
   verb('shell', 'Open a shell in a VM, run a command or a script there', {
     description:
-      'Waits for ssh. Without more words an interactive shell. One word that is the name of a local file: that script is run there. Otherwise the words, joined by spaces, are the command; -c before them is allowed. Standard input goes to the command, so give "< /dev/null" in loops, as with ssh. Everything after HOST belongs to the command. The exit code is the remote one.',
+      'Waits for ssh. Without arguments it opens an interactive shell. If the only argument names a local file, that script is run in the VM. Otherwise the arguments, joined by spaces, are the command; a -c before them is allowed. Standard input goes to the command, so give "< /dev/null" in loops, as with ssh. Everything after HOST belongs to the command, and the exit code is the command’s.',
     positionals: [
       host('The VM, or the end of its name.'),
       { name: 'args', metavar: 'ARG', arity: 'rest', help: 'A local script, or a command with its arguments.' },
@@ -217,7 +217,7 @@ const VERBS: readonly VerbSpec[] = [
     examples: [{ line: 'console web', does: 'Shows what the VM prints on its serial port.' }],
   }),
   verb('snapshot', 'Take, list or delete snapshots of all VMs', {
-    description: 'Takes disks and, of running VMs, memory, of all VMs at one moment. A name is used once.',
+    description: 'Saves the disks of all VMs, and the memory of those that run, at one moment. Each name can be used once.',
     positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'optional', help: 'Its name.' }],
     options: [
       { flags: ['-l', '--list'], name: 'list', kind: 'flag', help: 'List the snapshots instead.' },
@@ -235,12 +235,12 @@ const VERBS: readonly VerbSpec[] = [
     examples: [{ line: 'revert clean', does: 'Forgets everything since that snapshot.' }],
   }),
   verb('cleanup', 'Stop everything and close the environment; its files stay', {
-    description: 'Powers off all VMs, takes down all networks and takes the mark of an environment away. Files and leases stay.',
+    description: 'Powers off all VMs, takes down all networks and marks the environment as cleaned up. Files and leases stay.',
     examples: [{ line: 'cleanup', does: 'After it "lago destroy" removes the files.' }],
   }),
   verb('destroy', 'Stop everything and remove the environment', {
     description:
-      'Asks first. Then it powers off all VMs, takes down the networks, gives leased subnets back and removes all files. It also removes what a killed command left behind.',
+      'Asks first. Then it powers off all VMs, takes down the networks, releases leased subnets and removes all files. It also removes what a killed command left behind.',
     options: [
       { flags: ['-y', '--yes'], name: 'yes', kind: 'flag', help: 'Do not ask.' },
       { flags: ['--all-prefixes'], name: 'all_prefixes', kind: 'flag', help: 'Destroy every prefix of the workdir and the workdir.' },
@@ -258,12 +258,12 @@ const VERBS: readonly VerbSpec[] = [
   }),
   verb('validate', 'Check an init file', {
     description:
-      'Prints every problem with line, column, key and what to do, found by the checks of init: what keeps init from working here is an error, also a template or file that this machine lacks. Exit code 0 without errors, 2 with.',
+      'Runs the checks of init and prints every problem with line, column, key and what to do. Whatever would keep init from working here is an error, such as a template or file that this machine lacks. Exit code 0 without errors, 2 with.',
     positionals: [initFile('one')],
     options: [...TEMPLATE_OPTIONS, ALLOW_PATH],
     examples: [{ line: 'validate LagoInitFile', does: 'Touches nothing.' }],
   }),
-  verb('plan', 'Show what init would make of an init file', {
+  verb('plan', 'Show what init would create from an init file', {
     description: 'Prints VMs, disks, networks, addresses and downloads. Exit code 0, or 2 when the file has errors.',
     positionals: [initFile('one')],
     options: [
@@ -291,13 +291,13 @@ const VERBS: readonly VerbSpec[] = [
       },
     ],
     examples: [
-      { line: 'leases', does: 'One lease a line: subnet, environment, and whether it still exists.' },
+      { line: 'leases', does: 'One lease per line: subnet, environment, and whether it still exists.' },
       { line: 'leases free', does: 'Frees those of environments that are gone.' },
     ],
   }),
   verb('templates', 'List, fetch, verify, evict or build templates', {
     description:
-      'Without an action, or with list: every template that the repositories announce or the store holds. A version "latest" stands for the newest image of a vendor; fetching it stores it under its own version. fetch brings a template into the store. verify reads stored images again and compares their checksums. evict removes what no environment uses. build makes a template NAME of an image, of another template or of a VM that is off, in a repository of your own.',
+      'Without an action, or with list: every template that the repositories announce or the store holds. A version "latest" stands for the newest image of a vendor; fetching it stores it under its own version. fetch brings a template into the store. verify reads stored images again and compares their checksums. evict removes what no environment uses. build makes a template NAME from an image, another template or a VM that is off, in a repository of your own.',
     positionals: [
       {
         name: 'action',
@@ -326,10 +326,10 @@ const VERBS: readonly VerbSpec[] = [
       { line: 'templates fetch debian-12', does: 'Downloads its newest image.' },
       { line: 'templates verify', does: 'Checks all stored images.' },
       { line: 'templates evict --unused --older-than 90', does: 'Removes what nobody used for 90 days.' },
-      { line: 'templates build web-base --vm web', does: 'Makes a template of the disk of a stopped VM, in ./templates.' },
+      { line: 'templates build web-base --vm web', does: 'Makes a template from the disk of a stopped VM, in ./templates.' },
       {
         line: 'templates build el9-vim --from el9-base --customize steps.yaml --compress',
-        does: 'Changes another template by virt-customize.',
+        does: 'Changes another template with virt-customize.',
       },
     ],
   }),
@@ -360,14 +360,14 @@ const VERBS: readonly VerbSpec[] = [
     ],
     examples: [{ line: 'ansible_hosts -k groups > hosts', does: 'Groups by the key "groups".' }],
   }),
-  verb('export', 'Export disks and an init file that makes the environment again', {
+  verb('export', 'Export disks and an init file that recreates the environment', {
     description:
-      'All VMs that are exported must be off. Each disk gets its SHA-1 (.hash) and what is known of it (.metadata) beside it; "lago init" makes the environment again from the init file, or from the directory. Without --standalone a disk that lies on a template stays a layer on it, small, and needs that template where it is used; with it the disk is merged with all that it lies on. VMs and disks with skip-export are left out. Nothing is overwritten, and a failed export leaves nothing.',
+      'All VMs that are exported must be off. Each disk gets its SHA-1 (.hash) and what is known of it (.metadata) beside it; "lago init" recreates the environment from the init file, or from the directory. Without --standalone a disk that is a layer on a template stays one: it is small, and needs that template where it is used. With it, each disk is merged with everything below it. VMs and disks with skip-export are left out. Nothing is overwritten, and a failed export leaves nothing.',
     positionals: [],
     options: [
-      { flags: ['-n', '--vm-names'], name: 'vm_names', kind: 'list', metavar: 'VM_NAME', help: 'The VMs; without it, all of them.' },
-      { flags: ['-s', '--standalone'], name: 'standalone', kind: 'flag', help: 'Merge each disk with the images that it lies on.' },
-      { flags: ['-c', '--compress'], name: 'compress', kind: 'flag', help: 'Compress the disks by xz.' },
+      { flags: ['-n', '--vm-names'], name: 'vm_names', kind: 'list', metavar: 'VM_NAME', help: 'The VMs; all of them by default.' },
+      { flags: ['-s', '--standalone'], name: 'standalone', kind: 'flag', help: 'Merge each disk with the images below it.' },
+      { flags: ['-c', '--compress'], name: 'compress', kind: 'flag', help: 'Compress the disks with xz.' },
       setting('dst_dir', ['-d', '--dst-dir'], 'DIR', 'export'),
       setting('init_file_name', ['--init-file-name'], 'NAME', 'export'),
       setting('sparsify', ['--sparsify'], undefined, 'export'),

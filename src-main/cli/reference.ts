@@ -41,7 +41,7 @@ export function commandLineReference(program: ProgramSpec): string {
     `\`lago [global options] VERB [options] [arguments]\`; \`lagocli\` is the same program. ${program.description}`,
     '',
     'What a verb prints as its result goes to stdout in the format that `--out-format` names; progress, warnings and errors go to stderr.',
-    'Ctrl-C, SIGTERM and SIGHUP undo what was begun; a second one leaves at once. `lago VERB --help` shows what is below with the values',
+    'Ctrl-C, SIGTERM and SIGHUP undo what was begun; a second one quits at once. `lago VERB --help` shows what is below with the values',
     'in effect, and `lago completion` and `lago man` print completion scripts and the manual page.',
     '',
     '## Exit codes',
@@ -61,7 +61,7 @@ export function commandLineReference(program: ProgramSpec): string {
     ...table(['Option', 'Meaning'], [HELP_OPTION, VERSION_OPTION, ...program.options].map(optionRow)),
     '',
     ...program.verbs.filter((verb) => verb.available).flatMap((verb) => verbSection(program, verb)),
-    ...(later.length === 0 ? [] : ['## Not there yet', '', `Known from Lago, and refused with a sentence: ${later.join(', ')}.`, '']),
+    ...(later.length === 0 ? [] : ['## Not available yet', '', `Known from Lago; refused with an error: ${later.join(', ')}.`, '']),
   ].join('\n');
 }
 

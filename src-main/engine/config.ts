@@ -155,7 +155,7 @@ export async function loadConfig(options: ConfigOptions = {}): Promise<Config> {
     if (problems.length > 0) {
       throw new EngineError('input.invalid', problems.map((problem) => `${path}:${problem.line}: ${problem.message}.`).join('\n'), {
         details: { file: path, line: problems[0]?.line ?? 0 },
-        hint: 'Mend the file, or move it away.',
+        hint: 'Fix the file, or move it away.',
       });
     }
     for (const entry of entries) {

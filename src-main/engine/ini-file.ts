@@ -53,7 +53,7 @@ export function parseIni(text: string): IniFile {
     const header = /^\[([^\]]+)\]/.exec(content);
     if (header !== null) {
       section = header[1] as string;
-      if (seenSections.has(section)) problems.push({ line, message: `section [${section}] comes twice` });
+      if (seenSections.has(section)) problems.push({ line, message: `section [${section}] appears twice` });
       seenSections.add(section);
       continue;
     }
@@ -68,7 +68,7 @@ export function parseIni(text: string): IniFile {
     }
     const key = (pair[1] as string).toLowerCase();
     const id = `${section}\0${key}`;
-    if (seenKeys.has(id)) problems.push({ line, message: `"${key}" comes twice in section [${section}]` });
+    if (seenKeys.has(id)) problems.push({ line, message: `"${key}" appears twice in section [${section}]` });
     seenKeys.add(id);
     const entry = { section, key, lines: [pair[2] as string], line };
     entries.push(entry);
@@ -96,7 +96,7 @@ export function interpolate(
   lookup: (key: string) => string | undefined,
   depth = 1,
 ): { readonly value: string } | { readonly problem: string } {
-  if (depth > MAX_DEPTH) return { problem: 'its %(name)s references go in a circle' };
+  if (depth > MAX_DEPTH) return { problem: 'its %(name)s references form a loop' };
   let result = '';
   let rest = value;
   for (let at = rest.indexOf('%'); at >= 0; at = rest.indexOf('%')) {

@@ -51,7 +51,7 @@ interface Entry {
   timer: NodeJS.Timeout | undefined;
   /** How often in a row its host did not answer. */
   unanswered: number;
-  /** When the interrupted work began that was told of already. */
+  /** When the interrupted work began that was reported already. */
   told: number | undefined;
   reading: boolean;
   again: boolean;

@@ -44,7 +44,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     log,
     publish: (event) => {
       publisher.publish(event);
-      // The library tells who uses a template.
+      // The library shows who uses a template.
       if (event.type === 'prefix-gone') library.touch();
     },
     interrupted: (path, work) => void recover(path, work),
@@ -57,7 +57,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let machineTimer: NodeJS.Timeout | undefined;
   const detected = new Map<string, string>();
 
-  /** Every verb is one of these: an operation that writes the prefix's log and tells `live` where to look again. */
+  /** Every verb is one of these: an operation that writes the prefix's log and has `live` look again. */
   function launch<T>(
     kind: OperationKind,
     label: string,
@@ -293,7 +293,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     pathOf(id) {
       const path = live.pathOf(id);
       if (path !== undefined) return path;
-      throw new EngineError('prefix.missing', 'This environment is not there any more.', { details: { id } });
+      throw new EngineError('prefix.missing', 'This environment no longer exists.', { details: { id } });
     },
     recent: async () => await known.recent(),
     async checkMachine() {

@@ -13,7 +13,7 @@ const SETTLE_MS = 60;
  * removed or made again. Ends on abort; throws `not-available` when the system refuses to watch its folder.
  */
 export async function* watchInitFile(path: string, signal: AbortSignal): AsyncGenerator<Record<string, never>> {
-  // Why a folder has no file is told by whoever reads it; until it has one, any change may bring it.
+  // The reader reports why a folder has no init file; until it has one, any change may bring it.
   const file = await findInitFile(resolve(path)).catch(() => undefined);
   const look = async (): Promise<string | undefined> => (file === undefined ? undefined : await fingerprint(file));
   const folder = file === undefined ? resolve(path) : dirname(file);
@@ -70,7 +70,7 @@ function refused(folder: string, error: unknown): EngineError {
   });
 }
 
-/** What tells one state of a file from another; its content may have changed where this did. */
+/** Identifies a state of a file: where it changes, the content may have changed. */
 async function fingerprint(file: string): Promise<string> {
   try {
     const { ino, size, mtimeMs } = await stat(file);

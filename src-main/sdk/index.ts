@@ -77,7 +77,7 @@ export interface LoadOptions {
 /** An open engine. Close it when done (or declare it with `await using`): environments go on without it. */
 export interface Lago extends AsyncDisposable {
   /**
-   * Makes an environment from an init file. Everything is checked before anything is made, and a failure leaves nothing behind.
+   * Makes an environment from an init file. Everything is checked before anything is created, and a failure leaves nothing behind.
    * `input.missing-file`; `input.invalid` with every mistake of the file.
    */
   init(initFile: string, options?: InitOptions): Promise<Environment>;

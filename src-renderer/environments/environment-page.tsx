@@ -216,7 +216,7 @@ export function EnvironmentPage(props: { readonly id: string }): ReactElement {
   if (prefix === undefined) {
     if (!known) return <div aria-busy="true" />;
     return (
-      <Empty icon={IconAlertTriangle} title="This environment is gone" body="It was destroyed or taken off the list.">
+      <Empty icon={IconAlertTriangle} title="This environment is gone" body="It was destroyed or removed from the list.">
         <Button onClick={() => dispatch({ type: 'close-tab', key: `environment:${props.id}` })}>Close the tab</Button>
       </Empty>
     );

@@ -16,8 +16,8 @@ describe('the destination of an export', () => {
   });
 
   it.each([
-    ['', 'Say where it goes to'],
-    ['shop', 'Give the whole path, beginning with /'],
+    ['', 'Choose a destination'],
+    ['shop', 'Enter an absolute path, beginning with /'],
     ['/home/eva/environments/shop', 'Choose a folder outside of the environment'],
     ['/home/eva/environments/shop/out', 'Choose a folder outside of the environment'],
     ['/home/eva/environments/shop-export', undefined],

@@ -8,8 +8,8 @@ export function proposedDestination(prefix: Pick<PrefixState, 'name' | 'path' | 
 
 /** What is wrong with a destination, one sentence; undefined when it can be tried. */
 export function destinationProblem(path: string, prefix: Pick<PrefixState, 'path'>): string | undefined {
-  if (path.trim() === '') return 'Say where it goes to';
-  if (!path.startsWith('/')) return 'Give the whole path, beginning with /';
+  if (path.trim() === '') return 'Choose a destination';
+  if (!path.startsWith('/')) return 'Enter an absolute path, beginning with /';
   if (`${path}/`.startsWith(`${prefix.path}/`)) return 'Choose a folder outside of the environment';
   return undefined;
 }

@@ -146,7 +146,7 @@ function Welcome(props: { readonly info: Info | undefined; readonly onOpenFile: 
     <div className={styles.welcome}>
       <IconStack2 size={48} stroke={1.1} className={styles.welcomeIcon ?? ''} />
       <h1>Drop an init file here</h1>
-      <p className="dim">It describes VMs and networks. You see what it would create before anything is created.</p>
+      <p className="dim">It describes VMs and networks. Nothing is created until you confirm.</p>
       <div className={styles.buttons}>
         <Button
           variant="filled"
@@ -239,7 +239,7 @@ export function HomePage(props: { readonly onOpenFile: () => void }): ReactEleme
           ))}
         </tbody>
       </table>
-      <p className={styles.dropHint}>Drop an init file anywhere to see what it would create.</p>
+      <p className={styles.dropHint}>Drop an init file anywhere to preview it.</p>
     </div>
   );
 }

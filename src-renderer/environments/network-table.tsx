@@ -21,7 +21,7 @@ export function NetworkTable(props: { readonly networks: readonly NetworkState[]
           <th>Type</th>
           <th>Subnet</th>
           <th>Gateway</th>
-          <th title="Last octets of the addresses that DHCP gives out">DHCP range</th>
+          <th title="Host numbers of the addresses that DHCP hands out">DHCP range</th>
           <th>DNS domain</th>
           <th>VMs</th>
         </tr>

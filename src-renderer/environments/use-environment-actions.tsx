@@ -64,17 +64,17 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       label: 'Export…',
       icon: IconPackageExport,
       group: true,
-      blocked: blocked ?? (running > 0 ? 'Stop it first: disks are exported when they are at rest' : undefined),
+      blocked: blocked ?? (running > 0 ? 'Stop it first: only disks of stopped VMs can be exported' : undefined),
       run: onExport,
     },
     { id: 'copy-path', label: 'Copy path', icon: IconCopy, run: () => void copyText(prefix.path) },
     {
       id: 'forget',
-      label: 'Take off the list',
+      label: 'Remove from the list',
       icon: IconListDetails,
       blocked:
         unreachable ?? (busy ? 'A task is under way' : running > 0 || prefix.host.status === 'unusable' ? 'Stop it first' : undefined),
-      run: () => void call(`Could not take ${prefix.name} off the list`, (client) => client.prefix.forget({ prefix: prefix.id })),
+      run: () => void call(`Could not remove ${prefix.name} from the list`, (client) => client.prefix.forget({ prefix: prefix.id })),
     },
     {
       id: 'destroy',

@@ -121,7 +121,7 @@ export function VmTable(props: {
   readonly creating: boolean;
 }): ReactElement {
   if (props.vms.length === 0) {
-    return <Empty compact icon={IconServer} title={props.creating ? 'The VMs appear here when their disks are made' : 'No VMs'} />;
+    return <Empty compact icon={IconServer} title={props.creating ? 'The VMs appear here when their disks are created' : 'No VMs'} />;
   }
   return (
     <table className={`${table.table} ${table.rows}`} aria-label="VMs">

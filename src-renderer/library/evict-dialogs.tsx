@@ -50,7 +50,7 @@ export function EvictDialog(props: {
       }
     >
       <p>
-        Its image leaves the store, and {size} become free. No environment uses it.
+        Its image is removed from the store, which frees {size}. No environment uses it.
         {isFetchable(template, version) && ' It is downloaded again when one needs it.'}
       </p>
       {!isFetchable(template, version) && <Lost>No repository has this image any more: it cannot be downloaded again.</Lost>}
@@ -104,7 +104,7 @@ export function EvictUnusedDialog(props: { readonly library: LibraryState; reado
       <div className={styles.list} role="group" aria-label="What goes" tabIndex={0}>
         {gone.length === 0 ? (
           <p className={styles.none}>
-            {days === 0 ? 'Every image in the store is used by an environment.' : 'No unused image was left alone for so long.'}
+            {days === 0 ? 'Every image in the store is used by an environment.' : 'No unused image is that old.'}
           </p>
         ) : (
           <ul>
@@ -124,7 +124,7 @@ export function EvictUnusedDialog(props: { readonly library: LibraryState; reado
           </ul>
         )}
       </div>
-      <p className={`${styles.total} dim`}>Images that environments use stay. What goes is downloaded again when it is needed.</p>
+      <p className={`${styles.total} dim`}>Images that environments use stay. Evicted images are downloaded again when they are needed.</p>
       {lost > 0 && (
         <Lost>{`${lost === 1 ? 'One of them' : `${lost} of them`} cannot be downloaded again: no repository has it any more.`}</Lost>
       )}

@@ -39,7 +39,7 @@ function Strips(props: { readonly library: LibraryState; readonly onShow: () => 
       {library.problem !== null && (
         <p className={styles.strip} data-tone="bad" role="alert">
           <IconAlertTriangle size={16} stroke={1.8} />
-          <span>{library.problem} What is shown may be old.</span>
+          <span>{library.problem} What is shown may be out of date.</span>
         </p>
       )}
       {broken.length > 0 && (
@@ -144,7 +144,7 @@ function Templates(props: { readonly library: LibraryState; readonly onDialog: (
           compact
           icon={IconDisc}
           title="The store is empty"
-          body="Images come here when an environment needs them, or when you download them ahead."
+          body="Images appear here when an environment needs them or you download them."
         >
           <Button onClick={() => change({ stored: false })}>Show all templates</Button>
         </Empty>

@@ -47,7 +47,7 @@ function failure(kind: OperationState['kind'], code: 'remote.unreachable' | 'rem
 describe('the state of a version', () => {
   it.each<[string, TemplateVersionState, OperationState | undefined, object]>([
     ['absent', absent, undefined, { tone: 'off', word: 'not in store', detail: '' }],
-    ['moving', { ...absent, moving: true }, undefined, { tone: 'off', word: 'newest of its vendor' }],
+    ['moving', { ...absent, moving: true }, undefined, { tone: 'off', word: 'newest from its vendor' }],
     ['stored', cached, undefined, { tone: 'ok', word: 'in store', detail: 'qcow2 · 5 GiB disk' }],
     [
       'downloading',

@@ -78,7 +78,7 @@ export function versionStatus(version: TemplateVersionState, operation: Operatio
     const disk = version.virtualSize === null ? null : `${formatBytes(version.virtualSize)} disk`;
     return { tone: 'ok', icon: IconCircleCheckFilled, word: 'in store', detail: dots(verified, version.format, disk) };
   }
-  if (version.moving) return { tone: 'off', icon: IconRefresh, word: 'newest of its vendor', detail: 'found out when it is downloaded' };
+  if (version.moving) return { tone: 'off', icon: IconRefresh, word: 'newest from its vendor', detail: 'known once it is downloaded' };
   return { tone: 'off', icon: IconCircleDashed, word: 'not in store', detail: '' };
 }
 

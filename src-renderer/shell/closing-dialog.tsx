@@ -41,7 +41,7 @@ export function ClosingDialog(props: {
         ))}
       </ul>
       <p className="dim">
-        A task that is cancelled undoes what it has done so far. Without an answer the window closes when all of them are done.
+        A cancelled task undoes what it has done so far. If you do not answer, the window closes when all tasks are done.
       </p>
     </Dialog>
   );

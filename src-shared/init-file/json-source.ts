@@ -82,7 +82,7 @@ class JsonReader {
     }
     if (first === undefined) throw new JsonFailure(offset, 'The text ends where a value should be.', 'Is the file cut off?');
     if (first === "'") throw new JsonFailure(offset, 'JSON strings need double quotes.');
-    throw new JsonFailure(offset, `Unexpected ${show(first)}; a value should be here.`);
+    throw new JsonFailure(offset, `Unexpected ${show(first)}; expected a value.`);
   }
 
   #map(depth: number): SourceNode {
@@ -93,7 +93,7 @@ class JsonReader {
       const keyOffset = this.#at;
       if (keyOffset >= this.#text.length) throw neverClosed('{', offset);
       if (this.#text[keyOffset] !== '"') {
-        throw new JsonFailure(keyOffset, `Unexpected ${show(this.#text[keyOffset])}; a key in double quotes should be here.`);
+        throw new JsonFailure(keyOffset, `Unexpected ${show(this.#text[keyOffset])}; expected a key in double quotes.`);
       }
       const key = this.#string();
       this.#space();
@@ -153,7 +153,7 @@ class JsonReader {
         return value;
       }
       if (next === undefined || next === '\n') throw new JsonFailure(begin, 'This string has no closing quote.');
-      if (next !== '\\') throw new JsonFailure(this.#at, 'A control character stands in a string; write it as an escape.');
+      if (next !== '\\') throw new JsonFailure(this.#at, 'A string contains a control character; write it as an escape.');
       value += this.#escape();
     }
   }
@@ -168,7 +168,7 @@ class JsonReader {
       return String.fromCharCode(Number.parseInt(digits, 16));
     }
     const meaning = ESCAPES[letter];
-    if (meaning === undefined) throw new JsonFailure(at, `\\${letter} is no escape of JSON.`, 'Write a backslash as \\\\.');
+    if (meaning === undefined) throw new JsonFailure(at, `\\${letter} is not a JSON escape.`, 'Write a backslash as \\\\.');
     this.#at += 2;
     return meaning;
   }
@@ -183,7 +183,7 @@ export function repeatedKey(key: string, offset: number): SourceProblem {
   return {
     offset,
     severity: 'warning',
-    message: `The key ${JSON.stringify(key.slice(0, 60))} stands here a second time; only this one counts.`,
+    message: `The key ${JSON.stringify(key.slice(0, 60))} appears a second time; only this one counts.`,
     hint: 'Remove or rename one of the two.',
   };
 }

@@ -37,7 +37,7 @@ export function line(expected = 'text', maxLength = 1024): z.ZodType<string, str
   return z
     .union([z.string().max(maxLength, why), z.number()], why)
     .transform(String)
-    .refine((value) => !hasControlCharacter(value), { error: 'It must not hold control characters or line breaks.' });
+    .refine((value) => !hasControlCharacter(value), { error: 'It must not contain control characters or line breaks.' });
 }
 
 /** A path or URL: any one-line text without the NUL that ends a path. */
@@ -46,7 +46,7 @@ export function path(expected = 'a path'): z.ZodType<string, string> {
     .string(told(expected))
     .min(1, told(expected))
     .max(4096, { error: 'It is longer than a path can be (4096 characters).' })
-    .refine((value) => !hasControlCharacter(value), { error: 'A path must not hold control characters.' });
+    .refine((value) => !hasControlCharacter(value), { error: 'A path must not contain control characters.' });
 }
 
 /** A name under a rule; a number is taken as its digits. */
@@ -75,7 +75,7 @@ export function password(): z.ZodType<string | number, string | number> {
   const why = told('text, at most 512 characters');
   return z
     .union([z.string().max(512, why), z.number()], why)
-    .refine((value) => !hasControlCharacter(String(value)), { error: 'A password must not hold control characters or line breaks.' });
+    .refine((value) => !hasControlCharacter(String(value)), { error: 'A password must not contain control characters or line breaks.' });
 }
 
 /** A list; one bare value counts as a list of one where `single` allows it. */

@@ -39,7 +39,7 @@ describe('two formats', () => {
   it('says that slashes begin no comment, and reads # in JSON', () => {
     const json = '{"domains": {"a": {"nics": []}}, "nets": {"n": {}}}';
     expect(shown(parseInitFile(`// mine\n${json}`, 'f'))).toEqual([
-      'f:1:1: error: // begins no comment, neither in JSON nor in YAML. Begin comments with #.',
+      'f:1:1: error: // does not begin a comment in JSON or YAML. Begin comments with #.',
     ]);
     expect(parseInitFile(`# mine\n${json}`, 'f').issues).toEqual([]);
   });
@@ -165,7 +165,7 @@ nets:
 `);
     expect(result.value).toBeUndefined();
     expect(shown(result)).toEqual([
-      'f:3:5: warning: domains.vm0.memroy: "memroy" is no known key; it is kept but has no effect. Did you mean memory?',
+      'f:3:5: warning: domains.vm0.memroy: "memroy" is not a known key; it is kept but has no effect. Did you mean memory?',
       'f:4:5: error: domains.vm0.vcpu: It must be a whole number from 1 to 512.',
       'f:6:14: error: domains.vm0.nics[0].net: There is no network "mangement". Did you mean management?',
       'f:8:19: error: domains.vm0.disks[0].type: It must be template, empty or file.',
@@ -180,7 +180,7 @@ nets:
     [
       'no domains',
       'domain: {}\nnets: {n: {}}',
-      'f:1:1: error: domains: The file has no domains. Did you mean domains where "domain" stands?',
+      'f:1:1: error: domains: The file has no domains. Did you mean domains instead of "domain"?',
     ],
     ['no nets', 'domains: {a: {nics: []}}', 'f:1:1: error: nets: The file has no nets. Add nets: with at least one entry.'],
     ['empty nets', 'domains: {a: {nics: []}}\nnets: {}', 'f:2:1: error: nets: The mapping nets is empty. Add at least one entry.'],
@@ -202,7 +202,7 @@ nets:
       'f:4:1: error: A second YAML document begins here. An init file is one document; remove the line with three dashes.',
     ],
     ['an unknown alias', 'domains: *x\nnets: {n: {}}', 'f:1:10: error: The alias *x has no anchor &x before it.'],
-    ['a circle', 'domains: &x {a: *x}\nnets: {n: {}}', 'f:1:17: error: The alias *x stands inside of what it names.'],
+    ['a circle', 'domains: &x {a: *x}\nnets: {n: {}}', 'f:1:17: error: The alias *x is inside the value that it refers to.'],
     [
       'a tag',
       'domains: !!python/object:os.system {a: 1}\nnets: {n: {}}',
@@ -291,12 +291,12 @@ nets: {n: {}}
     ]);
   });
 
-  it('that go round in a circle or do not exist are errors', () => {
+  it('that form a loop or do not exist are errors', () => {
     const result = yaml(
       'prototypes:\n  p: {based-on: q}\n  q: {based-on: p}\n  host: {}\ndomains:\n  a: {based-on: p}\n  b: {based-on: hots}\nnets: {n: {}}\n',
     );
     expect(shown(result)).toEqual([
-      'f:3:7: error: domains: The prototypes go round in a circle: "p" → "q" → "p". Remove one of the based-on keys.',
+      'f:3:7: error: domains: The prototypes form a loop: "p" → "q" → "p". Remove one of the based-on keys.',
       'f:7:7: error: domains: There is no prototype "hots". Did you mean "host"?',
     ]);
   });

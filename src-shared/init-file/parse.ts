@@ -185,7 +185,7 @@ class Reader {
         );
         const hint =
           entry === undefined && meant !== undefined
-            ? `Did you mean ${key} where ${quote(meant)} stands?`
+            ? `Did you mean ${key} instead of ${quote(meant)}?`
             : `Add ${key}: with at least one entry.`;
         this.#report({ offset: entry?.keyOffset ?? root.offset, severity: 'error', message: `The file has no ${key}.`, hint }, [key]);
         complete = false;

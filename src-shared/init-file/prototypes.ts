@@ -26,7 +26,7 @@ function complete(domain: SourceMap, prototypes: SourceNode | undefined, chain: 
     problems.push({
       offset: base.keyOffset,
       severity: 'error',
-      message: `The prototypes go round in a circle: ${[...chain, wanted].map(quote).join(' → ')}.`,
+      message: `The prototypes form a loop: ${[...chain, wanted].map(quote).join(' → ')}.`,
       hint: 'Remove one of the based-on keys.',
     });
     return domain;

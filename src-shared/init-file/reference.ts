@@ -60,7 +60,7 @@ const TRUST: readonly string[] = [
   '| The `path` of a `file` disk: a guest reads and changes it (with `make_a_copy`, `format: iso` or `readonly`: reads it) | only own files |',
   '| The `path` of a `template_type: qcow2` disk, and what images lie on, however far below | only own files and templates |',
   '| An image that names further files (external data file, VMDK in parts) | never; a yes to the image counts for its parts |',
-  '| An image that lies on `json:` or a URL | never, not even with a yes |',
+  '| An image whose backing file is `json:` or a URL | never, not even with a yes |',
   '| Devices, pipes, sockets | never, not even with a yes |',
   '| A `url` with `file:` of a disk or an OVA; `deploy-scripts`; `user-data: {path: FILE}` | only own files |',
   '| Files of `build`: `upload`, `copy-in`, `tar-in`, `run`, `firstboot`, `file:` in passwords and keys | only own files |',

@@ -30,7 +30,7 @@ export function unknownKeys(schema: z.ZodType, node: SourceNode, path: readonly 
     const problem: SourceProblem = {
       offset: entry.keyOffset,
       severity: 'warning',
-      message: `${quote(entry.key)} is no known key; it is kept but has no effect.`,
+      message: `${quote(entry.key)} is not a known key; it is kept but has no effect.`,
       ...(meant === undefined ? {} : { hint: `Did you mean ${meant}?` }),
     };
     return [{ problem, path: here }];

@@ -187,8 +187,8 @@ export const NetDefinition = z.looseObject(
     dhcp: key(
       z.looseObject(
         {
-          start: key(wholeNumber(2, 254), '0.29', 'First last number of the dynamic range.'),
-          end: key(wholeNumber(2, 254), '0.29', 'Last last number of the dynamic range.'),
+          start: key(wholeNumber(2, 254), '0.29', 'First host number of the dynamic range.'),
+          end: key(wholeNumber(2, 254), '0.29', 'Last host number of the dynamic range.'),
         },
         told('a mapping with start and end'),
       ),

@@ -69,7 +69,7 @@ function readDocument(text: string): SourceResult {
   const slashes = first.errors.length > 0 ? /(?:^|[\s,{[])(\/\/|\/\*)/m.exec(text) : null;
   if (slashes !== null) {
     const offset = slashes.index + slashes[0].length - 2;
-    const message = `${slashes[1] ?? ''} begins no comment, neither in JSON nor in YAML.`;
+    const message = `${slashes[1] ?? ''} does not begin a comment in JSON or YAML.`;
     return { root: undefined, problems: [{ offset, severity: 'error', message, hint: 'Begin comments with #.' }] };
   }
   const problems: SourceProblem[] = [];
@@ -167,7 +167,7 @@ class Converter {
   #follow(name: string, offset: number, depth: number): SourceNode {
     const target = this.#anchors.get(name);
     if (target === undefined) throw new YamlLimit(offset, `The alias *${name} has no anchor &${name} before it.`);
-    if (this.#open.has(target)) throw new YamlLimit(offset, `The alias *${name} stands inside of what it names.`);
+    if (this.#open.has(target)) throw new YamlLimit(offset, `The alias *${name} is inside the value that it refers to.`);
     return this.convert(target, depth + 1, offset);
   }
 

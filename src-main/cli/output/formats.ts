@@ -37,7 +37,7 @@ export function formatValue(format: OutputPlugin, value: unknown, order: KeyOrde
     });
   }
   if (typeof text === 'string') return text;
-  throw new EngineError('plugin.failed', `The output format "${format.name}" did not answer a text.`);
+  throw new EngineError('plugin.failed', `The output format "${format.name}" did not return text.`);
 }
 
 /** The format that the configuration chooses; `input.invalid` naming the place and those there are. */

@@ -8,7 +8,7 @@ import { flagValue, listValue, textValue } from '../parser/table.ts';
 export async function buildTemplate(context: VerbContext, names: readonly string[]): Promise<number> {
   const { values, around } = context;
   const [name, ...others] = names;
-  if (name === undefined || others.length > 0) throw usage('Say the name of one template to build.');
+  if (name === undefined || others.length > 0) throw usage('Name the template to build.');
   const absolute = (path: string): string => resolve(around.cwd, path);
   const customizeFile = textValue(values, 'customize');
   const version = textValue(values, 'template_version');
@@ -42,7 +42,7 @@ type Source = { readonly image: string } | { readonly template: string } | { rea
 async function sourceOf(context: VerbContext): Promise<Source> {
   const from = textValue(context.values, 'from');
   const vm = textValue(context.values, 'vm');
-  if ((from === undefined) === (vm === undefined)) throw usage('Say what it is made of: --from IMAGE, --from TEMPLATE or --vm VM_NAME.');
+  if ((from === undefined) === (vm === undefined)) throw usage('Say what to build it from: --from IMAGE, --from TEMPLATE or --vm VM_NAME.');
   if (vm !== undefined) return { prefix: (await context.prefix()).path, vm };
   const path = resolve(context.around.cwd, from ?? '');
   const file = (await stat(path).catch(() => undefined))?.isFile() === true;

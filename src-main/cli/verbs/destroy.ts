@@ -55,7 +55,7 @@ async function agreed(context: VerbContext, what: string): Promise<boolean> {
   if (flagValue(context.values, 'yes')) return true;
   const { stdin, stderr } = context.around;
   if (stdin.isTTY !== true) {
-    throw new EngineError('input.usage', `Not destroying ${what}: standard input is not a terminal, so nobody can be asked.`, {
+    throw new EngineError('input.usage', `Not destroying ${what}: standard input is not a terminal, so it cannot ask.`, {
       hint: 'Use "lago destroy --yes".',
     });
   }

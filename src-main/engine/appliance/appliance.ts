@@ -30,7 +30,7 @@ export interface ApplianceCommand {
   readonly cwd?: string;
   /** What failed, when it fails: a sentence without its full stop. */
   readonly failure: string;
-  /** Never shown: taken out of log lines and of what an error tells. */
+  /** Never shown: removed from log lines and error messages. */
   readonly secrets: readonly string[];
 }
 
@@ -58,7 +58,7 @@ export class Turns {
     this.#limit = limit;
   }
 
-  /** Waits for a turn, has `work` done, and gives the turn on. `onWait` is told once when it has to wait. */
+  /** Waits for a turn, has `work` done, and gives the turn on. `onWait` is called once when it has to wait. */
   async take<T>(signal: AbortSignal | undefined, onWait: (running: number) => void, work: () => Promise<T>): Promise<T> {
     if (this.#running === 0) this.#present = this.#limit();
     if (this.#running >= this.#present) onWait(this.#running);
@@ -156,7 +156,7 @@ async function runTool(command: ApplianceCommand, options: ApplianceOptions): Pr
   if (result.code !== 0) throw explain(command, tool, result, mask);
 }
 
-/** What libguestfs needs to be told; what the user has set stays. */
+/** Variables that libguestfs needs; those that the user has set stay. */
 export function applianceEnvironment(
   options: Pick<ApplianceOptions, 'accelerator' | 'scratch'>,
   environment: NodeJS.ProcessEnv,
@@ -182,7 +182,7 @@ function hanging(command: ApplianceCommand, tool: string, quietMs: number, last:
   return new EngineError('host.unavailable', `${command.failure}: ${tool} hangs, it said nothing for ${minutes} ${after}.`, {
     cause,
     details: { command: command.argv.join(' '), lastLine: last },
-    hint: 'Its helper VM does not come up or is stuck: "libguestfs-test-tool" tells where. A template with cloud-init needs none of it.',
+    hint: 'Its helper VM does not come up or is stuck: "libguestfs-test-tool" shows where. A template with cloud-init needs none of it.',
   });
 }
 
@@ -207,7 +207,7 @@ function explain(command: ApplianceCommand, tool: string, result: RunResult, mas
   const known = KNOWN.find(({ pattern }) => pattern.test(stderr));
   return new EngineError(known?.code ?? 'host.unavailable', `${command.failure}: ${reason}.`, {
     details: { command: command.argv.join(' '), exit: result.code ?? result.signal ?? 'killed', stderr: stderr.slice(-4000) },
-    hint: known?.hint ?? `The log has everything that ${tool} said; "libguestfs-test-tool" tells whether libguestfs works here.`,
+    hint: known?.hint ?? `The log has everything that ${tool} said; "libguestfs-test-tool" shows whether libguestfs works here.`,
   });
 }
 
@@ -225,7 +225,7 @@ const KNOWN: readonly {
   {
     pattern: /no operating systems were found|could not detect the operating system/,
     code: 'input.invalid',
-    hint: 'Nothing on this disk that can be personalised: give the VM "bootstrap: none".',
+    hint: 'There is nothing on this disk to personalise: give the VM "bootstrap: none".',
   },
   {
     pattern: /failed to set MSR|failed to initialize kvm/i,

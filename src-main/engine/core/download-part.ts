@@ -11,7 +11,7 @@ const Marks = z.object({
   modified: z.string().optional(),
   total: z.number().nullable(),
 });
-/** What tells one state of a remote file from another. */
+/** Identifies a state of a remote file. */
 export type Marks = z.infer<typeof Marks>;
 
 /** What came of a download so far, kept on disk for whoever goes on with it. */

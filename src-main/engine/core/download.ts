@@ -92,7 +92,7 @@ export async function downloadText(
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** The size of a remote file without fetching it: null when the server does not tell, `undefined` when there is no such file. */
+/** The size of a remote file without fetching it: null when the server does not say, `undefined` when there is no such file. */
 export async function remoteSize(url: string, options: DownloadOptions = {}): Promise<number | null | undefined> {
   const target = parseUrl(url);
   if (target.protocol === 'file:') return (await statFile(target))?.size;
@@ -382,7 +382,7 @@ async function send(target: URL, method: 'GET' | 'HEAD', headers: Record<string,
     const next = new URL(location, url);
     if (hops === REDIRECTS) throw new EngineError('remote.invalid', `${shown(target)} redirects more than ${REDIRECTS} times.`);
     if (!['http:', 'https:'].includes(next.protocol) || (url.protocol === 'https:' && next.protocol === 'http:')) {
-      throw new EngineError('remote.invalid', `${shown(target)} redirects to ${shown(next)}, which is less safe than itself.`);
+      throw new EngineError('remote.invalid', `${shown(target)} redirects to ${shown(next)}, which is less secure.`);
     }
     url = next;
   }
@@ -525,7 +525,7 @@ function cancelled(url: URL, cause: unknown): EngineError {
   return new EngineError('cancelled', `The download of ${shown(url)} was cancelled.`, { cause });
 }
 
-/** Counts bytes and tells the rate over the last five seconds, at most ten times a second. */
+/** Counts bytes and reports the rate over the last five seconds, at most ten times a second. */
 class Meter {
   received = 0;
   readonly #total: number | null;
@@ -538,7 +538,7 @@ class Meter {
     this.#onProgress = options.onProgress;
   }
 
-  /** The time until the next byte is a rest that somebody wanted, and says nothing about the rate. */
+  /** Paused: the time until the next byte does not count towards the rate. */
   rest(): void {
     this.#marks = [];
   }

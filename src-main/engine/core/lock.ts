@@ -10,7 +10,7 @@ export interface LockOptions {
   /** How long to wait for the present holder; 0 answers at once. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal | undefined;
-  /** What the holder does ("start"), told to those who wait. */
+  /** What the holder does ("start"), shown to those who wait. */
   readonly purpose?: string;
   /** Mode of a lock file that is made (default 0660, so that a group can share it). */
   readonly mode?: number;

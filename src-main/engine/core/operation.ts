@@ -89,7 +89,7 @@ export interface OperationOptions {
   readonly log?: Log;
   /** Attached before the work begins, so that it misses nothing. */
   readonly onEvent?: (event: OperationEvent) => void;
-  /** For work that can be paused: what it looks at. The state then tells whether it is. */
+  /** For work that can be paused: what it looks at. The state then shows whether it is paused. */
   readonly gate?: PauseGate;
 }
 

@@ -3,7 +3,7 @@ import type { Log } from './log.ts';
 
 type Undo = (signal: AbortSignal) => Promise<void> | void;
 
-/** What an undo step could not take back; the user is told at the end of `unwind`. */
+/** What an undo step could not take back; it is reported at the end of `unwind`. */
 export interface Leak {
   readonly what: string;
   readonly reason: string;

@@ -12,7 +12,7 @@ export interface CreateRequest {
   readonly skipBootstrap?: boolean;
   readonly skipBuild?: boolean;
   /**
-   * Files that the init file may use although they lie outside of its folder, and folders with all that is in them. `inspect` tells which
+   * Files that the init file may use although they lie outside of its folder, and folders with all that is in them. `inspect` lists those that
    * it names (`outside`); without a yes they are errors.
    */
   readonly allowPaths?: readonly string[];

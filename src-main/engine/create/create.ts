@@ -35,7 +35,7 @@ const FORMAT_VERSION = '1.0';
 const ATTEMPTS = 5;
 
 /**
- * Makes a prefix from an init file. Everything is checked before anything is made; each effect is followed by its undo, so that a
+ * Makes a prefix from an init file. Everything is checked before anything is created; each effect is followed by its undo, so that a
  * failure or cancel leaves neither files nor leases. Answers the prefix's path. `input.invalid` with every issue, `prefix.exists`,
  * `conflict.*`, `remote.*`, `host.*`.
  */
@@ -116,7 +116,7 @@ class LockPlace implements AsyncDisposable {
 
 async function openWorkdir(path: string, name: string, undo: UndoStack): Promise<Workdir> {
   const workdir = await Workdir.loadOrCreate(path, name);
-  undo.add(`mend workdir ${path}`, async () => void (await workdir.repair()));
+  undo.add(`repair workdir ${path}`, async () => void (await workdir.repair()));
   return workdir;
 }
 

@@ -125,7 +125,7 @@ async function createDisk(job: DiskJob, stored: ReadonlyMap<string, StoredTempla
   step.progress(1, basename(path));
 }
 
-/** A copy lies on what its original lies on, but its own words for it may be relative to where that is. */
+/** A copy keeps the original's backing file, whose recorded path may be relative to the original. */
 async function copyDisk(
   job: DiskJob & { readonly kind: 'copy' },
   path: string,

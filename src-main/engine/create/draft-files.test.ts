@@ -191,15 +191,15 @@ describe('what init would refuse is said before', () => {
   const data = 'domains.vm.cloud-init.user-data';
   it.each<readonly [string, Change, path: string, message: RegExp]>([
     ['a missing file', { disk: { path: 'none.img' } }, DISK, /none\.img does not exist/],
-    ['a link loop', { disk: { path: 'loop' } }, DISK, /symbolic links lead in a circle/],
-    ['a layer over a link loop', { disk: { ...layer, path: 'loop' } }, DISK, /symbolic links lead in a circle/],
+    ['a link loop', { disk: { path: 'loop' } }, DISK, /symbolic links form a loop/],
+    ['a layer over a link loop', { disk: { ...layer, path: 'loop' } }, DISK, /symbolic links form a loop/],
     ['a name that is too long', { disk: { path: 'x'.repeat(300) } }, DISK, /name is too long/],
     ['a folder', { disk: { path: '../..' } }, DISK, /is a folder/],
     ['a layer over a folder', { disk: { ...layer, path: '..' } }, DISK, /is a folder/],
     ['a pipe', { disk: { path: 'pipe' } }, DISK, /is a device or pipe/],
     ['a device', { disk: { path: '/dev/null' } }, DISK, /is a device or pipe/],
     ['a missing backing file', { disk: { ...qcow2, path: 'over-none.qcow2' } }, DISK, /Backing file .*none\.img does not exist/],
-    ['a backing file over the network', { disk: { ...qcow2, path: 'over-nbd.qcow2' } }, DISK, /which is no file/],
+    ['a backing file over the network', { disk: { ...qcow2, path: 'over-nbd.qcow2' } }, DISK, /which is not a file/],
     [
       'a missing template',
       { disk: { path: undefined, ...layer, template_type: undefined, template_name: 'absent' } },

@@ -54,7 +54,7 @@ export interface Draft {
 /** A chain of images is followed this far; each round looks at what the one before asked for. */
 const ROUNDS = 8;
 
-/** Parses and plans; a file with errors too, as far as it can be understood, so that all errors are told at once. Planning is pure, so what it needs to know of files and templates is looked up between rounds. */
+/** Parses and plans; a file with errors too, as far as it can be understood, so that all errors are reported at once. Planning is pure, so what it needs to know of files and templates is looked up between rounds. */
 export async function draftEnvironment(around: DraftContext, log: Log, request: DraftRequest): Promise<Draft> {
   const { settings, resourcesDir } = around;
   const file = resolve(request.cwd, request.initFile);
@@ -186,10 +186,10 @@ async function textOf(path: string): Promise<TextFound> {
   }
 }
 
-/** Why something that is there cannot be looked at. What is not there at all is missing, and told with its path. */
+/** Why something that is there cannot be looked at. What does not exist is reported as missing, with its path. */
 const PROBLEMS: Readonly<Record<string, string>> = {
   EACCES: 'a folder on the way may not be entered',
-  ELOOP: 'its symbolic links lead in a circle',
+  ELOOP: 'its symbolic links form a loop',
   ENAMETOOLONG: 'its name is too long',
 };
 
@@ -251,6 +251,6 @@ export function requireSound(draft: Draft, file: string): PlannedEnvironment {
   if (draft.environment !== undefined && errors.length === 0) return draft.environment;
   const count = errors.length === 1 ? 'an error' : `${errors.length} errors`;
   throw new EngineError('input.invalid', `The init file ${file} has ${count}:\n${errors.map(formatIssue).join('\n')}`, {
-    hint: 'Nothing was made. Mend the file and try again.',
+    hint: 'Nothing was created. Fix the file and try again.',
   });
 }

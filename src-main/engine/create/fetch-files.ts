@@ -55,7 +55,7 @@ function collect(jobs: readonly DownloadJob[], paths: PrefixPaths): readonly Fet
     const target = keptAt ?? expandPrefixPath(path, paths.root);
     const key = `${format} ${url}`;
     if ((sources.get(target) ?? key) !== key) {
-      throw new EngineError('input.invalid', `Two different downloads are to be kept at ${target}.`, {
+      throw new EngineError('input.invalid', `Two different downloads would be kept at ${target}.`, {
         hint: 'Give each a path of its own.',
       });
     }

@@ -75,7 +75,7 @@ export type KnownRepository = {
 );
 
 /**
- * All repositories: the one that the settings name, else the built-in ones and then the added ones. One that fails is told, and
+ * All repositories: the one that the settings name, else the built-in ones and then the added ones. One that fails is reported, and
  * does not keep the others from being used.
  */
 export async function knownRepositories(

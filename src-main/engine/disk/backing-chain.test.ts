@@ -123,7 +123,7 @@ describe('a chain that does not', () => {
     await layerWithoutFormat('a.qcow2', 'trap');
     await expect(resolve('a.qcow2')).rejects.toMatchObject({
       code: 'input.invalid',
-      message: expect.stringContaining('does not say of which format'),
+      message: expect.stringContaining('does not say which format'),
     });
   });
 });
@@ -182,8 +182,8 @@ describe('refused', () => {
 
   test.each([
     ['gone.img', 'Backing file resolution of disk root failed. Backing file'],
-    ['nbd://host/x', 'which is no file'],
-    ['json:{"driver":"file","filename":"/etc/passwd"}', 'which is no file'],
+    ['nbd://host/x', 'which is not a file'],
+    ['json:{"driver":"file","filename":"/etc/passwd"}', 'which is not a file'],
   ])('a chain that ends at %s', async (path, why) => {
     await layer('a.qcow2', { path, format: 'raw' });
     await expect(resolve('a.qcow2')).rejects.toMatchObject({ code: 'input.invalid', message: expect.stringContaining(why) });

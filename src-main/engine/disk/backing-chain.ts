@@ -42,14 +42,14 @@ const MAX_DEPTH = 32;
  * Makes the images below a disk readable without a guess: each one there, each naming the format of the one below it (libvirt refuses all
  * else). Where the user's images already do, they are used as they are. A template that an exported image lacks is linked beside it
  * under the name that it looks for, as Lago did. An image whose own words do not suffice (no format said, the wrong one, a name that QEMU takes for a
- * protocol, a folder that nothing can be linked into) is copied, sparse, to `copies`, and the copy is told what lies below it: users' files are
+ * protocol, a folder that nothing can be linked into) is copied, sparse, to `copies`, and the backing file is recorded in the copy: users' files are
  * never written to. `input.invalid` for circles, other formats and parts that are missing or no files.
  */
 export async function resolveChain(request: ChainRequest, options: ChainOptions): Promise<Backing> {
   return await resolveImage(request.image, undefined, request, options, []);
 }
 
-/** What lies below an image, ready to be used; undefined when it stands alone. For copies of it, which must be told. */
+/** What lies below an image, ready to be used; undefined when it stands alone. For copies of it, in which it must be recorded. */
 export async function resolveBelow(request: ChainRequest, options: ChainOptions): Promise<Backing | undefined> {
   const { below } = await look(request.image, undefined, request, options, []);
   return below?.backing;
@@ -71,7 +71,7 @@ async function resolveImage(
   const { own, below } = await look(path, format, request, options, above);
   if (below === undefined || below.asWritten) return { path, format: own };
   const copy = join(request.copies, `${request.prefix}.${above.length}.qcow2`);
-  options.log.info(`Copying ${path}: it does not say itself that it lies on ${below.backing.path} (${below.backing.format}).`);
+  options.log.info(`Copying ${path}: it does not record its backing file ${below.backing.path} (${below.backing.format}).`);
   await copyImage(path, copy, request.disk, options.signal);
   await setBacking({ path: copy, backing: below.backing.path, backingFormat: below.backing.format }, options);
   return { path: copy, format: 'qcow2' };
@@ -123,7 +123,9 @@ async function lookBelow(
 ): Promise<Below> {
   const { disk, missing } = request;
   if (name.startsWith('json:') || /^[a-z][a-z0-9+.-]*:\/\//i.test(name)) {
-    throw invalid(`Backing file resolution of disk ${disk} failed. The image ${path} lies on ${JSON.stringify(name)}, which is no file.`);
+    throw invalid(
+      `Backing file resolution of disk ${disk} failed. The backing file of ${path} is ${JSON.stringify(name)}, which is not a file.`,
+    );
   }
   const lower = backingPath(above.length === 1 ? (request.origin ?? path) : path, name);
   // "el7:v1" without "./" is the protocol el7 to QEMU.
@@ -145,14 +147,14 @@ export function backingPath(image: string, name: string): string {
   return posix.resolve(posix.dirname(image), name.replace(/^file:/, ''));
 }
 
-/** What nobody says may be guessed only where a wrong guess opens nothing else. */
+/** Guesses an undeclared format, but only when a wrong guess would expose no other file. */
 async function guessedFormat(upper: string, path: string, signal: AbortSignal): Promise<ImageFormat> {
   const format = await formatOf(path);
   if (format === 'raw') return format;
   const info = await inspectImage(path, { format, signal });
   if (info.backingFile === undefined && info.dataFile === undefined) return format;
-  throw new EngineError('input.invalid', `The image ${upper} does not say of which format its backing file ${path} is.`, {
-    hint: `If it is yours, tell it: qemu-img rebase -u -F ${format} -b ${path} ${upper}`,
+  throw new EngineError('input.invalid', `The image ${upper} does not say which format its backing file ${path} has.`, {
+    hint: `If the image is yours, record it: qemu-img rebase -u -F ${format} -b ${path} ${upper}`,
   });
 }
 

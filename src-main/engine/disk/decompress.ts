@@ -63,7 +63,7 @@ export async function decompress(
 function damaged(what: string, reason: string, cause: unknown): EngineError {
   return new EngineError('remote.invalid', `${what} cannot be decompressed: ${reason}.`, {
     cause,
-    hint: 'The file is damaged where it comes from; tell whoever keeps it.',
+    hint: 'The file is damaged at its source; tell its maintainer.',
   });
 }
 

@@ -10,7 +10,7 @@ const ISO_VOLUMES = new Set(['CD001', 'BEA01']);
 /** QEMU reads a VMDK's description from the second sector, up to so many bytes. */
 const VMDK_DESCRIPTION = 20 * 512;
 
-const DAMAGED = 'It was damaged on its way, or it is not what its name says.';
+const DAMAGED = 'It was damaged in transit, or it is not what its name says.';
 
 async function withFile<T>(path: string, work: (file: FileHandle) => Promise<T>): Promise<T> {
   const file = await open(path, 'r');
@@ -53,11 +53,11 @@ export async function checkForeignImage(path: string, format: string, what: stri
   // What is on a raw disk is the guest's own business, a file system of a CD-ROM too.
   const fits = kind === format || (format === 'raw' && kind === 'iso');
   if (!fits && format === 'iso')
-    throw new EngineError('remote.invalid', `${what} is no ISO image: it has no volume of one.`, { hint: DAMAGED });
+    throw new EngineError('remote.invalid', `${what} is not an ISO image: it has no ISO volume.`, { hint: DAMAGED });
   if (!fits && (kind === 'raw' || kind === 'iso'))
-    throw new EngineError('remote.invalid', `${what} is no ${format} image.`, { hint: DAMAGED });
+    throw new EngineError('remote.invalid', `${what} is not a ${format} image.`, { hint: DAMAGED });
   if (!fits) {
-    throw new EngineError('input.invalid', `${what} is a ${kind} image, and ${format} is asked for.`, {
+    throw new EngineError('input.invalid', `${what} is a ${kind} image, but ${format} was requested.`, {
       hint: `Write "format: ${kind}" for this disk.`,
     });
   }

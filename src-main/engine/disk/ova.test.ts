@@ -89,7 +89,7 @@ describe('refused, and nothing is left', () => {
   test.each<[string, readonly Member[], string]>([
     ['a link to the outside and a file through it', [ovf, { name: 'd', type: '2' }, { name: 'd/x', content: 'x' }], 'is a symbolic link'],
     ['a member that leads out', [ovf, { name: '../x', content: 'x' }], 'leads out of it'],
-    ['two members of one name', [ovf, { name: 'd', content: '1' }, { name: './d', content: '2' }], 'two members of the name "d"'],
+    ['two members of one name', [ovf, { name: 'd', content: '1' }, { name: './d', content: '2' }], 'two members named "d"'],
     ['a file that is a folder', [ovf, { name: 'd', content: '1' }, { name: 'd/e', content: '2' }], 'is a file and a folder'],
     ['a folder that is a file', [ovf, { name: 'd/e', content: '2' }, { name: 'd', content: '1' }], 'is a file and a folder'],
     ['no description', [{ name: 'd', content: '1' }], 'it has no OVF file'],

@@ -81,7 +81,7 @@ class Unpacking {
 
   async take(entry: TarEntry): Promise<void> {
     const { name } = entry;
-    if (this.#files.has(name) || this.#descriptions.has(name)) throw this.#refuse(`it has two members of the name ${JSON.stringify(name)}`);
+    if (this.#files.has(name) || this.#descriptions.has(name)) throw this.#refuse(`it has two members named ${JSON.stringify(name)}`);
     for (let parent = posix.dirname(name); parent !== '.'; parent = posix.dirname(parent)) {
       if (this.#files.has(parent)) throw this.#refuse(`its member ${JSON.stringify(parent)} is a file and a folder`);
       this.#folders.add(parent);

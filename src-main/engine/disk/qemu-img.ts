@@ -104,7 +104,7 @@ export async function inspectImage(
     signal: options.signal,
   });
   const parsed = Info.safeParse(JSON.parse(stdout));
-  if (!parsed.success) throw new EngineError('input.invalid', `qemu-img says nothing usable about ${path}.`, { cause: parsed.error });
+  if (!parsed.success) throw new EngineError('input.invalid', `qemu-img gave no usable answer about ${path}.`, { cause: parsed.error });
   const info = parsed.data;
   const specific = info['format-specific']?.data;
   return {
@@ -155,7 +155,7 @@ export async function listImageSnapshots(path: string, options: ImageOptions = {
 export async function deleteImageSnapshot(path: string, name: string, options: ImageOptions = {}): Promise<void> {
   for (const snapshot of await listImageSnapshots(path, options)) {
     if (snapshot.name !== name) continue;
-    await qemuImg(['snapshot', '-d', name, path], `The snapshot "${name}" cannot be taken out of ${path}.`, path, options);
+    await qemuImg(['snapshot', '-d', name, path], `The snapshot "${name}" cannot be deleted from ${path}.`, path, options);
   }
 }
 

@@ -76,10 +76,10 @@ describe('an image from elsewhere', () => {
   });
 
   test.each([
-    ['data.qcow2', 'raw', 'input.invalid', 'is a qcow2 image, and raw is asked for'],
-    ['data.vmdk', 'qcow2', 'input.invalid', 'is a vmdk image, and qcow2 is asked for'],
-    ['data.raw', 'qcow2', 'remote.invalid', 'is no qcow2 image'],
-    ['data.raw', 'iso', 'remote.invalid', 'is no ISO image'],
+    ['data.qcow2', 'raw', 'input.invalid', 'is a qcow2 image, but raw was requested'],
+    ['data.vmdk', 'qcow2', 'input.invalid', 'is a vmdk image, but qcow2 was requested'],
+    ['data.raw', 'qcow2', 'remote.invalid', 'is not a qcow2 image'],
+    ['data.raw', 'iso', 'remote.invalid', 'is not an ISO image'],
     ['layer.qcow2', 'qcow2', 'remote.invalid', 'it needs another file, "/'],
     ['outside.qcow2', 'qcow2', 'remote.invalid', 'an external data file'],
     ['layer.vmdk', 'vmdk', 'remote.invalid', 'it needs another file'],

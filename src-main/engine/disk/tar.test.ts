@@ -122,6 +122,6 @@ describe('refused with a sentence', () => {
     const all = async (): Promise<void> => {
       for await (const entry of readTar(endless(), 'x')) expect(entry.name).toBe('a');
     };
-    await expect(all()).rejects.toThrow('more follows its end');
+    await expect(all()).rejects.toThrow('it has data after its end');
   });
 });

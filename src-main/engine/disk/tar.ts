@@ -81,7 +81,7 @@ export async function* readTar(input: AsyncIterable<Buffer>, what: string): Asyn
 
 function refuse(what: string, why: string): EngineError {
   return new EngineError('remote.invalid', `${what} cannot be unpacked: ${why}.`, {
-    hint: 'Nothing of it is used. Ask its maker for a plain OVA file.',
+    hint: 'Nothing of it was used. Ask its maker for a plain OVA file.',
   });
 }
 
@@ -245,7 +245,7 @@ class Source {
       if (next.done === true) return;
       read += next.value.length;
     }
-    throw refuse(this.#what, 'more follows its end');
+    throw refuse(this.#what, 'it has data after its end');
   }
 
   async close(): Promise<void> {

@@ -10,10 +10,10 @@ import { requireSpace, spaceWatch } from './free-space.ts';
 import type { ReceiveOptions } from './receive-image.ts';
 import { writeSparse } from './sparse-file.ts';
 
-/** What the head of a compressed image tells. */
+/** What the head of a compressed image says. */
 export interface PackedImage {
   readonly format: 'qcow2' | 'raw';
-  /** Bytes that a guest sees; undefined where only the whole image tells. */
+  /** Bytes that a guest sees; undefined where only the whole image says. */
   readonly virtualSize: number | undefined;
   /** As it is written in the image. */
   readonly backing: string | undefined;
@@ -83,14 +83,14 @@ export async function unpackImage(
         `${what} does not match ${request.hashFile}: its SHA-1 is ${checksums.sha1 ?? 'unknown'}.`,
         {
           details: { expected, actual: checksums.sha1 ?? '' },
-          hint: 'It was damaged on its way. Copy it again.',
+          hint: 'It was damaged in transit. Copy it again.',
         },
       );
     }
     const kind = await imageKind(temporary);
     const fits = format === 'raw' || kind === format;
     if (!fits)
-      throw new EngineError('input.invalid', `${what} holds a ${kind} image, and ${format} is asked for.`, {
+      throw new EngineError('input.invalid', `${what} holds a ${kind} image, but ${format} was requested.`, {
         hint: `Write "format: ${kind}" for this disk.`,
       });
     await rename(temporary, to).catch((error: unknown) => {

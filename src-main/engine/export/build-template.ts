@@ -211,8 +211,8 @@ async function readSteps(path: string): Promise<readonly Readonly<Record<string,
   }
   const parsed = Steps.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new EngineError('input.invalid', `${path} is no list of steps.`, {
-    hint: 'Write them as below "build" in an init file: - virt-customize: {install: vim}',
+  throw new EngineError('input.invalid', `${path} is not a list of steps.`, {
+    hint: 'Write them as under "build" in an init file: - virt-customize: {install: vim}',
   });
 }
 

@@ -20,7 +20,7 @@ export interface ImageSource {
   readonly format: ImageFormat | undefined;
   /** The template that it goes on lying on; undefined when everything below it is merged into it. */
   readonly below: { readonly path: string; readonly format: ImageFormat; readonly name: string } | undefined;
-  /** Base name of the lowest image below it; `.metadata` tells it. */
+  /** Base name of the lowest image below it; recorded in `.metadata`. */
   readonly base: string | undefined;
   /** Bytes that writing it takes at most, before compression. */
   readonly size: number;
@@ -55,13 +55,13 @@ export async function lookAtImage(
         'Layered export is currently supported for one layer only. You can try to use Standalone export.',
         {
           details: { disk: what, layers: [source, ...chain.map(({ path }) => path)].join(', ') },
-          hint: `The disk ${what} lies on ${chain.length} images: use --standalone.`,
+          hint: `The disk ${what} has ${chain.length} images below it: use --standalone.`,
         },
       );
     }
     const name = STORED_NAME.exec(base ?? '')?.[1];
     if (name !== undefined) return { ...common, below: { ...first, name }, size: allocated };
-    step.log.info(`The disk ${what} lies on ${first.path}, which is no template: it is merged with it.`);
+    step.log.info(`The disk ${what} is a layer on ${first.path}, which is not a template: the two are merged.`);
   }
   const size =
     image.format === 'raw' ? allocated : await measureConversion({ from: source, fromFormat: 'qcow2', toFormat: 'qcow2' }, { signal });

@@ -137,7 +137,7 @@ function definedVm(vm: VmSpec, disks: readonly DiskSpec[], names: ReadonlyMap<st
   };
 }
 
-/** The template's metadata told how it is personalised; an exported image has none to tell it. */
+/** How to personalise the image: the template's metadata said so, and an exported image has none. */
 function bootstrapOf(vm: VmSpec, root: string): { readonly bootstrap?: unknown } {
   if (vm.disks.some((disk) => isSeed(disk, root))) return { bootstrap: 'cloud-init' };
   const advised = vm.disks[0]?.metadata['bootstrap'];

@@ -21,7 +21,7 @@ export async function chooseTarget(path: string, names: readonly string[], mark:
   const folder = resolve(path);
   const found = await look(folder);
   if (found !== undefined && found !== 'folder') {
-    throw new EngineError('input.invalid', `${folder} is there already and is no folder.`, { hint: 'Choose another destination.' });
+    throw new EngineError('input.invalid', `${folder} exists and is not a folder.`, { hint: 'Choose another destination.' });
   }
   if (found === undefined) return { folder, build: join(dirname(folder), `.${basename(folder)}.${mark}`), existed: false };
   const taken: string[] = [];

@@ -177,7 +177,7 @@ async function sparsifier({ settings }: RecipeContext, step: Step): Promise<Spar
   const accelerator = mode === 'never' ? 'tcg' : await findAccelerator(settings.accelerator, { signal });
   const { use, why } = await chooseSparsify(mode, accelerator, signal);
   if (!use) {
-    step.log.info(`Free space inside the file systems is kept (${why}); what is zero takes no room.`);
+    step.log.info(`Free space inside the file systems is not trimmed (${why}); zeros take no space.`);
     return undefined;
   }
   return (scratch, one) => ({
@@ -186,7 +186,7 @@ async function sparsifier({ settings }: RecipeContext, step: Step): Promise<Spar
   });
 }
 
-/** VM → absolute path of the `user-data` file that its init file named. One that is gone is told and left out. */
+/** VM → absolute path of the `user-data` file that its init file named. One that is gone is reported and left out. */
 async function userDataFiles(prefix: Prefix, plan: ExportPlan, step: Step): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   for (const vm of plan.vms) {

@@ -68,7 +68,7 @@ describe('which provider a guest has', () => {
 
   it('cannot be one that nobody offers', () => {
     expect(() => namedProvider(SERVICE_PROVIDERS, 'web', { service_provider: 'runit' })).toThrow(
-      'VM web names the service provider "runit", which there is not.',
+      'VM web names the service provider "runit", which does not exist.',
     );
   });
 });

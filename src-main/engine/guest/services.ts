@@ -62,7 +62,7 @@ export function namedProvider(
   if (wanted === undefined) return undefined;
   const found = providers.find(({ name, className }) => name === wanted || (wanted !== byName && className === wanted));
   if (found !== undefined) return found;
-  throw new EngineError('input.invalid', `VM ${vm} names the service provider "${wanted}", which there is not.`, {
+  throw new EngineError('input.invalid', `VM ${vm} names the service provider "${wanted}", which does not exist.`, {
     hint: `Available: ${providers.map((provider) => provider.name).join(', ')}.`,
   });
 }
@@ -103,7 +103,7 @@ async function hasFile(exec: GuestExec, paths: readonly string[]): Promise<boole
   return false;
 }
 
-/** What `systemctl status` says: 0 is active; else the line `Loaded:` tells whether there is such a unit. */
+/** What `systemctl status` says: 0 is active; else the line `Loaded:` shows whether there is such a unit. */
 function systemdState({ code, stdout }: ExecResult): ServiceState {
   if (code === 0) return 'active';
   const loaded = /^\s*Loaded:\s+(\S+)/m.exec(stdout)?.[1];

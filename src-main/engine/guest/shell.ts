@@ -4,7 +4,7 @@ import { drop, silentLog } from '../core/log.ts';
 import { type ChannelRequest, openChannel } from './channel.ts';
 import type { SshConnection } from './ssh.ts';
 
-/** How long a terminal's guest may be silent before its session ends. A revert restarts QEMU, and nothing tells the old connection. */
+/** How long a terminal's guest may be silent before its session ends. A revert restarts QEMU, and the old connection gets no word of it. */
 export const TERMINAL_KEEPALIVE_MS = 6000;
 
 /** An interactive or one-shot session in a VM, in the engine's form (`ShellSession`). */

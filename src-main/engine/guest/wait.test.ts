@@ -71,7 +71,7 @@ describe('waitForSsh', () => {
   test('time is up: says how far it got', async () => {
     const dial = booting(Array.from({ length: 1000 }, () => 'refused'));
     await expect(waitForSsh(request({ dial, timeoutMs: 300 }))).rejects.toThrow(
-      'web did not let us in by ssh within 0 s. Last: web (127.0.0.1) refuses connections to port 1.',
+      'ssh login to web timed out after 0 s. Last: web (127.0.0.1) refuses connections to port 1.',
     );
   });
 

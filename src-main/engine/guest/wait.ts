@@ -108,7 +108,7 @@ function state(reason: Refusal, vm: string, address: string, user: string): stri
 
 function timeUp(vm: string, timeoutMs: number, last: EngineError | undefined): EngineError {
   const reason = last === undefined ? '' : ` Last: ${last.message}`;
-  return new EngineError('guest.unreachable', `${vm} did not let us in by ssh within ${Math.round(timeoutMs / 1000)} s.${reason}`, {
+  return new EngineError('guest.unreachable', `ssh login to ${vm} timed out after ${Math.round(timeoutMs / 1000)} s.${reason}`, {
     cause: last,
     details: { vm, ...last?.details },
     hint: `Look at the console of ${vm}; raise boot_time_sec in the init file if it only boots slowly.`,

@@ -63,7 +63,7 @@ async function checkKvm(options: {
       return {
         ...base,
         state: 'warning',
-        detail: `/dev/kvm may not be opened by this user: ${slow}.`,
+        detail: `/dev/kvm cannot be opened by this user: ${slow}.`,
         remedy: 'Join the group kvm and log in again.',
         command: `sudo usermod -aG kvm ${options.environment['USER'] ?? '$USER'}`,
       };

@@ -50,7 +50,7 @@ const TOOLS: readonly Tool[] = [
       suse: 'libvirt-daemon-driver-qemu',
       arch: 'libvirt',
     },
-    // Where none of the usual folders exist libvirt keeps its drivers elsewhere: starting it will tell.
+    // Where none of the usual folders exist libvirt keeps its drivers elsewhere: starting it will show.
     found: () => !DRIVER_FOLDERS.some(existsSync) || DRIVER_FOLDERS.some((folder) => existsSync(join(folder, QEMU_DRIVER))),
   },
   {
@@ -73,7 +73,7 @@ const TOOLS: readonly Tool[] = [
     ['iptables', 'nft'],
   ),
   tool('ip', 'sets up an environment’s networks', { debian: 'iproute2', fedora: 'iproute', suse: 'iproute2', arch: 'iproute2' }),
-  tool('unshare', 'makes the namespaces of an environment', utilLinux),
+  tool('unshare', 'creates the namespaces of an environment', utilLinux),
   tool('nsenter', 'enters the namespaces of an environment', utilLinux),
   tool('flock', 'keeps two programs from working on one environment', utilLinux),
   tool('setpriv', 'ends programs together with who started them', utilLinux),
@@ -148,7 +148,7 @@ export function checkTun(device = '/dev/net/tun'): HostCheck {
       return {
         ...base,
         state: 'error',
-        detail: `${device} may not be opened by this user, so VMs get no network cards.`,
+        detail: `${device} cannot be opened by this user, so VMs get no network cards.`,
         remedy: 'Let every user open it, as most distributions do.',
         command: `sudo chmod 0666 ${device}`,
       };
@@ -184,7 +184,7 @@ export async function checkNamespaces(options: RequirementOptions = {}): Promise
       id: 'namespaces',
       title,
       state: 'ok',
-      detail: root ? 'This process can make namespaces.' : 'Ordinary users can make namespaces.',
+      detail: root ? 'This process can create namespaces.' : 'Ordinary users can create namespaces.',
       remedy: null,
       command: null,
     };
@@ -198,7 +198,7 @@ export function namespaceProblem(read: (path: string) => string | undefined = re
   if (uid === 0) {
     return {
       ...base,
-      detail: 'This process is root, but may not make namespaces: it runs in a container.',
+      detail: 'This process is root, but cannot create namespaces: it runs in a container.',
       remedy: 'Give the container the right SYS_ADMIN, or use the libvirt of the machine outside.',
       command: null,
     };
@@ -206,7 +206,7 @@ export function namespaceProblem(read: (path: string) => string | undefined = re
   if (read('/proc/sys/kernel/apparmor_restrict_unprivileged_userns') === '1') {
     return {
       ...base,
-      detail: 'AppArmor keeps ordinary users from making namespaces (as in Ubuntu 23.10 and later).',
+      detail: 'AppArmor keeps ordinary users from creating namespaces (as in Ubuntu 23.10 and later).',
       remedy: 'Install Lago Desktop from its package, which brings an AppArmor profile, or lift the restriction.',
       command: 'sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0',
     };

@@ -26,7 +26,7 @@ interface Snapshot {
   parent: string | undefined;
   readonly createdAt: number;
   readonly state: DomainSnapshot['state'];
-  /** The domain's definition at that moment; undefined when libvirt was told of the snapshot without it. */
+  /** The domain's definition at that moment; undefined when the snapshot was redefined without it. */
   readonly domainXml: string | undefined;
 }
 

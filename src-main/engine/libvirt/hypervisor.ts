@@ -129,7 +129,7 @@ export interface Hypervisor extends AsyncDisposable {
 
   listSnapshots(domain: string, options?: CallOptions): Promise<readonly DomainSnapshot[]>;
   snapshotXml(domain: string, name: string, options?: CallOptions): Promise<string>;
-  /** Internal snapshot (memory + disks of a running or paused domain, disks of one that is off). `redefine` only tells libvirt of one that exists. */
+  /** Internal snapshot (memory + disks of a running or paused domain, disks of one that is off). `redefine` only makes an existing one known to libvirt. */
   createSnapshot(
     domain: string,
     xml: string,

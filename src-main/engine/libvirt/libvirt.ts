@@ -563,7 +563,7 @@ class LibvirtHypervisor implements Hypervisor {
     await this.#onDomain(procedures.snapshotCreate, domain, args, `Taking snapshot ${name} of`, options);
   }
 
-  /** libvirt itself answers with an internal error that cannot be told from others. */
+  /** libvirt itself answers with an internal error that cannot be distinguished from others. */
   async #refuseExisting(domain: string, name: string, options: CallOptions | undefined): Promise<void> {
     try {
       await this.#snapshot(domain, name, options);

@@ -24,7 +24,7 @@ export async function reviveDnsmasq(run: RunInHost, network: string, signal: Abo
 }
 
 function failed(network: string): EngineError {
-  return new EngineError('host.unavailable', `The DHCP and DNS server of network ${network} ended and does not start again.`, {
+  return new EngineError('host.unavailable', `The DHCP and DNS server of network ${network} stopped and cannot be restarted.`, {
     hint: 'Stop the environment and start it again.',
   });
 }

@@ -12,7 +12,7 @@ const NAMES = /^(?:lagoinitfile|init)(?:\.(?:json|ya?ml))?$/i;
  */
 export async function findInitFile(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined);
-  // What is not there is told by whoever reads it.
+  // The reader reports a missing file.
   if (found?.isDirectory() !== true) return path;
   let names: readonly string[];
   try {
@@ -25,11 +25,11 @@ export async function findInitFile(path: string): Promise<string> {
   const [only, ...others] = files;
   if (only === undefined) {
     throw new EngineError('input.missing-file', `There is no init file in the folder ${path}.`, {
-      hint: 'It would be called LagoInitFile, LagoInitFile.yaml or init.json, for example. One of another name is given by its own path.',
+      hint: 'Its name would be LagoInitFile, LagoInitFile.yaml or init.json, for example. To use a file with another name, give its path.',
     });
   }
   if (others.length === 0) return join(path, only);
   throw new EngineError('input.invalid', `There are several init files in the folder ${path}: ${files.join(', ')}.`, {
-    hint: 'Give the path of the one that is meant.',
+    hint: 'Give the path of the one you mean.',
   });
 }

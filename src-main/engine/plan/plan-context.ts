@@ -125,7 +125,7 @@ export class IssueList {
     const known = this.#outside.get(file);
     this.#outside.set(file, { path: file, access: known?.access === 'write' ? 'write' : access, key: known?.key ?? formatPath(path) });
     if (belonging === 'allowed') return;
-    const hint = `If you want that, say yes to it: --allow-path ${shellWord(file)}. Otherwise put a copy beside the init file.`;
+    const hint = `To allow that, add --allow-path ${shellWord(file)}. Otherwise put a copy beside the init file.`;
     this.#add('error', path, message, hint, 'consent');
   }
 

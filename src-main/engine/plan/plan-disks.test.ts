@@ -140,7 +140,7 @@ it('IDE has four places', () => {
 });
 
 it('no disk has more than 1 PiB', () => {
-  expect(messages(plan('{name: d, type: empty, dev: vda, size: 1025T}'))).toEqual(['error: "1025T" is no possible size of a disk.']);
+  expect(messages(plan('{name: d, type: empty, dev: vda, size: 1025T}'))).toEqual(['error: "1025T" is not a valid disk size.']);
 });
 
 it('an OVA overrules memory and CPUs, and its first disk decides alone', () => {
@@ -176,9 +176,7 @@ describe('an image that this user', () => {
     expect(errors('type: file, path: d.raw, make_a_copy: true')).toHaveLength(1);
   });
   it('may not write to is no disk', () => {
-    expect(errors('type: file, path: w.raw')).toEqual([
-      'error: File /srv/lago/w.raw may not be written to, and a guest writes to its disk.',
-    ]);
+    expect(errors('type: file, path: w.raw')).toEqual(['error: File /srv/lago/w.raw is not writable, and a guest writes to its disk.']);
     expect(errors('type: file, path: w.raw, make_a_copy: true')).toEqual([]);
   });
   it('may not use is the business of a libvirt that may do more', () => {

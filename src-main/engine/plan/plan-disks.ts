@@ -127,12 +127,12 @@ class DiskPlanner {
         `The disk has no ${absent.join(' and no ')}.`,
         absent.includes('dev') ? 'Devices are called vda, vdb… or sda, sdb…' : undefined,
       );
-      // What else is wrong with it is told now too.
+      // Its other mistakes are reported at the same time.
       if (type !== undefined) this.#plan({ ...disk, name: name ?? 'disk', dev: dev ?? 'vda', type, format: disk.format ?? 'qcow2' }, key);
       return;
     }
     if (this.#names.has(name))
-      this.#issues.error([...key, 'name'], `VM ${this.#vm} has two disks of the name ${name}; they would share one file.`);
+      this.#issues.error([...key, 'name'], `VM ${this.#vm} has two disks named ${name}; they would share one file.`);
     if (this.#devices.has(dev))
       this.#issues.error([...key, 'dev'], `VM ${this.#vm} has two disks at ${dev}.`, `${this.#freeDevice(dev)} is free.`);
     this.#names.add(name);
@@ -184,7 +184,7 @@ class DiskPlanner {
     }
     const size = bytesOf(disk.size);
     if (size === undefined || size < 512 || size > MAX_DISK) {
-      this.#issues.error([...key, 'size'], `${quote(String(disk.size))} is no possible size of a disk.`, 'Write 20G or 512M, for example.');
+      this.#issues.error([...key, 'size'], `${quote(String(disk.size))} is not a valid disk size.`, 'Write 20G or 512M, for example.');
       return undefined;
     }
     return { job: { ...base, kind: 'empty', size }, metadata: {}, size, source: null };
@@ -215,7 +215,7 @@ class DiskPlanner {
 
   #layer(base: JobBase, disk: DiskDefinition, key: readonly PathKey[]): MadeDisk | undefined {
     if (disk.path === undefined) {
-      this.#issues.error(key, 'A disk of template_type qcow2 needs a path.', 'Add path: with the image that it lies over.');
+      this.#issues.error(key, 'A disk of template_type qcow2 needs a path.', 'Add path: with its backing image.');
       return undefined;
     }
     const image = resolvePath(disk.path, [...key, 'path'], this.#context, this.#issues);
@@ -382,7 +382,7 @@ class DiskPlanner {
       return undefined;
     } else {
       if (how.inPlace === true && how.access === 'write' && opensItself && info.writable === false) {
-        this.#issues.lacking(key, `${what} ${path} may not be written to, and a guest writes to its disk.`, 'Add make_a_copy: true.');
+        this.#issues.lacking(key, `${what} ${path} is not writable, and a guest writes to its disk.`, 'Add make_a_copy: true.');
       }
       askConsent(path, info, how.access ?? 'read', key, this.#context, this.#issues);
       if (info.parts !== undefined) {
@@ -401,7 +401,7 @@ class DiskPlanner {
     if (/^(?:json:|[a-z][a-z0-9+.-]*:\/\/)/i.test(info.backing)) {
       this.#issues.error(
         key,
-        `The image ${upper} lies on ${quote(info.backing)}, which is no file.`,
+        `The backing file of ${upper} is ${quote(info.backing)}, which is not a file.`,
         'Merge it: qemu-img convert -O qcow2.',
       );
       return;
@@ -428,7 +428,7 @@ class DiskPlanner {
         path: resolvePath(decodePath(text.replace(/^file:(?:\/\/(?:localhost)?(?=\/|$))?/i, '')), key, this.#context, this.#issues),
       };
     if ((scheme === 'http' || scheme === 'https') && URL.canParse(text)) return { url: new URL(text).href };
-    this.#issues.error(key, `${quote(text)} is no URL that can be downloaded.`, 'Use http, https or file.');
+    this.#issues.error(key, `${quote(text)} is not a URL that can be downloaded.`, 'Use http, https or file.');
     return undefined;
   }
 

@@ -220,7 +220,7 @@ describe('disks', () => {
   it.each<[string, string]>([
     ['type: empty', 'An empty disk needs a size.'],
     ['type: empty, size: 0', 'It must be a size such as 20G or 512M.'],
-    ['type: empty, size: 99E', '"99E" is no possible size of a disk.'],
+    ['type: empty, size: 99E', '"99E" is not a valid disk size.'],
     ['type: empty, size: 1G, format: iso', 'An empty disk cannot have the format iso.'],
     ['type: template', 'A template disk needs a template_name.'],
     ['type: template, template_type: qcow2', 'A disk of template_type qcow2 needs a path.'],
@@ -232,7 +232,7 @@ describe('disks', () => {
     ['type: template, template_name: gone', 'There is no gone. Did you mean "one"?'],
     ['type: file', 'A disk of type file needs a path or a url.'],
     ['type: file, path: /folder', '/folder is a folder, not a disk image.'],
-    ['type: file, url: "ftp://x/y"', '"ftp://x/y" is no URL that can be downloaded.'],
+    ['type: file, url: "ftp://x/y"', '"ftp://x/y" is not a URL that can be downloaded.'],
     ['type: file, url: file:///none', 'File /none does not exist.'],
   ])('%s', (body, message) => {
     const change: Partial<PlanContext> = {
@@ -299,7 +299,7 @@ describe('disks', () => {
   it('cannot share a name or a device', () => {
     const text = file({ a: `${nics}, disks: [{name: d, dev: vda, type: empty, size: 1G}, {name: d, dev: vda, type: empty, size: 1G}]` });
     expect(problems(text)).toEqual([
-      'f:2:78: error: domains.a.disks[1].name: VM a has two disks of the name d; they would share one file.',
+      'f:2:78: error: domains.a.disks[1].name: VM a has two disks named d; they would share one file.',
       'f:2:87: error: domains.a.disks[1].dev: VM a has two disks at vda. vdb is free.',
     ]);
   });

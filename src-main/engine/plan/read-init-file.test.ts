@@ -28,7 +28,7 @@ test.each([
   ['/dev/null', 'input.invalid', 'is a device, not an init file.'],
   ['folder', 'input.missing-file', 'is a folder, not an init file.'],
   ['huge', 'input.invalid', 'is too large for an init file: it has more than 1024 KiB.'],
-  ['loop', 'input.missing-file', 'lead in a circle'],
+  ['loop', 'input.missing-file', 'form a loop'],
   ['dangling', 'input.missing-file', 'Unable to find init file'],
   ['none', 'input.missing-file', 'Unable to find init file'],
   ['good/below', 'input.missing-file', 'Unable to find init file'],

@@ -10,7 +10,7 @@ const MAX_BYTES = MAX_INIT_FILE * 4;
 const MISSING: Readonly<Record<string, string>> = {
   ENOENT: 'Unable to find init file:',
   ENOTDIR: 'Unable to find init file:',
-  ELOOP: 'The symbolic links of this init file lead in a circle:',
+  ELOOP: 'The symbolic links of this init file form a loop:',
   ENAMETOOLONG: 'The path of the init file is too long:',
 };
 

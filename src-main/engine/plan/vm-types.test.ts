@@ -57,7 +57,7 @@ describe('a VM type', () => {
       },
       'VM type web failed: no idea',
     ],
-    ['answers no mapping', () => [] as never, 'VM type web failed: extend has to answer a mapping of the keys to set.'],
+    ['answers no mapping', () => [] as never, 'VM type web failed: extend has to return a mapping of the keys to set.'],
     ['changes what is decided', () => ({ disks: [] }), 'VM type web may not change disks.'],
     [
       'gives a wrong value',

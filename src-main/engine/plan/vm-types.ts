@@ -57,7 +57,7 @@ export function applyVmType(spec: VmSpec, context: PlanContext, issues: IssueLis
     metadata: { ...type.metadata, ...spec.metadata },
   };
   const problem = (message: string): VmSpec => {
-    issues.error(['domains', spec.name], `VM type ${type.name} ${message}`, 'This is a mistake of its plugin.');
+    issues.error(['domains', spec.name], `VM type ${type.name} ${message}`, 'This is a bug in its plugin.');
     return spec;
   };
   let changes: Readonly<Record<string, unknown>>;
@@ -78,5 +78,5 @@ export function applyVmType(spec: VmSpec, context: PlanContext, issues: IssueLis
 function changesOf(type: VmTypePlugin, spec: VmSpec): Readonly<Record<string, unknown>> {
   const changes: unknown = type.extend?.(spec) ?? {};
   if (typeof changes === 'object' && changes !== null && !Array.isArray(changes)) return changes as Record<string, unknown>;
-  throw new Error('extend has to answer a mapping of the keys to set.');
+  throw new Error('extend has to return a mapping of the keys to set.');
 }

@@ -99,7 +99,7 @@ function problemOf(value: unknown): string | undefined {
   const plugin = value as Members;
   const { kind, name, apiVersion } = plugin;
   if (apiVersion !== PLUGIN_API_VERSION) {
-    const said = apiVersion === undefined ? 'it says no apiVersion' : `it was written for plugin API ${JSON.stringify(apiVersion)}`;
+    const said = apiVersion === undefined ? 'it has no apiVersion' : `it was written for plugin API ${JSON.stringify(apiVersion)}`;
     return `${said}, and this program has version ${PLUGIN_API_VERSION}`;
   }
   if (typeof kind !== 'string' || !Object.hasOwn(SHAPES, kind)) {

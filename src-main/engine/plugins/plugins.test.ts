@@ -123,7 +123,7 @@ describe('a broken plugin', () => {
 
   it.each([
     [7, 'its plugin is left out: a plugin is an object.'],
-    [{ kind: 'output', name: 'x' }, 'its output plugin "x" is left out: it says no apiVersion, and this program has version 1.'],
+    [{ kind: 'output', name: 'x' }, 'its output plugin "x" is left out: it has no apiVersion, and this program has version 1.'],
     [{ apiVersion: 2, kind: 'output', name: 'x' }, 'it was written for plugin API 2, and this program has version 1.'],
     [{ apiVersion: 1, kind: 'colour', name: 'x' }, 'its kind is "colour", and has to be one of cli, output, vm, vm-provider, vm-service.'],
     [{ apiVersion: 1, name: 'x' }, 'its kind is not given'],

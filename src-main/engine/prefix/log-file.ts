@@ -42,10 +42,10 @@ export function openPrefixLog(root: string, fallback: Log): PrefixLog {
       await appendFile(file, text, { mode: 0o644 });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // No folder yet: keep them for later. At the end there is none to write to, and nothing to tell: the prefix is gone.
+      // No folder yet: keep the lines. At the end there may be none either, because the prefix is gone: nothing is lost then.
       if (code === 'ENOENT') {
         if (!last) lines.unshift(text);
-      } else fallback.warn(`${file} cannot be written: ${String(error)}`); // must not stop the work that it tells of
+      } else fallback.warn(`${file} cannot be written: ${String(error)}`); // must not stop the work that it logs
     }
   }
 

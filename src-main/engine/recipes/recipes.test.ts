@@ -230,7 +230,7 @@ describe('snapshots', () => {
     world.faults.failOn('revertSnapshot', 2);
     await expect(revert('base')).rejects.toMatchObject({
       code: 'hypervisor.failed',
-      message: expect.stringMatching(/^Not reverted, and as before: vm\d\. Reverted: vm\d\./) as string,
+      message: expect.stringMatching(/^Not reverted and unchanged: vm\d\. Reverted: vm\d\./) as string,
     });
   });
 

@@ -115,7 +115,7 @@ async function wayToMachine(context: RecipeContext, prefix: Prefix, vm: VmSpec, 
   const call = { signal: signal ?? never, log: silentLog };
   const state = await machine.state(call);
   if (state !== 'running') {
-    throw new EngineError('vm.not-running', `VM ${vm.name} is not running, but ${state}.`, { hint: 'Start it first: lago start.' });
+    throw new EngineError('vm.not-running', `VM ${vm.name} is not running: it is ${state}.`, { hint: 'Start it first: lago start.' });
   }
   const found = await machine.address(call);
   if (found === null) {
@@ -143,7 +143,7 @@ function whenStopped(session: Session, prefix: Prefix, vm: VmSpec): { readonly s
   return { signal: abort.signal, forget };
 }
 
-/** The serial console; another holder of it is put out, as only one can type. */
+/** The serial console. Only one client can hold it: opening it disconnects any other. */
 export async function openConsole(context: RecipeContext, root: string, vm: string, signal: AbortSignal | undefined): Promise<Duplex> {
   const prefix = await readPrefix(root);
   const session = await runningVm(context, prefix, vm, signal);

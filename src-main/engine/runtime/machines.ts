@@ -35,7 +35,7 @@ export function machineOf(plugins: PluginRegistry, prefix: Prefix, vm: VmSpec): 
     state: async (call) => {
       const answer = VmStatus.safeParse(await asked(provider, vm, 'say what it is doing', async () => await provider.state(told, call)));
       if (answer.success) return answer.data;
-      throw new EngineError('plugin.failed', `The VM provider "${provider.name}" gave VM ${vm.name} a state that there is not.`, {
+      throw new EngineError('plugin.failed', `The VM provider "${provider.name}" gave VM ${vm.name} an unknown state.`, {
         hint: `It has to be one of: ${VmStatus.options.join(', ')}.`,
       });
     },

@@ -12,11 +12,11 @@ import { domainName, type Prefix } from '../prefix/prefix.ts';
 import type { Session } from './session.ts';
 
 /**
- * Makes libvirt follow the prefix: its objects are told to libvirt only while they are needed, as Lago did, so that nothing is left
+ * Makes libvirt follow the prefix: its objects are defined in libvirt only while they are needed, as Lago did, so that nothing is left
  * there when an environment is down, and the prefix alone is the truth.
  */
 
-/** A uuid that is the same each time libvirt is told of the object: reverting a snapshot requires it. */
+/** A uuid that is the same each time the object is defined: reverting a snapshot requires it. */
 export function stableUuid(prefixUuid: string, name: string): string {
   const hex = createHash('sha256').update(`${prefixUuid}/${name}`).digest('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
@@ -49,7 +49,7 @@ export async function realizeDomain(session: Session, prefix: Prefix, vm: VmSpec
   }
 }
 
-/** The snapshots of a VM, oldest first, with the text that tells libvirt of them. */
+/** The snapshots of a VM, oldest first, with the XML that defines them in libvirt. */
 async function keptSnapshots(prefix: Prefix, vm: VmSpec): Promise<readonly { readonly name: string; readonly xml: string }[]> {
   const pending = prefix.record?.pending ?? null;
   const file = (name: string): string => join(prefix.paths.snapshots, name, `${vm.name}.xml`);

@@ -46,7 +46,7 @@ export function requireReady(prefix: Prefix): void {
     });
   }
   if (prefix.record?.pending?.kind === 'destroy') {
-    throw new EngineError('prefix.missing', `The environment ${prefix.name} was not removed to the end: its destruction was interrupted.`, {
+    throw new EngineError('prefix.missing', `The environment ${prefix.name} was not removed completely: its destruction was interrupted.`, {
       hint: 'Finish it with "lago destroy".',
     });
   }

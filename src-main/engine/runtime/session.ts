@@ -121,7 +121,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
         throw new EngineError('host.unusable', `The libvirt of the environment's host (pid ${host.pid}) does not answer: ${reason}`, {
           cause: error,
           details: { pid: host.pid, reason: 'libvirt' },
-          hint: 'Wait a moment. If it stays so, "lago stop" ends the host with all its VMs, and "lago start" begins anew.',
+          hint: 'Wait a moment. If the problem persists, "lago stop" ends the host with all its VMs, and "lago start" starts them afresh.',
         });
       }
     }

@@ -158,7 +158,7 @@ function interruptedWork({ kind, name }: PendingWork): string {
 }
 
 function vmStatus(domain: DomainStatus | undefined): VmStatus {
-  // A domain that is off is told to libvirt only in passing: for the user it is as down as one that libvirt does not know.
+  // Domains that are off are defined only briefly, so they are as down as one that libvirt does not know.
   if (domain === undefined) return 'down';
   if (hasCrashed(domain)) return 'crashed';
   if (domain.state === 'shut off') return 'down';

@@ -103,7 +103,7 @@ function partly(vms: readonly VmSpec[], failures: ReadonlyMap<string, string>): 
   const names = [...failures.keys()].join(', ');
   return new EngineError(
     'hypervisor.failed',
-    `Not reverted, and as before: ${names}. Reverted: ${done.length === 0 ? 'none' : done.join(', ')}. ${[...failures.values()][0] ?? ''}`,
+    `Not reverted and unchanged: ${names}. Reverted: ${done.length === 0 ? 'none' : done.join(', ')}. ${[...failures.values()][0] ?? ''}`,
     { hint: 'Revert again, or look at the log for libvirt’s own words.' },
   );
 }

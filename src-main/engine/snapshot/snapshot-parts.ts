@@ -107,7 +107,7 @@ export async function resumeForSure(session: Session, prefix: Prefix, vm: VmSpec
   );
 }
 
-/** Keeps libvirt's own description beside the prefix, so that the snapshot can be told to a libvirt that has forgotten it. */
+/** Keeps libvirt's own description beside the prefix, so that the snapshot can be defined again in a libvirt that has forgotten it. */
 export async function keepXml(session: Session, prefix: Prefix, vm: VmSpec, name: string, signal: AbortSignal): Promise<void> {
   const folder = join(prefix.paths.snapshots, name);
   await mkdir(folder, { recursive: true });

@@ -42,7 +42,7 @@ export async function readLocalRepository(
       'input.invalid',
       `The template repository ${path} has a version ${wanted.version} of ${wanted.template} already.`,
       {
-        hint: 'Give another version.',
+        hint: 'Choose another version.',
       },
     );
   }

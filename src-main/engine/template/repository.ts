@@ -89,7 +89,7 @@ export async function loadRepository(location: string, options: RepositoryOption
     const first = parsed.error.issues[0];
     throw new EngineError(
       code,
-      `The template repository ${location} is wrong at ${first?.path.join('.') || 'its top'}: ${first?.message ?? ''}`,
+      `The template repository ${location} is invalid at ${first?.path.join('.') || 'the top level'}: ${first?.message ?? ''}`,
       {
         cause: parsed.error,
       },
@@ -159,7 +159,7 @@ export function findTemplate(
     const names = repositories.flatMap((repository) => [...repository.templates.keys()]);
     throw new EngineError('template.missing', `${where} ${have} no template "${template}".`, {
       details: { repository: location, template },
-      hint: names.length === 0 ? 'There is no template at all.' : suggest(template, names),
+      hint: names.length === 0 ? 'There are no templates.' : suggest(template, names),
     });
   }
   if (version === undefined) return first;
@@ -212,7 +212,7 @@ export async function findRepositoryByName(name: string, folder: string, options
   const names: string[] = [];
   for (const { location, repository, problem } of await readRepositories(folder, options)) {
     if (repository?.name === name) return repository;
-    if (repository === undefined) options.log?.warn(`Passed over ${location}: ${problem.message}`);
+    if (repository === undefined) options.log?.warn(`Skipped ${location}: ${problem.message}`);
     else names.push(repository.name);
   }
   throw new EngineError('template.missing', `There is no template repository "${name}" in ${folder}.`, {

@@ -152,7 +152,7 @@ export function openStore(path: string, options: StoreOptions = {}): TemplateSto
       const { metadata, virtualSize, format } = stored;
       return { ...base, cached: true, metadata, distro: distroOf(metadata), size: virtualSize, format, downloadSize: 0 };
     }
-    // Somebody looks at a plan meanwhile: what does not answer soon is told, and tried in earnest by fetch.
+    // Somebody is looking at a plan: slow servers are reported quickly, and fetch retries properly.
     const source = { attempts: 2, ...sourceOptions(options, resolveOptions) };
     const metadata = await metadataOf(template, source);
     const size = virtualSizeIn(metadata) ?? (await localVirtualSize(url, resolveOptions));
@@ -265,7 +265,7 @@ async function readStored(fullName: string, path: string, options: ResolveOption
     await access(path, constants.R_OK);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new EngineError('host.denied', `The template ${path} may not be read.`, { cause: error });
+    throw new EngineError('host.denied', `The template ${path} is not readable.`, { cause: error });
   }
   const info = await readJson(`${path}.info`, StoredInfo);
   const { format, virtualSize } = info ?? (await examine(path, fullName, options.signal));
@@ -407,7 +407,7 @@ async function openImage(
     'remote.invalid',
     `The template ${template.fullName} is not where its repository says: there is no ${template.url}.`,
     {
-      hint: 'Tell whoever keeps the repository.',
+      hint: 'Tell the repository’s maintainer.',
     },
   );
 }
@@ -511,7 +511,7 @@ function requireEqual(
       `Image ${about.fullName} does not match the expected hash ${wanted}: its ${algorithm} is ${got ?? 'unknown'}.`,
       {
         details: { from: about.url, expected: wanted, actual: got ?? '', bytes: about.bytes },
-        hint: 'It was damaged on its way or changed at its source. Try again; if it stays so, tell whoever keeps the repository.',
+        hint: 'It was damaged in transit or changed at its source. Try again; if the problem persists, tell the repository’s maintainer.',
       },
     );
   }

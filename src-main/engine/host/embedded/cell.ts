@@ -54,7 +54,7 @@ export function checkOwner(spec: EmbeddedHostSpec, record: CellRecord): void {
   if (owner === process.getuid?.()) return;
   throw new EngineError('conflict.locked', `The environment's host runs as another user (uid ${owner}, pid ${record.identity.pid}).`, {
     details: { uid: owner, pid: record.identity.pid },
-    hint: 'Work as that user, or stop the environment as that user first.',
+    hint: 'Switch to that user, or stop the environment as that user first.',
   });
 }
 

@@ -58,7 +58,7 @@ function lostSockets(record: CellRecord): EngineError {
     `The environment's host runs (pid ${record.identity.pid}), but its sockets in ${record.runtimeDir} are gone, as after a logout.`,
     {
       details: { pid: record.identity.pid, runtimeDir: record.runtimeDir, reason: 'sockets' },
-      hint: 'Its VMs go on, but nothing can reach them: "lago stop" powers them off, "lago start" begins anew.',
+      hint: 'Its VMs keep running, but nothing can reach them: "lago stop" powers them off, "lago start" starts them afresh.',
     },
   );
 }
@@ -155,10 +155,14 @@ async function checkRuntimeDirFree(spec: EmbeddedHostSpec, runtimeDir: string): 
   if (identity === undefined || !isRunning(identity)) return;
   const facts = readFacts(runtimeDir);
   if (facts === undefined || facts.stateDir === resolve(spec.stateDir)) return;
-  throw new EngineError('conflict.locked', `The environment in ${dirname(facts.stateDir)} has the same id ${spec.id}, and its host runs.`, {
-    details: { stateDir: facts.stateDir, pid: identity.pid },
-    hint: 'One of them is a copy: stop the other one first.',
-  });
+  throw new EngineError(
+    'conflict.locked',
+    `The environment in ${dirname(facts.stateDir)} has the same id ${spec.id}, and its host is running.`,
+    {
+      details: { stateDir: facts.stateDir, pid: identity.pid },
+      hint: 'One of them is a copy: stop the other one first.',
+    },
+  );
 }
 
 async function isReady(record: CellRecord): Promise<boolean> {

@@ -47,7 +47,7 @@ export function unreachable(address: string, port: number, reason: string): Engi
   const words: Record<string, string> = {
     ECONNREFUSED: 'nothing listens there',
     EHOSTUNREACH: 'no such host on the network',
-    ENETUNREACH: 'no network leads there',
+    ENETUNREACH: 'no route to it',
     ETIMEDOUT: 'no answer in time',
   };
   return new EngineError('guest.unreachable', `No connection to ${address} port ${port}: ${words[reason] ?? reason}.`, {

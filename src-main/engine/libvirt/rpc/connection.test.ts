@@ -427,7 +427,7 @@ describe('answers that cannot be right', () => {
       },
     });
     const error = await failureOf((await connect(server)).findDomain('vm0'));
-    expect(error).toMatchObject({ code: 'hypervisor.disconnected', message: expect.stringContaining('not asked') as string });
+    expect(error).toMatchObject({ code: 'hypervisor.disconnected', message: expect.stringContaining('unknown serial') as string });
   });
 
   it.each([

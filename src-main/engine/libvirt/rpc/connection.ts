@@ -310,7 +310,7 @@ export class RpcConnection {
   #onReply(header: FrameHeader, payload: XdrReader): void {
     const pending = this.#inFlight.get(header.serial);
     if (pending === undefined || pending.procedure.number !== header.procedure || pending.procedure.program !== header.program) {
-      throw unreadable('an answer to a question that was not asked');
+      throw unreadable('a reply with an unknown serial');
     }
     this.#inFlight.delete(header.serial);
     const outcome = this.#outcome(pending, header, payload);

@@ -18,7 +18,7 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-/** A socket that is connected, and what will be told of its bytes. */
+/** A socket that is connected, and who receives its bytes. */
 interface Line {
   readonly socket: Socket;
   feed: (chunk: Buffer, size: number) => void;

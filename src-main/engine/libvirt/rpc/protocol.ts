@@ -180,7 +180,7 @@ export const notices = {
   connectionClosed: { program: REMOTE_PROGRAM, number: 362, body: struct({ reason: int }) },
 } as const;
 
-/** virErrorNumber, as far as Lago tells them apart. */
+/** virErrorNumber, those that Lago distinguishes. */
 export const LIBVIRT_ERROR = {
   noSupport: 3,
   /** Also: what is behind a stream has hung up. */

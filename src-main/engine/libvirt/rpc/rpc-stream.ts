@@ -14,7 +14,7 @@ export interface StreamPort {
 
 const EMPTY = new Uint8Array(0);
 
-/** A libvirt stream as a byte stream. Ending the writable side finishes it; destroying it tells the daemon to abort. */
+/** A libvirt stream as a byte stream. Ending the writable side finishes it; destroying it aborts the transfer. */
 export class RpcStream extends Duplex {
   readonly #port: StreamPort;
   #finished = false;

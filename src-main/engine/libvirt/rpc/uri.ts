@@ -4,7 +4,7 @@ import { EngineError } from '../../../../src-shared/errors.ts';
 export interface LibvirtTarget {
   /** As it was given. */
   readonly uri: string;
-  /** What the daemon is told to open: without our transport and socket. */
+  /** What the daemon opens: without our transport and socket. */
   readonly name: string;
   readonly driver: 'qemu' | 'test';
   /** Unix sockets to try, best first. */

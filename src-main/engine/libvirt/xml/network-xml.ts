@@ -22,7 +22,7 @@ export interface NetworkContext {
 
 /**
  * The network's XML: NAT with fixed DHCP leases, names and a unique local IPv6 network, or a bare bridge. libvirt before 9.7 ignores a
- * network's <metadata>; there the name and uuid tell whose it is.
+ * network's <metadata>; there its name and uuid identify it.
  */
 export function networkXml(net: NetSpec, context: NetworkContext): string {
   const own = context.style !== 'lago';

@@ -141,7 +141,7 @@ export function readXml(text: string, options: ReadXmlOptions = {}): XmlElement 
       at += 2;
       const name = match(NAME);
       match(SPACE);
-      if (text[at] !== '>' || current === undefined || current.name !== name) throw refuse(`</${name}> ends nothing`);
+      if (text[at] !== '>' || current === undefined || current.name !== name) throw refuse(`</${name}> has no opening tag`);
       at += 1;
       stack.pop();
       finish(current);
