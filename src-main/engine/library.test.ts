@@ -114,7 +114,7 @@ describe('the library', () => {
     server.put('/small-v1', Buffer.alloc(MIB, 7), [{ stallAfter: 100_000 }]);
     await openLibrary({ templateRepoPath: `${server.url}/repo.json` });
     const fetching = library.fetch('web:small:v1');
-    await expect.poll(() => fetching.state.steps[0]?.detail).toContain('of 1.0 MiB');
+    await expect.poll(() => fetching.state.steps[0]?.detail).toContain('of 1 MiB');
     fetching.pause();
     expect(fetching.state).toMatchObject({ status: 'running', paused: true });
     fetching.cancel();

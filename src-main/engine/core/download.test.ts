@@ -328,9 +328,9 @@ test.each([
 test('progress reads well', () => {
   const mebi = 1024 * 1024;
   expect(describeProgress({ received: 142 * mebi, total: 300 * mebi, bytesPerSecond: 28 * mebi, secondsLeft: 6 })).toBe(
-    '142 MiB of 300 MiB, 28.0 MiB/s, 6 s left',
+    '142 MiB of 300 MiB, 28 MiB/s, 6 s left',
   );
-  expect(describeProgress({ received: 0, total: mebi, bytesPerSecond: 100, secondsLeft: 9000 })).toBe('0 B of 1.0 MiB, 100 B/s, 3 h left');
+  expect(describeProgress({ received: 0, total: mebi, bytesPerSecond: 100, secondsLeft: 9000 })).toBe('0 B of 1 MiB, 100 B/s, 3 h left');
   expect(describeProgress({ received: 0, total: mebi, bytesPerSecond: 1000, secondsLeft: 119 })).toContain(', 2 m left');
   expect(describeProgress({ received: 512, total: null, bytesPerSecond: 0, secondsLeft: null })).toBe('512 B');
 });
