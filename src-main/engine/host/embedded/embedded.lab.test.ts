@@ -561,7 +561,7 @@ describe('as an ordinary user', () => {
     chmodSync('/dev/net/tun', 0o600);
     try {
       const driver = new Driver({ spec: newSpec(home), resourcesDir }, asUser, userEnvironment());
-      await expect(driver.call({ op: 'start' })).rejects.toThrow(/host\.denied: \/dev\/net\/tun may not be opened/);
+      await expect(driver.call({ op: 'start' })).rejects.toThrow(/host\.denied: \/dev\/net\/tun cannot be opened/);
     } finally {
       chmodSync('/dev/net/tun', 0o666);
     }
