@@ -50,15 +50,18 @@ export async function lago(scratch: Scratch, args: readonly string[], options: C
     child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
     if (options.input !== undefined) child.stdin?.end(options.input);
     child.on('error', reject);
-    child.on('close', (code, signal) => {
+    const ended = new Promise<readonly [number | null, NodeJS.Signals | null]>((end) =>
+      child.on('close', (code, signal) => end([code, signal])),
+    );
+    options.onStart?.(child);
+    const held = options.whileHeld === undefined ? undefined : whenHeld(child, options.whileHeld);
+    Promise.all([ended, held]).then(([[code, signal]]) => {
       resolve({
         code: code ?? 128 + (SIGNALS[signal ?? ''] ?? 0),
         stdout: Buffer.concat(stdout).toString('utf8'),
         stderr: Buffer.concat(stderr).toString('utf8'),
       });
-    });
-    options.onStart?.(child);
-    if (options.whileHeld !== undefined) whenHeld(child, options.whileHeld).catch(reject);
+    }, reject);
   });
 }
 

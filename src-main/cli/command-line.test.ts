@@ -466,7 +466,11 @@ describe('destroy', () => {
     }
   });
   it('takes every prefix when asked to', async () => {
-    const { fake } = await lago('destroy -y --all-prefixes');
+    const notes = join(root, '.lago', 'a-folder-of-mine');
+    mkdirSync(notes);
+    writeFileSync(join(notes, 'notes.txt'), 'x');
+    const { code, err, fake } = await lago('destroy -y --all-prefixes');
+    expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining(`${notes} is not a Lago prefix, and is not removed.`) as string });
     expect(fake.calls).toEqual([
       ['destroy', join(root, '.lago', 'default')],
       ['destroy', join(root, '.lago', 'other')],

@@ -27,7 +27,9 @@ async function destroyAll(context: VerbContext): Promise<number> {
   if (!(await agreed(context, `all the prefixes under ${workdir.path}`))) return 0;
   await context.withEngine(async (engine) => {
     for (const name of await workdir.list()) {
-      await destroyOne(context, engine, { path: workdir.prefixPath(name), name, workdir: workdir.path });
+      const path = workdir.prefixPath(name);
+      if (await workdir.holdsPrefix(name)) await destroyOne(context, engine, { path, name, workdir: workdir.path });
+      else context.log.message('warning', `${path} is not a Lago prefix, and is not removed.`);
     }
   });
   await workdir.repair();

@@ -43,7 +43,7 @@ export async function readPrefix(root: string): Promise<Prefix> {
   }
   if (uuid === undefined) {
     throw new EngineError('prefix.missing', `${root} is not a Lago prefix.`, {
-      hint: 'Make one with "lago init", or name another with --workdir and --prefix-name.',
+      hint: 'Make one with "lago init", or name another with --workdir-path and --prefix-name.',
     });
   }
   const [record, initialized, specs] = await Promise.all([readRecord(paths.record), exists(paths.initialized), readSpecs(paths)]);

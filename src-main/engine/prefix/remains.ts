@@ -41,6 +41,11 @@ export async function hasMark(root: string): Promise<boolean> {
   return [paths.uuid, paths.initialized, paths.record].some((path) => names.includes(basename(path)));
 }
 
+/** Whether a folder is one that `destroy` may remove: a prefix in any state, also a half-made one that has no mark yet. */
+export async function isRemovable(root: string): Promise<boolean> {
+  return (await hasMark(root)) || (await isHalfMade(root));
+}
+
 /** Removes a prefix with all its files, in the order that keeps it known as one until the end. Nothing there is fine. */
 export async function removePrefixFolder(paths: PrefixPaths): Promise<void> {
   const last = [paths.uuid, paths.record, paths.lock];

@@ -6,7 +6,7 @@ import { diskError } from '../core/disk-error.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
 import { readTextFile } from '../core/text-file.ts';
 import type { PrefixLocation } from './location.ts';
-import { hasMark, isHalfMade } from './remains.ts';
+import { hasMark, isHalfMade, isRemovable } from './remains.ts';
 
 const CURRENT = 'current';
 const DEFAULT_NAME = 'default';
@@ -168,6 +168,11 @@ export class Workdir {
         .map(async (name) => ((await isDirectory(this.prefixPath(name))) ? [name] : [])),
     );
     return found.flat().sort();
+  }
+
+  /** False for a folder of the user's that lies among the prefixes: nothing in it was made by Lago. */
+  async holdsPrefix(name: string): Promise<boolean> {
+    return await isRemovable(this.prefixPath(name));
   }
 
   async has(name: string): Promise<boolean> {

@@ -4,7 +4,7 @@ import type { Step } from '../core/operation.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { type Prefix, readPrefix, readPrefixWithoutSpecs } from '../prefix/prefix.ts';
 import { type PendingWork, writeRecord } from '../prefix/record.ts';
-import { hasMark, isHalfMade, removePrefixFolder } from '../prefix/remains.ts';
+import { isRemovable, removePrefixFolder } from '../prefix/remains.ts';
 import { stopVms } from '../runtime/bring-down.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
 import { openForChange } from './recover.ts';
@@ -55,7 +55,7 @@ export async function destroyEnvironment(
 
 /** A folder that somebody put beside the prefixes is not ours to remove. Also asked before the lock, which would be left in it. */
 async function requireOurs(root: string): Promise<void> {
-  if ((await hasMark(root)) || (await isHalfMade(root))) return;
+  if (await isRemovable(root)) return;
   throw new EngineError('prefix.missing', `${root} is not a Lago prefix, and is not removed.`, {
     hint: 'Nothing in it was made by Lago. If it is not needed, remove the folder yourself.',
   });
