@@ -470,7 +470,10 @@ describe('destroy', () => {
     mkdirSync(notes);
     writeFileSync(join(notes, 'notes.txt'), 'x');
     const { code, err, fake } = await lago('destroy -y --all-prefixes');
-    expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining(`${notes} is not a Lago prefix, and is not removed.`) as string });
+    expect({ code, err }).toEqual({
+      code: 0,
+      err: expect.stringContaining(`${notes} is not a Lago prefix, and is not removed.`) as string,
+    });
     expect(fake.calls).toEqual([
       ['destroy', join(root, '.lago', 'default')],
       ['destroy', join(root, '.lago', 'other')],

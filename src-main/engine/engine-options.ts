@@ -1,6 +1,6 @@
+import type { EngineSettings } from './configuration/settings.ts';
 import type { Log } from './core/log.ts';
 import type { PluginRegistry } from './plugins/registry.ts';
-import type { EngineSettings } from './settings.ts';
 
 export interface EngineOptions {
   readonly settings: EngineSettings;

@@ -1,5 +1,6 @@
 import type { EnvironmentSpecs } from '../../src-shared/specs.ts';
-import { engineSettings, loadConfig } from './config.ts';
+import { engineSettings, loadConfig } from './configuration/config.ts';
+import type { EngineSettings } from './configuration/settings.ts';
 import type { Log } from './core/log.ts';
 import type { Engine } from './engine.ts';
 import type { EngineOptions } from './engine-options.ts';
@@ -7,10 +8,10 @@ import type { RunningHost } from './host/running-hosts.ts';
 import type { Lease } from './net/leases.ts';
 import { openPlugins, pluginWarnings } from './plugins/open.ts';
 import type { PluginRegistry } from './plugins/registry.ts';
-import type { EngineSettings } from './settings.ts';
 
 export { createRouter, type FrontDoor, type RouterDeps } from './api.ts';
-export { Config, engineSettings, generateConfig, loadConfig } from './config.ts';
+export { Config, engineSettings, generateConfig, loadConfig } from './configuration/config.ts';
+export type { EngineSettings } from './configuration/settings.ts';
 export { createLog, type Log, type LogLevel, silentLog } from './core/log.ts';
 export type { Operation, OperationEvent } from './core/operation.ts';
 export type { CreateRequest } from './create/create-request.ts';
@@ -45,7 +46,6 @@ export type { PrefixLocation } from './prefix/location.ts';
 export { findPrefixes, isWorkdir, newPrefixName, type ResolveRequest, resolvePrefix, resolveWorkdir, Workdir } from './prefix/workdir.ts';
 export { findResources } from './resources-dir.ts';
 export type { ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
-export type { EngineSettings } from './settings.ts';
 export { createStreamTable, type StreamTable } from './streams.ts';
 
 /** The effective settings of lago.conf and environment and the user's plugins, for front doors without a command line. */

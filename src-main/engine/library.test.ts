@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LibraryState } from '../../src-shared/state.ts';
-import { engineSettings, loadConfig } from './config.ts';
+import { engineSettings, loadConfig } from './configuration/config.ts';
+import type { EngineSettings } from './configuration/settings.ts';
 import { createLog } from './core/log.ts';
 import { type MisbehavingServer, startMisbehavingServer } from './core/misbehaving-server.test-support.ts';
 import type { Operation } from './core/operation.ts';
 import { createLibrary, type LiveLibrary } from './library.ts';
 import { createRegistry } from './plugins/registry.ts';
 import type { HostAccess } from './runtime/session.ts';
-import type { EngineSettings } from './settings.ts';
 
 const MIB = 1024 * 1024;
 let folder: string;

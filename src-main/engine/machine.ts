@@ -1,7 +1,7 @@
 import { mkdir, readFile, statfs } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import type { MachineState } from '../../src-shared/state.ts';
-import type { EngineSettings } from './settings.ts';
+import type { EngineSettings } from './configuration/settings.ts';
 
 export interface MachineQuery {
   readonly resourcesDir: string;

@@ -6,12 +6,12 @@ import type { ApplianceOptions } from '../appliance/appliance.ts';
 import { customize } from '../appliance/customize.ts';
 import { sysprep } from '../appliance/sysprep.ts';
 import { guestFamily, type SysprepNic } from '../appliance/sysprep-commands.ts';
+import type { EngineSettings } from '../configuration/settings.ts';
 import type { Step } from '../core/operation.ts';
 import { readPrefixKey } from '../guest/keys.ts';
 import { findAccelerator } from '../host/kvm.ts';
 import { type BuildJob, distroOf } from '../plan/plan.ts';
 import { expandPrefixPath, type PrefixPaths } from '../prefix/layout.ts';
-import type { EngineSettings } from '../settings.ts';
 
 export interface GuestWork {
   readonly paths: PrefixPaths;

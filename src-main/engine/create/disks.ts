@@ -140,7 +140,7 @@ async function copyDisk(
   if (below !== undefined) await setBacking({ path, backing: below.path, backingFormat: below.format }, { signal });
 }
 
-/** It goes on lying on what it lay on, but what it says of that is relative to where it was exported to. */
+/** An unpacked layer keeps its backing file, whose recorded path is relative to the folder of the export. */
 async function unpackDisk(
   job: DiskJob & { readonly kind: 'unpack' },
   path: string,

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { Issue } from '../../../src-shared/issue.ts';
+import { settingsIn } from '../configuration/settings.test-support.ts';
+import type { EngineSettings } from '../configuration/settings.ts';
 import { silentLog } from '../core/log.ts';
 import { runChecked } from '../core/run.ts';
 import { createRegistry } from '../plugins/registry.ts';
-import type { EngineSettings } from '../settings.ts';
 import { type Draft, draftEnvironment } from './draft.ts';
 
 /** A folder that came from a stranger (`theirs`), and files of the user's beside it. */
@@ -49,23 +50,7 @@ beforeAll(async () => {
     at('theirs/parts.vmdk'),
     `# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW 1 FLAT "${at('mine/key')}" 0\n`,
   );
-  settings = {
-    host: 'embedded',
-    uplink: 'none',
-    accelerator: 'tcg',
-    leaseDir: at('leases'),
-    templateStore: at('store'),
-    templateRepoPath: at('repo.json'),
-    templateRepoName: undefined,
-    templateRepos: at('repos'),
-    sshUser: 'root',
-    sshPassword: '123456',
-    sshTries: 1,
-    sshTimeout: 1,
-    defaultVmType: 'default',
-    defaultVmProvider: 'local-libvirt',
-    defaultRootPassword: undefined,
-  };
+  settings = settingsIn(root, { templateRepoPath: at('repo.json') });
 });
 afterAll(async () => await rm(root, { recursive: true, force: true }));
 

@@ -2,9 +2,10 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { settingsIn } from '../configuration/settings.test-support.ts';
+import type { EngineSettings } from '../configuration/settings.ts';
 import { silentLog } from '../core/log.ts';
 import { createRegistry } from '../plugins/registry.ts';
-import type { EngineSettings } from '../settings.ts';
 import { type Draft, draftEnvironment, requireSound } from './draft.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../../../fixtures/lago');
@@ -18,23 +19,7 @@ beforeAll(async () => {
   elsewhere = await mkdtemp(join(tmpdir(), 'lago-files-'));
   const repository = join(folder, 'repo.json');
   await writeFile(repository, JSON.stringify({ name: 'none', sources: {}, templates: {} }));
-  settings = {
-    host: 'embedded',
-    uplink: 'none',
-    accelerator: 'tcg',
-    leaseDir: join(folder, 'leases'),
-    templateStore: join(folder, 'store'),
-    templateRepoPath: repository,
-    templateRepoName: undefined,
-    templateRepos: folder,
-    sshUser: 'root',
-    sshPassword: '123456',
-    sshTries: 1,
-    sshTimeout: 1,
-    defaultVmType: 'default',
-    defaultVmProvider: 'local-libvirt',
-    defaultRootPassword: undefined,
-  };
+  settings = settingsIn(folder, { templateRepoPath: repository, templateRepos: folder });
 });
 afterAll(async () => {
   for (const path of [folder, elsewhere]) await rm(path, { recursive: true, force: true });

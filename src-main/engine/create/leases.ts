@@ -1,13 +1,13 @@
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { HostChoice } from '../../../src-shared/host-choice.ts';
 import type { NetSpec } from '../../../src-shared/specs.ts';
+import type { EngineSettings } from '../configuration/settings.ts';
 import type { UndoStack } from '../core/undo.ts';
 import { createLeaseStore } from '../net/leases.ts';
 import { isLeasable, subnetOf } from '../net/subnets.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { hostChoiceOf, type Prefix } from '../prefix/prefix.ts';
 import { defaultHostChoice } from '../runtime/session.ts';
-import type { EngineSettings } from '../settings.ts';
 
 /** Subnets of the machine's store that living environments other than this one hold. */
 export async function takenSubnets(settings: EngineSettings, root: string): Promise<readonly string[]> {

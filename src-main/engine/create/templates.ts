@@ -2,11 +2,11 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
+import type { EngineSettings } from '../configuration/settings.ts';
 import type { Log } from '../core/log.ts';
 import type { Step } from '../core/operation.ts';
 import { dataDirOf } from '../data-dir.ts';
 import type { TemplateFound, TemplateMissing } from '../plan/plan-context.ts';
-import type { EngineSettings } from '../settings.ts';
 import {
   builtInRepositories,
   findRepositoryByName,

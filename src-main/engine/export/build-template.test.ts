@@ -3,9 +3,9 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { EngineSettings } from '../configuration/settings.ts';
 import { startOperation } from '../core/operation.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
-import type { EngineSettings } from '../settings.ts';
 import { findTemplate, loadRepository } from '../template/repository.ts';
 import { openStore } from '../template/store.ts';
 import type { BuildRequest, BuiltTemplate } from './build-request.ts';

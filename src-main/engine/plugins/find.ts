@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import type { ConfigValue } from '../config.ts';
+import type { ConfigValue } from '../configuration/config.ts';
 
 /** A place where a plugin should be: a file, a folder with package.json, or a package whose folder is still to be looked for. */
 export interface PluginSource {

@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import type { Config } from '../config.ts';
+import type { Config } from '../configuration/config.ts';
 import { findPluginSources } from './find.ts';
 import { createRegistry, type PluginRegistry, type RegistryOptions } from './registry.ts';
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../configuration/config.ts';
 import { checkExports } from './check.ts';
 import { type OpenPluginsOptions, openPlugins, pluginWarnings } from './open.ts';
 import { createRegistry, type PluginRegistry } from './registry.ts';

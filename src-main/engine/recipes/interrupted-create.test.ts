@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { settingsIn } from '../configuration/settings.test-support.ts';
 import { type FaultPlan, injectFault } from '../core/fault.ts';
 import { silentLog } from '../core/log.ts';
 import { startOperation } from '../core/operation.ts';
@@ -36,23 +37,7 @@ beforeEach(async () => {
   );
   const world = createWorld();
   await mkdir(join(folder, 'leases'));
-  const settings = {
-    host: 'embedded',
-    uplink: 'none',
-    accelerator: 'tcg',
-    leaseDir: join(folder, 'leases'),
-    templateStore: join(folder, 'store'),
-    templateRepos: join(folder, 'repos'),
-    templateRepoPath: undefined,
-    templateRepoName: undefined,
-    sshUser: 'root',
-    sshPassword: '123456',
-    sshTries: 1,
-    sshTimeout: 1,
-    defaultVmType: 'default',
-    defaultVmProvider: 'local-libvirt',
-    defaultRootPassword: undefined,
-  } as const;
+  const settings = settingsIn(folder);
   context = { ...world.context, settings, resourcesDir: join(import.meta.dirname, '../../../resources') };
 });
 afterEach(async () => {

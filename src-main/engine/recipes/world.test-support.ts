@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
+import type { EngineSettings } from '../configuration/settings.ts';
 import type { Host } from '../host/host.ts';
 import { createFakeHypervisor, FakeFaults } from '../libvirt/hypervisor.fake.ts';
 import { FakeModel } from '../libvirt/hypervisor-model.fake.ts';
@@ -9,7 +10,6 @@ import { writeSpecs } from '../prefix/prefix.ts';
 import { writeRecord } from '../prefix/record.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostAccess, Session } from '../runtime/session.ts';
-import type { EngineSettings } from '../settings.ts';
 
 /** Uuid of the prefix that `writePrefix` makes. */
 export const UUID = 'aaaabbbbccccddddeeeeffff00001111';

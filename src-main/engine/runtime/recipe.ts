@@ -1,10 +1,10 @@
 import { access } from 'node:fs/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
+import type { EngineSettings } from '../configuration/settings.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
 import type { PrefixPaths } from '../prefix/layout.ts';
 import type { Prefix } from '../prefix/prefix.ts';
-import type { EngineSettings } from '../settings.ts';
 import type { HostAccess } from './session.ts';
 
 /** What every recipe needs of the engine around it. */

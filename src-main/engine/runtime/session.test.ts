@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { EngineSettings } from '../configuration/settings.ts';
 import { silentLog } from '../core/log.ts';
 import { bootId, startTimeOf } from '../core/process-identity.ts';
 import { type FakeLibvirtd, type Handlers, startFakeLibvirtd } from '../libvirt/rpc/libvirtd.fake.ts';
 import { type Prefix, readPrefix } from '../prefix/prefix.ts';
 import { writePrefix } from '../recipes/world.test-support.ts';
-import type { EngineSettings } from '../settings.ts';
 import { createHostAccess, type HostAccess } from './session.ts';
 
 let folder: string;

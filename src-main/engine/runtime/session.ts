@@ -1,12 +1,12 @@
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import type { HostChoice } from '../../../src-shared/host-choice.ts';
 import type { HostSummary } from '../../../src-shared/state.ts';
+import type { EngineSettings } from '../configuration/settings.ts';
 import type { Log } from '../core/log.ts';
 import { sleep } from '../core/until.ts';
 import type { EmbeddedHost, EmbeddedHostSpec, Host } from '../host/host.ts';
 import type { Hypervisor } from '../libvirt/hypervisor.ts';
 import { hostChoiceOf, type Prefix } from '../prefix/prefix.ts';
-import type { EngineSettings } from '../settings.ts';
 
 /** An environment's host that is up, with an open libvirt connection. */
 export interface Session {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { environmentName, SETTINGS } from '../../src-shared/settings.ts';
+import { environmentName, SETTINGS } from '../../../src-shared/settings.ts';
 import { type Config, configPaths, engineSettings, generateConfig, loadConfig, settingsFromEnvironment } from './config.ts';
 import { interpolate, parseIni } from './ini-file.ts';
 
@@ -49,7 +49,7 @@ describe('lago.conf files', () => {
     expect(generateConfig(loaded, { verbose: true, now: new Date() })).not.toContain('log_level');
   });
   it('of 2016 are read', async () => {
-    const loaded = await loadConfig({ files: [join(import.meta.dirname, 'fixtures', 'lago-2016.conf')], environment: {} });
+    const loaded = await loadConfig({ files: [join(import.meta.dirname, 'lago-2016.conf')], environment: {} });
     expect(engineSettings(loaded)).toMatchObject({ host: 'qemu:///system', templateStore: '/var/lib/lago/store', sshTries: 100 });
   });
   it.each([

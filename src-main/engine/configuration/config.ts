@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { EngineError } from '../../src-shared/errors.ts';
-import { SETTINGS, type SettingKey, settingKey } from '../../src-shared/settings.ts';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { SETTINGS, type SettingKey, settingKey } from '../../../src-shared/settings.ts';
 import { type IniEntry, interpolate, parseIni } from './ini-file.ts';
 import type { EngineSettings } from './settings.ts';
 

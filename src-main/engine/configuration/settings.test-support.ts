@@ -1,0 +1,24 @@
+import { join } from 'node:path';
+import type { EngineSettings } from './settings.ts';
+
+/** Settings of a test that starts nothing: all folders lie in its own one. */
+export function settingsIn(folder: string, more: Partial<EngineSettings> = {}): EngineSettings {
+  return {
+    host: 'embedded',
+    uplink: 'none',
+    accelerator: 'tcg',
+    leaseDir: join(folder, 'leases'),
+    templateStore: join(folder, 'store'),
+    templateRepos: join(folder, 'repos'),
+    templateRepoPath: undefined,
+    templateRepoName: undefined,
+    sshUser: 'root',
+    sshPassword: '123456',
+    sshTries: 1,
+    sshTimeout: 1,
+    defaultVmType: 'default',
+    defaultVmProvider: 'local-libvirt',
+    defaultRootPassword: undefined,
+    ...more,
+  };
+}
