@@ -37,7 +37,7 @@ export const EMPTY_DRAFT: PlanDraft = {
 export type SessionKind = 'ssh' | 'serial' | 'screen';
 
 /** One terminal tab of the dock. */
-export interface Session {
+export interface TerminalSession {
   readonly id: string;
   readonly prefix: string;
   readonly vm: string;
@@ -65,7 +65,7 @@ export interface WindowState {
   readonly page: Page;
   readonly tabs: readonly Tab[];
   readonly dock: { readonly open: boolean; readonly view: DockView };
-  readonly sessions: readonly Session[];
+  readonly sessions: readonly TerminalSession[];
   /** Id of the session in front. */
   readonly session: string | null;
   readonly nextSession: number;
@@ -160,7 +160,7 @@ function openSession(state: WindowState, action: WindowAction & { type: 'open-se
   return { ...state, dock, session: id, nextSession: state.nextSession + 1, sessions: [...state.sessions, { id, prefix, vm, kind }] };
 }
 
-function closeSessions(state: WindowState, gone: (session: Session) => boolean): WindowState {
+function closeSessions(state: WindowState, gone: (session: TerminalSession) => boolean): WindowState {
   const sessions = state.sessions.filter((session) => !gone(session));
   if (sessions.length === state.sessions.length) return state;
   if (sessions.some((session) => session.id === state.session)) return { ...state, sessions };

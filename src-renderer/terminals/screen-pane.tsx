@@ -2,7 +2,7 @@ import { Button } from '@mantine/core';
 import RFB from '@novnc/novnc';
 import { IconDeviceDesktopOff, IconKeyboard, IconRefresh } from '@tabler/icons-react';
 import { type ReactElement, useEffect, useEffectEvent, useRef, useState } from 'react';
-import type { Session } from '../window-state.ts';
+import type { TerminalSession } from '../window-state.ts';
 import { ScreenChannel } from './screen-channel.ts';
 import styles from './screen-pane.module.css';
 import type { LinkState } from './session-link.ts';
@@ -10,7 +10,7 @@ import { useSessionLink } from './use-session-link.ts';
 
 /** A VM's screen. Keys and the pointer go to the VM while it has the focus. */
 export function ScreenPane(props: {
-  readonly session: Session;
+  readonly session: TerminalSession;
   readonly visible: boolean;
   readonly onState: (state: LinkState) => void;
 }): ReactElement {

@@ -8,7 +8,7 @@ import { type KeyboardEvent, type ReactElement, useEffect, useEffectEvent, useRe
 import { useEngine } from '../engine-context.ts';
 import { copyText } from '../ui/copy-text.ts';
 import { IconButton } from '../ui/tip.tsx';
-import type { Session } from '../window-state.ts';
+import type { TerminalSession } from '../window-state.ts';
 import { PALETTES } from './palettes.ts';
 import type { LinkState } from './session-link.ts';
 import styles from './terminal-pane.module.css';
@@ -72,7 +72,7 @@ function SearchBar(props: { readonly search: SearchAddon; readonly onClose: () =
 
 /** An ssh session or serial console. Lives on while it is hidden; keeps its scrollback over new connections. */
 export function TerminalPane(props: {
-  readonly session: Session;
+  readonly session: TerminalSession;
   readonly visible: boolean;
   readonly onState: (state: LinkState) => void;
 }): ReactElement {

@@ -4,14 +4,14 @@ import { usePrefixes } from '../live-cache.ts';
 import { moveFocus } from '../shell/tab-bar.tsx';
 import { Empty } from '../ui/empty.tsx';
 import type { Icon } from '../ui/state-mark.tsx';
-import { type Session, useWindow } from '../window-state.ts';
+import { type TerminalSession, useWindow } from '../window-state.ts';
 import type { LinkState } from './session-link.ts';
 import { TerminalPane } from './terminal-pane.tsx';
 import styles from './terminals.module.css';
 
 const ScreenPane = lazy(async () => ({ default: (await import('./screen-pane.tsx')).ScreenPane }));
 
-const KINDS: Readonly<Record<Session['kind'], { readonly icon: Icon; readonly word: string }>> = {
+const KINDS: Readonly<Record<TerminalSession['kind'], { readonly icon: Icon; readonly word: string }>> = {
   ssh: { icon: IconTerminal2, word: 'ssh' },
   serial: { icon: IconTerminal, word: 'serial' },
   screen: { icon: IconDeviceDesktop, word: 'screen' },
@@ -26,7 +26,7 @@ export function Terminals(props: { readonly visible: boolean }): ReactElement {
   const [states, setStates] = useState<Readonly<Record<string, LinkState>>>({});
   const several = new Set(state.sessions.map((session) => session.prefix)).size > 1;
 
-  function onKeyDown(event: KeyboardEvent, session: Session): void {
+  function onKeyDown(event: KeyboardEvent, session: TerminalSession): void {
     if (event.key !== 'Delete') return;
     event.preventDefault();
     dispatch({ type: 'close-session', id: session.id });

@@ -2,7 +2,7 @@ import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { readError } from '../engine-client.ts';
 import { useEngine } from '../engine-context.ts';
 import { useConnection, useOperations, usePrefix } from '../live-cache.ts';
-import type { Session } from '../window-state.ts';
+import type { TerminalSession } from '../window-state.ts';
 import { type LinkOptions, type LinkState, SessionLink } from './session-link.ts';
 
 /** What a pane gives: how big it is, and what to do with what comes. */
@@ -15,7 +15,7 @@ export type SessionSink = Pick<LinkOptions, 'onOpen' | 'onData' | 'onDrain' | 'o
  * show something; the sink is read when needed.
  */
 export function useSessionLink(
-  session: Session,
+  session: TerminalSession,
   ready: boolean,
   sink: SessionSink,
 ): { readonly state: LinkState; readonly link: () => SessionLink | null } {

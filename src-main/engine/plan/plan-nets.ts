@@ -10,7 +10,7 @@ import type { IssueList, PlanContext } from './plan-context.ts';
 const DEFAULT_DOMAIN = 'lago.local';
 
 /** A network while it is planned; becomes a `NetSpec`. */
-interface Draft {
+interface NetDraft {
   readonly name: string;
   readonly definition: NetDefinition;
   readonly type: 'nat' | 'bridge';
@@ -33,7 +33,7 @@ export interface PlannedNets {
 /** Networks, addresses and names of the whole environment, by the rules of Lago 1.0 with its faults mended (docs/compatibility.md). */
 export function planNets(init: InitFile, context: PlanContext, issues: IssueList): PlannedNets {
   const drafts = draftNets(init, issues);
-  leaseSubnets(drafts, context, issues);
+  chooseSubnets(drafts, context, issues);
   const management = chooseManagement(init, drafts, issues);
   const addresses = takeFixedAddresses(init, drafts, issues);
   takeFreeAddresses(init, drafts, addresses, issues);
@@ -41,11 +41,11 @@ export function planNets(init: InitFile, context: PlanContext, issues: IssueList
   return { nets: finishNets(init, drafts), nics: finishNics(init, drafts, addresses), management };
 }
 
-function draftNets(init: InitFile, issues: IssueList): Map<string, Draft> {
+function draftNets(init: InitFile, issues: IssueList): Map<string, NetDraft> {
   const names = init.netNames;
   const marked = names.filter((name) => init.nets[name]?.management === true);
   const chosen = marked.length > 0 ? marked : [...names].sort().slice(0, 1);
-  const drafts = new Map<string, Draft>();
+  const drafts = new Map<string, NetDraft>();
   for (const name of names) {
     const definition = init.nets[name] as NetDefinition;
     const type = definition.type ?? 'nat';
@@ -84,7 +84,7 @@ function checkNet(name: string, net: NetDefinition, how: { type: 'nat' | 'bridge
 }
 
 /** Fixed gateways first, so that no network is leased twice. */
-function leaseSubnets(drafts: ReadonlyMap<string, Draft>, context: PlanContext, issues: IssueList): void {
+function chooseSubnets(drafts: ReadonlyMap<string, NetDraft>, context: PlanContext, issues: IssueList): void {
   const nat = [...drafts.values()].filter((draft) => draft.type === 'nat');
   const owners = new Map<string, string>();
   for (const draft of nat) {
@@ -128,7 +128,7 @@ function leaseSubnets(drafts: ReadonlyMap<string, Draft>, context: PlanContext, 
   for (const draft of nat) if (draft.gw !== undefined) draft.used.set(lastOctet(draft.gw) ?? 1, 'the gateway');
 }
 
-function chooseManagement(init: InitFile, drafts: ReadonlyMap<string, Draft>, issues: IssueList): Map<string, string> {
+function chooseManagement(init: InitFile, drafts: ReadonlyMap<string, NetDraft>, issues: IssueList): Map<string, string> {
   const chosen = new Map<string, string>();
   const managed = [...drafts.values()].filter((draft) => draft.management).map((draft) => draft.name);
   for (const vm of init.domainNames) {
@@ -151,7 +151,7 @@ function chooseManagement(init: InitFile, drafts: ReadonlyMap<string, Draft>, is
 
 type Addresses = Map<string, (string | undefined)[]>;
 
-function takeFixedAddresses(init: InitFile, drafts: ReadonlyMap<string, Draft>, issues: IssueList): Addresses {
+function takeFixedAddresses(init: InitFile, drafts: ReadonlyMap<string, NetDraft>, issues: IssueList): Addresses {
   const addresses: Addresses = new Map();
   for (const vm of init.domainNames) {
     const nics = init.domains[vm]?.nics ?? [];
@@ -176,7 +176,13 @@ function takeFixedAddresses(init: InitFile, drafts: ReadonlyMap<string, Draft>, 
   return addresses;
 }
 
-function fixedAddress(who: string, wanted: string, net: Draft, path: readonly (string | number)[], issues: IssueList): string | undefined {
+function fixedAddress(
+  who: string,
+  wanted: string,
+  net: NetDraft,
+  path: readonly (string | number)[],
+  issues: IssueList,
+): string | undefined {
   const last = lastOctet(wanted);
   if (net.type === 'bridge') {
     if (octetsOf(wanted) !== undefined) return wanted;
@@ -212,7 +218,7 @@ function fixedAddress(who: string, wanted: string, net: Draft, path: readonly (s
   return ip;
 }
 
-function takeFreeAddresses(init: InitFile, drafts: ReadonlyMap<string, Draft>, addresses: Addresses, issues: IssueList): void {
+function takeFreeAddresses(init: InitFile, drafts: ReadonlyMap<string, NetDraft>, addresses: Addresses, issues: IssueList): void {
   for (const vm of init.domainNames) {
     const given = addresses.get(vm) ?? [];
     for (const [card, nic] of (init.domains[vm]?.nics ?? []).entries()) {
@@ -235,7 +241,7 @@ function takeFreeAddresses(init: InitFile, drafts: ReadonlyMap<string, Draft>, a
 
 function nameAddresses(
   init: InitFile,
-  drafts: ReadonlyMap<string, Draft>,
+  drafts: ReadonlyMap<string, NetDraft>,
   addresses: Addresses,
   management: ReadonlyMap<string, string>,
   issues: IssueList,
@@ -259,7 +265,7 @@ function nameAddresses(
   }
 }
 
-function finishNets(init: InitFile, drafts: ReadonlyMap<string, Draft>): NetSpec[] {
+function finishNets(init: InitFile, drafts: ReadonlyMap<string, NetDraft>): NetSpec[] {
   const all = [...drafts.values()];
   // Several management networks: the alphabetically last one answers names for the others, as in Lago.
   const answering = all
@@ -270,7 +276,7 @@ function finishNets(init: InitFile, drafts: ReadonlyMap<string, Draft>): NetSpec
   const forward = drafts.get(answering ?? '')?.gw;
   const names = Object.fromEntries(all.flatMap((draft) => [...draft.mapping]));
   return init.netNames.map((name) => {
-    const draft = drafts.get(name) as Draft;
+    const draft = drafts.get(name) as NetDraft;
     const { gw: _, dhcp: __, ...kept } = draft.definition;
     return {
       ...kept,
@@ -291,7 +297,7 @@ function finishNets(init: InitFile, drafts: ReadonlyMap<string, Draft>): NetSpec
   });
 }
 
-function finishNics(init: InitFile, drafts: ReadonlyMap<string, Draft>, addresses: Addresses): Map<string, NicSpec[]> {
+function finishNics(init: InitFile, drafts: ReadonlyMap<string, NetDraft>, addresses: Addresses): Map<string, NicSpec[]> {
   return new Map(
     init.domainNames.map((vm) => [
       vm,
