@@ -77,6 +77,10 @@ told.off = await web.state();
 await web.ssh('true').catch((error) => { told.early = error.code; });
 await web.start();
 told.states = Object.fromEntries(await Promise.all(Object.values(await env.vms()).map(async (vm) => [vm.name, await vm.state()])));
+await env.suspend();
+told.suspended = await web.state();
+await web.resume();
+told.resumed = await web.state();
 told.nets = Object.fromEntries(Object.entries(await env.nets()).map(([name, net]) => [name, net.status]));
 told.code = await web.ssh('echo out; echo err >&2; exit 7');
 told.input = (await web.ssh('cat', { input: 'through stdin' })).stdout;
@@ -116,6 +120,8 @@ console.log(JSON.stringify(told));
     off: 'down',
     early: 'vm.not-running',
     states: { web: 'running', db: 'down' },
+    suspended: 'paused',
+    resumed: 'running',
     nets: { front: 'up' },
     code: { code: 7, stdout: 'out\n', stderr: 'err\n' },
     input: 'through stdin',
@@ -141,6 +147,10 @@ export async function code(): Promise<number> {
   const states: string[] = await Promise.all(Object.values(await env.vms()).map((vm) => vm.state()));
   // @ts-expect-error: there is no such option
   await env.start([], { nonsense: true });
+  await env.suspend(['a']);
+  await env.deleteSnapshot('one');
+  // @ts-expect-error: a snapshot has a name
+  await env.snapshot();
   return (await (await env.vm('a')).ssh('true')).code + states.length;
 }
 export default definePlugin({ apiVersion: 1, kind: 'output', name: 'x', format: (value) => JSON.stringify(value) });

@@ -1,11 +1,13 @@
 import { expect, type Page, test } from '@playwright/test';
+import { expectAccessible } from './support/axe.ts';
 import { createFromPlan, dropPlan, expectRunning, expectTask, showView, vmRow } from './support/environment.ts';
 import { twoVms } from './support/init-files.ts';
 import { lagoOk } from './support/lago.ts';
 import { expectNoProcess, ownedProcesses } from './support/leaks.ts';
+import { askMain } from './support/main-process.ts';
 import { makeScratch, type Scratch } from './support/scratch.ts';
 import { picture } from './support/screenshots.ts';
-import { openTerminal, typeLine } from './support/terminal.ts';
+import { openTerminal, runInTerminal, typeLine } from './support/terminal.ts';
 import { closeDesktops, type Desktop, openDesktop } from './support/window.ts';
 
 /** What the window says of VMs that end, pause or boot again by themselves. One environment for all of it: each test leaves it running. */
@@ -109,4 +111,53 @@ test('a guest that boots again is booting until its ssh answers', async () => {
   await expect(row).toContainText('booting…', { timeout: BOOT });
   await picture(page, 'booting');
   await expect(row).toContainText('ready', { timeout: BOOT });
+});
+
+test('suspended VMs stand still, in the window and for the command line, and go on where they were', async () => {
+  const main = page.getByRole('main');
+  const status = main.locator('header').first();
+  const lagoHere = async (...words: string[]): Promise<string> =>
+    (await lagoOk(scratch, ['--prefix-path', `${scratch.workdir}/shop`, ...words])).stdout;
+  const terminal = await openTerminal(page, 'web', 'Terminal');
+  await runInTerminal(terminal, '(while sleep 0.2; do echo x >>/tmp/beats; done) >/dev/null 2>&1 & disown');
+
+  await main.getByRole('button', { name: 'Suspend', exact: true }).click();
+  for (const vm of VMS) await expect(vmRow(page, vm)).toContainText('paused');
+  await expect(status).toContainText('paused');
+  await picture(page, 'suspended');
+  await expectAccessible(page, 'a suspended environment');
+  expect(await lagoHere('--out-format', 'flat', 'status')).toContain('VMs/web/status: paused');
+
+  await vmRow(page, 'db').getByRole('button', { name: 'More for db' }).click();
+  await page.getByRole('menuitem', { name: 'Resume' }).click();
+  await expect(vmRow(page, 'db')).toContainText('running');
+  await expect(status).toContainText('1 of 2 running, 1 paused');
+  await lagoHere('suspend', 'db');
+  await expect(vmRow(page, 'db')).toContainText('paused');
+  await main.getByRole('button', { name: 'Resume', exact: true }).click();
+  await expectRunning(page, 'shop', VMS);
+
+  await expect(terminal).toHaveAttribute('data-state', 'connected');
+  const beats = async (): Promise<number> => Number(await runInTerminal(terminal, 'wc -l </tmp/beats'));
+  const before = await beats();
+  await expect.poll(beats).toBeGreaterThan(before);
+  await lagoHere('suspend');
+  await lagoHere('resume');
+  await expectRunning(page, 'shop', VMS);
+  await expect.poll(beats).toBeGreaterThan(before);
+});
+
+test('a task shows its log, and a VM gives out its root password', async () => {
+  await vmRow(page, 'web').getByRole('button', { name: 'More for web' }).click();
+  await page.getByRole('menuitem', { name: 'Copy root password' }).click();
+  await expect.poll(async () => await askMain(desktop.app, ({ clipboard }) => clipboard.readText())).toBe('123456');
+
+  await showView(page, 'shop', 'Activity');
+  const card = page.getByTestId('task').filter({ hasText: 'Create shop' });
+  await card.getByRole('button', { name: 'Create shop, steps' }).click();
+  await card.getByText('Log', { exact: true }).click();
+  await expect(card).toContainText('not in cache, downloading');
+  await page.getByRole('tablist', { name: 'Dock' }).getByRole('tab', { name: 'Log' }).click();
+  await expect(page.getByRole('log', { name: 'Log' })).toContainText('not in cache, downloading');
+  await picture(page, 'log');
 });

@@ -22,7 +22,7 @@ function prefix(id: string, name = id): PrefixState {
 }
 
 function operation(id: string, fraction: number): OperationState {
-  return { id, kind: 'create', label: id, status: 'running', fraction, startedAt: 0, steps: [], log: [] };
+  return { id, kind: 'create', label: id, status: 'running', fraction, startedAt: 0, steps: [], logLines: 0 };
 }
 
 describe('live cache', () => {

@@ -5,6 +5,7 @@ import { Issue } from './issue.ts';
 import { OperationState } from './operation.ts';
 import { OutsidePath, Plan } from './plan.ts';
 import { LibraryState, MachineState, PrefixState } from './state.ts';
+import { allVerbs, type VerbInputKind, type VerbInputs, type VerbNoun, type Verbs } from './verbs.ts';
 
 /**
  * What is pushed to every front door, always as whole values. On opening the iterator first come the present values
@@ -54,7 +55,30 @@ export type Inspection = z.infer<typeof Inspection>;
 
 const Prefix = z.object({ prefix: z.string() });
 const Started = z.object({ operation: z.string() });
-const Names = z.array(z.string()).optional();
+/** The input of verbs, by its kind; each calls for the environment besides. */
+const INPUTS = {
+  nothing: Prefix,
+  vms: Prefix.extend({ vms: z.array(z.string()).optional() }),
+  snapshot: Prefix.extend({ name: z.string() }),
+  revert: Prefix.extend({ name: z.string(), first: z.string().optional() }),
+} satisfies { readonly [Kind in VerbInputKind]: z.ZodType<VerbInputs[Kind]> };
+const CALLS = {
+  nothing: oc.input(INPUTS.nothing).output(Started),
+  vms: oc.input(INPUTS.vms).output(Started),
+  snapshot: oc.input(INPUTS.snapshot).output(Started),
+  revert: oc.input(INPUTS.revert).output(Started),
+};
+/** The calls of a noun's verbs. */
+type VerbCalls<Noun extends VerbNoun> = {
+  readonly [Name in keyof Verbs[Noun]]: (typeof CALLS)[Verbs[Noun][Name] extends { takes: infer Takes extends VerbInputKind }
+    ? Takes
+    : never];
+};
+function callsOf<Noun extends VerbNoun>(noun: Noun): VerbCalls<Noun> {
+  const verbs = allVerbs().filter((verb) => verb.noun === noun);
+  return Object.fromEntries(verbs.map(({ name, takes }) => [name, CALLS[takes]])) as VerbCalls<Noun>;
+}
+
 /** Files outside of the init file's folder that the user said yes to. */
 const AllowPaths = z.array(z.string().startsWith('/')).max(1000).default([]);
 
@@ -80,7 +104,10 @@ export const contract = {
     leave: oc.input(z.object({ choice: z.enum(['keep', 'cancel', 'stay']) })).output(z.object({ left: z.boolean() })),
   },
   initFile: {
-    inspect: oc.input(z.object({ path: z.string(), host: HostChoice.optional(), allowPaths: AllowPaths })).output(Inspection),
+    /** `text`: of the file, in place of what is saved at `path`; names in it are relative to the path's folder all the same. */
+    inspect: oc
+      .input(z.object({ path: z.string(), text: z.string().optional(), host: HostChoice.optional(), allowPaths: AllowPaths }))
+      .output(Inspection),
     /** One value when it has begun to watch the file, and one each time the file was saved, replaced or removed. */
     changes: oc.input(z.object({ path: z.string() })).output(eventIterator(z.object({}))),
   },
@@ -97,9 +124,7 @@ export const contract = {
         }),
       )
       .output(Started),
-    start: oc.input(Prefix.extend({ vms: Names })).output(Started),
-    stop: oc.input(Prefix.extend({ vms: Names })).output(Started),
-    destroy: oc.input(Prefix).output(Started),
+    ...callsOf('prefix'),
     /** Operation of kind `export`: disks and an init file into a folder (absolute path), which may not hold such files yet. All VMs must be off. */
     export: oc
       .input(Prefix.extend({ destination: z.string().startsWith('/'), standalone: z.boolean(), compress: z.boolean() }))
@@ -109,11 +134,10 @@ export const contract = {
     /** Takes it off the list; its files stay. */
     forget: oc.input(Prefix).output(z.object({})),
   },
-  snapshot: {
-    create: oc.input(Prefix.extend({ name: z.string() })).output(Started),
-    /** `first`: name under which the present is kept before it is lost. */
-    revert: oc.input(Prefix.extend({ name: z.string(), first: z.string().optional() })).output(Started),
-    remove: oc.input(Prefix.extend({ name: z.string() })).output(Started),
+  snapshot: callsOf('snapshot'),
+  vm: {
+    /** As the definition has it, null where it has none. No state carries it: it is asked for when it is shown. */
+    rootPassword: oc.input(Prefix.extend({ vm: z.string() })).output(z.object({ password: z.union([z.string(), z.number()]).nullable() })),
   },
   terminal: {
     /**
@@ -139,6 +163,8 @@ export const contract = {
     /** Of operations whose state has `paused`: keeps what was received, lets the connection go. Nothing happens to others. */
     pause: oc.input(z.object({ operation: z.string() })).output(z.object({})),
     resume: oc.input(z.object({ operation: z.string() })).output(z.object({})),
+    /** First the lines of its log that are kept (`OPERATION_LOG_LINES`), then what is added. Ends with the operation. */
+    log: oc.input(z.object({ operation: z.string() })).output(eventIterator(z.array(z.string()))),
     /** Takes a finished one off the list. */
     dismiss: oc.input(z.object({ operation: z.string() })).output(z.object({})),
   },

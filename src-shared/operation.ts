@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ERROR_CODES } from './errors.ts';
+import { allVerbs } from './verbs.ts';
 
 export const WireErrorSchema = z.object({
   code: z.enum(ERROR_CODES),
@@ -36,16 +37,10 @@ export const StepState: z.ZodType<StepState> = z.object({
   },
 }) as unknown as z.ZodType<StepState>;
 
-/** The kinds of long work. */
+/** The kinds of long work: the verbs, and what is not done to an environment that is there. */
 export const OperationKind = z.enum([
+  ...allVerbs().map((verb) => verb.kind),
   'create',
-  'start',
-  'stop',
-  'destroy',
-  'cleanup',
-  'snapshot',
-  'revert',
-  'delete-snapshot',
   'recover',
   'fetch',
   'verify',
@@ -55,6 +50,9 @@ export const OperationKind = z.enum([
   'build',
 ]);
 export type OperationKind = z.infer<typeof OperationKind>;
+
+/** So many of the last lines of an operation's log are kept. */
+export const OPERATION_LOG_LINES = 500;
 
 /** A long piece of work as every front door sees it: whole value, sent again at each change. */
 export const OperationState = z.object({
@@ -73,8 +71,8 @@ export const OperationState = z.object({
   startedAt: z.number(),
   endedAt: z.number().optional(),
   steps: z.array(StepState),
-  /** The last lines of its log (at most 500). */
-  log: z.array(z.string()),
+  /** How many lines its log has had. The lines themselves are asked for when they are shown. */
+  logLines: z.number(),
   error: WireErrorSchema.optional(),
 });
 export type OperationState = z.infer<typeof OperationState>;

@@ -39,7 +39,6 @@ export const VmState = z.object({
   nics: z.array(z.object({ name: z.string(), network: z.string(), ip: z.string().nullable(), mac: z.string().nullable() })),
   disks: z.array(z.object({ name: z.string(), dev: z.string(), format: z.string(), path: z.string() })),
   snapshots: z.array(z.string()),
-  rootPassword: z.union([z.string(), z.number()]).nullable(),
   metadata: z.record(z.string(), z.unknown()),
   /** `ready` once ssh answered since the last start; `waiting` while it is being tried; `off` when the VM is not running. */
   ssh: z.enum(['off', 'waiting', 'ready', 'unknown']),

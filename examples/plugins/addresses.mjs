@@ -13,7 +13,7 @@ export const addresses = {
   examples: [{ line: 'addresses --hosts >> /etc/hosts', does: 'Lets this machine know the VMs by name.' }],
   async run(call) {
     const { path } = await call.prefix();
-    const { vms } = await call.withEngine(async (engine) => await engine.status(path));
+    const { vms } = await call.withEngine(async (engine) => await engine.prefix.status(path));
     const named = /** @type {readonly string[]} */ (call.values.vms ?? []);
     const unknown = named.find((name) => !vms.some((vm) => vm.name === name));
     if (unknown !== undefined) call.fail(`There is no VM "${unknown}".`, `There are: ${vms.map((vm) => vm.name).join(', ')}.`);

@@ -1,21 +1,20 @@
 import { existsSync, mkdirSync, mkdtempSync, readlinkSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Duplex, PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EngineError } from '../../src-shared/errors.ts';
-import type { OperationState } from '../../src-shared/operation.ts';
 import { VmSpec } from '../../src-shared/specs.ts';
-import type { ActionOptions, Engine, EngineSettings, Operation, ShellRequest, ShellSession } from '../engine/index.ts';
-import { runCommandLine } from './command-line.ts';
-import type { EngineDoor } from './context.ts';
-import { state } from './state.test-support.ts';
+import { type Outcome, type RunOptions, runIn } from './command-line.test-support.ts';
 
 let root: string;
 beforeEach(() => {
   root = realpathSync(mkdtempSync(join(tmpdir(), 'lago-cli-')));
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+async function lago(line: string, options: RunOptions = {}): Promise<Outcome> {
+  return await runIn(root, line, options);
+}
 
 function makePrefixes(...names: string[]): void {
   for (const name of names) {
@@ -24,197 +23,6 @@ function makePrefixes(...names: string[]): void {
     writeFileSync(join(root, '.lago', name, 'initialized'), '');
   }
   symlinkSync(names[0] ?? 'default', join(root, '.lago', 'current'));
-}
-
-/** An operation with one step; waits for its cancellation when `hang` is set. */
-function operation<T>(label: string, result: T | EngineError, options: ActionOptions | undefined, hang: boolean): Operation<T> {
-  const now = 0;
-  const current: OperationState = { id: '1', kind: 'start', label, status: 'running', fraction: 0, startedAt: now, steps: [], log: [] };
-  let cancel = (): void => undefined;
-  const cancelled = new Promise<never>((_, reject) => {
-    cancel = () => reject(new EngineError('cancelled', 'Cancelled.'));
-  });
-  async function work(): Promise<T> {
-    await Promise.resolve();
-    options?.onEvent?.({ type: 'step-start', path: [label], worker: undefined });
-    try {
-      if (hang) await cancelled;
-      if (result instanceof EngineError) throw result;
-    } catch (error) {
-      const status = error instanceof EngineError && error.code === 'cancelled' ? 'cancelled' : 'failed';
-      options?.onEvent?.({ type: 'step-end', path: [label], worker: undefined, status, elapsedMs: 0, error });
-      throw error;
-    }
-    options?.onEvent?.({ type: 'step-end', path: [label], worker: undefined, status: 'succeeded', elapsedMs: 0 });
-    return result as T;
-  }
-  const done = work();
-  done.catch(() => undefined);
-  cancelled.catch(() => undefined);
-  return {
-    id: '1',
-    state: current,
-    done,
-    cancel: () => cancel(),
-    pause: () => undefined,
-    resume: () => undefined,
-    onState: () => () => undefined,
-    onEvent: () => () => undefined,
-  };
-}
-
-interface Fake {
-  readonly calls: unknown[][];
-  settings: EngineSettings | undefined;
-  disposed: number;
-  failure?: EngineError;
-  hang?: boolean;
-  /** Lines of stdin that the remote side saw. */
-  remoteInput: string;
-  issues: readonly object[];
-}
-
-/** Keeps what it is sent; when its input ends it prints a line on each output and exits with 7. */
-function fakeSession(fake: Fake, request: ShellRequest): ShellSession {
-  const errors = new PassThrough();
-  let finish: (code: number) => void = () => undefined;
-  const exit = new Promise<number>((resolve) => {
-    finish = resolve;
-  });
-  const stream = new Duplex({
-    read: () => undefined,
-    write(chunk: Buffer, _encoding, done) {
-      fake.remoteInput += chunk.toString();
-      done();
-    },
-    final(done) {
-      stream.push(`out of ${request.command ?? 'a shell'}\n`);
-      stream.push(null);
-      errors.end('err\n');
-      finish(7);
-      done();
-    },
-  });
-  return { stream, stderr: errors, exit, resize: () => undefined, [Symbol.asyncDispose]: async () => await Promise.resolve() };
-}
-
-function fakeEngine(fake: Fake): Engine {
-  const act =
-    (name: string, label: string) =>
-    (...args: unknown[]): Operation<never> => {
-      const options = args.pop() as ActionOptions | undefined;
-      fake.calls.push([name, ...args]);
-      return operation<never>(label, fake.failure ?? (undefined as never), options, fake.hang === true);
-    };
-  return {
-    samples: [],
-    workdir: '/none',
-    inspect: async (path: string) => {
-      await Promise.resolve();
-      fake.calls.push(['inspect', path]);
-      return {
-        file: path,
-        name: 'default',
-        workdir: '/w',
-        issues: fake.issues,
-        outside: [],
-        memory: 0,
-        disk: 0,
-        plan: { vms: {}, nets: {}, downloads: [], issues: [] },
-      };
-    },
-    create: act('create', 'Initialize and populate prefix'),
-    start: act('start', 'Start Prefix'),
-    stop: act('stop', 'Stop prefix'),
-    cleanup: act('cleanup', 'Cleanup prefix'),
-    destroy: act('destroy', 'Destroy prefix'),
-    snapshot: act('snapshot', 'Create snapshot'),
-    revert: act('revert', 'Revert'),
-    export: (path: string, request: object, options: ActionOptions) => {
-      fake.calls.push(['export', path, request]);
-      return operation('Exporting', { folder: '/out', initFile: '/out/LagoInitFile', vms: ['db'], bytes: 1 }, options, false);
-    },
-    exportedDisks: async (_path: string, vms: readonly string[]) => await Promise.resolve({ [vms[0] ?? 'all']: ['/i/root.qcow2'] }),
-    library: {
-      build: (request: object, options: ActionOptions) => {
-        fake.calls.push(['build', request]);
-        return operation('Write', { repository: '/r/repo.json', name: 'own', version: 'v1', image: '/r/own', bytes: 1 }, options, false);
-      },
-    },
-    status: async (path: string) => await Promise.resolve({ ...state, path }),
-    snapshots: async () => await Promise.resolve({ vm0: {}, vm1: {} }),
-    shell: async (path: string, request: ShellRequest) => {
-      await Promise.resolve();
-      const { signal: _signal, onWait, ...rest } = request;
-      fake.calls.push(['shell', path, rest]);
-      onWait?.('Waiting for ssh on 192.168.200.2');
-      return fakeSession(fake, request);
-    },
-    async [Symbol.asyncDispose]() {
-      await Promise.resolve();
-      fake.disposed++;
-    },
-  } as unknown as Engine;
-}
-
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-  readonly fake: Fake;
-}
-
-interface RunOptions {
-  readonly fake?: Partial<Fake>;
-  readonly environment?: Record<string, string>;
-  readonly stdin?: string;
-  readonly terminal?: boolean;
-  readonly signal?: AbortSignal;
-  readonly cwd?: string;
-  readonly door?: Partial<EngineDoor>;
-  readonly conf?: string;
-}
-
-async function lago(line: string, options: RunOptions = {}): Promise<Outcome> {
-  const fake: Fake = { calls: [], settings: undefined, disposed: 0, remoteInput: '', issues: [], ...options.fake };
-  const collect = (): { readonly stream: NodeJS.WriteStream; text: () => string } => {
-    const stream = new PassThrough();
-    let text = '';
-    stream.on('data', (chunk: Buffer) => {
-      text += chunk.toString();
-    });
-    return { stream: stream as unknown as NodeJS.WriteStream, text: () => text };
-  };
-  const [out, err] = [collect(), collect()];
-  const stdin = new PassThrough();
-  stdin.end(options.stdin ?? '');
-  const conf = join(root, 'lago.conf');
-  if (options.conf !== undefined) writeFileSync(conf, options.conf);
-  const code = await runCommandLine(
-    line.split(' ').filter((word) => word !== ''),
-    {
-      cwd: options.cwd ?? root,
-      environment: options.environment ?? {},
-      stdin: Object.assign(stdin, options.terminal === true ? { isTTY: true } : {}) as unknown as NodeJS.ReadStream,
-      stdout: out.stream,
-      stderr: err.stream,
-      resourcesDir: '/none',
-      version: '9.8.7',
-      signal: options.signal ?? new AbortController().signal,
-      configFiles: [conf],
-      door: {
-        openEngine: async (engineOptions) => {
-          fake.settings = engineOptions.settings;
-          return await Promise.resolve(fakeEngine(fake));
-        },
-        readSpecs: async () => await Promise.reject(new Error('not expected')),
-        listLeases: async () => await Promise.reject(new Error('not expected')),
-        freeStaleLeases: async () => await Promise.reject(new Error('not expected')),
-        ...options.door,
-      },
-    },
-  );
-  return { code, out: out.text(), err: err.text(), fake };
 }
 
 describe('the program', () => {
@@ -311,19 +119,22 @@ describe('lifecycle verbs', () => {
   const prefix = (): string => join(root, '.lago', 'default');
 
   it.each([
-    ['start', ['start', [] as string[]]],
-    ['start a b', ['start', ['a', 'b']]],
-    ['stop a', ['stop', ['a']]],
-    ['cleanup', ['cleanup']],
-    ['snapshot clean', ['snapshot', 'clean']],
-    ['revert clean', ['revert', 'clean', undefined]],
-    ['destroy -y', ['destroy']],
-  ])('%s', async (line, [name, ...rest]) => {
+    ['start', 'start', { vms: [] }],
+    ['start a b', 'start', { vms: ['a', 'b'] }],
+    ['stop a', 'stop', { vms: ['a'] }],
+    ['suspend', 'suspend', { vms: [] }],
+    ['resume a b', 'resume', { vms: ['a', 'b'] }],
+    ['cleanup', 'cleanup', {}],
+    ['snapshot clean', 'snapshot', { name: 'clean' }],
+    ['snapshot --delete clean', 'delete-snapshot', { name: 'clean' }],
+    ['revert clean', 'revert', { name: 'clean' }],
+    ['destroy -y', 'destroy', {}],
+  ])('%s', async (line, name, input) => {
     const { code, fake, out } = await lago(line);
     expect({ code, out, calls: fake.calls, disposed: fake.disposed }).toEqual({
       code: 0,
       out: '',
-      calls: [[name, prefix(), ...rest]],
+      calls: [[name, prefix(), input]],
       disposed: 1,
     });
   });
@@ -417,7 +228,8 @@ describe('init', () => {
 describe('status, list, set-current', () => {
   it('print what is there', async () => {
     makePrefixes('default', 'other');
-    expect((await lago('-f flat status')).out).toContain('VMs/db/status: down\n');
+    const { out } = await lago('-f flat status');
+    for (const line of ['VMs/db/status: down', 'VMs/db/root password: 123456']) expect(out).toContain(`${line}\n`);
     expect((await lago('list')).out).toBe('default\nother\n');
     expect((await lago('list .lago')).out).toBe('default\nother\n');
     expect((await lago('list prefixes')).out).toBe('default\nother\n');
@@ -475,8 +287,8 @@ describe('destroy', () => {
       err: expect.stringContaining(`${notes} is not a Lago prefix, and is not removed.`) as string,
     });
     expect(fake.calls).toEqual([
-      ['destroy', join(root, '.lago', 'default')],
-      ['destroy', join(root, '.lago', 'other')],
+      ['destroy', join(root, '.lago', 'default'), {}],
+      ['destroy', join(root, '.lago', 'other'), {}],
     ]);
   });
   it('removes only the link of a linked prefix', async () => {

@@ -8,13 +8,11 @@ import { helpText, usageText } from './parser/help.ts';
 import type { OptionSpec, ProgramSpec, Values, VerbSpec } from './parser/table.ts';
 import { ownVerbs, program } from './program.ts';
 import { type Level, TaskLog } from './task-log.ts';
+import { plainVerbHandler } from './verbs/plain-verb.ts';
 
-/** Loads the code of a verb only when it is asked for: `lago --help` and `lago status` must not pay for the others. */
+/** Loads the code of a verb only when it is asked for: `lago --help` and `lago status` must not pay for the others. Plain verbs have none of their own. */
 const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
-  init: async () => (await import('./verbs/environment.ts')).init,
-  start: async () => (await import('./verbs/environment.ts')).start,
-  stop: async () => (await import('./verbs/environment.ts')).stop,
-  cleanup: async () => (await import('./verbs/environment.ts')).cleanup,
+  init: async () => (await import('./verbs/init.ts')).init,
   destroy: async () => (await import('./verbs/destroy.ts')).destroy,
   status: async () => (await import('./verbs/information.ts')).status,
   list: async () => (await import('./verbs/information.ts')).list,
@@ -23,7 +21,6 @@ const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
   shell: async () => (await import('./verbs/shell.ts')).shell,
   console: async () => (await import('./verbs/console.ts')).openConsole,
   snapshot: async () => (await import('./verbs/snapshots.ts')).snapshot,
-  revert: async () => (await import('./verbs/snapshots.ts')).revert,
   validate: async () => (await import('./verbs/init-file.ts')).validate,
   plan: async () => (await import('./verbs/init-file.ts')).plan,
   templates: async () => (await import('./verbs/templates.ts')).templates,
@@ -93,13 +90,15 @@ async function runVerb(
       log.message('warning', '--prefix-path is deprecated, use --workdir and --prefix instead.');
     }
     const plugin = plugins.find('cli', verb.name);
-    const load = plugin === undefined ? HANDLERS[verb.name] : async () => (await import('./plugin-verb.ts')).verbHandlerOf(plugin);
-    if (!verb.available || load === undefined) {
+    const handler =
+      plugin === undefined
+        ? (plainVerbHandler(verb.name) ?? (await HANDLERS[verb.name]?.()))
+        : (await import('./plugin-verb.ts')).verbHandlerOf(plugin);
+    if (!verb.available || handler === undefined) {
       throw new EngineError('not-available', `"lago ${verb.name}" is not available yet.`, {
         hint: '"lago --help" lists the verbs that are available.',
       });
     }
-    const handler = await load();
     return await handler(new VerbContext(around, spec, config, values, log, plugins));
   } catch (error) {
     const known = toEngineError(error);

@@ -2,6 +2,7 @@ import { settingKey } from '../../src-shared/settings.ts';
 import type { PluginRegistry } from '../engine/index.ts';
 import type { OptionSpec, PositionalSpec, ProgramSpec, VerbSpec } from './parser/table.ts';
 import { verbSpecOf } from './plugin-verb.ts';
+import { plainVerbs } from './verbs/plain-verb.ts';
 
 /** An option whose default, choices, type and help come from lago.conf's list of keys. */
 function setting(key: string, flags: readonly string[], metavar: string | undefined, section = 'lago'): OptionSpec {
@@ -47,13 +48,6 @@ const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   setting('ignore_warnings', ['--ignore-warnings'], undefined),
 ];
 
-const vmNames: PositionalSpec = {
-  name: 'vms',
-  metavar: 'VM_NAME',
-  arity: 'many',
-  help: 'The VMs; all of them by default.',
-  completes: 'vm',
-};
 const host = (help: string): PositionalSpec => ({ name: 'host', metavar: 'HOST', arity: 'one', help, completes: 'vm' });
 const initFile = (arity: 'one' | 'optional'): PositionalSpec => ({
   name: 'file',
@@ -144,20 +138,7 @@ const VERBS: readonly VerbSpec[] = [
       { line: 'init --allow-path ~/images cluster.yaml', does: 'Lets cluster.yaml use, and change, disk images in ~/images.' },
     ],
   }),
-  verb('start', 'Start networks and VMs', {
-    description:
-      'Starts all networks and VMs, or the named VMs with the networks they need. What is already up is left alone. If one fails to start, everything that this command started is stopped again.',
-    positionals: [vmNames],
-    examples: [
-      { line: 'start', does: 'Starts the whole environment.' },
-      { line: 'start web db', does: 'Starts two VMs and their networks.' },
-    ],
-  }),
-  verb('stop', 'Power off VMs and take down networks', {
-    description: 'Powers off all VMs, or the named ones, and then takes down the networks that no running VM uses.',
-    positionals: [vmNames],
-    examples: [{ line: 'stop web', does: 'Powers off one VM.' }],
-  }),
+  ...plainVerbs(),
   verb('status', 'Show the environment: networks, VMs, addresses', {
     description: 'Prints what is defined and what is running. It only reads: it starts nothing and does not wait for a busy environment.',
     examples: [
@@ -228,15 +209,6 @@ const VERBS: readonly VerbSpec[] = [
       { line: 'snapshot --delete clean', does: 'Deletes it; those taken after it stay.' },
       { line: '--out-format json snapshot --list', does: 'Lists them with their disks.' },
     ],
-  }),
-  verb('revert', 'Take all VMs back to a snapshot', {
-    description: 'All VMs go back together, and run again if they ran then. What happened since is lost; later snapshots stay.',
-    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'one', help: 'Its name.', completes: 'snapshot' }],
-    examples: [{ line: 'revert clean', does: 'Forgets everything since that snapshot.' }],
-  }),
-  verb('cleanup', 'Stop everything and close the environment; its files stay', {
-    description: 'Powers off all VMs, takes down all networks and marks the environment as cleaned up. Files and leases stay.',
-    examples: [{ line: 'cleanup', does: 'After it "lago destroy" removes the files.' }],
   }),
   verb('destroy', 'Stop everything and remove the environment', {
     description:

@@ -11,7 +11,6 @@ function vmState(name: string, status: VmState['status']): VmState {
     nics: [{ name: 'eth0', network: 'n0', ip: '192.168.200.2', mac: null }],
     disks: [],
     snapshots: ['one', 'two'],
-    rootPassword: '123456',
     metadata: {},
     ssh: 'unknown',
     startedAt: null,

@@ -5,7 +5,7 @@ import type { Operation } from '../engine/core/operation.ts';
 import { type FollowedEngine, RunningOperations } from './running.ts';
 
 function operation(id: string, status: 'running' | 'cancelling' | 'succeeded' | 'failed' | 'cancelled'): LiveEvent {
-  return { type: 'operation', operation: { id, kind: 'create', label: id, status, fraction: 0, startedAt: 0, steps: [], log: [] } };
+  return { type: 'operation', operation: { id, kind: 'create', label: id, status, fraction: 0, startedAt: 0, steps: [], logLines: 0 } };
 }
 
 /** An engine whose events the test sends. */
@@ -28,11 +28,13 @@ function fakeEngine(): { engine: FollowedEngine; send(event: LiveEvent): Promise
           }
         }
       },
-      operation: (id) =>
-        ({
-          cancel: () => void cancelled.push(id),
-          done: Promise.reject(new Error('cancelled')),
-        }) as unknown as Operation,
+      operation: {
+        get: (id) =>
+          ({
+            cancel: () => void cancelled.push(id),
+            done: Promise.reject(new Error('cancelled')),
+          }) as unknown as Operation,
+      },
     },
     async send(event) {
       queue.push(event);

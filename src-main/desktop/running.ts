@@ -1,7 +1,7 @@
 import type { Engine, Log } from '../engine/index.ts';
 
 /** The part of the engine that is followed. */
-export type FollowedEngine = Pick<Engine, 'live' | 'operation'>;
+export type FollowedEngine = Pick<Engine, 'live'> & { readonly operation: Pick<Engine['operation'], 'get'> };
 
 function isRunning(status: string): boolean {
   return status === 'running' || status === 'cancelling';
@@ -54,7 +54,7 @@ export class RunningOperations {
   /** Cancels everything and resolves when all of it is undone. */
   async cancelAll(): Promise<void> {
     const ends = [...this.#ids].map(async (id) => {
-      const operation = this.#engine.operation(id);
+      const operation = this.#engine.operation.get(id);
       operation?.cancel();
       await operation?.done.catch(() => undefined); // its outcome is in its state
     });

@@ -1,6 +1,8 @@
 import { implement, ORPCError } from '@orpc/server';
 import { contract } from '../../src-shared/contract.ts';
 import { exitCodeOf, toWireError } from '../../src-shared/errors.ts';
+import { allVerbs, type VerbNoun, type Verbs } from '../../src-shared/verbs.ts';
+import { callVerb } from './call-verb.ts';
 import type { Engine } from './engine.ts';
 import type { StreamTable } from './streams.ts';
 import { openTerminal } from './terminals.ts';
@@ -34,8 +36,27 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       throw new ORPCError(wire.code, { status: 400 + exitCodeOf(wire.code), message: wire.message, data: wire, cause: error });
     }
   });
-  const path = (id: string): string => engine.pathOf(id);
+  const path = (id: string): string => engine.prefix.pathOf(id);
   const started = (operation: { readonly id: string }): { operation: string } => ({ operation: operation.id });
+
+  type HandlersOf<Noun extends VerbNoun> = {
+    readonly [Name in keyof Verbs[Noun] & keyof (typeof os)[Noun]]: (typeof os)[Noun][Name] extends {
+      handler(...args: never[]): infer Handler;
+    }
+      ? Handler
+      : never;
+  };
+  /** The handlers of a noun's verbs. The table types what the contract takes and what the engine is given alike. */
+  function handlersOf<Noun extends VerbNoun>(noun: Noun): HandlersOf<Noun> {
+    const calls = os[noun] as unknown as Readonly<Record<string, typeof os.prefix.start>>;
+    const handlers = allVerbs()
+      .filter((verb) => verb.noun === noun)
+      .map((verb) => [
+        verb.name,
+        calls[verb.name]?.handler(({ input: { prefix, ...input } }) => started(callVerb(engine, verb, path(prefix), input))),
+      ]);
+    return Object.fromEntries(handlers) as HandlersOf<Noun>;
+  }
 
   return os.router({
     live: os.live.handler(async function* ({ signal }) {
@@ -44,41 +65,38 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
     app: {
       info: os.app.info.handler(async () => ({
         version: app.version,
-        samples: [...(await engine.samples())],
-        recent: [...(await engine.recent())],
+        samples: [...(await engine.initFile.samples())],
+        recent: [...(await engine.prefix.recent())],
         workdir: engine.workdir,
         open: app.open(),
       })),
       leave: os.app.leave.handler(async ({ input }) => ({ left: await app.leave(input.choice) })),
     },
     initFile: {
-      inspect: os.initFile.inspect.handler(
-        async ({ input }) => await engine.inspect(input.path, { host: input.host, allowPaths: input.allowPaths }),
-      ),
+      inspect: os.initFile.inspect.handler(async ({ input: { path: file, ...about } }) => await engine.initFile.inspect(file, about)),
       changes: os.initFile.changes.handler(async function* ({ input, signal }) {
         yield* watchInitFile(input.path, signal ?? new AbortController().signal);
       }),
     },
     prefix: {
-      create: os.prefix.create.handler(({ input }) => started(engine.create(input))),
-      start: os.prefix.start.handler(({ input }) => started(engine.start(path(input.prefix), input.vms))),
-      stop: os.prefix.stop.handler(({ input }) => started(engine.stop(path(input.prefix), input.vms))),
-      destroy: os.prefix.destroy.handler(({ input }) => started(engine.destroy(path(input.prefix)))),
-      export: os.prefix.export.handler(({ input: { prefix, ...wanted } }) => started(engine.export(path(prefix), wanted))),
-      open: os.prefix.open.handler(async ({ input }) => ({ prefixes: [...(await engine.openPath(input.path))] })),
+      create: os.prefix.create.handler(({ input }) => started(engine.prefix.create(input))),
+      ...handlersOf('prefix'),
+      export: os.prefix.export.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.export(path(prefix), wanted))),
+      open: os.prefix.open.handler(async ({ input }) => ({ prefixes: [...(await engine.prefix.open(input.path))] })),
       forget: os.prefix.forget.handler(async ({ input }) => {
-        await engine.forget(input.prefix);
+        await engine.prefix.forget(input.prefix);
         return {};
       }),
     },
-    snapshot: {
-      create: os.snapshot.create.handler(({ input }) => started(engine.snapshot(path(input.prefix), input.name))),
-      revert: os.snapshot.revert.handler(({ input }) => started(engine.revert(path(input.prefix), input.name, input.first))),
-      remove: os.snapshot.remove.handler(({ input }) => started(engine.removeSnapshot(path(input.prefix), input.name))),
+    snapshot: handlersOf('snapshot'),
+    vm: {
+      rootPassword: os.vm.rootPassword.handler(async ({ input }) => ({
+        password: (await engine.vm.rootPasswords(path(input.prefix)))[input.vm] ?? null,
+      })),
     },
     terminal: {
       open: os.terminal.open.handler(async ({ input, signal }) => {
-        const { stream, resize } = await openTerminal(engine, path(input.prefix), input, signal);
+        const { stream, resize } = await openTerminal(engine.vm, path(input.prefix), input, signal);
         // The page went away in between: nobody will take it.
         if (signal?.aborted === true) stream.destroy();
         return { stream: streams.add(stream, resize) };
@@ -90,19 +108,22 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
     },
     operation: {
       cancel: os.operation.cancel.handler(({ input }) => {
-        engine.operation(input.operation)?.cancel();
+        engine.operation.get(input.operation)?.cancel();
         return {};
       }),
       pause: os.operation.pause.handler(({ input }) => {
-        engine.operation(input.operation)?.pause();
+        engine.operation.get(input.operation)?.pause();
         return {};
       }),
       resume: os.operation.resume.handler(({ input }) => {
-        engine.operation(input.operation)?.resume();
+        engine.operation.get(input.operation)?.resume();
         return {};
       }),
+      log: os.operation.log.handler(async function* ({ input, signal }) {
+        for await (const lines of engine.operation.log(input.operation, signal ?? new AbortController().signal)) yield [...lines];
+      }),
       dismiss: os.operation.dismiss.handler(({ input }) => {
-        engine.dismissOperation(input.operation);
+        engine.operation.dismiss(input.operation);
         return {};
       }),
     },
@@ -116,7 +137,7 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
     },
     machine: {
       check: os.machine.check.handler(async () => {
-        await engine.checkMachine();
+        await engine.machine.check();
         return {};
       }),
     },

@@ -10,6 +10,7 @@ import { openPlugins, pluginWarnings } from './plugins/open.ts';
 import type { PluginRegistry } from './plugins/registry.ts';
 
 export { createRouter, type FrontDoor, type RouterDeps } from './api.ts';
+export { callVerb } from './call-verb.ts';
 export { Config, engineSettings, generateConfig, loadConfig } from './configuration/config.ts';
 export type { EngineSettings } from './configuration/settings.ts';
 export { createLog, type Log, type LogLevel, silentLog } from './core/log.ts';
@@ -28,8 +29,8 @@ export type { Lease } from './net/leases.ts';
 export {
   type CliPlugin,
   definePlugin,
+  type ForeignProvider,
   type KeyOrder,
-  type MachineProvider,
   type OutputPlugin,
   type Plain,
   type Plugin,

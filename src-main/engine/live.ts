@@ -9,7 +9,7 @@ import type { KnownEnvironments } from './known.ts';
 import type { PluginRegistry } from './plugins/registry.ts';
 import { type Prefix, readPrefix } from './prefix/prefix.ts';
 import { type PendingWork, readRecord } from './prefix/record.ts';
-import type { HostAccess, Session } from './runtime/session.ts';
+import type { HostAccess, HostSession } from './runtime/session.ts';
 import { observe, prefixState } from './runtime/state.ts';
 import { createSshWatch, type SshWatch } from './ssh-watch.ts';
 
@@ -45,7 +45,7 @@ interface Entry {
   readonly path: string;
   readonly watcher: FSWatcher | undefined;
   state: PrefixState | undefined;
-  session: Session | undefined;
+  session: HostSession | undefined;
   unsubscribe: () => void;
   readonly ssh: SshWatch;
   timer: NodeJS.Timeout | undefined;
@@ -160,7 +160,7 @@ export function createLive(options: LiveOptions): Live {
     entry.ssh.close();
   }
 
-  function follow(entry: Entry, session: Session | undefined): void {
+  function follow(entry: Entry, session: HostSession | undefined): void {
     if (session === entry.session) return;
     entry.unsubscribe();
     entry.session = session;

@@ -25,7 +25,7 @@ it('asks anew for ssh when the guest has booted again, and counts from then', as
   const vm = { name: 'web', nics: [{ net: 'n', ip: '192.168.200.2' }], mgmt_net: 'n' };
   const prefix = { uuid: UUID, specs: { vms: [vm], nets: [{ name: 'n', type: 'nat', management: true }] } } as unknown as Prefix;
   const domains = [{ name: domainName(UUID, 'web'), uuid: '', id: 7, state: 'running', reason: 1, persistent: true }];
-  const seen = { session: { host }, domains, networks: [], machines: new Map() } as unknown as Observation;
+  const seen = { session: { host }, domains, networks: [], foreign: new Map() } as unknown as Observation;
   let changed: () => void = () => undefined;
   const watch = createSshWatch(silentLog, () => changed());
   onTestFinished(() => watch.close());

@@ -11,7 +11,7 @@ test.each(['serial', 'screen'] as const)('a page that goes away ends the wait fo
     await new Promise((_resolve, reject) => {
       signal?.addEventListener('abort', () => reject(new EngineError('cancelled', 'Cancelled.')));
     });
-  const engine = { pathOf: (id: string) => id, console: open, screen: open } as Partial<Engine> as Engine;
+  const engine = { prefix: { pathOf: (id: string) => id }, vm: { console: open, screen: open } } as unknown as Engine;
   const app = { version: '', open: () => null, leave: async () => true };
   const router = createRouter({ engine, streams: createStreamTable(), app });
   const page = new AbortController();

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
 import { isCancelled } from '../../src-shared/errors.ts';
 import { drop, silentLog } from './core/log.ts';
-import type { Engine } from './engine.ts';
+import type { Vms } from './engine.ts';
 import type { ShellSession } from './runtime/shell-request.ts';
 
 export interface TerminalRequest {
@@ -21,18 +21,18 @@ export interface OpenTerminal {
  * for the others.
  */
 export async function openTerminal(
-  engine: Engine,
+  vms: Vms,
   prefix: string,
   request: TerminalRequest,
   signal: AbortSignal | undefined,
 ): Promise<OpenTerminal> {
   switch (request.kind) {
     case 'serial':
-      return { stream: await engine.console(prefix, request.vm, signal), resize: undefined };
+      return { stream: await vms.console(prefix, request.vm, signal), resize: undefined };
     case 'screen':
-      return { stream: await engine.screen(prefix, request.vm, signal), resize: undefined };
+      return { stream: await vms.screen(prefix, request.vm, signal), resize: undefined };
     case 'ssh': {
-      const stream = new SshTerminal(engine, prefix, request);
+      const stream = new SshTerminal(vms, prefix, request);
       return { stream, resize: (columns, rows) => stream.resize(columns, rows) };
     }
   }
@@ -47,10 +47,10 @@ class SshTerminal extends Duplex {
   #size: { columns: number; rows: number };
   #typed: Buffer = Buffer.alloc(0);
 
-  constructor(engine: Engine, prefix: string, request: TerminalRequest) {
+  constructor(vms: Vms, prefix: string, request: TerminalRequest) {
     super({ allowHalfOpen: false });
     this.#size = { columns: request.columns, rows: request.rows };
-    drop(this.#connect(engine, prefix, request.vm), silentLog, 'ssh terminal');
+    drop(this.#connect(vms, prefix, request.vm), silentLog, 'ssh terminal');
   }
 
   resize(columns: number, rows: number): void {
@@ -58,10 +58,10 @@ class SshTerminal extends Duplex {
     this.#session?.resize(columns, rows);
   }
 
-  async #connect(engine: Engine, prefix: string, vm: string): Promise<void> {
+  async #connect(vms: Vms, prefix: string, vm: string): Promise<void> {
     try {
       let waited = false;
-      const session = await engine.shell(prefix, {
+      const session = await vms.shell(prefix, {
         vm,
         pty: { ...this.#size, term: 'xterm-256color' },
         signal: this.#abort.signal,

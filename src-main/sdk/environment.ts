@@ -1,6 +1,7 @@
 import { EngineError } from '../../src-shared/errors.ts';
 import type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-shared/state.ts';
-import type { ActionOptions, Engine, ExecResult, GuestService, Operation } from '../engine/index.ts';
+import { allVerbs, type NamedVerb, type VerbInputKind, type VerbInputs, type Verbs } from '../../src-shared/verbs.ts';
+import { type ActionOptions, callVerb, type Engine, type ExecResult, type GuestService, type Operation } from '../engine/index.ts';
 
 /** Everything that waits takes one: an aborted `signal` cancels, undoes what was begun, and rejects with code `cancelled`. */
 export interface CallOptions {
@@ -14,8 +15,11 @@ export interface SshOptions extends CallOptions {
   readonly maxOutput?: number;
 }
 
-/** A VM of an environment. Methods ask anew each time; properties are those of the definition. */
-export interface Vm {
+/**
+ * A VM of an environment. Methods ask anew each time; properties are those of the definition. Verbs that take names of VMs are there for
+ * this one: `start`, `stop` (powers it off), `suspend`, `resume`.
+ */
+export interface Vm extends VmVerbs {
   readonly name: string;
   /** What it is doing; `down` when it does not run. */
   state(): Promise<VmStatus>;
@@ -23,9 +27,6 @@ export interface Vm {
   ip(): Promise<string | null>;
   /** Everything that is known of it. */
   info(): Promise<VmState>;
-  start(options?: CallOptions): Promise<void>;
-  /** Powers it off. */
-  stop(options?: CallOptions): Promise<void>;
   /**
    * Runs a command line in its shell, waiting for ssh as long as it may take to boot. A code other than 0 is a result, not an error.
    * `vm.not-running`, `guest.unreachable`, `guest.refused`.
@@ -35,16 +36,34 @@ export interface Vm {
   service(name: string, options?: CallOptions): Promise<GuestService>;
 }
 
-/** An environment: its prefix on disk and, when it runs, its VMs and networks. Long calls hold the prefix's lock, as the verbs do. */
-export interface Environment {
+/** `delete-snapshot` → `deleteSnapshot`. */
+type Camel<Text extends string> = Text extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<Camel<Rest>>}` : Text;
+type AnyVerb = { [Noun in keyof Verbs]: Verbs[Noun][keyof Verbs[Noun]] }[keyof Verbs];
+type VerbArguments = {
+  nothing: [options?: CallOptions];
+  vms: [vms?: readonly string[], options?: CallOptions];
+  snapshot: [name: string, options?: CallOptions];
+  revert: [name: string, options?: CallOptions];
+};
+/** Every verb of the engine's table under its kind. */
+export type EnvironmentVerbs = {
+  readonly [One in AnyVerb as Camel<One['kind']>]: (...given: VerbArguments[One['takes']]) => Promise<void>;
+};
+/** The verbs that take names of VMs, for one VM. */
+export type VmVerbs = {
+  readonly [One in AnyVerb as One['takes'] extends 'vms' ? Camel<One['kind']> : never]: (options?: CallOptions) => Promise<void>;
+};
+
+/**
+ * An environment: its prefix on disk and, when it runs, its VMs and networks. The verbs do what those of the command line do and hold the
+ * prefix's lock as they do: `start`, `stop`, `suspend`, `resume` (all VMs, or the named ones, with the networks that they need),
+ * `snapshot` (of all VMs at one moment), `revert` (of all VMs; what happened since is lost), `deleteSnapshot`, `cleanup`, `destroy` (stops
+ * everything and removes the prefix with all its files).
+ */
+export interface Environment extends EnvironmentVerbs {
   readonly name: string;
   /** Absolute path of the prefix. */
   readonly path: string;
-  /** Starts all VMs, or the named ones, with the networks that they need. */
-  start(vms?: readonly string[], options?: CallOptions): Promise<void>;
-  stop(vms?: readonly string[], options?: CallOptions): Promise<void>;
-  /** Stops everything and removes the prefix with all its files. */
-  destroy(options?: CallOptions): Promise<void>;
   status(): Promise<PrefixState>;
   /** Its VMs by name, in the order of the init file. */
   vms(): Promise<Readonly<Record<string, Vm>>>;
@@ -52,17 +71,37 @@ export interface Environment {
   vm(name: string): Promise<Vm>;
   /** Its networks by name, as they are now. */
   nets(): Promise<Readonly<Record<string, NetworkState>>>;
-  /** Takes a snapshot of all VMs at one moment. */
-  snapshot(name: string, options?: CallOptions): Promise<void>;
-  /** Takes all VMs back to it. What happened since is lost. */
-  revert(name: string, options?: CallOptions): Promise<void>;
 }
 
 /** Begins an operation and answers what it answers; its steps and log lines go to the engine's log. */
 export type Follow = <T>(begin: (options: ActionOptions) => Operation<T>, options: CallOptions | undefined) => Promise<T>;
 
 export function environmentAt(engine: Engine, path: string, name: string, follow: Follow): Environment {
-  const status = async (): Promise<PrefixState> => await engine.status(path);
+  const status = async (): Promise<PrefixState> => await engine.prefix.status(path);
+
+  async function run(verb: NamedVerb, input: VerbInputs[VerbInputKind], options: CallOptions | undefined): Promise<void> {
+    await follow((action) => callVerb(engine, verb, path, input, action), options);
+  }
+
+  /** The first argument is what the verb takes, where it takes anything. */
+  const environmentVerbs = Object.fromEntries(
+    allVerbs().map((verb) => [
+      camel(verb.kind),
+      async (...given: [unknown?, CallOptions?]) => {
+        const [first, options] = given;
+        if (verb.takes === 'nothing') await run(verb, {}, first as CallOptions | undefined);
+        else if (verb.takes === 'vms') await run(verb, { vms: first as readonly string[] | undefined }, options);
+        else await run(verb, { name: String(first) }, options);
+      },
+    ]),
+  ) as unknown as EnvironmentVerbs;
+
+  function vmVerbs(vm: string): VmVerbs {
+    const verbs = allVerbs().filter((verb) => verb.takes === 'vms');
+    return Object.fromEntries(
+      verbs.map((verb) => [camel(verb.kind), async (options?: CallOptions) => await run(verb, { vms: [vm] }, options)]),
+    ) as unknown as VmVerbs;
+  }
 
   function vmNamed(vm: string): Vm {
     const info = async (): Promise<VmState> => {
@@ -78,10 +117,9 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
       info,
       state: async () => (await info()).status,
       ip: async () => (await info()).ip,
-      start: async (options) => await follow((action) => engine.start(path, [vm], action), options),
-      stop: async (options) => await follow((action) => engine.stop(path, [vm], action), options),
-      ssh: async (command, options = {}) => await engine.exec(path, { vm, command, ...options }),
-      service: async (service, options) => await engine.service(path, vm, service, options?.signal),
+      ...vmVerbs(vm),
+      ssh: async (command, options = {}) => await engine.vm.exec(path, { vm, command, ...options }),
+      service: async (service, options) => await engine.vm.service(path, vm, service, options?.signal),
     };
   }
 
@@ -89,9 +127,7 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
     name,
     path,
     status,
-    start: async (vms = [], options) => await follow((action) => engine.start(path, vms, action), options),
-    stop: async (vms = [], options) => await follow((action) => engine.stop(path, vms, action), options),
-    destroy: async (options) => await follow((action) => engine.destroy(path, action), options),
+    ...environmentVerbs,
     vms: async () => Object.fromEntries((await status()).vms.map((vm) => [vm.name, vmNamed(vm.name)])),
     vm: async (vm) => {
       const found = vmNamed(vm);
@@ -99,7 +135,9 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
       return found;
     },
     nets: async () => Object.fromEntries((await status()).networks.map((net) => [net.name, net])),
-    snapshot: async (snapshot, options) => await follow((action) => engine.snapshot(path, snapshot, action), options),
-    revert: async (snapshot, options) => await follow((action) => engine.revert(path, snapshot, undefined, action), options),
   };
+}
+
+function camel(kind: string): string {
+  return kind.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }

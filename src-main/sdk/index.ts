@@ -27,9 +27,9 @@ export type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-sha
 export type {
   CliPlugin,
   ExecResult,
+  ForeignProvider,
   GuestService,
   LogLevel,
-  MachineProvider,
   OutputPlugin,
   Plain,
   Plugin,
@@ -115,7 +115,7 @@ function lagoOn(engine: Engine, log: Log): Lago {
       const { workdir = '.lago', name: given, signal, ...choices } = options;
       const name = newPrefixName(given);
       const request = { initFile: resolve(initFile), workdir: resolve(workdir), name, start: false, ...choices };
-      const { path } = await follow((action) => engine.create(request, action), { signal });
+      const { path } = await follow((action) => engine.prefix.create(request, action), { signal });
       return environmentAt(engine, path, name, follow);
     },
     async loadEnv(workdir, options = {}) {

@@ -4,8 +4,8 @@ import type { Bridge } from '../../src-shared/bridge.ts';
 import { openByteChannel } from '../../src-shared/byte-stream.ts';
 import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
-import type { LibraryState, PrefixState, SnapshotState } from '../../src-shared/state.ts';
-import { BROKEN, FAILED, FAILED_FETCH, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
+import type { LibraryState, PrefixState, SnapshotState, VmStatus } from '../../src-shared/state.ts';
+import { BROKEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
 
 const TICK = 120;
 
@@ -16,6 +16,7 @@ export class DemoEngine {
   readonly #streams = new Map<string, { readonly vm: string; readonly kind: string }>();
   readonly #cancelled = new Set<string>();
   readonly #paused = new Set<string>();
+  readonly #logs = new Map<string, readonly string[]>([[FAILED.id, FAILED_LOG]]);
   #library: LibraryState;
   #prefixes: readonly PrefixState[];
   #operations: readonly OperationState[];
@@ -90,6 +91,7 @@ export class DemoEngine {
     const startedAt = Date.now();
     let fraction = 0;
     const log: string[] = [];
+    this.#logs.set(id, log);
     const steps: StepState[] = [];
     const timer = setInterval(() => {
       const paused = this.#paused.has(id) && !this.#cancelled.has(id);
@@ -123,7 +125,7 @@ export class DemoEngine {
         fraction,
         startedAt,
         steps: [...steps],
-        log: [...log],
+        logLines: log.length,
         ...(kind === 'fetch' || kind === 'verify' ? { paused } : {}),
         ...(prefix === undefined ? {} : { prefix }),
         ...(template === undefined ? {} : { template }),
@@ -195,6 +197,13 @@ export class DemoEngine {
       );
   }
 
+  #switch(about: { readonly prefix: string; readonly vms?: readonly string[] | undefined }, from: VmStatus, to: VmStatus): void {
+    this.#setPrefix(about.prefix, (prefix) => ({
+      ...prefix,
+      vms: prefix.vms.map((vm) => (vm.status === from && about.vms?.includes(vm.name) !== false ? { ...vm, status: to } : vm)),
+    }));
+  }
+
   #take(id: string, name: string): void {
     this.#setPrefix(id, (prefix) => {
       const parent = prefix.snapshots.find((snapshot) => snapshot.current)?.name ?? null;
@@ -215,7 +224,7 @@ export class DemoEngine {
 
   #router() {
     const os = implement(contract);
-    const { live: liveListeners } = { live: this.#listeners };
+    const { liveListeners, logs } = { liveListeners: this.#listeners, logs: this.#logs };
     const present = (): LiveEvent[] => [
       { type: 'prefixes', prefixes: [...this.#prefixes] },
       { type: 'operations', operations: [...this.#operations] },
@@ -323,6 +332,16 @@ export class DemoEngine {
             this.#power(input.prefix, input.vms, false),
           ),
         ),
+        suspend: os.prefix.suspend.handler(({ input }) =>
+          this.#run('suspend', `Suspend ${this.#name(input.prefix)}`, input.prefix, ['Suspend VMs'], 1, () =>
+            this.#switch(input, 'running', 'paused'),
+          ),
+        ),
+        resume: os.prefix.resume.handler(({ input }) =>
+          this.#run('resume', `Resume ${this.#name(input.prefix)}`, input.prefix, ['Resume VMs'], 1, () =>
+            this.#switch(input, 'paused', 'running'),
+          ),
+        ),
         destroy: os.prefix.destroy.handler(({ input }) =>
           this.#run(
             'destroy',
@@ -399,6 +418,10 @@ export class DemoEngine {
         resume: os.operation.resume.handler(({ input }) => {
           this.#paused.delete(input.operation);
           return {};
+        }),
+        log: os.operation.log.handler(async function* ({ input }) {
+          await Promise.resolve();
+          yield [...(logs.get(input.operation) ?? [])];
         }),
         dismiss: os.operation.dismiss.handler(({ input }) => {
           this.#operations = this.#operations.filter((operation) => operation.id !== input.operation);

@@ -55,7 +55,6 @@ export function vm(name: string, change: Partial<VmState> = {}): VmState {
     nics: [{ name: 'eth0', network: 'front-net', ip: '192.168.200.2', mac: '54:52:c0:a8:c8:02' }],
     disks: [{ name: 'root', dev: 'vda', format: 'qcow2', path: `/w/images/${name}.qcow2` }],
     snapshots: [],
-    rootPassword: '123456',
     metadata: {},
     ssh: 'ready',
     startedAt: START - 250_000,
@@ -307,12 +306,7 @@ export const FAILED: OperationState = {
       ],
     },
   ],
-  log: [
-    'host: private libvirtd is up',
-    'network lago-management: create',
-    'libvirt: error 38: Failed to bind 192.168.203.1:53: Address already in use',
-    'undo: networks removed',
-  ],
+  logLines: 4,
   error: {
     code: 'hypervisor.failed',
     message: 'The network lago-management could not be started: port 53 of 192.168.203.1 is in use.',
@@ -326,6 +320,14 @@ export const FAILED: OperationState = {
   },
 };
 
+/** Of the failed operation. */
+export const FAILED_LOG: readonly string[] = [
+  'host: private libvirtd is up',
+  'network lago-management: create',
+  'libvirt: error 38: Failed to bind 192.168.203.1:53: Address already in use',
+  'undo: networks removed',
+];
+
 export const FAILED_FETCH: OperationState = {
   id: 'op-failed-fetch',
   kind: 'fetch',
@@ -337,7 +339,7 @@ export const FAILED_FETCH: OperationState = {
   startedAt: START - 20_000,
   endedAt: START - 15_000,
   steps: [],
-  log: [],
+  logLines: 0,
   error: {
     code: 'remote.unreachable',
     message: 'https://images.example/lago/rocky-9/ cannot be downloaded: connect ECONNREFUSED.',

@@ -1,5 +1,5 @@
 import { Button } from '@mantine/core';
-import { IconAlertTriangle, IconCamera, IconLock, IconPlayerPlay, IconPlayerStop, IconPlugConnectedX } from '@tabler/icons-react';
+import { IconAlertTriangle, IconLock, IconPlugConnectedX } from '@tabler/icons-react';
 import { type ReactElement, Suspense, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
@@ -23,27 +23,20 @@ import { CrashNotes } from './crash-note.tsx';
 import styles from './environment-page.module.css';
 import { DestroyDialog, ExportDialog } from './lazy-dialogs.ts';
 import { NetworkTable } from './network-table.tsx';
-import { prefixStatus } from './status.ts';
+import { countOf, prefixStatus } from './status.ts';
 import { useBlocked, useEnvironmentActions, useVmActions } from './use-environment-actions.tsx';
 import { VmTable } from './vm-table.tsx';
 
-const BUTTONS = [
-  { id: 'start', icon: IconPlayerPlay },
-  { id: 'stop', icon: IconPlayerStop, IconPlugConnectedX },
-  { id: 'snapshot', icon: IconCamera },
-] as const;
+/** What has a button in the header; everything else is in its menu. */
+const BUTTONS: readonly string[] = ['start', 'stop', 'suspend', 'resume', 'snapshot'];
 
-function ActionButton(props: {
-  readonly action: Action;
-  readonly icon: (typeof BUTTONS)[number]['icon'];
-  readonly primary: boolean;
-}): ReactElement {
-  const { action, icon: Symbol } = props;
+function ActionButton(props: { readonly action: Action; readonly primary: boolean }): ReactElement {
+  const { action } = props;
   return (
     <GuardedButton
       blocked={action.blocked}
       variant={props.primary && action.blocked === undefined ? 'filled' : 'default'}
-      leftSection={<Symbol size={16} stroke={1.6} />}
+      leftSection={<action.icon size={16} stroke={1.6} />}
       onClick={action.run}
     >
       {action.label.replace('…', '')}
@@ -111,6 +104,9 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
   const running = useRunningOperation(prefix.id);
   const status = prefixStatus(prefix, running);
   const off = prefix.vms.every((vm) => vm.status !== 'running');
+  const paused = countOf(prefix, 'paused') > 0;
+  // One of the two has something to do; where both have, the other is in the menu.
+  const buttons = actions.filter((action) => BUTTONS.includes(action.id) && action.id !== (paused ? 'suspend' : 'resume'));
   return (
     <header className={styles.header}>
       <div className={styles.identity}>
@@ -125,11 +121,10 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
         </div>
       </div>
       <div className={styles.actions}>
-        {BUTTONS.map(({ id, icon }) => {
-          const action = actions.find((one) => one.id === id);
-          return action === undefined ? null : <ActionButton key={id} action={action} icon={icon} primary={id === 'start' && off} />;
-        })}
-        <ActionMenu label={`More for ${prefix.name}`} actions={actions.filter((action) => !BUTTONS.some(({ id }) => id === action.id))} />
+        {buttons.map((action) => (
+          <ActionButton key={action.id} action={action} primary={action.id === (paused ? 'resume' : 'start') && off} />
+        ))}
+        <ActionMenu label={`More for ${prefix.name}`} actions={actions.filter((action) => !buttons.includes(action))} />
       </div>
       <Suspense fallback={null}>
         {destroying && <DestroyDialog prefix={prefix} onClose={() => setDestroying(false)} />}

@@ -12,8 +12,9 @@ import {
   IconPlugConnectedX,
   IconPower,
 } from '@tabler/icons-react';
-import type { OperationKind, OperationState } from '../../src-shared/operation.ts';
-import type { NetworkState, PrefixState, VmState } from '../../src-shared/state.ts';
+import type { OperationState } from '../../src-shared/operation.ts';
+import type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-shared/state.ts';
+import { allVerbs } from '../../src-shared/verbs.ts';
 import { count, formatUptime } from '../format.ts';
 import type { Icon, Tone } from '../ui/state-mark.tsx';
 
@@ -79,25 +80,13 @@ export function networkStatus(network: NetworkState): StatusView {
   return network.status === 'up' ? { tone: 'ok', icon: IconCircleFilled, word: 'up' } : { tone: 'off', icon: IconCircle, word: 'down' };
 }
 
-/** How many of its VMs are running. */
-export function runningCount(prefix: PrefixState): number {
-  return prefix.vms.filter((vm) => vm.status === 'running').length;
+/** How many of its VMs are in that state. */
+export function countOf(prefix: PrefixState, status: VmStatus): number {
+  return prefix.vms.filter((vm) => vm.status === status).length;
 }
 
-/** What is said of an environment while work on it pauses, stops or starts its VMs: their states then are steps of the work. */
-const UNDER_WAY: Partial<Record<OperationKind, string>> = {
-  start: 'starting…',
-  stop: 'stopping…',
-  snapshot: 'taking a snapshot…',
-  revert: 'reverting…',
-  destroy: 'being destroyed…',
-};
-
-/** The kind of work that another process says it does: `snapshot (pid 4711, since 12 s)`. */
-function kindOfBusy(busy: string | null): OperationKind | undefined {
-  const word = busy?.split(' ')[0];
-  return (Object.keys(UNDER_WAY) as OperationKind[]).find((kind) => kind === word);
-}
+/** What is said of an environment while a verb is at work on it. */
+const UNDER_WAY: ReadonlyMap<string, string | undefined> = new Map(allVerbs().map((verb) => [verb.kind, verb.underWay]));
 
 /**
  * The state of a whole environment: `2 of 3 running`, `creating`, `broken`. `operation` is what this engine does with it now, in whose
@@ -114,13 +103,14 @@ export function prefixStatus(prefix: PrefixState, operation: OperationState | un
     default:
   }
   if (prefix.host.status === 'unusable') return { tone: 'warn', icon: IconPlugConnectedX, word: 'reconnecting…' };
-  const kind = operation?.kind ?? kindOfBusy(prefix.busy);
-  const work = kind === undefined ? undefined : UNDER_WAY[kind];
+  // Another process says what it does like this: `snapshot (pid 4711, since 12 s)`.
+  const kind = operation?.kind ?? prefix.busy?.split(' ')[0];
+  const work = kind === undefined ? undefined : UNDER_WAY.get(kind);
   if (work !== undefined) return { tone: 'busy', icon: IconLoader2, word: work, spin: true };
-  const running = runningCount(prefix);
-  const crashed = prefix.vms.filter((vm) => vm.status === 'crashed').length;
+  const [running, paused, crashed] = [countOf(prefix, 'running'), countOf(prefix, 'paused'), countOf(prefix, 'crashed')];
   const word = `${running} of ${prefix.vms.length} running`;
   if (crashed > 0) return { tone: 'bad', icon: IconCircleX, word: `${word}, ${crashed} crashed` };
+  if (paused > 0) return { tone: 'warn', icon: IconPlayerPause, word: running === 0 ? 'paused' : `${word}, ${paused} paused` };
   if (running === 0) return { tone: 'off', icon: IconCircle, word: prefix.vms.length === 0 ? 'no VMs' : 'off' };
   if (running < prefix.vms.length) return { tone: 'warn', icon: IconCircleHalf2, word };
   return { tone: 'ok', icon: IconCircleFilled, word };

@@ -2,10 +2,13 @@ import {
   IconCamera,
   IconCopy,
   IconDeviceDesktop,
+  IconKey,
   IconListDetails,
   IconPackageExport,
+  IconPlayerPause,
   IconPlayerPlay,
   IconPlayerStop,
+  IconPlayerTrackNext,
   IconTerminal,
   IconTerminal2,
   IconTrash,
@@ -16,12 +19,21 @@ import { useRunningOperation, useUnreachable } from '../live-cache.ts';
 import { copyText } from '../ui/copy-text.ts';
 import type { Action } from '../ui/menu/action.ts';
 import { type SessionKind, useWindow } from '../window-state.ts';
-import { blockedBy, runningCount } from './status.ts';
+import { blockedBy, countOf } from './status.ts';
 
 /** Why writing actions on an environment are blocked now, if they are. */
 export function useBlocked(prefix: PrefixState): string | undefined {
   const running = useRunningOperation(prefix.id);
   return useUnreachable() ?? blockedBy(prefix, running?.label);
+}
+
+/** Begins a verb on the whole environment, or on one VM. */
+function useVerb(prefix: PrefixState): (verb: 'start' | 'stop' | 'suspend' | 'resume', vm?: VmState) => () => void {
+  const call = useCall();
+  return (verb, vm) => () =>
+    void call(`Could not ${verb} ${vm?.name ?? prefix.name}`, (client) =>
+      client.prefix[verb]({ prefix: prefix.id, ...(vm === undefined ? {} : { vms: [vm.name] }) }),
+    );
 }
 
 /** What can be done with an environment: the same list for its page, its row and its menus. */
@@ -31,7 +43,8 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
   const blocked = useBlocked(prefix);
   const unreachable = useUnreachable();
   const busy = useRunningOperation(prefix.id) !== undefined;
-  const running = runningCount(prefix);
+  const [running, paused] = [countOf(prefix, 'running'), countOf(prefix, 'paused')];
+  const verb = useVerb(prefix);
   const stopBlocked = useBlocked({ ...prefix, host: { ...prefix.host, status: 'up' } });
   return [
     {
@@ -39,7 +52,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       label: 'Start',
       icon: IconPlayerPlay,
       blocked: blocked ?? (running === prefix.vms.length ? 'All VMs are running' : undefined),
-      run: () => void call(`Could not start ${prefix.name}`, (client) => client.prefix.start({ prefix: prefix.id })),
+      run: verb('start'),
     },
     {
       id: 'stop',
@@ -47,7 +60,21 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       icon: IconPlayerStop,
       // Ends a host that does not answer as well.
       blocked: stopBlocked ?? (running === 0 && prefix.host.status === 'down' ? 'Nothing is running' : undefined),
-      run: () => void call(`Could not stop ${prefix.name}`, (client) => client.prefix.stop({ prefix: prefix.id })),
+      run: verb('stop'),
+    },
+    {
+      id: 'suspend',
+      label: 'Suspend',
+      icon: IconPlayerPause,
+      blocked: blocked ?? (running === 0 ? 'Nothing is running' : undefined),
+      run: verb('suspend'),
+    },
+    {
+      id: 'resume',
+      label: 'Resume',
+      icon: IconPlayerTrackNext,
+      blocked: blocked ?? (paused === 0 ? 'Nothing is suspended' : undefined),
+      run: verb('resume'),
     },
     {
       id: 'snapshot',
@@ -64,7 +91,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       label: 'Export…',
       icon: IconPackageExport,
       group: true,
-      blocked: blocked ?? (running > 0 ? 'Stop it first: only disks of stopped VMs can be exported' : undefined),
+      blocked: blocked ?? (running + paused > 0 ? 'Stop it first: only disks of stopped VMs can be exported' : undefined),
       run: onExport,
     },
     { id: 'copy-path', label: 'Copy path', icon: IconCopy, run: () => void copyText(prefix.path) },
@@ -73,7 +100,8 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       label: 'Remove from the list',
       icon: IconListDetails,
       blocked:
-        unreachable ?? (busy ? 'A task is under way' : running > 0 || prefix.host.status === 'unusable' ? 'Stop it first' : undefined),
+        unreachable ??
+        (busy ? 'A task is under way' : running + paused > 0 || prefix.host.status === 'unusable' ? 'Stop it first' : undefined),
       run: () => void call(`Could not remove ${prefix.name} from the list`, (client) => client.prefix.forget({ prefix: prefix.id })),
     },
     {
@@ -93,8 +121,16 @@ export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Act
   const call = useCall();
   const { dispatch } = useWindow();
   const blocked = useBlocked(prefix);
+  const verb = useVerb(prefix);
+
+  async function copyPassword(vm: string): Promise<void> {
+    const answer = await call(`Could not read root’s password of ${vm}`, (client) => client.vm.rootPassword({ prefix: prefix.id, vm }));
+    if (answer?.password !== undefined && answer.password !== null) await copyText(String(answer.password));
+  }
+
   return (vm) => {
     const running = vm.status === 'running';
+    const paused = vm.status === 'paused';
     const off = running ? undefined : `${vm.name} is not running`;
     function session(kind: SessionKind): () => void {
       return () => dispatch({ type: 'open-session', prefix: prefix.id, vm: vm.name, kind });
@@ -110,25 +146,15 @@ export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Act
         blocked: off ?? (vm.screen ? undefined : `${vm.name} has no screen`),
         run: session('screen'),
       },
-      running
-        ? {
-            id: 'power',
-            label: 'Stop',
-            icon: IconPlayerStop,
-            group: true,
-            blocked,
-            run: () => void call(`Could not stop ${vm.name}`, (client) => client.prefix.stop({ prefix: prefix.id, vms: [vm.name] })),
-          }
-        : {
-            id: 'power',
-            label: 'Start',
-            icon: IconPlayerPlay,
-            group: true,
-            blocked,
-            run: () => void call(`Could not start ${vm.name}`, (client) => client.prefix.start({ prefix: prefix.id, vms: [vm.name] })),
-          },
+      running || paused
+        ? { id: 'power', label: 'Stop', icon: IconPlayerStop, group: true, blocked, run: verb('stop', vm) }
+        : { id: 'power', label: 'Start', icon: IconPlayerPlay, group: true, blocked, run: verb('start', vm) },
+      paused
+        ? { id: 'resume', label: 'Resume', icon: IconPlayerTrackNext, blocked, run: verb('resume', vm) }
+        : { id: 'suspend', label: 'Suspend', icon: IconPlayerPause, blocked: blocked ?? off, run: verb('suspend', vm) },
       { id: 'copy-name', label: 'Copy name', icon: IconCopy, group: true, run: () => void copyText(vm.name) },
       ...(address === null ? [] : [{ id: 'copy-address', label: 'Copy address', icon: IconCopy, run: () => void copyText(address) }]),
+      { id: 'copy-password', label: 'Copy root password', icon: IconKey, run: () => void copyPassword(vm.name) },
     ];
   };
 }

@@ -35,7 +35,7 @@ function operation(kind: OperationState['kind'], change: Partial<OperationState>
     fraction: 0.25,
     startedAt: 0,
     steps: [step(undefined, [step('1 MiB of 4 MiB, 1 MiB/s, 3 s left')])],
-    log: [],
+    logLines: 0,
     ...change,
   };
 }

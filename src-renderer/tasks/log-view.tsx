@@ -3,10 +3,12 @@ import { type ReactElement, useDeferredValue, useLayoutEffect, useRef, useState 
 import { useOperations } from '../live-cache.ts';
 import { Empty } from '../ui/empty.tsx';
 import styles from './log-view.module.css';
+import { useOperationLogs } from './use-operation-logs.ts';
 
 /** The log lines of all tasks on the list, in the tasks' order, with a filter. Stays at the end while it is there. */
 export function LogView(): ReactElement {
-  const operations = useDeferredValue(useOperations());
+  const operations = useOperations();
+  const logs = useDeferredValue(useOperationLogs(operations.map((operation) => operation.id)));
   const [filter, setFilter] = useState('');
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
@@ -14,7 +16,7 @@ export function LogView(): ReactElement {
   const parts = operations
     .map((operation) => ({
       operation,
-      lines: wanted === '' ? operation.log : operation.log.filter((line) => line.toLowerCase().includes(wanted)),
+      lines: (logs.get(operation.id) ?? []).filter((line) => wanted === '' || line.toLowerCase().includes(wanted)),
     }))
     .filter((part) => part.lines.length > 0);
 
@@ -22,7 +24,7 @@ export function LogView(): ReactElement {
     if (atEnd.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
   });
 
-  if (operations.every((operation) => operation.log.length === 0))
+  if (operations.every((operation) => operation.logLines === 0))
     return <Empty compact icon={IconArticle} title="Nothing logged" body="What tasks write appears here." />;
   return (
     <div className={styles.view}>
@@ -53,7 +55,7 @@ export function LogView(): ReactElement {
             <pre>{lines.join('\n')}</pre>
           </div>
         ))}
-        {parts.length === 0 && <p className="faint">No line contains “{filter}”.</p>}
+        {parts.length === 0 && wanted !== '' && <p className="faint">No line contains “{filter}”.</p>}
       </div>
     </div>
   );

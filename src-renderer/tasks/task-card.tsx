@@ -10,6 +10,7 @@ import { type Icon, StateIcon, type Tone } from '../ui/state-mark.tsx';
 import { IconButton } from '../ui/tip.tsx';
 import { useNow } from '../ui/use-now.ts';
 import styles from './task-card.module.css';
+import { useOperationLogs } from './use-operation-logs.ts';
 
 const MARKS: Readonly<Record<OperationState['status'], { readonly tone: Tone; readonly icon: Icon; readonly word: string }>> = {
   running: { tone: 'busy', icon: IconLoader2, word: 'running' },
@@ -43,6 +44,25 @@ function Step(props: { readonly step: StepState; readonly now: number; readonly 
       )}
     </li>
   );
+}
+
+/** Its log, asked for once it is unfolded. */
+function Log(props: { readonly operation: string }): ReactElement {
+  const [open, setOpen] = useState(false);
+  return (
+    <details className={styles.log} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>
+        <IconChevronRight size={12} stroke={2} />
+        Log
+      </summary>
+      {open && <LogLines operation={props.operation} />}
+    </details>
+  );
+}
+
+function LogLines(props: { readonly operation: string }): ReactElement {
+  const lines = useOperationLogs([props.operation]).get(props.operation) ?? [];
+  return <pre tabIndex={0}>{lines.join('\n')}</pre>;
 }
 
 interface TaskCardProps {
@@ -109,15 +129,7 @@ export function TaskCard(props: TaskCardProps): ReactElement {
               <Step key={step.id} step={step} now={now} depth={0} />
             ))}
           </ul>
-          {operation.log.length > 0 && (
-            <details className={styles.log}>
-              <summary>
-                <IconChevronRight size={12} stroke={2} />
-                Log
-              </summary>
-              <pre tabIndex={0}>{operation.log.join('\n')}</pre>
-            </details>
-          )}
+          {operation.logLines > 0 && <Log operation={operation.id} />}
         </div>
       )}
     </section>

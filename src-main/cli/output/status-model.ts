@@ -1,7 +1,7 @@
 import type { CrashState, PrefixState } from '../../../src-shared/state.ts';
 
-/** An environment's state as the mapping that Lago 1.0 prints for `status`. */
-export function statusModel(state: PrefixState): Record<string, unknown> {
+/** An environment's state, and VM → root's password, as the mapping that Lago 1.0 prints for `status`. */
+export function statusModel(state: PrefixState, passwords: Readonly<Record<string, string | number | null>>): Record<string, unknown> {
   return {
     Prefix: {
       'Base directory': state.path,
@@ -16,7 +16,7 @@ export function statusModel(state: PrefixState): Record<string, unknown> {
             NICs: Object.fromEntries(vm.nics.map((nic) => [nic.name, { ip: nic.ip ?? 'N/A', network: nic.network }])),
             distro: vm.distro,
             metadata: vm.metadata,
-            'root password': vm.rootPassword,
+            'root password': passwords[vm.name] ?? null,
             snapshots: vm.snapshots.join(', '),
             status: vm.status,
             // Only where Lago 1.0 had nothing to say: a crash is new.

@@ -11,7 +11,7 @@ export async function openConsole(context: VerbContext): Promise<number> {
   const prefix = await context.prefix();
   const { stdin, stdout, stderr } = context.around;
   return await context.withEngine(async (engine) => {
-    const { vms } = await engine.status(prefix.path);
+    const { vms } = await engine.prefix.status(prefix.path);
     const vm = vms.find((one) => one.name === host);
     if (vm === undefined) {
       throw new EngineError('vm.missing', `Unable to find VM ${host}`, { hint: `Available: ${vms.map((one) => one.name).join(', ')}.` });
@@ -21,7 +21,7 @@ export async function openConsole(context: VerbContext): Promise<number> {
         hint: `Start it with "lago start ${vm.name}".`,
       });
     }
-    const stream = await engine.console(prefix.path, vm.name, context.signal);
+    const stream = await engine.vm.console(prefix.path, vm.name, context.signal);
     const terminal = rawMode(stdin);
     context.log.message('info', `Connected to the console of ${vm.name}. Detach with Ctrl-].`);
     try {

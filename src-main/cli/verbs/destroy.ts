@@ -39,7 +39,7 @@ async function destroyAll(context: VerbContext): Promise<number> {
 async function destroyOne(context: VerbContext, engine: Engine, prefix: PrefixLocation): Promise<void> {
   const link = prefix.workdir === null ? undefined : await linkOf(prefix.workdir, prefix.name);
   if (link === undefined) {
-    await context.follow((options) => engine.destroy(prefix.path, options));
+    await context.follow((options) => engine.prefix.destroy(prefix.path, {}, options));
     return;
   }
   await unlink(link.path);

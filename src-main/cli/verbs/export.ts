@@ -9,12 +9,12 @@ export async function exportPrefix(context: VerbContext): Promise<number> {
   const vms = listValue(values, 'vm_names') ?? [];
   await context.withEngine(async (engine) => {
     if (flagValue(values, 'collect_only')) {
-      context.printValue(await engine.exportedDisks(prefix.path, vms));
+      context.printValue(await engine.prefix.exportedDisks(prefix.path, vms));
       return;
     }
     if (context.format === 'flat') context.log.message('info', 'The init file is written as YAML: the format flat cannot be read again.');
     const done = await context.follow((options) =>
-      engine.export(
+      engine.prefix.export(
         prefix.path,
         {
           vms,

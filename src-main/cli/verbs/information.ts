@@ -8,9 +8,11 @@ import { flagValue, textValue } from '../parser/table.ts';
 /** `lago status`: reads only, and starts nothing. */
 export async function status(context: VerbContext): Promise<number> {
   const prefix = await context.prefix();
-  const state = await context.withEngine(async (engine) => await engine.status(prefix.path));
+  const { state, passwords } = await context.withEngine(async (engine) => {
+    return { state: await engine.prefix.status(prefix.path), passwords: await engine.vm.rootPasswords(prefix.path) };
+  });
   for (const problem of [state.problem, state.host.problem]) if (problem !== null) context.log.message('warning', problem);
-  context.printValue(statusModel(state));
+  context.printValue(statusModel(state, passwords));
   return 0;
 }
 

@@ -14,7 +14,7 @@ async function inspect(context: VerbContext, changes: Partial<EngineSettings> = 
   const file = resolve(context.around.cwd, textValue(context.values, 'file') ?? 'LagoInitFile');
   const workdir = resolve(context.around.cwd, context.config.get('workdir_path') || '.lago');
   const allowPaths = listValue(context.values, 'allow_path') ?? [];
-  return await context.withEngine(async (engine) => await engine.inspect(file, { workdir, allowPaths }), changes);
+  return await context.withEngine(async (engine) => await engine.initFile.inspect(file, { workdir, allowPaths }), changes);
 }
 
 /** `lago validate FILE`: the issues are the output, so they go to stdout. 2 when `init` would refuse it here. */

@@ -47,11 +47,11 @@ export async function shell(context: VerbContext): Promise<number> {
   const plan = await shellPlan(cwd, words);
   const prefix = await context.prefix();
   return await context.withEngine(async (engine) => {
-    const vm = findHost((await engine.status(prefix.path)).vms, textValue(context.values, 'host') ?? '');
+    const vm = findHost((await engine.prefix.status(prefix.path)).vms, textValue(context.values, 'host') ?? '');
     const script = plan.kind === 'script' ? await readFile(plan.path) : undefined;
     const pty = plan.kind === 'interactive' && stdin.isTTY === true;
     let said = false;
-    const session = await engine.shell(prefix.path, {
+    const session = await engine.vm.shell(prefix.path, {
       vm: vm.name,
       signal: context.signal,
       ...(pty ? { pty: { columns: stdout.columns || 80, rows: stdout.rows || 24, term: environment['TERM'] ?? 'xterm' } } : {}),

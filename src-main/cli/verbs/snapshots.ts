@@ -12,16 +12,9 @@ export async function snapshot(context: VerbContext): Promise<number> {
   }
   const prefix = await context.prefix();
   await context.withEngine(async (engine) => {
-    if (list) context.printValue(await engine.snapshots(prefix.path));
-    else if (remove) await context.follow((options) => engine.removeSnapshot(prefix.path, name ?? '', options));
-    else await context.follow((options) => engine.snapshot(prefix.path, name ?? '', options));
+    if (list) context.printValue(await engine.snapshot.list(prefix.path));
+    else if (remove) await context.follow((options) => engine.snapshot.remove(prefix.path, { name: name ?? '' }, options));
+    else await context.follow((options) => engine.snapshot.create(prefix.path, { name: name ?? '' }, options));
   });
-  return 0;
-}
-
-export async function revert(context: VerbContext): Promise<number> {
-  const prefix = await context.prefix();
-  const name = textValue(context.values, 'snapshot_name') ?? '';
-  await context.withEngine(async (engine) => await context.follow((options) => engine.revert(prefix.path, name, undefined, options)));
   return 0;
 }

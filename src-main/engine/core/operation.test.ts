@@ -22,7 +22,8 @@ describe('startOperation', () => {
       'step-end Start nets',
     ]);
     const { state } = operation;
-    expect(state).toMatchObject({ status: 'succeeded', fraction: 1, log: ['made'] });
+    expect(operation.log()).toEqual(['made']);
+    expect(state).toMatchObject({ status: 'succeeded', fraction: 1, logLines: 1 });
     expect(state.steps[0]?.steps[0]).toMatchObject({ label: 'Create network a', status: 'succeeded' });
   });
 

@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { isCancelled, toEngineError, toWireError } from '../../../src-shared/errors.ts';
-import type { OperationKind, OperationState, StepState, StepStatus } from '../../../src-shared/operation.ts';
+import {
+  OPERATION_LOG_LINES,
+  type OperationKind,
+  type OperationState,
+  type StepState,
+  type StepStatus,
+} from '../../../src-shared/operation.ts';
 import { faultPoint } from './fault.ts';
 import { createLog, type Log } from './log.ts';
 import type { PauseGate } from './pause.ts';
 import { forEachLimit } from './until.ts';
-
-const LOG_LINES = 500;
 
 /** What happens in an operation, in order, for those who print it (the command line's task log, `lago.log`). */
 export type OperationEvent =
@@ -76,6 +80,10 @@ export interface Operation<T = unknown> {
   /** Called with whole states, at most every 50 ms and always at the end. Answers the unsubscriber. */
   onState(listener: (state: OperationState) => void): () => void;
   onEvent(listener: (event: OperationEvent) => void): () => void;
+  /** The last `OPERATION_LOG_LINES` lines of its log. */
+  log(): readonly string[];
+  /** Called with each line that is added. Answers the unsubscriber. */
+  onLine(listener: (line: string) => void): () => void;
 }
 
 export interface OperationOptions {
@@ -131,7 +139,9 @@ export function startOperation<T>(
   const stateListeners = new Set<(state: OperationState) => void>();
   const eventListeners = new Set<(event: OperationEvent) => void>();
   if (options.onEvent !== undefined) eventListeners.add(options.onEvent);
+  const lineListeners = new Set<(line: string) => void>();
   const lines: string[] = [];
+  let written = 0;
   let nextId = 0;
   let prefix = options.prefix;
   let status: OperationState['status'] = 'running';
@@ -171,7 +181,7 @@ export function startOperation<T>(
       startedAt,
       endedAt,
       steps: root.children.map(stateOf),
-      log: [...lines],
+      logLines: written,
       error: failure === undefined ? undefined : toWireError(failure),
     };
   }
@@ -194,8 +204,10 @@ export function startOperation<T>(
   function makeStep(node: Node, path: readonly string[], own: AbortSignal, worker: string | undefined): Step {
     const log = createLog((level, message) => {
       if (level !== 'debug') {
+        written++;
         lines.push(message);
-        if (lines.length > LOG_LINES) lines.shift();
+        if (lines.length > OPERATION_LOG_LINES) lines.shift();
+        for (const listener of lineListeners) listener(message);
       }
       options.log?.[level](message);
       emit({ type: 'log', path, level, message });
@@ -314,6 +326,11 @@ export function startOperation<T>(
     onEvent(listener) {
       eventListeners.add(listener);
       return () => eventListeners.delete(listener);
+    },
+    log: () => [...lines],
+    onLine(listener) {
+      lineListeners.add(listener);
+      return () => lineListeners.delete(listener);
     },
   };
 }

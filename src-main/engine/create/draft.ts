@@ -26,6 +26,8 @@ export type DraftContext = Pick<RecipeContext, 'settings' | 'resourcesDir' | 'pl
 
 export interface DraftRequest {
   readonly initFile: string;
+  /** In place of what is saved in the file. */
+  readonly text?: string | undefined;
   /** The prefix to be: absolute path, and its workdir. */
   readonly root: string;
   readonly workdir: string;
@@ -58,7 +60,10 @@ const ROUNDS = 8;
 export async function draftEnvironment(around: DraftContext, log: Log, request: DraftRequest): Promise<Draft> {
   const { settings, resourcesDir } = around;
   const file = resolve(request.cwd, request.initFile);
-  const [text, templates] = await Promise.all([readInitFile(file), openTemplates(settings, resourcesDir, log, request.signal)]);
+  const [text, templates] = await Promise.all([
+    request.text ?? readInitFile(file),
+    openTemplates(settings, resourcesDir, log, request.signal),
+  ]);
   const parsed = parseInitFile(text, file);
   const init = parsed.value ?? parsed.partial?.init;
   if (init === undefined) return { environment: undefined, issues: parsed.issues, outside: [], templates };

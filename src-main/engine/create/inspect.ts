@@ -9,6 +9,8 @@ import { defaultHostChoice } from '../runtime/session.ts';
 import { draftEnvironment } from './draft.ts';
 
 export interface InspectRequest {
+  /** Of the init file, in place of what is saved. */
+  readonly text?: string | undefined;
   readonly workdir: string;
   readonly name?: string | undefined;
   readonly host?: HostChoice | undefined;
@@ -27,6 +29,7 @@ export async function inspectInitFile(context: RecipeContext, path: string, requ
   const name = request.name ?? (await freeName(workdir, await proposedName(file)));
   const draft = await draftEnvironment(context, silentLog, {
     initFile: file,
+    text: request.text,
     root: join(workdir, name),
     workdir,
     host: request.host ?? defaultHostChoice(context.settings),

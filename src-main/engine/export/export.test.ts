@@ -12,7 +12,7 @@ import { prefixPaths } from '../prefix/layout.ts';
 import { writeSpecs } from '../prefix/prefix.ts';
 import { writeRecord } from '../prefix/record.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
-import type { Session } from '../runtime/session.ts';
+import type { HostSession } from '../runtime/session.ts';
 import { collectDisks, exportEnvironment } from './export.ts';
 import { exportedDefinition, planExport } from './export-plan.ts';
 import type { ExportRequest, ExportResult } from './export-request.ts';
@@ -31,7 +31,7 @@ function context(change: Partial<EngineSettings> = {}): RecipeContext {
     hypervisor: {
       listDomains: async () => await Promise.resolve(on.map((vm) => ({ id: 1, name: `${UUID.slice(0, 8)}-${vm}` }))),
     },
-  } as unknown as Session;
+  } as unknown as HostSession;
   return {
     hosts: { find: async () => await Promise.resolve(on.length === 0 ? undefined : session) } as unknown as RecipeContext['hosts'],
     settings: { ...settings, ...change },

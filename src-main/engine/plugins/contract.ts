@@ -108,7 +108,7 @@ export interface ProviderCall {
 }
 
 /** A VM provider: what `vm-provider` in an init file may name. */
-export type VmProviderPlugin = HostedProvider | MachineProvider;
+export type VmProviderPlugin = HostedProvider | ForeignProvider;
 
 /** The environment's libvirt runs these VMs: the engine makes their disks and networks, starts, stops and snapshots them. */
 export interface HostedProvider extends Named {
@@ -120,7 +120,7 @@ export interface HostedProvider extends Named {
  * Machines that something else runs. They get no disks from libvirt and no snapshots; the engine asks the provider to start and stop
  * them, what they are doing, and where their ssh is. Connections go out from this machine, not from the environment's networks.
  */
-export interface MachineProvider extends Named {
+export interface ForeignProvider extends Named {
   readonly kind: 'vm-provider';
   readonly hosted?: false;
   /** Asked only while the machine does not run; resolves when it does (its ssh may come later). Undone by `stop`. */

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { Step } from '../core/operation.ts';
+import { releaseLeases } from '../create/leases.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { type Prefix, readPrefix, readPrefixWithoutSpecs } from '../prefix/prefix.ts';
 import { type PendingWork, writeRecord } from '../prefix/record.ts';
@@ -8,9 +9,6 @@ import { isRemovable, removePrefixFolder } from '../prefix/remains.ts';
 import { stopVms } from '../runtime/bring-down.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
 import { openForChange } from './recover.ts';
-
-/** Gives back what a prefix holds outside its folder (subnet leases); done before the folder goes. */
-export type ReleaseOutside = (prefix: Prefix, signal: AbortSignal) => Promise<void>;
 
 /** Stops everything and takes the mark off, so that the prefix counts as gone; its files stay. */
 export async function cleanUpEnvironment(context: RecipeContext, root: string, step: Step): Promise<void> {
@@ -29,7 +27,6 @@ export async function cleanUpEnvironment(context: RecipeContext, root: string, s
 export async function destroyEnvironment(
   context: RecipeContext,
   root: string,
-  releaseOutside: ReleaseOutside,
   step: Step,
   beforeRemoval: () => Promise<void> = async () => await Promise.resolve(),
 ): Promise<void> {
@@ -43,7 +40,7 @@ export async function destroyEnvironment(
         await stopVms(context, prefix, prefix.specs.vms, stop);
         await context.hosts.stop(prefix);
       });
-      await destroy.step('Release subnets', async (one) => await releaseOutside(prefix, one.signal));
+      await destroy.step('Release subnets', async (one) => await releaseLeases(context.settings, prefix, one.signal));
     }
     await beforeRemoval();
     await destroy.step('Remove files', async () => {

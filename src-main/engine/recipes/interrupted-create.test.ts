@@ -9,7 +9,6 @@ import { type FaultPlan, injectFault } from '../core/fault.ts';
 import { silentLog } from '../core/log.ts';
 import { startOperation } from '../core/operation.ts';
 import { createEnvironment } from '../create/create.ts';
-import { releaseLeases } from '../create/leases.ts';
 import { readPrefix } from '../prefix/prefix.ts';
 import { prefixRemoved, resolvePrefix, resolveWorkdir } from '../prefix/workdir.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
@@ -63,7 +62,7 @@ async function create(name = NAME): Promise<string> {
 async function destroy(): Promise<void> {
   const root = join(workdir, NAME);
   await startOperation({ kind: 'destroy', label: 'test' }, async (step) => {
-    await destroyEnvironment(context, root, async (prefix, signal) => await releaseLeases(context.settings, prefix, signal), step);
+    await destroyEnvironment(context, root, step);
     await prefixRemoved(root);
   }).done;
 }

@@ -42,8 +42,7 @@ const take = async (name: string, signal?: AbortSignal): Promise<void> =>
 const revert = async (name: string): Promise<void> =>
   await doing(async (step) => await revertSnapshot(world.context, root, name, undefined, step));
 const remove = async (name: string): Promise<void> => await doing(async (step) => await removeSnapshot(world.context, root, name, step));
-const destroy = async (): Promise<void> =>
-  await doing(async (step) => await destroyEnvironment(world.context, root, async () => await Promise.resolve(), step));
+const destroy = async (): Promise<void> => await doing(async (step) => await destroyEnvironment(world.context, root, step));
 const cleanUp = async (): Promise<void> => await doing(async (step) => await cleanUpEnvironment(world.context, root, step));
 
 /** What is wrong between the prefix's files and libvirt: half snapshots, VMs that are paused or defined in vain. */

@@ -4,14 +4,14 @@ import { UndoStack } from '../core/undo.ts';
 import { beginWork } from '../prefix/journal.ts';
 import { type Prefix, vmSpec } from '../prefix/prefix.ts';
 import { netsOf, PARALLEL, stopVms } from '../runtime/bring-down.ts';
-import { findToStart, openSession, startMachine, startNetworks, startVm } from '../runtime/bring-up.ts';
-import { isHosted, machineOf } from '../runtime/machines.ts';
+import { findToStart, openSession, startForeignVm, startNetworks, startVm } from '../runtime/bring-up.ts';
+import { foreignVm, isHosted } from '../runtime/foreign-vms.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
 import { openForChange } from './recover.ts';
 
 /**
  * Starts the named VMs (all when none are named) and the networks that they need, VMs side by side. What is up already is left
- * alone; when something fails, what this call started is stopped again. Machines that libvirt does not run are their provider's affair.
+ * alone; when something fails, what this call started is stopped again. VMs that libvirt does not run are their provider's affair.
  */
 export async function startEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
   await using opened = await openForChange(context, root, 'start', step);
@@ -20,7 +20,7 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
   const vms = named(prefix, names);
   const hosted = vms.filter((vm) => isHosted(context.plugins, vm));
   // Asked for before anything starts: a provider that is not there is an error.
-  const machines = vms.filter((vm) => !hosted.includes(vm)).map((vm) => machineOf(context.plugins, prefix, vm));
+  const foreign = vms.filter((vm) => !hosted.includes(vm)).map((vm) => foreignVm(context.plugins, prefix, vm));
   const nets = names.length === 0 ? prefix.specs.nets : netsOf(prefix, hosted);
   await step.step(names.length === 0 ? 'Start Prefix' : 'Start specified VMs', async (start) => {
     const hostWasUp = hosted.length > 0 && (await findToStart(context, prefix, start.signal)) !== undefined;
@@ -31,9 +31,9 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
     );
     await using undo = new UndoStack(step.log);
     undo.add('nothing is being started', async () => await journal.settle());
-    const begin: (readonly [string, (one: Step) => Promise<void>])[] = machines.map((machine) => [
-      machine.vm.name,
-      async (one) => await startMachine(machine, one, undo),
+    const begin: (readonly [string, (one: Step) => Promise<void>])[] = foreign.map((one) => [
+      one.vm.name,
+      async (starting) => await startForeignVm(one, starting, undo),
     ]);
     if (hosted.length > 0 || nets.length > 0) {
       const session = await openSession(context, prefix, start, undo);

@@ -261,7 +261,7 @@ describe('snapshots', () => {
 });
 
 describe('cleanup and destroy', () => {
-  const destroy = (): Promise<void> => operation(async (step) => await destroyEnvironment(world.context, root, async () => {}, step)).done;
+  const destroy = (): Promise<void> => operation(async (step) => await destroyEnvironment(world.context, root, step)).done;
 
   it('cleanup stops everything and keeps the files; destroy works after it', async () => {
     await start();

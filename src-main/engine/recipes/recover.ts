@@ -1,5 +1,6 @@
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
+import type { VerbKind } from '../../../src-shared/verbs.ts';
 import type { Step } from '../core/operation.ts';
 import { settlePending } from '../prefix/journal.ts';
 import { prefixPaths } from '../prefix/layout.ts';
@@ -13,7 +14,8 @@ import { finishReverted, REVERTED, REVERTING, revertTo } from '../snapshot/rever
 import { onceFree, resumeForSure, statusOf } from '../snapshot/snapshot-parts.ts';
 import { takeBack } from '../snapshot/take-snapshot.ts';
 
-export type Purpose = 'start' | 'stop' | 'cleanup' | 'snapshot' | 'revert' | 'delete-snapshot' | 'export' | 'recover';
+/** What the lock is taken for: a verb, or one of the few other works that change a prefix. */
+export type Purpose = VerbKind | 'export' | 'recover';
 
 /** A prefix whose lock is held and in which nothing is pending that could be resolved. Disposing it gives the lock back. */
 export interface OpenedPrefix extends AsyncDisposable {

@@ -9,7 +9,7 @@ import { prefixPaths } from '../prefix/layout.ts';
 import { writeSpecs } from '../prefix/prefix.ts';
 import { writeRecord } from '../prefix/record.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
-import type { HostAccess, Session } from '../runtime/session.ts';
+import type { HostAccess, HostSession } from '../runtime/session.ts';
 
 /** Uuid of the prefix that `writePrefix` makes. */
 export const UUID = 'aaaabbbbccccddddeeeeffff00001111';
@@ -26,7 +26,7 @@ export interface World {
 
 export function createWorld(): World {
   const faults = new FakeFaults();
-  let session: Session | undefined;
+  let session: HostSession | undefined;
   const host: Host = {
     kind: 'embedded',
     uri: 'fake:///',

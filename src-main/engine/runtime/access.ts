@@ -5,10 +5,10 @@ import { silentLog } from '../core/log.ts';
 import type { Dial } from '../guest/dial.ts';
 import type { ExecResult, SshConnection } from '../guest/ssh.ts';
 import { domainName, type Prefix, readPrefix, vmAddress, vmSpec } from '../prefix/prefix.ts';
-import { isHosted, machineOf } from './machines.ts';
+import { foreignVm, isHosted } from './foreign-vms.ts';
 import { vncSocket } from './realize.ts';
 import type { RecipeContext } from './recipe.ts';
-import type { Session } from './session.ts';
+import type { HostSession } from './session.ts';
 import type { ExecRequest, ShellRequest, ShellSession } from './shell-request.ts';
 import { onVmStopped, VmStream } from './vm-stopped.ts';
 
@@ -110,14 +110,14 @@ async function wayTo(context: RecipeContext, prefix: Prefix, vm: VmSpec, signal:
 }
 
 async function wayToMachine(context: RecipeContext, prefix: Prefix, vm: VmSpec, signal: AbortSignal | undefined): Promise<Way> {
-  const machine = machineOf(context.plugins, prefix, vm);
+  const foreign = foreignVm(context.plugins, prefix, vm);
   const never = new AbortController().signal;
   const call = { signal: signal ?? never, log: silentLog };
-  const state = await machine.state(call);
+  const state = await foreign.state(call);
   if (state !== 'running') {
     throw new EngineError('vm.not-running', `VM ${vm.name} is not running: it is ${state}.`, { hint: 'Start it first: lago start.' });
   }
-  const found = await machine.address(call);
+  const found = await foreign.address(call);
   if (found === null) {
     throw new EngineError('guest.unreachable', `VM ${vm.name} has no known address.`, {
       hint: `Its provider "${vm['vm-provider']}" has to know one.`,
@@ -136,7 +136,7 @@ function afterASecond(tell: ((message: string) => void) | undefined): (message: 
 }
 
 /** A signal that is aborted when the VM stops, so that nobody waits for the ssh of a VM that is off. */
-function whenStopped(session: Session, prefix: Prefix, vm: VmSpec): { readonly signal: AbortSignal; forget(): void } {
+function whenStopped(session: HostSession, prefix: Prefix, vm: VmSpec): { readonly signal: AbortSignal; forget(): void } {
   const abort = new AbortController();
   const of = { domain: domainName(prefix.uuid, vm.name), vm: vm.name };
   const forget = onVmStopped(session.hypervisor, of, (why) => abort.abort(why));
@@ -161,7 +161,7 @@ export async function openScreen(context: RecipeContext, root: string, vm: strin
 }
 
 /** The VM's host, with the certainty that the VM runs: `vm.missing`, `vm.not-running`. */
-async function runningVm(context: RecipeContext, prefix: Prefix, name: string, signal: AbortSignal | undefined): Promise<Session> {
+async function runningVm(context: RecipeContext, prefix: Prefix, name: string, signal: AbortSignal | undefined): Promise<HostSession> {
   const vm = vmSpec(prefix, name);
   if (!isHosted(context.plugins, vm)) {
     throw new EngineError('not-available', `VM ${name} has no console and no screen here: its provider is "${vm['vm-provider']}".`, {

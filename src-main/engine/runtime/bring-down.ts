@@ -4,10 +4,10 @@ import { isDead } from '../core/fault.ts';
 import type { Step } from '../core/operation.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
-import { isHosted, machineOf } from './machines.ts';
+import { foreignVm, isHosted } from './foreign-vms.ts';
 import { releaseDomain, releaseNetwork } from './realize.ts';
 import type { RecipeContext } from './recipe.ts';
-import type { Session } from './session.ts';
+import type { HostSession } from './session.ts';
 
 /** How many calls to libvirt run at once: it serves five requests of a client at a time, and QEMU's start is bound by the CPU. */
 export const PARALLEL = 4;
@@ -16,8 +16,8 @@ export const PARALLEL = 4;
 export async function stopVms(context: RecipeContext, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
   const hosted = vms.filter((vm) => isHosted(context.plugins, vm));
   if (hosted.length < vms.length) {
-    const machines = vms.filter((vm) => !hosted.includes(vm));
-    await step.step('Stop machines', async (all) => await stopMachines(context.plugins, prefix, machines, all));
+    const foreign = vms.filter((vm) => !hosted.includes(vm));
+    await step.step('Stop VMs of other providers', async (all) => await stopForeignVms(context.plugins, prefix, foreign, all));
   }
   const everything = prefix.specs.vms.every((vm) => vms.includes(vm) || !isHosted(context.plugins, vm));
   try {
@@ -59,25 +59,25 @@ async function stopHosted(context: RecipeContext, prefix: Prefix, hosted: readon
   if (active.length === 0) await context.hosts.stop(prefix);
 }
 
-/** A machine whose provider is gone is left as it is, and said so: the rest of the environment can still be stopped. */
-async function stopMachines(plugins: PluginRegistry, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
+/** A VM whose provider is gone is left as it is, and said so: the rest of the environment can still be stopped. */
+async function stopForeignVms(plugins: PluginRegistry, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
   const known = vms.filter((vm) => {
     const there = plugins.find('vm-provider', vm['vm-provider']) !== undefined;
     if (!there) step.log.warn(`VM ${vm.name} is left as it is: no plugin offers its provider "${vm['vm-provider']}".`);
     return there;
   });
   await step.each(
-    known.map((vm) => machineOf(plugins, prefix, vm)),
+    known.map((vm) => foreignVm(plugins, prefix, vm)),
     PARALLEL,
-    (machine) => `Stopping VM ${machine.vm.name}`,
-    async (machine, one) => {
-      if ((await machine.state(one)) !== 'down') await machine.stop(one);
+    (foreign) => `Stopping VM ${foreign.vm.name}`,
+    async (foreign, one) => {
+      if ((await foreign.state(one)) !== 'down') await foreign.stop(one);
     },
   );
 }
 
 /** The VMs of the prefix that libvirt runs in any form (running, paused, shutting down). */
-export async function activeVms(session: Session, prefix: Prefix, signal: AbortSignal): Promise<readonly VmSpec[]> {
+export async function activeVms(session: HostSession, prefix: Prefix, signal: AbortSignal): Promise<readonly VmSpec[]> {
   const domains = await session.hypervisor.listDomains({ signal });
   const active = new Set(domains.filter((domain) => domain.id >= 0).map((domain) => domain.name));
   return prefix.specs.vms.filter((vm) => active.has(domainName(prefix.uuid, vm.name)));

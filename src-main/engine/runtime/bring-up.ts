@@ -4,13 +4,13 @@ import type { Step } from '../core/operation.ts';
 import type { UndoStack } from '../core/undo.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
 import { PARALLEL } from './bring-down.ts';
-import type { Machine } from './machines.ts';
+import type { ForeignVm } from './foreign-vms.ts';
 import { realizeDomain, realizeNetwork } from './realize.ts';
 import type { RecipeContext } from './recipe.ts';
-import type { Session } from './session.ts';
+import type { HostSession } from './session.ts';
 
 /** The prefix's host, started when it is down (and then stopped again if what follows fails). */
-export async function openSession(context: RecipeContext, prefix: Prefix, step: Step, undo: UndoStack): Promise<Session> {
+export async function openSession(context: RecipeContext, prefix: Prefix, step: Step, undo: UndoStack): Promise<HostSession> {
   const running = await findToStart(context, prefix, step.signal);
   if (running !== undefined) return running;
   return await step.step('Start host', async (one) => {
@@ -20,7 +20,7 @@ export async function openSession(context: RecipeContext, prefix: Prefix, step: 
 }
 
 /** The host when it is up. One whose sockets are gone counts as down: opening it ends what is left of it, and begins anew. */
-export async function findToStart(context: RecipeContext, prefix: Prefix, signal: AbortSignal): Promise<Session | undefined> {
+export async function findToStart(context: RecipeContext, prefix: Prefix, signal: AbortSignal): Promise<HostSession | undefined> {
   try {
     return await context.hosts.find(prefix, signal);
   } catch (error) {
@@ -31,7 +31,7 @@ export async function findToStart(context: RecipeContext, prefix: Prefix, signal
 
 /** Brings up those networks that are down. */
 export async function startNetworks(
-  session: Session,
+  session: HostSession,
   prefix: Prefix,
   nets: readonly NetSpec[],
   step: Step,
@@ -50,7 +50,7 @@ export async function startNetworks(
 }
 
 /** Starts a VM, or lets one go on that is paused; what is up is left alone. */
-export async function startVm(session: Session, prefix: Prefix, vm: VmSpec, step: Step, undo: UndoStack): Promise<void> {
+export async function startVm(session: HostSession, prefix: Prefix, vm: VmSpec, step: Step, undo: UndoStack): Promise<void> {
   const name = domainName(prefix.uuid, vm.name);
   const now = await session.hypervisor.findDomain(name, { signal: step.signal });
   if (now?.state === 'paused') {
@@ -63,10 +63,10 @@ export async function startVm(session: Session, prefix: Prefix, vm: VmSpec, step
   await session.hypervisor.startDomain(name, {}, { signal: step.signal });
 }
 
-/** Asks a machine's provider to start it. */
-export async function startMachine(machine: Machine, step: Step, undo: UndoStack): Promise<void> {
+/** Asks a foreign VM's provider to start it. */
+export async function startForeignVm(foreign: ForeignVm, step: Step, undo: UndoStack): Promise<void> {
   const { log } = step;
-  if ((await machine.state(step)) === 'running') return;
-  undo.add(`stop ${machine.vm.name}`, async (signal) => await machine.stop({ signal, log }));
-  await machine.start(step);
+  if ((await foreign.state(step)) === 'running') return;
+  undo.add(`stop ${foreign.vm.name}`, async (signal) => await foreign.stop({ signal, log }));
+  await foreign.start(step);
 }

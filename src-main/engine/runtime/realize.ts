@@ -9,7 +9,7 @@ import { bridgeName, networkName, networkXml } from '../libvirt/xml/network-xml.
 import { createBridge, removeBridge } from '../net/bridge.ts';
 import { reviveDnsmasq } from '../net/dnsmasq.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
-import type { Session } from './session.ts';
+import type { HostSession } from './session.ts';
 
 /**
  * Makes libvirt follow the prefix: its objects are defined in libvirt only while they are needed, as Lago did, so that nothing is left
@@ -28,7 +28,7 @@ export function vncSocket(socketDir: string, prefixUuid: string, vm: string): st
 }
 
 /** Defines the VM's domain with the snapshots that the prefix knows; undone by undefining. Starts nothing. */
-export async function realizeDomain(session: Session, prefix: Prefix, vm: VmSpec, signal: AbortSignal, undo: UndoStack): Promise<void> {
+export async function realizeDomain(session: HostSession, prefix: Prefix, vm: VmSpec, signal: AbortSignal, undo: UndoStack): Promise<void> {
   const name = domainName(prefix.uuid, vm.name);
   const xml = domainXml(vm, {
     prefixUuid: prefix.uuid,
@@ -62,18 +62,24 @@ async function keptSnapshots(prefix: Prefix, vm: VmSpec): Promise<readonly { rea
 }
 
 /** Takes the domain out of libvirt; its disks and kept snapshot descriptions stay. */
-export async function undefineDomain(session: Session, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<void> {
+export async function undefineDomain(session: HostSession, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<void> {
   await session.hypervisor.undefineDomain(domainName(prefix.uuid, vm.name), { signal });
 }
 
 /** Powers the VM off and takes it out of libvirt. */
-export async function releaseDomain(session: Session, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<void> {
+export async function releaseDomain(session: HostSession, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<void> {
   await session.hypervisor.destroyDomain(domainName(prefix.uuid, vm.name), { signal });
   await undefineDomain(session, prefix, vm, signal);
 }
 
 /** Defines and starts the network, with its Linux bridge where it is of that type. Of one that is up only the DHCP server is seen to. */
-export async function realizeNetwork(session: Session, prefix: Prefix, net: NetSpec, signal: AbortSignal, undo: UndoStack): Promise<void> {
+export async function realizeNetwork(
+  session: HostSession,
+  prefix: Prefix,
+  net: NetSpec,
+  signal: AbortSignal,
+  undo: UndoStack,
+): Promise<void> {
   const name = networkName(prefix.uuid, net.name);
   const { hypervisor, host } = session;
   if ((await hypervisor.findNetwork(name, { signal }))?.active === true) {
@@ -96,7 +102,7 @@ export async function realizeNetwork(session: Session, prefix: Prefix, net: NetS
 }
 
 /** Takes the network down and out of libvirt. */
-export async function releaseNetwork(session: Session, prefix: Prefix, net: NetSpec, signal: AbortSignal): Promise<void> {
+export async function releaseNetwork(session: HostSession, prefix: Prefix, net: NetSpec, signal: AbortSignal): Promise<void> {
   const name = networkName(prefix.uuid, net.name);
   await session.hypervisor.destroyNetwork(name, { signal });
   await session.hypervisor.undefineNetwork(name, { signal });

@@ -9,7 +9,7 @@ import type { Hypervisor } from '../libvirt/hypervisor.ts';
 import { hostChoiceOf, type Prefix } from '../prefix/prefix.ts';
 
 /** An environment's host that is up, with an open libvirt connection. */
-export interface Session {
+export interface HostSession {
   readonly host: Host;
   readonly hypervisor: Hypervisor;
 }
@@ -20,16 +20,16 @@ export interface Session {
  */
 export interface HostAccess extends AsyncDisposable {
   /** The host, started when it is down. */
-  open(prefix: Prefix, log: Log, signal: AbortSignal): Promise<Session>;
+  open(prefix: Prefix, log: Log, signal: AbortSignal): Promise<HostSession>;
   /**
    * The host when it is up, else undefined; starts nothing. `host.unusable` within seconds when its processes run but libvirt cannot be
    * asked: its VMs may well run, and only `stop` can end them.
    */
-  find(prefix: Prefix, signal?: AbortSignal): Promise<Session | undefined>;
+  find(prefix: Prefix, signal?: AbortSignal): Promise<HostSession | undefined>;
   /** Ends the prefix's own host with all that runs in it, without asking libvirt; a `system` host is only disconnected. */
   stop(prefix: Prefix): Promise<void>;
   /** What is known of it without starting anything; `problem` is why it is unusable. */
-  summary(prefix: Prefix, session: Session | undefined, problem?: string | null): HostSummary;
+  summary(prefix: Prefix, session: HostSession | undefined, problem?: string | null): HostSummary;
 }
 
 export interface HostAccessOptions {
@@ -70,12 +70,12 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
 export function createHostAccess(options: HostAccessOptions): HostAccess {
   const { settings, resourcesDir, log } = options;
   // By folder: a copied prefix has the uuid of the one that it was copied from.
-  const sessions = new Map<string, Session>();
-  const connecting = new Map<string, Promise<Session>>();
+  const sessions = new Map<string, HostSession>();
+  const connecting = new Map<string, Promise<HostSession>>();
   const choiceOf = (prefix: Prefix): HostChoice => hostChoiceOf(prefix, defaultHostChoice(settings));
 
   /** One connection to a prefix's host, however many ask for it at once; who cancels only waits no longer. */
-  async function connect(prefix: Prefix, host: Host, signal: AbortSignal | undefined): Promise<Session> {
+  async function connect(prefix: Prefix, host: Host, signal: AbortSignal | undefined): Promise<HostSession> {
     const { root } = prefix.paths;
     signal?.throwIfAborted();
     const known = sessions.get(root);
@@ -89,12 +89,12 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
     return await unlessAborted(opening, signal);
   }
 
-  async function openConnection(prefix: Prefix, host: Host): Promise<Session> {
+  async function openConnection(prefix: Prefix, host: Host): Promise<HostSession> {
     const { root } = prefix.paths;
     try {
       const { connectHypervisor } = await import('../libvirt/libvirt.ts');
       const hypervisor = await connectHypervisor(host.uri);
-      const session: Session = { host, hypervisor };
+      const session: HostSession = { host, hypervisor };
       sessions.set(root, session);
       hypervisor.onEvent((event) => {
         if (event.type === 'closed' && sessions.get(root) === session) sessions.delete(root);
@@ -106,7 +106,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
   }
 
   /** A host that runs has a libvirt, or gets one again in a moment. */
-  async function connectEmbedded(prefix: Prefix, host: EmbeddedHost, signal: AbortSignal | undefined): Promise<Session> {
+  async function connectEmbedded(prefix: Prefix, host: EmbeddedHost, signal: AbortSignal | undefined): Promise<HostSession> {
     const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
       try {
@@ -143,7 +143,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
     await session?.hypervisor.close();
   }
 
-  async function findSystem(prefix: Prefix, uri: string, signal: AbortSignal | undefined): Promise<Session | undefined> {
+  async function findSystem(prefix: Prefix, uri: string, signal: AbortSignal | undefined): Promise<HostSession | undefined> {
     try {
       return await connect(prefix, await openSystem(uri), signal);
     } catch (error) {

@@ -12,8 +12,8 @@ import { expandPrefixPath, type PrefixPaths } from '../prefix/layout.ts';
 import { domainName, type Prefix, vmAddress } from '../prefix/prefix.ts';
 import type { PendingWork } from '../prefix/record.ts';
 import { hasCrashed, readCrash } from './crash.ts';
-import { isHosted, type Machine, machineOf } from './machines.ts';
-import type { HostAccess, Session } from './session.ts';
+import { type ForeignVm, foreignVm, isHosted } from './foreign-vms.ts';
+import type { HostAccess, HostSession } from './session.ts';
 
 /** What only a running engine knows of a VM. */
 export interface VmNote {
@@ -25,21 +25,21 @@ export interface StateOptions {
   readonly notes?: (vm: string) => VmNote | undefined;
 }
 
-/** What the provider of a machine that libvirt does not run says about it. */
-export interface MachineNote {
+/** What the provider of a VM that libvirt does not run says about it. */
+export interface ForeignNote {
   readonly status: VmStatus;
   readonly address: string | null;
 }
 
 /** libvirt's answer about a prefix, and that of VM providers, for those who have it already. */
 export interface Observation {
-  readonly session: Session | undefined;
+  readonly session: HostSession | undefined;
   /** Why the host, which runs, cannot be asked; null otherwise. */
   readonly problem: string | null;
   readonly domains: readonly DomainStatus[];
   readonly networks: readonly NetworkStatus[];
   /** VM → what its provider says; of hosted VMs nothing. */
-  readonly machines: ReadonlyMap<string, MachineNote>;
+  readonly foreign: ReadonlyMap<string, ForeignNote>;
 }
 
 export interface ObserveOptions {
@@ -48,17 +48,17 @@ export interface ObserveOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A provider that does not answer in time leaves its machine `unknown`; nobody may wait for it longer. */
+/** A provider that does not answer in time leaves its VM `unknown`; nobody may wait for it longer. */
 const PROVIDER_MS = 5000;
 
 /** Asks the prefix's host what runs. Starts nothing; a host that is down means that everything is. */
 export async function observe(prefix: Prefix, hosts: HostAccess, options: ObserveOptions): Promise<Observation> {
   const { signal } = options;
-  const [hosted, machines] = await Promise.all([observeHost(prefix, hosts, signal), askProviders(prefix, options)]);
-  return { ...hosted, machines };
+  const [hosted, foreign] = await Promise.all([observeHost(prefix, hosts, signal), askProviders(prefix, options)]);
+  return { ...hosted, foreign };
 }
 
-async function observeHost(prefix: Prefix, hosts: HostAccess, signal: AbortSignal | undefined): Promise<Omit<Observation, 'machines'>> {
+async function observeHost(prefix: Prefix, hosts: HostAccess, signal: AbortSignal | undefined): Promise<Omit<Observation, 'foreign'>> {
   const nothing = { session: undefined, domains: [], networks: [] };
   try {
     const session = await hosts.find(prefix, signal);
@@ -72,12 +72,12 @@ async function observeHost(prefix: Prefix, hosts: HostAccess, signal: AbortSigna
   }
 }
 
-async function askProviders(prefix: Prefix, { plugins, log, signal }: ObserveOptions): Promise<ReadonlyMap<string, MachineNote>> {
+async function askProviders(prefix: Prefix, { plugins, log, signal }: ObserveOptions): Promise<ReadonlyMap<string, ForeignNote>> {
   const others = prefix.specs.vms.filter((vm) => !isHosted(plugins, vm));
   if (others.length === 0) return new Map();
-  const notes = others.map(async (vm): Promise<[string, MachineNote]> => {
+  const notes = others.map(async (vm): Promise<[string, ForeignNote]> => {
     try {
-      return [vm.name, await noteOf(machineOf(plugins, prefix, vm), log, signal)];
+      return [vm.name, await noteOf(foreignVm(plugins, prefix, vm), log, signal)];
     } catch (error) {
       signal?.throwIfAborted();
       log.warn(error instanceof Error ? error.message : String(error));
@@ -87,18 +87,18 @@ async function askProviders(prefix: Prefix, { plugins, log, signal }: ObserveOpt
   return new Map(await Promise.all(notes));
 }
 
-async function noteOf(machine: Machine, log: Log, signal: AbortSignal | undefined): Promise<MachineNote> {
+async function noteOf(foreign: ForeignVm, log: Log, signal: AbortSignal | undefined): Promise<ForeignNote> {
   const limit = new AbortController();
   const call = { signal: signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]), log };
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       limit.abort();
-      reject(new Error(`VM ${machine.vm.name}: its provider "${machine.vm['vm-provider']}" did not answer in time.`));
+      reject(new Error(`VM ${foreign.vm.name}: its provider "${foreign.vm['vm-provider']}" did not answer in time.`));
     }, PROVIDER_MS);
   });
   try {
-    const [status, address] = await Promise.race([Promise.all([machine.state(call), machine.address(call)]), late]);
+    const [status, address] = await Promise.race([Promise.all([foreign.state(call), foreign.address(call)]), late]);
     return { status, address: address?.host ?? null };
   } finally {
     clearTimeout(timer);
@@ -167,13 +167,12 @@ function vmStatus(domain: DomainStatus | undefined): VmStatus {
 
 async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | undefined): Promise<VmState> {
   const domain = seen.domains.find((candidate) => candidate.name === domainName(prefix.uuid, vm.name));
-  const machine = seen.machines.get(vm.name);
+  const foreign = seen.foreign.get(vm.name);
   // What runs on a host that does not answer is not known, which is not the same as nothing.
-  const status = machine?.status ?? (seen.problem === null ? vmStatus(domain) : 'unknown');
+  const status = foreign?.status ?? (seen.problem === null ? vmStatus(domain) : 'unknown');
   const running = status === 'running';
   const metadata = vm.disks[0]?.metadata ?? {};
   const distro = vm.distro ?? metadata['distro'];
-  const password = vm['root-password'] ?? vm['ssh-password'];
   return {
     name: vm.name,
     status,
@@ -181,7 +180,7 @@ async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNo
     distro: typeof distro === 'string' ? distro : null,
     memory: vm.memory,
     vcpu: vm.vcpu ?? vm.cpu ?? 2,
-    ip: machine === undefined ? vmAddress(prefix.specs, vm) : machine.address,
+    ip: foreign === undefined ? vmAddress(prefix.specs, vm) : foreign.address,
     nics: vm.nics.map((nic, index) => ({ name: `eth${index}`, network: nic.net, ip: nic.ip ?? null, mac: null })),
     disks: vm.disks.map((disk) => ({
       name: disk.name,
@@ -190,12 +189,16 @@ async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNo
       path: expandPrefixPath(disk.path, prefix.paths.root),
     })),
     snapshots: Object.keys(vm.snapshots),
-    rootPassword: password ?? null,
     metadata: vm.metadata,
     ssh: running ? (note?.ssh ?? 'unknown') : 'off',
     startedAt: running ? (note?.startedAt ?? null) : null,
     screen: domain !== undefined && domain.id >= 0,
   };
+}
+
+/** What root got as its password, as the definition has it. */
+export function rootPasswordOf(vm: VmSpec): string | number | null {
+  return vm['root-password'] ?? vm['ssh-password'] ?? null;
 }
 
 function networkState(prefix: Prefix, net: NetSpec, seen: Observation): NetworkState {

@@ -9,7 +9,7 @@ import { activeVms } from '../runtime/bring-down.ts';
 import { openSession, startNetworks } from '../runtime/bring-up.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
-import type { Session } from '../runtime/session.ts';
+import type { HostSession } from '../runtime/session.ts';
 import { keptHostKeys, onceFree, resume, runningVms, statusOf } from './snapshot-parts.ts';
 import { pauseAll } from './take-snapshot.ts';
 
@@ -116,7 +116,7 @@ async function restoreHostKeys(prefix: Prefix, snapshot: SnapshotRecord, reverte
 }
 
 async function revertAll(
-  session: Session,
+  session: HostSession,
   prefix: Prefix,
   snapshot: SnapshotRecord,
   vms: readonly VmSpec[],

@@ -9,7 +9,7 @@ import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import { expandPrefixPath } from '../prefix/layout.ts';
 import { domainName, type Prefix, readSpecs } from '../prefix/prefix.ts';
 import type { PrefixRecord, SnapshotRecord } from '../prefix/record.ts';
-import type { Session } from '../runtime/session.ts';
+import type { HostSession } from '../runtime/session.ts';
 
 /** What taking, reverting and deleting a snapshot, and finishing these after a kill, have in common. */
 
@@ -39,13 +39,13 @@ export function findSnapshot(prefix: Prefix, name: string): SnapshotRecord {
 }
 
 /** What libvirt says of a VM; undefined when it does not know it. */
-export async function statusOf(session: Session, prefix: Prefix, vm: VmSpec, signal?: AbortSignal): Promise<DomainStatus | undefined> {
+export async function statusOf(session: HostSession, prefix: Prefix, vm: VmSpec, signal?: AbortSignal): Promise<DomainStatus | undefined> {
   return await session.hypervisor.findDomain(domainName(prefix.uuid, vm.name), { signal });
 }
 
 /** Those of the VMs that run now: not off, and not paused by anybody. */
 export async function runningVms(
-  session: Session,
+  session: HostSession,
   prefix: Prefix,
   vms: readonly VmSpec[],
   signal: AbortSignal,
@@ -78,7 +78,7 @@ export async function onceFree(signal: AbortSignal | undefined, work: () => Prom
 }
 
 /** Lets those of the VMs go on that are paused. */
-export async function resume(session: Session, prefix: Prefix, vms: readonly VmSpec[], signal: AbortSignal): Promise<void> {
+export async function resume(session: HostSession, prefix: Prefix, vms: readonly VmSpec[], signal: AbortSignal): Promise<void> {
   await Promise.all(
     vms.map(async (vm) => {
       const now = await statusOf(session, prefix, vm, signal);
@@ -91,7 +91,13 @@ export async function resume(session: Session, prefix: Prefix, vms: readonly VmS
  * Lets a VM go on that ran before, once libvirt's own work on it is over: also one that a call will pause which nobody waits for any more.
  * One that is off, or runs already when libvirt gets to it, is fine.
  */
-export async function resumeForSure(session: Session, prefix: Prefix, vm: VmSpec, signal: AbortSignal, patienceMs = JOB_MS): Promise<void> {
+export async function resumeForSure(
+  session: HostSession,
+  prefix: Prefix,
+  vm: VmSpec,
+  signal: AbortSignal,
+  patienceMs = JOB_MS,
+): Promise<void> {
   const now = await statusOf(session, prefix, vm, signal);
   if (now === undefined || now.id < 0) return;
   await onceFree(
@@ -108,7 +114,7 @@ export async function resumeForSure(session: Session, prefix: Prefix, vm: VmSpec
 }
 
 /** Keeps libvirt's own description beside the prefix, so that the snapshot can be defined again in a libvirt that has forgotten it. */
-export async function keepXml(session: Session, prefix: Prefix, vm: VmSpec, name: string, signal: AbortSignal): Promise<void> {
+export async function keepXml(session: HostSession, prefix: Prefix, vm: VmSpec, name: string, signal: AbortSignal): Promise<void> {
   const folder = join(prefix.paths.snapshots, name);
   await mkdir(folder, { recursive: true });
   const xml = await session.hypervisor.snapshotXml(domainName(prefix.uuid, vm.name), name, { signal });
@@ -143,7 +149,7 @@ export async function forgetFiles(prefix: Prefix, name: string): Promise<void> {
  * Deletes a snapshot from a VM that libvirt knows. One that is not there is fine, also when only libvirt's note of it is left or when
  * another call is just deleting it.
  */
-export async function deleteFromVm(session: Session, prefix: Prefix, vm: VmSpec, name: string, signal?: AbortSignal): Promise<void> {
+export async function deleteFromVm(session: HostSession, prefix: Prefix, vm: VmSpec, name: string, signal?: AbortSignal): Promise<void> {
   const domain = domainName(prefix.uuid, vm.name);
   const known = await session.hypervisor.listSnapshots(domain, { signal });
   if (!known.some((snapshot) => snapshot.name === name)) return;

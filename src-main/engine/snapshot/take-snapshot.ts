@@ -7,10 +7,10 @@ import { domainName, type Prefix } from '../prefix/prefix.ts';
 import type { PendingWork, PrefixRecord } from '../prefix/record.ts';
 import { activeVms, PARALLEL } from '../runtime/bring-down.ts';
 import { openSession } from '../runtime/bring-up.ts';
-import { isHosted } from '../runtime/machines.ts';
+import { isHosted } from '../runtime/foreign-vms.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
-import type { Session } from '../runtime/session.ts';
+import type { HostSession } from '../runtime/session.ts';
 import {
   deleteFromDisks,
   deleteFromVm,
@@ -120,7 +120,7 @@ async function keepHostKeys(prefix: Prefix, name: string): Promise<void> {
 }
 
 async function saveAll(
-  session: Session,
+  session: HostSession,
   prefix: Prefix,
   name: string,
   vms: { readonly all: readonly VmSpec[]; readonly off: readonly VmSpec[] },
@@ -150,7 +150,7 @@ async function saveAll(
 
 /** Pauses all of them at once, so that every VM stands at the same moment. `onHang` is called when one does not answer. */
 export async function pauseAll(
-  session: Session,
+  session: HostSession,
   prefix: Prefix,
   vms: readonly VmSpec[],
   step: Step,
@@ -180,7 +180,7 @@ function hung(vm: VmSpec, cause: EngineError): EngineError {
   });
 }
 
-async function resumeAll(session: Session, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
+async function resumeAll(session: HostSession, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
   await step.each(
     vms,
     Math.max(1, vms.length),
@@ -215,7 +215,7 @@ export async function takeBack(
 }
 
 async function takeBackFrom(
-  session: Session | undefined,
+  session: HostSession | undefined,
   prefix: Prefix,
   vm: VmSpec,
   about: { readonly name: string; readonly ran: boolean; readonly patienceMs: number | undefined },

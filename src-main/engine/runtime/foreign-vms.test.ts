@@ -9,7 +9,7 @@ import { silentLog } from '../core/log.ts';
 import { type Step, startOperation } from '../core/operation.ts';
 import { startFakeGuest } from '../guest/guest.fake.ts';
 import { makePrefixKey } from '../guest/keys.ts';
-import type { MachineProvider } from '../plugins/contract.ts';
+import type { ForeignProvider } from '../plugins/contract.ts';
 import { createRegistry } from '../plugins/registry.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { readPrefix, writeSpecs } from '../prefix/prefix.ts';
@@ -47,10 +47,10 @@ const noHosts: HostAccess = {
 };
 
 /** Machines in memory; `broken` names the one whose start fails. */
-function cloud(more: Partial<MachineProvider> = {}, broken?: string): { readonly context: RecipeContext; readonly calls: string[] } {
+function cloud(more: Partial<ForeignProvider> = {}, broken?: string): { readonly context: RecipeContext; readonly calls: string[] } {
   const states = new Map<string, VmStatus>();
   const calls: string[] = [];
-  const provider: MachineProvider = {
+  const provider: ForeignProvider = {
     apiVersion: 1,
     kind: 'vm-provider',
     name: 'cloud',

@@ -1,7 +1,7 @@
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
 import { VmStatus } from '../../../src-shared/state.ts';
-import type { MachineProvider, ProvidedVm, ProviderCall } from '../plugins/contract.ts';
+import type { ForeignProvider, ProvidedVm, ProviderCall } from '../plugins/contract.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
 import { type Prefix, vmAddress } from '../prefix/prefix.ts';
 
@@ -11,7 +11,7 @@ export function isHosted(plugins: PluginRegistry, vm: VmSpec): boolean {
 }
 
 /** A VM that something else than libvirt runs, with the plugin that knows it. What a plugin throws is `plugin.failed`, naming it. */
-export interface Machine {
+export interface ForeignVm {
   readonly vm: VmSpec;
   state(call: ProviderCall): Promise<VmStatus>;
   start(call: ProviderCall): Promise<void>;
@@ -21,7 +21,7 @@ export interface Machine {
 }
 
 /** `input.invalid` when no plugin offers the VM's provider; the VM must not be a hosted one. */
-export function machineOf(plugins: PluginRegistry, prefix: Prefix, vm: VmSpec): Machine {
+export function foreignVm(plugins: PluginRegistry, prefix: Prefix, vm: VmSpec): ForeignVm {
   const provider = plugins.need('vm-provider', vm['vm-provider'], `VM ${vm.name}`);
   if (provider.hosted === true) throw new EngineError('internal', `VM ${vm.name} is run by libvirt.`);
   const told: ProvidedVm = {
@@ -52,7 +52,7 @@ export function machineOf(plugins: PluginRegistry, prefix: Prefix, vm: VmSpec): 
   };
 }
 
-async function asked<T>(provider: MachineProvider, vm: VmSpec, what: string, ask: () => Promise<T>): Promise<T> {
+async function asked<T>(provider: ForeignProvider, vm: VmSpec, what: string, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {

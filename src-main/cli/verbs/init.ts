@@ -33,12 +33,12 @@ export async function init(context: VerbContext): Promise<number> {
   if (await isWorkdir(workdir)) await (await Workdir.load(workdir)).requireFree(name);
   return await context.withEngine(async (engine) => {
     const allowPaths = listValue(values, 'allow_path') ?? [];
-    const inspection = await engine.inspect(initFile, { workdir, name, allowPaths });
+    const inspection = await engine.initFile.inspect(initFile, { workdir, name, allowPaths });
     if (reportIssues(context, inspection.issues)) {
       throw new EngineError('input.invalid', `${initFile} has errors; nothing was created.`);
     }
     await context.follow((options) =>
-      engine.create(
+      engine.prefix.create(
         {
           // A directory means the init file in it.
           initFile: inspection.file,
@@ -55,26 +55,4 @@ export async function init(context: VerbContext): Promise<number> {
     );
     return 0;
   });
-}
-
-export async function start(context: VerbContext): Promise<number> {
-  const prefix = await context.prefix();
-  await context.withEngine(
-    async (engine) => await context.follow((options) => engine.start(prefix.path, listValue(context.values, 'vms') ?? [], options)),
-  );
-  return 0;
-}
-
-export async function stop(context: VerbContext): Promise<number> {
-  const prefix = await context.prefix();
-  await context.withEngine(
-    async (engine) => await context.follow((options) => engine.stop(prefix.path, listValue(context.values, 'vms') ?? [], options)),
-  );
-  return 0;
-}
-
-export async function cleanup(context: VerbContext): Promise<number> {
-  const prefix = await context.prefix();
-  await context.withEngine(async (engine) => await context.follow((options) => engine.cleanup(prefix.path, options)));
-  return 0;
 }

@@ -1,0 +1,42 @@
+import { allVerbs, type VerbInputKind, type VerbInputs } from '../../../src-shared/verbs.ts';
+import { callVerb } from '../../engine/index.ts';
+import type { VerbHandler } from '../context.ts';
+import { listValue, type PositionalSpec, textValue, type Values, type VerbSpec } from '../parser/table.ts';
+
+/** The positionals that each kind of input is read from, and the reading. */
+const READERS: Readonly<
+  Record<VerbInputKind, { readonly positionals: readonly PositionalSpec[]; read(values: Values): VerbInputs[VerbInputKind] }>
+> = {
+  nothing: { positionals: [], read: () => ({}) },
+  vms: {
+    positionals: [{ name: 'vms', metavar: 'VM_NAME', arity: 'many', help: 'The VMs; all of them by default.', completes: 'vm' }],
+    read: (values) => ({ vms: listValue(values, 'vms') ?? [] }),
+  },
+  snapshot: {
+    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'one', help: 'Its name.', completes: 'snapshot' }],
+    read: (values) => ({ name: textValue(values, 'snapshot_name') ?? '' }),
+  },
+  revert: {
+    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'one', help: 'Its name.', completes: 'snapshot' }],
+    read: (values) => ({ name: textValue(values, 'snapshot_name') ?? '' }),
+  },
+};
+
+/** The verbs of the engine's table that the command line adds nothing to, as they are parsed and explained. */
+export function plainVerbs(): readonly VerbSpec[] {
+  return allVerbs().flatMap(({ kind, takes, command }) =>
+    command === undefined ? [] : [{ name: kind, ...command, positionals: READERS[takes].positionals, options: [], available: true }],
+  );
+}
+
+/** What runs one of them to its end; undefined when there is none of that name. */
+export function plainVerbHandler(name: string): VerbHandler | undefined {
+  const verb = allVerbs().find(({ kind, command }) => kind === name && command !== undefined);
+  if (verb === undefined) return undefined;
+  return async (context) => {
+    const { path } = await context.prefix();
+    const input = READERS[verb.takes].read(context.values);
+    await context.withEngine(async (engine) => await context.follow((options) => callVerb(engine, verb, path, input, options)));
+    return 0;
+  };
+}

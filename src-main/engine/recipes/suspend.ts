@@ -1,0 +1,83 @@
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { VmSpec } from '../../../src-shared/specs.ts';
+import type { Step } from '../core/operation.ts';
+import { UndoStack } from '../core/undo.ts';
+import { type Prefix, vmSpec } from '../prefix/prefix.ts';
+import { PARALLEL } from '../runtime/bring-down.ts';
+import { isHosted } from '../runtime/foreign-vms.ts';
+import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
+import type { HostSession } from '../runtime/session.ts';
+import { statusOf } from '../snapshot/snapshot-parts.ts';
+import { openForChange } from './recover.ts';
+
+/**
+ * Suspends the named VMs, or all that run: their processors stand still, their memory stays. When one fails, those that this call
+ * suspended go on. After a kill some stand still: either verb can be said again. `vm.not-running` for a named one that is off.
+ */
+export async function suspendEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
+  await using opened = await openForChange(context, root, 'suspend', step);
+  const { prefix } = opened;
+  await onActive(context, prefix, names, step, async (session, vms) => {
+    await using undo = new UndoStack(step.log);
+    await step.each(
+      vms,
+      PARALLEL,
+      (vm) => `Suspending VM ${vm.name}`,
+      async (vm, one) => {
+        const now = await statusOf(session, prefix, vm, one.signal);
+        if (now === undefined || now.state === 'paused') return;
+        undo.add(`resume ${vm.name}`, async (signal) => await session.hypervisor.resumeDomain(now.name, { signal }));
+        await session.hypervisor.suspendDomain(now.name, { signal: one.signal });
+      },
+    );
+    undo.commit();
+  });
+}
+
+/** Lets the named VMs go on, or all that are suspended. What runs is left alone. `vm.not-running` for a named one that is off. */
+export async function resumeEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
+  await using opened = await openForChange(context, root, 'resume', step);
+  const { prefix } = opened;
+  await onActive(context, prefix, names, step, async (session, vms) => {
+    await step.each(
+      vms,
+      PARALLEL,
+      (vm) => `Resuming VM ${vm.name}`,
+      async (vm, one) => {
+        const now = await statusOf(session, prefix, vm, one.signal);
+        if (now?.state === 'paused') await session.hypervisor.resumeDomain(now.name, { signal: one.signal });
+      },
+    );
+  });
+}
+
+/** Does `work` on those of the VMs that libvirt has in memory; all named ones must be. Without any there is nothing to do. */
+async function onActive(
+  context: RecipeContext,
+  prefix: Prefix,
+  names: readonly string[],
+  step: Step,
+  work: (session: HostSession, vms: readonly VmSpec[]) => Promise<void>,
+): Promise<void> {
+  requireReady(prefix);
+  const vms = names.length === 0 ? prefix.specs.vms : names.map((name) => vmSpec(prefix, name));
+  const foreign = names.length === 0 ? undefined : vms.find((vm) => !isHosted(context.plugins, vm));
+  if (foreign !== undefined) {
+    throw new EngineError('not-available', `${foreign.name} is not run by libvirt: it can be started and stopped, not suspended.`);
+  }
+  const session = await context.hosts.find(prefix, step.signal);
+  const states = await Promise.all(
+    vms.map(async (vm) => (session === undefined ? undefined : await statusOf(session, prefix, vm, step.signal))),
+  );
+  const off = vms.filter((_, index) => (states[index]?.id ?? -1) < 0);
+  const [first] = off;
+  if (names.length > 0 && first !== undefined) {
+    throw new EngineError('vm.not-running', `${first.name} is off.`, { hint: `Start it with "lago start ${first.name}".` });
+  }
+  if (session !== undefined) {
+    await work(
+      session,
+      vms.filter((vm) => !off.includes(vm)),
+    );
+  }
+}

@@ -1,0 +1,68 @@
+import type { VerbInput, VerbNoun, Verbs } from '../../../src-shared/verbs.ts';
+import type { Step } from '../core/operation.ts';
+import type { RecipeContext } from '../runtime/recipe.ts';
+
+/** One call of a verb on the prefix at `root`. */
+export interface VerbTask<Input> {
+  readonly root: string;
+  readonly input: Input;
+  readonly step: Step;
+  /** Writes the prefix's log to its end; after it nothing more is written into the prefix. */
+  readonly closeLog: () => Promise<void>;
+}
+
+export type VerbWork = {
+  readonly [Noun in VerbNoun]: {
+    readonly [Name in keyof Verbs[Noun]]: (context: RecipeContext, call: VerbTask<VerbInput<Noun, Name>>) => Promise<void>;
+  };
+};
+
+/** What each verb of the table does. Its code is loaded when it is first called. */
+export const VERB_WORK: VerbWork = {
+  prefix: {
+    async start(context, { root, input, step }) {
+      const { startEnvironment } = await import('./lifecycle.ts');
+      await startEnvironment(context, root, input.vms ?? [], step);
+    },
+    async stop(context, { root, input, step }) {
+      const { stopEnvironment } = await import('./lifecycle.ts');
+      await stopEnvironment(context, root, input.vms ?? [], step);
+    },
+    async suspend(context, { root, input, step }) {
+      const { suspendEnvironment } = await import('./suspend.ts');
+      await suspendEnvironment(context, root, input.vms ?? [], step);
+    },
+    async resume(context, { root, input, step }) {
+      const { resumeEnvironment } = await import('./suspend.ts');
+      await resumeEnvironment(context, root, input.vms ?? [], step);
+    },
+    async cleanup(context, { root, step }) {
+      const { cleanUpEnvironment } = await import('./destroy.ts');
+      await cleanUpEnvironment(context, root, step);
+    },
+    async destroy(context, { root, step, closeLog }) {
+      const [{ destroyEnvironment }, { prefixRemoved }, { tidyStore }] = await Promise.all([
+        import('./destroy.ts'),
+        import('../prefix/workdir.ts'),
+        import('../create/templates.ts'),
+      ]);
+      await destroyEnvironment(context, root, step, closeLog);
+      await prefixRemoved(root);
+      await tidyStore(context.settings, step.log);
+    },
+  },
+  snapshot: {
+    async create(context, { root, input, step }) {
+      const { takeSnapshot } = await import('./snapshots.ts');
+      await takeSnapshot(context, root, input.name, step);
+    },
+    async revert(context, { root, input, step }) {
+      const { revertSnapshot } = await import('./snapshots.ts');
+      await revertSnapshot(context, root, input.name, input.first, step);
+    },
+    async remove(context, { root, input, step }) {
+      const { removeSnapshot } = await import('./snapshots.ts');
+      await removeSnapshot(context, root, input.name, step);
+    },
+  },
+};
