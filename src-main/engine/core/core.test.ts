@@ -122,7 +122,7 @@ describe('a lock file that is removed', () => {
 });
 
 describe('UndoStack', () => {
-  it('undoes in reverse order unless committed, and reports what it could not undo', async () => {
+  it('undoes in reverse order unless committed, also after one that fails', async () => {
     const order: string[] = [];
     {
       await using undo = new UndoStack(silentLog);
@@ -139,12 +139,6 @@ describe('UndoStack', () => {
     kept.commit();
     await kept.unwind();
     expect(order).not.toContain('never');
-    const failing = new UndoStack(silentLog);
-    failing.add('y', () => {
-      throw new Error('stuck');
-    });
-    await failing.unwind();
-    expect(failing.leaks).toEqual([{ what: 'y', reason: 'stuck' }]);
   });
   it('tells the user what it could not undo, after all else was undone', async () => {
     const order: string[] = [];

@@ -3,12 +3,6 @@ import type { Log } from './log.ts';
 
 type Undo = (signal: AbortSignal) => Promise<void> | void;
 
-/** What an undo step could not take back; it is reported at the end of `unwind`. */
-export interface Leak {
-  readonly what: string;
-  readonly reason: string;
-}
-
 /**
  * Effects and their undos. Every effect is followed at once by `add`; `commit` forgets them when the whole succeeded, and leaving
  * the scope (`await using`) without it undoes all in reverse order, each with a fresh signal that is limited in time, since the
@@ -18,8 +12,6 @@ export class UndoStack implements AsyncDisposable {
   #entries: { readonly what: string; readonly undo: Undo; readonly timeoutMs: number }[] = [];
   readonly #log: Log;
   readonly #timeoutMs: number;
-  /** Undos that failed, filled by `unwind`. */
-  readonly leaks: Leak[] = [];
 
   constructor(log: Log, timeoutMs = 60_000) {
     this.#log = log;
@@ -40,19 +32,20 @@ export class UndoStack implements AsyncDisposable {
     this.#entries = [];
   }
 
-  /** Undoes everything, last effect first. Never throws; what fails is kept in `leaks` and told as an error for each, at the end. */
+  /** Undoes everything, last effect first. Never throws; what fails is told as an error for each, at the end. */
   async unwind(): Promise<void> {
     if (isDead()) return;
+    const leaks: string[] = [];
     for (let entry = this.#entries.pop(); entry !== undefined; entry = this.#entries.pop()) {
       try {
         await entry.undo(AbortSignal.timeout(entry.timeoutMs));
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         this.#log.debug(`Undo step failed: ${entry.what}: ${reason}`);
-        this.leaks.push({ what: entry.what, reason });
+        leaks.push(`Not undone: ${entry.what}. ${reason}`);
       }
     }
-    for (const { what, reason } of this.leaks) this.#log.error(`Not undone: ${what}. ${reason}`);
+    for (const leak of leaks) this.#log.error(leak);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type InitFile, parseInitFile } from '../../../src-shared/init-file/parse.ts';
 import { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
-import { domainXml } from '../libvirt/xml/domain-xml.ts';
-import { networkXml } from '../libvirt/xml/network-xml.ts';
+import { lagoDomainXml, lagoNetworkXml } from '../libvirt/xml/lago-xml.test-support.ts';
 import { readXml, type XmlElement } from '../libvirt/xml/read-xml.ts';
 import { everythingExists, TEST_UUID } from './plan.test-support.ts';
 import { planEnvironment } from './plan.ts';
@@ -83,17 +82,11 @@ describe('what Lago 1.0 initialised', () => {
   it.each(initialised.filter(([, { xml }]) => xml !== undefined).map(([name]) => name))('%s: the same XML', (name) => {
     const { xml } = golden.get(name) as Required<Golden>;
     const { specs } = planEnvironment(parsed(name), everythingExists());
-    const context = {
-      prefixUuid: TEST_UUID,
-      prefixPath: '/srv/lago/.lago/default',
-      accelerator: 'kvm',
-      nets: specs.nets,
-      style: 'lago',
-    } as const;
+    const context = { prefixUuid: TEST_UUID, prefixPath: '/srv/lago/.lago/default' };
     const ours = new Map<string, string>();
-    for (const vm of specs.vms) ours.set(`dom-${vm.name}`, domainXml(vm, context));
+    for (const vm of specs.vms) ours.set(`dom-${vm.name}`, lagoDomainXml(vm, context));
     for (const net of specs.nets) {
-      const text = networkXml(net, { prefixUuid: TEST_UUID, style: 'lago' });
+      const text = lagoNetworkXml(net, TEST_UUID);
       ours.set(`net-${tree(readXml(text)).children[0]?.text.slice(5) ?? ''}`, text);
     }
     for (const [file, text] of Object.entries(xml)) expect(tree(readXml(ours.get(file) ?? '<missing/>'))).toEqual(tree(readXml(text)));

@@ -25,16 +25,14 @@ export interface DomainContext extends CpuContext {
   readonly serialLog?: string | undefined;
   /** Path of QEMU; libvirt's default when absent. */
   readonly emulator?: string | undefined;
-  /** `lago`: what Lago 1.0 wrote, for comparison; needs `emulator` and KVM with vhost. */
-  readonly style?: 'own' | 'lago' | undefined;
 }
 
 /** Every value as text, names and paths escaped; see docs/compatibility.md for what differs from Lago's XML and why. */
 export function domainXml(vm: VmSpec, context: DomainContext): string {
-  return printXml(context.style === 'lago' ? lagoDomain(vm, context) : ownDomain(vm, context));
+  return printXml(domainElement(vm, context));
 }
 
-function ownDomain(vm: VmSpec, context: DomainContext): XmlElement {
+function domainElement(vm: VmSpec, context: DomainContext): XmlElement {
   const kvm = context.accelerator === 'kvm';
   return element(
     'domain',
@@ -57,8 +55,8 @@ function ownDomain(vm: VmSpec, context: DomainContext): XmlElement {
       {},
       context.emulator !== undefined && element('emulator', {}, context.emulator),
       element('controller', { type: 'usb', model: 'none' }),
-      ...ownDisks(vm, context),
-      ...vm.nics.map((nic, index) => ownNic(vm, nic, index, context)),
+      ...disksXml(vm, context),
+      ...vm.nics.map((nic, index) => nicXml(vm, nic, index, context)),
       serialXml('serial', context.serialLog),
       element('console', { type: 'pty' }, element('target', { type: 'serial', port: 0 })),
       element('channel', { type: 'unix' }, element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' })),
@@ -92,13 +90,13 @@ function busOf(disk: DiskSpec): 'virtio' | 'scsi' | 'ide' {
   return disk.dev.startsWith('hd') || disk.format === 'iso' ? 'ide' : 'virtio';
 }
 
-function ownDisks(vm: VmSpec, context: DomainContext): XmlElement[] {
+function disksXml(vm: VmSpec, context: DomainContext): XmlElement[] {
   const scsi = vm.disks.some((disk) => busOf(disk) === 'scsi');
   const controller = element('controller', { type: 'scsi', index: 0, model: 'virtio-scsi' });
-  return [...(scsi ? [controller] : []), ...vm.disks.map((disk, index) => ownDisk(vm, disk, index, context))];
+  return [...(scsi ? [controller] : []), ...vm.disks.map((disk, index) => diskXml(vm, disk, index, context))];
 }
 
-function ownDisk(vm: VmSpec, disk: DiskSpec, index: number, context: DomainContext): XmlElement {
+function diskXml(vm: VmSpec, disk: DiskSpec, index: number, context: DomainContext): XmlElement {
   const cdrom = disk.format === 'iso';
   const bus = busOf(disk);
   const driver = { name: 'qemu', type: cdrom ? 'raw' : disk.format, cache: context.unsafeCache === true ? 'unsafe' : 'writeback' };
@@ -122,7 +120,7 @@ function freeIde(vm: VmSpec, index: number): string {
   return free[before] ?? 'hdd';
 }
 
-function ownNic(vm: VmSpec, nic: NicSpec, index: number, context: DomainContext): XmlElement {
+function nicXml(vm: VmSpec, nic: NicSpec, index: number, context: DomainContext): XmlElement {
   const mtu = nic.mtu ?? context.nets.find((net) => net.name === nic.net)?.mtu;
   return element(
     'interface',
@@ -147,86 +145,4 @@ export function nicMac(prefixUuid: string, vm: string, index: number, nic: Pick<
 
 function expand(path: string, prefixPath: string): string {
   return path.startsWith('$LAGO_PREFIX_PATH') ? prefixPath + path.slice('$LAGO_PREFIX_PATH'.length) : path;
-}
-
-/** What Lago 1.0 gave to libvirt, element by element. Only compared with, never defined: it needs KVM, vhost and a virtio console. */
-function lagoDomain(vm: VmSpec, context: DomainContext): XmlElement {
-  const pci = (slot: string): XmlElement => element('address', { type: 'pci', domain: '0x0000', bus: '0x00', slot, function: '0x0' });
-  const vcpu = vcpuOf(vm);
-  const firstScsi = vm.disks.findIndex((disk) => disk.format !== 'iso' && disk.dev.startsWith('sd'));
-  const controller = element(
-    'controller',
-    { type: 'scsi', index: 0, model: 'virtio-scsi' },
-    element('driver', { queues: vcpu, iothread: 1 }),
-  );
-  return element(
-    'domain',
-    { type: 'kvm' },
-    element('name', {}, domainName(context.prefixUuid, vm.name)),
-    element('memory', { unit: 'MiB' }, String(vm.memory)),
-    element('iothreads', {}, '1'),
-    element('pm', {}, element('suspend-to-disk', { enabled: 'no' }), element('suspend-to-mem', { enabled: 'no' })),
-    element(
-      'os',
-      {},
-      element('type', { arch: 'x86_64', machine: 'pc' }, 'hvm'),
-      element('bootmenu', { enable: 'no' }),
-      element('bios', { useserial: 'no' }),
-    ),
-    element('features', {}, element('acpi'), element('apic'), element('pae'), element('vmport', { state: 'off' })),
-    element(
-      'devices',
-      {},
-      element('emulator', {}, context.emulator ?? '/usr/bin/qemu-system-x86_64'),
-      element('memballoon', { model: 'none' }),
-      element('controller', { type: 'usb', model: 'none' }),
-      element(
-        'channel',
-        { type: 'unix' },
-        element('source', { mode: 'bind' }),
-        element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' }),
-      ),
-      element('rng', { model: 'virtio' }, element('backend', { model: 'random' }, '/dev/urandom'), pci('0x09')),
-      element('console', { type: 'pty' }, element('target', { type: distroIsEl6(vm) ? 'serial' : 'virtio', port: 0 })),
-      element('video', {}, element('model', { type: 'cirrus', vram: 16384, heads: 1 }), element('alias', { name: 'video0' }), pci('0x02')),
-      ...vm.disks.flatMap((disk, index) =>
-        index === firstScsi ? [controller, lagoDisk(disk, index, context)] : [lagoDisk(disk, index, context)],
-      ),
-      ...vm.nics.map((nic) => lagoNic(nic, context)),
-    ),
-    element('clock', { offset: 'utc' }, element('timer', { name: 'kvmclock' })),
-    cpuXml(vm, { ...context, accelerator: 'kvm' }),
-    element('vcpu', {}, String(vcpu)),
-  );
-}
-
-function distroIsEl6(vm: VmSpec): boolean {
-  return (vm.distro ?? vm.disks[0]?.metadata['distro']) === 'el6';
-}
-
-function lagoDisk(disk: DiskSpec, index: number, context: DomainContext): XmlElement {
-  const cdrom = disk.format === 'iso';
-  const bus = cdrom || disk.dev.startsWith('hd') ? 'ide' : disk.dev.startsWith('sd') ? 'scsi' : 'virtio';
-  const plain = { name: 'qemu', type: cdrom ? 'raw' : disk.format };
-  const cached = { ...plain, discard: 'unmap', cache: 'writeback' };
-  return element(
-    'disk',
-    { type: 'file', device: cdrom ? 'cdrom' : 'disk' },
-    element('driver', bus === 'ide' ? plain : bus === 'scsi' ? cached : { ...cached, iothread: 1, queues: 1 }),
-    element('serial', {}, String(index + 1)),
-    element('source', { file: expand(disk.path, context.prefixPath) }),
-    element('target', { dev: disk.dev, bus }),
-  );
-}
-
-function lagoNic(nic: NicSpec, context: DomainContext): XmlElement {
-  return element(
-    'interface',
-    { type: 'network' },
-    element('source', { network: networkName(context.prefixUuid, nic.net) }),
-    element('model', { type: 'virtio' }),
-    element('driver', { name: 'vhost', queues: 2 }),
-    nic.ip !== undefined && octetsOf(nic.ip) !== undefined && element('mac', { address: macOf(nic.ip) }),
-    nic.mtu !== undefined && element('mtu', { size: nic.mtu }),
-  );
 }

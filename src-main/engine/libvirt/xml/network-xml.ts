@@ -16,8 +16,6 @@ export interface NetworkContext {
   readonly uuid?: string | undefined;
   /** dnsmasq keeps running as root with an empty group: needed where only uid 0 is mapped. */
   readonly dnsmasqAsRoot?: boolean | undefined;
-  /** `lago`: what Lago 1.0 wrote, for comparison. */
-  readonly style?: 'own' | 'lago' | undefined;
 }
 
 /**
@@ -25,11 +23,10 @@ export interface NetworkContext {
  * network's <metadata>; there its name and uuid identify it.
  */
 export function networkXml(net: NetSpec, context: NetworkContext): string {
-  const own = context.style !== 'lago';
   const head: XmlChild[] = [
     element('name', {}, networkName(context.prefixUuid, net.name)),
-    own && context.uuid !== undefined && element('uuid', {}, context.uuid),
-    own && ownerXml(context.prefixUuid, net.name),
+    context.uuid !== undefined && element('uuid', {}, context.uuid),
+    ownerXml(context.prefixUuid, net.name),
   ];
   if (net.type === 'bridge') {
     return printXml(
@@ -45,26 +42,23 @@ export function networkXml(net: NetSpec, context: NetworkContext): string {
   const { gw } = net;
   if (gw === undefined || octetsOf(gw) === undefined) throw new EngineError('input.invalid', `The network ${net.name} has no gateway.`);
   // A bridge with spanning tree lets nothing pass for seconds after each start; one without loops needs none.
-  const bridge = own
-    ? { name: bridgeName(context.prefixUuid, net), stp: 'off' }
-    : { name: `${networkName(context.prefixUuid, net.name)}-nic`.slice(0, 12), stp: 'on' };
+  const bridge = { name: bridgeName(context.prefixUuid, net), stp: 'off', delay: 0 };
   const leases = net.dhcp === undefined ? [] : reservations(net);
   return printXml(
     element(
       'network',
-      own && context.dnsmasqAsRoot === true ? { 'xmlns:dnsmasq': DNSMASQ_NAMESPACE } : {},
+      context.dnsmasqAsRoot === true ? { 'xmlns:dnsmasq': DNSMASQ_NAMESPACE } : {},
       ...head,
       element('forward', { mode: 'nat' }, element('nat', {}, element('port', { start: 1024, end: 65535 }))),
-      element('bridge', { ...bridge, delay: 0 }),
+      element('bridge', bridge),
       net.mtu !== undefined && net.mtu !== 1500 && element('mtu', { size: net.mtu }),
-      element('ip', { address: gw, netmask: '255.255.255.0' }, dhcpXml(net, gw, leases, 4, own)),
-      element('ip', { family: 'ipv6', address: `${ulaPrefixOf(gw)}1`, prefix: 64 }, dhcpXml(net, gw, leases, 6, own)),
+      element('ip', { address: gw, netmask: '255.255.255.0' }, dhcpXml(net, gw, leases, 4)),
+      element('ip', { family: 'ipv6', address: `${ulaPrefixOf(gw)}1`, prefix: 64 }, dhcpXml(net, gw, leases, 6)),
       net.management && net.dns_domain_name !== undefined && element('domain', { name: net.dns_domain_name, localOnly: 'yes' }),
       net.management
-        ? element('dns', { forwardPlainNames: 'no' }, ...dnsHosts(net.dns_records ?? {}, gw, own))
+        ? element('dns', { forwardPlainNames: 'no' }, ...dnsHosts(net.dns_records ?? {}, gw))
         : element('dns', { enable: 'no' }),
-      own &&
-        context.dnsmasqAsRoot === true &&
+      context.dnsmasqAsRoot === true &&
         element('dnsmasq:options', {}, element('dnsmasq:option', { value: 'user=root' }), element('dnsmasq:option', { value: 'group=' })),
     ),
   );
@@ -85,7 +79,7 @@ function reservations(net: NetSpec): readonly Reservation[] {
   return [...byIp].map(([ip, name]) => ({ ip, name }));
 }
 
-function dhcpXml(net: NetSpec, gw: string, leases: readonly Reservation[], version: 4 | 6, own: boolean): XmlElement | undefined {
+function dhcpXml(net: NetSpec, gw: string, leases: readonly Reservation[], version: 4 | 6): XmlElement | undefined {
   if (net.dhcp === undefined) return undefined;
   const written = (ip: string): string => (version === 4 ? ip : `${ulaPrefixOf(gw)}${ip}`);
   return element(
@@ -96,7 +90,7 @@ function dhcpXml(net: NetSpec, gw: string, leases: readonly Reservation[], versi
       element('host', {
         ...(version === 4 ? { mac: macOf(ip) } : { id: `0:3:0:1:${macOf(ip)}` }),
         ip: written(ip),
-        name: own && !isDhcpName(name) ? undefined : name,
+        name: isDhcpName(name) ? name : undefined,
       }),
     ),
   );
@@ -107,8 +101,7 @@ function isDhcpName(name: string): boolean {
   return /^[A-Za-z0-9]/.test(name);
 }
 
-/** Lago gave every name an IPv6 address of this network, also those of other networks and of hosts outside, where nobody has it. */
-function dnsHosts(records: Readonly<Record<string, string>>, gw: string, own: boolean): readonly XmlElement[] {
+function dnsHosts(records: Readonly<Record<string, string>>, gw: string): readonly XmlElement[] {
   const byIp = new Map<string, string[]>();
   for (const [name, ip] of Object.entries(records)) {
     const names = byIp.get(ip);
@@ -117,8 +110,7 @@ function dnsHosts(records: Readonly<Record<string, string>>, gw: string, own: bo
   }
   return [...byIp].flatMap(([ip, names]) => {
     const hostnames = names.toSorted().map((name) => element('hostname', {}, name));
-    const six = own ? sameSubnet(gw, ip) : octetsOf(ip) !== undefined;
-    const addresses = six ? [ip, `${ulaPrefixOf(gw)}${ip}`] : [ip];
+    const addresses = sameSubnet(gw, ip) ? [ip, `${ulaPrefixOf(gw)}${ip}`] : [ip];
     return addresses.map((address) => element('host', { ip: address }, ...hostnames));
   });
 }
