@@ -31,6 +31,12 @@ describe('readXml', () => {
     expect(findXml(root, 'toString')?.name).toBe('toString');
   });
 
+  it('reads line ends and white space of attributes as XML has them', () => {
+    const root = readXml('\ufeff<a b="1\n2\t3&#10;4">x\r\ny</a>');
+    expect(root.attributes.get('b')).toBe('1 2 3\n4');
+    expect(root.text).toBe('x\ny');
+  });
+
   it.each([
     ['a document type', '<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>'],
     ['an entity of its own', '<a>&x;</a>'],
@@ -48,6 +54,9 @@ describe('readXml', () => {
     ['an attribute without an end', '<a b="1/>'],
     ['a comment without an end', '<a><!-- </a>'],
     ['attributes without a gap', '<a b="1"c="2"/>'],
+    ['a control character', '<a>&#1;</a>'],
+    ['an end of CDATA that began nowhere', '<a>]]></a>'],
+    ['a declaration that is not the first', ' <?xml version="1.0"?><a/>'],
     ['too many levels', '<a>'.repeat(300) + '</a>'.repeat(300)],
   ])('refuses %s', (_, text) => {
     expect(() => readXml(text)).toThrow(EngineError);
