@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { lago, lagoOk } from './support/lago.ts';
 import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
-import { makeScratch, root, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import { root, type Scratch } from './support/scratch.ts';
 
 /** Debian guests, and how libguestfs finds their kernel. */
 let guests: { readonly repository: string; readonly env: Readonly<Record<string, string>> };
@@ -17,12 +18,8 @@ test.beforeAll(() => {
   const script = ['--import', join(root, 'scripts/typescript.mjs'), join(root, 'scripts/debian-guest.ts')];
   guests = JSON.parse(execFileSync(process.execPath, script, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })) as typeof guests;
 });
-test.beforeEach(() => {
-  scratch = makeScratch();
-});
-test.afterEach(async () => {
-  await lago(scratch, ['destroy', '--yes', '--all-prefixes']);
-  scratch.remove();
+useScratch((made) => {
+  scratch = made;
 });
 
 /** Files of a folder and below whose content holds a text. */

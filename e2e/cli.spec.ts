@@ -4,16 +4,12 @@ import { expect, test } from '@playwright/test';
 import { threeVmsWithBridge, twoVms } from './support/init-files.ts';
 import { lago, lagoOk, type Outcome } from './support/lago.ts';
 import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import type { Scratch } from './support/scratch.ts';
 
 let scratch: Scratch;
-test.beforeEach(() => {
-  scratch = makeScratch();
-});
-test.afterEach(async () => {
-  // What a failed test leaves must not disturb the next one; a test that passes has destroyed it all itself.
-  await lago(scratch, ['destroy', '--yes', '--all-prefixes']);
-  scratch.remove();
+useScratch((made) => {
+  scratch = made;
 });
 
 interface Status {

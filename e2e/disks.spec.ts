@@ -7,7 +7,8 @@ import { basename, join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { lago, lagoOk } from './support/lago.ts';
 import { expectNothingLeft, ownedNamespaces } from './support/leaks.ts';
-import { makeScratch, root, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import { root, type Scratch } from './support/scratch.ts';
 
 const MIB = 1024 * 1024;
 let scratch: Scratch;
@@ -15,8 +16,10 @@ let server: Server;
 /** What the web server has, by path. */
 let served: Map<string, Buffer>;
 
+useScratch((made) => {
+  scratch = made;
+});
 test.beforeEach(async () => {
-  scratch = makeScratch();
   served = new Map();
   server = createServer((request, response) => {
     const content = served.get(request.url ?? '');
@@ -25,8 +28,6 @@ test.beforeEach(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });
 test.afterEach(async () => {
-  await lago(scratch, ['destroy', '--yes', '--all-prefixes']);
-  scratch.remove();
   await new Promise((resolve) => server.close(resolve));
 });
 

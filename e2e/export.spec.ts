@@ -7,21 +7,14 @@ import { dropFile } from './support/drop.ts';
 import { createFromPlan, destroyEnvironment, dropPlan, expectRunning, expectTask, stopEnvironment } from './support/environment.ts';
 import { lago, lagoOk } from './support/lago.ts';
 import { expectNothingLeft, ownedNamespaces } from './support/leaks.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import type { Scratch } from './support/scratch.ts';
 import { picture } from './support/screenshots.ts';
-import { closeDesktops, openDesktop } from './support/window.ts';
+import { openDesktop } from './support/window.ts';
 
 let scratch: Scratch;
-test.beforeEach(() => {
-  scratch = makeScratch();
-});
-test.afterEach(async () => {
-  await closeDesktops();
-  for (const workdir of ['.lago', 'other/.lago', 'third/.lago', 'environments']) {
-    const path = join(scratch.dir, workdir);
-    if (existsSync(path)) await lago(scratch, ['--workdir-path', path, 'destroy', '--yes', '--all-prefixes']);
-  }
-  scratch.remove();
+useScratch((made) => {
+  scratch = made;
 });
 
 /** Two VMs of the sample guest; one has a second, empty disk. */

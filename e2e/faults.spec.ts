@@ -4,17 +4,14 @@ import { expect, test } from '@playwright/test';
 import { twoVms } from './support/init-files.ts';
 import { lago, lagoOk, type Outcome } from './support/lago.ts';
 import { ownedProcesses } from './support/leaks.ts';
-import { makeScratch, root, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import { root, type Scratch } from './support/scratch.ts';
 
 /** What goes wrong on machines: each is a sentence with a next step and an exit code, and leaves nothing behind. */
 
 let scratch: Scratch;
-test.beforeEach(() => {
-  scratch = makeScratch();
-});
-test.afterEach(async () => {
-  await lago(scratch, ['destroy', '--yes', '--all-prefixes']);
-  scratch.remove();
+useScratch((made) => {
+  scratch = made;
 });
 
 function expectSentence(outcome: Outcome, code: number, says: RegExp): void {

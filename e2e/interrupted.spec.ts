@@ -5,15 +5,15 @@ import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { type CommandOptions, lago, lagoOk } from './support/lago.ts';
 import { ownedProcesses } from './support/leaks.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import type { Scratch } from './support/scratch.ts';
 
 /** What is left by commands that were killed, that met each other or that found the disk full: the next command deals with it. */
 
 let scratch: Scratch;
-test.beforeEach(() => {
-  scratch = makeScratch();
+useScratch((made) => {
+  scratch = made;
 });
-test.afterEach(() => scratch.remove());
 
 /** One VM that boots nothing, on an empty disk: quickly made. */
 function emptyVm(): string {

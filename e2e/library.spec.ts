@@ -4,10 +4,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { expect, type Locator, type Page, test } from '@playwright/test';
 import { destroyEnvironment, dropPlan } from './support/environment.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import type { Scratch } from './support/scratch.ts';
 import { picture } from './support/screenshots.ts';
 import { startTemplateServer, type TemplateServer } from './support/template-server.ts';
-import { closeDesktops, openDesktop } from './support/window.ts';
+import { openDesktop } from './support/window.ts';
 
 const MIB = 1024 * 1024;
 const SLOW = 256 * 1024;
@@ -15,14 +16,14 @@ const FAST = Number.POSITIVE_INFINITY;
 let scratch: Scratch;
 let server: TemplateServer;
 
+useScratch((made) => {
+  scratch = made;
+});
 test.beforeEach(async () => {
   server = await startTemplateServer();
-  const made = makeScratch();
-  scratch = { ...made, env: { ...made.env, LAGO__INIT__TEMPLATE_REPO_PATH: `${server.url}/repo.json` } };
+  scratch = { ...scratch, env: { ...scratch.env, LAGO__INIT__TEMPLATE_REPO_PATH: `${server.url}/repo.json` } };
 });
 test.afterEach(async () => {
-  await closeDesktops();
-  scratch.remove();
   await server.close();
 });
 

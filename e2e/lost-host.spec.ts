@@ -5,19 +5,15 @@ import { dropPlan, expectTask, showView } from './support/environment.ts';
 import { twoVms } from './support/init-files.ts';
 import { lago, lagoOk } from './support/lago.ts';
 import { expectNothingLeft, type OwnedProcess, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import type { Scratch } from './support/scratch.ts';
 import { closeDesktops, openDesktop } from './support/window.ts';
 
 /** An environment whose host is lost in one way or another: every verb says what is, and stop and destroy end it. */
 
 let scratch: Scratch;
-test.beforeEach(() => {
-  scratch = makeScratch();
-});
-test.afterEach(async () => {
-  await closeDesktops();
-  for (const { pid } of ownedProcesses(scratch)) end(pid, 'SIGKILL');
-  scratch.remove();
+useScratch((made) => {
+  scratch = made;
 });
 
 function end(pid: number, signal: NodeJS.Signals): void {

@@ -1,15 +1,12 @@
 import { expect, test } from '@playwright/test';
 import { lago, lagoOk } from './support/lago.ts';
 import { expectNothingLeft, ownedNamespaces } from './support/leaks.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import type { Scratch } from './support/scratch.ts';
 
 let scratch: Scratch;
-test.beforeEach(() => {
-  scratch = makeScratch();
-});
-test.afterEach(async () => {
-  await lago(scratch, ['destroy', '--yes', '--all-prefixes']);
-  scratch.remove();
+useScratch((made) => {
+  scratch = made;
 });
 
 // Both begin with the same twelve characters, which Lago made into one bridge.

@@ -4,17 +4,14 @@ import { dropFile } from './support/drop.ts';
 import { dropPlan } from './support/environment.ts';
 import { threeVmsWithBridge, twoVms } from './support/init-files.ts';
 import { askMain, doInMain } from './support/main-process.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
-import { closeDesktops, openDesktop } from './support/window.ts';
+import { useScratch } from './support/prologue.ts';
+import type { Scratch } from './support/scratch.ts';
+import { openDesktop } from './support/window.ts';
 
 /** The real window without an environment: files that change while their plan is open, and keys that the page never sees. */
 let scratch: Scratch;
-test.beforeEach(() => {
-  scratch = makeScratch();
-});
-test.afterEach(async () => {
-  await closeDesktops();
-  scratch.remove();
+useScratch((made) => {
+  scratch = made;
 });
 
 test('a saved file shows its new state by itself, and so does one that is dropped again', async () => {

@@ -2,17 +2,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { dropFile } from './support/drop.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
-import { closeDesktops, openDesktop } from './support/window.ts';
+import { useScratch } from './support/prologue.ts';
+import type { Scratch } from './support/scratch.ts';
+import { openDesktop } from './support/window.ts';
 
 let scratch: Scratch;
 
-test.beforeEach(() => {
-  scratch = makeScratch();
-});
-test.afterEach(async () => {
-  await closeDesktops();
-  scratch.remove();
+useScratch((made) => {
+  scratch = made;
 });
 
 test('an init file gets files from outside of its folder only with a yes', async () => {

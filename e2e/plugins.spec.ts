@@ -3,17 +3,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { lago, lagoOk } from './support/lago.ts';
-import { makeScratch, root, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import { root, type Scratch } from './support/scratch.ts';
 
 const EXAMPLES = join(root, 'examples/plugins');
 
 let scratch: Scratch;
-test.beforeEach(() => {
-  scratch = makeScratch();
-});
-test.afterEach(async () => {
-  await lago(scratch, ['destroy', '--yes', '--all-prefixes']);
-  scratch.remove();
+useScratch((made) => {
+  scratch = made;
 });
 
 /** Writes below the user's `~/.config/lago`. */

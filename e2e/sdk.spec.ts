@@ -3,22 +3,20 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, symlinkSync } from 'node:f
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { twoVms } from './support/init-files.ts';
-import { lago } from './support/lago.ts';
 import { expectNothingLeft, ownedNamespaces } from './support/leaks.ts';
-import { makeScratch, root, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import { root, type Scratch } from './support/scratch.ts';
 
 let scratch: Scratch;
 /** A project of somebody else, elsewhere, that has the package by `npm link`. */
 let project: string;
+useScratch((made) => {
+  scratch = made;
+});
 test.beforeEach(() => {
-  scratch = makeScratch();
   project = join(scratch.dir, 'project');
   mkdirSync(join(project, 'node_modules'), { recursive: true });
   symlinkSync(root, join(project, 'node_modules/lago-desktop'));
-});
-test.afterEach(async () => {
-  await lago(scratch, ['destroy', '--yes', '--all-prefixes'], { cwd: project });
-  scratch.remove();
 });
 
 /** Runs a program in the project to its end. */

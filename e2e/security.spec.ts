@@ -4,18 +4,15 @@ import { join } from 'node:path';
 import { chromium, expect, type Page, test } from '@playwright/test';
 import { expectNothingLeft } from './support/leaks.ts';
 import { askMain, doInMain } from './support/main-process.ts';
-import { makeScratch, root, type Scratch } from './support/scratch.ts';
-import { closeDesktops, openDesktop } from './support/window.ts';
+import { useScratch } from './support/prologue.ts';
+import { root, type Scratch } from './support/scratch.ts';
+import { openDesktop } from './support/window.ts';
 
 const NOBODY = 65534;
 let scratch: Scratch;
 
-test.beforeEach(() => {
-  scratch = makeScratch();
-});
-test.afterEach(async () => {
-  await closeDesktops();
-  scratch.remove();
+useScratch((made) => {
+  scratch = made;
 });
 
 test('the preload script requires nothing but electron', () => {

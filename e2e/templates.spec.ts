@@ -4,7 +4,8 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync,
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { lago, lagoOk } from './support/lago.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import type { Scratch } from './support/scratch.ts';
 import { startTemplateServer, type TemplateServer } from './support/template-server.ts';
 
 const MIB = 1024 * 1024;
@@ -14,8 +15,10 @@ let image: Buffer;
 /** Options that lead to the repository on the server. */
 let repository: readonly string[];
 
+useScratch((made) => {
+  scratch = made;
+});
 test.beforeEach(async () => {
-  scratch = makeScratch();
   server = await startTemplateServer();
   image = Buffer.concat([randomBytes(MIB), Buffer.alloc(7 * MIB)]);
   const xz = execFileSync('xz', ['-c0'], { input: image, maxBuffer: 16 * MIB });
@@ -26,8 +29,6 @@ test.beforeEach(async () => {
   repository = ['--template-repo-path', `${server.url}/repo.json`];
 });
 test.afterEach(async () => {
-  await lago(scratch, ['destroy', '--yes', '--all-prefixes']);
-  scratch.remove();
   await server[Symbol.asyncDispose]();
 });
 

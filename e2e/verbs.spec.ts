@@ -5,17 +5,14 @@ import { expect, test } from '@playwright/test';
 import { twoVms } from './support/init-files.ts';
 import { CLI, lago, lagoOk } from './support/lago.ts';
 import { ownedProcesses } from './support/leaks.ts';
-import { makeScratch, root, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import { root, type Scratch } from './support/scratch.ts';
 
 // Every verb by the real command line, as far as it needs no running VM; with running VMs: cli.spec.ts, system.spec.ts, networks.spec.ts.
 
 let scratch: Scratch;
-test.beforeEach(() => {
-  scratch = makeScratch();
-});
-test.afterEach(async () => {
-  await lago(scratch, ['destroy', '--yes', '--all-prefixes']);
-  scratch.remove();
+useScratch((made) => {
+  scratch = made;
 });
 
 const ok = async (...argv: readonly string[]): Promise<string> => (await lagoOk(scratch, argv)).stdout;

@@ -14,31 +14,20 @@ import {
   vmRow,
 } from './support/environment.ts';
 import { twoVms } from './support/init-files.ts';
-import { expectNoProcess, expectNothingLeft, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
+import { expectNoProcess, expectNothingLeft, ownedNamespaces } from './support/leaks.ts';
 import { doInMain } from './support/main-process.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
+import { useScratch } from './support/prologue.ts';
+import type { Scratch } from './support/scratch.ts';
 import { coloursOf } from './support/screen.ts';
 import { picture } from './support/screenshots.ts';
 import { expectTerminal, openTerminal, runInTerminal, terminalText, typeLine } from './support/terminal.ts';
-import { closeDesktops, openDesktop } from './support/window.ts';
+import { openDesktop } from './support/window.ts';
 
 const VMS = ['web', 'db'];
 let scratch: Scratch;
 
-test.beforeEach(() => {
-  scratch = makeScratch();
-});
-test.afterEach(async () => {
-  await closeDesktops();
-  // What a failed test left running would outlive it: environments are meant to.
-  for (const { pid } of ownedProcesses(scratch)) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-  }
-  scratch.remove();
+useScratch((made) => {
+  scratch = made;
 });
 
 async function takeSnapshot(page: Page, environment: string, name: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
 import { EngineError } from '../../../src-shared/errors.ts';
+import { Tail } from './tail.ts';
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -24,25 +25,6 @@ export interface RunResult {
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
-}
-
-class Tail {
-  #chunks: Buffer[] = [];
-  #size = 0;
-  readonly #limit: number;
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-  push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#size += chunk.length;
-    while (this.#size > this.#limit && this.#chunks.length > 1) {
-      this.#size -= this.#chunks.shift()?.length ?? 0;
-    }
-  }
-  toString(): string {
-    return Buffer.concat(this.#chunks).toString('utf8');
-  }
 }
 
 /** A chunk may end within a character, which is kept until the rest of it comes. */

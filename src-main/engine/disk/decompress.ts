@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { EngineError } from '../../../src-shared/errors.ts';
+import { Tail } from '../core/tail.ts';
 
 export type Compression = 'none' | 'gzip' | 'xz' | 'zstd' | 'bzip2';
 
@@ -99,10 +100,8 @@ async function* through(
   const [program = '', ...args] = argv;
   // core/run.ts keeps output in memory; this one streams.
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C' } });
-  let stderr = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    stderr = (stderr + chunk.toString('utf8')).slice(-2000);
-  });
+  const stderr = new Tail(2000);
+  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
   const ended = new Promise<number | NodeJS.Signals | Error>((resolve) => {
     child.on('error', resolve);
     child.on('close', (code, killed) => resolve(code ?? killed ?? 0));
@@ -122,7 +121,7 @@ async function* through(
         hint: `Install ${program === 'xz' ? 'xz-utils' : program}.`,
       });
     }
-    if (outcome !== 0) throw damaged(what, stderr.trim().split('\n').at(-1) ?? `${program} ended with ${outcome}`, undefined);
+    if (outcome !== 0) throw damaged(what, stderr.toString().trim().split('\n').at(-1) ?? `${program} ended with ${outcome}`, undefined);
   } finally {
     signal?.removeEventListener('abort', abort);
     child.kill('SIGKILL');

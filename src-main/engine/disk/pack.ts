@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
 import { run } from '../core/run.ts';
+import { Tail } from '../core/tail.ts';
 
 export interface PackOptions {
   readonly signal?: AbortSignal | undefined;
@@ -64,10 +65,8 @@ export async function compressFile(from: string, to: string, options: PackOption
     const [program = '', ...args] = XZ;
     // core/run.ts takes its input whole.
     const child = spawn(program, args, { stdio: ['pipe', target.fd, 'pipe'], env: { ...process.env, LC_ALL: 'C' } });
-    let stderr = '';
-    child.stderr?.on('data', (chunk: Buffer) => {
-      stderr = (stderr + chunk.toString('utf8')).slice(-2000);
-    });
+    const stderr = new Tail(2000);
+    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
     const ended = new Promise<number | NodeJS.Signals | Error>((resolve) => {
       child.on('error', resolve);
       child.on('close', (code, killed) => resolve(code ?? killed ?? 0));
@@ -86,9 +85,9 @@ export async function compressFile(from: string, to: string, options: PackOption
     if (outcome instanceof Error) throw noXz(outcome);
     if (options.signal?.aborted === true) throw new EngineError('cancelled', `Compressing ${from} was cancelled.`);
     // When xz goes first, our end of the pipe only says that it is gone.
-    if (outcome !== 0 && stderr !== '') throw failure(from, to, stderr, outcome);
+    if (outcome !== 0 && stderr.toString() !== '') throw failure(from, to, stderr.toString(), outcome);
     if (packed instanceof Error) throw diskError(packed, to);
-    if (outcome !== 0) throw failure(from, to, stderr, outcome);
+    if (outcome !== 0) throw failure(from, to, stderr.toString(), outcome);
     await target.sync();
     return packed;
   } finally {

@@ -2,6 +2,7 @@ import type { Duplex, Readable } from 'node:stream';
 import ssh2, { type Algorithms, type AuthenticationType, type Client, type ConnectConfig } from 'ssh2';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { drop, type Log } from '../core/log.ts';
+import { Tail } from '../core/tail.ts';
 import { openChannel } from './channel.ts';
 import { abortError, type Dial, dialRefusal, type Refusal } from './dial.ts';
 import { fingerprint, type HostKeys } from './host-keys.ts';
@@ -283,8 +284,8 @@ function tried(target: SshTarget): string {
 
 async function exec(client: Client, lost: () => EngineError, command: string, options: ExecOptions): Promise<ExecResult> {
   const channel = await openChannel(client, lost, { command, signal: options.signal });
-  const stdout = keepTail(options.maxOutput ?? 1024 * 1024);
-  const stderr = keepTail(options.maxOutput ?? 1024 * 1024);
+  const stdout = new Tail(options.maxOutput ?? 1024 * 1024);
+  const stderr = new Tail(options.maxOutput ?? 1024 * 1024);
   channel.stream.on('data', (chunk: Buffer) => {
     stdout.push(chunk);
     options.onStdout?.(chunk);
@@ -304,7 +305,7 @@ async function exec(client: Client, lost: () => EngineError, command: string, op
   const drained = Promise.all([ended(channel.stream), channel.stderr === undefined ? undefined : ended(channel.stderr)]);
   const code = await channel.exit;
   await drained;
-  return { code, stdout: stdout.text(), stderr: stderr.text() };
+  return { code, stdout: stdout.toString(), stderr: stderr.toString() };
 }
 
 async function ended(stream: Readable): Promise<void> {
@@ -312,17 +313,4 @@ async function ended(stream: Readable): Promise<void> {
     stream.once('end', resolve);
     stream.once('close', resolve);
   });
-}
-
-function keepTail(limit: number): { push(chunk: Buffer): void; text(): string } {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  return {
-    push(chunk) {
-      chunks.push(chunk);
-      size += chunk.length;
-      while (size - (chunks[0]?.length ?? 0) >= limit) size -= chunks.shift()?.length ?? 0;
-    },
-    text: () => Buffer.concat(chunks).subarray(-limit).toString('utf8'),
-  };
 }

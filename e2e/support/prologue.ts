@@ -1,0 +1,31 @@
+import { test } from '@playwright/test';
+import { ownedProcesses } from './leaks.ts';
+import { makeScratch, type Scratch } from './scratch.ts';
+import { closeDesktops } from './window.ts';
+
+/**
+ * Gives each test of a file a scratch of its own. After the test its windows are closed, what still runs of its environments is ended
+ * (they are meant to outlive the program, so a failed test would leave them), and the scratch is removed.
+ */
+export function useScratch(take: (scratch: Scratch) => void): void {
+  let scratch: Scratch | undefined;
+  test.beforeEach(() => {
+    scratch = makeScratch();
+    take(scratch);
+  });
+  test.afterEach(async () => {
+    await closeDesktops();
+    if (scratch === undefined) return;
+    for (const { pid } of ownedProcesses(scratch)) end(pid);
+    scratch.remove();
+    scratch = undefined;
+  });
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
