@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { dropPlan, expectTask, showView } from './support/environment.ts';
@@ -6,7 +6,7 @@ import { twoVms } from './support/init-files.ts';
 import { lago, lagoOk } from './support/lago.ts';
 import { expectNothingLeft, type OwnedProcess, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
-import type { Scratch } from './support/scratch.ts';
+import { removeFolder, type Scratch } from './support/scratch.ts';
 import { closeDesktops, openDesktop } from './support/window.ts';
 
 /** An environment whose host is lost in one way or another: every verb says what is, and stop and destroy end it. */
@@ -47,7 +47,7 @@ async function vmStates(): Promise<readonly string[]> {
 test('sockets that a logout removed: status says so, start begins anew, stop and destroy end it', async () => {
   await startTwo();
   const namespaces = ownedNamespaces(scratch);
-  rmSync(join(scratch.dir, 'run', 'lago'), { recursive: true });
+  removeFolder(join(scratch.dir, 'run', 'lago'));
   const status = await lagoOk(scratch, ['status']);
   expect(status.stderr).toContain('its sockets in');
   expect(status.stderr).toContain('"lago stop"');
@@ -59,13 +59,13 @@ test('sockets that a logout removed: status says so, start begins anew, stop and
   expect(await vmStates()).toEqual(['running', 'running']);
   expect(machines()).toHaveLength(2);
 
-  rmSync(join(scratch.dir, 'run', 'lago'), { recursive: true });
+  removeFolder(join(scratch.dir, 'run', 'lago'));
   await lagoOk(scratch, ['stop']);
   expect(machines()).toEqual([]);
   expect(await vmStates()).toEqual(['down', 'down']);
 
   await lagoOk(scratch, ['start']);
-  rmSync(join(scratch.dir, 'run', 'lago'), { recursive: true });
+  removeFolder(join(scratch.dir, 'run', 'lago'));
   await lagoOk(scratch, ['destroy', '--yes']);
   await expectNothingLeft(scratch, namespaces);
 });
@@ -134,7 +134,7 @@ test('a folder that was removed while it ran: the host is listed, and can be end
   const namespaces = ownedNamespaces(scratch);
   const prefix = join(scratch.dir, '.lago', 'default');
   expect((await lagoOk(scratch, ['list', '--running'])).stdout).toMatch(new RegExp(`^${prefix} \\(pid \\d+\\)$`, 'm'));
-  rmSync(join(scratch.dir, '.lago'), { recursive: true });
+  removeFolder(join(scratch.dir, '.lago'));
   const listed = await lagoOk(scratch, ['list', '--running']);
   expect(listed.stdout).toContain(`${prefix} (pid `);
   expect(listed.stdout).toContain('its folder is gone');

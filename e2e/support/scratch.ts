@@ -57,8 +57,8 @@ export function makeScratch(): Scratch {
   };
 }
 
-/** Chromium's helper processes write into the profile until they notice that the window is gone; each attempt looks anew. */
-function removeFolder(dir: string): void {
+/** Removes a folder that processes still write into: Chromium's until they notice that the window is gone, libvirt's always. */
+export function removeFolder(dir: string): void {
   for (let attempt = 1; ; attempt++) {
     try {
       rmSync(dir, { recursive: true, force: true });
