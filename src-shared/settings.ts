@@ -1,6 +1,6 @@
 /**
- * Every key of lago.conf: the one list that the command line's options, the environment variables, `generate-config` and the
- * settings page are made from. No zod here: the command line reads this file at each start.
+ * Every key of lago.conf: the one list that the options of the command line, the environment variables, `generate-config` and
+ * docs/configuration.md are made from. No zod here: the command line reads this file at each start.
  */
 export interface SettingKey {
   /** `lago` for global options, otherwise the verb whose options these are. */

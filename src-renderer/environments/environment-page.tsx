@@ -27,9 +27,6 @@ import { countOf, prefixStatus } from './status.ts';
 import { useBlocked, useEnvironmentActions, useVmActions } from './use-environment-actions.tsx';
 import { VmTable } from './vm-table.tsx';
 
-/** What has a button in the header; everything else is in its menu. */
-const BUTTONS: readonly string[] = ['start', 'stop', 'suspend', 'resume', 'snapshot'];
-
 function ActionButton(props: { readonly action: Action; readonly primary: boolean }): ReactElement {
   const { action } = props;
   return (
@@ -106,7 +103,7 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
   const off = prefix.vms.every((vm) => vm.status !== 'running');
   const paused = countOf(prefix, 'paused') > 0;
   // One of the two has something to do; where both have, the other is in the menu.
-  const buttons = actions.filter((action) => BUTTONS.includes(action.id) && action.id !== (paused ? 'suspend' : 'resume'));
+  const buttons = actions.filter((action) => action.button === true && action.id !== (paused ? 'suspend' : 'resume'));
   return (
     <header className={styles.header}>
       <div className={styles.identity}>

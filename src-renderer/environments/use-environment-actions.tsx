@@ -14,6 +14,7 @@ import {
   IconTrash,
 } from '@tabler/icons-react';
 import type { PrefixState, VmState } from '../../src-shared/state.ts';
+import type { Verbs } from '../../src-shared/verbs.ts';
 import { useCall } from '../engine-context.ts';
 import { useRunningOperation, useUnreachable } from '../live-cache.ts';
 import { copyText } from '../ui/copy-text.ts';
@@ -27,8 +28,11 @@ export function useBlocked(prefix: PrefixState): string | undefined {
   return useUnreachable() ?? blockedBy(prefix, running?.label);
 }
 
+/** The verbs that work on all VMs or on named ones. */
+type VmVerb = { [Name in keyof Verbs['prefix']]: Verbs['prefix'][Name]['takes'] extends 'vms' ? Name : never }[keyof Verbs['prefix']];
+
 /** Begins a verb on the whole environment, or on one VM. */
-function useVerb(prefix: PrefixState): (verb: 'start' | 'stop' | 'suspend' | 'resume', vm?: VmState) => () => void {
+function useVerb(prefix: PrefixState): (verb: VmVerb, vm?: VmState) => () => void {
   const call = useCall();
   return (verb, vm) => () =>
     void call(`Could not ${verb} ${vm?.name ?? prefix.name}`, (client) =>
@@ -52,6 +56,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       label: 'Start',
       icon: IconPlayerPlay,
       blocked: blocked ?? (running === prefix.vms.length ? 'All VMs are running' : undefined),
+      button: true,
       run: verb('start'),
     },
     {
@@ -60,6 +65,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       icon: IconPlayerStop,
       // Ends a host that does not answer as well.
       blocked: stopBlocked ?? (running === 0 && prefix.host.status === 'down' ? 'Nothing is running' : undefined),
+      button: true,
       run: verb('stop'),
     },
     {
@@ -67,6 +73,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       label: 'Suspend',
       icon: IconPlayerPause,
       blocked: blocked ?? (running === 0 ? 'Nothing is running' : undefined),
+      button: true,
       run: verb('suspend'),
     },
     {
@@ -74,6 +81,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       label: 'Resume',
       icon: IconPlayerTrackNext,
       blocked: blocked ?? (paused === 0 ? 'Nothing is suspended' : undefined),
+      button: true,
       run: verb('resume'),
     },
     {
@@ -81,6 +89,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       label: 'Snapshot',
       icon: IconCamera,
       blocked,
+      button: true,
       run: () => {
         dispatch({ type: 'view', id: prefix.id, view: 'snapshots' });
         dispatch({ type: 'show', page: { kind: 'environment', id: prefix.id } });

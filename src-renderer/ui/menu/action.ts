@@ -10,6 +10,8 @@ export interface Action {
   /** Why it cannot be done now; shown in place of nothing. */
   readonly blocked?: string | undefined;
   readonly danger?: boolean;
+  /** Has a button of its own beside the menu, where there is room for some. */
+  readonly button?: boolean;
   /** Begins a new group in menus. */
   readonly group?: boolean;
 }
