@@ -4,7 +4,7 @@ import { alternate, makeScratch, root, runTimed } from './measure.ts';
 
 /** Cold `lago status` against the least that a program on Node costs. */
 export const title = 'cold "lago status" of a prepared environment against "node -e 0"';
-export const goal = 'ratio <= 3';
+export const goal = 'ratio <= 2';
 
 const INIT = {
   nets: { mgmt: { type: 'nat', management: true, dhcp: { start: 100, end: 254 } } },

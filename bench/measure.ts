@@ -55,6 +55,8 @@ export interface Command {
   readonly argv: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Exit codes beside 0 that are no failure. */
+  readonly fine?: readonly number[];
 }
 
 /** Runs a program to its end and answers how long it took in ms, and its stdout. A failure throws with what it wrote to stderr. */
@@ -77,7 +79,7 @@ export async function runTimed(command: Command): Promise<{ readonly ms: number;
     });
     child.on('error', fail);
     child.on('close', (code, signal) => {
-      if (code === 0) done({ ms: performance.now() - began, stdout });
+      if (code === 0 || (code !== null && command.fine?.includes(code) === true)) done({ ms: performance.now() - began, stdout });
       else fail(new Error(`${command.argv.join(' ')} failed (${code ?? signal}):\n${stderr.slice(-2000)}${stdout.slice(-2000)}`));
     });
   });

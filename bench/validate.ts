@@ -22,7 +22,8 @@ export async function run(): Promise<Record<string, number>> {
   const { ratio, ours, reference } = await alternate(
     11,
     async () => (await runTimed({ argv: [python, '-c', read, file], env, cwd })).ms,
-    async () => (await runTimed({ argv: [process.execPath, cli, 'validate', file], env, cwd })).ms,
+    // The scripts and templates that it names are on no machine any more, which is found last.
+    async () => (await runTimed({ argv: [process.execPath, cli, 'validate', file], env, cwd, fine: [2] })).ms,
   );
   return { ratio, validate_ms: Math.round(ours), python_ms: Math.round(reference), bytes: statSync(file).size };
 }

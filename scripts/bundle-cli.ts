@@ -1,11 +1,12 @@
-import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin, transform } from 'esbuild';
+import { loadedWhenUsed, writeProgram } from './cli-program.ts';
 
 /**
- * Bundles the command line into `out/cli/lago.cjs`: one file that plain Node 20 runs. What is reached only by a dynamic import lies in
- * it as a string and is not even parsed until it is asked for: parsing the whole program takes as long as starting Node.
+ * Bundles the command line for plain Node 20: the launcher `out/cli/lago.cjs` and, beside it, the parts that it loads. None is read before
+ * it is used: parsing the whole program takes as long as starting Node.
  */
 const checkout = resolve(fileURLToPath(import.meta.url), '../..');
 const outfile = join(checkout, 'out/cli/lago.cjs');
@@ -30,6 +31,11 @@ const packages: Plugin = {
     bundle.onLoad({ filter: /plugins\/import-module\.ts$/ }, () => ({
       contents: 'export const importModule = (url) => importFromNode(url);',
       loader: 'js',
+    }));
+    // As one object `z`, zod is whole; as a namespace only what is used of it is left.
+    bundle.onLoad({ filter: /\/src-(main|shared)\/.*\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace("import { z } from 'zod'", "import * as z from 'zod'"),
+      loader: 'ts',
     }));
     // zod's messages in fifty languages are a third of the program, and nobody sees more than the English ones.
     bundle.onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
@@ -67,29 +73,7 @@ for (const file of outputFiles) {
     minifyWhitespace: true,
     supported: { 'dynamic-import': false },
   });
-  parts[`./${basename(file.path)}`] = code;
+  parts[`./${basename(file.path)}`] = loadedWhenUsed(code);
 }
 
-const loader = `#!/usr/bin/env node
-"use strict";
-const { compileFunction } = require("node:vm");
-const parts = ${JSON.stringify(parts)};
-const loaded = new Map();
-function load(name) {
-  if (parts[name] === undefined) return require(name);
-  let module = loaded.get(name);
-  if (module === undefined) {
-    module = { exports: {} };
-    loaded.set(name, module);
-    compileFunction(parts[name], ["exports", "module", "require", "__dirname", "importFromNode"], { filename: __filename + "/" + name.slice(2) })(module.exports, module, load, __dirname, (url) => import(url));
-  }
-  return module.exports;
-}
-load("./main.js");
-`;
-mkdirSync(dirname(outfile), { recursive: true });
-// Whole at once: a command that starts while this runs sees the old or the new program.
-const temporary = `${outfile}.${process.pid}.tmp`;
-writeFileSync(temporary, loader);
-chmodSync(temporary, 0o755);
-renameSync(temporary, outfile);
+await writeProgram(outfile, parts);

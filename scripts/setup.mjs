@@ -21,6 +21,7 @@ const SOURCES = [
   'package.json',
   'package-lock.json',
   'scripts/bundle-cli.ts',
+  'scripts/cli-program.ts',
 ];
 /** Nothing that `npm start` needs, so it is built for tests, and by `npm run build`. */
 const SDK_STAMP = path.join(root, 'out', 'sdk', '.sources');

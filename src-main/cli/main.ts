@@ -36,6 +36,8 @@ function watchSignals(): { readonly signal: AbortSignal; exitCode(code: number):
 }
 
 async function main(): Promise<void> {
+  // zod's own `config` would load it, and most verbs do without. Functions that it would compile for each schema run once or twice here.
+  Object.assign(globalThis, { __zod_globalConfig: { jitless: true } });
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       // Whoever read our output has gone (`lago list | head -1`); everything else cannot even be said.
@@ -50,7 +52,10 @@ async function main(): Promise<void> {
   const code = await runCommandLine(process.argv.slice(2), {
     cwd: process.cwd(),
     environment: process.env,
-    stdin: process.stdin,
+    // Node makes it, with all that this loads, when it is first asked for.
+    get stdin() {
+      return process.stdin;
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     door: { openEngine, readSpecs, listLeases, freeStaleLeases },

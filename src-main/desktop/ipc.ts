@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream';
-import { RPCHandler } from '@orpc/server/message-port';
 import {
   type BrowserWindow,
   dialog,
@@ -9,7 +8,6 @@ import {
   MessageChannelMain,
   type MessagePortMain,
 } from 'electron';
-import { z } from 'zod';
 import type { BridgeMessage } from '../../src-shared/bridge.ts';
 import { type BytePort, openByteChannel } from '../../src-shared/byte-stream.ts';
 import { CHANNELS } from '../../src-shared/channels.ts';
@@ -20,7 +18,7 @@ import { isTrustedSender } from './security.ts';
 /** What the oRPC port serves. */
 export type EngineRouter = ReturnType<typeof createRouter>;
 
-const StreamId = z.string().min(1).max(100);
+const STREAM_ID_LENGTH = 100;
 
 export interface IpcOptions {
   /** Resolves when the engine is open; calls that came before it wait. */
@@ -74,17 +72,18 @@ export function serveIpc(options: IpcOptions): void {
       port.close(); // whoever opens the engine reports why it did not open
       return;
     }
+    // Not before: the window is shown without any of the engine.
+    const { RPCHandler } = await import('@orpc/server/message-port');
     new RPCHandler(router).upgrade(port);
     port.start();
   }
 
   ipcMain.on(CHANNELS.attach, (event, raw: unknown) => {
     const window = windowFor(event);
-    const id = StreamId.safeParse(raw);
-    if (window === undefined || !id.success) return;
+    if (window === undefined || typeof raw !== 'string' || raw === '' || raw.length > STREAM_ID_LENGTH) return;
     const { port1, port2 } = new MessageChannelMain();
-    const stream = options.takeStream(id.data);
-    sendToPage(window, { lago: 'stream', stream: id.data }, [port2]);
+    const stream = options.takeStream(raw);
+    sendToPage(window, { lago: 'stream', stream: raw }, [port2]);
     if (stream === undefined) {
       openByteChannel(bytePort(port1), { onData: (_bytes, taken) => taken(), onEnd: () => undefined }).end(
         'This stream has been closed. Open it again.',

@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { Sample } from '../../src-shared/contract.ts';
+import type { Sample } from '../../src-shared/contract.ts';
 
 /** The sample environments of `resources/samples`, as its `samples.json` lists them (paths relative to it). */
 export async function readSamples(resourcesDir: string): Promise<readonly Sample[]> {
+  // The contract is all that the window can ask for, and the command line needs nothing else of it.
+  const { Sample: Listed } = await import('../../src-shared/contract.ts');
   const folder = join(resourcesDir, 'samples');
-  const listed = z.array(Sample).parse(JSON.parse(await readFile(join(folder, 'samples.json'), 'utf8')));
+  const listed = z.array(Listed).parse(JSON.parse(await readFile(join(folder, 'samples.json'), 'utf8')));
   return listed.map((sample) => ({ ...sample, path: join(folder, sample.path) }));
 }

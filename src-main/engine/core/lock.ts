@@ -119,14 +119,16 @@ async function flock(fd: number, path: string, options: LockOptions): Promise<vo
   });
 }
 
-const Holder = z.object({
-  pid: z.number().int(),
-  purpose: z.string(),
-  since: z.number(),
-  /** Start time and boot of the process (`process-identity.ts`): a pid alone is used again. */
-  start: z.string(),
-  boot: z.string(),
-});
+// Made when a file is read, which is seldom: a verb that only has this module loaded does without zod.
+const holderSchema = () =>
+  z.object({
+    pid: z.number().int(),
+    purpose: z.string(),
+    since: z.number(),
+    /** Start time and boot of the process (`process-identity.ts`): a pid alone is used again. */
+    start: z.string(),
+    boot: z.string(),
+  });
 
 /**
  * Who holds the lock, as "start (pid 4711, since 12 s)"; undefined when the file does not say, or names a process that has ended (a
@@ -146,9 +148,9 @@ export async function readHolder(path: string): Promise<string | undefined> {
   return `${holder.purpose === '' ? 'another command' : holder.purpose} (pid ${holder.pid}, since ${seconds} s)`;
 }
 
-function parseHolder(text: string): z.infer<typeof Holder> | undefined {
+function parseHolder(text: string): z.infer<ReturnType<typeof holderSchema>> | undefined {
   try {
-    return Holder.safeParse(JSON.parse(text)).data;
+    return holderSchema().safeParse(JSON.parse(text)).data;
   } catch (error) {
     // Half-written, or the text of another program.
     if (error instanceof SyntaxError) return undefined;

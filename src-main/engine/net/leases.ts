@@ -67,7 +67,6 @@ export interface LeaseStore {
   reclaim(options?: { readonly signal?: AbortSignal | undefined }): Promise<readonly Lease[]>;
 }
 
-const LeaseFile = z.tuple([z.string(), z.string()]);
 /** Lago 0.29 locked by a hard link; a process that was killed left it for ever. It held it for milliseconds. */
 const OLD_LOCKS = ['leases.lock', 'leases.lock.lock'];
 const OLD_LOCK_LIFE_MS = 60_000;
@@ -255,7 +254,7 @@ function readLease(path: string, octet: number): HeldLease | undefined {
     throw denied(error, path);
   }
   const subnet = `192.168.${octet}.0`;
-  const parsed = LeaseFile.safeParse(parseJson(text));
+  const parsed = z.tuple([z.string(), z.string()]).safeParse(parseJson(text));
   if (!parsed.success) return { subnet, path, uuidPath: '', uuid: '' };
   const [uuidPath, uuid] = parsed.data;
   return { subnet, path, uuidPath, uuid };
