@@ -1,8 +1,8 @@
-import type { LiveEvent } from '../../src-shared/contract.ts';
-import { OPERATION_LOG_LINES, type OperationState } from '../../src-shared/operation.ts';
-import type { Operation } from './core/operation.ts';
-import { sleep } from './core/until.ts';
-import type { Operations } from './engine.ts';
+import type { LiveEvent } from '../../../src-shared/contract.ts';
+import { OPERATION_LOG_LINES, type OperationState } from '../../../src-shared/operation.ts';
+import type { Operation } from '../core/operation.ts';
+import { sleep } from '../core/until.ts';
+import type { Operations } from '../engine.ts';
 
 /** So many ended ones are kept for those who want to see what came of them. */
 const FINISHED_KEPT = 30;

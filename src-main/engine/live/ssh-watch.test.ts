@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { silentLog } from './core/log.ts';
-import type { Prefix } from './prefix/prefix.ts';
-import { domainName } from './prefix/prefix.ts';
-import type { Observation } from './runtime/state.ts';
+import { silentLog } from '../core/log.ts';
+import type { Prefix } from '../prefix/prefix.ts';
+import { domainName } from '../prefix/prefix.ts';
+import type { Observation } from '../runtime/state.ts';
 import { createSshWatch } from './ssh-watch.ts';
 
 const UUID = 'aaaabbbbccccddddeeeeffff00001111';

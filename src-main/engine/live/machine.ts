@@ -1,7 +1,7 @@
 import { mkdir, readFile, statfs } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import type { MachineState } from '../../src-shared/state.ts';
-import type { EngineSettings } from './configuration/settings.ts';
+import type { MachineState } from '../../../src-shared/state.ts';
+import type { EngineSettings } from '../configuration/settings.ts';
 
 export interface MachineQuery {
   readonly resourcesDir: string;
@@ -19,7 +19,7 @@ export async function readMachine(query: MachineQuery): Promise<MachineState> {
   const rounded = (bytes: number): number => Math.floor(bytes / (64 * MIB)) * 64 * MIB;
   const shared = { ...memory, memoryFree: rounded(memory.memoryFree), cpus: cpus().length, diskFree: rounded(diskFree) };
   if (query.previous !== undefined) return { ...query.previous, ...shared };
-  const [{ checkMachine }, { findAccelerator }] = await Promise.all([import('./host/probe.ts'), import('./host/kvm.ts')]);
+  const [{ checkMachine }, { findAccelerator }] = await Promise.all([import('../host/probe.ts'), import('../host/kvm.ts')]);
   const checks = await checkMachine({ resourcesDir: query.resourcesDir });
   return { checks: [...checks], accelerator: await findAccelerator(query.settings.accelerator), ...shared };
 }

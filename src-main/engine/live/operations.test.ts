@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { LiveEvent } from '../../src-shared/contract.ts';
-import { OPERATION_LOG_LINES } from '../../src-shared/operation.ts';
-import { type Operation, type Step, startOperation } from './core/operation.ts';
+import type { LiveEvent } from '../../../src-shared/contract.ts';
+import { OPERATION_LOG_LINES } from '../../../src-shared/operation.ts';
+import { type Operation, type Step, startOperation } from '../core/operation.ts';
 import { createOperations } from './operations.ts';
 
 /** An operation that does what the test says, until it is told to end. */

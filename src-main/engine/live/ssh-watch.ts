@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { drop, type Log } from './core/log.ts';
-import { sleep } from './core/until.ts';
-import type { Host } from './host/host.ts';
-import { domainName, type Prefix, vmAddress } from './prefix/prefix.ts';
-import type { Observation, VmNote } from './runtime/state.ts';
+import { drop, type Log } from '../core/log.ts';
+import { sleep } from '../core/until.ts';
+import type { Host } from '../host/host.ts';
+import { domainName, type Prefix, vmAddress } from '../prefix/prefix.ts';
+import type { Observation, VmNote } from '../runtime/state.ts';
 
 const BANNER_MS = 1500;
 const EVERY_MS = 700;

@@ -1,16 +1,16 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { LiveEvent } from '../../src-shared/contract.ts';
-import { EngineError } from '../../src-shared/errors.ts';
-import type { PrefixState } from '../../src-shared/state.ts';
-import { drop, type Log } from './core/log.ts';
+import type { LiveEvent } from '../../../src-shared/contract.ts';
+import { EngineError } from '../../../src-shared/errors.ts';
+import type { PrefixState } from '../../../src-shared/state.ts';
+import { drop, type Log } from '../core/log.ts';
+import type { PluginRegistry } from '../plugins/registry.ts';
+import { type Prefix, readPrefix } from '../prefix/prefix.ts';
+import { type PendingWork, readRecord } from '../prefix/record.ts';
+import type { HostAccess, HostSession } from '../runtime/session.ts';
+import { observe, prefixState } from '../runtime/state.ts';
 import type { KnownEnvironments } from './known.ts';
-import type { PluginRegistry } from './plugins/registry.ts';
-import { type Prefix, readPrefix } from './prefix/prefix.ts';
-import { type PendingWork, readRecord } from './prefix/record.ts';
-import type { HostAccess, HostSession } from './runtime/session.ts';
-import { observe, prefixState } from './runtime/state.ts';
 import { createSshWatch, type SshWatch } from './ssh-watch.ts';
 
 const SETTLE_MS = 40;

@@ -1,4 +1,4 @@
-import type { LiveEvent } from '../../src-shared/contract.ts';
+import type { LiveEvent } from '../../../src-shared/contract.ts';
 
 /** Key under which a newer event replaces an undelivered older one; whole values make that safe. */
 function slotOf(event: LiveEvent): string {

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readJson, writeJson } from './core/json-file.ts';
-import { takeLock } from './core/lock.ts';
+import { readJson, writeJson } from '../core/json-file.ts';
+import { takeLock } from '../core/lock.ts';
 
 const Known = z.object({
   version: z.literal(1),
