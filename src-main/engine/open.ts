@@ -134,13 +134,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 
   /** The verbs of a noun, each an operation. */
   function methodsOf<Noun extends VerbNoun>(noun: Noun): VerbMethods<Noun> {
-    const work = VERB_WORK[noun] as unknown as Readonly<Record<string, (context: RecipeContext, call: VerbTask<unknown>) => Promise<void>>>;
+    type Work = (context: RecipeContext, task: VerbTask<VerbInputs[VerbInputKind]>) => Promise<void>;
+    const work = VERB_WORK[noun] as unknown as Readonly<Record<string, Work>>;
     const verbs = allVerbs().filter((verb) => verb.noun === noun);
     const methods = verbs.map(({ name: verb, kind, label }) => [
       verb,
       (root: string, input: VerbInputs[VerbInputKind], action?: ActionOptions) =>
         launch(kind, label(name(root), input as never), root, action, async (step, _setPrefix, closeLog) => {
-          await work[verb]?.(context, { root, input, step, closeLog });
+          await (work[verb] as Work)(context, { root, input, step, closeLog });
           if (kind === 'destroy') await takeOffTheList(root, step.log);
         }),
     ]);

@@ -13,7 +13,7 @@ export interface VerbTask<Input> {
 
 export type VerbWork = {
   readonly [Noun in VerbNoun]: {
-    readonly [Name in keyof Verbs[Noun]]: (context: RecipeContext, call: VerbTask<VerbInput<Noun, Name>>) => Promise<void>;
+    readonly [Name in keyof Verbs[Noun]]: (context: RecipeContext, task: VerbTask<VerbInput<Noun, Name>>) => Promise<void>;
   };
 };
 
