@@ -14,6 +14,7 @@ import type { KnownEnvironments } from './known.ts';
 import { createSshWatch, type SshWatch } from './ssh-watch.ts';
 
 const SETTLE_MS = 40;
+const HOLDER_EVERY_MS = 1000;
 
 export interface LiveOptions {
   readonly known: KnownEnvironments;
@@ -27,7 +28,8 @@ export interface LiveOptions {
 
 /**
  * Keeps the state of every known environment true: files and libvirt's events say when to look again, and each changed value is
- * published once. Nothing polls, but for a host that runs and does not answer: its end of being so says nothing.
+ * published once. Nothing polls, except while a host does not answer or a process holds the lock: the end of neither says anything, when
+ * the process is killed.
  */
 export interface Live extends AsyncDisposable {
   /** Reads everything once and begins to watch. Answers the present states. */
@@ -49,6 +51,8 @@ interface Entry {
   unsubscribe: () => void;
   readonly ssh: SshWatch;
   timer: NodeJS.Timeout | undefined;
+  /** When it fires. */
+  due: number;
   /** How often in a row its host did not answer. */
   unanswered: number;
   /** When the interrupted work began that was reported already. */
@@ -64,17 +68,21 @@ export function createLive(options: LiveOptions): Live {
   let closed = false;
 
   function schedule(entry: Entry, afterMs = SETTLE_MS): void {
-    if (closed) return;
-    entry.timer ??= setTimeout(() => {
+    const due = Date.now() + afterMs;
+    if (closed || (entry.timer !== undefined && entry.due <= due)) return;
+    clearTimeout(entry.timer);
+    entry.due = due;
+    entry.timer = setTimeout(() => {
       entry.timer = undefined;
       drop(refresh(entry), log, `Reading ${entry.path}`);
     }, afterMs);
   }
 
-  /** A host that does not answer is asked again: at first each second, then more seldom. */
+  /** A host that does not answer is asked again, at first each second, then more seldom; whether the lock's holder lives, each second. */
   function askAgain(entry: Entry, state: PrefixState): void {
     entry.unanswered = state.host.status === 'unusable' ? entry.unanswered + 1 : 0;
     if (entry.unanswered > 0) schedule(entry, Math.min(5000, 1000 * entry.unanswered));
+    else if (state.busy !== null) schedule(entry, HOLDER_EVERY_MS);
   }
 
   async function tellInterrupted(entry: Entry, prefix: Prefix, state: PrefixState): Promise<void> {
@@ -195,6 +203,7 @@ export function createLive(options: LiveOptions): Live {
       unsubscribe: () => undefined,
       ssh: createSshWatch(log, () => schedule(entry)),
       timer: undefined,
+      due: 0,
       unanswered: 0,
       told: undefined,
       reading: false,

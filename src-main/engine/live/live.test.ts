@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { LiveEvent } from '../../../src-shared/contract.ts';
+import { silentLog } from '../core/log.ts';
+import { bootId, startTimeOf } from '../core/process-identity.ts';
+import { prefixPaths } from '../prefix/layout.ts';
+import { type PendingWork, readRecord, writeRecord } from '../prefix/record.ts';
+import { createWorld, writePrefix } from '../recipes/world.test-support.ts';
+import { knownEnvironments } from './known.ts';
+import { createLive, type Live } from './live.ts';
+
+let folder: string;
+let root: string;
+let live: Live;
+let holder: ChildProcess;
+const events: LiveEvent[] = [];
+const interrupted: PendingWork[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lago-live-'));
+  root = join(folder, 'demo');
+  await writePrefix(root);
+  const known = knownEnvironments(join(folder, 'data'));
+  await known.add(root);
+  const { hosts, plugins } = createWorld().context;
+  events.length = interrupted.length = 0;
+  live = createLive({
+    known,
+    hosts,
+    plugins,
+    log: silentLog,
+    publish: (event) => events.push(event),
+    interrupted: (_path, work) => interrupted.push(work),
+  });
+  holder = spawn('sleep', ['1000']);
+  await once(holder, 'spawn');
+});
+afterEach(async () => {
+  holder.kill('SIGKILL');
+  await live[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** As a command writes it that takes the lock. */
+async function lockedBy(pid: number, purpose: string): Promise<void> {
+  const identity = { pid, purpose, since: Date.now(), start: startTimeOf(pid), boot: bootId() };
+  await writeFile(prefixPaths(root).lock, JSON.stringify(identity));
+}
+
+test('a command that is killed without another word is noticed, and what it was doing is reported once', async () => {
+  const { record } = prefixPaths(root);
+  const pending: PendingWork = { kind: 'snapshot', name: 'half', step: 'taking', since: 1, vms: [], running: [], hostWasUp: false };
+  const before = await readRecord(record);
+  if (before === undefined) throw new Error('no record');
+  await writeRecord(record, { ...before, pending });
+  await lockedBy(holder.pid ?? 0, 'snapshot');
+  const [state] = await live.begin();
+  expect(state?.busy).toMatch(/^snapshot \(pid \d+/);
+  expect(interrupted).toEqual([]);
+
+  // Nothing is written any more from here on: the process is gone, and no file says so.
+  holder.kill('SIGKILL');
+  await expect.poll(() => live.states()[0]?.busy, { timeout: 15_000 }).toBeNull();
+  await expect.poll(() => interrupted, { timeout: 15_000 }).toEqual([pending]);
+  expect(events.at(-1)).toMatchObject({ type: 'prefix', prefix: { busy: null } });
+});
