@@ -213,7 +213,7 @@ describe('what is kept of a download that is broken off', () => {
     opened.push(() => rmSync(folder, { recursive: true }));
     return join(folder, 'image.part');
   }
-  /** Reads until the connection is gone for good. */
+  /** Reads until the connection is finally lost. */
   async function breakOff(server: MisbehavingServer, keep: string, behaviour: Behaviour = {}): Promise<void> {
     server.put('/image', body, [{ dropAfter: 100_000, ...behaviour }, { status: 503 }]);
     await expect(read(`${server.url}/image`, { keep, attempts: 1 })).rejects.toMatchObject({ code: 'remote.unreachable' });
@@ -283,7 +283,7 @@ test('a connection that broke is taken up again at the address that was asked fo
   const server = await serve();
   const moved = (to: string): Behaviour => ({ status: 302, headers: { location: to } });
   server.put('/image', '', [moved('/signed-1'), moved('/signed-2')]);
-  // Signed for a short time only.
+  // URLs signed for a short time only.
   server.put('/signed-1', body, [{ dropAfter: 100_000 }, { status: 403 }]);
   server.put('/signed-2', body);
   expect((await read(`${server.url}/image`))?.equals(body)).toBe(true);
@@ -336,7 +336,7 @@ test('progress reads well', () => {
 });
 
 describe('https', () => {
-  /** A proxy that knows only CONNECT; tells what it was asked. */
+  /** A proxy that supports only CONNECT and records its requests. */
   async function startProxy(): Promise<{ readonly url: string; readonly asked: string[] }> {
     const asked: string[] = [];
     const proxy = createHttpServer((_, response) => response.writeHead(400).end());

@@ -27,7 +27,7 @@ test('a process is itself only in its boot and with its start time', () => {
 });
 
 test('kills exactly the process that is meant', async () => {
-  // A program whose name holds what separates the fields of /proc/PID/stat.
+  // A program name that contains the field separator of /proc/PID/stat.
   const child = spawn('sleep', ['60'], { argv0: 'a) Z 1' });
   const pid = child.pid ?? 0;
   const identity = { pid, startTime: startTimeOf(pid) ?? '', boot: bootId() };
