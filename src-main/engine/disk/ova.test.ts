@@ -27,7 +27,7 @@ function write(name: string, content: Buffer): string {
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** Of members as they are written into a local archive. */
+/** Unpacks a local archive of these members. */
 async function unpack(
   ...members: readonly Member[]
 ): Promise<{ readonly out: string; readonly ova: Awaited<ReturnType<typeof unpackOva>> }> {

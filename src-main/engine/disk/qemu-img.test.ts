@@ -45,7 +45,7 @@ describe('images', () => {
   });
 
   test('an overlay says its backing format, and raw content cannot choose another one', async () => {
-    // A guest that owns a raw disk could write a qcow2 header that names any file of this machine.
+    // A guest with a raw disk could write a qcow2 header into it that names any file of this machine.
     await createEmptyDisk({ path: at('trap.qcow2'), format: 'qcow2', size: MIB });
     await createOverlay({ path: at('on-raw.qcow2'), backing: at('trap.qcow2'), backingFormat: 'raw' });
     expect(await inspectImage(at('on-raw.qcow2'))).toMatchObject({

@@ -148,7 +148,7 @@ describe('a download', () => {
       message: expect.stringContaining('nothing to download'),
     });
     await expect(get('/slow', 'raw', { freeBytes: async () => 65 * MIB })).rejects.toMatchObject({ code: 'host.no-space' });
-    // The server keeps the rest back, so the download is in the middle when it is cancelled, however fast it is.
+    // The server holds the rest back, so the cancel always arrives mid-download.
     server.put('/slow', Buffer.alloc(4 * MIB), [{ stallAfter: 1000 }]);
     const stop = new AbortController();
     const cancelled = get('/slow', 'raw', { signal: stop.signal, progress: () => stop.abort() });
