@@ -32,7 +32,7 @@ function publish(template = 'el7'): TemplateVersion {
   return templateVersion(`${server.url}/${template}`, { template });
 }
 
-/** An environment that stands on a template. */
+/** An environment that uses a template. */
 function environment(name: string): TemplateUser {
   mkdirSync(join(folder, name));
   const uuidFile = join(folder, name, 'uuid');
@@ -94,7 +94,7 @@ describe('eviction', () => {
     });
     const fetching = store.fetch(template);
     await asked;
-    // Another program's image of the same name, as far as eviction can tell.
+    // To eviction this looks like another program's image of the same name.
     writeFileSync(path('office:el7:v1'), rawImage());
     await expect(store.evict('office:el7:v1')).rejects.toMatchObject({
       code: 'conflict.locked',
@@ -125,7 +125,7 @@ describe('verifying', () => {
 });
 
 describe('a paused download', () => {
-  /** Begins one that pauses at its first bytes, and only then. */
+  /** Starts a download that pauses at its first bytes only. */
   function begin(template: TemplateVersion): {
     readonly fetching: Promise<unknown>;
     readonly rests: Promise<void>;

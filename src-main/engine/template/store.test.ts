@@ -206,7 +206,7 @@ describe('what goes wrong leaves the store as it was', () => {
     const announced = publish(image, spawnSync('zstd', ['-cq'], { input: image, maxBuffer: 64 * MIB }).stdout);
     const bin = join(folder, 'bin');
     mkdirSync(bin);
-    // Everything that the store itself runs, and no zstd.
+    // A PATH with everything that the store itself runs, but no zstd.
     symlinkSync(spawnSync('which', ['flock'], { encoding: 'utf8' }).stdout.trim(), join(bin, 'flock'));
     const path = process.env['PATH'];
     process.env['PATH'] = bin;

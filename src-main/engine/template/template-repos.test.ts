@@ -24,7 +24,7 @@ beforeEach(async () => {
 });
 afterEach(async () => await rm(root, { recursive: true, force: true }));
 
-/** A process that ended while it held nothing any more. */
+/** Leaves a half-finished clone of a process that ended and holds no lock. */
 async function leaveHalfClone(name: string): Promise<void> {
   await mkdir(join(folder, name, '.git'), { recursive: true });
   await writeFile(join(folder, `${name}.lock`), '');

@@ -63,10 +63,10 @@ interface Layout {
   /** Oldest first. */
   readonly images: readonly { readonly version: string; readonly folder: string; readonly name: string }[];
   readonly list: 'SHA256SUMS' | 'SHA512SUMS' | 'plain CHECKSUM' | 'BSD CHECKSUM' | 'signed CHECKSUM';
-  /** Listings that are read, with what they link to. */
+  /** Folder listings, with what they link to. */
   readonly listings: Readonly<Record<string, readonly string[]>>;
   readonly listName?: (folder: string) => string;
-  /** Other files that the list names too. */
+  /** Other files that the checksum file names too. */
   readonly beside: readonly string[];
 }
 
@@ -183,7 +183,7 @@ describe('the repository that is shipped, against mirrors of the same shape', ()
     rmSync(folder, { recursive: true });
   });
 
-  /** The shipped file itself, with each source's address led to the mirror. */
+  /** The shipped file itself, with each source's address pointed at the mirror. */
   async function repository(): Promise<TemplateRepository> {
     const shipped = JSON.parse(readFileSync(SHIPPED, 'utf8')) as { sources: Record<string, { args: { baseurl: string } }> };
     for (const { args } of Object.values(shipped.sources)) {
