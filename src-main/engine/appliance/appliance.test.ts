@@ -16,7 +16,7 @@ const at = (name: string): string => join(folder, name);
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'lago appliance, '));
   mkdirSync(at('bin'));
-  // A search path on which libguestfs is what the test says, or missing.
+  // A PATH with a fake libguestfs, or none.
   for (const tool of ['setpriv', 'timeout', 'sh', 'cat', 'sleep', 'tr', 'kill', 'dd']) {
     const path = ['/usr/bin', '/bin'].map((dir) => join(dir, tool)).find(existsSync);
     if (path !== undefined) symlinkSync(path, at(`bin/${tool}`));

@@ -209,7 +209,7 @@ describe('host keys', () => {
     expect(error.hint).toContain(path);
     expect(impostor.seen.filter((line) => line.startsWith('auth'))).toEqual([]);
 
-    // As a snapshot from before the first login is reverted to: nothing was pinned then.
+    // Like a revert to a snapshot from before the first login, when nothing was pinned.
     const unused = join(directory, 'unused.json');
     await openHostKeys(join(directory, 'none.json')).keep(unused);
     await hostKeys.pin('db', Buffer.from('key of db'));

@@ -27,7 +27,7 @@ function request(changes: Partial<WaitRequest>): WaitRequest {
   };
 }
 
-/** Fails as often as said, each in its own way, then dials loopback. */
+/** Fails once for each entry, in that way, then dials loopback. */
 function booting(failures: readonly ('silent' | 'refused' | 'reset')[]): Dial & { calls: number } {
   const real = loopbackDial();
   const dial: Dial & { calls: number } = Object.assign(
@@ -64,7 +64,7 @@ describe('waitForSsh', () => {
     const waiting = waitForSsh(request({ dial, timeoutMs: 400 }));
     await expect(waiting).rejects.toMatchObject({ code: 'guest.unreachable', details: { reason: 'no-answer', vm: 'web' } });
     expect(Math.max(...asked)).toBeLessThanOrEqual(400);
-    // 400 ms of a dial that fails at once: polite, not busy.
+    // The dial fails at once for 400 ms: attempts must be spaced out, not a busy loop.
     expect(asked.length).toBeLessThan(12);
   });
 
