@@ -15,7 +15,7 @@ test('the boot sector is 512 bytes with the firmware’s mark', () => {
   const sector = bootSector();
   expect(sector).toHaveLength(512);
   expect([...sector.subarray(510)]).toEqual([0x55, 0xaa]);
-  // Where its listing says that the tables are.
+  // The offsets given in its listing.
   expect(Buffer.from(sector).readUInt16LE(0xd8)).toBe(7 * 8 - 1);
   expect(Buffer.from(sector).readUInt32LE(0xda)).toBe(0x7ca0);
   expect(Buffer.from(sector).readUInt16LE(0xde)).toBe(0x6f);
@@ -53,7 +53,7 @@ test('the verdict of a boot is kept', async () => {
   const environment = { PATH: folder, XDG_CACHE_HOME: join(folder, 'cache') };
   fakeQemu(`echo x >>'${folder}/runs'; exit ${BOOT_SECTOR_EXIT}`);
   const state = await kvmState({ environment });
-  // Where there is no KVM nothing is booted.
+  // Without KVM nothing is booted.
   if (state === 'missing' || state === 'denied') return;
   expect(state).toBe('works');
   expect(await findAccelerator('auto', { environment })).toBe('kvm');

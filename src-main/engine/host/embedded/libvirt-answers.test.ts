@@ -16,7 +16,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A daemon that answers each call with what `reply` says: status and body. */
+/** A daemon that answers each call with the status and body from `reply`. */
 async function daemon(
   reply: (procedure: number, body: Buffer) => { status: number; body: Buffer } | undefined,
   write = (socket: Socket, bytes: Buffer): void => void socket.write(bytes),

@@ -34,7 +34,7 @@ beforeEach(() => {
   alive = true;
   repairs = 0;
   endpoint = { socketPath: join(folder, 'r.sock'), alive: () => alive, repair: () => void repairs++ };
-  // Dialing waits for a relay that is only just starting.
+  // Dialling waits for a relay that is still starting.
   relay = startRelay();
 });
 
