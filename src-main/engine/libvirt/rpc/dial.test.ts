@@ -46,7 +46,7 @@ describe('connecting', () => {
     ]);
   });
 
-  it('does without networks where the daemon has none', async () => {
+  it('works without networks if the daemon has none', async () => {
     await connectTo({
       connectNetworkEventRegister: () => {
         throw new FakeLibvirtError(3, 'no network driver');
@@ -91,7 +91,7 @@ describe('connecting', () => {
   it('names the group when the socket may not be used', async () => {
     const server = await startFakeLibvirtd();
     await chmod(server.path, 0o000);
-    // Root may use any socket: give that up for the moment in which the file is opened.
+    // Root may use any socket: drop that right while connecting.
     const root = process.geteuid?.() === 0;
     if (root) process.seteuid?.(65534);
     const attempt = connectHypervisor(server.uri);
