@@ -23,7 +23,7 @@ interface FakeHost extends AsyncDisposable {
   readonly runtimeDir: string;
 }
 
-/** An embedded host as its files tell of it, whose cell is this process and whose libvirt is a fake one. */
+/** An embedded host described by its files, with this process as its cell and a fake libvirt. */
 async function fakeHost(handlers: Handlers = {}): Promise<FakeHost> {
   const server = await startFakeLibvirtd(handlers);
   const root = join(folder, 'demo');
