@@ -40,7 +40,7 @@ async function openLibrary(change: Partial<EngineSettings> = {}): Promise<void> 
   });
 }
 
-/** A repository with one template of two versions, the image of the first is there. */
+/** A repository with one template of two versions; only the first has an image. */
 function serveRepository(): void {
   const image = Buffer.alloc(MIB, 7);
   const version = (handle: string, timestamp: number): object => ({ source: 'web', handle, timestamp });

@@ -4,7 +4,7 @@ import { OPERATION_LOG_LINES } from '../../src-shared/operation.ts';
 import { type Operation, type Step, startOperation } from './core/operation.ts';
 import { createOperations } from './operations.ts';
 
-/** An operation that does what the test says, until it is told to end. */
+/** An operation controlled by the test, until it is told to end. */
 function steered(): { readonly operation: Operation; step(): Promise<Step>; end(): void } {
   let end = (): void => undefined;
   const over = new Promise<void>((resolve) => {
