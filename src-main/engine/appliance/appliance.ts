@@ -17,7 +17,7 @@ export interface ApplianceOptions {
   /** Receives the program's whole output, line by line. */
   readonly log: Log;
   readonly signal?: AbortSignal | undefined;
-  /** What it is doing right now, for people. */
+  /** What it is doing right now, for display. */
   readonly onDetail?: ((detail: string) => void) | undefined;
   /** How long it may be silent before it counts as hung, ms. Default 10 minutes: relabelling a large disk is silent for long. */
   readonly quietMs?: number;

@@ -63,7 +63,7 @@ describe('json-file', () => {
     expect(await readFile(path, 'utf8')).toBe('{\n    "a": 1\n}');
     expect((await readdir(folder)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
-  it('says which file is damaged and where', async () => {
+  it('tells which file is damaged and where', async () => {
     const path = join(folder, 'b.json');
     await writeFile(path, '{"a": "x"}');
     await expect(readJson(path, z.object({ a: z.number() }))).rejects.toThrow(`${path} is damaged at a`);
@@ -98,7 +98,7 @@ describe('takeLock', () => {
 });
 
 describe('a lock file that is removed', () => {
-  it('is not what a waiter ends up with', async () => {
+  it('is not what a waiter gets', async () => {
     const path = join(folder, 'removed');
     const first = await takeLock(path);
     const waiting = takeLock(path, { waitMs: 20_000, purpose: 'second' });

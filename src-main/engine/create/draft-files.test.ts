@@ -140,7 +140,7 @@ describe('a file that did not come with the init file needs permission', () => {
   it.each([
     ['a data file', { disk: { ...qcow2, path: 'with-data.qcow2' } }, 'with-data.qcow2'],
     ['extents of a VMDK', { disk: { format: 'vmdk', path: 'parts.vmdk' } }, 'parts.vmdk'],
-  ])('%s, which only a yes to the image allows', async (_what, change, name) => {
+  ])('%s, which only permission for the image allows', async (_what, change, name) => {
     const made = await draft(change);
     expect(errorsOf(made)).toMatchObject([{ about: 'consent', path: DISK }]);
     expect(errorsOf(await draft(change, [at('theirs', name)]))).toEqual([]);
@@ -164,7 +164,7 @@ it.each([
   ['its own path, written in full', { path: '$LAGO_INITFILE_PATH/deep/../plain.img' }],
   ['an image that lies on another beside it', { ...qcow2, path: 'over-plain.qcow2' }],
   ['an image that stands alone', { ...qcow2, path: 'alone.qcow2', make_a_copy: true }],
-])('what came with the init file needs none: %s', async (_what, disk) => {
+])('files that came with the init file need no permission: %s', async (_what, disk) => {
   const made = await draft({ disk });
   expect(errorsOf(made)).toEqual([]);
   expect(made.outside).toEqual([]);

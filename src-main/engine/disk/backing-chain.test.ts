@@ -81,7 +81,7 @@ function template(name = 'template'): string {
   return path;
 }
 
-describe('a chain that says everything', () => {
+describe('a fully declared chain', () => {
   test('is used as it is', async () => {
     await layer('a.qcow2', { path: template(), format: 'raw' });
     await layer('b.qcow2', { path: 'a.qcow2', format: 'qcow2' });
@@ -134,7 +134,7 @@ describe('a missing parent', () => {
     template: { path: template('store'), format: 'raw' },
   });
 
-  test('is linked beside the image, and the link is taken back on failure', async () => {
+  test('is linked beside the image, and the link is removed on failure', async () => {
     await layer('a.qcow2', { path: './base:v1', format: 'raw' });
     const backing = await resolve('a.qcow2', missing());
     expect(backing).toEqual({ path: at('a.qcow2'), format: 'qcow2' });
@@ -144,7 +144,7 @@ describe('a missing parent', () => {
     expect(readdirSync(folder)).not.toContain('base:v1');
   });
 
-  test('under a link that leads nowhere is linked anew', async () => {
+  test('replaces a dangling link', async () => {
     await layer('a.qcow2', { path: './base:v1', format: 'raw' });
     symlinkSync(at('evicted'), at('base:v1'));
     await resolve('a.qcow2', missing());
@@ -199,7 +199,7 @@ describe('refused', () => {
   });
 });
 
-test('what a copy of an image must be told to lie on', async () => {
+test('the backing file to record in a copy of an image', async () => {
   mkdirSync(at('sub'));
   await layer('sub/a.qcow2', { path: '../template', format: 'raw' });
   template();

@@ -120,7 +120,7 @@ describe('a download', () => {
     expect(details.at(-1)).toBe('done');
   });
 
-  test('is kept as it is when its name does not say that it is compressed', async () => {
+  test('is kept as it is without a compression suffix in its name', async () => {
     await runChecked(['gzip', '-k', source('disc.iso')], 'gzip');
     server.put('/x.raw', readFileSync(source('disc.iso.gz')));
     await receiveImage({ url: `${server.url}/x.raw`, to: at('x.raw'), format: 'raw' });
@@ -156,7 +156,7 @@ describe('a download', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('that was broken off is gone on with by the next one, unless its server cannot tell one file from another', async () => {
+  test('is resumed after an interruption, unless its server gives no mark of the file', async () => {
     const image = readFileSync(source('data.raw'));
     const store = at('store');
     const get = async (to: string): Promise<unknown> =>
@@ -178,7 +178,7 @@ describe('a download', () => {
     expect(readFileSync(at('b')).equals(image)).toBe(true);
   });
 
-  test('has the size that its image says, not its file', async () => {
+  test('has the size given in its image, not the file size', async () => {
     await createEmptyDisk({ path: source('empty.qcow2'), format: 'qcow2', size: 64 * MIB });
     expect(await receiveImage({ url: pathToFileURL(source('empty.qcow2')).href, to: at('e'), format: 'qcow2' })).toEqual({
       virtualSize: 64 * MIB,

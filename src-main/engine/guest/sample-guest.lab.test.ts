@@ -183,7 +183,7 @@ async function ssh(command: string, login: ConnectConfig = { privateKey: key.pri
 }
 
 describe('the sample guest', () => {
-  test('is what its seed says: name, key, password, on every network', async () => {
+  test('follows its seed: name, key, password, on every network', async () => {
     await boot(await makeDisk(), {});
     expect(await ssh('hostname; cat /etc/hostname')).toBe('web\nweb');
     expect(await ssh('hostname', { password })).toBe('web');
@@ -252,7 +252,7 @@ describe('the sample guest', () => {
     console_.destroy();
   });
 
-  test('keeps what was changed until another instance id comes', async () => {
+  test('keeps changes until the instance id changes', async () => {
     const disk = await makeDisk();
     await boot(disk, { hostname: 'first' });
     expect(await ssh('echo kept > /etc/hostname; sync; hostname')).toBe('first');
@@ -265,7 +265,7 @@ describe('the sample guest', () => {
     await expect(ssh('hostname', { password })).rejects.toMatchObject({ level: 'client-authentication' });
   });
 
-  test('without a seed has the name that the network gives, and nobody can log in', async () => {
+  test('without a seed gets its name from the network, and nobody can log in', async () => {
     await boot(await makeDisk());
     await expect(ssh('hostname', { password: '' })).rejects.toMatchObject({ level: 'client-authentication' });
     await expect(ssh('hostname')).rejects.toMatchObject({ level: 'client-authentication' });
@@ -284,7 +284,7 @@ describe('the sample guest', () => {
     console_.destroy();
   });
 
-  test('has the guest agent, and goes down when it is asked', async () => {
+  test('has the guest agent, and shuts down on request', async () => {
     await boot(await makeDisk(), {});
     await waitForSsh();
     const ping = async (): Promise<string | undefined> => {

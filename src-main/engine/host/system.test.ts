@@ -48,7 +48,7 @@ test('is the machine itself', async () => {
   await expect(host.dial('127.0.0.1', port, { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' });
 });
 
-test('screens’ sockets can be made there by the machine’s QEMU', async () => {
+test('the machine’s QEMU can create screen sockets there', async () => {
   await open('qemu:///system');
   const { mode } = statSync(join(folder, 'vnc'));
   // Root gives the folder to QEMU's user if there is one; otherwise anyone may create a socket there but not list it.
@@ -81,7 +81,7 @@ async function openUnchecked() {
   return host;
 }
 
-test('the way out is what is installed', () => {
+test('uses the uplink that is installed', () => {
   const lines: string[] = [];
   const log = { ...silentLog, warn: (line: string) => void lines.push(line) };
   expect(chooseUplink('none', {}, log).kind).toBe('none');

@@ -375,7 +375,7 @@ describe('VMs', () => {
     ['cloud-init: {user-data: {}}', {}, 'cloud-init'],
     ['vm-provider: ssh', {}, 'none'],
     ['', { skipBootstrap: true }, 'none'],
-  ])('with %j are made ready by their rule', (keys, change, bootstrap) => {
+  ])('with %j are prepared by their rule', (keys, change, bootstrap) => {
     expect(plan(file({ a: `${VM}${keys === '' ? '' : `, ${keys}`}` }), change).plan.vms['a']?.bootstrap).toBe(bootstrap);
   });
 

@@ -100,7 +100,7 @@ describe('a broken plugin', () => {
     ['no default export', 'export const plugin = 1;', /it has no default export/],
     ['an import of what is not there', "import 'nowhere-to-be-found'; export default [];", /Cannot find package 'nowhere-to-be-found'/],
     ['an empty list', 'export default [];', /empty list/],
-  ])('is reported by name with its cause, and the others go on: %s', async (_, content, says) => {
+  ])('is reported by name with its cause, and the others still load: %s', async (_, content, says) => {
     const file = write('.config/lago/plugins/broken.mjs', content);
     write('.config/lago/plugins/good.mjs', `export default ${format('good')};`);
     const plugins = await open();

@@ -27,7 +27,7 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Where a prefix runs: where it was created for, or, if made by Lago, what the settings say. */
+/** Host of a prefix: the one it was created for or, if made by Lago, the one in the settings. */
 export function hostChoiceOf(prefix: Prefix, fallback: HostChoice): HostChoice {
   return prefix.record?.host ?? fallback;
 }

@@ -100,7 +100,7 @@ describe.each(['xz', 'zst'] as const)('a template packed by %s', (kind) => {
     expect(Math.min(outcomes.whole, outcomes.refused)).toBeGreaterThan(0);
   }, 120_000);
 
-  test('leaves the store as it was when its server goes away for good', async () => {
+  test('leaves the store as it was when its server disappears for good', async () => {
     const template = await publish(kind, [{ stallAfter: 100_000 }]);
     const leave = new AbortController();
     const fetching = openStore(store(), { download: { backOffMs: 1, attempts: 3, env: {} } }).fetch(template, {
@@ -112,7 +112,7 @@ describe.each(['xz', 'zst'] as const)('a template packed by %s', (kind) => {
     server = await startMisbehavingServer();
   });
 
-  test('that was broken off is gone on with, and what is kept of a wrong one is not used twice', async () => {
+  test('is resumed after an interruption, but the kept part of a wrong one is not used twice', async () => {
     const part = join(store(), 'office:el7:v1.part');
     const options = { download: { backOffMs: 1, attempts: 1, env: {} } };
     const cut = Math.floor(packed[kind].length / 2);
@@ -134,7 +134,7 @@ describe.each(['xz', 'zst'] as const)('a template packed by %s', (kind) => {
     expect(existsSync(part)).toBe(false);
   });
 
-  test('that nobody went on with for long is removed by the next download', async () => {
+  test('abandoned for long is removed by the next download', async () => {
     mkdirSync(store());
     for (const [name, days] of [
       ['old', 8],

@@ -42,7 +42,7 @@ async function asked(): Promise<void> {
   });
 }
 
-test('three ask at once: one download', async () => {
+test('three concurrent fetches: one download', async () => {
   const image = rawImage();
   const template = publish(image);
   let answer = (): void => undefined;
@@ -61,7 +61,7 @@ test('three ask at once: one download', async () => {
   expect(readFileSync(stored()).equals(image)).toBe(true);
 }, 120_000);
 
-test('one is killed in the middle: the next one that waits goes on with its download', async () => {
+test('one is killed in the middle: the next waiting one resumes its download', async () => {
   const image = rawImage();
   const template = publish(image);
   server.put('/el7.qcow2', image, [{ stallAfter: MIB }]);

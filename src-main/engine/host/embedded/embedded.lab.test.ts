@@ -240,7 +240,7 @@ describe('life of a host', () => {
     await host.stop();
   });
 
-  test('goes on when the process that started it is killed', async () => {
+  test('keeps running when the process that started it is killed', async () => {
     const spec = newSpec();
     const driver = new Driver({ spec, resourcesDir });
     const { pid } = await driver.call({ op: 'start' });
@@ -253,7 +253,7 @@ describe('life of a host', () => {
     expect((await start(spec)).pid).toBe(pid);
   });
 
-  test('is attached to when its starter was killed in the middle', async () => {
+  test('is attached to after its starter was killed during the start', async () => {
     const spec = newSpec();
     const driver = new Driver({ spec, resourcesDir });
     driver.send({ op: 'start' });
@@ -272,7 +272,7 @@ describe('life of a host', () => {
     expect(stillAlive(tree)).toEqual([]);
   });
 
-  test('is one, however many start it at once', async () => {
+  test('exists once, however many start it at once', async () => {
     const spec = newSpec();
     const drivers = [new Driver({ spec, resourcesDir }), new Driver({ spec, resourcesDir })];
     const [own, ...others] = await Promise.all([start(spec), ...drivers.map((driver) => driver.call({ op: 'start' }))]);
@@ -298,7 +298,7 @@ describe('life of a host', () => {
     expect(findLeftovers().filter(({ id }) => id === spec.id)).toEqual([]);
   });
 
-  test('a killed cell takes all with it, and its folder is found and cleaned', async () => {
+  test('killing a cell ends everything in it, and its folder is found and cleaned', async () => {
     const spec = newSpec();
     const host = await start(spec);
     await startNetwork(host.uri, spec.stateDir);
@@ -337,7 +337,7 @@ describe('life of a host', () => {
     expect(await find(spec)).toBeUndefined();
   });
 
-  test('says that another environment with the same id runs', async () => {
+  test('reports that another environment with the same id is running', async () => {
     const spec = newSpec();
     await start(spec);
     const copy = { ...spec, stateDir: join(folder, 'copy', 'host') };

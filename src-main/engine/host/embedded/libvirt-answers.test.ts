@@ -60,7 +60,7 @@ test('asks for authentication, then opens the QEMU driver', async () => {
   ]);
 });
 
-test('carries libvirt’s sentence', async () => {
+test('returns libvirt’s message', async () => {
   const text = Buffer.from('no such driver..');
   const path = await daemon((procedure) => {
     if (procedure === 66) return { status: 0, body: Buffer.alloc(4) };
