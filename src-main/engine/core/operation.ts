@@ -128,7 +128,7 @@ function stateOf(node: Node): StepState {
   };
 }
 
-/** Starts `work` as an operation at once. An unhandled rejection of `done` is never reported. */
+/** Starts `work` as an operation at once. `done` never causes an unhandled rejection. */
 export function startOperation<T>(
   options: OperationOptions,
   work: (root: Step, setPrefix: (id: string) => void) => Promise<T>,

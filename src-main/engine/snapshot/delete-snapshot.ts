@@ -36,7 +36,7 @@ export async function deleteSnapshotOf(context: RecipeContext, prefix: Prefix, s
       async (vm, one) => {
         if (!active.includes(vm)) await realizeDomain(session, prefix, vm, one.signal, undo);
         await deleteFromVm(session, prefix, vm, name, one.signal);
-        // Its children now have its parent: update their saved descriptions.
+        // Its children now have a different parent: update their saved descriptions.
         for (const other of recordOf(prefix).snapshots) {
           if (other.name !== name && other.vms[vm.name] !== undefined) await keepXml(session, prefix, vm, other.name, one.signal);
         }
