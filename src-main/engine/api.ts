@@ -10,7 +10,7 @@ import { watchInitFile } from './watch-init-file.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** What the front door itself answers (the engine knows no windows). */
+/** Calls that the front door itself handles (the engine knows no windows). */
 export interface FrontDoor {
   readonly version: string;
   /** File to show at start, once. */
@@ -25,7 +25,7 @@ export interface RouterDeps {
   readonly app: FrontDoor;
 }
 
-/** The contract on an engine, one line per call. Errors become oRPC errors whose `data` is the WireError. */
+/** Implements the contract on an engine, one line per call. Errors become oRPC errors whose `data` is the WireError. */
 export function createRouter({ engine, streams, app }: RouterDeps) {
   const os = implement(contract).use(async ({ next }) => {
     try {
@@ -46,7 +46,7 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       ? Handler
       : never;
   };
-  /** The handlers of a noun's verbs. The table types what the contract takes and what the engine is given alike. */
+  /** The handlers of a noun's verbs. The table gives the contract's input and the engine's argument the same type. */
   function handlersOf<Noun extends VerbNoun>(noun: Noun): HandlersOf<Noun> {
     const calls = os[noun] as unknown as Readonly<Record<string, typeof os.prefix.start>>;
     const handlers = allVerbs()
@@ -97,7 +97,7 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
     terminal: {
       open: os.terminal.open.handler(async ({ input, signal }) => {
         const { stream, resize } = await openTerminal(engine.vm, path(input.prefix), input, signal);
-        // The page went away in between: nobody will take it.
+        // The page went away in the meantime: nobody will take the stream.
         if (signal?.aborted === true) stream.destroy();
         return { stream: streams.add(stream, resize) };
       }),

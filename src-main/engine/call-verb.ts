@@ -4,7 +4,7 @@ import type { ActionOptions, Engine } from './engine.ts';
 
 type Method = (prefix: string, input: VerbInputs[VerbInputKind], options?: ActionOptions) => Operation<void>;
 
-/** Calls any verb of the table by its entry: `engine.prefix.start(…)` for who does not know beforehand that it is `start`. */
+/** Calls any verb of the table by its entry: `engine.prefix.start(…)` for callers that do not know the verb beforehand. */
 export function callVerb(
   engine: Engine,
   verb: Pick<NamedVerb, 'noun' | 'name'>,

@@ -8,9 +8,9 @@ export interface EngineOptions {
   readonly resourcesDir: string;
   /** Per-user data: list of known environments, caches. Default `$XDG_DATA_HOME/lago`. */
   readonly dataDir?: string;
-  /** Default workdir for environments made in the window. */
+  /** Default workdir of environments created in the window. */
   readonly workdir?: string;
   readonly log: Log;
-  /** Default the built-in ones; see `openPlugins`. */
+  /** Default: the built-in ones; see `openPlugins`. */
   readonly plugins?: PluginRegistry;
 }

@@ -17,14 +17,14 @@ export interface ActionOptions {
   readonly onEvent?: (event: OperationEvent) => void;
 }
 
-/** The verbs of a noun as methods. They fail as their recipes do (`recipes/`). */
+/** The verbs of a noun as methods. They reject with the errors of their recipes (`recipes/`). */
 export type VerbMethods<Noun extends VerbNoun> = {
   readonly [Name in keyof Verbs[Noun]]: (prefix: string, input: VerbInput<Noun, Name>, options?: ActionOptions) => Operation<void>;
 };
 
 /**
- * The engine, used in process by every front door, its calls grouped as the contract's are. All long work comes back as an `Operation`
- * that has already begun. `prefix` is a prefix path as `resolvePrefix` gives it. Rejections are `EngineError`s.
+ * The engine, used in process by every front door, with its calls grouped like the contract's. All long work returns an `Operation` that
+ * has already begun. `prefix` is a prefix path as returned by `resolvePrefix`. Rejections are `EngineError`s.
  */
 export interface Engine extends AsyncDisposable {
   readonly workdir: string;
@@ -35,20 +35,20 @@ export interface Engine extends AsyncDisposable {
   readonly operation: Operations;
   readonly library: Library;
   readonly machine: Machine;
-  /** Present values first, then each change. Ends on abort. */
+  /** Current values first, then each change. Ends on abort. */
   live(signal: AbortSignal): AsyncIterableIterator<LiveEvent>;
 }
 
-/** What can be said of init files before anything is made. */
+/** Questions about init files before anything is created. */
 export interface InitFiles {
-  /** The sample environments that come with the program. */
+  /** The sample environments shipped with the program. */
   samples(): Promise<readonly Sample[]>;
-  /** Reads an init file and says what it would make. Touches nothing. */
+  /** Reads an init file and reports what it would create. Changes nothing. */
   inspect(path: string, options?: InspectOptions): Promise<Inspection>;
 }
 
 export interface InspectOptions {
-  /** Of the file, in place of what is saved; names in it are relative to the path's folder all the same. */
+  /** Replaces the file's saved content; names in it are still relative to the path's folder. */
   readonly text?: string | undefined;
   readonly workdir?: string;
   readonly name?: string;
@@ -57,16 +57,16 @@ export interface InspectOptions {
   readonly allowPaths?: readonly string[] | undefined;
 }
 
-/** Environments: the verbs of `src-shared/verbs.ts`, and what goes beyond one that is there. */
+/** Environments: the verbs of `src-shared/verbs.ts`, and calls that are not a verb on one existing environment. */
 export interface Prefixes extends VerbMethods<'prefix'> {
   create(request: CreateRequest, options?: ActionOptions): Operation<PrefixState>;
-  /** Writes the disks of VMs that are off and an init file that makes them again elsewhere; see `export/export.ts`. */
+  /** Writes the disks of VMs that are off, and an init file that recreates them elsewhere; see `export/export.ts`. */
   export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
-  /** VM → paths of the disks that an export would read. Makes nothing. */
+  /** VM → paths of the disks that an export would read. Creates nothing. */
   exportedDisks(prefix: string, vms: readonly string[]): Promise<Record<string, readonly string[]>>;
-  /** The present state, read from disk and from its host when that is up. Takes no lock, starts nothing. */
+  /** The current state, read from disk and, if it is up, from its host. Takes no lock, starts nothing. */
   status(prefix: string): Promise<PrefixState>;
-  /** Adds environments found at a path (prefix or workdir) to the list; answers their ids. */
+  /** Adds environments found at a path (prefix or workdir) to the list; returns their ids. */
   open(path: string): Promise<readonly string[]>;
   forget(id: string): Promise<void>;
   /** Path of a known environment, `prefix.missing` otherwise. */
@@ -79,34 +79,34 @@ export interface Snapshots extends VerbMethods<'snapshot'> {
   list(prefix: string): Promise<Record<string, Record<string, unknown[]>>>;
 }
 
-/** What one does in a VM. `vm.missing` for a name that the environment does not have. */
+/** Access to VMs. `vm.missing` for a name that the environment does not have. */
 export interface Vms {
-  /** Waits for ssh (the VM's boot time at most) and opens a session. `vm.not-running`, `guest.unreachable`. */
+  /** Waits for ssh (up to the VM's boot time) and opens a session. `vm.not-running`, `guest.unreachable`. */
   shell(prefix: string, request: ShellRequest): Promise<ShellSession>;
   /**
-   * Runs a command by ssh to its end, waiting for ssh as `shell` does. A code other than 0 is a result, not an error. Rejects as `shell`,
-   * and with `guest.unreachable` when the VM is lost meanwhile.
+   * Runs a command by ssh and waits for its end; waits for ssh as `shell` does. A code other than 0 is a result, not an error. Rejects like
+   * `shell`, and with `guest.unreachable` when the VM is lost meanwhile.
    */
   exec(prefix: string, request: ExecRequest): Promise<ExecResult>;
   /**
-   * A service of a VM, by the provider that its definition names, else the first that the guest has (asked once in this engine).
-   * `input.invalid` for a name that no service can have or a provider that there is not.
+   * A service of a VM, through the provider named in its definition, else the first one that the guest has (detected once per engine).
+   * `input.invalid` for an invalid service name or an unknown provider.
    */
   service(prefix: string, vm: string, name: string, signal?: AbortSignal): Promise<GuestService>;
   /** The serial console. */
   console(prefix: string, vm: string, signal?: AbortSignal): Promise<Duplex>;
   /** RFB bytes of the VM's screen. */
   screen(prefix: string, vm: string, signal?: AbortSignal): Promise<Duplex>;
-  /** VM → the password that root got at creation, null where it has none. No state carries them: they are asked for when they are shown. */
+  /** VM → root's password at creation, null when it has none. Not part of any state: requested only when it is to be shown. */
   rootPasswords(prefix: string): Promise<Readonly<Record<string, string | number | null>>>;
 }
 
 /** Operations of this process, running or ended and not dismissed. */
 export interface Operations {
   get(id: string): Operation | undefined;
-  /** Takes a finished one off the list. */
+  /** Removes a finished one from the list. */
   dismiss(id: string): void;
-  /** First the lines of its log that are kept (see `OPERATION_LOG_LINES`), then what is added. Ends with the operation, and on abort. */
+  /** The kept lines of its log (see `OPERATION_LOG_LINES`), then new ones. Ends with the operation, and on abort. */
   log(id: string, signal: AbortSignal): AsyncIterableIterator<readonly string[]>;
 }
 
@@ -116,31 +116,31 @@ export interface Machine {
   check(): Promise<readonly HostCheck[]>;
 }
 
-/** What became of one added repository. */
+/** Result of updating one added repository. */
 export interface UpdatedRepository {
   readonly path: string;
-  /** Commit that it is at now. */
+  /** Its current commit. */
   readonly commit: string;
 }
 
 /**
- * Template repositories and the store. `template` is a full name (`REPO:TEMPLATE:VERSION`), TEMPLATE or TEMPLATE:VERSION; without a
- * version the newest is meant. Operations fail with the codes of `template/store.ts` and `template/repository.ts`.
+ * Template repositories and the store. `template` is a full name (`REPO:TEMPLATE:VERSION`), TEMPLATE or TEMPLATE:VERSION; without a version
+ * it means the newest. Operations fail with the codes of `template/store.ts` and `template/repository.ts`.
  */
 export interface Library {
-  /** What repositories and store hold. Asks no server (but for a configured repository that is a URL). */
+  /** Contents of repositories and store. Contacts no server (except for a configured repository that is a URL). */
   state(signal?: AbortSignal): Promise<LibraryState>;
-  /** Answers the full name under which the store has it. Pausable. */
+  /** Returns its full name in the store. Pausable. */
   fetch(template: string, options?: ActionOptions): Operation<string>;
-  /** Answers the names of the checksums that were compared. */
+  /** Returns the names of the checksums that were compared. */
   verify(template: string, options?: ActionOptions): Operation<readonly string[]>;
-  /** Answers the bytes that became free. */
+  /** Returns the number of bytes freed. */
   evict(template: string, options?: ActionOptions): Operation<number>;
-  /** Evicts what no environment uses and was not used for `olderThanMs`; answers full names and bytes. */
+  /** Evicts images that no environment uses and that were last used at least `olderThanMs` ago; returns full names and bytes. */
   evictUnused(olderThanMs: number, options?: ActionOptions): Operation<readonly { readonly fullName: string; readonly size: number }[]>;
-  /** Clones a git repository below the folder of repositories; answers its path there. */
+  /** Clones a git repository below the folder of repositories; returns its path there. */
   addRepository(url: string, options?: ActionOptions): Operation<string>;
   updateRepositories(options?: ActionOptions): Operation<readonly UpdatedRepository[]>;
-  /** Makes a template in a repository of one's own; see `export/build-template.ts`. */
+  /** Builds a template in the user's own repository; see `export/build-template.ts`. */
   build(request: BuildRequest, options?: ActionOptions): Operation<BuiltTemplate>;
 }

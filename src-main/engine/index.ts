@@ -16,9 +16,7 @@ export type { EngineSettings } from './configuration/settings.ts';
 export { createLog, type Log, type LogLevel, silentLog } from './core/log.ts';
 export type { Operation, OperationEvent } from './core/operation.ts';
 export type { CreateRequest } from './create/create-request.ts';
-/**
- * The engine's door: what the command line, the window, tests and benchmarks may import. What is heavy is loaded when it is called.
- */
+/** The engine's entry point: what command line, window, tests and benchmarks may import. Heavy modules are loaded when first called. */
 export type { ActionOptions, Engine } from './engine.ts';
 export type { EngineOptions } from './engine-options.ts';
 export type { ExportRequest, ExportResult } from './export/export-request.ts';
@@ -57,7 +55,7 @@ export async function readSetUp(log: Log): Promise<{ readonly settings: EngineSe
   return { settings: engineSettings(config), plugins };
 }
 
-/** Opens the engine; dispose it when done. Running environments go on without it. */
+/** Opens the engine; dispose it when done. Running environments continue without it. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   return await (await import('./open.ts')).openEngine(options);
 }
@@ -68,23 +66,23 @@ export async function readSpecs(prefix: string): Promise<EnvironmentSpecs> {
   return (await readPrefix(prefix)).specs;
 }
 
-/** The embedded hosts that this user runs, also those whose environment's folder is gone. */
+/** The embedded hosts that this user runs, including those whose environment's folder is gone. */
 export async function listRunningHosts(): Promise<readonly RunningHost[]> {
   return (await import('./host/running-hosts.ts')).runningHosts();
 }
 
-/** Ends the hosts whose environment's folder is gone; answers them. */
+/** Ends and returns the hosts whose environment's folder is gone. */
 export async function endOrphanedHosts(): Promise<readonly RunningHost[]> {
   return await (await import('./host/running-hosts.ts')).endOrphanedHosts();
 }
 
-/** The leases of a store, as they are; reads only. */
+/** All leases in a store. Read-only. */
 export async function listLeases(dir: string): Promise<readonly Lease[]> {
   const { createLeaseStore } = await import('./net/leases.ts');
   return await createLeaseStore({ dir }).list();
 }
 
-/** Removes the leases of environments that are gone; answers them. */
+/** Removes and returns the leases of environments that are gone. */
 export async function freeStaleLeases(dir: string, signal: AbortSignal): Promise<readonly Lease[]> {
   const { createLeaseStore } = await import('./net/leases.ts');
   return await createLeaseStore({ dir }).reclaim({ signal });

@@ -40,7 +40,7 @@ async function openLibrary(change: Partial<EngineSettings> = {}): Promise<void> 
   });
 }
 
-/** A repository with one template of two versions, the image of the first is there. */
+/** A repository with one template of two versions; only the first has an image. */
 function serveRepository(): void {
   const image = Buffer.alloc(MIB, 7);
   const version = (handle: string, timestamp: number): object => ({ source: 'web', handle, timestamp });
@@ -69,7 +69,7 @@ afterEach(async () => {
 });
 
 describe('the library', () => {
-  test('tells what fetching and evicting change, and which operation works on a version', async () => {
+  test('publishes changes by fetch and evict, and the operation working on a version', async () => {
     serveRepository();
     await openLibrary({ templateRepoPath: `${server.url}/repo.json` });
     await library.begin();
@@ -87,7 +87,7 @@ describe('the library', () => {
     await expect.poll(() => published.at(-1)?.size, { timeout: 10_000 }).toBe(0);
   });
 
-  test('never publishes an older value after a newer one, whatever comes in between', async () => {
+  test('never publishes an older value after a newer one, whatever happens in between', async () => {
     serveRepository();
     await openLibrary({ templateRepoPath: `${server.url}/repo.json` });
     await Promise.all([library.begin(), library.begin(), library.begin()]);
@@ -99,7 +99,7 @@ describe('the library', () => {
     expect(cached.at(-1)).toBe(true);
   });
 
-  test('says why a store cannot be read, and shows it when it can', async () => {
+  test('reports why a store cannot be read, and shows it once it can', async () => {
     await openLibrary();
     writeFileSync(join(folder, 'store'), 'not a folder');
     await library.begin();
@@ -109,7 +109,7 @@ describe('the library', () => {
     expect(published.at(-1)).toMatchObject({ problem: null, templates: [] });
   });
 
-  test('gives a paused download up when it is cancelled, and leaves nothing', async () => {
+  test('gives up a paused download when it is cancelled, and leaves nothing', async () => {
     serveRepository();
     server.put('/small-v1', Buffer.alloc(MIB, 7), [{ stallAfter: 100_000 }]);
     await openLibrary({ templateRepoPath: `${server.url}/repo.json` });
@@ -123,7 +123,7 @@ describe('the library', () => {
     expect(readdirSync(join(folder, 'store')).filter((name) => !/\.(?:lock|part|part\.json)$/.test(name))).toEqual([]);
   });
 
-  test('sees what other processes add to the folder of repositories', async () => {
+  test('notices what other processes add to the repositories folder', async () => {
     mkdirSync(join(folder, 'repos'));
     await openLibrary();
     await library.begin();
@@ -134,7 +134,7 @@ describe('the library', () => {
     await expect.poll(() => published.at(-1)?.repositories, { timeout: 10_000 }).toMatchObject([{ name: 'office', kind: 'added' }]);
   });
 
-  test('asks a configured repository that cannot be had once, and again for a fetch', async () => {
+  test('asks an unreachable configured repository once, and again for a fetch', async () => {
     await openLibrary({ templateRepoPath: `${server.url}/repo.json` });
     const asked = (): number => server.requests.filter(({ path }) => path === '/repo.json').length;
     for (let round = 0; round < 3; round += 1) {

@@ -18,31 +18,31 @@ export interface LibraryOptions {
   readonly log: Log;
   /** Called with each changed value, only after `begin`. */
   readonly publish: (library: LibraryState) => void;
-  /** Makes an operation known to every front door. */
+  /** Makes an operation visible to every front door. */
   readonly register: (operation: Operation) => void;
-  /** What the environment at a path is called. */
+  /** Name of the environment at a path. */
   readonly nameOf: (path: string) => string;
 }
 
-/** The library with what keeps its published value true. */
+/** The library, which also keeps its published value up to date. */
 export interface LiveLibrary extends Library, Disposable {
-  /** Publishes the present value and from now on each change. */
+  /** Publishes the current value, and from now on each change. */
   begin(): Promise<void>;
-  /** Looks again soon: environments came or went. */
+  /** Schedules a refresh: environments were added or removed. */
   touch(): void;
 }
 
 const SETTLE_MS = 200;
-/** A configured repository that is a URL is asked again after so long. */
+/** How long a configured repository from a URL is cached. */
 const REMOTE_KEPT_MS = 10 * 60_000;
-/** One that cannot be had is not asked for each change of the store. */
+/** How long its failure is cached, so that not every change of the store causes a request. */
 const REMOTE_PROBLEM_KEPT_MS = 60_000;
 
-/** Repositories and store behind the contract's `library` calls. Nothing is read before it is asked for. */
+/** Repositories and store for the contract's `library` calls. Reads nothing until it is called. */
 export function createLibrary(options: LibraryOptions): LiveLibrary {
   const { context, log, register, nameOf } = options;
   const { settings, resourcesDir } = context;
-  /** Full name → the operation that works on it. */
+  /** Full name → the operation working on it. */
   const running = new Map<string, Operation>();
   let remote: { readonly at: number; readonly known: KnownRepository } | undefined;
   const watchers = new Map<string, FSWatcher>();
@@ -58,7 +58,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     return openStore(await storePath(settings));
   }
 
-  /** `mended`: a problem with the configured URL may be over, ask again. */
+  /** `mended`: a problem with the configured URL may be fixed, so ask again. */
   async function repositories(signal: AbortSignal | undefined, mended: boolean): Promise<readonly KnownRepository[]> {
     const { knownRepositories } = await import('./create/templates.ts');
     const kept = remote?.known;
@@ -92,7 +92,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     };
   }
 
-  /** What is shown when it cannot be read: what was known, and why it may be wrong. */
+  /** The state when reading fails: the last known value, and why it may be wrong. */
   async function unreadable(error: unknown): Promise<LibraryState> {
     const problem = toEngineError(error).message;
     if (published !== undefined) return { ...published, problem };
@@ -111,7 +111,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     options.publish(next);
   }
 
-  /** One reading at a time, so that an older value never follows a newer one; what changes meanwhile is read after it. */
+  /** One refresh at a time, so that an older value never follows a newer one; changes during a refresh cause another one. */
   async function refresh(): Promise<void> {
     again = true;
     reading ??= (async () => {
@@ -136,12 +136,12 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     timer.unref();
   }
 
-  /** Commands in other processes fetch, evict and add too. A folder that is not there yet is watched once it is. */
+  /** Other processes fetch, evict and add too. A folder that does not exist yet is watched once it does. */
   function watchFolder(path: string): void {
     if (watchers.has(path)) return;
     try {
       const watcher = watch(path, (_event, name) => {
-        // A download and a clone write all the time.
+        // Downloads and clones write all the time.
         if (name === null || !/\.(?:tmp|part|clone)$/.test(name)) touch();
       });
       watchers.set(path, watcher);
@@ -159,7 +159,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
   interface Job {
     readonly kind: OperationKind;
     readonly label: string;
-    /** The row that shows it. */
+    /** The template row that shows the operation. */
     readonly template?: string;
     readonly gate?: PauseGate;
     readonly action: ActionOptions | undefined;
@@ -172,7 +172,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
         kind,
         label,
         signal: action?.signal,
-        // Whoever watches its events prints them.
+        // A caller that watches events prints them itself.
         ...(action?.onEvent === undefined ? { log } : {}),
         ...(template === undefined ? {} : { template }),
         ...(gate === undefined ? {} : { gate }),
@@ -193,7 +193,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     return operation;
   }
 
-  /** The repositories that are searched, the name and the version that a text means. */
+  /** The searched repositories, and the name and version that a text refers to. */
   async function meant(
     text: string,
     step: Step,
@@ -212,7 +212,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     return { from: searched.length > 0 ? searched : searchedRepositories(known), ...splitVersion(text, searched) };
   }
 
-  /** The full name under which the store has it; for TEMPLATE without a version the newest of them. */
+  /** Its full name in the store; for TEMPLATE without a version, the newest one. */
   async function stored(text: string, store: TemplateStore): Promise<string> {
     const names = await store.list();
     if (names.includes(text)) return text;
@@ -322,7 +322,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
   };
 }
 
-/** Names may hold colons: what the repositories know decides where the version begins. */
+/** Names may contain colons: the known templates decide where the version begins. */
 function splitVersion(text: string, from: readonly TemplateRepository[]): { readonly name: string; readonly version: string | undefined } {
   const at = text.lastIndexOf(':');
   if (at < 0 || from.some((repository) => repository.templates.has(text))) return { name: text, version: undefined };
@@ -351,7 +351,7 @@ interface Lookups {
   readonly nameOf: (path: string) => string;
 }
 
-/** Everything that repositories announce or the store holds, one entry per template, in the order of the repositories. */
+/** All templates in repositories or the store, one entry each, in the order of the repositories. */
 function templateStates(repositories: readonly TemplateRepository[], usage: readonly StoredUsage[], lookups: Lookups): TemplateState[] {
   const rows = new Map<string, { readonly announced: Map<string, TemplateVersion>; readonly stored: Map<string, StoredUsage> }>();
   const row = (repository: string, template: string) => {

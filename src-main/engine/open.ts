@@ -29,7 +29,7 @@ import { vmsOf } from './vms.ts';
 
 const MACHINE_EVERY_MS = 5000;
 
-/** Opens the engine. Nothing is read or started until it is asked; what is heavy is loaded when it is first needed. */
+/** Opens the engine. Nothing is read or started until it is needed, and heavy modules are loaded on first use. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { settings, resourcesDir, log } = options;
   const dataDir = options.dataDir ?? dataDirOf(process.env);
@@ -45,7 +45,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     log,
     publish: (event) => {
       publisher.publish(event);
-      // The library shows who uses a template.
+      // The library shows the users of each template.
       if (event.type === 'prefix-gone') library.touch();
     },
     interrupted: (path, work) => void recover(path, work),
@@ -57,7 +57,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let libraryState: LibraryState | undefined;
   let machineTimer: NodeJS.Timeout | undefined;
 
-  /** Every verb is one of these: an operation that writes the prefix's log and has `live` look again. */
+  /** Runs a verb: an operation that writes the prefix's log and makes `live` refresh. */
   function launch<T>(
     kind: OperationKind,
     label: string,
@@ -106,7 +106,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     publisher.publish({ type: 'machine', machine: next });
   }
 
-  /** The list may lie on the full disk because of which an environment was destroyed; what is gone is taken off when it is read. */
+  /** The environment may be destroyed because the disk with the list is full; reading the list drops missing ones anyway. */
   async function takeOffTheList(path: string, operationLog: Log): Promise<void> {
     try {
       await known.remove(path);

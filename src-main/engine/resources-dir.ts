@@ -4,8 +4,8 @@ import { join } from 'node:path';
 const PACKAGED = '/usr/share/lago-desktop/resources';
 
 /**
- * The folder with samples, host scripts and default repository, for a bundle that lies in the folder `here`: beside the checkout's
- * `out`, or where packages put it.
+ * The folder with samples, host scripts and default repository, for a bundle in the folder `here`: beside the checkout's `out`, or where
+ * packages install it.
  */
 export function findResources(here: string): string {
   const candidates = [join(here, '..', '..', 'resources'), join(here, '..', 'resources'), PACKAGED];

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Sample } from '../../src-shared/contract.ts';
 
-/** The sample environments of `resources/samples`, as its `samples.json` lists them (paths relative to it). */
+/** The sample environments of `resources/samples`, as listed in its `samples.json` (paths relative to it). */
 export async function readSamples(resourcesDir: string): Promise<readonly Sample[]> {
   // The contract is all that the window can ask for, and the command line needs nothing else of it.
   const { Sample: Listed } = await import('../../src-shared/contract.ts');

@@ -3,14 +3,14 @@ import type { Duplex } from 'node:stream';
 
 const UNCLAIMED_MS = 30_000;
 
-/** Byte streams that a call opened and a front door will attach, by id. One that nobody attaches within 30 s is closed. */
+/** Byte streams opened by a call and to be attached by a front door, by id. One not attached within 30 s is closed. */
 export interface StreamTable {
   add(stream: Duplex, resize?: (columns: number, rows: number) => void): string;
-  /** Hands the stream over, once. */
+  /** Hands over the stream, once. */
   take(id: string): Duplex | undefined;
-  /** Tells the terminal behind a stream its new size; false when there is none (any more). */
+  /** Resizes the terminal behind a stream; false when there is none (any more). */
   resize(id: string, columns: number, rows: number): boolean;
-  /** Ends all. */
+  /** Closes all streams. */
   close(): void;
 }
 

@@ -6,7 +6,7 @@ import { createRouter } from './api.ts';
 import type { Engine } from './engine.ts';
 import { createStreamTable } from './streams.ts';
 
-test.each(['serial', 'screen'] as const)('a page that goes away ends the wait for a %s', async (kind) => {
+test.each(['serial', 'screen'] as const)('closing the page ends the wait for a %s', async (kind) => {
   const open = async (_prefix: string, _vm: string, signal?: AbortSignal): Promise<PassThrough> =>
     await new Promise((_resolve, reject) => {
       signal?.addEventListener('abort', () => reject(new EngineError('cancelled', 'Cancelled.')));

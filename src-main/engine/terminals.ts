@@ -17,8 +17,8 @@ export interface OpenTerminal {
 }
 
 /**
- * Opens the bytes of a terminal or screen. `ssh` answers at once and says in the stream itself what it waits for; `signal` ends the wait
- * for the others.
+ * Opens the byte stream of a terminal or screen. `ssh` returns at once and shows in the stream what it is waiting for; the others wait,
+ * until `signal` aborts.
  */
 export async function openTerminal(
   vms: Vms,
@@ -40,7 +40,7 @@ export async function openTerminal(
 
 const TYPE_AHEAD = 4096;
 
-/** A terminal that shows its own connecting; ends clean when the shell ends, with an error when the connection is lost. */
+/** A terminal that shows its own connecting; ends cleanly when the shell ends, with an error when the connection is lost. */
 class SshTerminal extends Duplex {
   readonly #abort = new AbortController();
   #session: ShellSession | undefined;
@@ -77,7 +77,7 @@ class SshTerminal extends Duplex {
       if (waited) this.push('\r\x1b[K');
       this.#attach(session);
     } catch (error) {
-      // Closing the tab while it connects is no failure.
+      // Closing the tab during connecting is not a failure.
       this.destroy(isCancelled(error) || !(error instanceof Error) ? undefined : error);
     }
   }
@@ -89,14 +89,14 @@ class SshTerminal extends Duplex {
       if (!this.push(chunk)) session.stream.pause();
     });
     session.stream.on('error', (error) => this.destroy(error));
-    // Not at `exit`: what the guest wrote last may still be on its way.
+    // Not at `exit`: the guest's last output may still be in transit.
     session.stream.on('end', () => this.push(null));
     drop(this.#watch(session), silentLog, 'ssh session');
     if (this.#typed.length > 0) session.stream.write(this.#typed);
     this.#typed = Buffer.alloc(0);
   }
 
-  /** A session that is lost ends the terminal with the reason. */
+  /** Ends the terminal with the reason when the session is lost. */
   async #watch(session: ShellSession): Promise<void> {
     try {
       await session.exit;

@@ -3,9 +3,9 @@ import { readPrefix } from './prefix/prefix.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
 import { rootPasswordOf } from './runtime/state.ts';
 
-/** What one does in the VMs of an environment. The code of each call is loaded when it is first made. */
+/** Calls on the VMs of an environment. The code of each is loaded when it is first called. */
 export function vmsOf(context: RecipeContext): Vms {
-  /** VM → the service provider that was found in it. */
+  /** VM → the service provider detected in it. */
   const detected = new Map<string, string>();
   return {
     async shell(prefix, request) {

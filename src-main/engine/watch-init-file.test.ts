@@ -15,7 +15,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test('a saved, a replaced and a removed file are each told once, and other files never', async () => {
+test('a saved, a replaced and a removed file are each reported once, other files never', async () => {
   const file = join(folder, 'init.json');
   await writeFile(file, 'one');
   const changes = watchInitFile(file, stop.signal);
@@ -40,7 +40,7 @@ test('a saved, a replaced and a removed file are each told once, and other files
   expect((await ended).done).toBe(true);
 });
 
-test('a file that is not there yet is told when it comes; in a folder the init file is found', async () => {
+test('a file is reported when it appears; in a folder the init file is found', async () => {
   const coming = watchInitFile(folder, stop.signal);
   await coming.next();
   const came = coming.next();
@@ -48,6 +48,6 @@ test('a file that is not there yet is told when it comes; in a folder the init f
   expect((await came).done).toBe(false);
 });
 
-test('a folder that is not there cannot be watched', async () => {
+test('a missing folder cannot be watched', async () => {
   await expect(watchInitFile(join(folder, 'gone', 'init.json'), stop.signal).next()).rejects.toMatchObject({ code: 'not-available' });
 });

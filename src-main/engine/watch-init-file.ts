@@ -5,15 +5,15 @@ import { EngineError } from '../../src-shared/errors.ts';
 import { sleep } from './core/until.ts';
 import { findInitFile } from './plan/find-init-file.ts';
 
-/** Editors write in several steps: what comes so soon after one another is one change. */
+/** Editors write in several steps: changes within this time count as one. */
 const SETTLE_MS = 60;
 
 /**
- * Yields once when it has begun to watch and then each time the init file of `path` (as `findInitFile` finds it) was saved, replaced,
- * removed or made again. Ends on abort; throws `not-available` when the system refuses to watch its folder.
+ * Yields once when it has begun to watch, then each time the init file of `path` (as found by `findInitFile`) is saved, replaced, removed
+ * or created again. Ends on abort; throws `not-available` when the system refuses to watch its folder.
  */
 export async function* watchInitFile(path: string, signal: AbortSignal): AsyncGenerator<Record<string, never>> {
-  // The reader reports why a folder has no init file; until it has one, any change may bring it.
+  // The reader reports why a folder has no init file; until it has one, any change may add it.
   const file = await findInitFile(resolve(path)).catch(() => undefined);
   const look = async (): Promise<string | undefined> => (file === undefined ? undefined : await fingerprint(file));
   const folder = file === undefined ? resolve(path) : dirname(file);
@@ -70,7 +70,7 @@ function refused(folder: string, error: unknown): EngineError {
   });
 }
 
-/** Identifies a state of a file: where it changes, the content may have changed. */
+/** Identifies a file's state: when it changes, the content may have changed. */
 async function fingerprint(file: string): Promise<string> {
   try {
     const { ino, size, mtimeMs } = await stat(file);

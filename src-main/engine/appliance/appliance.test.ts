@@ -16,7 +16,7 @@ const at = (name: string): string => join(folder, name);
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'lago appliance, '));
   mkdirSync(at('bin'));
-  // A search path on which libguestfs is what the test says, or missing.
+  // A PATH with a fake libguestfs, or none.
   for (const tool of ['setpriv', 'timeout', 'sh', 'cat', 'sleep', 'tr', 'kill', 'dd']) {
     const path = ['/usr/bin', '/bin'].map((dir) => join(dir, tool)).find(existsSync);
     if (path !== undefined) symlinkSync(path, at(`bin/${tool}`));
@@ -72,7 +72,7 @@ describe('secrets', () => {
     expect(existsSync(at('scratch'))).toBe(false);
   });
 
-  test('are readable for nobody else while they are needed', async () => {
+  test('are unreadable for other users during the run', async () => {
     symlinkSync('/usr/bin/stat', at('bin/stat'));
     fake('virt-sysprep', 'stat -c "%a %n" . password commands >"$OUT/modes"');
     await sysprep(request(), options());
@@ -136,7 +136,7 @@ describe('failures', () => {
     });
   });
 
-  test('a hang is noticed, explained, and ends with everything it started', async () => {
+  test('a hung program is detected, explained, and ended with everything it started', async () => {
     fake('virt-sysprep', 'echo "[   0.3] Examining the guest ..."; sleep 1000 & echo $! >"$OUT/child"; wait');
     await expect(sysprep(request(), options({ quietMs: 1000 }))).rejects.toMatchObject({
       code: 'host.unavailable',
@@ -147,7 +147,7 @@ describe('failures', () => {
     expect(existsSync(at('scratch'))).toBe(false);
   });
 
-  test('one that says something now and then does not hang', async () => {
+  test('one with occasional output does not count as hung', async () => {
     fake('virt-sysprep', 'for n in 1 2 3 4 5 6 7 8 9 10; do echo $n; sleep 0.4; done');
     await sysprep(request(), options({ quietMs: 3000 }));
   });
@@ -179,11 +179,11 @@ describe('turns', () => {
     [4 * GIB, 8, 3],
     [1.5 * GIB, 8, 1],
     [0, 8, 1],
-  ])('%d bytes and %d processors bear %d appliances', (memory, processors, limit) =>
+  ])('%d bytes and %d processors allow %d appliances', (memory, processors, limit) =>
     expect(applianceLimit(memory, processors)).toBe(limit),
   );
 
-  test('no more than the limit at once, and who waits is told', async () => {
+  test('no more than the limit at once, and waiters are notified', async () => {
     const turns = new Turns(() => 2);
     let running = 0;
     let most = 0;
@@ -213,7 +213,7 @@ describe('turns', () => {
     expect([most, told]).toEqual([2, 2]);
   });
 
-  test('a cancelled wait takes no turn, a failure gives its turn back', async () => {
+  test('a cancelled wait takes no slot, a failure frees its slot', async () => {
     const turns = new Turns(() => 1);
     let end = (): void => undefined;
     const first = turns.take(
@@ -245,7 +245,7 @@ describe('turns', () => {
 
 describe('environment of libguestfs', () => {
   const base = { scratch: '/s', accelerator: 'tcg' } as const;
-  test('says what libguestfs cannot find out', () => {
+  test('sets what libguestfs cannot detect', () => {
     expect(applianceEnvironment(base, {})).toEqual({
       LIBGUESTFS_BACKEND: 'direct',
       LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg',
@@ -253,7 +253,7 @@ describe('environment of libguestfs', () => {
     });
     expect(applianceEnvironment({ ...base, accelerator: 'kvm' }, {})).not.toHaveProperty('LIBGUESTFS_BACKEND_SETTINGS');
   });
-  test('leaves what the user has set', () => {
+  test('keeps what the user has set', () => {
     expect(applianceEnvironment(base, { LIBGUESTFS_BACKEND: 'libvirt', LIBGUESTFS_BACKEND_SETTINGS: 'network_bridge=x' })).toMatchObject({
       LIBGUESTFS_BACKEND: 'libvirt',
       LIBGUESTFS_BACKEND_SETTINGS: 'network_bridge=x',

@@ -8,18 +8,18 @@ import type { Log } from '../core/log.ts';
 import { type RunResult, run } from '../core/run.ts';
 import { sleep } from '../core/until.ts';
 
-/** How libguestfs is used for one disk. Its programs start a small VM of their own, the appliance, that has the disk inside. */
+/** How to run libguestfs on one disk. Its programs start a small VM, the appliance, with the disk attached. */
 export interface ApplianceOptions {
-  /** Without KVM libguestfs must be told, or its VM aborts where /dev/kvm is there and does not work. */
+  /** Must be given: libguestfs fails where /dev/kvm exists but does not work, unless told to use TCG. */
   readonly accelerator: 'kvm' | 'tcg';
-  /** Folder that may be made for the time of the run; secrets lie in it, so it is 0700, and it is removed in the end. */
+  /** Folder for the run. It may hold secrets: it is created with mode 0700 and removed at the end. */
   readonly scratch: string;
-  /** Everything that the program says, line by line. */
+  /** Receives the program's whole output, line by line. */
   readonly log: Log;
   readonly signal?: AbortSignal | undefined;
-  /** What it is doing right now, for people. */
+  /** What it is doing right now, for display. */
   readonly onDetail?: ((detail: string) => void) | undefined;
-  /** How long it may say nothing before it counts as hanging, ms. Default 10 minutes; relabelling a large disk is quiet for long. */
+  /** How long it may be silent before it counts as hung, ms. Default 10 minutes: relabelling a large disk is silent for long. */
   readonly quietMs?: number;
   /** Added to the process's environment. */
   readonly env?: Readonly<Record<string, string>>;
@@ -28,27 +28,27 @@ export interface ApplianceOptions {
 export interface ApplianceCommand {
   readonly argv: readonly string[];
   readonly cwd?: string;
-  /** What failed, when it fails: a sentence without its full stop. */
+  /** What failed, for the error message: a sentence without its full stop. */
   readonly failure: string;
   /** Never shown: removed from log lines and error messages. */
   readonly secrets: readonly string[];
 }
 
-/** A command of libguestfs's customization language and its argument. */
+/** A command of libguestfs's customization language, with its argument. */
 export type CustomizeCommand = readonly [name: string, argument?: string];
 
 const GIB = 1024 ** 3;
-/** 1280 MiB are given to it by default, of which it touches 0.5 to 1 GiB. */
+/** An appliance is given 1280 MiB by default and touches 0.5 to 1 GiB of it. */
 const PER_APPLIANCE = GIB;
 const QUIET_MS = 600_000;
 const POLL_MS = 200;
 
-/** How many appliances this machine bears at once: one per processor, and each has its memory. At least one. */
+/** How many appliances may run at once: limited by processors and by available memory, at least one. */
 export function applianceLimit(availableMemory: number, processors: number): number {
   return Math.max(1, Math.min(processors, Math.floor(availableMemory / PER_APPLIANCE) - 1));
 }
 
-/** Turns for things of which this machine bears only some at once. Asked again for its limit each time when nothing is running. */
+/** Limits how many things run at once. Asks for its limit anew whenever nothing is running. */
 export class Turns {
   readonly #limit: () => number;
   #present = 1;
@@ -58,7 +58,7 @@ export class Turns {
     this.#limit = limit;
   }
 
-  /** Waits for a turn, has `work` done, and gives the turn on. `onWait` is called once when it has to wait. */
+  /** Waits for a free slot, runs `work`, and frees the slot. `onWait` is called once if it has to wait. */
   async take<T>(signal: AbortSignal | undefined, onWait: (running: number) => void, work: () => Promise<T>): Promise<T> {
     if (this.#running === 0) this.#present = this.#limit();
     if (this.#running >= this.#present) onWait(this.#running);
@@ -79,8 +79,8 @@ function availableMemory(): number {
 }
 
 /**
- * The text of a `--commands-from-file`: one command a line, a backslash at the end of a line continuing it. `input.invalid` for what
- * that form cannot say: an argument that ends with a backslash.
+ * The text of a `--commands-from-file`: one command a line; a backslash at the end of a line continues it. `input.invalid` for an argument
+ * that ends with a backslash, which this form cannot express.
  */
 export function commandsFile(commands: readonly CustomizeCommand[]): string {
   return commands
@@ -93,9 +93,9 @@ export function commandsFile(commands: readonly CustomizeCommand[]): string {
 }
 
 /**
- * Runs one of libguestfs's programs with `files` in its scratch folder, which is 0700 and gone afterwards. Waits for its turn, since each
- * takes about 1 GiB of memory. It ends with this process, and on cancel with everything that it started. `host.missing-tool` with the
- * package's name, `host.no-space`, `host.unavailable` when it fails or says nothing for too long, `cancelled`.
+ * Runs a libguestfs program with `files` in its scratch folder, which has mode 0700 and is removed afterwards. Waits for a free slot, since
+ * each run takes about 1 GiB of memory. When this process ends or `signal` aborts, the program and all its children end.
+ * `host.missing-tool` with the package's name, `host.no-space`, `host.unavailable` when it fails or is silent for too long, `cancelled`.
  */
 export async function runAppliance(
   command: ApplianceCommand,
@@ -134,7 +134,7 @@ async function runTool(command: ApplianceCommand, options: ApplianceOptions): Pr
   const [tool = ''] = command.argv;
   let result: RunResult;
   try {
-    // timeout (without a limit here) passes a signal on to the whole process group, that is to QEMU too; setpriv ends it with this process.
+    // timeout (here without a limit) forwards a signal to the whole process group, so to QEMU too; setpriv ends it with this process.
     result = await run(['setpriv', '--pdeathsig', 'TERM', 'timeout', '--kill-after=1', '0', ...command.argv], {
       cwd: command.cwd ?? options.scratch,
       env: { ...applianceEnvironment(options, process.env), ...options.env },
@@ -156,7 +156,7 @@ async function runTool(command: ApplianceCommand, options: ApplianceOptions): Pr
   if (result.code !== 0) throw explain(command, tool, result, mask);
 }
 
-/** Variables that libguestfs needs; those that the user has set stay. */
+/** The variables that libguestfs needs; values that the user has set are kept. */
 export function applianceEnvironment(
   options: Pick<ApplianceOptions, 'accelerator' | 'scratch'>,
   environment: NodeJS.ProcessEnv,
@@ -165,12 +165,12 @@ export function applianceEnvironment(
     // The other backend is the user's libvirtd, which cannot read the folders of most users.
     LIBGUESTFS_BACKEND: environment['LIBGUESTFS_BACKEND'] ?? 'direct',
     ...(options.accelerator === 'kvm' ? {} : { LIBGUESTFS_BACKEND_SETTINGS: environment['LIBGUESTFS_BACKEND_SETTINGS'] ?? 'force_tcg' }),
-    // Below the scratch folder, so that nothing is left when it is ended in the middle.
+    // Inside the scratch folder, so that nothing is left after an abort.
     LIBGUESTFS_TMPDIR: join(options.scratch, 'tmp'),
   };
 }
 
-/** Very short secrets would take digits and letters out of every line. */
+/** Leaves out very short secrets, which would mask single letters and digits in every line. */
 function masker(secrets: readonly string[]): (text: string) => string {
   const long = secrets.filter((secret) => secret.length >= 4);
   return (text) => long.reduce((masked, secret) => masked.replaceAll(secret, '•••'), text);

@@ -5,7 +5,7 @@ import { customizeCall, customizeProblems } from './customize-options.ts';
 const key = 'ssh-ed25519 AAAAC3 lago: default';
 
 describe('options of a builder', () => {
-  test('commands go by file in their order, the rest as arguments', () => {
+  test('commands are passed in a file in order, the rest as arguments', () => {
     const call = customizeCall(
       {
         m: 2048,
@@ -59,7 +59,7 @@ describe('options of a builder', () => {
     expect(() => customizeCall(options, key)).toThrow(expect.objectContaining({ code: 'input.invalid' }));
   });
 
-  test('what is common is fine', () => {
+  test('common options are accepted', () => {
     expect(
       customizeProblems({ install: 'vim', 'ssh-inject': '', update: null, x: true, 'run-command': ['a', 'b'], memsize: 1024 }),
     ).toEqual([]);

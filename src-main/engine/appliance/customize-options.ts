@@ -1,7 +1,7 @@
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { CustomizeCommand } from './appliance.ts';
 
-/** Options of one `virt-customize` builder as they stand in an init file. */
+/** Options of one `virt-customize` builder as written in an init file. */
 export type BuilderOptions = Readonly<Record<string, unknown>>;
 
 export interface CustomizeCall {
@@ -12,8 +12,8 @@ export interface CustomizeCall {
 }
 
 /**
- * Names of virt-customize's commands: these go by file, as their values may hold secrets and every user of a machine sees the arguments
- * of its programs. All else configures the program itself.
+ * virt-customize's commands. They are passed in a file, since their values may hold secrets and every user can see the arguments of a
+ * program. All other options configure the program itself.
  */
 const COMMANDS: ReadonlySet<string> = new Set(
   (
@@ -22,11 +22,11 @@ const COMMANDS: ReadonlySet<string> = new Set(
     'sm-remove sm-unregister ssh-inject tar-in timezone touch truncate truncate-recursive uninstall update upload write'
   ).split(' '),
 );
-/** The init file says which disk is built; these would take others in. A shortened option counts as the whole one. */
+/** The init file says which disk to build; these options would add others. Abbreviated options count too. */
 const OTHER_DISKS = ['add', 'domain', 'connect'];
 const PASSWORDS: ReadonlySet<string> = new Set(['root-password', 'password', 'sm-credentials']);
 
-/** What is wrong with a builder's options, one sentence each; empty when nothing is. */
+/** The problems of a builder's options, one sentence each. */
 export function customizeProblems(options: BuilderOptions): readonly string[] {
   return Object.entries(options).flatMap(([name, value]) => {
     if (!/^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$/.test(name)) return [`"${name}" is not an option of virt-customize.`];
@@ -42,8 +42,8 @@ export function customizeProblems(options: BuilderOptions): readonly string[] {
 }
 
 /**
- * How virt-customize is called for a builder: a name of one character → `-x`, longer → `--name`, an empty value → a flag, a list → the
- * option repeated; `ssh-inject: ''` → the prefix's key for root. `input.invalid` for what `customizeProblems` finds.
+ * Translates a builder's options into a virt-customize call: a name of one character → `-x`, longer → `--name`, an empty value → a flag, a
+ * list → the option repeated; `ssh-inject: ''` → the prefix's key for root. `input.invalid` for what `customizeProblems` finds.
  */
 export function customizeCall(options: BuilderOptions, publicKey: string): CustomizeCall {
   const problem = customizeProblems(options)[0];
@@ -64,15 +64,15 @@ export function customizeCall(options: BuilderOptions, publicKey: string): Custo
   return { args, commands, secrets };
 }
 
-/** Commands whose value begins with a path of this machine; up to a colon, where something follows it. */
+/** Commands whose value begins with a path on this machine, up to a colon if there is one. */
 const WITH_FILE = ['copy-in', 'firstboot', 'run', 'tar-in', 'upload'];
-/** Commands whose value is a selector, which may name a file of this machine: `file:PATH`, `USER:file:PATH`. */
+/** Commands whose value is a selector, which may name a file on this machine: `file:PATH`, `USER:file:PATH`. */
 const WITH_SELECTOR = ['password', 'root-password', 'sm-credentials', 'ssh-inject'];
 
-/** Files and folders of this machine that a builder's options take into the disk, as they are written. */
+/** Files and folders of this machine that a builder's options copy into the disk, as written. */
 export function filesOf(options: BuilderOptions): readonly string[] {
   return Object.entries(options).flatMap(([name, value]) => {
-    // The program takes a shortened option for the whole one.
+    // The program accepts abbreviated options.
     const means = (candidates: readonly string[]): boolean =>
       candidates.some((candidate) => candidate === name || (!COMMANDS.has(name) && candidate.startsWith(name)));
     const values = (Array.isArray(value) ? (value as readonly unknown[]) : [value]).filter((each) => typeof each === 'string');
@@ -85,7 +85,7 @@ export function filesOf(options: BuilderOptions): readonly string[] {
   });
 }
 
-/** Selectors separate their parts by colons, and a comment may hold one. */
+/** Drops the comment of a key: colons separate the parts of a selector, and a comment may contain one. */
 function keyWithoutComment(publicKey: string): string {
   return publicKey.trim().split(/\s+/).slice(0, 2).join(' ');
 }

@@ -4,25 +4,25 @@ import { type BuilderOptions, customizeCall } from './customize-options.ts';
 
 export interface CustomizeRequest {
   readonly vm: string;
-  /** Name of the disk in the init file, for people. */
+  /** Name of the disk in the init file, for messages. */
   readonly name: string;
   /** Absolute path; changed in place. */
   readonly disk: string;
   readonly format: string;
   readonly options: BuilderOptions;
-  /** What `ssh-inject: ''` gives to root: one line of `authorized_keys`. */
+  /** The key that `ssh-inject: ''` gives to root: one line of `authorized_keys`. */
   readonly publicKey: string;
-  /** Where relative paths of the options begin. */
+  /** Base of relative paths in the options. */
   readonly cwd: string;
-  /** False: the commands inside reach no network, whatever the options say. */
+  /** False: the commands inside have no network, whatever the options say. */
   readonly network: boolean;
-  /** Taken out of the log beside what the options themselves hide. */
+  /** Masked in the log in addition to the options' own secrets. */
   readonly secrets: readonly string[];
 }
 
 /**
- * Runs one builder on a disk that is not in use. Fails as `runAppliance` does, and with `input.invalid` for options that are none; then
- * the disk may be half-changed.
+ * Runs one builder on a disk that is not in use. Rejects like `runAppliance`, and with `input.invalid` for invalid options; the disk may
+ * then be partly changed.
  */
 export async function customize(request: CustomizeRequest, options: ApplianceOptions): Promise<void> {
   const call = customizeCall(request.options, request.publicKey);

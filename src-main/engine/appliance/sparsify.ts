@@ -3,12 +3,12 @@ import { run } from '../core/run.ts';
 import { type ApplianceOptions, runAppliance } from './appliance.ts';
 
 /**
- * When virt-sparsify is used: `auto` where it is installed and KVM is there (by emulation it takes minutes for each disk), `always`
- * (an error without it), `never`.
+ * When to use virt-sparsify: `auto` if it is installed and KVM is available (without KVM it takes minutes for each disk), `always` (an
+ * error without it), `never`.
  */
 export type SparsifyMode = 'auto' | 'always' | 'never';
 
-/** Whether to use virt-sparsify, and in words why not. `host.missing-tool` for `always` without it. */
+/** Whether to use virt-sparsify, and if not, why. `host.missing-tool` for `always` without it. */
 export async function chooseSparsify(
   mode: SparsifyMode,
   accelerator: 'kvm' | 'tcg',
@@ -30,7 +30,7 @@ export async function chooseSparsify(
   }
 }
 
-/** Gives back what the file systems on an image do not use, in place. The image must not be in use. Fails as `runAppliance` does. */
+/** Trims the unused space of an image's file systems, in place. The image must not be in use. Fails like `runAppliance`. */
 export async function sparsifyInPlace(
   image: { readonly path: string; readonly format: string; readonly what: string },
   options: ApplianceOptions,

@@ -81,7 +81,7 @@ describe('commands', () => {
 
   test('el6 names the device as well', () => expect(file('el6')).toContain(`NAME="eth0"\\\nDEVICE="eth0"\\\nHWADDR="${mac}"`));
 
-  test('el7 loses the services that slow its boot down', () => {
+  test('el7 loses services that slow down its boot', () => {
     expect(file('el7')).toContain('delete /etc/systemd/system/multi-user.target.wants/kdump.service\n');
     expect(file('el7')).toContain('delete /etc/systemd/system/multi-user.target.wants/postfix.service\n');
     expect(file('el8')).not.toContain('delete');
@@ -109,7 +109,7 @@ describe('commands', () => {
     expect(file(family)).toContain('ssh-keygen');
   });
 
-  test.each(families.filter((family) => family !== 'base'))('%s waits for nobody in its boot menu', (family) => {
+  test.each(families.filter((family) => family !== 'base'))('%s does not wait in its boot menu', (family) => {
     expect(file(family)).toMatch(/\nrun-command for f in .*GRUB_TIMEOUT/);
   });
 
@@ -122,12 +122,12 @@ describe('commands', () => {
 });
 
 describe('options', () => {
-  test('SELinux labels are made where there may be some', () => {
+  test('SELinux relabels where labels may exist', () => {
     expect(sysprepOptions(spec('el7'))).toEqual(['--selinux-relabel']);
     expect(sysprepOptions(spec('debian'))).toEqual([]);
   });
 
-  test('a guest that nobody knows keeps its host keys', () => {
+  test('an unknown guest keeps its host keys', () => {
     expect(sysprepOptions(spec('base'))).toEqual(['--operations', 'defaults,-ssh-hostkeys', '--selinux-relabel']);
   });
 });

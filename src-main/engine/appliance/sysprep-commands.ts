@@ -1,31 +1,31 @@
 import type { CustomizeCommand } from './appliance.ts';
 
-/** Distributions that are personalised in the same way; `base` is what works on all of them. */
+/** Distributions that are customized in the same way; `base` holds what works on all of them. */
 export type GuestFamily = 'el6' | 'el7' | 'el8' | 'el9' | 'fedora' | 'debian' | 'ubuntu' | 'base';
 
 export interface SysprepNic {
-  /** Its place among the VM's cards: 0 is eth0. */
+  /** Its index among the VM's network cards: 0 is eth0. */
   readonly index: number;
   readonly mac: string;
 }
 
-/** What virt-sysprep is to make of a disk. */
+/** How to customize a disk with virt-sysprep. */
 export interface SysprepSpec {
   /** Also the host name. */
   readonly vm: string;
   readonly family: GuestFamily;
-  /** Only those that get an address from their network. */
+  /** Only the cards that use DHCP. */
   readonly nics: readonly SysprepNic[];
-  /** Whether root gets one; what it is stands in the file `password`. */
+  /** Whether to set a root password; it is in the file `password`. */
   readonly rootPassword: boolean;
 }
 
-/** Names of the files that the commands refer to, in the folder where virt-sysprep runs. */
+/** Files that the commands refer to, in virt-sysprep's working folder. */
 export const PASSWORD_FILE = 'password';
 export const KEY_FILE = 'key.pub';
 
 /**
- * The family of a distribution as templates name it (`el7`, `fc24`, `centos8`, `debian12`, `ubuntu22.04`). Old Ubuntu counts as Debian:
+ * The family of a distribution as named by templates (`el7`, `fc24`, `centos8`, `debian12`, `ubuntu22.04`). Old Ubuntu counts as Debian:
  * until 17.04 it has ifupdown, not netplan.
  */
 export function guestFamily(distro: string | undefined): GuestFamily {
@@ -33,7 +33,7 @@ export function guestFamily(distro: string | undefined): GuestFamily {
   const enterprise =
     /^(?:el|rhel|centos|alma|almalinux|rocky|rockylinux|ol|oraclelinux|sl|scientific)[-_]?(?:stream[-_]?)?(\d+)?(?![a-z])/.exec(name);
   if (enterprise !== null) {
-    // CentOS without a number is what Lago's first templates called theirs; the files of el7 work from 6 to 8.
+    // Lago's first templates say CentOS without a number; the files of el7 work from 6 to 8.
     const version = Number(enterprise[1] ?? 7);
     return version <= 6 ? 'el6' : version === 7 ? 'el7' : version === 8 ? 'el8' : 'el9';
   }
@@ -45,15 +45,15 @@ export function guestFamily(distro: string | undefined): GuestFamily {
   return version !== undefined && version < 17.1 ? 'debian' : 'ubuntu';
 }
 
-/** Options of virt-sysprep beside disk and commands. Nothing secret: they are seen by every user of the machine. */
+/** Options of virt-sysprep besides disk and commands. No secrets here: every user can see a program's arguments. */
 export function sysprepOptions(spec: SysprepSpec): readonly string[] {
   const relabel = spec.family === 'debian' || spec.family === 'ubuntu' ? [] : ['--selinux-relabel'];
-  // A guest that nobody knows may not make itself new host keys, and would then have no ssh: it keeps its own.
+  // An unknown guest might not create new host keys, and sshd would fail without any: it keeps its own.
   const operations = spec.family === 'base' ? ['--operations', 'defaults,-ssh-hostkeys'] : [];
   return [...operations, ...relabel];
 }
 
-/** What is done inside, in this order, for `--commands-from-file`. */
+/** The commands for `--commands-from-file`, in execution order. */
 export function sysprepCommands(spec: SysprepSpec): readonly CustomizeCommand[] {
   return [
     ['hostname', spec.vm],
@@ -71,7 +71,7 @@ function familyCommands(family: GuestFamily): readonly CustomizeCommand[] {
     case 'base':
       return [];
     case 'el7':
-      // Both slow each boot down, and nobody reads a test VM's mail or kernel dumps.
+      // Both slow down each boot, and nobody needs a test VM's mail or kernel dumps.
       return [
         ['delete', '/etc/systemd/system/multi-user.target.wants/kdump.service'],
         ['delete', '/etc/systemd/system/multi-user.target.wants/postfix.service'],
@@ -88,7 +88,7 @@ function familyCommands(family: GuestFamily): readonly CustomizeCommand[] {
   }
 }
 
-/** Whatever boot loader there is waits for nobody. Links are left to the file they point to. */
+/** Sets every boot loader's menu timeout to zero. Symbolic links are skipped: their target is edited itself. */
 const NO_BOOT_MENU: CustomizeCommand = [
   'run-command',
   'for f in /etc/default/grub /boot/grub2/grub.cfg /boot/grub/grub.cfg /boot/grub/grub.conf /boot/efi/EFI/*/grub.cfg; do ' +
@@ -96,8 +96,8 @@ const NO_BOOT_MENU: CustomizeCommand = [
 ];
 
 /**
- * virt-sysprep removes the host keys, as VMs must not share them, and Debian's sshd makes no new ones. One kind is enough, as an RSA key
- * costs 15 s without hardware virtualization; where OpenSSH is too old for it, all that it knows.
+ * virt-sysprep removes the host keys, as VMs must not share them, and Debian's sshd does not create new ones. One kind is enough, since an
+ * RSA key costs 15 s without hardware virtualization; an OpenSSH too old for ed25519 creates all kinds it knows.
  */
 const HOST_KEYS: CustomizeCommand = [
   'run-command',
@@ -123,7 +123,7 @@ function nicCommands(family: GuestFamily, { index, mac }: SysprepNic): readonly 
     }
     case 'el9':
     case 'fedora': {
-      // NetworkManager reads no ifcfg files any more, and only such keyfiles as nobody else can read.
+      // NetworkManager no longer reads ifcfg files, and ignores keyfiles that other users can read.
       const path = `/etc/NetworkManager/system-connections/${name}.nmconnection`;
       const text = `[connection]\nid=${name}\ntype=ethernet\n\n[ethernet]\nmac-address=${mac}\n\n[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n`;
       return [
@@ -136,7 +136,7 @@ function nicCommands(family: GuestFamily, { index, mac }: SysprepNic): readonly 
       return [
         ['mkdir', '/etc/network/interfaces.d'],
         ['write', `/etc/network/interfaces.d/${name}:auto ${name}\niface ${name} inet dhcp\n`],
-        // ifupdown goes by names, so the card gets its name by its MAC; where systemd-networkd is in charge it goes by the MAC itself.
+        // ifupdown matches by name, so a link file names the card by its MAC; systemd-networkd matches the MAC itself.
         ['mkdir', '/etc/systemd/network'],
         ['write', `/etc/systemd/network/10-lago-${name}.link:[Match]\nMACAddress=${mac}\n\n[Link]\nName=${name}\n`],
         [

@@ -14,19 +14,19 @@ export interface SysprepRequest {
   readonly vm: string;
   /** Absolute path of the disk with the root file system; changed in place. */
   readonly disk: string;
-  /** As QEMU calls it; never guessed. */
+  /** QEMU's name of it; never guessed. */
   readonly format: string;
   readonly family: GuestFamily;
   readonly nics: readonly SysprepNic[];
   /** One line of `authorized_keys` for root. */
   readonly publicKey: string;
-  /** In clear; without it root keeps the password that the template has. Lies in a 0600 file while it is needed. */
+  /** In clear text; without it root keeps the template's password. Stored in a 0600 file during the run. */
   readonly rootPassword?: string | undefined;
 }
 
 /**
- * Personalises a disk by virt-sysprep: takes away what must not be shared, sets host name, password, key and network. The disk must not
- * be in use. Fails as `runAppliance` does; then the disk may be half-changed.
+ * Customizes a disk with virt-sysprep: removes what VMs must not share, sets host name, password, key and network. The disk must not be in
+ * use. Fails like `runAppliance`; the disk may then be partly changed.
  */
 export async function sysprep(request: SysprepRequest, options: ApplianceOptions): Promise<void> {
   const { vm, disk, format, family, nics, rootPassword } = request;
@@ -45,7 +45,7 @@ export async function sysprep(request: SysprepRequest, options: ApplianceOptions
   await runAppliance(command, files, options);
 }
 
-/** Takes away what must not be shared (keys, logs, machine id), and personalises nothing. Fails as `runAppliance` does. */
+/** Removes what VMs must not share (keys, logs, machine id) and sets nothing. Fails like `runAppliance`. */
 export async function generalize(
   image: { readonly path: string; readonly format: string; readonly what: string },
   options: ApplianceOptions,

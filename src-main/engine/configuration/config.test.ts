@@ -70,7 +70,7 @@ describe('lago.conf files', () => {
       message: `${path}${message}`,
     });
   });
-  it('tell all syntax errors at once', async () => {
+  it('reports all syntax errors at once', async () => {
     await expect(config(['[lago]\none\ntwo\n'])).rejects.toThrow(/:2: .*\n.*:3: /);
   });
 });
@@ -97,7 +97,7 @@ describe('the INI dialect', () => {
     const lookup = (key: string): string | undefined => values[key];
     expect(interpolate('%(SUB)s/store %% %(rate)s', lookup)).toEqual({ value: '/var/lago/store % 50%' });
   });
-  it('gives every section what [DEFAULT] says', async () => {
+  it('lets every section inherit from [DEFAULT]', async () => {
     const loaded = await config([
       '[DEFAULT]\nbase = /data\n[lago]\nlease_dir = %(base)s/leases\n[init]\ntemplate_store = %(base)s/store\n',
     ]);
@@ -128,7 +128,7 @@ describe('the environment', () => {
     const { settings } = settingsFromEnvironment({ [name]: 'x' });
     expect(settings.map(({ section, key }) => [section, key])).toEqual(expected === undefined ? [] : [expected]);
   });
-  it('warns of empty values and ignores them', () => {
+  it('warns about empty values and ignores them', () => {
     expect(settingsFromEnvironment({ LAGO_SSH_USER: '', LAGO__INIT__X: '' })).toEqual({
       settings: [],
       warnings: [
@@ -189,7 +189,7 @@ describe('engineSettings', () => {
     ['the host in a file, a URL in a later one', ['[lago]\nhost = embedded', `[lago]\nlibvirt_url = ${url}`], {}, url],
   ])('host: %s', async (_, files, environment, host) => expect(engineSettings(await config(files, environment)).host).toBe(host));
 
-  it('lets a repository name win only where it is more important than the path', async () => {
+  it('prefers a repository name to the path only where it comes from a higher layer', async () => {
     const repo = async (files: readonly string[], environment: Record<string, string> = {}): Promise<unknown[]> => {
       const settings = engineSettings(await config(files, environment));
       return [settings.templateRepoPath, settings.templateRepoName];
@@ -230,7 +230,7 @@ describe('generateConfig', () => {
     expect(text).not.toContain('libvirt_url');
     expect(text.split('\n').filter((line) => line.startsWith('#') && line.length > 70)).toEqual([]);
   });
-  it('lists the others commented out when asked', async () => {
+  it('lists keys without a value commented out when asked', async () => {
     const text = generateConfig(await config([]), { verbose: true, now });
     for (const setting of SETTINGS)
       expect(text).toMatch(new RegExp(`^${setting.default === undefined ? `#${setting.key} = None` : `${setting.key} = `}`, 'm'));

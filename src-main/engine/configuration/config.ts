@@ -6,7 +6,7 @@ import { SETTINGS, type SettingKey, settingKey } from '../../../src-shared/setti
 import { type IniEntry, interpolate, parseIni } from './ini-file.ts';
 import type { EngineSettings } from './settings.ts';
 
-/** Where a value comes from. A greater rank wins. */
+/** Where a value comes from. A higher rank wins. */
 export interface ConfigSource {
   readonly layer: 'default' | 'file' | 'environment' | 'command line';
   readonly rank: number;
@@ -23,14 +23,14 @@ export interface ConfigOptions {
   /** Default `process.env`. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly home?: string;
-  /** Files in the order of rising importance; default: the places of spec, see `configPaths`. */
+  /** Files in order of increasing precedence; default: the places the spec names, see `configPaths`. */
   readonly files?: readonly string[];
 }
 
 const COMMAND_LINE_RANK = 1_000_000;
 const ENVIRONMENT_RANK = COMMAND_LINE_RANK - 1;
 
-/** The lago.conf files that are looked for, least important first: /etc, then the XDG system directories, then the user's own. */
+/** The lago.conf files to look for, least important first: /etc, then the XDG system directories, then the user's own. */
 export function configPaths(environment: Readonly<Record<string, string | undefined>>, home: string): string[] {
   const systemDirs = (environment['XDG_CONFIG_DIRS'] || '/etc/xdg').split(':').filter((dir) => dir !== '');
   const userDir = environment['XDG_CONFIG_HOME'] || join(home, '.config');
@@ -71,10 +71,10 @@ export function settingsFromEnvironment(environment: Readonly<Record<string, str
   return { settings, warnings };
 }
 
-/** The effective configuration: defaults, files, environment and command line, each value with where it comes from. */
+/** The effective configuration: defaults, files, environment and command line, each value with its source. */
 export class Config {
   readonly #values: ReadonlyMap<string, ReadonlyMap<string, ConfigValue>>;
-  /** What is worth telling the user, one sentence each. */
+  /** Warnings for the user, one sentence each. */
   readonly warnings: readonly string[];
   /** The files that were read. */
   readonly files: readonly string[];
@@ -97,18 +97,18 @@ export class Config {
     return this.entry(key, section)?.value;
   }
 
-  /** All keys of a section that are set anywhere, unknown ones too (plugins read their own). */
+  /** All keys of a section that are set anywhere, including unknown ones (plugins read their own). */
   section(name: string): Readonly<Record<string, string>> {
     return Object.fromEntries([...(this.#values.get(name) ?? [])].map(([key, { value }]) => [key, value]));
   }
 
-  /** True for a flag that is set: any text but an empty one, `false`, `no`, `off` and `0`. */
+  /** True for a flag that is set to anything but an empty string, `false`, `no`, `off` or `0`. */
   flag(key: string, section = 'lago'): boolean {
     const value = this.get(key, section);
     return value !== undefined && !['', 'false', 'no', 'off', '0'].includes(value.trim().toLowerCase());
   }
 
-  /** A number; `input.invalid` naming the place when the text is none. */
+  /** A number; `input.invalid` naming the source when the text is not one. */
   number(key: string, section = 'lago'): number {
     const entry = this.entry(key, section);
     const value = Number(entry?.value.trim() || Number.NaN);
@@ -120,7 +120,7 @@ export class Config {
     );
   }
 
-  /** A new configuration in which the command line's values win. */
+  /** A new configuration in which the command line's values take precedence. */
   withCommandLine(
     values: readonly { readonly section: string; readonly key: string; readonly value: string; readonly option: string }[],
   ): Config {
@@ -139,8 +139,8 @@ function put(values: Map<string, Map<string, ConfigValue>>, section: string, key
 }
 
 /**
- * Reads lago.conf files and the environment. A file that cannot be read is passed over, one that is malformed is `input.invalid`
- * with file and line. Values with a list of choices or a number type are checked here.
+ * Reads lago.conf files and the environment. An unreadable file is skipped; a malformed one is `input.invalid` with file and line. Values
+ * with a list of choices or a number type are checked here.
  */
 export async function loadConfig(options: ConfigOptions = {}): Promise<Config> {
   const environment = options.environment ?? process.env;
@@ -209,7 +209,7 @@ function check(config: Config, setting: SettingKey): void {
   }
 }
 
-/** A verb's option; where its own section has none, what older files say in `[lago]`, then the default. */
+/** A verb's option: from its own section, else from `[lago]` as in older files, else the default. */
 function verbEntry(config: Config, key: string, section: string): ConfigValue | undefined {
   const own = config.entry(key, section);
   if (own !== undefined && own.source.layer !== 'default') return own;
@@ -217,8 +217,8 @@ function verbEntry(config: Config, key: string, section: string): ConfigValue | 
 }
 
 /**
- * What the engine needs of a configuration. Host: `host` and `libvirt_url` say the same thing, the one given in the more important
- * place wins (`libvirt_url` at a tie); with neither it is `embedded`. Of a repository path and a repository name likewise.
+ * The settings that the engine needs. `host` and `libvirt_url` both select the host; the one from the higher layer wins (`libvirt_url` at a
+ * tie); with neither it is `embedded`. The same goes for a repository path and a repository name.
  */
 export function engineSettings(config: Config): EngineSettings {
   const host = config.entry('host');
@@ -268,7 +268,7 @@ function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-/** As C's ctime: `Sun Nov 22 11:26:00 2026`. */
+/** Formats like C's ctime: `Sun Nov 22 11:26:00 2026`. */
 function ctime(date: Date): string {
   const [weekday, month, day, year, time] = date.toString().split(' ');
   return `${weekday} ${month} ${String(Number(day)).padStart(2)} ${time} ${year}`;
@@ -280,7 +280,7 @@ function ctime(date: Date): string {
  */
 export function generateConfig(config: Config, options: { readonly verbose: boolean; readonly now: Date }): string {
   const { host } = engineSettings(config);
-  // Written side by side the URL would win over the host; leave out the one that is not in effect.
+  // Side by side, the URL would override the host; leave out whichever is not in effect.
   const system = config.get('libvirt_url') === host;
   const lines = [`# Lago configuration file, generated: ${ctime(options.now)}`];
   for (const section of new Set(SETTINGS.map((setting) => setting.section))) {

@@ -20,8 +20,8 @@ export interface IniFile {
 }
 
 /**
- * Reads the INI dialect of Python's configparser, in which every lago.conf is written: `=` or `:`, keys without regard to case, `#`
- * and `;` comments on lines of their own, deeper indented lines continue a value, a section or key may not come twice in one file.
+ * Reads the INI dialect of Python's configparser, which lago.conf uses: `=` or `:`, case-insensitive keys, `#` and `;` comments on lines of
+ * their own, more deeply indented lines continue a value, and a section or key may appear only once in a file.
  */
 export function parseIni(text: string): IniFile {
   const entries: { section: string; key: string; lines: string[]; line: number }[] = [];
@@ -88,8 +88,8 @@ export function parseIni(text: string): IniFile {
 const MAX_DEPTH = 10;
 
 /**
- * Replaces `%(name)s` by the value of `name` (lower-cased, looked up by `lookup`) and `%%` by `%`, repeatedly as configparser does.
- * Answers a problem sentence for anything else after a percent sign, an unknown name, or a circle.
+ * Replaces `%(name)s` with the value of `name` (lower-cased, found by `lookup`) and `%%` with `%`, recursively as configparser does.
+ * Returns a problem sentence for anything else after a percent sign, an unknown name, or a cycle.
  */
 export function interpolate(
   value: string,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { EngineSettings } from './settings.ts';
 
-/** Settings of a test that starts nothing: all folders lie in its own one. */
+/** Settings for a test that starts nothing: all folders are inside `folder`. */
 export function settingsIn(folder: string, more: Partial<EngineSettings> = {}): EngineSettings {
   return {
     host: 'embedded',

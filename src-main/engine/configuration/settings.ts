@@ -1,12 +1,12 @@
 /** Effective settings of one engine, from lago.conf, environment and command line (names as in lago.conf). */
 export interface EngineSettings {
-  /** Where environments run when nothing else is said: `embedded`, or a libvirt URI. */
+  /** Where environments run by default: `embedded`, or a libvirt URI. */
   readonly host: 'embedded' | (string & {});
   readonly uplink: 'auto' | 'none';
   readonly accelerator: 'auto' | 'kvm' | 'tcg';
   readonly leaseDir: string;
   readonly templateStore: string;
-  /** Repository JSON, path or URL; undefined uses the one that ships with the program. */
+  /** Repository JSON, path or URL; undefined uses the one shipped with the program. */
   readonly templateRepoPath: string | undefined;
   readonly templateRepoName: string | undefined;
   readonly templateRepos: string;
@@ -18,8 +18,8 @@ export interface EngineSettings {
   readonly defaultVmType: string;
   readonly defaultVmProvider: string;
   readonly defaultRootPassword: string | undefined;
-  /** Of an export that names none; default `LagoInitFile`. */
+  /** Init file name of an export that gives none; default `LagoInitFile`. */
   readonly exportInitFileName?: string;
-  /** When an export uses virt-sparsify; default `auto`: where it is installed and KVM is there. */
+  /** When an export uses virt-sparsify; default `auto`: if it is installed and KVM is available. */
   readonly exportSparsify?: 'auto' | 'always' | 'never';
 }

@@ -47,7 +47,7 @@ describe('run', () => {
 describe('the lines of a program', () => {
   it('are whole where a chunk ends within a character', async () => {
     const lines: string[] = [];
-    // One byte before many of two: wherever a pipe cuts at an even place, it cuts a character.
+    // One single-byte character before many two-byte ones: a pipe that cuts at an even offset cuts a character.
     const program = "process.stdout.write('x' + 'ä'.repeat(200_000) + '\\nend')";
     await run([process.execPath, '-e', program], { onLine: (line) => lines.push(line) });
     expect(lines.map((line) => line.length)).toEqual([200_001, 3]);
@@ -63,7 +63,7 @@ describe('json-file', () => {
     expect(await readFile(path, 'utf8')).toBe('{\n    "a": 1\n}');
     expect((await readdir(folder)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
-  it('says which file is damaged and where', async () => {
+  it('tells which file is damaged and where', async () => {
     const path = join(folder, 'b.json');
     await writeFile(path, '{"a": "x"}');
     await expect(readJson(path, z.object({ a: z.number() }))).rejects.toThrow(`${path} is damaged at a`);
@@ -98,7 +98,7 @@ describe('takeLock', () => {
 });
 
 describe('a lock file that is removed', () => {
-  it('is not what a waiter ends up with', async () => {
+  it('is not what a waiter gets', async () => {
     const path = join(folder, 'removed');
     const first = await takeLock(path);
     const waiting = takeLock(path, { waitMs: 20_000, purpose: 'second' });
@@ -122,7 +122,7 @@ describe('a lock file that is removed', () => {
 });
 
 describe('UndoStack', () => {
-  it('undoes in reverse order unless committed, also after one that fails', async () => {
+  it('undoes in reverse order unless committed, even after an undo fails', async () => {
     const order: string[] = [];
     {
       await using undo = new UndoStack(silentLog);
@@ -140,7 +140,7 @@ describe('UndoStack', () => {
     await kept.unwind();
     expect(order).not.toContain('never');
   });
-  it('tells the user what it could not undo, after all else was undone', async () => {
+  it('reports what it could not undo after undoing everything else', async () => {
     const order: string[] = [];
     const undo = new UndoStack(createLog((level, message) => void order.push(`${level}: ${message}`)));
     undo.add('remove the rest', () => void order.push('removed'));
@@ -154,7 +154,7 @@ describe('UndoStack', () => {
       'error: Not undone: stop web. It does not answer.',
     ]);
   });
-  it('gives each undo the time that it asks for', async () => {
+  it('gives each undo the time it asks for', async () => {
     const undo = new UndoStack(silentLog);
     const ended: string[] = [];
     const untilAborted = (name: string) => async (signal: AbortSignal) => {

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 
-/** Says in a sentence why the disk refused: no space, no right, read-only. Other errors pass unchanged. */
+/** Turns a disk error (no space, no permission, read-only) into a sentence. Other errors pass unchanged. */
 export function diskError(error: unknown, path: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
   const details = { path, errno: code ?? '' };

@@ -5,37 +5,37 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError, readJson, writeJson } from './json-file.ts';
 
 const Marks = z.object({
-  /** As it was asked for, before redirects. */
+  /** As requested, before redirects. */
   url: z.string(),
   etag: z.string().optional(),
   modified: z.string().optional(),
   total: z.number().nullable(),
 });
-/** Identifies a state of a remote file. */
+/** Identifies one version of a remote file. */
 export type Marks = z.infer<typeof Marks>;
 
-/** What came of a download so far, kept on disk for whoever goes on with it. */
+/** The bytes downloaded so far, kept on disk so that the download can be resumed. */
 export interface Part {
-  /** How many bytes are there, of the file with these marks; 0 without. */
+  /** Bytes kept of the file with these marks; 0 without marks. */
   readonly size: number;
   readonly marks: Marks | undefined;
-  /** It holds something of another download, which may come back to it. */
+  /** It holds bytes of another download, which may still be resumed. */
   readonly foreign: boolean;
-  /** Begins anew with a file of these marks. */
+  /** Starts over with a file of these marks. */
   restart(marks: Marks): Promise<void>;
-  /** Goes on behind so many bytes. */
+  /** Appends from `offset` on, overwriting what is there. */
   resume(offset: number): void;
   append(chunk: Buffer): Promise<void>;
-  /** The first bytes of it. */
+  /** Its first `length` bytes. */
   read(length: number): AsyncIterable<Buffer>;
   close(): Promise<void>;
-  /** Closes and removes it. */
+  /** Closes and deletes it. */
   remove(): Promise<void>;
 }
 
 const CHUNK = 1024 * 1024;
 
-/** Opens the part at `path` (and `path.json`), made when it is not there. Whoever opens it has it to himself. `host.denied`, `host.no-space`. */
+/** Opens the part at `path` (and `path.json`), creating it if needed. The caller needs exclusive access. `host.denied`, `host.no-space`. */
 export async function openPart(path: string, url: string): Promise<Part> {
   const about = `${path}.json`;
   let file: FileHandle;
@@ -98,7 +98,7 @@ export async function openPart(path: string, url: string): Promise<Part> {
   };
 }
 
-/** Marks that cannot be read are as good as none: the download begins anew. */
+/** Unreadable marks count as none: the download starts over. */
 async function readMarks(path: string): Promise<Marks | undefined> {
   return await readJson(path, Marks).catch((error: unknown) => {
     if (error instanceof EngineError && error.code !== 'host.denied') return undefined;

@@ -44,7 +44,7 @@ async function read(url: string, options: DownloadOptions = {}): Promise<Buffer 
 }
 
 describe('a download', () => {
-  test('brings the whole file and tells its progress', async () => {
+  test('fetches the whole file and reports progress', async () => {
     const server = await serve();
     server.put('/image', body);
     const told: DownloadProgress[] = [];
@@ -52,7 +52,7 @@ describe('a download', () => {
     expect(told.at(-1)).toMatchObject({ received: body.length, total: body.length });
   });
 
-  test('goes on where the connection broke, as often as each attempt brings something', async () => {
+  test('resumes where the connection broke, as long as each attempt makes progress', async () => {
     const server = await serve();
     server.put('/image', body, [{ dropAfter: 100_000 }, { dropAfter: 1000 }, { dropAfter: 50_000 }, {}]);
     expect((await read(`${server.url}/image`, { attempts: 2 }))?.equals(body)).toBe(true);
@@ -88,7 +88,7 @@ describe('a download', () => {
     expect(told.slice(1).map((progress) => progress.secondsLeft)).not.toContainEqual(expect.any(Number));
   });
 
-  test('skips what it has when the server can only send all', async () => {
+  test('skips what it has when the server always sends the whole file', async () => {
     const server = await serve();
     server.put('/image', body, [{ dropAfter: 100_000 }, { noRanges: true }]);
     expect((await read(`${server.url}/image`))?.equals(body)).toBe(true);
@@ -109,7 +109,7 @@ describe('a download', () => {
     expect((await read(`${server.url}/image`, { idleMs: 50 }))?.equals(body)).toBe(true);
   });
 
-  test('finds out that the announced length is a lie', async () => {
+  test('detects a wrong announced length', async () => {
     const server = await serve();
     server.put('/image', body, [{ announce: body.length + 10 }]);
     await expect(read(`${server.url}/image`)).rejects.toMatchObject({
@@ -118,7 +118,7 @@ describe('a download', () => {
     });
   });
 
-  test('tries again when the server is overloaded, and gives up in the end', async () => {
+  test('retries when the server is overloaded, and finally gives up', async () => {
     const server = await serve();
     server.put('/image', body, [{ status: 503 }, { status: 429 }]);
     expect((await read(`${server.url}/image`))?.equals(body)).toBe(true);
@@ -134,20 +134,20 @@ describe('a download', () => {
     expect(server.requests.filter(({ path }) => path === '/busy')).toHaveLength(3);
   });
 
-  test('gives up when every attempt brings nothing', async () => {
+  test('gives up when no attempt makes progress', async () => {
     const server = await serve();
     server.put('/image', body, [{ dropAfter: 1000 }, ...Array.from({ length: 9 }, () => ({ dropAfter: 0 }))]);
     await expect(read(`${server.url}/image`, { attempts: 3 })).rejects.toMatchObject({ code: 'remote.unreachable' });
   });
 
-  test('is undefined where there is no file, and an error where it is forbidden', async () => {
+  test('is undefined for a missing file, and an error for a forbidden one', async () => {
     const server = await serve();
     expect(await read(`${server.url}/nothing`)).toBeUndefined();
     server.put('/secret', body, [{ status: 403 }]);
     await expect(read(`${server.url}/secret`)).rejects.toMatchObject({ code: 'remote.invalid', details: { status: 403 } });
   });
 
-  test('says that nobody answers', async () => {
+  test('reports that nobody answers', async () => {
     const probe = createServer();
     await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
     const { port } = probe.address() as { port: number };
@@ -207,19 +207,19 @@ describe('local files', () => {
   });
 });
 
-describe('what is kept of a download that is broken off', () => {
+describe('the kept part of an interrupted download', () => {
   function place(): string {
     const folder = mkdtempSync(join(tmpdir(), 'lago part '));
     opened.push(() => rmSync(folder, { recursive: true }));
     return join(folder, 'image.part');
   }
-  /** Reads until the connection is gone for good. */
+  /** Reads until the connection is finally lost. */
   async function breakOff(server: MisbehavingServer, keep: string, behaviour: Behaviour = {}): Promise<void> {
     server.put('/image', body, [{ dropAfter: 100_000, ...behaviour }, { status: 503 }]);
     await expect(read(`${server.url}/image`, { keep, attempts: 1 })).rejects.toMatchObject({ code: 'remote.unreachable' });
   }
 
-  test('is gone on with', async () => {
+  test('is resumed', async () => {
     const server = await serve();
     const keep = place();
     await breakOff(server, keep);
@@ -249,7 +249,7 @@ describe('what is kept of a download that is broken off', () => {
     expect((await read(`${server.url}/image`, { keep }))?.equals(body)).toBe(true);
   });
 
-  test('is not used for another URL, nor when nobody knows what it is of', async () => {
+  test('is not used for another URL, or when its origin is unknown', async () => {
     const server = await serve();
     const keep = place();
     await breakOff(server, keep);
@@ -261,7 +261,7 @@ describe('what is kept of a download that is broken off', () => {
     expect((await read(`${server.url}/image`, { keep }))?.equals(body)).toBe(true);
   });
 
-  test('may be all of it', async () => {
+  test('may be the whole file', async () => {
     const server = await serve();
     const keep = place();
     server.put('/image', body);
@@ -270,7 +270,7 @@ describe('what is kept of a download that is broken off', () => {
     expect(server.requests.at(-1)?.headers.range).toBe(`bytes=${body.length - 1}-`);
   });
 
-  test('is nothing when nothing came', async () => {
+  test('is empty when nothing was received', async () => {
     const server = await serve();
     const keep = place();
     server.put('/image', body, [{ status: 503 }]);
@@ -279,11 +279,11 @@ describe('what is kept of a download that is broken off', () => {
   });
 });
 
-test('a connection that broke is taken up again at the address that was asked for, not where it led', async () => {
+test('a broken connection is resumed at the requested address, not at the redirect target', async () => {
   const server = await serve();
   const moved = (to: string): Behaviour => ({ status: 302, headers: { location: to } });
   server.put('/image', '', [moved('/signed-1'), moved('/signed-2')]);
-  // Signed for a short time only.
+  // URLs signed for a short time only.
   server.put('/signed-1', body, [{ dropAfter: 100_000 }, { status: 403 }]);
   server.put('/signed-2', body);
   expect((await read(`${server.url}/image`))?.equals(body)).toBe(true);
@@ -305,7 +305,7 @@ test('the size is known without a download', async () => {
   expect(server.requests.map(({ method }) => method)).toEqual(['HEAD', 'HEAD']);
 });
 
-test('only URLs that can be downloaded are taken', async () => {
+test('only downloadable URLs are accepted', async () => {
   await expect(openDownload('ftp://example.invalid/x')).rejects.toMatchObject({ code: 'input.invalid' });
   await expect(openDownload('nonsense')).rejects.toMatchObject({ code: 'input.invalid' });
 });
@@ -336,7 +336,7 @@ test('progress reads well', () => {
 });
 
 describe('https', () => {
-  /** A proxy that knows only CONNECT; tells what it was asked. */
+  /** A proxy that supports only CONNECT and records its requests. */
   async function startProxy(): Promise<{ readonly url: string; readonly asked: string[] }> {
     const asked: string[] = [];
     const proxy = createHttpServer((_, response) => response.writeHead(400).end());

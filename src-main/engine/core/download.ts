@@ -13,9 +13,9 @@ import type { PauseGate } from './pause.ts';
 import { sleep } from './until.ts';
 
 export interface DownloadProgress {
-  /** Bytes that came so far. */
+  /** Bytes received so far. */
   readonly received: number;
-  /** Bytes in all, null when the server does not say. */
+  /** Total bytes, null when the server does not say. */
   readonly total: number | null;
   /** Over the last seconds. */
   readonly bytesPerSecond: number;
@@ -26,55 +26,54 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined;
   readonly log?: Log | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
-  /** Attempts in a row that bring no byte before it is given up (default 5). */
+  /** Consecutive attempts without a byte before giving up (default 5). */
   readonly attempts?: number;
   /** Pause before the second attempt, doubled each time up to 30 s (default 500). */
   readonly backOffMs?: number;
-  /** A connection that is silent for so long counts as dropped (default 30 s). */
+  /** A connection that is silent for this long counts as dropped (default 30 s). */
   readonly idleMs?: number;
   /** Where proxies are looked up (default: the process's environment). */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** While it is paused the connection is let go, and taken up again after it where it was. */
+  /** While paused, the connection is closed; resuming continues at the same offset. */
   readonly gate?: PauseGate | undefined;
   /**
-   * Where what comes is kept (and at `PATH.json` what it is of), so that a later process goes on with it; the caller sees to it that one at a time
-   * does. It stays when the download is broken off, until `forget`. Only of http and https.
+   * Where received bytes are kept (their origin in `PATH.json`), so that a later process can resume. The caller ensures that only one
+   * process uses it at a time. It survives an interrupted download until `forget`. Only for http and https.
    */
   readonly keep?: string | undefined;
-  /** The caller compares a checksum in the end; without it only a file that its server marks (ETag, Last-Modified) is gone on with. */
+  /** The caller verifies a checksum at the end; otherwise only a file with a mark (ETag, Last-Modified) is resumed. */
   readonly checked?: boolean;
 }
 
-/** A download that began: its size is known, its bytes come when they are read. */
+/** A download that has begun: its size is known, its bytes arrive as they are read. */
 export interface Download {
-  /** Where it comes from in the end, after redirects. */
+  /** The final URL, after redirects. */
   readonly url: string;
   readonly total: number | null;
-  /** The whole content once, in order, whatever the connection did. Ends early only by throwing. */
+  /** The whole content once, in order, across reconnects. Ends early only by throwing. */
   readonly content: AsyncIterable<Buffer>;
-  /** Bytes of it that an earlier process had fetched. */
+  /** How many of its bytes an earlier process had fetched. */
   readonly kept: number;
-  /** Removes what is kept of it, and keeps no more: all is well, what came is wrong, or there is no room for it. */
+  /** Deletes the kept bytes and keeps no more: the download is done, wrong, or has no room. */
   forget(): Promise<void>;
 }
 
 const REDIRECTS = 5;
-/** These may pass: too slow, too many, overloaded, restarting. */
+/** Possibly temporary: too slow, too many requests, overloaded, restarting. */
 const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /**
- * Opens `http:`, `https:` or `file:`. A dropped or silent connection is taken up again where it broke (Range with If-Range), so
- * that the reader notices only a pause. Proxies come from http_proxy, https_proxy, no_proxy. Rejects, as does reading `content`,
- * with `remote.unreachable` (no answer after all attempts, or no such local file), `remote.invalid` (the server refuses, changes
- * the file under way, or lies about its length), `cancelled`. `undefined` when the server says that there is no such file (404,
- * 410) or a local file does not exist.
+ * Opens `http:`, `https:` or `file:`. A dropped or silent connection is resumed where it broke (Range with If-Range), so that the reader
+ * notices only a pause. Proxies come from http_proxy, https_proxy, no_proxy. Rejects, as does reading `content`, with `remote.unreachable`
+ * (no answer after all attempts, or an unreadable local file), `remote.invalid` (the server refuses, changes the file during the download,
+ * or misreports its length), `cancelled`. `undefined` when the server has no such file (404, 410) or a local file does not exist.
  */
 export async function openDownload(url: string, options: DownloadOptions = {}): Promise<Download | undefined> {
   const target = parseUrl(url);
   return target.protocol === 'file:' ? await openFile(target, options) : await openHttp(target, options);
 }
 
-/** A small text, or `undefined` when there is none. `remote.invalid` when it is larger than `maxBytes`. */
+/** A small text, or `undefined` when the file does not exist. `remote.invalid` when it is larger than `maxBytes`. */
 export async function downloadText(
   url: string,
   options: DownloadOptions & { readonly maxBytes?: number } = {},
@@ -154,9 +153,9 @@ async function openFile(target: URL, options: DownloadOptions): Promise<Download
   return { url: target.href, total: size, content: content(), kept: 0, forget: async () => await Promise.resolve() };
 }
 
-/** A remote file, however many connections bring it. */
+/** A remote file, across all connections used to fetch it. */
 interface Remote {
-  /** As it was asked for: where redirects lead may be signed for a short time, so each attempt begins here. */
+  /** As requested: the target of a redirect may be signed for a short time, so each attempt starts here. */
   readonly target: URL;
   readonly etag: string | undefined;
   readonly modified: string | undefined;
@@ -193,13 +192,13 @@ interface Keeper {
   part: Part | undefined;
 }
 
-/** The first answer: the rest of what is kept, where the file is still the same one, else all of it. */
+/** The first response: the rest after the kept bytes if the file is unchanged, else the whole file. */
 async function begin(
   target: URL,
   part: Part | undefined,
   options: DownloadOptions,
 ): Promise<{ readonly remote: Remote; readonly first: Response; readonly offset: number } | undefined> {
-  // The last byte is asked for again, so that there is always something to answer.
+  // The last kept byte is requested again, so that the range is never empty.
   const sure = options.checked === true || (part?.marks !== undefined && 'if-range' in rangeOf(0, part.marks));
   const offset = part?.marks === undefined || part.size === 0 || !sure ? 0 : part.size - 1;
   const headers = part?.marks === undefined || offset === 0 ? {} : rangeOf(offset, part.marks);
@@ -237,7 +236,7 @@ async function begin(
   return { remote, first, offset: 0 };
 }
 
-/** Headers that ask for the rest of a file as long as it is that very one. */
+/** Headers that request the rest of a file, provided it is unchanged. */
 function rangeOf(offset: number, { etag, modified }: Pick<Marks, 'etag' | 'modified'>): Record<string, string> {
   const mark = etag !== undefined && !etag.startsWith('W/') ? etag : modified;
   return { range: `bytes=${offset}-`, ...(mark === undefined ? {} : { 'if-range': mark }) };
@@ -248,7 +247,7 @@ function answersRange(headers: IncomingHttpHeaders, offset: number, total: numbe
   return range !== null && Number(range[1]) === offset && (total === null || range[2] === '*' || Number(range[2]) === total);
 }
 
-/** Reads what is kept, then the first response and, whenever it breaks, the rest from a further one. */
+/** Yields the kept bytes, then the first response and, whenever it breaks, the rest from a new one. */
 async function* resuming(remote: Remote, first: Response, offset: number, keeper: Keeper, options: DownloadOptions): AsyncIterable<Buffer> {
   const { target, total } = remote;
   const meter = new Meter(total, options);
@@ -313,7 +312,7 @@ async function* resuming(remote: Remote, first: Response, offset: number, keeper
   }
 }
 
-/** Asks for the rest from `offset`. A server that sends all again is read from the start, if it is still the same file. */
+/** Requests the rest from `offset`. If the server sends the whole file, skips to `offset`, provided the file is unchanged. */
 async function resume(remote: Remote, offset: number, options: DownloadOptions): Promise<{ response: Response; skip: number }> {
   const { target, etag, modified, total } = remote;
   const response = await send(target, 'GET', rangeOf(offset, remote), options);
@@ -344,7 +343,7 @@ interface Response {
   readonly message: IncomingMessage;
 }
 
-/** Repeats what fails for a reason that may pass. */
+/** Retries failures that may be temporary. */
 async function withAttempts(target: URL, options: DownloadOptions, attempt: () => Promise<Response>): Promise<Response> {
   const limit = options.attempts ?? 5;
   for (let failures = 1; ; failures++) {
@@ -370,7 +369,7 @@ function backOff(failures: number, options: DownloadOptions): number {
   return Math.min(30_000, (options.backOffMs ?? 500) * 2 ** (failures - 1));
 }
 
-/** One request, redirects followed. */
+/** One request, following redirects. */
 async function send(target: URL, method: 'GET' | 'HEAD', headers: Record<string, string>, options: DownloadOptions): Promise<Response> {
   let url = target;
   for (let hops = 0; ; hops++) {
@@ -393,7 +392,7 @@ async function once(url: URL, method: string, headers: Record<string, string>, o
   const proxy = proxyFor(url, env);
   const common: RequestOptions = {
     method,
-    // A body that something on the way compresses has no ranges and another length.
+    // A body compressed on the way has no ranges and a different length.
     headers: { 'accept-encoding': 'identity', 'user-agent': 'lago', ...headers },
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   };
@@ -411,7 +410,7 @@ async function once(url: URL, method: string, headers: Record<string, string>, o
     });
   } else {
     const socket = await tunnel(proxy, url, options);
-    // Without an agent: any agent, also the one of `agent: false`, makes connections of its own and does not ask createConnection.
+    // No agent: any agent, even that of `agent: false`, opens its own connections and ignores createConnection.
     outgoing = httpsRequest(url, { ...common, createConnection: () => tlsConnect({ socket, servername: url.hostname }) });
   }
   const idle = options.idleMs ?? 30_000;
@@ -458,7 +457,7 @@ async function tunnel(proxy: URL, url: URL, options: DownloadOptions): Promise<S
   });
 }
 
-/** The proxy for a URL by the usual variables (lower case first), undefined for a direct connection. */
+/** The proxy for a URL from the usual variables (lower case first), undefined for a direct connection. */
 export function proxyFor(url: URL, env: Readonly<Record<string, string | undefined>>): URL | undefined {
   const name = `${url.protocol.slice(0, -1)}_proxy`;
   const value = env[name] ?? env[name.toUpperCase()] ?? env['all_proxy'] ?? env['ALL_PROXY'];
@@ -478,7 +477,7 @@ export function proxyFor(url: URL, env: Readonly<Record<string, string | undefin
   return proxy;
 }
 
-/** A URL as messages may show it: without user and password. */
+/** A URL for messages: without user and password. */
 function shown(url: URL): string {
   if (url.username === '' && url.password === '') return url.href;
   const plain = new URL(url);
@@ -538,7 +537,7 @@ class Meter {
     this.#onProgress = options.onProgress;
   }
 
-  /** Paused: the time until the next byte does not count towards the rate. */
+  /** Paused time does not count towards the rate. */
   rest(): void {
     this.#marks = [];
   }
@@ -558,7 +557,7 @@ class Meter {
   }
 }
 
-/** Progress as people read it: "142 MiB of 300 MiB, 28 MiB/s, 6 s left". */
+/** Progress for people: "142 MiB of 300 MiB, 28 MiB/s, 6 s left". */
 export function describeProgress(progress: DownloadProgress): string {
   const parts = [
     progress.total === null ? formatBytes(progress.received) : `${formatBytes(progress.received)} of ${formatBytes(progress.total)}`,

@@ -6,7 +6,7 @@ import { UndoStack } from './undo.ts';
 
 afterEach(() => void injectFault(undefined));
 
-/** Two steps with an effect each; answers what is there afterwards. */
+/** Two steps with one effect each; returns the effects that remain. */
 async function work(): Promise<readonly string[]> {
   const there = new Set<string>();
   const operation = startOperation({ kind: 'start', label: 'test' }, async (root) => {
@@ -25,7 +25,7 @@ async function work(): Promise<readonly string[]> {
 }
 
 describe('an injected fault', () => {
-  it('is at nothing while there is no plan', async () => {
+  it('does nothing without a plan', async () => {
     expect(await work()).toEqual(['a', 'b']);
   });
 
@@ -41,14 +41,14 @@ describe('an injected fault', () => {
     expect(run.points).toEqual(['step: a', 'effect: remove a', 'step: b', 'effect: remove b']);
   });
 
-  it('leaves what was there when it dies', async () => {
+  it('leaves the effects in place when it dies', async () => {
     injectFault({ at: 4, how: 'die' });
     expect(await work()).toEqual(['a', 'b']);
     injectFault({ at: 2, how: 'die' });
     expect(await work()).toEqual(['a']);
   });
 
-  it('is read from one variable', () => {
+  it('is read from one environment variable', () => {
     expect(faultPlanOf('kill:7')).toEqual({ how: 'kill', at: 7 });
     expect(faultPlanOf('fail:1')).toEqual({ how: 'fail', at: 1 });
     expect(faultPlanOf('hold:2')).toEqual({ how: 'hold', at: 2 });

@@ -1,6 +1,6 @@
 /**
- * The one place where a test makes work fail or die: every step of an operation and every effect that has an undo passes here, in
- * order, so that a recipe can be tried at each of them on real files. Costs nothing unless asked for.
+ * The one place where a test makes work fail or die. Every step of an operation and every effect with an undo passes here, in order, so
+ * that a recipe can be tested at each of them on real files. Costs nothing unless a plan is set.
  */
 export type FaultKind = 'step' | 'effect';
 
@@ -8,8 +8,8 @@ export interface FaultPlan {
   /** Which point, counted from 1 over steps and effects. */
   readonly at: number;
   /**
-   * `fail` throws there. `die` throws there and at every point that follows, and nothing is undone or given back any more: what a
-   * SIGKILL at this moment leaves. `kill` is that SIGKILL. `hold` stops the process (SIGSTOP) until somebody continues it.
+   * `fail` throws once. `die` throws at this point and all later ones and nothing is undone or released, as after a SIGKILL. `kill` is a
+   * real SIGKILL. `hold` stops the process (SIGSTOP) until it is continued.
    */
   readonly how: 'fail' | 'die' | 'kill' | 'hold';
 }
@@ -19,10 +19,10 @@ export class InjectedFault extends Error {
   override readonly name = 'InjectedFault';
 }
 
-/** Points passed while a plan is in force. */
+/** The points passed under a plan. */
 export interface FaultRun {
   readonly points: readonly string[];
-  /** Whether the plan has struck. */
+  /** Whether the plan has triggered. */
   readonly struck: boolean;
 }
 
@@ -30,7 +30,7 @@ let plan: FaultPlan | undefined;
 let points: string[] = [];
 let dead = false;
 
-/** Puts a plan in force (undefined ends it, with a death that it caused) and counts from the beginning. */
+/** Sets the plan (undefined clears it and any `die` it caused) and restarts counting. */
 export function injectFault(next: FaultPlan | undefined): FaultRun {
   plan = next;
   const run: string[] = [];
@@ -44,12 +44,12 @@ export function injectFault(next: FaultPlan | undefined): FaultRun {
   };
 }
 
-/** True after `die`: whoever would undo something or tidy up now leaves it as a killed process does. */
+/** True after `die`: undo and clean-up code then does nothing, as in a killed process. */
 export function isDead(): boolean {
   return dead;
 }
 
-/** Called at every step and effect, with what it is. */
+/** Called at every step and effect, with its label. */
 export function faultPoint(kind: FaultKind, label: string): void {
   if (plan === undefined) return;
   points.push(`${kind}: ${label}`);
@@ -64,7 +64,7 @@ export function faultPoint(kind: FaultKind, label: string): void {
   throw new InjectedFault(`Injected at ${kind} ${points.length}: ${label}.`);
 }
 
-/** `LAGO_FAULT=kill:7`, `fail:7` or `hold:7`: the same for a whole process, for tests of the command line. */
+/** Parses `LAGO_FAULT=kill:7`, `fail:7` or `hold:7`, for tests of the command line. */
 export function faultPlanOf(text: string | undefined): FaultPlan | undefined {
   const match = /^(fail|kill|hold):(\d{1,6})$/.exec(text ?? '');
   return match === null ? undefined : { how: match[1] as 'fail' | 'kill' | 'hold', at: Number(match[2]) };

@@ -7,8 +7,8 @@ import { diskError } from './disk-error.ts';
 export { diskError } from './disk-error.ts';
 
 /**
- * Writes a file so that readers see the old or the new content, never a part: temporary file beside it, fsync, rename.
- * A new file gets `mode` whatever the umask.
+ * Writes a file atomically (temporary file beside it, fsync, rename): readers see the old or the new content, never a part. A new file gets
+ * `mode` whatever the umask.
  */
 export async function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
@@ -33,7 +33,7 @@ export async function writeJson(path: string, value: unknown, mode = 0o644): Pro
   await writeFileAtomic(path, JSON.stringify(value, null, 4), mode);
 }
 
-/** Reads a JSON file through its schema. `undefined` when there is none; `input.invalid` with the path when it does not fit. */
+/** Reads a JSON file through its schema. `undefined` when there is no file; `input.invalid` with the path when it does not match. */
 export async function readJson<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S> | undefined> {
   let text: string;
   try {

@@ -7,12 +7,12 @@ import { diskError } from './json-file.ts';
 import { bootId, isRunning, startTimeOf } from './process-identity.ts';
 
 export interface LockOptions {
-  /** How long to wait for the present holder; 0 answers at once. */
+  /** How long to wait for the current holder; 0 returns at once. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal | undefined;
-  /** What the holder does ("start"), shown to those who wait. */
+  /** What the holder is doing ("start"), shown to processes that wait. */
   readonly purpose?: string;
-  /** Mode of a lock file that is made (default 0660, so that a group can share it). */
+  /** Mode of a newly created lock file (default 0660, so that a group can share it). */
   readonly mode?: number;
 }
 
@@ -25,10 +25,10 @@ const CONFLICT = 75;
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT']);
 
 /**
- * Takes an exclusive flock(2) on `path`, making the file when needed. The lock belongs to the open file description: the `flock`
- * program takes it on our descriptor and exits, we keep it, and no killed process leaves one behind (node has no flock of its own).
- * Compatible with Lago's own flock users. Throws `conflict.locked`, naming the holder, when it is not free in time, and ENOENT when the
- * folder is gone. Works on a full disk once the file exists: what frees space needs a lock too.
+ * Takes an exclusive flock(2) on `path`, creating the file if needed. The lock belongs to the open file description: the `flock` program
+ * locks our descriptor and exits, and we keep it (node has no flock of its own), so a killed process leaves no lock. Compatible with Lago's
+ * own flock. Throws `conflict.locked`, naming the holder, when it is not free in time, and ENOENT when the folder is gone. An existing lock
+ * file works on a full disk: freeing space needs a lock too.
  */
 export async function takeLock(path: string, options: LockOptions = {}): Promise<HeldLock> {
   const deadline = Date.now() + (options.waitMs ?? 0);
@@ -42,7 +42,7 @@ export async function takeLock(path: string, options: LockOptions = {}): Promise
     }
     try {
       await flock(file.fd, path, { ...options, waitMs: Math.max(0, deadline - Date.now()) });
-      // Who waited may have been given the lock of a file that its last holder removed: it then locks nothing.
+      // After waiting we may hold the lock of a file that its last holder deleted, which protects nothing.
       if (await isStill(file, path)) {
         await noteHolder(file, options.purpose ?? '');
         return heldLock(file);
@@ -69,7 +69,7 @@ function heldLock(file: FileHandle): HeldLock {
   return { release, [Symbol.asyncDispose]: release };
 }
 
-/** Whether the open file is the one that the path leads to. */
+/** Whether the open file is still the one at the path. */
 async function isStill(file: FileHandle, path: string): Promise<boolean> {
   const own = await file.stat();
   try {
@@ -81,7 +81,7 @@ async function isStill(file: FileHandle, path: string): Promise<boolean> {
   }
 }
 
-/** Says in the file who holds it. The lock counts without that: on a full disk the holder has no name. */
+/** Writes the holder into the file. The lock is valid without that: on a full disk the holder stays unnamed. */
 async function noteHolder(file: FileHandle, purpose: string): Promise<void> {
   await file.truncate(0);
   const holder = { pid: process.pid, purpose, since: Date.now(), start: startTimeOf(process.pid) ?? '', boot: bootId() };
@@ -119,20 +119,20 @@ async function flock(fd: number, path: string, options: LockOptions): Promise<vo
   });
 }
 
-// Made when a file is read, which is seldom: a verb that only has this module loaded does without zod.
+// Made when a file is read, which is seldom: a verb that only loads this module does without zod.
 const holderSchema = () =>
   z.object({
     pid: z.number().int(),
     purpose: z.string(),
     since: z.number(),
-    /** Start time and boot of the process (`process-identity.ts`): a pid alone is used again. */
+    /** Start time and boot of the process (`process-identity.ts`): pids are reused. */
     start: z.string(),
     boot: z.string(),
   });
 
 /**
- * Who holds the lock, as "start (pid 4711, since 12 s)"; undefined when the file does not say, or names a process that has ended (a
- * killed one leaves its name). Starts nothing and waits for nothing.
+ * The lock's holder, as "start (pid 4711, since 12 s)"; undefined when the file does not say or names a process that has ended (a killed
+ * one leaves its name). Starts no process and never waits.
  */
 export async function readHolder(path: string): Promise<string | undefined> {
   let text: string;
@@ -152,7 +152,7 @@ function parseHolder(text: string): z.infer<ReturnType<typeof holderSchema>> | u
   try {
     return holderSchema().safeParse(JSON.parse(text)).data;
   } catch (error) {
-    // Half-written, or the text of another program.
+    // Half-written, or written by another program.
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }

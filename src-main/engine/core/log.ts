@@ -1,4 +1,4 @@
-/** Where engine code writes what happened. Never `console`: front doors decide where it goes. */
+/** Log of the engine. Never `console`: the front doors decide where it goes. */
 export interface Log {
   debug(message: string): void;
   info(message: string): void;
@@ -10,7 +10,7 @@ export interface Log {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** A log that hands every line to `sink`. */
+/** A log that passes every line to `sink`. */
 export function createLog(sink: (level: LogLevel, message: string) => void, scope = ''): Log {
   const prefix = scope === '' ? '' : `${scope}: `;
   return {
@@ -22,7 +22,7 @@ export function createLog(sink: (level: LogLevel, message: string) => void, scop
   };
 }
 
-/** Drops everything; for callers that have nothing to show. */
+/** Discards everything; for callers without a log. */
 export const silentLog: Log = createLog(() => undefined);
 
 /** Marks deliberate fire-and-forget: a rejection is logged, never unhandled. */

@@ -1,20 +1,20 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What a file's server does with one request. */
+/** How the server handles one request for a file. */
 export interface Behaviour {
   /** Answers this status without a body. */
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Hangs up after so many bytes of the body. */
+  /** Hangs up after this many bytes of the body. */
   readonly dropAfter?: number;
-  /** Sends so many bytes, then nothing more, and keeps the connection. */
+  /** Sends this many bytes, then nothing more, and keeps the connection open. */
   readonly stallAfter?: number;
   /** Announces this length whatever it sends. */
   readonly announce?: number;
-  /** Called in place of an answer, which is given when the function that it gets is called. */
+  /** Called before responding; the response is sent when the given function is called. */
   readonly hold?: (answer: () => void) => void;
-  /** Sends the whole file although a part was asked. */
+  /** Sends the whole file although a range was requested. */
   readonly noRanges?: boolean;
   /** Sends this in place of the file. */
   readonly content?: Buffer;
@@ -30,11 +30,11 @@ export interface SeenRequest {
 export interface MisbehavingServer extends AsyncDisposable {
   readonly url: string;
   readonly requests: readonly SeenRequest[];
-  /** A file; `behaviours` are used up one by one by its GET requests, after them it behaves well. */
+  /** Serves a file; each GET uses up one of `behaviours`, after which the server behaves well. */
   put(path: string, content: Buffer | string, behaviours?: readonly Behaviour[]): void;
 }
 
-/** A web server on loopback for tests of downloads: ranges and ETags as they should be, and failures on demand. */
+/** A web server on loopback for download tests: correct ranges and ETags, and failures on demand. */
 export async function startMisbehavingServer(): Promise<MisbehavingServer> {
   const files = new Map<string, { content: Buffer; behaviours: Behaviour[] }>();
   const requests: SeenRequest[] = [];

@@ -27,7 +27,7 @@ describe('startOperation', () => {
     expect(state.steps[0]?.steps[0]).toMatchObject({ label: 'Create network a', status: 'succeeded' });
   });
 
-  it('never goes back in progress', async () => {
+  it('never moves progress backwards', async () => {
     const seen: number[] = [];
     const operation = startOperation({ kind: 'create', label: 'x' }, async (root) => {
       for (const name of ['a', 'b', 'c', 'd']) {
@@ -44,7 +44,7 @@ describe('startOperation', () => {
     expect(seen.at(-1)).toBe(1);
   });
 
-  it('cancels at the next checkpoint, says so, and waits for the undo', async () => {
+  it('cancels at the next checkpoint, reports it, and waits for the undo', async () => {
     let undone = false;
     const operation = startOperation({ kind: 'create', label: 'x' }, async (root) => {
       try {

@@ -12,7 +12,7 @@ import { createLog, type Log } from './log.ts';
 import type { PauseGate } from './pause.ts';
 import { forEachLimit } from './until.ts';
 
-/** What happens in an operation, in order, for those who print it (the command line's task log, `lago.log`). */
+/** Events of an operation, in order, for printing (the command line's task log, `lago.log`). */
 export type OperationEvent =
   | { readonly type: 'step-start'; readonly path: readonly string[]; readonly worker: string | undefined }
   | {
@@ -38,15 +38,15 @@ export interface StepOptions {
 }
 
 /**
- * One step of an operation, given to the code that does it. Every wait inside passes `signal` on; `checkpoint()` between effects
- * makes cancelling prompt.
+ * One step of an operation, passed to the code that does it. Every wait inside passes `signal` on; `checkpoint()` between effects makes
+ * cancelling prompt.
  */
 export interface Step {
   readonly signal: AbortSignal;
   readonly log: Log;
-  /** Throws `cancelled` when the user cancelled. */
+  /** Throws `cancelled` once the user has cancelled. */
   checkpoint(): void;
-  /** 0..1 of this step's own work, and what it is doing right now. Never goes back. */
+  /** Progress of this step's own work (0..1, never decreasing), and what it is doing right now. */
   progress(fraction: number, detail?: string): void;
   /** Runs a nested step; its failure fails this one unless caught. */
   step<T>(label: string, work: (step: Step) => Promise<T>, options?: StepOptions): Promise<T>;
@@ -66,23 +66,23 @@ interface Node {
   endedAt: number | undefined;
 }
 
-/** Long work as a value: watch it, cancel it, await its end. It outlives whoever asked for it. */
+/** Long-running work: watch it, cancel it, await its end. It outlives its caller. */
 export interface Operation<T = unknown> {
   readonly id: string;
   readonly state: OperationState;
-  /** Settles when everything, undo included, is over. */
+  /** Settles when everything has ended, undo included. */
   readonly done: Promise<T>;
   /** Stops at the next checkpoint and undoes; a no-op once ended. */
   cancel(): void;
-  /** Rests and goes on, where the work can; no-ops for other work and once ended. */
+  /** Pauses and resumes if the work supports it; otherwise, and once ended, no-ops. */
   pause(): void;
   resume(): void;
-  /** Called with whole states, at most every 50 ms and always at the end. Answers the unsubscriber. */
+  /** Called with complete states, at most every 50 ms and always at the end. Returns the unsubscriber. */
   onState(listener: (state: OperationState) => void): () => void;
   onEvent(listener: (event: OperationEvent) => void): () => void;
   /** The last `OPERATION_LOG_LINES` lines of its log. */
   log(): readonly string[];
-  /** Called with each line that is added. Answers the unsubscriber. */
+  /** Called with each new line. Returns the unsubscriber. */
   onLine(listener: (line: string) => void): () => void;
 }
 
@@ -95,13 +95,13 @@ export interface OperationOptions {
   readonly signal?: AbortSignal | undefined;
   /** Also receives every log line (the prefix's log file). */
   readonly log?: Log;
-  /** Attached before the work begins, so that it misses nothing. */
+  /** Attached before the work begins, so that it misses no event. */
   readonly onEvent?: (event: OperationEvent) => void;
-  /** For work that can be paused: what it looks at. The state then shows whether it is paused. */
+  /** The gate of work that can be paused. The state then shows whether it is paused. */
   readonly gate?: PauseGate;
 }
 
-/** What a parallel lane is called: the item's own name where it has one. */
+/** Name of a parallel lane: the item's own name if it has one. */
 function laneOf(item: unknown, label: string): string {
   return typeof item === 'object' && item !== null && 'name' in item && typeof item.name === 'string' ? item.name : label;
 }
@@ -111,7 +111,7 @@ function fractionOf(node: Node): number {
   const weights = node.children.reduce((sum, child) => sum + child.weight, 0);
   if (weights === 0) return node.own;
   const done = node.children.reduce((sum, child) => sum + child.weight * fractionOf(child), 0);
-  // Steps are not known beforehand: those seen so far may fill at most the share that `own` announces, or 95 %.
+  // The steps are not known in advance: those seen so far fill at most the share that `own` announces, or 95 %.
   return Math.min(0.99, Math.max(node.own, (done / weights) * 0.95));
 }
 
@@ -128,7 +128,7 @@ function stateOf(node: Node): StepState {
   };
 }
 
-/** Starts `work` as an operation. It begins at once; the returned promise `done` never goes unhandled. */
+/** Starts `work` as an operation at once. `done` never causes an unhandled rejection. */
 export function startOperation<T>(
   options: OperationOptions,
   work: (root: Step, setPrefix: (id: string) => void) => Promise<T>,
@@ -280,7 +280,7 @@ export function startOperation<T>(
   }
 
   async function main(): Promise<T> {
-    // Listeners that are attached in the same turn must not miss the first step.
+    // Listeners attached in the same turn must not miss the first step.
     await Promise.resolve();
     try {
       const result = await work(makeStep(root, [], signal, undefined), (value) => {
@@ -301,7 +301,7 @@ export function startOperation<T>(
 
   options.gate?.onChange(() => announce(true));
   const done = main();
-  done.catch(() => undefined); // reported through the state; whoever awaits `done` still sees it
+  done.catch(() => undefined); // reported through the state; a caller awaiting `done` still sees it
 
   return {
     id,

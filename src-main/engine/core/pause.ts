@@ -1,11 +1,11 @@
-/** Whether work may go on. Who does the work looks at it where a rest does no harm; who watches it may pause and resume. */
+/** A pause switch. The worker checks it where pausing does no harm; others pause and resume it. */
 export interface PauseGate {
   readonly paused: boolean;
   pause(): void;
   resume(): void;
-  /** Resolves at once unless paused, else when it is resumed. Rejects with the signal's reason on abort. */
+  /** Resolves at once unless paused, else on resume. Rejects with the signal's reason on abort. */
   passed(signal?: AbortSignal): Promise<void>;
-  /** Called at each change with whether it is paused now. */
+  /** Called at each change with whether it is now paused. */
   onChange(listener: (paused: boolean) => void): void;
 }
 

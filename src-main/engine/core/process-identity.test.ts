@@ -17,7 +17,7 @@ test.each(['', '12', '12 34', `x 1 ${BOOT}`, `12 34 ${BOOT}x`, `-1 34 ${BOOT}`, 
   },
 );
 
-test('a process is itself only in its boot and with its start time', () => {
+test('a process is identified by its boot and start time', () => {
   const startTime = startTimeOf(process.pid) ?? '';
   expect(startTime).toMatch(/^\d+$/);
   expect(isRunning({ pid: process.pid, startTime, boot: bootId() })).toBe(true);
@@ -26,8 +26,8 @@ test('a process is itself only in its boot and with its start time', () => {
   expect(parentOf(process.pid)).toBe(process.ppid);
 });
 
-test('kills exactly the process that is meant', async () => {
-  // A program whose name holds what separates the fields of /proc/PID/stat.
+test('kills exactly the given process', async () => {
+  // A program name that contains the field separator of /proc/PID/stat.
   const child = spawn('sleep', ['60'], { argv0: 'a) Z 1' });
   const pid = child.pid ?? 0;
   const identity = { pid, startTime: startTimeOf(pid) ?? '', boot: bootId() };
@@ -41,7 +41,7 @@ test('kills exactly the process that is meant', async () => {
   kill(identity);
 });
 
-test('a missing file is nothing, another failure is not', () => {
+test('a missing file gives nothing, any other failure throws', () => {
   expect(readOptional('/proc/self/no-such-file')).toBeUndefined();
   expect(() => readOptional('/proc/self')).toThrow('EISDIR');
 });

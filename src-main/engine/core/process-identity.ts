@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * A name that no other process of this machine ever has: pid, start time (clock ticks since boot, field 22 of /proc/PID/stat) and
- * the boot they belong to. A pid alone is reused.
+ * Identifies a process of this machine uniquely: pid, start time (clock ticks since boot, field 22 of /proc/PID/stat) and boot id. A pid
+ * alone is reused.
  */
 export interface ProcessIdentity {
   readonly pid: number;
@@ -20,11 +20,11 @@ export function parseIdentity(text: string): (ProcessIdentity & { readonly rest:
 /** Fields of /proc/PID/stat from the third (state) on. */
 function statOf(pid: number): readonly string[] | undefined {
   const stat = readOptional(`/proc/${pid}/stat`);
-  // The program's name, field 2, may hold blanks and brackets: fields count from the last one.
+  // The program's name, field 2, may contain blanks and brackets: count fields from the last bracket.
   return stat?.slice(stat.lastIndexOf(') ') + 2).split(' ');
 }
 
-/** Start time of a process, undefined when there is none or it is only waiting to be reaped. */
+/** Start time of a process, undefined when there is none or it is a zombie. */
 export function startTimeOf(pid: number): string | undefined {
   const fields = statOf(pid);
   return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19];
@@ -41,7 +41,7 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return identity.boot === bootId() && startTimeOf(identity.pid) === identity.startTime;
 }
 
-/** SIGKILL to exactly this process; nothing when it has ended. */
+/** Sends SIGKILL to exactly this process; does nothing when it has ended. */
 export function kill(identity: ProcessIdentity): void {
   if (!isRunning(identity)) return;
   try {
@@ -51,12 +51,12 @@ export function kill(identity: ProcessIdentity): void {
   }
 }
 
-/** The kernel's random name of the present boot. */
+/** The kernel's random id of the current boot. */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }
 
-/** A small file's text; undefined when it is not there or, in /proc, its process has just ended. */
+/** A small file's text; undefined when it does not exist or, in /proc, its process has just ended. */
 export function readOptional(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');

@@ -12,22 +12,22 @@ export interface RunOptions {
   /** SIGTERM, then SIGKILL after 2 s; the promise rejects with the abort reason. */
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number;
-  /** Each complete line of stdout and stderr as it comes. */
+  /** Called with each complete line of stdout and stderr as it arrives. */
   readonly onLine?: (line: string) => void;
-  /** Bytes kept of each stream (default 4 MiB); what is over is dropped from the front. */
+  /** Bytes kept of each stream (default 4 MiB); the oldest excess is dropped. */
   readonly maxOutput?: number;
   readonly detached?: boolean;
 }
 
 export interface RunResult {
-  /** Exit code; 128 + signal number is not invented: a killed process has `code` null and `signal` set. */
+  /** Exit code; null for a killed process, which has `signal` set instead. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** A chunk may end within a character, which is kept until the rest of it comes. */
+/** A chunk may end within a character, which is held until the rest arrives. */
 function lineSplitter(onLine: (line: string) => void): { push(chunk: Buffer): void; end(): void } {
   const decoder = new StringDecoder('utf8');
   let rest = '';
@@ -45,8 +45,8 @@ function lineSplitter(onLine: (line: string) => void): { push(chunk: Buffer): vo
 }
 
 /**
- * Runs a program without a shell and resolves when it has ended, whatever its exit code. Rejects with `host.missing-tool` when
- * the program is not installed, `host.denied` when it may not be executed, `cancelled` on abort, `host.unavailable` on time-out.
+ * Runs a program without a shell and resolves when it has ended, whatever its exit code. Rejects with `host.missing-tool` when it is not
+ * installed, `host.denied` when it may not be executed, `cancelled` on abort, `host.unavailable` on timeout.
  */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const [program, ...args] = argv;
@@ -95,7 +95,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       stream?.on('end', () => lines?.end());
     }
     child.stdin?.on('error', (error: NodeJS.ErrnoException) => {
-      // A program may end without reading its input; anything else is a failure of the pipe.
+      // A program may end without reading its input; any other error is a failure of the pipe.
       if (error.code !== 'EPIPE') failure ??= error;
     });
     if (options.input !== undefined) child.stdin?.end(options.input);
@@ -116,8 +116,8 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 }
 
 /**
- * As `run`, and a non-zero exit is an error: `message` says what was being done; command, exit code and the end of stderr are in
- * the details.
+ * Like `run`, but a non-zero exit is an error: `message` says what was being done; the details hold command, exit code and the end of
+ * stderr.
  */
 export async function runChecked(argv: readonly string[], message: string, options: RunOptions = {}): Promise<RunResult> {
   const result = await run(argv, options);

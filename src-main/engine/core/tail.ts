@@ -1,4 +1,4 @@
-/** The last `limit` bytes of what was pushed. Memory stays within that and one chunk. */
+/** The last `limit` bytes pushed. Uses at most one chunk more memory than that. */
 export class Tail {
   readonly #chunks: Uint8Array[] = [];
   readonly #limit: number;
@@ -14,7 +14,7 @@ export class Tail {
     while (this.#size - (this.#chunks[0]?.length ?? 0) >= this.#limit) this.#size -= this.#chunks.shift()?.length ?? 0;
   }
 
-  /** As UTF-8; a character that was cut in two is a replacement character. */
+  /** Decoded as UTF-8; a character cut in two becomes a replacement character. */
   toString(): string {
     return Buffer.concat(this.#chunks).subarray(-this.#limit).toString('utf8');
   }

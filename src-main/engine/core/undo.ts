@@ -4,9 +4,9 @@ import type { Log } from './log.ts';
 type Undo = (signal: AbortSignal) => Promise<void> | void;
 
 /**
- * Effects and their undos. Every effect is followed at once by `add`; `commit` forgets them when the whole succeeded, and leaving
- * the scope (`await using`) without it undoes all in reverse order, each with a fresh signal that is limited in time, since the
- * one that cancelled the work is already aborted.
+ * Effects and their undos. Call `add` right after every effect. `commit` forgets the undos once everything succeeded; leaving the scope
+ * (`await using`) without it runs them in reverse order. Each gets a fresh signal with a time limit, since the one that cancelled the work
+ * is already aborted.
  */
 export class UndoStack implements AsyncDisposable {
   #entries: { readonly what: string; readonly undo: Undo; readonly timeoutMs: number }[] = [];
@@ -19,7 +19,7 @@ export class UndoStack implements AsyncDisposable {
   }
 
   /**
-   * Registers the undo of an effect that just happened (or is about to, when it may be left half-done). `timeoutMs` where it may take
+   * Registers the undo of an effect that has just happened (or is about to, if it can be left half-done). Set `timeoutMs` if it may take
    * longer than most.
    */
   add(what: string, undo: Undo, options: { readonly timeoutMs?: number } = {}): void {
@@ -32,7 +32,7 @@ export class UndoStack implements AsyncDisposable {
     this.#entries = [];
   }
 
-  /** Undoes everything, last effect first. Never throws; what fails is told as an error for each, at the end. */
+  /** Undoes everything, last effect first. Never throws; each failure is reported as an error at the end. */
   async unwind(): Promise<void> {
     if (isDead()) return;
     const leaks: string[] = [];

@@ -14,11 +14,11 @@ export interface UntilOptions {
   readonly everyMs: number;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** The error when time is up. */
+  /** The error on timeout. */
   readonly failure: () => EngineError;
 }
 
-/** Calls `probe` until it answers something else than undefined. What it throws ends the wait. */
+/** Calls `probe` until it returns anything but undefined. An error it throws ends the wait. */
 export async function until<T>(probe: () => Promise<T | undefined>, options: UntilOptions): Promise<T> {
   const deadline = Date.now() + options.timeoutMs;
   for (;;) {
@@ -30,7 +30,7 @@ export async function until<T>(probe: () => Promise<T | undefined>, options: Unt
   }
 }
 
-/** Runs `work` on every item, at most `limit` at once; results in order. The first failure aborts the others and is thrown once all ended. */
+/** Runs `work` on every item, at most `limit` at once; results in order. The first failure aborts the others, and is thrown at the end. */
 export async function forEachLimit<T, R>(
   items: readonly T[],
   limit: number,

@@ -15,15 +15,15 @@ import { expandPrefixPath, type PrefixPaths } from '../prefix/layout.ts';
 
 export interface GuestWork {
   readonly paths: PrefixPaths;
-  /** Absolute; relative paths in it begin at its folder. */
+  /** Absolute; relative paths in it are relative to its folder. */
   readonly initFile: string;
   readonly settings: Pick<EngineSettings, 'accelerator' | 'uplink' | 'templateStore'>;
 }
 
-/** Builds run on so many disks at once; libguestfs itself waits for memory. */
+/** How many disks are built at once; libguestfs itself waits for memory. */
 const DISKS = 4;
 
-/** Personalises the VM's first disk by virt-sysprep: name, root's password and key, and a network card for each address. */
+/** Customizes the VM's first disk with virt-sysprep: host name, root's password and key, and a network card for each address. */
 export async function sysprepVm(vm: VmSpec, work: GuestWork, step: Step): Promise<void> {
   const disk = vm.disks[0];
   if (disk === undefined) throw new EngineError('internal', `VM ${vm.name} has no disk to bootstrap.`);
@@ -43,14 +43,14 @@ export async function sysprepVm(vm: VmSpec, work: GuestWork, step: Step): Promis
   );
 }
 
-/** The cards that get an address from their network, which knows them by MAC; the others are the guest's own affair. */
+/** The cards that get an address by DHCP, where the network knows their MAC; the guest configures the others itself. */
 function addressedNics(vm: VmSpec): readonly SysprepNic[] {
   return vm.nics.flatMap(({ ip }, index) => (ip !== undefined && octetsOf(ip) !== undefined ? [{ index, mac: macOf(ip) }] : []));
 }
 
 /**
- * Network configuration for a seed, undefined where the guest needs none: left alone, cloud-init asks for an address on one card of its
- * choice. Version 1, which cloud-init turns into what the distribution uses, whatever that is and however old.
+ * Network configuration for a seed, undefined if none is needed: by default, cloud-init configures DHCP on a single card of its choice.
+ * Version 1, which cloud-init translates for any distribution, however old.
  */
 export function seedNetwork(vm: VmSpec): Readonly<Record<string, unknown>> | undefined {
   if (vm.nics.length < 2) return undefined;
@@ -63,13 +63,13 @@ export function seedNetwork(vm: VmSpec): Readonly<Record<string, unknown>> | und
   return config.length === 0 ? undefined : { version: 1, config };
 }
 
-/** What root's password is to be, undefined to leave the template's. */
+/** Root's password, undefined to keep the template's. */
 function rootPassword(vm: VmSpec): string | undefined {
   const password = vm['root-password'] ?? vm['ssh-password'];
   return password === undefined ? undefined : String(password);
 }
 
-/** Runs the `build` section: the builders of a disk one after the other, disks side by side. */
+/** Runs the `build` section: the builders of a disk in sequence, disks in parallel. */
 export async function buildDisks(vms: readonly VmSpec[], builds: readonly BuildJob[], work: GuestWork, step: Step): Promise<void> {
   const disks = vms.flatMap((vm) =>
     vm.disks

@@ -6,14 +6,14 @@ export interface CreateRequest {
   /** Prefix name inside the workdir. */
   readonly name: string;
   readonly host?: HostChoice;
-  /** Start it when it is made. */
+  /** Start it once it is created. */
   readonly start: boolean;
   readonly setCurrent?: boolean;
   readonly skipBootstrap?: boolean;
   readonly skipBuild?: boolean;
   /**
-   * Files that the init file may use although they lie outside of its folder, and folders with all that is in them. `inspect` lists those that
-   * it names (`outside`); without a yes they are errors.
+   * Files outside of its folder that the init file may use; a folder allows everything in it. `inspect` lists the ones it names
+   * (`outside`); without permission they are errors.
    */
   readonly allowPaths?: readonly string[];
 }

@@ -25,19 +25,19 @@ import type { Templates } from './templates.ts';
 
 export interface CreateEvents {
   onUuid(uuid: string): void;
-  /** The prefix is complete on disk; nothing of it is undone any more. */
+  /** Called when the prefix is complete on disk; from here on nothing is undone. */
   onReady(root: string): Promise<void>;
 }
 
-/** The release whose files these are; Lago reads it to choose its DNS style. */
+/** Lago's release with this file format; Lago reads it to choose its DNS style. */
 const FORMAT_VERSION = '1.0';
-/** How often planning begins again because another environment took a subnet in between. */
+/** How often to plan again when another environment takes a subnet in between. */
 const ATTEMPTS = 5;
 
 /**
- * Makes a prefix from an init file. Everything is checked before anything is created; each effect is followed by its undo, so that a
- * failure or cancel leaves neither files nor leases. Answers the prefix's path. `input.invalid` with every issue, `prefix.exists`,
- * `conflict.*`, `remote.*`, `host.*`.
+ * Creates a prefix from an init file. Everything is checked before anything is created. Each effect has its undo, so that a failure or
+ * cancel leaves neither files nor leases. Returns the prefix's path. `input.invalid` with every issue, `prefix.exists`, `conflict.*`,
+ * `remote.*`, `host.*`.
  */
 export async function createEnvironment(context: RecipeContext, request: CreateRequest, step: Step, events: CreateEvents): Promise<string> {
   const initFile = resolve(request.initFile);
@@ -66,7 +66,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
   let { environment, templates } = await draft();
   for (const issue of environment.issues) if (issue.severity === 'warning') step.log.warn(`${issue.path}: ${issue.message}`);
   return await step.step('Initialize and populate prefix', async (whole) => {
-    // Given back when undo is over: until then nobody else may use the name.
+    // Released after the undo: until then nobody else may use the name.
     await using lock = new LockPlace();
     await using undo = new UndoStack(step.log);
     const record: PrefixRecord = {
@@ -105,7 +105,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
   });
 }
 
-/** A lock that is taken in the course of the work, for a scope that it outlives. */
+/** Holds a lock that an inner scope takes, until the outer scope ends. */
 class LockPlace implements AsyncDisposable {
   held: HeldLock | undefined;
 
@@ -121,8 +121,8 @@ async function openWorkdir(path: string, name: string, undo: UndoStack): Promise
 }
 
 /**
- * Makes the prefix's folder with the record that tells what it is, and takes its lock for as long as undo may need it. One at a time in a workdir, so that of two that
- * want the same name one gets it and the other `prefix.exists`, or `conflict.locked` while the first is not finished.
+ * Creates the prefix's folder with its record, and takes its lock for as long as undo may need it. Only one process at a time does this in
+ * a workdir: of two that want the same name one gets it, the other `prefix.exists`, or `conflict.locked` while the first is unfinished.
  */
 async function claimName(
   workdir: Workdir,
@@ -143,7 +143,7 @@ async function claimName(
     });
   }
   undo.add(`remove ${paths.root}`, async () => {
-    // Without the lock it may be another one's by now, unless it is empty.
+    // Without the lock, the folder may by now belong to another process, unless it is empty.
     if (lock.held === undefined) await removeEmpty(paths.root);
     else await removePrefixFolder(paths);
   });
@@ -156,7 +156,7 @@ async function claimName(
   }
 }
 
-/** What a killed `init` or `destroy` left is removed, so that the name is free again. What is finished meanwhile stays. */
+/** Removes what a killed `init` or `destroy` left, so that the name is free again. Keeps a prefix that is completed meanwhile. */
 async function clearHalfMade(paths: PrefixPaths, step: Step): Promise<void> {
   if (!(await isHalfMade(paths.root))) return;
   await using lock = await lockUnlessGone(paths, step);
@@ -165,7 +165,7 @@ async function clearHalfMade(paths: PrefixPaths, step: Step): Promise<void> {
   await removePrefixFolder(paths);
 }
 
-/** Undefined when the destroy that left it half-removed has come to its end meanwhile. */
+/** Undefined when the destroy that half-removed it has finished meanwhile. */
 async function lockUnlessGone(paths: PrefixPaths, step: Step): Promise<HeldLock | undefined> {
   try {
     return await lockPrefix(paths, 'init', step.signal);
@@ -184,7 +184,7 @@ async function copyScripts(scripts: readonly ScriptCopy[], paths: PrefixPaths, s
   }
 }
 
-/** Writes everything and marks the prefix ready in one last write: what is marked is complete, and what is not is half-made. */
+/** Writes everything, then marks the prefix ready in one last write: a marked prefix is complete, an unmarked one half-made. */
 async function savePrefix(paths: PrefixPaths, specs: EnvironmentSpecs, record: PrefixRecord, step: Step): Promise<void> {
   await step.step('Save specs', async () => await writeSpecs(paths, specs));
   await writeJson(paths.metadata, { lago_version: FORMAT_VERSION });

@@ -21,7 +21,7 @@ import { fetchFiles } from './fetch-files.ts';
 import { importOvas } from './import-ova.ts';
 import { storePath, type Templates } from './templates.ts';
 
-/** Downloads share the line; images are made by the CPU and the disk. */
+/** Downloads share the bandwidth; images use CPU and disk. */
 const FETCHES = 2;
 const IMAGES = 4;
 
@@ -29,14 +29,14 @@ export interface DiskWork extends GuestWork {
   readonly uuid: string;
   readonly environment: PlannedEnvironment;
   readonly templates: Templates;
-  /** Takes back what is made outside of the prefix's folder. */
+  /** Undoes changes outside of the prefix's folder. */
   readonly undo: UndoStack;
 }
 
 /**
- * Fetches missing templates, then makes every disk of every VM below `images/`, and personalises them: by a seed for cloud-init or by
- * virt-sysprep, and then by the builders of the file. Answers the specs with what was found out on the way. Files are undone with the
- * prefix's folder.
+ * Fetches missing templates, creates every disk of every VM below `images/`, and customizes them: with a cloud-init seed or virt-sysprep,
+ * then with the file's builders. Returns the specs, completed with what was learned on the way. The files are removed with the prefix's
+ * folder.
  */
 export async function createDisks(work: DiskWork, step: Step): Promise<EnvironmentSpecs> {
   const { environment, paths } = work;
@@ -113,7 +113,7 @@ async function createDisk(job: DiskJob, stored: ReadonlyMap<string, StoredTempla
       await copyDisk(job, path, stored, work, step);
       break;
     case 'download':
-      // Already fetched; to its own place unless it is kept elsewhere.
+      // Already fetched; copied unless it stays where it was kept.
       if (job.keptAt !== undefined && job.keptAt !== path) await copyImage(job.keptAt, path, job.disk, signal);
       break;
     case 'unpack':
@@ -140,7 +140,7 @@ async function copyDisk(
   if (below !== undefined) await setBacking({ path, backing: below.path, backingFormat: below.format }, { signal });
 }
 
-/** An unpacked layer keeps its backing file, whose recorded path is relative to the folder of the export. */
+/** An unpacked layer keeps its backing file, whose recorded path is relative to the export's folder. */
 async function unpackDisk(
   job: DiskJob & { readonly kind: 'unpack' },
   path: string,
@@ -177,7 +177,7 @@ function imageFormat(format: string, disk: string): ImageFormat {
   throw new EngineError('input.invalid', `Disk ${disk} cannot be made as ${format}.`, { hint: 'Use qcow2 or raw.' });
 }
 
-/** Puts name, key and password on a NoCloud disk that the guest reads at its first boot. */
+/** Writes name, key and password to a NoCloud disk that the guest reads at its first boot. */
 async function seed(vm: VmSpec, work: DiskWork): Promise<VmSpec> {
   const { paths, uuid } = work;
   const key = await readPrefixKey(paths.root);
@@ -207,7 +207,7 @@ async function seed(vm: VmSpec, work: DiskWork): Promise<VmSpec> {
   return { ...vm, disks: [...vm.disks, disk] };
 }
 
-/** What the init file adds to it. Planning has looked at it, so that only a file which changed since is refused here. */
+/** The init file's own cloud-config. Planning has already checked it, so only a file that has changed since is refused here. */
 async function readOwnCloudConfig(vm: VmSpec, { environment, initFile }: DiskWork): Promise<OwnCloudConfig> {
   const path = environment.userDataFiles.get(vm.name);
   const config = ownCloudConfig(vm['cloud-init'], path === undefined ? undefined : await readInitFile(path));
@@ -217,7 +217,7 @@ async function readOwnCloudConfig(vm: VmSpec, { environment, initFile }: DiskWor
   });
 }
 
-/** The next device after those of the file, on the virtio bus, which every template that knows cloud-init can read. */
+/** The next free device after the file's own disks, on the virtio bus, which every template with cloud-init supports. */
 function freeDevice(vm: VmSpec): string {
   const used = new Set(vm.disks.map((disk) => disk.dev));
   for (const letter of 'bcdefghijklmnopqrstuvwxyz') if (!used.has(`vd${letter}`)) return `vd${letter}`;

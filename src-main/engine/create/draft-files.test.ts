@@ -12,7 +12,7 @@ import { runChecked } from '../core/run.ts';
 import { createRegistry } from '../plugins/registry.ts';
 import { type Draft, draftEnvironment } from './draft.ts';
 
-/** A folder that came from a stranger (`theirs`), and files of the user's beside it. */
+/** A folder from a stranger (`theirs`), with files of the user beside it. */
 let root: string;
 let settings: EngineSettings;
 
@@ -55,7 +55,7 @@ beforeAll(async () => {
 afterAll(async () => await rm(root, { recursive: true, force: true }));
 
 interface Change {
-  /** Keys of the only disk, a `file` disk of format raw where they say nothing else. */
+  /** Keys of the only disk; default: a `file` disk of format raw. */
   readonly disk?: object;
   readonly vm?: object;
   readonly nets?: object;
@@ -82,7 +82,7 @@ const errorsOf = (made: Draft): readonly Issue[] => made.issues.filter((issue) =
 const qcow2 = { format: 'qcow2' };
 const DISK = 'domains.vm.disks[0].path';
 
-describe('a file that did not come with the init file needs a yes', () => {
+describe('a file that did not come with the init file needs permission', () => {
   const outside: readonly (readonly [string, Change, access: 'read' | 'write', key: string])[] = [
     ['a disk in place', { disk: { path: '../mine/key' } }, 'write', DISK],
     ['a disk in place, by a link', { disk: { path: 'to-key' } }, 'write', DISK],
@@ -140,18 +140,18 @@ describe('a file that did not come with the init file needs a yes', () => {
   it.each([
     ['a data file', { disk: { ...qcow2, path: 'with-data.qcow2' } }, 'with-data.qcow2'],
     ['extents of a VMDK', { disk: { format: 'vmdk', path: 'parts.vmdk' } }, 'parts.vmdk'],
-  ])('%s, which only a yes to the image allows', async (_what, change, name) => {
+  ])('%s, which only permission for the image allows', async (_what, change, name) => {
     const made = await draft(change);
     expect(errorsOf(made)).toMatchObject([{ about: 'consent', path: DISK }]);
     expect(errorsOf(await draft(change, [at('theirs', name)]))).toEqual([]);
   });
 
-  it('the folder in which the command runs is not the init file’s', async () => {
+  it('the current folder is not the init file’s', async () => {
     const made = await draft({ disk: { path: 'key' } }, [], at('mine'));
     expect(errorsOf(made)).toMatchObject([{ about: 'consent', path: DISK }]);
   });
 
-  it('a download is not kept behind a link that leads out', async () => {
+  it('a download is not kept behind a link that leads outside', async () => {
     const disk = { path: 'to-mine/new.img', url: 'http://192.0.2.1/x.img' };
     expect(errorsOf(await draft({ disk }))).toMatchObject([{ message: expect.stringContaining('A download is not kept at') as string }]);
     expect(errorsOf(await draft({ disk }, ['mine']))).toEqual([]);
@@ -164,13 +164,13 @@ it.each([
   ['its own path, written in full', { path: '$LAGO_INITFILE_PATH/deep/../plain.img' }],
   ['an image that lies on another beside it', { ...qcow2, path: 'over-plain.qcow2' }],
   ['an image that stands alone', { ...qcow2, path: 'alone.qcow2', make_a_copy: true }],
-])('what came with the init file needs none: %s', async (_what, disk) => {
+])('files that came with the init file need no permission: %s', async (_what, disk) => {
   const made = await draft({ disk });
   expect(errorsOf(made)).toEqual([]);
   expect(made.outside).toEqual([]);
 });
 
-describe('what init would refuse is said before', () => {
+describe('everything that init would refuse is reported before', () => {
   const layer = { type: 'template', template_type: 'qcow2', format: 'qcow2' };
   const userData = (data: unknown): Change => ({ vm: { 'cloud-init': { 'user-data': data } } });
   const data = 'domains.vm.cloud-init.user-data';
@@ -234,7 +234,7 @@ describe('what init would refuse is said before', () => {
     expect(found?.hint ?? '').not.toBe('');
   });
 
-  it('good user-data is no problem', async () => {
+  it('valid user-data is no problem', async () => {
     for (const good of [{ path: 'good.cfg' }, { packages: ['vim'] }, 'packages: [vim]', ''])
       expect(errorsOf(await draft(userData(good)))).toEqual([]);
   });

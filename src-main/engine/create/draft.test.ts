@@ -10,7 +10,7 @@ import { type Draft, draftEnvironment, requireSound } from './draft.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../../../fixtures/lago');
 let folder: string;
-/** For files of tests; the folder above must stay as it is. */
+/** For files of tests; the folder above must not change. */
 let elsewhere: string;
 let settings: EngineSettings;
 
@@ -35,7 +35,7 @@ async function draft(initFile: string): Promise<Draft> {
   });
 }
 
-describe('all that is wrong with a file is told at once', () => {
+describe('all problems of a file are reported at once', () => {
   async function told(text: string): Promise<readonly string[]> {
     const file = join(elsewhere, 'wrong.yaml');
     await writeFile(file, text);
@@ -99,7 +99,7 @@ nets: {a: {}, "b c": {}}
 });
 
 describe('draftEnvironment', () => {
-  it('plans a file whose templates are not here, and says at each place what is lacking', async () => {
+  it('plans a file whose templates are missing, and reports each at its place', async () => {
     const made = await draft(join(FIXTURES, 'init/lago-examples__init-files__init_3_vms_3_nets--2018-04-12.yaml'));
     expect(Object.values(made.environment?.plan.vms ?? {}).map((vm) => vm.disks.map((disk) => `${disk.dev} ${disk.path}`))).toEqual([
       ['sda $LAGO_PREFIX_PATH/images/vm-host_root.qcow2'],
@@ -111,11 +111,11 @@ describe('draftEnvironment', () => {
       { line: 21, path: 'domains.vm-storage.disks[0].template_name', about: 'machine' },
       { line: 39, path: 'domains.vm-client.disks[0].template_name', about: 'machine' },
     ]);
-    // It can be shown, but not made.
+    // It can be displayed, but not created.
     expect(() => requireSound(made, 'x.yaml')).toThrow('The init file x.yaml has 3 errors');
   });
 
-  it('gives a plan or issues for every real file, and touches nothing', async () => {
+  it('gives a plan or issues for every real file, and changes nothing', async () => {
     const files = (await readdir(join(FIXTURES, 'init'))).sort();
     expect(files.length).toBeGreaterThan(60);
     for (const file of files) {
@@ -125,7 +125,7 @@ describe('draftEnvironment', () => {
     expect((await readdir(folder)).sort()).toEqual(['repo.json']);
   });
 
-  it('says which file is not there', async () => {
+  it('names a missing file', async () => {
     await expect(draft('nowhere.yaml')).rejects.toMatchObject({
       code: 'input.missing-file',
       message: `Unable to find init file: ${folder}/nowhere.yaml`,

@@ -21,42 +21,42 @@ import type { RecipeContext } from '../runtime/recipe.ts';
 import { takenSubnets } from './leases.ts';
 import { openTemplates, storePath, type Templates } from './templates.ts';
 
-/** What drafting needs of the engine around it. */
+/** The parts of the engine that drafting needs. */
 export type DraftContext = Pick<RecipeContext, 'settings' | 'resourcesDir' | 'plugins'>;
 
 export interface DraftRequest {
   readonly initFile: string;
-  /** In place of what is saved in the file. */
+  /** Replaces the file's saved content. */
   readonly text?: string | undefined;
-  /** The prefix to be: absolute path, and its workdir. */
+  /** The future prefix: absolute path, and its workdir. */
   readonly root: string;
   readonly workdir: string;
   readonly host: HostChoice;
   readonly cwd: string;
   readonly skipBootstrap?: boolean | undefined;
   readonly skipBuild?: boolean | undefined;
-  /** Files outside of the init file's folder that the user says yes to, and folders with all that is in them. */
+  /** Files outside of the init file's folder that the user allows; a folder allows everything in it. */
   readonly allowPaths?: readonly string[] | undefined;
-  /** Plan as if no subnet were leased to anybody. */
+  /** Plan as if no subnet were leased. */
   readonly freshLeases?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What an init file would make here and now, and what is wrong with it. Nothing was touched. */
+/** What an init file would create here and now, and its problems. Nothing was changed. */
 export interface Draft {
-  /** Absent when the file itself cannot be understood. */
+  /** Absent when the file itself cannot be parsed. */
   readonly environment: PlannedEnvironment | undefined;
   /** All issues of parsing and planning, in the order of the text. */
   readonly issues: readonly Issue[];
-  /** Files that need the user's yes, also those that have it. */
+  /** Files that need the user's permission, including those that have it. */
   readonly outside: readonly OutsidePath[];
   readonly templates: Templates;
 }
 
-/** A chain of images is followed this far; each round looks at what the one before asked for. */
+/** Maximum length of an image chain; each round looks up what the previous one requested. */
 const ROUNDS = 8;
 
-/** Parses and plans; a file with errors too, as far as it can be understood, so that all errors are reported at once. Planning is pure, so what it needs to know of files and templates is looked up between rounds. */
+/** Parses and plans, reporting all errors at once. Planning is pure: facts about files and templates are looked up between rounds. */
 export async function draftEnvironment(around: DraftContext, log: Log, request: DraftRequest): Promise<Draft> {
   const { settings, resourcesDir } = around;
   const file = resolve(request.cwd, request.initFile);
@@ -131,12 +131,12 @@ function plan(
   return planEnvironment(init, context);
 }
 
-/** What planning asked of the world so far, and the answers. */
+/** The facts that planning has requested so far. */
 interface World {
   readonly template: PlanContext['template'];
   readonly fileInfo: PlanContext['fileInfo'];
   readonly text: PlanContext['text'];
-  /** Looks up what was asked and not known; false when there was nothing. */
+  /** Looks up requested but unknown facts; false when there were none. */
   lookUp(signal: AbortSignal | undefined): Promise<boolean>;
 }
 
@@ -191,7 +191,7 @@ async function textOf(path: string): Promise<TextFound> {
   }
 }
 
-/** Why something that is there cannot be looked at. What does not exist is reported as missing, with its path. */
+/** Why an existing file cannot be examined. A file that does not exist is reported as missing, with its path. */
 const PROBLEMS: Readonly<Record<string, string>> = {
   EACCES: 'a folder on the way may not be entered',
   ELOOP: 'its symbolic links form a loop',
@@ -216,13 +216,13 @@ async function fileInfo(path: string, signal: AbortSignal | undefined): Promise<
   const plain: FileInfo = { kind: 'file', size: found.size, ...target, writable: await may(path, constants.W_OK) };
   if (!(await may(path, constants.R_OK))) return { ...plain, problem: 'it may not be read' };
   try {
-    // Before any program looks at it, which would open what it names.
+    // Before any program opens the image, and with it the files that it names.
     const parts = await otherParts(path);
     if (parts !== undefined) return { ...plain, parts };
     const image = await inspectImage(path, { signal });
     return { ...plain, virtualSize: image.virtualSize, format: image.format, backing: image.backingFile };
   } catch (error) {
-    // Not an image (a script) or no qemu-img yet: its size is all there is to know, and the plan can do without the rest.
+    // Not an image (a script), or no qemu-img yet: planning only needs its size.
     if (error instanceof EngineError && error.code !== 'cancelled') return plain;
     throw error;
   }
@@ -235,7 +235,7 @@ async function may(path: string, mode: number): Promise<boolean> {
   );
 }
 
-/** An export may have compressed the image under its name with `.xz`. */
+/** An export may have compressed the image, adding `.xz` to its name. */
 async function packedInfo(packed: string, signal: AbortSignal | undefined): Promise<FileInfo | undefined> {
   if ((await stat(packed).catch(() => undefined))?.isFile() !== true) return undefined;
   const plain: FileInfo = { kind: 'file', size: 0, packed, target: await realpath(packed) };
@@ -244,13 +244,13 @@ async function packedInfo(packed: string, signal: AbortSignal | undefined): Prom
     const { format, virtualSize, backing } = await peekPacked(packed, signal);
     return { ...plain, format, virtualSize, backing };
   } catch (error) {
-    // What is wrong with it is said when it is unpacked.
+    // Unpacking reports what is wrong with it.
     if (error instanceof EngineError && error.code !== 'cancelled') return plain;
     throw error;
   }
 }
 
-/** Refuses a draft with errors: one sentence, then every problem with its place. */
+/** Rejects a draft with errors: one sentence, then every problem with its place. */
 export function requireSound(draft: Draft, file: string): PlannedEnvironment {
   const errors = draft.issues.filter((issue) => issue.severity === 'error');
   if (draft.environment !== undefined && errors.length === 0) return draft.environment;

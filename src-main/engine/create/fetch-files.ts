@@ -9,12 +9,12 @@ import { receiveImage } from '../disk/receive-image.ts';
 import type { DiskJob } from '../plan/plan-disks.ts';
 import { expandPrefixPath, type PrefixPaths } from '../prefix/layout.ts';
 
-/** Downloads share the line. */
+/** Downloads share the bandwidth. */
 const FETCHES = 2;
 
 type DownloadJob = DiskJob & { readonly kind: 'download' };
 
-/** One thing to download, and everywhere it goes. */
+/** One download and all its destinations. */
 interface Fetch {
   readonly url: string;
   readonly format: string;
@@ -23,8 +23,8 @@ interface Fetch {
 }
 
 /**
- * Downloads what disks of type `file` ask for by URL, each URL once: to `keptAt`, else to the disk's own path. What is kept outside of the
- * prefix is taken back by `undo`; what came of one that is broken off stays in the template store. `input.invalid` when two URLs go to one place.
+ * Downloads the URLs of `file` disks, each URL once: to `keptAt`, else to the disk's own path. `undo` removes downloads kept outside of the
+ * prefix; an interrupted download stays in the template store. `input.invalid` when two URLs have the same destination.
  */
 export async function fetchFiles(jobs: readonly DiskJob[], paths: PrefixPaths, store: string, undo: UndoStack, step: Step): Promise<void> {
   const fetches = collect(
@@ -67,7 +67,7 @@ function collect(jobs: readonly DownloadJob[], paths: PrefixPaths): readonly Fet
   return [...fetches.values()];
 }
 
-/** Makes room for a file that must not exist: neither a file of the prefix nor one of the user's is overwritten. */
+/** Prepares the path of a file that must not exist: neither the prefix's nor the user's files are overwritten. */
 async function prepare(target: string, paths: PrefixPaths, undo: UndoStack): Promise<void> {
   let taken: boolean;
   try {

@@ -17,7 +17,7 @@ import { type OvfMachine, readOvf } from './ovf.ts';
 /** OVAs are large, and unpacking one keeps the disk busy. */
 const IMPORTS = 2;
 
-/** What a VM of type ova becomes: its specs with the OVA's memory, CPUs and disks, and how these disks are made. */
+/** The imported VMs: specs with the OVA's memory, CPUs and disks, and the jobs that create these disks. */
 export interface ImportedVms {
   readonly vms: readonly VmSpec[];
   readonly jobs: readonly DiskJob[];
@@ -25,13 +25,13 @@ export interface ImportedVms {
 
 interface Imported {
   readonly machine: OvfMachine;
-  /** Of each disk of the machine: the image that is put below the VM's own. */
+  /** For each disk of the machine: the image below the VM's own disk. */
   readonly images: readonly { readonly path: string; readonly format: string }[];
 }
 
 /**
- * Unpacks every OVA once, below `ova/` in the prefix, and puts its machine into the VMs that ask for it: memory and CPUs are
- * overwritten, its disks come first, the first one at vda. VMDK disks become qcow2. VMs of other kinds stay as they are.
+ * Unpacks every OVA once, below `ova/` in the prefix, and applies it to the VMs that use it: memory and CPUs are overwritten, its disks
+ * come first, starting at vda. VMDK disks become qcow2. Other VMs are unchanged.
  */
 export async function importOvas(vms: readonly VmSpec[], ovas: readonly OvaImport[], paths: PrefixPaths, step: Step): Promise<ImportedVms> {
   if (ovas.length === 0) return { vms, jobs: [] };
@@ -77,13 +77,13 @@ async function importOva(from: string, folder: string, step: Step): Promise<Impo
   return { machine, images };
 }
 
-/** Foreign files nobody asks for: they would only be exported and backed up with the prefix. */
+/** Unused foreign files would only be exported and backed up with the prefix. */
 async function removeUnused(unpacked: UnpackedOva, machine: OvfMachine): Promise<void> {
   const used = new Set(machine.disks.map((disk) => disk.file));
   for (const [name, path] of unpacked.files) if (!used.has(name)) await rm(path, { force: true });
 }
 
-/** Checks the image and makes one of it that can lie below others. */
+/** Checks an image and converts it, if needed, to one that can back an overlay. */
 async function takeOver(path: string, what: string, step: Step): Promise<{ readonly path: string; readonly format: string }> {
   const kind = await imageKind(path);
   if (kind !== 'qcow2' && kind !== 'raw' && kind !== 'vmdk' && kind !== 'iso') {
@@ -123,7 +123,7 @@ function mergeMachine(vm: VmSpec, { machine, images }: Imported): { readonly vm:
   };
 }
 
-/** The OVA's name of the disk, as Lago had it, where it can be part of a file name of ours. */
+/** The OVA's name of the disk, as in Lago, if it is valid in our file names. */
 function freeName(wanted: string, names: Set<string>): string {
   let name = nameProblem(wanted, DISK_NAME) === undefined ? wanted : 'ova';
   for (let count = 2; names.has(name); count++) name = `ova-${count}`;

@@ -23,7 +23,7 @@ async function inspect(file: string, text?: string): Promise<Inspection> {
 
 const vm = (name: string, disk = ''): string => `domains: {${name}: {memory: 256, nics: [{net: n}]${disk}}}\nnets: {n: {}}\n`;
 
-test('text that is not saved is inspected in place of the file', async () => {
+test('unsaved text is inspected instead of the file', async () => {
   await writeFile(join(folder, 'init.yaml'), vm('saved'));
   expect(Object.keys((await inspect('init.yaml')).plan?.vms ?? {})).toEqual(['saved']);
   const edited = await inspect('init.yaml', vm('edited'));
@@ -33,7 +33,7 @@ test('text that is not saved is inspected in place of the file', async () => {
   ]);
 });
 
-test('text of a file that was never saved finds files beside where it will be', async () => {
+test('the text of a never saved file finds files beside its future path', async () => {
   await writeFile(join(folder, 'seed.img'), 'x');
   const disk = ', disks: [{type: file, dev: vda, name: seed, format: raw, path: seed.img}]';
   expect((await inspect('new.yaml', vm('one', disk))).issues).toEqual([]);

@@ -9,7 +9,7 @@ import { defaultHostChoice } from '../runtime/session.ts';
 import { draftEnvironment } from './draft.ts';
 
 export interface InspectRequest {
-  /** Of the init file, in place of what is saved. */
+  /** The init file's text, instead of its saved content. */
   readonly text?: string | undefined;
   readonly workdir: string;
   readonly name?: string | undefined;
@@ -19,10 +19,10 @@ export interface InspectRequest {
   readonly signal?: AbortSignal;
 }
 
-/** Written at creation for each overlay: qcow2 header and tables. */
+/** Written for each overlay on creation: qcow2 header and tables. */
 const OVERLAY_BYTES = 256 * 1024;
 
-/** What an init file would make: issues, and the plan when it can be made at all. Touches nothing. `input.missing-file`. */
+/** What an init file would create: issues, and the plan if there is one. Changes nothing. `input.missing-file`. */
 export async function inspectInitFile(context: RecipeContext, path: string, request: InspectRequest): Promise<Inspection> {
   const file = resolve(path);
   const workdir = resolve(request.workdir);
@@ -51,14 +51,14 @@ export async function inspectInitFile(context: RecipeContext, path: string, requ
   };
 }
 
-/** Bytes that creating it writes: downloads and small overlays; empty disks are sparse. */
+/** Bytes written by creating it: downloads and small overlays; empty disks are sparse. */
 function diskNeed(plan: Plan): number {
   const downloads = plan.downloads.reduce((sum, download) => sum + (download.size ?? 0), 0);
   const disks = Object.values(plan.vms).reduce((sum, vm) => sum + vm.disks.length, 0);
   return downloads + disks * OVERLAY_BYTES;
 }
 
-/** The file's own name, or its folder's when the file is called as everybody's is. */
+/** The file's own name, or its folder's if the file has a standard name. */
 async function proposedName(file: string): Promise<string> {
   const stem = basename(file).replace(/\.(json|ya?ml|in)$/i, '');
   const folder = (await stat(file).catch(() => undefined))?.isDirectory() === true ? basename(file) : basename(dirname(file));

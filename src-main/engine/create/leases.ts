@@ -9,7 +9,7 @@ import { prefixPaths } from '../prefix/layout.ts';
 import { hostChoiceOf, type Prefix } from '../prefix/prefix.ts';
 import { defaultHostChoice } from '../runtime/session.ts';
 
-/** Subnets of the machine's store that living environments other than this one hold. */
+/** Subnets in the machine's store that are leased by other existing environments. */
 export async function takenSubnets(settings: EngineSettings, root: string): Promise<readonly string[]> {
   const leases = await createLeaseStore({ dir: settings.leaseDir }).list();
   const own = prefixPaths(root).uuid;
@@ -17,8 +17,8 @@ export async function takenSubnets(settings: EngineSettings, root: string): Prom
 }
 
 /**
- * Takes exactly the subnets that were planned, where the host shares its networks with others; undone by giving them back. False
- * when another environment took one since: plan again.
+ * Leases exactly the planned subnets if the host shares its networks with others; undo releases them. False when another environment has
+ * taken one since: plan again.
  */
 export async function leaseSubnets(
   settings: EngineSettings,
@@ -43,7 +43,7 @@ export async function leaseSubnets(
   return true;
 }
 
-/** Gives a prefix's subnets back to the machine's store. An embedded host has networks of its own and leases nothing. */
+/** Returns a prefix's subnets to the machine's store. An embedded host has its own networks and leases nothing. */
 export async function releaseLeases(settings: EngineSettings, prefix: Prefix, signal: AbortSignal): Promise<void> {
   if (hostChoiceOf(prefix, defaultHostChoice(settings)).kind === 'embedded') return;
   await createLeaseStore({ dir: settings.leaseDir }).releaseAll({ uuid: prefix.uuid, signal });

@@ -3,7 +3,7 @@ import { readOvf } from './ovf.ts';
 
 const WHAT = 'The OVA x.ova';
 
-/** As oVirt exports a VM. */
+/** An OVF as oVirt exports it. */
 function ovirt(
   change: { readonly memory?: string; readonly unit?: string; readonly cpu?: string; readonly resource?: string } = {},
 ): string {
@@ -30,7 +30,7 @@ interface Standard {
   readonly systems?: string;
 }
 
-/** As VMware and VirtualBox export one. */
+/** An OVF as VMware and VirtualBox export it. */
 function standard(change: Standard = {}): string {
   const items = change.items ?? '<Item><rasd:HostResource>ovf:/disk/d1</rasd:HostResource><rasd:ResourceType>17</rasd:ResourceType></Item>';
   const hardware = `<VirtualHardwareSection><Item><rasd:ResourceType>3</rasd:ResourceType><rasd:VirtualQuantity>4</rasd:VirtualQuantity></Item>${items}</VirtualHardwareSection>`;

@@ -12,9 +12,9 @@ export interface OvfMachine {
 }
 
 export interface OvfDisk {
-  /** Last part of what the machine calls it; Lago's name of the disk. */
+  /** Last part of the disk's path in the document; Lago's name of the disk. */
   readonly name: string;
-  /** Its file among `files`. */
+  /** Its file name, one of `files`. */
   readonly file: string;
 }
 
@@ -24,7 +24,7 @@ const DISK = '17';
 const MAX_MEMORY = 16_777_216;
 const MAX_VCPU = 512;
 
-/** Units as oVirt, VMware, VirtualBox and the standard (DSP0004, "byte * 2^20") write them. */
+/** Units as written by oVirt, VMware, VirtualBox and the standard (DSP0004, "byte * 2^20"). */
 const UNITS: Readonly<Record<string, number>> = {
   byte: 1,
   bytes: 1,
@@ -44,10 +44,10 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /**
- * Reads an OVF document of oVirt's (`Content`, `Section xsi:type`) or the standard's form (`VirtualSystem`). `files` are the names of the
- * archive's files; a disk can only be one of them, whatever the document says. `location` is the document's name there. `what` is the
- * subject of messages. `remote.invalid` for documents that are damaged or describe what is not supported: several VMs, disks that are
- * compressed, in pieces, layers or without a file.
+ * Reads an OVF document in oVirt's (`Content`, `Section xsi:type`) or the standard's form (`VirtualSystem`). `files` are the names of the
+ * archive's files; a disk can only be one of them, whatever the document says. `location` is the document's own name in the archive. `what`
+ * is the subject of messages. `remote.invalid` for documents that are damaged or use unsupported features: several VMs, disks that are
+ * compressed, split, layered or without a file.
  */
 export function readOvf(text: string, location: string, files: ReadonlySet<string>, what: string): OvfMachine {
   const envelope = readXml(text, { what: `The description in ${lower(what)}`, code: 'remote.invalid', maxLength: 4 * 1024 * 1024 });
@@ -97,7 +97,7 @@ function value(item: XmlElement, name: string): string | undefined {
   return text === '' ? undefined : text;
 }
 
-/** What kind of section it is, by its name or, in oVirt's documents, by its type. */
+/** The type of a section, from its name or, in oVirt's documents, its type attribute. */
 function sectionType(element: XmlElement): string {
   const name = local(element.name);
   return name === 'Section' ? local(attribute(element, 'type') ?? '').replace(/_Type$/, '') : name;
@@ -142,7 +142,7 @@ function readDisk(item: XmlElement, catalogue: Catalogue, location: string, file
     const href = attribute(file, 'href') ?? '';
     return { name: posix.basename(href), file: find([posix.join(folder, href), href], files, href, what) };
   }
-  // oVirt: the path of the volume below images/, in older exports; beside the document in newer ones.
+  // oVirt: the volume's path below images/ in older exports, beside the document in newer ones.
   const candidates = [posix.join('images', resource), posix.join(folder, resource), resource, posix.basename(resource)];
   return { name: posix.basename(resource), file: find(candidates, files, resource, what) };
 }

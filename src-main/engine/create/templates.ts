@@ -21,25 +21,25 @@ import { openStore, type StoredTemplate, type TemplateStore } from '../template/
 import type { TemplateUser } from '../template/store-usage.ts';
 import { compareVersions } from '../template/vendor.ts';
 
-/** The templates that an init file can name: the repositories in use and the store. */
+/** The templates that an init file can name, from the active repositories and the store. */
 export interface Templates {
-  /** What is known of a template, or why there is none. Changes nothing. */
+  /** What is known about a template, or why it is missing. Changes nothing. */
   look(name: string, version: string | undefined, signal: AbortSignal | undefined): Promise<TemplateFound | TemplateMissing>;
-  /** Brings it into the store unless it is there, and notes who stands on it. Concurrent requests share one download. */
+  /** Downloads it into the store unless it is there, and records its user. Concurrent requests share one download. */
   fetch(name: string, version: string, user: TemplateUser, step: Step): Promise<StoredTemplate>;
 }
 
 const LAGO_STORE = '/var/lib/lago/store';
 const LAGO_REPOS = '/var/lib/lago/repos';
-/** Somebody looks at a plan while a vendor is asked. */
+/** A user is waiting for the plan while a vendor is queried. */
 const ASKING = { attempts: 2, idleMs: 10_000 };
 
-/** The store that is used: the configured one; where that is Lago's machine-wide default and this user cannot write it, the user's own. */
+/** The store to use: the configured one; if that is Lago's machine-wide default and this user cannot write it, the user's own. */
 export async function storePath(settings: Pick<EngineSettings, 'templateStore'>): Promise<string> {
   return await writable(settings.templateStore, LAGO_STORE, 'store');
 }
 
-/** Removes from the store what killed commands left half-written. That it cannot be read or written is no reason to fail. */
+/** Removes what killed commands left half-written in the store. An inaccessible store is not an error. */
 export async function tidyStore(settings: EngineSettings, log: Log): Promise<void> {
   const { removeStaleParts } = await import('../disk/parts.ts');
   try {
@@ -50,7 +50,7 @@ export async function tidyStore(settings: EngineSettings, log: Log): Promise<voi
   }
 }
 
-/** Where added repositories are, chosen as `storePath` is. */
+/** The folder of added repositories, chosen like `storePath`. */
 export async function repositoriesPath(settings: EngineSettings): Promise<string> {
   return await writable(settings.templateRepos, LAGO_REPOS, 'repos');
 }
@@ -63,11 +63,11 @@ async function writable(configured: string, machineWide: string, own: string): P
   );
 }
 
-/** A repository that the settings lead to, or why it cannot be used. */
+/** A repository from the settings, or why it cannot be used. */
 export type KnownRepository = {
   readonly location: string;
   readonly kind: 'built-in' | 'configured' | 'added';
-  /** Whether init files find its templates. Added ones are passed over when the settings name one repository. */
+  /** Whether init files find its templates. Added ones are skipped when the settings name one repository. */
   readonly searched: boolean;
 } & (
   | { readonly repository: TemplateRepository; readonly problem?: never }
@@ -75,8 +75,8 @@ export type KnownRepository = {
 );
 
 /**
- * All repositories: the one that the settings name, else the built-in ones and then the added ones. One that fails is reported, and
- * does not keep the others from being used.
+ * All repositories: the one named by the settings, else the built-in ones followed by the added ones. A failing one is reported and does
+ * not affect the others.
  */
 export async function knownRepositories(
   settings: EngineSettings,
@@ -108,7 +108,7 @@ export async function knownRepositories(
   else {
     for (const location of builtInRepositories(resourcesDir)) {
       const found = await attempt(location, 'built-in', async () => await loadRepository(location, options));
-      // Without the sample guest its repository is not there, which is no problem.
+      // A missing sample-guest repository is not a problem.
       if (found.problem?.code !== 'input.missing-file') first.push(found);
     }
   }
@@ -116,7 +116,7 @@ export async function knownRepositories(
   return [...first, ...added.map((one): KnownRepository => ({ ...one, kind: 'added', searched: !named }))];
 }
 
-/** Repositories that init files search. Throws the problem of the one that the settings name. */
+/** The repositories that init files search. Throws if the one named by the settings has a problem. */
 export function searchedRepositories(known: readonly KnownRepository[]): readonly TemplateRepository[] {
   const broken = known.find((one) => one.kind === 'configured' && one.problem !== undefined);
   if (broken?.problem !== undefined) throw broken.problem;
@@ -126,12 +126,12 @@ export function searchedRepositories(known: readonly KnownRepository[]): readonl
 export interface PinOptions {
   readonly signal?: AbortSignal | undefined;
   readonly log?: Log | undefined;
-  /** When its vendor cannot be asked for the newest image, the newest of the store is taken. */
+  /** If its vendor cannot be asked for the newest image, use the newest one in the store. */
   readonly orStored: boolean;
 }
 
 /**
- * The one image that a name means. Only a moving entry whose version is not in the store asks its vendor. `template.missing`,
+ * Resolves a name to one image. The vendor is asked only for a moving entry whose version is not in the store. `template.missing`,
  * `remote.*`.
  */
 export async function pinTemplate(
@@ -160,7 +160,7 @@ export async function pinTemplate(
   }
 }
 
-/** Opens repositories and store for planning and making one environment: each name means the same image throughout. */
+/** Opens repositories and store for planning and creating one environment: each name means the same image throughout. */
 export async function openTemplates(
   settings: EngineSettings,
   resourcesDir: string,
@@ -188,7 +188,7 @@ export async function openTemplates(
         return await store.resolve(await pin(name, version, lookSignal), { signal: lookSignal, log });
       } catch (error) {
         if (!(error instanceof EngineError) || isCancelled(error)) throw error;
-        // Told as an issue at the line of the file that names the template.
+        // Becomes an issue at the line that names the template.
         return { missing: error.message, hint: error.hint ?? 'Add the repository that has it: lago template-repo add URL.' };
       }
     },

@@ -41,7 +41,7 @@ const resolve = async (image: string, missing?: { readonly path: string; readonl
     { signal: new AbortController().signal, log: silentLog, undo },
   );
 
-/** A layer whose header says what a test wants, whether or not it is so. */
+/** A layer with the header that a test wants, true or not. */
 async function layer(name: string, below: Partial<Backing> & { readonly path: string }): Promise<void> {
   await img(
     'create',
@@ -57,7 +57,7 @@ async function layer(name: string, below: Partial<Backing> & { readonly path: st
   );
 }
 
-/** qemu-img before 6.1 made layers without a format; the new ones no more, so it is taken out of the header by hand. */
+/** qemu-img before 6.1 created layers without a format; newer ones do not, so it is removed from the header by hand. */
 async function layerWithoutFormat(name: string, below: string): Promise<void> {
   await layer(name, { path: below, format: 'raw' });
   const content = readFileSync(at(name));
@@ -68,7 +68,7 @@ async function layerWithoutFormat(name: string, below: string): Promise<void> {
   expect((await inspectImage(at(name), { format: 'qcow2' })).backingFormat).toBeUndefined();
 }
 
-/** What QEMU makes of the chain, opened as libvirt would: every format said. */
+/** What QEMU reads from the chain, opened as libvirt would: with every format declared. */
 async function contentOf(backing: Backing): Promise<Buffer> {
   const out = at(`content-${createHash('sha1').update(backing.path).digest('hex').slice(0, 8)}`);
   await img('convert', '-f', backing.format, '-O', 'raw', backing.path, out);
@@ -81,7 +81,7 @@ function template(name = 'template'): string {
   return path;
 }
 
-describe('a chain that says everything', () => {
+describe('a fully declared chain', () => {
   test('is used as it is', async () => {
     await layer('a.qcow2', { path: template(), format: 'raw' });
     await layer('b.qcow2', { path: 'a.qcow2', format: 'qcow2' });
@@ -134,7 +134,7 @@ describe('a missing parent', () => {
     template: { path: template('store'), format: 'raw' },
   });
 
-  test('is linked beside the image, and the link is taken back on failure', async () => {
+  test('is linked beside the image, and the link is removed on failure', async () => {
     await layer('a.qcow2', { path: './base:v1', format: 'raw' });
     const backing = await resolve('a.qcow2', missing());
     expect(backing).toEqual({ path: at('a.qcow2'), format: 'qcow2' });
@@ -144,7 +144,7 @@ describe('a missing parent', () => {
     expect(readdirSync(folder)).not.toContain('base:v1');
   });
 
-  test('under a link that leads nowhere is linked anew', async () => {
+  test('replaces a dangling link', async () => {
     await layer('a.qcow2', { path: './base:v1', format: 'raw' });
     symlinkSync(at('evicted'), at('base:v1'));
     await resolve('a.qcow2', missing());
@@ -199,7 +199,7 @@ describe('refused', () => {
   });
 });
 
-test('what a copy of an image must be told to lie on', async () => {
+test('the backing file to record in a copy of an image', async () => {
   mkdirSync(at('sub'));
   await layer('sub/a.qcow2', { path: '../template', format: 'raw' });
   template();

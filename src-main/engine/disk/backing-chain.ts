@@ -8,7 +8,7 @@ import type { UndoStack } from '../core/undo.ts';
 import { imageKind } from './foreign-image.ts';
 import { type ImageFormat, type ImageInfo, inspectImage, setBacking } from './qemu-img.ts';
 
-/** An image that something can be put on top of. */
+/** An image that an overlay can be placed on. */
 export interface Backing {
   readonly path: string;
   readonly format: ImageFormat;
@@ -17,39 +17,39 @@ export interface Backing {
 export interface ChainRequest {
   /** Absolute path of the uppermost image; never written to. */
   readonly image: string;
-  /** Where the image lay when it was given the names that it holds; without it, where it lies now. */
+  /** Where the image was when its backing names were written; default: where it is now. */
   readonly origin?: string | undefined;
   /** The disk's name, for messages. */
   readonly disk: string;
-  /** What takes the place of a file that the chain lacks. */
+  /** Replaces a file that is missing from the chain. */
   readonly missing?: { readonly path: string; readonly template: Backing } | undefined;
-  /** Folder for copies, made when there are some. */
+  /** Folder for copies, created when needed. */
   readonly copies: string;
-  /** First part of a copy's name, unique in that folder. */
+  /** Prefix of copy names, unique in that folder. */
   readonly prefix: string;
 }
 
 export interface ChainOptions {
   readonly signal: AbortSignal;
   readonly log: Log;
-  /** Takes back what is made outside of `copies`. */
+  /** Undoes changes outside of `copies`. */
   readonly undo: UndoStack;
 }
 
 const MAX_DEPTH = 32;
 
 /**
- * Makes the images below a disk readable without a guess: each one there, each naming the format of the one below it (libvirt refuses all
- * else). Where the user's images already do, they are used as they are. A template that an exported image lacks is linked beside it
- * under the name that it looks for, as Lago did. An image whose own words do not suffice (no format said, the wrong one, a name that QEMU takes for a
- * protocol, a folder that nothing can be linked into) is copied, sparse, to `copies`, and the backing file is recorded in the copy: users' files are
- * never written to. `input.invalid` for circles, other formats and parts that are missing or no files.
+ * Makes the images below a disk readable without guessing: each one exists and declares the format of the one below it (libvirt refuses
+ * anything else). Images that already do are used unchanged. A template missing from an exported image's chain is linked beside it under
+ * the name recorded there, as Lago did. An image is copied, sparse, to `copies` when its header is not enough: an undeclared or wrong
+ * format, a name that QEMU takes for a protocol, a folder where no link can be created. Its backing file is then recorded in the copy:
+ * users' files are never written to. `input.invalid` for cycles, other formats, and parts that are missing or not files.
  */
 export async function resolveChain(request: ChainRequest, options: ChainOptions): Promise<Backing> {
   return await resolveImage(request.image, undefined, request, options, []);
 }
 
-/** What lies below an image, ready to be used; undefined when it stands alone. For copies of it, in which it must be recorded. */
+/** The resolved image below an image; undefined when it stands alone. For copies of the image, which must record it. */
 export async function resolveBelow(request: ChainRequest, options: ChainOptions): Promise<Backing | undefined> {
   const { below } = await look(request.image, undefined, request, options, []);
   return below?.backing;
@@ -57,7 +57,7 @@ export async function resolveBelow(request: ChainRequest, options: ChainOptions)
 
 interface Below {
   readonly backing: Backing;
-  /** The image itself says just this, in a way that QEMU understands. */
+  /** The image's header declares exactly this, in a form that QEMU understands. */
   readonly asWritten: boolean;
 }
 
@@ -77,7 +77,7 @@ async function resolveImage(
   return { path: copy, format: 'qcow2' };
 }
 
-/** Copies an image file, keeping its holes; the copy is ours to write to. */
+/** Copies an image file, keeping its holes; the copy may be written to. */
 export async function copyImage(from: string, to: string, disk: string, signal: AbortSignal): Promise<void> {
   await mkdir(dirname(to), { recursive: true });
   await runChecked(['cp', '--reflink=auto', '--sparse=always', '--', from, to], `The disk ${disk} could not be copied from ${from}.`, {
@@ -128,7 +128,7 @@ async function lookBelow(
     );
   }
   const lower = backingPath(above.length === 1 ? (request.origin ?? path) : path, name);
-  // "el7:v1" without "./" is the protocol el7 to QEMU.
+  // Without "./", QEMU takes "el7:v1" for the protocol el7.
   const plain = posix.isAbsolute(name) || !/^[^/]*:/.test(name);
   if (!(await exists(lower))) {
     if (missing?.path !== lower)
@@ -142,7 +142,7 @@ async function lookBelow(
   return { backing: resolved, asWritten: plain && resolved.path === lower && said === resolved.format };
 }
 
-/** The file that a backing name means. */
+/** The file that a backing name refers to. */
 export function backingPath(image: string, name: string): string {
   return posix.resolve(posix.dirname(image), name.replace(/^file:/, ''));
 }
@@ -181,7 +181,7 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** False where nothing can be linked: read-only, no right, or a file system without links. A link that leads nowhere is replaced. */
+/** False where no link can be created: read-only, no permission, or a file system without links. A dangling link is replaced. */
 async function linkBeside(link: string, target: string, options: ChainOptions): Promise<boolean> {
   try {
     const old = await readlink(link).catch(() => undefined);
@@ -193,7 +193,7 @@ async function linkBeside(link: string, target: string, options: ChainOptions): 
       options.log.debug(`${link} cannot be made (${code}).`);
       return false;
     }
-    // Another environment that is being made from the same image was quicker.
+    // Another environment being created from the same image was faster.
     if (code === 'EEXIST' && (await realpath(link)) === (await realpath(target))) return true;
     throw diskError(error, link);
   }

@@ -15,14 +15,14 @@ const MAGIC: readonly (readonly [Compression, readonly number[]])[] = [
 ];
 const LONGEST = 6;
 
-/** How content that begins like this is compressed; `none` for all else. Six bytes are enough. */
+/** The compression of content that begins with `head` (six bytes are enough); `none` for anything else. */
 export function compressionOf(head: Uint8Array): Compression {
   return MAGIC.find(([, magic]) => magic.every((byte, index) => head[index] === byte))?.[0] ?? 'none';
 }
 
 /**
- * The content uncompressed, whatever its name says: its first bytes decide. gzip is done here; xz, zstd and bzip2 by the programs of
- * these names. Reading throws what the input throws, `remote.invalid` when the data is damaged (`what` names it), and
+ * Decompresses content, detecting the format from its first bytes and not its name. gzip is handled here; xz, zstd and bzip2 by the
+ * programs of that name. Reading throws the input's errors, `remote.invalid` when the data is damaged (`what` names it), and
  * `host.missing-tool`.
  */
 export async function decompress(
@@ -54,7 +54,7 @@ export async function decompress(
     case 'gzip':
       return { compression, content: gunzip(whole(), what) };
     case 'xz':
-      // The limit is far above what any preset needs and keeps a hostile header from taking the machine's memory.
+      // The limit is far above what any preset needs and stops a hostile header from exhausting memory.
       return { compression, content: through(['xz', '--decompress', '--stdout', '--memlimit-decompress=1GiB'], whole(), what, signal) };
     default:
       return { compression, content: through([compression, '--decompress', '--stdout', '--quiet'], whole(), what, signal) };
@@ -81,7 +81,7 @@ async function* gunzip(input: AsyncIterable<Buffer>, what: string): AsyncGenerat
   }
 }
 
-/** Pumps the input and answers what broke it; errors of the output itself are seen where that is read. */
+/** Pumps the input and returns its error, if any; the output's reader sees the output's own errors. */
 async function feed(input: AsyncIterable<Buffer>, output: NodeJS.WritableStream): Promise<EngineError | undefined> {
   try {
     await pipeline(Readable.from(input), output);

@@ -2,12 +2,12 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { type ImageInfo, inspectImage, type ReadableFormat } from './qemu-img.ts';
 
-/** What a file's own bytes say it is; `raw` when they say nothing. `iso` is a file system on a raw image. */
+/** Image kind by content; `raw` when nothing is recognised. `iso` is a file system on a raw image. */
 export type ImageKind = ReadableFormat | 'iso';
 
 const VMDK_TEXT = '# Disk DescriptorFile';
 const ISO_VOLUMES = new Set(['CD001', 'BEA01']);
-/** QEMU reads a VMDK's description from the second sector, up to so many bytes. */
+/** QEMU reads a VMDK's description from the second sector, up to this many bytes. */
 const VMDK_DESCRIPTION = 20 * 512;
 
 const DAMAGED = 'It was damaged in transit, or it is not what its name says.';
@@ -26,7 +26,7 @@ async function readAt(file: FileHandle, offset: number, length: number): Promise
   return buffer.subarray(0, bytesRead);
 }
 
-/** Recognises an image by its bytes. Reads some kilobytes. A text that describes a VMDK in other files is `vmdk` as well. */
+/** Recognises an image by its content. Reads some kilobytes. A text file describing a VMDK in other files is also `vmdk`. */
 export async function imageKind(path: string): Promise<ImageKind> {
   return await withFile(path, async (file) => {
     const head = await readAt(file, 0, 512);
@@ -43,14 +43,14 @@ export async function imageKind(path: string): Promise<ImageKind> {
 }
 
 /**
- * Checks an image that came from elsewhere before any program opens it: it is of the format that it is said to be, whole, not
- * encrypted, and names no other file of this machine (backing file, data file, VMDK extent or parent). `what` is the subject of the
- * messages: "The download http://...". `input.invalid` when the format is another one, `remote.invalid` for all else.
+ * Checks a foreign image before any program opens it: it has the declared format, is complete, not encrypted, and names no other file of
+ * this machine (backing file, data file, VMDK extent or parent). `what` is the subject of the messages: "The download http://...".
+ * `input.invalid` when the format is another one, `remote.invalid` for anything else.
  */
 export async function checkForeignImage(path: string, format: string, what: string, signal?: AbortSignal): Promise<ImageInfo> {
   const kind = await imageKind(path);
   const readable: ReadableFormat = format === 'iso' ? 'raw' : (format as ReadableFormat);
-  // What is on a raw disk is the guest's own business, a file system of a CD-ROM too.
+  // The content of a raw disk is up to the guest, even a CD-ROM file system.
   const fits = kind === format || (format === 'raw' && kind === 'iso');
   if (!fits && format === 'iso')
     throw new EngineError('remote.invalid', `${what} is not an ISO image: it has no ISO volume.`, { hint: DAMAGED });
@@ -61,7 +61,7 @@ export async function checkForeignImage(path: string, format: string, what: stri
       hint: `Write "format: ${kind}" for this disk.`,
     });
   }
-  // By our own reading first: qemu-img would already open what these name.
+  // Our own parser first: qemu-img would already open the files that these headers name.
   await withFile(path, async (file) => {
     if (kind === 'qcow2') await checkQcow2(file, what);
     if (kind === 'vmdk') await checkVmdk(file, what);
@@ -81,8 +81,8 @@ export async function checkForeignImage(path: string, format: string, what: stri
 }
 
 /**
- * What an image needs besides itself and its backing file, for messages: a qcow2 its data file, a VMDK its extents or parent. Reads the
- * image's own words only, and opens nothing that they name.
+ * What an image needs besides itself and its backing file, for messages: a qcow2 its data file, a VMDK its extents or parent. Reads only
+ * the image's header and opens nothing that it names.
  */
 export async function otherParts(path: string): Promise<string | undefined> {
   const kind = await imageKind(path);
@@ -120,11 +120,11 @@ async function checkQcow2(file: FileHandle, what: string): Promise<void> {
   if (await hasDataFile(file)) throw needsAnother(what, 'an external data file');
 }
 
-/** Only the forms that hold all of the disk themselves; the others list files by path. */
+/** Accepts only self-contained forms; the others list files by path. */
 async function checkVmdk(file: FileHandle, what: string): Promise<void> {
   const head = await readAt(file, 0, 512);
   const magic = head.subarray(0, 4).toString('latin1');
-  // QEMU takes a sparse file without capacity for a mere description.
+  // QEMU treats a sparse file without capacity as a mere description.
   if (magic !== 'KDMV' || head.length < 512 || head.readBigUInt64LE(12) === 0n) {
     throw new EngineError('remote.invalid', `${what} is a VMDK that consists of several files.`, {
       hint: 'Export it as one file (stream-optimised or monolithic sparse).',

@@ -2,15 +2,15 @@ import { statfs } from 'node:fs/promises';
 import { formatBytes } from '../../../src-shared/bytes.ts';
 import { EngineError } from '../../../src-shared/errors.ts';
 
-/** Left free for everything else on that file system. */
+/** Left free for other uses of that file system. */
 const RESERVE = 64 * 1024 * 1024;
 const CHECK_EVERY = 256 * 1024 * 1024;
 
-/** Bytes that may still be written below a folder, as far as the caller's own rights go. */
+/** Bytes still available to this user below a folder. */
 export type FreeBytes = (folder: string) => Promise<number>;
 
 export interface SpaceOptions {
-  /** Default: what the file system says to this user. */
+  /** Default: what the file system reports for this user. */
   readonly freeBytes?: FreeBytes | undefined;
 }
 
@@ -19,7 +19,7 @@ async function fileSystemFree(folder: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** `host.no-space` when `bytes` more, and a reserve of 64 MiB, do not fit into `folder`. `what` begins the message: "The disk x". */
+/** `host.no-space` when `bytes` plus a reserve of 64 MiB do not fit into `folder`. `what` begins the message: "The disk x". */
 export async function requireSpace(folder: string, bytes: number, what: string, options: SpaceOptions = {}): Promise<void> {
   const free = await (options.freeBytes ?? fileSystemFree)(folder);
   if (free - RESERVE >= bytes) return;
@@ -33,7 +33,7 @@ export async function requireSpace(folder: string, bytes: number, what: string, 
   );
 }
 
-/** For `writeSparse`: looks at the free space every 256 MiB, and at each block whether the work was cancelled. */
+/** For `writeSparse`: checks the free space every 256 MiB, and for cancellation at each block. */
 export function spaceWatch(
   folder: string,
   what: string,

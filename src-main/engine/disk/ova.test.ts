@@ -27,7 +27,7 @@ function write(name: string, content: Buffer): string {
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** Of members as they are written into a local archive. */
+/** Unpacks a local archive of these members. */
 async function unpack(
   ...members: readonly Member[]
 ): Promise<{ readonly out: string; readonly ova: Awaited<ReturnType<typeof unpackOva>> }> {
@@ -59,7 +59,7 @@ describe('an OVA', () => {
     expect(readFileSync(join(out, 'images/a/b')).subarray(0, 4).toString()).toBe('disk');
   });
 
-  test('comes over a connection that drops', async () => {
+  test('is received over a connection that drops', async () => {
     await using server = await startMisbehavingServer();
     server.put('/x.ova', tarOf(...members), [{ dropAfter: 70_000 }, { dropAfter: 600_000 }]);
     const out = fresh();
@@ -113,7 +113,7 @@ describe('refused, and nothing is left', () => {
     expect(existsSync(out)).toBe(false);
   });
 
-  test('one that is cancelled on the way', async () => {
+  test('one that is cancelled during the download', async () => {
     const abort = new AbortController();
     const url = pathToFileURL(write('x.ova', tarOf(ovf, { name: 'd', content: Buffer.alloc(8 << 20, 1) }))).href;
     const out = fresh();

@@ -11,18 +11,18 @@ import type { ReceiveOptions } from './receive-image.ts';
 import { writeSparse } from './sparse-file.ts';
 import { readTar, type TarEntry } from './tar.ts';
 
-/** An OVA on disk: its description as text, unread, and its files. */
+/** An unpacked OVA: its description as unparsed text, and its files. */
 export interface UnpackedOva {
   /** The OVF document. */
   readonly description: string;
   /** Its name in the archive. */
   readonly descriptionName: string;
-  /** Name in the archive → absolute path, all else but certificates and manifest. */
+  /** Name in the archive → absolute path, for everything but certificates and manifest. */
   readonly files: ReadonlyMap<string, string>;
 }
 
 const MAX_TEXT = 4 * 1024 * 1024;
-/** The OVF of an environment of oVirt; what else ends so lies beside templates of blank VMs. */
+/** The OVF of a VM in an oVirt archive; other .ovf files there belong to templates of blank VMs. */
 const OVIRT_OVF = /^master\/vms\/[^/]+\/[^/]+\.ovf$/;
 /** `SHA256(disk.vmdk)= 0123...`, one line for each file. */
 const MANIFEST_LINE = /^\s*(SHA-?1|SHA-?256|SHA-?512)\s*\((.+)\)\s*=\s*([0-9a-fA-F]{40,128})\s*$/;
@@ -33,10 +33,10 @@ interface Digest {
 }
 
 /**
- * Unpacks an OVA (tar, plain or compressed by gzip, xz, zstd, bzip2; http, https or file) into `folder`, which is made and must not
- * exist. One pass, sparse files, memory does not depend on its size. Checksums of a manifest that comes before the disks, as the standard
- * has it, are verified. Rejects, leaving nothing, with `remote.invalid` (`readTar`, not exactly one VM, damaged), `remote.hash-mismatch`,
- * `remote.unreachable`, `host.no-space`, `host.denied`, `cancelled`.
+ * Unpacks an OVA (tar, plain or compressed with gzip, xz, zstd, bzip2; http, https or file) into `folder`, which must not exist. One pass,
+ * sparse files, constant memory. If the manifest precedes the disks, as the standard says, its checksums are verified. Rejects, leaving
+ * nothing, with `remote.invalid` (`readTar`, not exactly one VM, damaged), `remote.hash-mismatch`, `remote.unreachable`, `host.no-space`,
+ * `host.denied`, `cancelled`.
  */
 export async function unpackOva(url: string, folder: string, options: ReceiveOptions = {}): Promise<UnpackedOva> {
   const what = `The OVA ${url}`;

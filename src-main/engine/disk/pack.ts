@@ -11,22 +11,22 @@ import { Tail } from '../core/tail.ts';
 
 export interface PackOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Bytes of the input that were read so far. */
+  /** Bytes of input read so far. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
 export interface PackedFile {
-  /** Of the file as it is uncompressed, as Lago keeps it in `.hash`. */
+  /** Of the uncompressed file, as in Lago's `.hash`. */
   readonly sha1: string;
   /** Bytes of that file. */
   readonly size: number;
 }
 
 const CHUNK = 1024 * 1024;
-/** As in Lago: blocks of 16 MiB can be unpacked side by side. */
+/** As in Lago: blocks of 16 MiB can be decompressed in parallel. */
 const XZ = ['xz', '--compress', '--stdout', '--quiet', '--threads=0', '--block-size=16777216'];
 
-/** `host.missing-tool` when there is no xz: to be asked before work begins that ends with it. */
+/** `host.missing-tool` when xz is not installed: to be called before starting work that needs it at the end. */
 export async function requireXz(signal?: AbortSignal): Promise<void> {
   try {
     await run(['xz', '--version'], { signal });
@@ -44,15 +44,15 @@ function noXz(cause: unknown): EngineError {
   });
 }
 
-/** Reads a file once for its SHA-1. */
+/** Reads a file once to compute its SHA-1. */
 export async function hashFile(path: string, options: PackOptions = {}): Promise<PackedFile> {
   const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
   return await read(path, sink, options);
 }
 
 /**
- * Compresses `from` to the new file `to` and makes the SHA-1 of `from` on the way; `to` is on disk when it resolves. Memory does not
- * depend on its size. `host.missing-tool` without xz, `host.no-space`, `cancelled`; `to` is then left as it is.
+ * Compresses `from` to the new file `to`, computing the SHA-1 of `from` on the way; `to` is on disk when it resolves. Constant memory.
+ * `host.missing-tool` without xz, `host.no-space`, `cancelled`; on failure `to` is left as it is.
  */
 export async function compressFile(from: string, to: string, options: PackOptions = {}): Promise<PackedFile> {
   let target: FileHandle;
@@ -63,7 +63,7 @@ export async function compressFile(from: string, to: string, options: PackOption
   }
   try {
     const [program = '', ...args] = XZ;
-    // core/run.ts takes its input whole.
+    // core/run.ts needs the whole input in memory.
     const child = spawn(program, args, { stdio: ['pipe', target.fd, 'pipe'], env: { ...process.env, LC_ALL: 'C' } });
     const stderr = new Tail(2000);
     child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
@@ -84,7 +84,7 @@ export async function compressFile(from: string, to: string, options: PackOption
     const [outcome, packed] = await Promise.all([ended, feed(input)]);
     if (outcome instanceof Error) throw noXz(outcome);
     if (options.signal?.aborted === true) throw new EngineError('cancelled', `Compressing ${from} was cancelled.`);
-    // When xz goes first, our end of the pipe only says that it is gone.
+    // When xz exits first, our end of the pipe only reports that it is gone.
     if (outcome !== 0 && stderr.toString() !== '') throw failure(from, to, stderr.toString(), outcome);
     if (packed instanceof Error) throw diskError(packed, to);
     if (outcome !== 0) throw failure(from, to, stderr.toString(), outcome);

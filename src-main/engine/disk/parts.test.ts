@@ -23,21 +23,21 @@ function write(...names: readonly string[]): void {
   }
 }
 
-it('removes what a killed process was writing, and nothing that is complete', async () => {
+it('removes what a killed process was writing, but nothing complete', async () => {
   const complete = ['r:t:1', 'r:t:1.hash', 'r:t:1.metadata', 'r:t:1.users', 'deep/r:t:2'];
   write(...complete, 'r:t:3.tmp', 'r:t:1.users.0a1b2c3d.tmp', 'r:t:1.part.json.0a1b2c3d.tmp', 'deep/r:t:4.tmp');
   await removeStaleParts(store);
   expect(left()).toEqual([...complete].sort());
 });
 
-it('leaves what somebody works on', async () => {
+it('leaves files that are in use', async () => {
   write('r:t:1.0a1b2c3d.tmp', 'r:t:2.tmp');
   await using _held = await takeLock(join(store, 'r:t:1.0a1b2c3d.lock'), { purpose: 'fetch' });
   await removeStaleParts(store);
   expect(left()).toEqual(['r:t:1.0a1b2c3d.tmp']);
 });
 
-it('keeps a download that can be gone on with for a week', async () => {
+it('keeps a resumable download for a week', async () => {
   write('r:t:1.part', 'r:t:1.part.json', 'r:t:2.part', 'r:t:2.part.json');
   const old = Date.now() / 1000 - 8 * 24 * 3600;
   utimesSync(join(store, 'r:t:2.part'), old, old);
@@ -45,4 +45,4 @@ it('keeps a download that can be gone on with for a week', async () => {
   expect(left()).toEqual(['r:t:1.part', 'r:t:1.part.json']);
 });
 
-it('has nothing to do where there is no store', async () => await removeStaleParts(join(store, 'none')));
+it('does nothing without a store', async () => await removeStaleParts(join(store, 'none')));

@@ -5,20 +5,20 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
 
-/** What was fetched of an image that nobody went on with for so long is removed. */
+/** An unfinished download that nobody has resumed for this long is removed. */
 const STALE_PART_MS = 7 * 24 * 3600 * 1000;
 
-/** Whether a download ended so that it is worth going on with: all else that came is wrong, or in the way. */
+/** Whether a download failed in a way that makes it worth resuming; after any other failure its bytes are wrong or in the way. */
 export function isBrokenOff(error: unknown, signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true || (error instanceof EngineError && error.code === 'remote.unreachable');
 }
 
-/** What a process was writing: an image, `NAME.tmp`, or atomically a file beside one, `NAME.users.4711abcd.tmp`. */
+/** Unfinished files: an image, `NAME.tmp`, or an atomic write of a file beside one, `NAME.users.4711abcd.tmp`. */
 const UNFINISHED = /^(.+?)(?:\.(?:users|info|hash|metadata|part\.json)\.[0-9a-f]{8})?\.tmp$/;
 
 /**
- * Removes from a store what nobody will go on with: old downloads (`NAME.part`), and whatever a killed process was writing. Each under the
- * lock of its image, `NAME.lock`, so that nothing goes that somebody works on.
+ * Removes abandoned files from a store: old downloads (`NAME.part`), and whatever a killed process was writing. Takes the lock of each
+ * image, `NAME.lock`, so that nothing in use is removed.
  */
 export async function removeStaleParts(store: string): Promise<void> {
   const names = await readdir(store, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
@@ -48,7 +48,7 @@ async function removeUnlessHeld(image: string, paths: readonly string[]): Promis
   }
 }
 
-/** Where what came of a URL's download is kept in a store, held until it is disposed; undefined when another process fetches it, or nothing can be kept. */
+/** A URL's partial download in a store, locked until disposed; undefined when another process holds it or it cannot be kept. */
 export async function holdPart(
   store: string,
   url: string,
@@ -70,7 +70,7 @@ export async function holdPart(
   return { path: `${name}.part`, [Symbol.asyncDispose]: async () => await lock.release() };
 }
 
-/** Another process has it, or it is another user's. */
+/** Another process holds it, or it belongs to another user. */
 function isTaken(error: unknown): boolean {
   return error instanceof EngineError && (error.code === 'conflict.locked' || error.code === 'host.denied');
 }

@@ -44,8 +44,8 @@ describe('images', () => {
     expect((await inspectImage(at('empty.raw'), { format: 'raw' })).actualSize).toBeLessThan(MIB);
   });
 
-  test('an overlay says its backing format, and raw content cannot choose another one', async () => {
-    // A guest that owns a raw disk could write a qcow2 header that names any file of this machine.
+  test('an overlay declares its backing format, and raw content cannot choose another one', async () => {
+    // A guest with a raw disk could write a qcow2 header into it that names any file of this machine.
     await createEmptyDisk({ path: at('trap.qcow2'), format: 'qcow2', size: MIB });
     await createOverlay({ path: at('on-raw.qcow2'), backing: at('trap.qcow2'), backingFormat: 'raw' });
     expect(await inspectImage(at('on-raw.qcow2'))).toMatchObject({
@@ -115,7 +115,7 @@ describe('images', () => {
     expect(fractions.at(-1)).toBe(1);
   });
 
-  test('an aborted signal stops before anything is made', async () => {
+  test('an aborted signal stops before anything is created', async () => {
     await expect(
       createEmptyDisk({ path: at('never.raw'), format: 'raw', size: MIB }, { signal: AbortSignal.abort() }),
     ).rejects.toMatchObject({ name: 'AbortError' });

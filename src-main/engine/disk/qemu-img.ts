@@ -5,10 +5,10 @@ import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
 import { type RunOptions, type RunResult, run } from '../core/run.ts';
 
-/** Formats that VMs of an environment use. An `iso` of an init file is `raw` here. */
+/** Disk formats of an environment's VMs. An `iso` in an init file is `raw` here. */
 export type ImageFormat = 'qcow2' | 'raw';
 
-/** Formats that can be read, besides these, when they are said explicitly. */
+/** All readable formats; those beyond `ImageFormat` must be declared explicitly. */
 export type ReadableFormat = ImageFormat | 'vmdk' | 'vdi' | 'vpc' | 'vhdx' | 'qed';
 
 export interface ImageOptions {
@@ -25,31 +25,31 @@ export interface ImageSnapshot {
   readonly createdAt: number;
 }
 
-/** What `qemu-img info` says. Sizes in bytes. */
+/** Output of `qemu-img info`. Sizes in bytes. */
 export interface ImageInfo {
   readonly path: string;
-  /** As QEMU calls it; may be one that is not an `ImageFormat` (vmdk, vdi). */
+  /** QEMU's name; may be one that is not an `ImageFormat` (vmdk, vdi). */
   readonly format: string;
   /** What the guest sees. */
   readonly virtualSize: number;
-  /** What it takes on this machine's disk. */
+  /** Space used on this machine's disk. */
   readonly actualSize: number;
-  /** As it is written in the image, possibly relative to it. */
+  /** As recorded in the image, possibly relative to it. */
   readonly backingFile: string | undefined;
   readonly backingFormat: string | undefined;
-  /** An external data file, another way for an image to point outside itself. */
+  /** An external data file, another way for an image to refer to a file outside itself. */
   readonly dataFile: string | undefined;
   readonly encrypted: boolean;
   readonly snapshots: readonly ImageSnapshot[];
 }
 
-/** Largest disk that is accepted, 1 PiB: bigger ones are typing errors, and QEMU refuses them late and oddly. */
+/** Largest accepted disk, 1 PiB: larger values are typing errors, which QEMU reports late and obscurely. */
 const MAX_SIZE = 2 ** 50;
 const UNITS: Readonly<Record<string, number>> = { '': 0, b: 0, k: 1, m: 2, g: 3, t: 4, p: 5, e: 6 };
 
 /**
- * A size as Lago's init files give it (qemu-img's syntax: `101G`, `1.5T`, `512M`, plain bytes) in bytes, rounded up to a sector.
- * `input.invalid` when it is none or beyond 1 PiB.
+ * Parses a size in an init file (qemu-img's syntax: `101G`, `1.5T`, `512M`, plain bytes) into bytes, rounded up to a sector.
+ * `input.invalid` when it is not a size or beyond 1 PiB.
  */
 export function parseSize(text: string | number): number {
   const match = /^(\d+(?:\.\d+)?)\s*([bkmgtpe]?)(?:i?b)?$/i.exec(String(text).trim());
@@ -62,7 +62,7 @@ export function parseSize(text: string | number): number {
 }
 
 function checkPath(path: string): void {
-  // qemu-img takes "word:" at the beginning of a relative name for a protocol (nbd:, json:).
+  // qemu-img takes "word:" at the start of a relative name for a protocol (nbd:, json:).
   if (!isAbsolute(path)) throw new EngineError('internal', `Image paths must be absolute, not "${path}".`);
 }
 
@@ -90,9 +90,9 @@ async function qemuImg(args: readonly string[], message: string, path: string, o
 }
 
 /**
- * Reads an image's header. Works on images of running VMs (`-U`). Without `format` QEMU guesses it from the content: then the
- * answer must be checked before it is trusted, since a guest or a download decides what stands there. `input.missing-file` when
- * there is none, `input.invalid` when it cannot be read as an image.
+ * Reads an image's header. Works on images of running VMs (`-U`). Without `format` QEMU guesses it from the content, which a guest or a
+ * download controls: check the result before trusting it. `input.missing-file` when the file does not exist, `input.invalid` when it cannot
+ * be read as an image.
  */
 export async function inspectImage(
   path: string,
@@ -146,12 +146,12 @@ const Info = z.object({
   'format-specific': z.object({ data: z.looseObject({ 'data-file': z.string().optional() }).optional() }).optional(),
 });
 
-/** Internal snapshots of an image, oldest first; also of a running VM's. */
+/** Internal snapshots of an image, oldest first; works while its VM runs. */
 export async function listImageSnapshots(path: string, options: ImageOptions = {}): Promise<readonly ImageSnapshot[]> {
   return (await inspectImage(path, { ...options, format: 'qcow2' })).snapshots;
 }
 
-/** Deletes the internal snapshots of this name from an image that nothing uses; none is fine. */
+/** Deletes the internal snapshots of this name, if any, from an image that is not in use. */
 export async function deleteImageSnapshot(path: string, name: string, options: ImageOptions = {}): Promise<void> {
   for (const snapshot of await listImageSnapshots(path, options)) {
     if (snapshot.name !== name) continue;
@@ -161,18 +161,15 @@ export async function deleteImageSnapshot(path: string, name: string, options: I
 
 export interface OverlayRequest {
   readonly path: string;
-  /** The image below; absolute, or it would be looked for beside the overlay. */
+  /** The backing image; absolute, since a relative path would be resolved beside the overlay. */
   readonly backing: string;
-  /** Always said: a guessed format lets a raw image's guest decide what QEMU opens. */
+  /** Always explicit: with a guessed format a raw image's guest decides what QEMU opens. */
   readonly backingFormat: ImageFormat;
-  /** Virtual size in bytes when it is to be larger than the backing image's. */
+  /** Virtual size in bytes if it should be larger than the backing image's. */
   readonly size?: number;
 }
 
-/**
- * Makes a qcow2 file that holds the differences to `backing`. The file must not exist. `input.invalid` when `size` would cut the
- * backing image.
- */
+/** Creates a qcow2 overlay on `backing`. The file must not exist. `input.invalid` when `size` is smaller than the backing image. */
 export async function createOverlay(request: OverlayRequest, options: ImageOptions = {}): Promise<void> {
   checkPath(request.path);
   checkPath(request.backing);
@@ -197,14 +194,14 @@ export async function createOverlay(request: OverlayRequest, options: ImageOptio
       { signal: options.signal },
     );
   } catch (error) {
-    // qemu-img opens what lies below as well; only when it fails it is worth to ask what is wrong with that.
+    // qemu-img opens the backing chain too; only after a failure is it worth asking what is wrong there.
     if (!isCancelled(error)) await inspectBacking();
     throw error;
   }
 }
 
 /**
- * Makes an empty disk. qcow2 gets its metadata at once, as in Lago; raw is a hole. The file must not exist. `size` in bytes, see
+ * Creates an empty disk. qcow2 metadata is preallocated, as in Lago; raw is a hole. The file must not exist. `size` in bytes, see
  * `parseSize`.
  */
 export async function createEmptyDisk(
@@ -242,13 +239,13 @@ export interface ConvertRequest {
   readonly toFormat: ImageFormat;
   /** qcow2 only: compressed clusters, smaller and slower to write. */
   readonly compress?: boolean;
-  /** qcow2 only: what lies directly below `from`. Then only what is in `from` itself is copied, and the new file lies on it as well. */
+  /** qcow2 only: the image directly below `from`. Only the data in `from` itself is copied, into an overlay on this image. */
   readonly backing?: { readonly path: string; readonly format: ImageFormat };
 }
 
 /**
- * Copies an image, with everything below it unless `backing` is kept, into one new file. What is zero takes no room there, and snapshots
- * inside `from` are left out. `onFraction` gets 0..1. The target must not exist.
+ * Copies an image into one new file, including its backing chain unless `backing` is given. Zeros take no space there, and internal
+ * snapshots of `from` are left out. `onFraction` gets 0..1. The target must not exist.
  */
 export async function convertImage(
   request: ConvertRequest,
@@ -275,7 +272,7 @@ export async function convertImage(
   );
 }
 
-/** Bytes that `convertImage` will write at most. */
+/** Upper bound, in bytes, of what `convertImage` will write. */
 export async function measureConversion(
   request: Pick<ConvertRequest, 'from' | 'fromFormat' | 'toFormat'>,
   options: ImageOptions = {},
@@ -291,8 +288,8 @@ export async function measureConversion(
 }
 
 /**
- * Writes into an image what lies below it; nothing is read or copied (`rebase -u`), so `backing` must hold what the old one held. It is
- * absolute, or begins with `./` for a file beside the image. Only for images of our own.
+ * Changes the backing file recorded in an image without reading or copying data (`rebase -u`), so `backing` must have the same content as
+ * the old one. It is absolute, or begins with `./` for a file beside the image. Only for our own images.
  */
 export async function setBacking(
   request: { readonly path: string; readonly backing: string; readonly backingFormat: ImageFormat },

@@ -120,7 +120,7 @@ describe('a download', () => {
     expect(details.at(-1)).toBe('done');
   });
 
-  test('is kept as it is when its name does not say that it is compressed', async () => {
+  test('is kept as it is without a compression suffix in its name', async () => {
     await runChecked(['gzip', '-k', source('disc.iso')], 'gzip');
     server.put('/x.raw', readFileSync(source('disc.iso.gz')));
     await receiveImage({ url: `${server.url}/x.raw`, to: at('x.raw'), format: 'raw' });
@@ -148,7 +148,7 @@ describe('a download', () => {
       message: expect.stringContaining('nothing to download'),
     });
     await expect(get('/slow', 'raw', { freeBytes: async () => 65 * MIB })).rejects.toMatchObject({ code: 'host.no-space' });
-    // The server keeps the rest back, so the download is in the middle when it is cancelled, however fast it is.
+    // The server holds the rest back, so the cancel always arrives mid-download.
     server.put('/slow', Buffer.alloc(4 * MIB), [{ stallAfter: 1000 }]);
     const stop = new AbortController();
     const cancelled = get('/slow', 'raw', { signal: stop.signal, progress: () => stop.abort() });
@@ -156,7 +156,7 @@ describe('a download', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('that was broken off is gone on with by the next one, unless its server cannot tell one file from another', async () => {
+  test('is resumed after an interruption, unless its server gives no mark of the file', async () => {
     const image = readFileSync(source('data.raw'));
     const store = at('store');
     const get = async (to: string): Promise<unknown> =>
@@ -178,7 +178,7 @@ describe('a download', () => {
     expect(readFileSync(at('b')).equals(image)).toBe(true);
   });
 
-  test('has the size that its image says, not its file', async () => {
+  test('has the size given in its image, not the file size', async () => {
     await createEmptyDisk({ path: source('empty.qcow2'), format: 'qcow2', size: 64 * MIB });
     expect(await receiveImage({ url: pathToFileURL(source('empty.qcow2')).href, to: at('e'), format: 'qcow2' })).toEqual({
       virtualSize: 64 * MIB,

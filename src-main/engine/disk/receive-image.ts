@@ -10,14 +10,14 @@ import { requireSpace, type SpaceOptions, spaceWatch } from './free-space.ts';
 import { holdPart, isBrokenOff } from './parts.ts';
 import { writeSparse } from './sparse-file.ts';
 
-/** An operation's step fits. */
+/** An operation's `Step` can be passed. */
 export interface ReceiveOptions extends SpaceOptions {
   readonly signal?: AbortSignal | undefined;
   readonly log?: Log | undefined;
   /** 0..1 and what is happening now. */
   readonly progress?: ((fraction: number, detail?: string) => void) | undefined;
   readonly download?: Pick<DownloadOptions, 'attempts' | 'backOffMs' | 'idleMs' | 'env'> | undefined;
-  /** A template store, in which what came is kept when the download is broken off, for the next process that wants the same URL. */
+  /** A template store that keeps an interrupted download for the next process that wants the same URL. */
   readonly store?: string | undefined;
 }
 
@@ -26,19 +26,19 @@ export interface ImageRequest {
   readonly url: string;
   /** Absolute; must not exist, its folder must. */
   readonly to: string;
-  /** As the init file says it: qcow2, raw, iso... */
+  /** As the init file names it: qcow2, raw, iso... */
   readonly format: string;
 }
 
-/** True when the last part of the URL's path says so; what is compressed and does not say it is kept as it is, as Lago did. */
+/** True when the URL's path ends in a compression suffix; compressed content without one is kept as it is, as Lago did. */
 export function saysCompressed(url: string): boolean {
   return /\.(?:xz|gz|zst|bz2)$/i.test(new URL(url).pathname);
 }
 
 /**
- * Downloads a disk image in one pass: decompressed when its name says so, sparse, checked (`checkForeignImage`) and on disk before it gets
- * its name, so that what bears the name is whole. Memory does not depend on its size. Nothing is left in its folder when it rejects: with
- * `remote.unreachable`, `remote.invalid`, `input.invalid` (another format), `host.no-space`, `host.denied`, `cancelled`.
+ * Downloads a disk image in one pass: decompressed if its name says so, sparse, checked (`checkForeignImage`) and on disk before the rename
+ * to `to`, so that a file of that name is complete. Constant memory. Leaves nothing when it rejects: with `remote.unreachable`,
+ * `remote.invalid`, `input.invalid` (another format), `host.no-space`, `host.denied`, `cancelled`.
  */
 export async function receiveImage(request: ImageRequest, options: ReceiveOptions = {}): Promise<{ readonly virtualSize: number }> {
   const { url, to, format } = request;

@@ -3,10 +3,10 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { diskError } from '../core/json-file.ts';
 import type { Checksums, HashAlgorithm } from './checksums.ts';
 
-/** What becomes a hole, and where one may begin. */
+/** Size and alignment of holes. */
 const BLOCK = 64 * 1024;
 const ZEROS = Buffer.alloc(BLOCK);
-/** Written at once. */
+/** Bytes written at once. */
 const BATCH = 16 * BLOCK;
 
 export interface WrittenFile {
@@ -16,9 +16,9 @@ export interface WrittenFile {
 }
 
 /**
- * Writes content to a file (made or emptied) in one pass: blocks of zeros become holes, all asked checksums are made on the way,
- * and the data is on disk (fsync) when it resolves. `beforeWrite` is called with the bytes that come next and may throw. The file
- * is left as it is when something fails; `host.no-space` and `host.denied` as in core/json-file.ts.
+ * Writes content to a file (created or truncated) in one pass: blocks of zeros become holes, all requested checksums are computed on the
+ * way, and the data is on disk (fsync) when it resolves. `beforeWrite` gets the number of bytes about to be written and may throw. On
+ * failure the file is left as it is; `host.no-space` and `host.denied` as in core/json-file.ts.
  */
 export async function writeSparse(
   path: string,
@@ -33,8 +33,8 @@ export async function writeSparse(
   } catch (error) {
     throw diskError(error, path);
   }
-  // Chunks come in any length, and blocks must be aligned for holes to be holes. One buffer for all, since garbage piles up faster than
-  // it is collected.
+  // Chunks have any length, and only aligned blocks can become holes. One buffer is reused, since garbage would pile up faster than it is
+  // collected.
   const batch = Buffer.allocUnsafe(BATCH);
   let filled = 0;
   let size = 0;

@@ -1,8 +1,8 @@
-/** One member of an archive that a test makes, as odd as it likes. */
+/** One member of a test archive, possibly malformed. */
 export interface Member {
   readonly name: string;
   readonly content?: Buffer | string;
-  /** The type byte, default that of a file. */
+  /** The type byte; default: a regular file. */
   readonly type?: string;
   /** The size that the header claims, in octal unless `binarySize`. */
   readonly size?: number;

@@ -21,7 +21,7 @@ async function read(data: Buffer, size = 1000): Promise<readonly (readonly [stri
 }
 
 describe('archives', () => {
-  test.each([1, 511, 512, 513, 100_000])('arrive whole in pieces of %d bytes', async (size) => {
+  test.each([1, 511, 512, 513, 100_000])('are read completely in chunks of %d bytes', async (size) => {
     const archive = tarOf(
       { name: './', type: '5' },
       { name: './a/', type: '5' },
@@ -52,14 +52,14 @@ describe('archives', () => {
     }
   });
 
-  test('what nobody reads is skipped', async () => {
+  test('unread content is skipped', async () => {
     const names: string[] = [];
     for await (const entry of readTar(pieces(tarOf({ name: 'a', content: 'x'.repeat(5000) }, { name: 'b' }), 700), 'x'))
       names.push(entry.name);
     expect(names).toEqual(['a', 'b']);
   });
 
-  test('pax and prefix make long names, pax makes sizes', async () => {
+  test('pax and prefix give long names, pax gives sizes', async () => {
     const long = `${'d/'.repeat(120)}file`;
     expect(await read(tarOf(paxOf({ path: long, size: '3' }), { name: 'short', content: 'abc', size: 0 }))).toEqual([[long, 'abc']]);
     expect(await read(tarOf({ prefix: 'p/q', name: 'n', content: 'abc' }))).toEqual([['p/q/n', 'abc']]);
@@ -98,7 +98,7 @@ describe('refused with a sentence', () => {
     await expect(read(tarOf(...members))).rejects.toThrow(why);
   });
 
-  test('what ends in the middle', async () => {
+  test('a truncated archive', async () => {
     const archive = tarOf({ name: 'a', content: 'x'.repeat(5000) });
     for (const length of [300, 512, 3000, 5511]) await expect(read(archive.subarray(0, length))).rejects.toThrow('it ends in the middle');
   });
@@ -109,7 +109,7 @@ describe('refused with a sentence', () => {
     await expect(read(tarOf({ name: 'x', type: 'x', content: '99999 path=y\n' }, { name: 'a' }))).rejects.toThrow('it is damaged');
   });
 
-  test('more members than any export has', async () => {
+  test('too many members', async () => {
     const one = tarMember({ name: 'a' });
     await expect(read(Buffer.concat(Array.from({ length: 10_001 }, () => one)), 1 << 20)).rejects.toThrow('more than 10000 members');
   });

@@ -2,22 +2,22 @@ import { EngineError } from '../../../src-shared/errors.ts';
 
 /** One file or folder of an archive. */
 export interface TarEntry {
-  /** Relative, `/` between its parts, none of them empty, `.` or `..`. */
+  /** Relative, `/` between its parts, none of which is empty, `.` or `..`. */
   readonly name: string;
   readonly type: 'file' | 'folder';
   /** Bytes. */
   readonly size: number;
-  /** The bytes, in order. What is not read of them is skipped when the next entry is asked for. */
+  /** The bytes, in order. Unread ones are skipped when the next entry is requested. */
   readonly content: AsyncIterable<Buffer>;
 }
 
 const BLOCK = 512;
 const MAX_ENTRIES = 10_000;
-/** 64 TiB: more than any disk of an archive. */
+/** 64 TiB: more than any disk in an archive. */
 const MAX_SIZE = 2 ** 46;
 const MAX_NAME = 1024;
 const MAX_NOTE = 64 * 1024;
-/** What may follow the end of the archive: writers fill up to a record of theirs. */
+/** Padding after the end of the archive: writers fill up their last record. */
 const MAX_PADDING = 64 * 1024 * 1024;
 
 const KINDS: Readonly<Record<string, string>> = {
@@ -30,9 +30,9 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads a tar archive (v7, ustar, pax, GNU long names) as it comes; memory does not depend on its size. Made for archives from anywhere:
- * links, devices, sparse members, names that are absolute or climb out, impossible sizes and more than 10,000 members are refused with a
- * sentence (`remote.invalid`); `what` is its subject, "The OVA http://...". Reading throws what the input throws.
+ * Reads a tar archive (v7, ustar, pax, GNU long names) as a stream, in constant memory. Meant for untrusted archives: links, devices,
+ * sparse members, absolute names or ones with `..`, impossible sizes and more than 10,000 members are refused with a sentence
+ * (`remote.invalid`); `what` is its subject, "The OVA http://...". Reading throws the input's errors.
  */
 export async function* readTar(input: AsyncIterable<Buffer>, what: string): AsyncGenerator<TarEntry> {
   const source = new Source(input, what);
@@ -89,7 +89,7 @@ function padding(size: number): number {
   return (BLOCK - (size % BLOCK)) % BLOCK;
 }
 
-/** The name without `./` and a last `/`; empty for the archive's own folder. */
+/** The name without `./` and a trailing `/`; empty for the archive's own folder. */
 function safeName(name: string, what: string): string {
   const shown = JSON.stringify(name.slice(0, 200));
   if (name.startsWith('/')) throw refuse(what, `its member ${shown} has an absolute path`);
@@ -127,7 +127,7 @@ function text(field: Buffer): string {
   return field.subarray(0, end < 0 ? field.length : end).toString('utf8');
 }
 
-/** Octal digits, or GNU's binary form for what they cannot hold. */
+/** Octal digits, or GNU's binary form for larger numbers. */
 function number(field: Buffer, what: string): number {
   const first = field[0] ?? 0;
   if ((first & 0x80) !== 0) {
@@ -145,7 +145,7 @@ interface Note {
   readonly size?: number;
 }
 
-/** pax records, `LENGTH KEY=VALUE\n`: only what says where and how much. */
+/** Parses pax records, `LENGTH KEY=VALUE\n`, for path and size only. */
 function readNote(data: Buffer, what: string): Note {
   let note: Note = {};
   for (let at = 0; at < data.length; ) {
@@ -167,7 +167,7 @@ function readNote(data: Buffer, what: string): Note {
   return note;
 }
 
-/** The content of one entry; once through. */
+/** The content of one entry; can be read once. */
 class Body implements AsyncIterable<Buffer> {
   readonly #source: Source;
   #left: number;
@@ -225,7 +225,7 @@ class Source {
     return Buffer.concat(chunks);
   }
 
-  /** The next header; undefined at the end of the input, which is an error at its beginning. */
+  /** The next header; undefined at the end of the input, which is an error if nothing came before. */
   async block(first: boolean): Promise<Buffer | undefined> {
     if (!(await this.#fill())) {
       if (first) throw refuse(this.#what, 'it is empty');
@@ -238,7 +238,7 @@ class Source {
     for (let left = size; left > 0; ) left -= (await this.some(left)).length;
   }
 
-  /** Reads what follows the end, so that checksums and lengths of what is below are checked as well. */
+  /** Reads to the end of the input, so that the layers below verify their checksums and lengths too. */
   async finish(): Promise<void> {
     for (let read = this.#rest.length; read <= MAX_PADDING; ) {
       const next = await this.#iterator.next();

@@ -38,7 +38,7 @@ describe('peekPacked', () => {
     expect(await peekPacked(`${image}.xz`)).toEqual({ format: 'qcow2', virtualSize: 3 * 1024 * 1024, backing: './el9:v1' });
   });
 
-  it('takes all else for raw, and reads no more than the head', async () => {
+  it('takes anything else for raw, and reads no more than the head', async () => {
     await pack(Buffer.alloc(20 * 1024 * 1024, 'x'));
     expect(await peekPacked(`${image}.xz`)).toEqual({ format: 'raw', virtualSize: undefined, backing: undefined });
   });

@@ -10,12 +10,12 @@ import { requireSpace, spaceWatch } from './free-space.ts';
 import type { ReceiveOptions } from './receive-image.ts';
 import { writeSparse } from './sparse-file.ts';
 
-/** What the head of a compressed image says. */
+/** What the head of a compressed image tells. */
 export interface PackedImage {
   readonly format: 'qcow2' | 'raw';
-  /** Bytes that a guest sees; undefined where only the whole image says. */
+  /** Bytes that a guest sees; undefined if only the whole image tells. */
   readonly virtualSize: number | undefined;
-  /** As it is written in the image. */
+  /** As recorded in the image. */
   readonly backing: string | undefined;
 }
 
@@ -27,7 +27,7 @@ function content(path: string): AsyncIterable<Buffer> {
   return createReadStream(path, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>;
 }
 
-/** Reads so much of a compressed image as planning needs. Rejects as `decompress` does. */
+/** Reads as much of a compressed image as planning needs. Rejects like `decompress`. */
 export async function peekPacked(path: string, signal?: AbortSignal): Promise<PackedImage> {
   const parts: Buffer[] = [];
   let size = 0;
@@ -45,9 +45,9 @@ export async function peekPacked(path: string, signal?: AbortSignal): Promise<Pa
 }
 
 /**
- * Unpacks an image that an export compressed: in one pass, sparse, with its SHA-1 compared to that of `hashFile` where there is one, and on
- * disk before it gets its name. Nothing is left when it rejects: with `remote.hash-mismatch`, `remote.invalid` (damaged),
- * `input.invalid` (another format), `host.no-space`, `cancelled`.
+ * Unpacks an image compressed by an export: in one pass, sparse, with its SHA-1 compared to `hashFile` if that exists, and on disk before
+ * the rename to `to`. Leaves nothing when it rejects: with `remote.hash-mismatch`, `remote.invalid` (damaged), `input.invalid` (another
+ * format), `host.no-space`, `cancelled`.
  */
 export async function unpackImage(
   request: { readonly packed: string; readonly hashFile: string; readonly to: string; readonly format: string },

@@ -5,19 +5,19 @@ export interface BuildRequest {
   readonly version?: string;
   /** An image (absolute path), a template (NAME or NAME:VERSION), or the first disk of a VM that is off. */
   readonly from: { readonly image: string } | { readonly template: string } | { readonly prefix: string; readonly vm: string };
-  /** Folder of the repository; it is made, with a repo.json, when there is none. */
+  /** Folder of the repository; created, with a repo.json, if it does not exist. */
   readonly folder: string;
-  /** File with steps as they stand below `build` in an init file. */
+  /** File with steps in the format of `build` in an init file. */
   readonly customizeFile?: string;
-  /** Scripts (absolute paths) that are run inside after these steps. */
+  /** Scripts (absolute paths) to run inside after these steps. */
   readonly run: readonly string[];
-  /** Takes keys, logs and the like away by virt-sysprep in the end. */
+  /** Finally removes keys, logs and the like with virt-sysprep. */
   readonly sysprep: boolean;
   readonly compress: boolean;
 }
 
 export interface BuiltTemplate {
-  /** The JSON that announces it. */
+  /** The JSON file that lists it. */
   readonly repository: string;
   readonly name: string;
   readonly version: string;

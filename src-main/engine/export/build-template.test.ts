@@ -58,7 +58,7 @@ const everything = async (): Promise<readonly string[]> =>
   (await readdir(folder, { recursive: true })).filter((name) => !name.startsWith('bin')).sort();
 
 describe('build', () => {
-  it('makes a repository that templates can be fetched from, version after version', async () => {
+  it('creates a repository that templates can be fetched from, version after version', async () => {
     const first = await build({ version: 'v1', compress: true });
     const second = await build({ version: 'v2' });
     expect(second.repository).toBe(first.repository);
@@ -102,7 +102,7 @@ describe('build', () => {
     expect((await readdir(join(folder, 'repo'))).filter((name) => name.startsWith('.') && name !== '.repo.json.lock')).toEqual([]);
   });
 
-  it('takes other formats', async () => {
+  it('accepts other formats', async () => {
     const vmdk = join(folder, 'disk.vmdk');
     execFileSync('qemu-img', ['convert', '-O', 'vmdk', image, vmdk]);
     const built = await build({ from: { image: vmdk } });
@@ -126,7 +126,7 @@ describe('build', () => {
     expect(await everything()).toEqual(before);
   });
 
-  it('refuses steps that are none, and a folder whose JSON is no repository', async () => {
+  it('refuses invalid steps, and a folder whose JSON is not a repository', async () => {
     const steps = join(folder, 'steps.yaml');
     for (const text of ['just text', '- {commands-from-file: x}', '- virt-customize: {ssh-inject: ""}', '{']) {
       await writeFile(steps, text);

@@ -27,7 +27,7 @@ import { requireOff } from './export.ts';
 import { lookAtImage, writeImage } from './export-images.ts';
 import { chooseTarget, openTarget, publishTarget } from './export-target.ts';
 
-/** An image that a template is made of. */
+/** The image to make a template from. */
 interface Source {
   readonly path: string;
   readonly format: ReadableFormat;
@@ -37,12 +37,12 @@ interface Source {
 
 interface Customization {
   readonly options: BuilderOptions;
-  /** Where relative paths in it begin. */
+  /** Base of relative paths in it. */
   readonly cwd: string;
 }
 
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
-/** Said of the image that it came from, and not true of the new one. */
+/** Keys that describe the source image and do not apply to the new one. */
 const OLD_KEYS = [
   'name',
   'version',
@@ -58,10 +58,10 @@ const OLD_KEYS = [
 ];
 
 /**
- * Makes a template of an image, of another template or of the first disk of a VM that is off: everything below it merged, changed by
- * virt-customize and virt-sysprep where that is asked for, and announced in the repository JSON of a folder. It appears there complete;
- * a failure or cancel leaves nothing, and the source is never written to. `input.*`, `template.missing`, `vm.missing`,
- * `conflict.locked` (the VM is on), `host.*`.
+ * Makes a template from an image, another template or the first disk of a VM that is off: merges its backing chain, changes it with
+ * virt-customize and virt-sysprep if requested, and lists it in a folder's repository JSON. It appears there complete; a failure or cancel
+ * leaves nothing, and the source is never written to. `input.*`, `template.missing`, `vm.missing`, `conflict.locked` (the VM is on),
+ * `host.*`.
  */
 export async function buildTemplate(context: RecipeContext, request: BuildRequest, step: Step): Promise<BuiltTemplate> {
   const { name } = request;
@@ -121,7 +121,7 @@ async function makeFolder(folder: string, undo: UndoStack): Promise<void> {
   }
 }
 
-/** Finds what the template is made of, and holds the lock of its environment while `work` reads it. */
+/** Finds the source image and holds its environment's lock while `work` reads it. */
 async function withSource<T>(context: RecipeContext, request: BuildRequest, step: Step, work: (source: Source) => Promise<T>): Promise<T> {
   const { from } = request;
   if ('image' in from) return await work(await imageSource(from.image));
@@ -168,7 +168,7 @@ async function templateSource({ settings, resourcesDir }: RecipeContext, text: s
 
 const Steps = z.union([z.record(z.string(), z.unknown()).transform((step) => [step]), z.array(z.record(z.string(), z.unknown()))]);
 
-/** The steps of a file, as they stand below `build` in an init file (or the options alone), then the scripts. All are checked. */
+/** The steps of a file, in the format of `build` in an init file (or just the options), then the scripts. All are checked. */
 async function customizationsOf({ customizeFile, run }: BuildRequest): Promise<readonly Customization[]> {
   const steps: Customization[] = [];
   if (customizeFile !== undefined) {
@@ -222,7 +222,7 @@ interface Preparation {
   readonly build: string;
 }
 
-/** The source itself where it is as it should be, else a changed copy. */
+/** The source itself if it can be used as it is, else a changed copy. */
 async function prepare(
   { settings }: RecipeContext,
   source: Source,

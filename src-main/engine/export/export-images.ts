@@ -11,18 +11,18 @@ import { imageKind } from '../disk/foreign-image.ts';
 import { compressFile, hashFile, type PackedFile } from '../disk/pack.ts';
 import { convertImage, type ImageFormat, inspectImage, measureConversion, setBacking } from '../disk/qemu-img.ts';
 
-/** How an image is taken out of an environment, decided by looking at it. */
+/** How to export an image, decided by examining it. */
 export interface ImageSource {
   readonly source: string;
-  /** For people: "root of web". */
+  /** For messages: "root of web". */
   readonly what: string;
-  /** Undefined for what is copied byte by byte (ISO images, formats that are only read). */
+  /** Undefined for a byte-by-byte copy (ISO images, read-only formats). */
   readonly format: ImageFormat | undefined;
-  /** The template that it goes on lying on; undefined when everything below it is merged into it. */
+  /** The template that stays its backing image; undefined when the whole chain is merged into it. */
   readonly below: { readonly path: string; readonly format: ImageFormat; readonly name: string } | undefined;
-  /** Base name of the lowest image below it; recorded in `.metadata`. */
+  /** Base name of the lowest image in its chain; recorded in `.metadata`. */
   readonly base: string | undefined;
-  /** Bytes that writing it takes at most, before compression. */
+  /** Upper bound of the bytes written, before compression. */
   readonly size: number;
 }
 
@@ -31,8 +31,8 @@ const DEPTH = 32;
 const STORED_NAME = /^[^:/]+:([^/]+:[^:/]+)$/;
 
 /**
- * Looks at an image that is to be exported. With `layered` one that lies directly on a template stays a layer; one on more than that is
- * refused with Lago's sentence; one on an image that has no template's name is merged, since nobody else has what is below it.
+ * Examines an image to be exported. With `layered`, an image directly on a template stays a layer; a longer chain is refused with Lago's
+ * sentence; one on an image without a template's name is merged, since nobody else has that image.
  */
 export async function lookAtImage(
   image: { readonly source: string; readonly what: string; readonly format: string; readonly layered: boolean },
@@ -68,7 +68,7 @@ export async function lookAtImage(
   return { ...common, below: undefined, size };
 }
 
-/** Bytes on disk: what holes leave out does not count. */
+/** Bytes on disk: holes do not count. */
 async function allocatedBytes(path: string): Promise<number> {
   try {
     return (await stat(path)).blocks * 512;
@@ -100,24 +100,24 @@ export interface WriteImage {
   /** File name, without `.xz`. */
   readonly name: string;
   readonly compress: boolean;
-  /** Present when virt-sparsify is used. `required`: its failure is one of the whole. */
+  /** Present if virt-sparsify is to be used. `required`: its failure fails the export. */
   readonly sparsify: { readonly options: ApplianceOptions; readonly required: boolean } | undefined;
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
 export interface WrittenImage {
-  /** All files that belong to it. */
+  /** All its files. */
   readonly files: readonly string[];
-  /** Bytes of the image as it lies there now. */
+  /** Size in bytes of the image as written. */
   readonly size: number;
 }
 
-/** Shares of an image's step: copying, then reading it again for its checksum or compressing it. */
+/** Shares of an image's step: copying, then reading it again to hash or compress it. */
 const COPIED = 0.4;
 
 /**
- * Writes an image with `.hash` (SHA-1 of the uncompressed image) and `.metadata` beside it; on disk when it resolves. What is zero takes no
- * room. On failure half of it may be there.
+ * Writes an image with `.hash` (SHA-1 of the uncompressed image) and `.metadata` beside it; on disk when it resolves. Zeros take no space.
+ * On failure, incomplete files may remain.
  */
 export async function writeImage(image: ImageSource, request: WriteImage, step: Step): Promise<WrittenImage> {
   const { signal } = step;
@@ -179,7 +179,7 @@ async function sparsify(image: ImageSource, path: string, how: NonNullable<Write
     step.checkpoint();
     if (how.required || !(error instanceof EngineError)) throw error;
     step.log.warn(`${error.message} The disk ${image.what} is exported without it.`);
-    // It may be half-changed.
+    // It may be partly changed.
     await rm(path, { force: true });
     await copy(image, path, step);
   }

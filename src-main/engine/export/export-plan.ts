@@ -4,28 +4,28 @@ import { nearest } from '../../../src-shared/nearest.ts';
 import type { DiskSpec, EnvironmentSpecs, VmSpec } from '../../../src-shared/specs.ts';
 import { expandPrefixPath } from '../prefix/layout.ts';
 
-/** One file of an export. Several disks may be the same file. */
+/** One exported file. Several disks may share it. */
 export interface ExportedFile {
-  /** Absolute path of the image in the environment (or where it is used in place). */
+  /** Absolute path of the image in the environment (or elsewhere, if used in place). */
   readonly source: string;
   /** Name in the exported folder, without `.xz`. */
   readonly name: string;
   readonly disk: DiskSpec;
-  /** For people: "root of web". */
+  /** For messages: "root of web". */
   readonly what: string;
 }
 
-/** What is exported, before anything is looked at or made. */
+/** What to export, before anything is examined or created. */
 export interface ExportPlan {
   readonly vms: readonly VmSpec[];
   readonly files: readonly ExportedFile[];
-  /** What the user asked for and is left out all the same, one sentence each. */
+  /** Things that were requested but are left out, one sentence each. */
   readonly notes: readonly string[];
 }
 
 /**
- * Chooses VMs (all when none are named) and their disks. VMs and disks with `skip-export` stay out, and so do the seeds that `init` made,
- * since the next one makes its own. `vm.missing` with the nearest name; `input.invalid` when nothing is left.
+ * Chooses VMs (all when none are named) and their disks. Skips VMs and disks with `skip-export`, and the seeds that `init` created, since
+ * the next `init` creates its own. `vm.missing` with the most similar name; `input.invalid` when nothing is left.
  */
 export function planExport(specs: EnvironmentSpecs, names: readonly string[], root: string): ExportPlan {
   const named = names.length === 0 ? specs.vms : [...new Set(names)].map((name) => namedVm(specs, name));
@@ -40,12 +40,12 @@ export function planExport(specs: EnvironmentSpecs, names: readonly string[], ro
   return { vms: vms.map((vm) => ({ ...vm, disks: exportedDisks(vm, root) })), files: filesOf(vms, root), notes };
 }
 
-/** The disks of a VM that are exported, in their order. */
+/** The exported disks of a VM, in order. */
 function exportedDisks(vm: VmSpec, root: string): DiskSpec[] {
   return vm.disks.filter((disk) => disk['skip-export'] !== true && !isSeed(disk, root));
 }
 
-/** A seed of ours: made for this environment alone. */
+/** Whether a disk is our own seed, made for this environment only. */
 export function isSeed(disk: DiskSpec, root: string): boolean {
   return expandPrefixPath(disk.path, root).startsWith(`${root}/cloud-init/`);
 }
@@ -81,7 +81,7 @@ function filesOf(vms: readonly VmSpec[], root: string): readonly ExportedFile[] 
   return [...files.values()];
 }
 
-/** Keys of a saved VM that `init` makes anew, or that say where it once came from. */
+/** Keys of a saved VM that `init` creates anew, or that record where it once came from. */
 const OWN_KEYS = new Set(['name', 'snapshots', 'mgmt_net', 'type', 'url', 'disks', 'metadata', 'cloud-init']);
 const OWN_DISK_KEYS = new Set([
   'metadata',
@@ -97,12 +97,12 @@ const OWN_DISK_KEYS = new Set([
 
 export interface DefinitionOptions {
   readonly root: string;
-  /** File names in the exported folder of the `user-data` files that VMs name. */
+  /** File names in the exported folder of the VMs' `user-data` files. */
   readonly userData: ReadonlyMap<string, string>;
 }
 
 /**
- * The init file that makes the exported environment again: what is saved, less what belongs to this one environment (names, mappings,
+ * The init file that recreates the exported environment: the saved specs without whatever belongs to this environment (names, mappings,
  * snapshots, deploy scripts, metadata of disks, DNS records), with disks beside the file.
  */
 export function exportedDefinition(specs: EnvironmentSpecs, plan: ExportPlan, options: DefinitionOptions): Record<string, unknown> {
@@ -137,7 +137,7 @@ function definedVm(vm: VmSpec, disks: readonly DiskSpec[], names: ReadonlyMap<st
   };
 }
 
-/** How to personalise the image: the template's metadata said so, and an exported image has none. */
+/** How to customize the image: the template's metadata said so, but an exported image has none. */
 function bootstrapOf(vm: VmSpec, root: string): { readonly bootstrap?: unknown } {
   if (vm.disks.some((disk) => isSeed(disk, root))) return { bootstrap: 'cloud-init' };
   const advised = vm.disks[0]?.metadata['bootstrap'];
@@ -150,7 +150,7 @@ function cloudInitOf(vm: VmSpec, userData: ReadonlyMap<string, string>): unknown
   return file === undefined || typeof own !== 'object' ? own : { ...own, 'user-data': { path: file } };
 }
 
-/** The `user-data` file that a VM names, as it names it. */
+/** The `user-data` file of a VM, as written in its definition. */
 export function userDataPath(vm: VmSpec): string | undefined {
   const own = vm['cloud-init'] as { readonly 'user-data'?: { readonly path?: unknown } } | undefined;
   const path = own?.['user-data']?.path;
@@ -159,7 +159,7 @@ export function userDataPath(vm: VmSpec): string | undefined {
 
 function definedDisk(disk: DiskSpec, name: string, root: string): unknown {
   const layer = disk.type === 'template';
-  // What was made for this environment stays as it is in the exported folder, so that it can be used again and again.
+  // Disks created for this environment are copied on use, so that the export can be used repeatedly.
   const copy = !layer && (disk['make_a_copy'] === true || (disk.format !== 'iso' && disk.readonly !== true) || inPrefix(disk, root));
   const builds = keyBuilds(disk['build']);
   return {
@@ -176,7 +176,7 @@ function inPrefix(disk: DiskSpec, root: string): boolean {
   return expandPrefixPath(disk.path, root).startsWith(`${root}/`);
 }
 
-/** What was built is on the disk already; only a key of the environment is another one each time. */
+/** Builders have already changed the disk; only an environment's key is different each time. */
 function keyBuilds(build: unknown): readonly unknown[] {
   if (!Array.isArray(build)) return [];
   return build.flatMap((step: unknown) => {

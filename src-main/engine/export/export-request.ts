@@ -1,15 +1,15 @@
 export interface ExportRequest {
   /** The VMs; none means all. */
   readonly vms?: readonly string[];
-  /** Folder that the files go to; made when it is not there. */
+  /** Destination folder; created if it does not exist. */
   readonly destination: string;
-  /** Merges each disk with what it lies on; without it a disk on a template stays a layer. */
+  /** Merges each disk with its backing chain; otherwise a disk on a template stays a layer. */
   readonly standalone: boolean;
-  /** Compresses the disks by xz. */
+  /** Compresses the disks with xz. */
   readonly compress: boolean;
-  /** Default: as the settings say. */
+  /** Default: from the settings. */
   readonly initFileName?: string;
-  /** Of the init file; default YAML. */
+  /** Format of the init file; default YAML. */
   readonly format?: 'yaml' | 'json';
 }
 
@@ -17,6 +17,6 @@ export interface ExportResult {
   readonly folder: string;
   readonly initFile: string;
   readonly vms: readonly string[];
-  /** Of all disks as they lie there. */
+  /** Size of all disks as written. */
   readonly bytes: number;
 }

@@ -4,18 +4,18 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
 import type { UndoStack } from '../core/undo.ts';
 
-/** A folder that files are made for. They are made in `build` and appear in `folder` only when all of them are complete. */
+/** A folder to be filled. Files are created in `build` and moved to `folder` only when all are complete. */
 export interface Target {
   readonly folder: string;
   /** On the same file system as `folder`. */
   readonly build: string;
-  /** Whether `folder` was there before. */
+  /** Whether `folder` existed before. */
   readonly existed: boolean;
 }
 
 /**
- * Refuses a folder in which something is in the way, before anything is made. `mark` makes the name of the build folder: what a killed
- * process left under the same mark is removed by `openTarget`.
+ * Refuses a folder with conflicting files, before anything is created. `mark` determines the name of the build folder: `openTarget` removes
+ * what a killed process left under the same mark.
  */
 export async function chooseTarget(path: string, names: readonly string[], mark: string): Promise<Target> {
   const folder = resolve(path);
@@ -36,12 +36,12 @@ export async function chooseTarget(path: string, names: readonly string[], mark:
   return { folder, build: join(folder, `.${mark}`), existed: true };
 }
 
-/** Makes the build folder, and the folders above it where they are missing. */
+/** Creates the build folder and its missing parents. */
 export async function openTarget(target: Target, undo: UndoStack): Promise<void> {
   try {
     const first = await mkdir(dirname(target.build), { recursive: true });
     if (first !== undefined) undo.add(`remove ${first}`, async () => await rm(first, { recursive: true, force: true }));
-    // Whoever made one of this name holds the lock that we hold now: it is dead.
+    // Its creator held the lock that we hold now, so it is dead.
     await rm(target.build, { recursive: true, force: true });
     undo.add(`remove ${target.build}`, async () => await rm(target.build, { recursive: true, force: true }));
     await mkdir(target.build);
@@ -50,7 +50,7 @@ export async function openTarget(target: Target, undo: UndoStack): Promise<void>
   }
 }
 
-/** Lets the files appear under their names, in this order. */
+/** Moves the files to their final names, in this order. */
 export async function publishTarget(target: Target, names: readonly string[], undo: UndoStack): Promise<void> {
   if (!target.existed) {
     await move(target.build, target.folder, undo);
@@ -78,7 +78,7 @@ async function look(path: string): Promise<'folder' | 'other' | undefined> {
   try {
     const found = await lstat(path);
     if (found.isDirectory()) return 'folder';
-    // A link to a folder is as good as the folder.
+    // A link to a folder counts as a folder.
     return found.isSymbolicLink() && (await isFolder(path)) ? 'folder' : 'other';
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -21,7 +21,7 @@ const UUID = 'aaaabbbbccccddddeeeeffff00002222';
 const MIB = 1024 * 1024;
 let folder: string;
 let root: string;
-/** Names of VMs that are on. */
+/** Names of running VMs. */
 let on: readonly string[];
 
 const settings = { exportSparsify: 'never', accelerator: 'tcg' } as EngineSettings;
@@ -172,7 +172,7 @@ describe('export', () => {
     );
     const layer = join(out, 'web_root.qcow2');
     expect(infoOf(layer)).toMatchObject({ 'backing-filename': './el9:v1', 'backing-filename-format': 'qcow2', 'virtual-size': 8 * MIB });
-    // Snapshots inside belong to this environment.
+    // Internal snapshots belong to this environment.
     expect(infoOf(layer).snapshots).toBeUndefined();
     await symlink(join(folder, 'store', 'repo:el9:v1'), join(out, 'el9:v1'));
     qemuImg('compare', layer, join(root, 'images/web_root.qcow2'));
@@ -214,7 +214,7 @@ describe('export', () => {
     }
   });
 
-  it('merges for a standalone export, compresses, and keeps to the chosen names', async () => {
+  it('merges for a standalone export, compresses, and exports only the chosen names', async () => {
     await run({ vms: ['web'], standalone: true, compress: true, initFileName: 'init.json', format: 'json' });
     const out = join(folder, 'out');
     expect(await readdir(out)).not.toContain('db_root.qcow2.xz');
@@ -224,7 +224,7 @@ describe('export', () => {
     expect(Object.keys((JSON.parse(await readFile(join(out, 'init.json'), 'utf8')) as { domains: object }).domains)).toEqual(['web']);
   });
 
-  it('puts its files beside what is there, and overwrites nothing', async () => {
+  it('adds its files beside existing ones, and overwrites nothing', async () => {
     await mkdir(join(folder, 'out'));
     await writeFile(join(folder, 'out', 'notes'), 'mine');
     await run({ vms: ['db'] });
@@ -241,7 +241,7 @@ describe('export', () => {
     });
   });
 
-  it('merges what lies on an image that is no template', async () => {
+  it('merges an overlay on an image that is no template', async () => {
     const image = join(folder, 'own.qcow2');
     qemuImg('create', '-f', 'qcow2', image, '8M');
     qemuImg('rebase', '-u', '-f', 'qcow2', '-F', 'qcow2', '-b', image, join(root, 'images/db_root.qcow2'));
@@ -324,7 +324,7 @@ describe('export', () => {
     }
   });
 
-  it('goes on without virt-sparsify when it fails, but not when it is asked for', async () => {
+  it('goes on without virt-sparsify when it fails, unless it was requested', async () => {
     const before = await everything();
     await withTool('virt-sparsify', '[ "$1" = --version ] && exit 0; echo "virt-sparsify: error: no luck" >&2; exit 1', async () => {
       await expect(run({ vms: ['db'] }, { change: { exportSparsify: 'always' } })).rejects.toMatchObject({
@@ -345,7 +345,7 @@ describe('export', () => {
   });
 });
 
-/** Puts a shell script in the place of a program for the time of `work`. */
+/** Replaces a program by a shell script during `work`. */
 async function withTool(name: string, script: string, work: () => Promise<void>): Promise<void> {
   const bin = await mkdtemp(join(tmpdir(), 'lago-bin-'));
   const path = process.env['PATH'] ?? '';
@@ -362,7 +362,7 @@ async function withTool(name: string, script: string, work: () => Promise<void>)
 
 describe('names of exported files', () => {
   const disk = (name: string, path: string): object => ({ name, dev: 'vda', type: 'file', path });
-  it('shares what is one file and tells apart what is called the same', () => {
+  it('are shared by one file and distinct for different files', () => {
     const vms = [
       VmSpec.parse({ name: 'a', disks: [disk('x', '/one/tools.iso'), disk('y', '/two/tools.iso')] }),
       VmSpec.parse({ name: 'b', disks: [disk('x', '/one/tools.iso')] }),

@@ -20,10 +20,10 @@ import { type ExportedFile, type ExportPlan, exportedDefinition, planExport, use
 import type { ExportRequest, ExportResult } from './export-request.ts';
 import { chooseTarget, openTarget, publishTarget } from './export-target.ts';
 
-/** Images are written by the disk and read again by the CPU. */
+/** Writing an image uses the disk, reading it again the CPU. */
 const IMAGES = 2;
 
-/** VM → absolute paths of the disks that an export of these VMs would read. Takes no lock, makes nothing. `vm.missing`. */
+/** VM → absolute paths of the disks that an export of these VMs would read. Takes no lock, creates nothing. `vm.missing`. */
 export async function collectDisks(root: string, vms: readonly string[]): Promise<Record<string, readonly string[]>> {
   const prefix = await readPrefix(root);
   requireReady(prefix);
@@ -32,10 +32,10 @@ export async function collectDisks(root: string, vms: readonly string[]): Promis
 }
 
 /**
- * Writes the disks of VMs that are off, each with `.hash` and `.metadata`, and an init file that makes the environment again wherever the
- * folder lies. Everything is checked first; the files appear in the folder together at the end, and a failure or cancel leaves nothing.
- * `vm.missing`, `conflict.locked` (a VM is on), `input.invalid` (too many layers, something in the way), `host.no-space`,
- * `host.missing-tool`, `host.denied`.
+ * Exports the disks of VMs that are off, each with `.hash` and `.metadata`, and an init file that recreates the environment wherever the
+ * folder is. Everything is checked first; the files appear in the folder together at the end, and a failure or cancel leaves nothing.
+ * `vm.missing`, `conflict.locked` (a VM is on), `input.invalid` (too many layers, conflicting files), `host.no-space`, `host.missing-tool`,
+ * `host.denied`.
  */
 export async function exportEnvironment(
   context: RecipeContext,
@@ -130,7 +130,7 @@ export async function exportEnvironment(
   );
 }
 
-/** `conflict.locked` with those of these VMs that are on. */
+/** `conflict.locked`, naming those of these VMs that are on. */
 export async function requireOff(context: RecipeContext, prefix: Prefix, vms: readonly VmSpec[], signal: AbortSignal): Promise<void> {
   const session = await context.hosts.find(prefix, signal);
   if (session === undefined) return;
@@ -151,12 +151,12 @@ async function lookAtAll(files: readonly ExportedFile[], standalone: boolean, st
   return images;
 }
 
-/** Files that a disk becomes. */
+/** Files written for a disk. */
 function fileNames(name: string, compress: boolean): readonly string[] {
   return [compress ? `${name}.xz` : name, `${name}.hash`, `${name}.metadata`];
 }
 
-/** While an image is compressed it lies there twice. */
+/** While an image is compressed, both forms take space. */
 function spaceNeeded(images: ReadonlyMap<string, ImageSource>, compress: boolean): number {
   const sizes = [...images.values()].map(({ size }) => size).sort((a, b) => b - a);
   const twice = compress ? sizes.slice(0, IMAGES).reduce((sum, size) => sum + size, 0) : 0;
@@ -186,7 +186,7 @@ async function sparsifier({ settings }: RecipeContext, step: Step): Promise<Spar
   });
 }
 
-/** VM → absolute path of the `user-data` file that its init file named. One that is gone is reported and left out. */
+/** VM → absolute path of the `user-data` file named in its init file. A missing one is reported and left out. */
 async function userDataFiles(prefix: Prefix, plan: ExportPlan, step: Step): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   for (const vm of plan.vms) {
@@ -209,7 +209,7 @@ async function isFile(path: string): Promise<boolean> {
   }
 }
 
-/** YAML as Lago read it (1.1), or JSON. */
+/** YAML for Lago's parser (1.1), or JSON. */
 function initFileText(definition: Readonly<Record<string, unknown>>, format: 'yaml' | 'json'): string {
   if (format === 'json') return `${JSON.stringify(definition, null, 4)}\n`;
   return stringify(definition, { version: '1.1', aliasDuplicateObjects: false, lineWidth: 0 });

@@ -6,7 +6,7 @@ import { drop, silentLog } from '../core/log.ts';
 import { abortError } from './dial.ts';
 
 export interface ChannelRequest {
-  /** Without it a login shell. */
+  /** Default: a login shell. */
   readonly command?: string | undefined;
   readonly pty?: { readonly columns: number; readonly rows: number; readonly term?: string } | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -15,20 +15,20 @@ export interface ChannelRequest {
 /** One session channel of a connection. */
 export interface GuestChannel {
   /**
-   * stdin and stdout with back-pressure both ways. When the connection is lost it is destroyed with the same error as `exit`; what is
-   * written after the remote side ended goes nowhere.
+   * stdin and stdout with back-pressure both ways. When the connection is lost it is destroyed with the same error as `exit`; writes after
+   * the remote side ended are discarded.
    */
   readonly stream: Duplex;
-  /** Must be read (or resumed): what nobody reads stops the remote side. Absent with a pty. */
+  /** Must be read (or resumed): unread data blocks the remote side. Absent with a pty. */
   readonly stderr: Readable | undefined;
-  /** Exit status, or 128 + signal, once the remote side ended and all it wrote is in the streams. Rejects when the connection is lost. */
+  /** Exit status, or 128 + signal, once the remote side has ended and its output is in the streams. Rejects when the connection is lost. */
   readonly exit: Promise<number>;
   resize(columns: number, rows: number): void;
-  /** Ends the channel; `exit` rejects with `reason` unless the remote side had ended. */
+  /** Ends the channel; `exit` rejects with `reason` unless the remote side has already ended. */
   close(reason: EngineError): void;
 }
 
-/** Bytes kept between the ssh window and the reader. */
+/** Bytes buffered between the ssh window and the reader. */
 const BUFFER = 64 * 1024;
 
 class ChannelStream extends Duplex {
@@ -43,11 +43,11 @@ class ChannelStream extends Duplex {
       if (!this.push(chunk)) channel.pause();
     });
     channel.on('end', () => this.push(null));
-    // The same failure rejects `exit`; a reader that only awaits that must not be an unhandled error.
+    // `exit` rejects with the same error; a caller that only awaits `exit` must not get an unhandled error event.
     this.on('error', () => undefined);
   }
 
-  /** The remote side has ended: nothing takes input any more. */
+  /** The remote side has ended: further input is discarded. */
   finish(): void {
     this.#over = true;
     this.#pending?.();
@@ -64,7 +64,7 @@ class ChannelStream extends Duplex {
       return;
     }
     this.#pending = done;
-    // ssh2 calls back when the window had room for all of it, and never once the channel is gone.
+    // ssh2 calls back once the window had room for everything, but never after the channel is gone.
     this.#channel.write(chunk, () => {
       if (this.#pending !== done) return;
       this.#pending = undefined;
@@ -80,15 +80,15 @@ class ChannelStream extends Duplex {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.finish();
     this.#channel.close();
-    // Nobody reads any more; ssh2 reports the end of a channel only when its data was taken.
+    // Without a reader, drain the data: ssh2 reports the end of a channel only after its data is consumed.
     this.#channel.resume();
     done(error);
   }
 }
 
 /**
- * Opens a channel that runs a command or a login shell. `lost` says why the connection ended, once it has. Rejects with
- * `guest.unreachable` (connection lost), `guest.failed` (the server refuses the request) or `cancelled`.
+ * Opens a channel that runs a command or a login shell. `lost` returns why the connection ended. Rejects with `guest.unreachable`
+ * (connection lost), `guest.failed` (the server refuses the request) or `cancelled`.
  */
 export async function openChannel(client: Client, lost: () => EngineError, request: ChannelRequest): Promise<GuestChannel> {
   const { signal } = request;
@@ -112,7 +112,7 @@ export async function openChannel(client: Client, lost: () => EngineError, reque
         channel.resume();
         channel.stderr.resume();
       } else {
-        // In the same turn: output and exit status may follow in the packet that is being parsed.
+        // In the same turn: output and exit status may follow in the packet being parsed.
         settle(() => resolve(wrap(client, lost, channel, request)));
       }
     };
@@ -123,7 +123,7 @@ export async function openChannel(client: Client, lost: () => EngineError, reque
       if (request.command !== undefined) client.exec(request.command, pty === false ? {} : { pty }, onOpen);
       else client.shell(pty, onOpen);
     } catch {
-      // ssh2 throws "Not connected" when the socket has ended and `close` is still to come.
+      // ssh2 throws "Not connected" between the end of the socket and its `close` event.
       settle(() => reject(lost()));
     }
   });

@@ -7,12 +7,12 @@ import { abortError, type Dial } from './dial.ts';
 import type { HostKeys } from './host-keys.ts';
 import { generateEd25519 } from './keys.ts';
 
-/** An ssh server on loopback that plays a guest, for tests. */
+/** An ssh server on loopback that acts as a guest, for tests. */
 export interface FakeGuest extends AsyncDisposable {
   readonly port: number;
-  /** Everything noteworthy that happened, in order. */
+  /** Log of events, in order. */
   readonly seen: string[];
-  /** Sockets that are open now. */
+  /** Currently open sockets. */
   readonly sockets: ReadonlySet<Socket>;
   readonly connections: ReadonlySet<Connection>;
 }
@@ -20,14 +20,14 @@ export interface FakeGuest extends AsyncDisposable {
 export interface FakeGuestOptions {
   readonly hostKey?: string;
   readonly authenticate?: (context: AuthContext) => void;
-  /** Runs what a client asks for; `command` is undefined for a login shell. */
+  /** Runs a client's command; `command` is undefined for a login shell. */
   readonly run?: (channel: ServerChannel, command: string | undefined) => void;
-  /** Handles a raw connection in place of ssh. */
+  /** Handles a raw connection instead of ssh. */
   readonly raw?: (socket: Socket) => void;
   readonly port?: number;
 }
 
-/** Any key may log in unless `authenticate` says otherwise. */
+/** Accepts any key unless `authenticate` says otherwise. */
 export async function startFakeGuest(options: FakeGuestOptions = {}): Promise<FakeGuest> {
   const seen: string[] = [];
   const sockets = new Set<Socket>();
@@ -82,7 +82,7 @@ export async function startFakeGuest(options: FakeGuestOptions = {}): Promise<Fa
   };
 }
 
-/** Dials loopback as a host does, with its errors. `through` may replace the stream. */
+/** Dials loopback like a host, with its errors. `through` may replace the stream. */
 export function loopbackDial(through: (socket: Socket) => Duplex = (socket) => socket): Dial {
   return async (address, port, options = {}) => {
     const socket = connect({ host: address, port, allowHalfOpen: true });

@@ -11,17 +11,17 @@ const KnownHosts = z.object({
 });
 type KnownHosts = z.infer<typeof KnownHosts>;
 
-/** The host keys of a prefix's VMs: pinned at the first login, checked at each later one. Safe with several processes. */
+/** The host keys of a prefix's VMs: pinned at the first login, checked at later ones. Safe across processes. */
 export interface HostKeys {
-  /** `same` when this is the pinned key, `new` when none is pinned yet. Throws `guest.refused` when another one is. */
+  /** `same` when this is the pinned key, `new` when none is pinned yet. Throws `guest.refused` when a different key is pinned. */
   check(vm: string, key: Uint8Array): Promise<'same' | 'new'>;
-  /** Remembers the key of a VM that has let us in. A key that is already pinned stays. */
+  /** Pins the key of a VM after a successful login. An already pinned key stays. */
   pin(vm: string, key: Uint8Array): Promise<void>;
-  /** Keeps all pinned keys in a file of their own, as they are now. */
+  /** Saves all currently pinned keys to another file. */
   keep(path: string): Promise<void>;
   /**
-   * Puts the keys of these VMs back to those that `keep` put there. One that had none then is forgotten: its disk is from before its
-   * first boot, and its next boot makes another key.
+   * Restores the keys of these VMs from a file that `keep` wrote. A VM without a key there is unpinned: its disk is from before its first
+   * boot, and its next boot creates another key.
    */
   restore(path: string, vms: readonly string[]): Promise<void>;
 }
@@ -31,7 +31,7 @@ export function fingerprint(key: Uint8Array): string {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
 }
 
-/** Opens the store in `path` (a JSON file in the prefix, made at the first pin). */
+/** Opens the store at `path` (a JSON file in the prefix, created at the first pin). */
 export function openHostKeys(path: string): HostKeys {
   async function read(): Promise<KnownHosts> {
     return (await readJson(path, KnownHosts)) ?? { version: 1, hosts: {} };
@@ -64,7 +64,7 @@ export function openHostKeys(path: string): HostKeys {
     },
     async restore(kept, vms) {
       const then = await readJson(kept, KnownHosts);
-      // A snapshot of a release that kept no keys.
+      // A snapshot from a release that did not save keys.
       if (then === undefined) return;
       await change((hosts) => {
         const others = Object.entries(hosts).filter(([vm]) => !vms.includes(vm));

@@ -33,7 +33,7 @@ describe('makePrefixKey', () => {
     expect(await readlink(join(prefix, 'id_rsa.pub'))).toBe('id_ed25519.pub');
   });
 
-  test('keeps a pair that is there and repairs the links', async () => {
+  test('keeps an existing pair and repairs the links', async () => {
     const first = await makePrefixKey(prefix, 'one');
     await rm(join(prefix, 'id_rsa'));
     await rm(join(prefix, 'id_rsa.pub'));
@@ -94,13 +94,13 @@ describe('readPrefixKey', () => {
     expect(parsed(key.privateKey).type).toBe('ssh-rsa');
   });
 
-  test('does not believe a .pub file of another key', async () => {
+  test('ignores a .pub file of another key', async () => {
     const key = await makePrefixKey(prefix, 'ours');
     await writeFile(`${key.path}.pub`, (await generateEd25519('other')).publicKey);
     expect((await readPrefixKey(prefix)).publicKey).toBe(key.publicKey);
   });
 
-  test('says when there is none, and when it is damaged, public or locked', async () => {
+  test('reports a missing, damaged, public or locked key', async () => {
     await expect(readPrefixKey(prefix)).rejects.toMatchObject({ code: 'input.missing-file' });
     await writeFile(join(prefix, 'id_rsa'), 'nonsense');
     await expect(readPrefixKey(prefix)).rejects.toMatchObject({ code: 'input.invalid' });

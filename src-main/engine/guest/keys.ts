@@ -6,25 +6,25 @@ import ssh2 from 'ssh2';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError, writeFileAtomic } from '../core/json-file.ts';
 
-/** The key pair that opens a prefix's VMs. */
+/** The key pair for logging in to a prefix's VMs. */
 export interface PrefixKey {
   /** Absolute path of the private key, for programs that want a file (`ssh -i`). */
   readonly path: string;
-  /** The private key as text, in a form that ssh2 and OpenSSH read. A secret: never logged. */
+  /** The private key as text, in a form that ssh2 and OpenSSH read. Secret: never logged. */
   readonly privateKey: string;
-  /** One line as in `authorized_keys`, without a line end. */
+  /** One line as in `authorized_keys`, without a newline. */
   readonly publicKey: string;
 }
 
 const ED25519 = 'ssh-ed25519';
 const NAME = 'id_ed25519';
-/** Lago's name of the key, which scripts and old prefixes know. */
+/** Lago's name of the key, used by scripts and old prefixes. */
 const LAGO_NAME = 'id_rsa';
 
 /**
- * Makes the prefix's ed25519 key pair in OpenSSH form: `id_ed25519` (0600) and `id_ed25519.pub`, with the symbolic links `id_rsa` and
- * `id_rsa.pub` beside them for scripts that know Lago's names. A pair that is already there (a create that was interrupted) is kept.
- * `comment` ends the public key's line. Throws `host.no-space` or `host.denied` when it cannot be written.
+ * Creates the prefix's ed25519 key pair in OpenSSH form: `id_ed25519` (0600) and `id_ed25519.pub`, with the symbolic links `id_rsa` and
+ * `id_rsa.pub` beside them for scripts that use Lago's names. An existing pair (from an interrupted create) is kept. `comment` ends the
+ * public key's line. Throws `host.no-space` or `host.denied` when it cannot be written.
  */
 export async function makePrefixKey(prefixPath: string, comment: string): Promise<PrefixKey> {
   const existing = await readPair(prefixPath, NAME);
@@ -35,8 +35,8 @@ export async function makePrefixKey(prefixPath: string, comment: string): Promis
 }
 
 /**
- * Reads the key of a prefix: ours, or the RSA key that Lago made (OpenSSH, PKCS#1 or PKCS#8 PEM). Throws `input.missing-file` when
- * there is none and `input.invalid` when it is damaged or has a passphrase.
+ * Reads the key of a prefix: ours, or Lago's RSA key (OpenSSH, PKCS#1 or PKCS#8 PEM). Throws `input.missing-file` when there is none and
+ * `input.invalid` when it is damaged or has a passphrase.
  */
 export async function readPrefixKey(prefixPath: string): Promise<PrefixKey> {
   const key = (await readPair(prefixPath, NAME)) ?? (await readPair(prefixPath, LAGO_NAME));
@@ -50,7 +50,7 @@ export async function readPrefixKey(prefixPath: string): Promise<PrefixKey> {
 async function writePair(prefixPath: string, comment: string): Promise<PrefixKey> {
   const { privateKey, publicKey } = await generateEd25519(comment.replaceAll(/[\r\n]/g, ' '));
   const path = join(prefixPath, NAME);
-  // The public half first: a private key without it would be kept, and then be incomplete.
+  // The public half first: after an interruption a private key without it would be kept, incomplete.
   await writeFileAtomic(`${path}.pub`, `${publicKey}\n`, 0o644);
   await writeFileAtomic(path, privateKey, 0o600);
   return { path, privateKey, publicKey };
@@ -66,7 +66,7 @@ async function readPair(prefixPath: string, name: string): Promise<PrefixKey | u
   if (!parsed.isPrivateKey()) throw damaged(path, new Error('it is a public key'));
   const line = (await readText(`${path}.pub`))?.trim();
   const derived = `${parsed.type} ${parsed.getPublicSSH().toString('base64')}`;
-  // A .pub file of another key would lock us out of VMs that are made with it.
+  // A .pub file of a different key would lock us out of VMs created with it.
   const publicKey = line?.startsWith(derived) ? line : `${derived} ${parsed.comment}`.trimEnd();
   return { path, privateKey, publicKey };
 }
@@ -109,8 +109,8 @@ async function link(target: string, path: string): Promise<void> {
 }
 
 /**
- * An ed25519 pair in OpenSSH form (PROTOCOL.key of OpenSSH). Made here because `ssh2.utils.generateKeyPair` 1.17 drops a leading
- * zero byte of the key: one pair in about 150 comes out broken.
+ * An ed25519 pair in OpenSSH form (PROTOCOL.key of OpenSSH). Generated here because `ssh2.utils.generateKeyPair` 1.17 drops a leading zero
+ * byte of the key: about one pair in 150 is broken.
  */
 export async function generateEd25519(comment: string): Promise<{ readonly privateKey: string; readonly publicKey: string }> {
   const pair = await promisify(generateKeyPair)('ed25519');

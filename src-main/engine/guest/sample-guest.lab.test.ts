@@ -111,7 +111,7 @@ async function logIn(client: Client, login: ConnectConfig): Promise<void> {
   );
 }
 
-/** Types into a login shell on a terminal, one line each time the prompt is there again, until it ends; answers all that it showed. */
+/** Types one line into a login shell on a terminal at each prompt, until the shell ends; returns everything the terminal showed. */
 async function inTerminal(lines: readonly string[]): Promise<string> {
   await waitForSsh();
   const client = new Client();
@@ -139,7 +139,7 @@ async function inTerminal(lines: readonly string[]): Promise<string> {
   }
 }
 
-/** Waits for the ssh banner, so that a refused login is told from a guest that is not up. */
+/** Waits for the ssh banner, so that a refused login can be distinguished from a guest that is not up. */
 async function waitForSsh(): Promise<void> {
   await until(
     async () => {
@@ -183,12 +183,12 @@ async function ssh(command: string, login: ConnectConfig = { privateKey: key.pri
 }
 
 describe('the sample guest', () => {
-  test('is what its seed says: name, key, password, on every network', async () => {
+  test('follows its seed: name, key, password, on every network', async () => {
     await boot(await makeDisk(), {});
     expect(await ssh('hostname; cat /etc/hostname')).toBe('web\nweb');
     expect(await ssh('hostname', { password })).toBe('web');
     await expect(ssh('hostname', { password: 'wrong' })).rejects.toMatchObject({ level: 'client-authentication' });
-    // ssh answers as soon as the first card has its address; each of the others brings address, route and name server when DHCP answers.
+    // ssh answers once the first card has its address; the other cards get address, route and name server from DHCP later.
     let said = '';
     const wanted = [
       /eth0 192\.168\.200\.2\/24\n/,
@@ -205,7 +205,7 @@ describe('the sample guest', () => {
     );
     const leases = await hypervisor.networkLeases('lan');
     expect(leases).toMatchObject([{ ip: '192.168.200.2' }]);
-    // What personalising needed is gone.
+    // The customization files are gone.
     expect(await ssh('ls /run/seed.* /run/seed; mount | grep -c iso9660')).toBe('/run/seed.log\n\n/run/seed:\n0');
   });
 
@@ -221,7 +221,7 @@ describe('the sample guest', () => {
     expect(said).toContain('letters 3 in C.UTF-8');
     expect(said).toContain('size 40 132 of xterm-256color');
     expect(said).toContain('ls is alias');
-    // Bracketed paste is switched on before each prompt; Ctrl+L clears by the words of the terminal's description.
+    // Bracketed paste is switched on before each prompt; Ctrl+L clears with the sequences of the terminal's terminfo entry.
     expect(said).toContain('\x1b[?2004h');
     expect(said).toMatch(/\x1b\[H\x1b\[2J/);
   });
@@ -252,7 +252,7 @@ describe('the sample guest', () => {
     console_.destroy();
   });
 
-  test('keeps what was changed until another instance id comes', async () => {
+  test('keeps changes until the instance id changes', async () => {
     const disk = await makeDisk();
     await boot(disk, { hostname: 'first' });
     expect(await ssh('echo kept > /etc/hostname; sync; hostname')).toBe('first');
@@ -265,7 +265,7 @@ describe('the sample guest', () => {
     await expect(ssh('hostname', { password })).rejects.toMatchObject({ level: 'client-authentication' });
   });
 
-  test('without a seed has the name that the network gives, and nobody can log in', async () => {
+  test('without a seed gets its name from the network, and nobody can log in', async () => {
     await boot(await makeDisk());
     await expect(ssh('hostname', { password: '' })).rejects.toMatchObject({ level: 'client-authentication' });
     await expect(ssh('hostname')).rejects.toMatchObject({ level: 'client-authentication' });
@@ -284,7 +284,7 @@ describe('the sample guest', () => {
     console_.destroy();
   });
 
-  test('has the guest agent, and goes down when it is asked', async () => {
+  test('has the guest agent, and shuts down on request', async () => {
     await boot(await makeDisk(), {});
     await waitForSsh();
     const ping = async (): Promise<string | undefined> => {

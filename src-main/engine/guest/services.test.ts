@@ -12,7 +12,7 @@ import {
 } from './services.ts';
 import type { ExecResult } from './ssh.ts';
 
-/** A guest with these files, that answers commands by their words; keeps what it was asked. */
+/** A guest with these files that answers commands by their words, and records them. */
 function guest(
   files: readonly string[],
   answers: Readonly<Record<string, Partial<ExecResult>>> = {},
@@ -48,7 +48,7 @@ describe('which provider a guest has', () => {
     expect((await detectProvider(SERVICE_PROVIDERS, 'web', guest(files).exec)).name).toBe(name);
   });
 
-  it('is an error when it has none', async () => {
+  it('fails when the guest has none', async () => {
     await expect(detectProvider(SERVICE_PROVIDERS, 'web', guest([]).exec)).rejects.toMatchObject({
       code: 'guest.failed',
       message: 'No service provider detected for web.',
@@ -66,7 +66,7 @@ describe('which provider a guest has', () => {
     expect(namedProvider(SERVICE_PROVIDERS, 'web', definition)?.name).toBe(name);
   });
 
-  it('cannot be one that nobody offers', () => {
+  it('rejects a provider that does not exist', () => {
     expect(() => namedProvider(SERVICE_PROVIDERS, 'web', { service_provider: 'runit' })).toThrow(
       'VM web names the service provider "runit", which does not exist.',
     );
@@ -95,7 +95,7 @@ describe('starting and stopping', () => {
   const status = 'systemctl status --lines=0 sshd';
   const stopped = { code: 3, stdout: 'Loaded: loaded' };
 
-  it('does nothing where nothing has to be done', async () => {
+  it('does nothing when nothing has to be done', async () => {
     const up = guest([], { [status]: { code: 0 } });
     await startService(provider('systemd'), 'web', 'sshd', up.exec);
     expect(up.asked).toEqual([status]);
@@ -104,7 +104,7 @@ describe('starting and stopping', () => {
     expect(down.asked).toEqual([status]);
   });
 
-  it('asks the provider, and says what it answered when it refuses', async () => {
+  it('asks the provider, and quotes its output when it refuses', async () => {
     const fine = guest([], { [status]: stopped, 'systemctl start sshd': { code: 0 } });
     await startService(provider('systemd'), 'web', 'sshd', fine.exec);
     expect(fine.asked).toEqual([status, 'systemctl start sshd']);
@@ -123,7 +123,7 @@ describe('starting and stopping', () => {
     await expect(startService(provider('systemd'), 'web', 'sshd', guest([]).exec)).rejects.toThrow('Service sshd not present in web.');
   });
 
-  it('goes to the container only for what the container has', async () => {
+  it('uses the container only for services that it has', async () => {
     const inner = guest([], { [`docker exec vdsmc ${status}`]: stopped, 'docker exec vdsmc systemctl start sshd': { code: 0 } });
     expect((await provider('systemdcontainer').start(inner.exec, 'sshd')).code).toBe(0);
     const outer = guest([], { [status]: stopped, 'systemctl stop sshd': { code: 0 } });

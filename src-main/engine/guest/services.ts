@@ -1,41 +1,41 @@
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { ExecResult } from './ssh.ts';
 
-/** What a service in a guest is doing; `missing` when the guest has none of that name. */
+/** State of a service in a guest; `missing` when the guest has none of that name. */
 export type ServiceState = 'missing' | 'inactive' | 'active';
 
-/** Runs a program in the guest. Each word reaches it as it is: no shell there takes any of it for its own. */
+/** Runs a program in the guest. Each word is passed literally: no shell there interprets it. */
 export type GuestExec = (argv: readonly string[]) => Promise<ExecResult>;
 
-/** One way of looking after services in a guest. */
+/** One kind of service control in a guest. */
 export interface ServiceProvider {
   readonly name: string;
-  /** Its class in Lago, for init files with the old key `service_class`. */
+  /** Its class name in Lago, for init files with the old key `service_class`. */
   readonly className?: string;
-  /** Whether the guest has it. */
+  /** Whether the guest uses it. */
   detect(exec: GuestExec): Promise<boolean>;
   state(exec: GuestExec, service: string): Promise<ServiceState>;
-  /** Asked only for a service that is there and not active. A result with another code than 0 counts as failed. */
+  /** Called only for an existing, inactive service. A non-zero exit code counts as failed. */
   start(exec: GuestExec, service: string): Promise<ExecResult>;
-  /** Asked only for a service that is active. */
+  /** Called only for an active service. */
   stop(exec: GuestExec, service: string): Promise<ExecResult>;
 }
 
-/** A service of a VM. All calls reject with `guest.*` when the VM does not answer. */
+/** A service of a VM. All calls reject with `guest.*` when the VM does not respond. */
 export interface GuestService {
   readonly name: string;
-  /** Name of the provider that looks after it. */
+  /** Name of the provider that controls it. */
   provider(): Promise<string>;
   state(): Promise<ServiceState>;
-  /** Nothing happens to one that is active. `guest.failed` when there is none of that name, or it does not start. */
+  /** A no-op for an active service. `guest.failed` when it does not exist or does not start. */
   start(): Promise<void>;
-  /** Nothing happens to one that is not active. `guest.failed` when it does not stop. */
+  /** A no-op for an inactive service. `guest.failed` when it does not stop. */
   stop(): Promise<void>;
 }
 
 const NAME = /^[A-Za-z0-9_@][A-Za-z0-9_.@:\\-]{0,254}$/;
 
-/** Refuses what cannot be a service's name: `input.invalid`. */
+/** Rejects names that no service can have: `input.invalid`. */
 export function requireServiceName(name: string): void {
   if (NAME.test(name)) return;
   throw new EngineError('input.invalid', `"${name}" cannot be a service's name.`, {
@@ -43,14 +43,14 @@ export function requireServiceName(name: string): void {
   });
 }
 
-/** Words as one command line of a POSIX shell, each quoted where it needs it. */
+/** Joins words to one command line for a POSIX shell, each quoted where needed. */
 export function shellWords(words: readonly string[]): string {
   return words.map((word) => (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
 }
 
 /**
- * The provider that a VM's definition names (`service_provider`, else the class name in `service_class`), undefined when it names
- * none. `input.invalid`, naming those there are, for one that nobody offers.
+ * The provider that a VM's definition names (`service_provider`, else the class name in `service_class`), undefined when it names none. An
+ * unknown one is `input.invalid`, listing the known ones.
  */
 export function namedProvider(
   providers: readonly ServiceProvider[],
@@ -75,7 +75,7 @@ export async function detectProvider(providers: readonly ServiceProvider[], vm: 
   });
 }
 
-/** Lago's rules for starting. */
+/** Starts a service by Lago's rules. */
 export async function startService(provider: ServiceProvider, vm: string, service: string, exec: GuestExec): Promise<void> {
   const state = await provider.state(exec, service);
   if (state === 'active') return;
@@ -83,7 +83,7 @@ export async function startService(provider: ServiceProvider, vm: string, servic
   requireDone('start', vm, service, await provider.start(exec, service));
 }
 
-/** Lago's rules for stopping. */
+/** Stops a service by Lago's rules. */
 export async function stopService(provider: ServiceProvider, vm: string, service: string, exec: GuestExec): Promise<void> {
   if ((await provider.state(exec, service)) !== 'active') return;
   requireDone('stop', vm, service, await provider.stop(exec, service));
@@ -103,7 +103,7 @@ async function hasFile(exec: GuestExec, paths: readonly string[]): Promise<boole
   return false;
 }
 
-/** What `systemctl status` says: 0 is active; else the line `Loaded:` shows whether there is such a unit. */
+/** Reads `systemctl status`: 0 is active; else the line `Loaded:` shows whether the unit exists. */
 function systemdState({ code, stdout }: ExecResult): ServiceState {
   if (code === 0) return 'active';
   const loaded = /^\s*Loaded:\s+(\S+)/m.exec(stdout)?.[1];
@@ -119,13 +119,13 @@ const systemd: ServiceProvider = {
   stop: async (exec, service) => await exec(['systemctl', 'stop', service]),
 };
 
-/** `service NAME status`: 0 is active; one that is there says that it is stopped. */
+/** Reads `service NAME status`: 0 is active; else an existing service reports that it is stopped. */
 function sysvState({ code, stdout }: ExecResult): ServiceState {
   if (code === 0) return 'active';
   return /is (stopped|not running)\.?\s*$/.test(stdout) ? 'inactive' : 'missing';
 }
 
-/** Where `service` lies: ssh gives a PATH without the folders of root's programs on some guests. */
+/** Path of `service`: on some guests ssh gives a PATH without the sbin folders. */
 async function serviceProgram(exec: GuestExec): Promise<string> {
   return (await hasFile(exec, ['/sbin/service'])) ? '/sbin/service' : '/usr/sbin/service';
 }
@@ -139,10 +139,10 @@ const sysvinit: ServiceProvider = {
   stop: async (exec, service) => await exec([await serviceProgram(exec), service, 'stop']),
 };
 
-/** The container that holds the services of an oVirt node, as Lago named it. */
+/** The container that runs the services of an oVirt node, as Lago named it. */
 const CONTAINER = ['docker', 'exec', 'vdsmc', 'systemctl'];
 
-/** systemd in a container; what the container does not have is looked for in the guest itself. */
+/** systemd in a container; services that the container lacks are looked up in the guest itself. */
 async function inContainer(exec: GuestExec, service: string): Promise<boolean> {
   return systemdState(await exec([...CONTAINER, 'status', '--lines=0', service])) !== 'missing';
 }
@@ -161,5 +161,5 @@ const systemdcontainer: ServiceProvider = {
     (await inContainer(exec, service)) ? await exec([...CONTAINER, 'stop', service]) : await systemd.stop(exec, service),
 };
 
-/** Lago's three, in the order in which a guest is asked for them. */
+/** Lago's three providers, in the order in which they are tried. */
 export const SERVICE_PROVIDERS: readonly ServiceProvider[] = [systemd, sysvinit, systemdcontainer];

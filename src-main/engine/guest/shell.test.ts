@@ -72,7 +72,7 @@ describe('a session', () => {
     await eventually(() => guest.sockets.size === 0);
   });
 
-  test('without one: a command, both outputs apart, no resize', async () => {
+  test('without one: a command, separate outputs, no resize', async () => {
     await using guest = await startFakeGuest({
       run: (channel) => {
         channel.write('out');
@@ -87,7 +87,7 @@ describe('a session', () => {
     expect(guest.seen.some((line) => line.startsWith('pty'))).toBe(false);
   });
 
-  test('its exit is known, and its output kept, before anybody reads', async () => {
+  test('its exit is known, and its output kept, before it is read', async () => {
     await using guest = await startFakeGuest({
       run: (channel) => {
         channel.write('late reader');
@@ -100,7 +100,7 @@ describe('a session', () => {
     expect(await textOf(session.stream)).toBe('late reader');
   });
 
-  test('input after its end goes nowhere and does not hang', async () => {
+  test('input after its end is discarded and does not hang', async () => {
     await using guest = await startFakeGuest({
       run: (channel) => {
         channel.exit(0);
@@ -134,7 +134,7 @@ describe('a session', () => {
     await expect(reading).rejects.toMatchObject({ code: 'guest.unreachable' });
   });
 
-  test('a guest that says goodbye ends it too', async () => {
+  test('a guest that disconnects ends it too', async () => {
     await using guest = await startFakeGuest({ run: (channel) => void channel.write('prompt# ') });
     await using session = await open(guest, { pty: { columns: 80, rows: 25 } });
     await once(session.stream, 'data');
@@ -142,7 +142,7 @@ describe('a session', () => {
     await expect(session.exit).rejects.toMatchObject({ code: 'guest.unreachable' });
   });
 
-  test('nobody who listens only to one of them is surprised by the other', async () => {
+  test('a caller that handles only one of them gets no unhandled error from the other', async () => {
     await using guest = await startFakeGuest({ run: () => undefined });
     const session = await open(guest, { command: 'x' });
     for (const socket of guest.sockets) socket.destroy();
@@ -168,7 +168,7 @@ describe('a session', () => {
 });
 
 describe('back-pressure', () => {
-  test('100 MiB of output through a slow reader never run far ahead of it', { timeout: 60_000 }, async () => {
+  test('100 MiB of output never run far ahead of a slow reader', { timeout: 60_000 }, async () => {
     const total = 100 * MiB;
     const chunk = Buffer.alloc(256 * 1024, 'x');
     let sent = 0;
@@ -201,7 +201,7 @@ describe('back-pressure', () => {
     expect(ahead).toBeLessThan(8 * MiB);
   });
 
-  test('nobody reads: the guest stops after the windows are full', async () => {
+  test('without a reader the guest stops when the windows are full', async () => {
     let sent = 0;
     await using guest = await startFakeGuest({
       run: (channel) => {

@@ -4,23 +4,23 @@ import { drop, silentLog } from '../core/log.ts';
 import { type ChannelRequest, openChannel } from './channel.ts';
 import type { SshConnection } from './ssh.ts';
 
-/** How long a terminal's guest may be silent before its session ends. A revert restarts QEMU, and the old connection gets no word of it. */
+/** How long a terminal's guest may be silent before its session ends. A revert restarts QEMU without closing the old connection. */
 export const TERMINAL_KEEPALIVE_MS = 6000;
 
 /** An interactive or one-shot session in a VM, in the engine's form (`ShellSession`). */
 export interface GuestSession extends AsyncDisposable {
-  /** stdin and stdout, with back-pressure; destroyed with the error of `exit` when the guest is lost. */
+  /** stdin and stdout, with back-pressure; destroyed with the error of `exit` when the connection is lost. */
   readonly stream: Duplex;
   /** Only without a pty; must be read. */
   readonly stderr: NodeJS.ReadableStream | undefined;
   resize(columns: number, rows: number): void;
-  /** Exit status of the remote side, or 128 + signal. Rejects with `guest.unreachable` when the guest is lost, `cancelled` on abort. */
+  /** Exit status of the remote side, or 128 + signal. Rejects with `guest.unreachable` on a lost connection, `cancelled` on abort. */
   readonly exit: Promise<number>;
 }
 
 /**
- * Opens a session on a connection, which it then owns: when the session ends the connection is closed. Connect with `keepaliveMs:
- * TERMINAL_KEEPALIVE_MS` so that a guest that vanished ends it in seconds. Rejects as `openChannel`; the connection is closed then too.
+ * Opens a session on a connection and takes ownership of it: the connection is closed when the session ends. Connect with `keepaliveMs:
+ * TERMINAL_KEEPALIVE_MS` so that a vanished guest ends it within seconds. Rejects like `openChannel`, also closing the connection.
  */
 export async function openShellSession(connection: SshConnection, request: ChannelRequest): Promise<GuestSession> {
   try {

@@ -120,7 +120,7 @@ describe('login', () => {
     expect(connection.user).toBe('root');
   });
 
-  test('refused: says who and with what', async () => {
+  test('refused: names the user and the credentials', async () => {
     await using guest = await startFakeGuest({ authenticate: (context) => context.reject(['publickey', 'password']) });
     const error = await rejection(connectSsh(target(guest, { password: 'wrong' })));
     expect(error).toMatchObject({ code: 'guest.refused', details: { reason: 'login', vm: 'web', user: 'root' } });
@@ -134,14 +134,14 @@ describe('login', () => {
     expect(await rejection(connectSsh(target(guest)))).toMatchObject({ code: 'guest.refused', details: { reason: 'login' } });
   });
 
-  test('with a key that is none', async () => {
+  test('with an invalid key', async () => {
     await using guest = await startFakeGuest();
     expect(await rejection(connectSsh(target(guest, { privateKey: 'none' })))).toMatchObject({ code: 'input.invalid' });
     await allSocketsClose(guest);
   });
 });
 
-describe('a guest that is not there, or not what it seems', () => {
+describe('a guest that is missing, or not what it seems', () => {
   test('refuses the connection', async () => {
     const guest = await startFakeGuest();
     await guest[Symbol.asyncDispose]();
@@ -209,7 +209,7 @@ describe('host keys', () => {
     expect(error.hint).toContain(path);
     expect(impostor.seen.filter((line) => line.startsWith('auth'))).toEqual([]);
 
-    // As a snapshot from before the first login is reverted to: nothing was pinned then.
+    // Like a revert to a snapshot from before the first login, when nothing was pinned.
     const unused = join(directory, 'unused.json');
     await openHostKeys(join(directory, 'none.json')).keep(unused);
     await hostKeys.pin('db', Buffer.from('key of db'));
@@ -219,7 +219,7 @@ describe('host keys', () => {
     await rejection(connectSsh(target(guest, { hostKeys })));
   });
 
-  test('are not pinned by a guest that did not let us in', async () => {
+  test('are not pinned when the login fails', async () => {
     const hostKeys = memoryHostKeys();
     await using guest = await startFakeGuest({ authenticate: (context) => context.reject() });
     await rejection(connectSsh(target(guest, { hostKeys })));
@@ -243,7 +243,7 @@ describe('host keys', () => {
 });
 
 describe('exec', () => {
-  test('streams both outputs and answers the exit status', async () => {
+  test('streams both outputs and returns the exit status', async () => {
     await using guest = await startFakeGuest(
       runs((channel, command) => {
         channel.write(`ran ${command}\n`);

@@ -12,18 +12,18 @@ export interface SshTarget {
   readonly address: string;
   /** Default 22. */
   readonly port?: number;
-  /** The VM's name: what its host key is pinned under and what messages say. Default the address. */
+  /** The VM's name, used for its pinned host key and in messages. Default: the address. */
   readonly vm?: string;
   readonly user: string;
   readonly privateKey: string | undefined;
-  /** Tried after the key, as a password and for a keyboard-interactive question. */
+  /** Tried after the key, as a password and for keyboard-interactive. */
   readonly password?: string | undefined;
   readonly hostKeys: Pick<HostKeys, 'check' | 'pin'>;
   /** For dialling and login together. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly log: Log;
-  /** A guest that does not answer this long is lost. Default 10 s; a terminal uses less, long commands in a busy guest more. */
+  /** A guest silent for this long counts as lost. Default 10 s; a terminal uses less, long commands in a busy guest more. */
   readonly keepaliveMs?: number;
 }
 
@@ -33,7 +33,7 @@ export interface ExecOptions {
   readonly input?: string | Uint8Array | Readable;
   readonly onStdout?: (chunk: Buffer) => void;
   readonly onStderr?: (chunk: Buffer) => void;
-  /** Bytes kept of each stream in the result (default 1 MiB), the last ones; callbacks get everything. */
+  /** Bytes kept of each stream in the result (default 1 MiB), the last ones; the callbacks get everything. */
   readonly maxOutput?: number;
 }
 
@@ -44,7 +44,7 @@ export interface ExecResult {
   readonly stderr: string;
 }
 
-/** A logged-in connection to a guest. Disposing closes it and everything open on it. */
+/** An authenticated connection to a guest. Disposing closes it and all its channels. */
 export interface SshConnection extends AsyncDisposable {
   readonly vm: string;
   readonly user: string;
@@ -52,9 +52,9 @@ export interface SshConnection extends AsyncDisposable {
   readonly hostKey: string;
   /** The ssh2 client, for the other files of this folder. */
   readonly client: Client;
-  /** Resolves when the connection is over: with the reason when it was lost, undefined after `close`. */
+  /** Resolves when the connection has ended: with the reason when it was lost, with undefined after `close`. */
   readonly closed: Promise<EngineError | undefined>;
-  /** Why it is over; a reason of its own when it still is not. */
+  /** Why it ended; a generic reason while it has not. */
   lost(): EngineError;
   /**
    * Runs a command line in the guest's shell and streams its output. A non-zero exit is a result, not an error. Rejects with
@@ -64,7 +64,7 @@ export interface SshConnection extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Ciphers that Electron's crypto has too (no chacha20), fastest first; the last of each list are for guests like CentOS 6. */
+/** Limited to ciphers that Electron's crypto has too (no chacha20), fastest first; the last of each list are for guests like CentOS 6. */
 const ALGORITHMS: Algorithms = {
   kex: [
     'curve25519-sha256',
@@ -78,16 +78,16 @@ const ALGORITHMS: Algorithms = {
     'diffie-hellman-group14-sha1',
   ],
   cipher: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com', 'aes128-ctr', 'aes192-ctr', 'aes256-ctr'],
-  // A fixed order: a guest with several keys always shows the same one, so that the pinned one stays valid.
+  // A fixed order, so that a guest with several keys always presents the one that was pinned.
   serverHostKey: ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
   hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256', 'hmac-sha2-512', 'hmac-sha1'],
   compress: ['none'],
 };
 
 /**
- * Dials a guest and logs in: key first, then password. The host key must be the pinned one; at the first login it is pinned.
- * Rejects with `guest.unreachable` (no answer, refused, not ssh, closed), `guest.refused` (wrong credentials, changed host key, no
- * common algorithm), what the signal was aborted with, or `cancelled`. `details.reason` is a `Refusal`.
+ * Dials a guest and logs in: key first, then password. The host key must match the pinned one; the first login pins it. Rejects with
+ * `guest.unreachable` (no answer, refused, not ssh, closed), `guest.refused` (wrong credentials, changed host key, no common algorithm),
+ * the signal's EngineError, or `cancelled`. `details.reason` is a `Refusal`.
  */
 export async function connectSsh(target: SshTarget): Promise<SshConnection> {
   const deadline = Date.now() + target.timeoutMs;
@@ -114,11 +114,11 @@ export async function dialGuest(target: SshTarget, timeoutMs: number): Promise<D
   }
 }
 
-/** The second half of `connectSsh`: logs in over a stream, which belongs to the connection from here on. */
+/** The second half of `connectSsh`: logs in over a stream, which the connection then owns. */
 export async function loginOver(stream: Duplex, target: SshTarget, timeoutMs: number): Promise<SshConnection> {
   const { signal, vm = target.address, user, hostKeys, log } = target;
   const client = new ssh2.Client();
-  // One per open channel.
+  // One listener per open channel.
   client.setMaxListeners(0);
   let phase: 'login' | 'open' | 'over' = 'login';
   let negotiated = false;
@@ -156,7 +156,7 @@ export async function loginOver(stream: Duplex, target: SshTarget, timeoutMs: nu
       reject(error);
     };
     const onAbort = (): void => fail(abortError(signal as AbortSignal));
-    // These listeners stay: an `error` that comes right after `ready`, in the packet that is being parsed, must find one.
+    // These listeners stay: an `error` can follow right after `ready`, in the packet being parsed.
     client.on('error', (error: Error & { level?: string }) => {
       log.debug(`ssh to ${vm}: ${error.message}`);
       fail(hostKeyError ?? explain(target, error, negotiated));
@@ -181,7 +181,7 @@ export async function loginOver(stream: Duplex, target: SshTarget, timeoutMs: nu
     if (signal?.aborted) return onAbort();
     if (stream.destroyed) return fail(explain(target, new Error('the guest hung up'), false));
     signal?.addEventListener('abort', onAbort, { once: true });
-    // A host's stream may stay half-open; an ssh connection without the guest's half is over.
+    // A host's stream may stay half-open; ssh cannot continue once the guest has closed its half.
     stream.once('end', () => stream.destroy());
     try {
       client.connect({
@@ -197,7 +197,7 @@ export async function loginOver(stream: Duplex, target: SshTarget, timeoutMs: nu
         ...(target.password === undefined ? {} : { password: target.password }),
       });
     } catch (error) {
-      // ssh2 throws for a key that it cannot parse.
+      // ssh2 throws on a key that it cannot parse.
       fail(new EngineError('input.invalid', `The ssh key for ${vm} cannot be used: ${(error as Error).message}.`, { cause: error }));
     }
   });
@@ -205,7 +205,7 @@ export async function loginOver(stream: Duplex, target: SshTarget, timeoutMs: nu
   async function close(): Promise<void> {
     phase = 'over';
     client.end();
-    // A guest that is gone never answers the end of the stream.
+    // A dead guest never acknowledges the end of the stream.
     const timer = setTimeout(() => stream.destroy(), 500);
     await closed;
     clearTimeout(timer);
@@ -242,7 +242,7 @@ function failure(target: SshTarget, reason: Refusal, message: string, hint: stri
   return new EngineError(code, message, { cause, details, hint });
 }
 
-/** What an error of ssh2 before the login means. */
+/** Translates an error of ssh2 before the login. */
 function explain(target: SshTarget, error: Error & { level?: string }, negotiated: boolean): EngineError {
   const { vm = target.address, user } = target;
   const look = `Look at the console of ${vm}.`;
@@ -265,7 +265,7 @@ function explain(target: SshTarget, error: Error & { level?: string }, negotiate
   }
 }
 
-/** ssh2 gives up when it wants to send the question after `keepaliveCountMax` unanswered ones. */
+/** ssh2 gives up when it is about to send another keepalive after `keepaliveCountMax` unanswered ones. */
 function keepalive(patienceMs: number): Pick<ConnectConfig, 'keepaliveInterval' | 'keepaliveCountMax'> {
   return { keepaliveInterval: Math.max(1, Math.round(patienceMs / 4)), keepaliveCountMax: 3 };
 }

@@ -14,7 +14,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
-test('answers the bytes of the screen', async () => {
+test('returns the bytes of the screen', async () => {
   const path = join(directory, 'web.sock');
   const server = createServer((socket) => socket.end('RFB 003.008\n'));
   server.listen(path);
@@ -38,7 +38,7 @@ test('a VM that does not run has none', async () => {
   await expect(connectScreen(join(directory, 'plain'), { vm: 'db' })).rejects.toMatchObject({ code: 'vm.not-running' });
 });
 
-test('a path that is no socket path', async () => {
+test('an invalid socket path', async () => {
   await expect(connectScreen(join(directory, 'plain', 'below'), { vm: 'db' })).rejects.toMatchObject({ code: 'host.unavailable' });
 });
 

@@ -4,8 +4,8 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import { abortError } from './dial.ts';
 
 /**
- * Connects to a VM's VNC socket and answers the raw RFB stream. Rejects with `vm.not-running` (no socket, or nobody behind it),
- * `host.denied`, or `cancelled`. After that the stream belongs to the caller, errors included.
+ * Connects to a VM's VNC socket and returns the raw RFB stream. Rejects with `vm.not-running` (no socket, or no listener), `host.denied`,
+ * or `cancelled`. The caller then owns the stream and handles its errors.
  */
 export async function connectScreen(
   socketPath: string,

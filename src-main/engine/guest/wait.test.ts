@@ -27,7 +27,7 @@ function request(changes: Partial<WaitRequest>): WaitRequest {
   };
 }
 
-/** Fails as often as said, each in its own way, then dials loopback. */
+/** Fails once for each entry, in that way, then dials loopback. */
 function booting(failures: readonly ('silent' | 'refused' | 'reset')[]): Dial & { calls: number } {
   const real = loopbackDial();
   const dial: Dial & { calls: number } = Object.assign(
@@ -43,7 +43,7 @@ function booting(failures: readonly ('silent' | 'refused' | 'reset')[]): Dial & 
 }
 
 describe('waitForSsh', () => {
-  test('goes from no answer over refused to a login and says so', async () => {
+  test('proceeds from no answer to refused to a login, and reports each', async () => {
     await using guest = await startFakeGuest();
     const said: string[] = [];
     const dial = booting(['silent', 'silent', 'refused', 'refused', 'reset']);
@@ -55,7 +55,7 @@ describe('waitForSsh', () => {
     expect(new Set(said).size).toBe(said.length);
   });
 
-  test('dials shortly, and never longer than what is left', async () => {
+  test('dials briefly, and never beyond the remaining time', async () => {
     const asked: number[] = [];
     const dial: Dial = async (_address, _port, options) => {
       asked.push(options?.timeoutMs ?? 0);
@@ -64,18 +64,18 @@ describe('waitForSsh', () => {
     const waiting = waitForSsh(request({ dial, timeoutMs: 400 }));
     await expect(waiting).rejects.toMatchObject({ code: 'guest.unreachable', details: { reason: 'no-answer', vm: 'web' } });
     expect(Math.max(...asked)).toBeLessThanOrEqual(400);
-    // 400 ms of a dial that fails at once: polite, not busy.
+    // The dial fails at once for 400 ms: attempts must be spaced out, not a busy loop.
     expect(asked.length).toBeLessThan(12);
   });
 
-  test('time is up: says how far it got', async () => {
+  test('on timeout it reports how far it got', async () => {
     const dial = booting(Array.from({ length: 1000 }, () => 'refused'));
     await expect(waitForSsh(request({ dial, timeoutMs: 300 }))).rejects.toThrow(
       'ssh login to web timed out after 0 s. Last: web (127.0.0.1) refuses connections to port 1.',
     );
   });
 
-  test('a login that is refused at first may still be accepted', async () => {
+  test('a login refused at first may still be accepted', async () => {
     let tries = 0;
     await using guest = await startFakeGuest({
       authenticate: (context) => {
@@ -110,7 +110,7 @@ describe('waitForSsh', () => {
     await expect(waitForSsh(request({ dial }))).rejects.toMatchObject({ code: 'host.unavailable' });
   });
 
-  test('a bug in the adapter is not taken for a guest that boots', async () => {
+  test('a bug in the adapter is not mistaken for a booting guest', async () => {
     const dial: Dial = async () => {
       throw new TypeError('bug');
     };

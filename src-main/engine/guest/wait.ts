@@ -4,28 +4,28 @@ import { abortError, type Refusal } from './dial.ts';
 import { dialGuest, loginOver, type SshConnection, type SshTarget } from './ssh.ts';
 
 export interface WaitRequest extends Omit<SshTarget, 'timeoutMs'> {
-  /** How long to wait in all: the VM's boot time. */
+  /** Total time to wait: the VM's boot time. */
   readonly timeoutMs: number;
-  /** Told what is being waited for and how long already: when that changes, and each second. */
+  /** Called with what is being waited for and since when: on each change and every second. */
   readonly onProgress?: ((message: string) => void) | undefined;
-  /** How long a guest that answers may refuse the login, e.g. while cloud-init still installs the key. Default 10 s. */
+  /** How long to tolerate refused logins, e.g. while cloud-init still installs the key. Default 10 s. */
   readonly refusalGraceMs?: number;
 }
 
 /**
- * Time-outs of successive dials. A guest on this machine answers within a millisecond once it is up, and a SYN that it missed is sent
- * again only after a second, so most are short; every fourth is long enough for a slow guest and for ARP, which asks once a second.
+ * Timeouts of successive dials. A guest on this machine answers within a millisecond once it is up, but a lost SYN is resent only after a
+ * second, so most are short. Every fourth is long enough for a slow guest and for ARP, which asks once a second.
  */
 const DIAL_MS = [300, 300, 300, 1200] as const;
-/** From here on the guest is slow anyway. */
+/** A guest that takes longer than this is polled less often. */
 const UNHURRIED_AFTER_MS = 30_000;
-/** For one handshake and login; a guest that just made its host keys under emulation takes seconds. */
+/** For one handshake and login; a guest that has just generated its host keys under emulation takes seconds. */
 const LOGIN_MS = 20_000;
 
 /**
- * Waits until a guest lets us in by ssh and answers the connection. Abort the signal with an EngineError (`vm.not-running`) when the VM
- * stops: that is then thrown. Rejects with `guest.unreachable` when time is up (the message says how far it got), `guest.refused`
- * at once for a changed host key and after `refusalGraceMs` for a login that stays refused, `host.unavailable`, `cancelled`.
+ * Waits until ssh login to a guest succeeds and returns the connection. When the VM stops, abort the signal with an EngineError
+ * (`vm.not-running`), which is then thrown. Rejects with `guest.unreachable` on timeout (the message says how far it got), `guest.refused`
+ * at once for a changed host key and after `refusalGraceMs` for a refused login, `host.unavailable`, `cancelled`.
  */
 export async function waitForSsh(request: WaitRequest): Promise<SshConnection> {
   const { signal, vm = request.address, timeoutMs, refusalGraceMs = 10_000 } = request;
@@ -68,7 +68,7 @@ function pauseAfter(reason: Refusal, waitedMs: number): number {
     case 'not-ssh':
       return 300 * slow;
     default:
-      // Servers punish those who knock often with a wrong key.
+      // Some servers penalise frequent failed logins.
       return 1000;
   }
 }

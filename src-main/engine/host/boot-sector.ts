@@ -1,6 +1,6 @@
 /*
- * What a hypervisor must be able to do for a kernel, in 512 bytes: page tables, PAE, EFER, long mode, a task state segment, ring 3,
- * CPUID there, an exception from ring 3 into ring 0, an I/O port. Every row: machine code, then what it does.
+ * What a hypervisor must support to run a kernel, in 512 bytes: page tables, PAE, EFER, long mode, a task state segment, ring 3, CPUID in
+ * ring 3, an exception from ring 3 into ring 0, an I/O port. Each row: machine code, then what it does.
  */
 const LISTING: readonly (readonly [code: string, what: string])[] = [
   ['fa 31c0 8ed8 8ec0 8ed0 bc007c', 'cli; ax, ds, es, ss = 0; sp = 7c00'],
@@ -33,7 +33,7 @@ const LISTING: readonly (readonly [code: string, what: string])[] = [
 
 const SIZE = 512;
 
-/** Exit status of QEMU when the boot sector has come to its end: isa-debug-exit makes (value << 1) | 1 of what is written to its port. */
+/** QEMU's exit status after the boot sector ran to its end: isa-debug-exit turns the value written to its port into (value << 1) | 1. */
 export const BOOT_SECTOR_EXIT = (0x21 << 1) | 1;
 
 /** The boot sector as the 512 bytes of a raw disk. */

@@ -7,8 +7,8 @@ import { unreachable } from './embedded/relay.ts';
 const DEFAULT_DIAL_MS = 10_000;
 
 /**
- * Opens a TCP connection from this machine's own network. `guest.unreachable` (refused, no route, time-out), `cancelled`, and
- * `host.denied` in confined runs for an address that is not this machine's own.
+ * Opens a TCP connection from this machine's own network. `guest.unreachable` (refused, no route, timeout), `cancelled`, and in confined
+ * runs `host.denied` for any address but this machine's own.
  */
 export async function dialFromMachine(
   address: string,

@@ -2,24 +2,24 @@ import type { Duplex } from 'node:stream';
 import type { RunOptions, RunResult } from '../core/run.ts';
 
 /**
- * The place where an environment's VMs and networks live. The kinds differ in four things only: libvirt's URI, `dial`, `listen`
- * and `run`; everything above uses these.
+ * Where an environment's VMs and networks live. The kinds differ only in libvirt's URI, `dial`, `listen` and `run`, which everything above
+ * uses.
  */
 export interface Host {
   readonly kind: 'embedded' | 'system';
   /** libvirt URI with the socket in it: `qemu:///system?socket=/run/...`. */
   readonly uri: string;
-  /** What guests run on here, found by booting one (or forced by configuration). */
+  /** How guests run here, determined by booting one (or set by configuration). */
   readonly accelerator: 'kvm' | 'tcg';
-  /** How guests reach the outside. */
+  /** How guests reach the outside world. */
   readonly uplink: 'none' | 'pasta' | 'slirp4netns';
-  /** dnsmasq must keep running as root with an empty group here (only uid 0 is mapped). */
+  /** dnsmasq must keep running as root with an empty group (only uid 0 is mapped). */
   readonly dnsmasqAsRoot: boolean;
-  /** Folder for the VMs' VNC sockets, reachable from both sides, short enough for a unix socket's 108 bytes. */
+  /** Folder for the VMs' VNC sockets, accessible from both sides, with a path short enough for a unix socket's 108 bytes. */
   readonly socketDir: string;
   /**
-   * Opens a TCP connection to an address on the environment's networks. Rejects with `guest.unreachable` (refused, no route, time-out)
-   * or `host.unavailable` when the host is gone. Never connects from the machine's own network in confined runs.
+   * Opens a TCP connection to an address on the environment's networks. Rejects with `guest.unreachable` (refused, no route, timeout) or
+   * `host.unavailable` when the host is gone. In confined runs it never connects from the machine's own network.
    */
   dial(
     address: string,
@@ -28,11 +28,11 @@ export interface Host {
   ): Promise<Duplex>;
   /** Listens on an address of the environment's networks (a gateway); each connection arrives as a stream. */
   listen(address: string, port: number, onConnection: (stream: Duplex) => void): Promise<AsyncDisposable>;
-  /** Runs a program where the environment's networks are. */
+  /** Runs a program inside the environment's network. */
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
 }
 
-/** What must be known to start or find an embedded host. */
+/** What is needed to start or find an embedded host. */
 export interface EmbeddedHostSpec {
   /** The prefix's uuid: the host's identity. */
   readonly id: string;
@@ -44,8 +44,8 @@ export interface EmbeddedHostSpec {
 
 export interface EmbeddedHost extends Host {
   readonly kind: 'embedded';
-  /** pid of the cell's first process as seen from outside; killing it ends everything of the environment. */
+  /** pid of the cell's first process as seen from outside; killing it ends the whole environment. */
   readonly pid: number;
-  /** Ends every process of it and removes its runtime folder. Idempotent. */
+  /** Ends all its processes and removes its runtime folder. Idempotent. */
   stop(): Promise<void>;
 }

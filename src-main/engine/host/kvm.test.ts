@@ -15,14 +15,14 @@ test('the boot sector is 512 bytes with the firmware’s mark', () => {
   const sector = bootSector();
   expect(sector).toHaveLength(512);
   expect([...sector.subarray(510)]).toEqual([0x55, 0xaa]);
-  // Where its listing says that the tables are.
+  // The offsets given in its listing.
   expect(Buffer.from(sector).readUInt16LE(0xd8)).toBe(7 * 8 - 1);
   expect(Buffer.from(sector).readUInt32LE(0xda)).toBe(0x7ca0);
   expect(Buffer.from(sector).readUInt16LE(0xde)).toBe(0x6f);
   expect(sector[0x98]).toBe(0xb0);
 });
 
-test('an override is taken as it is', async () => {
+test('an override is returned unchanged', async () => {
   expect(await findAccelerator('kvm')).toBe('kvm');
   expect(await findAccelerator('tcg')).toBe('tcg');
 });
@@ -33,7 +33,7 @@ function fakeQemu(script: string): string {
   return path;
 }
 
-test('a guest has booted only when it says so', async () => {
+test('a guest has booted only when it reports it', async () => {
   expect(await bootsOn('kvm', fakeQemu(`exit ${BOOT_SECTOR_EXIT}`))).toBe(true);
   expect(await bootsOn('kvm', fakeQemu('exit 0'))).toBe(false);
   expect(await bootsOn('kvm', fakeQemu('kill -ABRT $$'))).toBe(false);
@@ -43,17 +43,17 @@ test('a guest that hangs has not booted', async () => {
   expect(await bootsOn('kvm', fakeQemu('exec sleep 60'))).toBe(false);
 });
 
-test('the boot sector comes to its end on the real emulator', async () => {
+test('the boot sector completes on the real emulator', async () => {
   const qemu = findQemu();
   if (qemu === undefined) throw new Error('QEMU is needed for the tests.');
   expect(await bootsOn('tcg', qemu)).toBe(true);
 });
 
-test('the verdict of a boot is kept', async () => {
+test('the verdict is cached for a boot', async () => {
   const environment = { PATH: folder, XDG_CACHE_HOME: join(folder, 'cache') };
   fakeQemu(`echo x >>'${folder}/runs'; exit ${BOOT_SECTOR_EXIT}`);
   const state = await kvmState({ environment });
-  // Where there is no KVM nothing is booted.
+  // Without KVM nothing is booted.
   if (state === 'missing' || state === 'denied') return;
   expect(state).toBe('works');
   expect(await findAccelerator('auto', { environment })).toBe('kvm');

@@ -9,18 +9,18 @@ import { makePrivateFolder, runtimeRoot } from './embedded/runtime-dir.ts';
 import { cachedVerdict, fileIdentity } from './verdict-cache.ts';
 
 const DEVICE = '/dev/kvm';
-/** Enterprise Linux keeps its only emulator out of PATH. */
+/** Enterprise Linux installs its only emulator outside of PATH. */
 const ENTERPRISE_QEMU = '/usr/libexec/qemu-kvm';
 const PROBE_SECONDS = 3;
 
-/** Why guests run on KVM here, or why not. */
+/** Whether KVM works here, or why not. */
 export type KvmState =
   | 'works'
   /** No /dev/kvm: no hardware virtualization, or its module is not loaded. */
   | 'missing'
-  /** This user may not open it. */
+  /** This user lacks permission to open it. */
   | 'denied'
-  /** It is there, but a guest does not boot on it. */
+  /** It exists, but a guest does not boot on it. */
   | 'broken'
   /** QEMU is not installed. */
   | 'no-qemu';
@@ -30,15 +30,15 @@ export interface KvmOptions {
   readonly environment?: NodeJS.ProcessEnv;
 }
 
-/** What guests run on here: `auto` is KVM only where a guest really boots on it. Anything else is an explicit override. */
+/** How guests run here: `auto` uses KVM only if a guest really boots on it. Other values are an explicit override. */
 export async function findAccelerator(wanted: 'auto' | 'kvm' | 'tcg', options: KvmOptions = {}): Promise<'kvm' | 'tcg'> {
   if (wanted !== 'auto') return wanted;
   return (await kvmState(options)) === 'works' ? 'kvm' : 'tcg';
 }
 
 /**
- * Whether KVM works for this user, found by booting. /dev/kvm may open and QEMU may list it and still no guest boots (a virtual machine
- * without nested virtualization). The answer is kept for this boot, this QEMU and this device; finding it takes 3 s at most.
+ * Whether KVM works for this user, tested by booting: even if /dev/kvm opens and QEMU lists KVM, guests may not boot (a virtual machine
+ * without nested virtualization). Takes 3 s at most; the result is cached for this boot, this QEMU and this device.
  */
 export async function kvmState(options: KvmOptions = {}): Promise<KvmState> {
   const environment = options.environment ?? process.env;
@@ -51,7 +51,7 @@ export async function kvmState(options: KvmOptions = {}): Promise<KvmState> {
   return verdict === 'works' ? 'works' : 'broken';
 }
 
-/** The x86-64 emulator: Debian's and Fedora's name, then Enterprise Linux's place. */
+/** The x86-64 emulator: Debian's and Fedora's name, then Enterprise Linux's path. */
 export function findQemu(environment: NodeJS.ProcessEnv = process.env): string | undefined {
   return findProgram('qemu-system-x86_64', environment) ?? (isExecutable(ENTERPRISE_QEMU) ? ENTERPRISE_QEMU : undefined);
 }
@@ -69,19 +69,19 @@ function deviceAccess(): 'open' | 'missing' | 'denied' {
 }
 
 /**
- * Boots a boot sector on two processors of the machine's own kind, which is what environments use, and sees whether it comes to its
- * end in 3 s. No network, no display, nothing but a disk of 512 bytes.
+ * Boots the boot sector on two processors with the CPU model that environments use, and returns whether it completes within 3 s. No
+ * network, no display, only a disk of 512 bytes.
  */
 export async function bootsOn(accelerator: 'kvm' | 'tcg', qemu: string, options: KvmOptions = {}): Promise<boolean> {
   const folder = runtimeRoot(options.environment);
   makePrivateFolder(folder);
-  // Always the same file, never written by the guest: a process that ends in the middle leaves nothing that adds up.
+  // Always the same file, never written by the guest: killed processes leave no growing rubbish.
   const disk = join(folder, 'boot-sector.img');
   await writeFileAtomic(disk, bootSector(), 0o600);
   const cpu = accelerator === 'kvm' ? 'host' : 'max';
   const result = await run(
     [
-      // Also ends a guest that hangs when this process is gone.
+      // Also ends a hung guest after this process is gone.
       ...['timeout', '--signal=KILL', String(PROBE_SECONDS)],
       qemu,
       ...['-nodefaults', '-no-user-config', '-no-reboot', '-nic', 'none', '-display', 'none', '-monitor', 'none', '-serial', 'none'],

@@ -9,7 +9,7 @@ import { checkNamespaces, checkPrograms, checkTun, currentFamily, remedyFor } fr
 
 export interface CheckOptions {
   readonly resourcesDir: string;
-  /** Folder whose file system environments will fill. Default: the home folder. */
+  /** A folder on the file system that environments will fill. Default: the home folder. */
   readonly workdir?: string;
   readonly environment?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal | undefined;
@@ -19,8 +19,8 @@ const GIB = 1024 ** 3;
 const SCRIPTS = ['cell.sh', 'host.sh', 'relay.cjs'];
 
 /**
- * Everything that environments need of this machine, each with what to do about it. Changes nothing and starts no host; the first call
- * after a boot may take 3 s, which the test of KVM needs.
+ * Checks everything that environments need from this machine, with a remedy for each problem. Changes nothing and starts no host. The first
+ * call after a boot may take 3 s, for the KVM test.
  */
 export async function checkMachine(options: CheckOptions): Promise<HostCheck[]> {
   const environment = options.environment ?? process.env;
@@ -102,7 +102,7 @@ function checkMemory(): HostCheck {
 }
 
 async function checkDisk(folder: string): Promise<HostCheck> {
-  // It may not exist yet: its nearest parent is on the same file system.
+  // It may not exist yet: its nearest existing parent is on the same file system.
   let existing = folder;
   while (!existsSync(existing)) existing = join(existing, '..');
   const { bavail, bsize } = await statfs(existing);

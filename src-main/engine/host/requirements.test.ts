@@ -55,7 +55,7 @@ test('administration programs are found without being in PATH', () => {
   expect(findProgram('not-executable', { PATH: folder })).toBeUndefined();
 });
 
-test('a device that may not be opened, or is missing, is told apart', () => {
+test('a missing device is distinguished from a usable one', () => {
   expect(checkTun(join(folder, 'none'))).toMatchObject({ state: 'error', command: 'sudo modprobe tun' });
   expect(checkTun('/dev/null')).toMatchObject({ state: 'ok' });
   const error = checkError(checkTun(join(folder, 'none')), 'host.denied');
@@ -63,11 +63,11 @@ test('a device that may not be opened, or is missing, is told apart', () => {
   expect(error.hint).toContain('sudo modprobe tun');
 });
 
-test('namespaces are tried', async () => {
+test('namespaces are tested by creating some', async () => {
   expect(await checkNamespaces()).toMatchObject({ id: 'namespaces', state: 'ok' });
 });
 
-test('what refuses namespaces is named', () => {
+test('the setting that forbids namespaces is named', () => {
   const settings = (values: Record<string, string>) => namespaceProblem((path) => values[path], 1000);
   expect(settings({ '/proc/sys/kernel/apparmor_restrict_unprivileged_userns': '1' }).command).toContain(
     'apparmor_restrict_unprivileged_userns=0',

@@ -10,7 +10,7 @@ import { findQemu } from './kvm.ts';
 type Family = 'debian' | 'fedora' | 'suse' | 'arch' | 'other';
 type Packages = Readonly<Record<Exclude<Family, 'other'>, string>>;
 
-/** A program that must be installed, and where it comes from. */
+/** A required program and the packages that contain it. */
 interface Tool {
   readonly id: string;
   readonly why: string;
@@ -50,7 +50,7 @@ const TOOLS: readonly Tool[] = [
       suse: 'libvirt-daemon-driver-qemu',
       arch: 'libvirt',
     },
-    // Where none of the usual folders exist libvirt keeps its drivers elsewhere: starting it will show.
+    // If none of the usual folders exist, libvirt keeps its drivers elsewhere: starting it will tell.
     found: () => !DRIVER_FOLDERS.some(existsSync) || DRIVER_FOLDERS.some((folder) => existsSync(join(folder, QEMU_DRIVER))),
   },
   {
@@ -91,7 +91,7 @@ export function distributionFamily(osRelease: string): Family {
   return 'other';
 }
 
-/** The command that installs packages here, undefined on a distribution that is not known. */
+/** The command that installs packages here, undefined on an unknown distribution. */
 export function installCommand(family: Family, packages: readonly string[]): string | undefined {
   const sudo = process.getuid?.() === 0 ? '' : 'sudo ';
   const names = [...new Set(packages)].join(' ');
@@ -131,12 +131,12 @@ export function remedyFor(family: Family, packages: Packages): { readonly remedy
   return { remedy: `Install the package ${name}.`, command: installCommand(family, [name]) ?? null };
 }
 
-/** The family of the distribution that this machine runs. */
+/** The family of this machine's distribution. */
 export function currentFamily(): Family {
   return distributionFamily(readOptional('/etc/os-release') ?? '');
 }
 
-/** Whether taps, the VMs’ network cards, can be made: that is /dev/net/tun. */
+/** Whether taps, the VMs’ network cards, can be created, which needs /dev/net/tun. */
 export function checkTun(device = '/dev/net/tun'): HostCheck {
   const base = { id: 'tun', title: 'Network cards for VMs' };
   try {
@@ -166,7 +166,7 @@ export function checkTun(device = '/dev/net/tun'): HostCheck {
   }
 }
 
-/** Whether this user may make the namespaces that an embedded host lives in, found by making some. */
+/** Whether this user may create the namespaces of an embedded host, tested by creating some. */
 export async function checkNamespaces(options: RequirementOptions = {}): Promise<HostCheck> {
   const title = 'Namespaces';
   const root = process.getuid?.() === 0;
@@ -192,7 +192,7 @@ export async function checkNamespaces(options: RequirementOptions = {}): Promise
   return namespaceProblem();
 }
 
-/** What stands in the way of namespaces, from the kernel's settings. */
+/** What prevents namespaces, from the kernel's settings. */
 export function namespaceProblem(read: (path: string) => string | undefined = readSetting, uid = process.getuid?.()): HostCheck {
   const base = { id: 'namespaces', title: 'Namespaces', state: 'error' as const };
   if (uid === 0) {
@@ -245,15 +245,15 @@ function readSetting(path: string): string | undefined {
   }
 }
 
-/** A failed check as the error of a start: the same sentences. */
+/** Turns a failed check into the error of a start, with the same sentences. */
 export function checkError(check: HostCheck, code: 'host.missing-tool' | 'host.denied' | 'host.unavailable'): EngineError {
   const hint = check.command === null ? check.remedy : `${check.remedy ?? 'Run:'} ${check.command}`;
   return new EngineError(code, check.detail, { details: { check: check.id }, ...(hint === null ? {} : { hint }) });
 }
 
 /**
- * Throws what an embedded host would fail on and that can be seen without starting anything: `host.missing-tool` naming all packages
- * that are missing, `host.denied` when taps cannot be made. Takes about a millisecond.
+ * Throws if an embedded host is bound to fail for a reason visible without starting anything: `host.missing-tool` naming all missing
+ * packages, `host.denied` when taps cannot be created. Takes about a millisecond.
  */
 export function requireEmbedded(options: RequirementOptions = {}): void {
   const environment = options.environment ?? process.env;

@@ -4,15 +4,15 @@ import { bootId, isRunning, type ProcessIdentity, parentOf, readOptional, startT
 import { stopCell } from './embedded/cell.ts';
 import { cleanLeftovers } from './embedded/leftovers.ts';
 
-/** An embedded host of this user that runs now, whatever became of its environment's folder. */
+/** A running embedded host of this user, even if its environment's folder is gone. */
 export interface RunningHost {
   /** Uuid of the environment. */
   readonly id: string | undefined;
-  /** The first process of its cell: with it everything ends. */
+  /** The first process of its cell; when it ends, everything in the host ends. */
   readonly pid: number;
   /** Absolute path of the environment. */
   readonly prefix: string;
-  /** Whether the environment's folder is gone, so that no verb finds the host any more. */
+  /** Whether the environment's folder is gone, so that no verb can find the host. */
   readonly orphaned: boolean;
 }
 
@@ -22,12 +22,12 @@ interface Cell extends RunningHost {
   readonly runtimeDir: string;
 }
 
-/** The hosts that this user runs, found by their processes: neither the environment's folder nor its sockets need be there any more. */
+/** The hosts that this user runs, found by their processes; works without the environment's folder or sockets. */
 export function runningHosts(): readonly RunningHost[] {
   return findCells().map(({ id, pid, prefix, orphaned }) => ({ id, pid, prefix, orphaned }));
 }
 
-/** Ends the hosts whose environment's folder is gone, with all that runs in them, and removes what ended ones left; answers the former. */
+/** Ends and returns the hosts whose environment's folder is gone, and removes what hosts that have ended left behind. */
 export async function endOrphanedHosts(): Promise<readonly RunningHost[]> {
   const orphans = findCells().filter((cell) => cell.orphaned);
   for (const { id, identity, stateDir, runtimeDir } of orphans) {
@@ -42,7 +42,7 @@ function findCells(): readonly Cell[] {
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter(isCellScript);
-  // The script's own subshells look like it.
+  // Exclude the script's own subshells, which look the same.
   return pids.filter((pid) => !pids.includes(parentOf(pid) ?? 0)).flatMap((pid) => cellOf(pid) ?? []);
 }
 
@@ -55,7 +55,7 @@ function scriptOf(pid: number): string | undefined {
   return basename(program) === 'bash' ? basename(script) : undefined;
 }
 
-/** The cell keeps its environment's lock open as this descriptor: where that is now, whatever was moved, is what the kernel says. */
+/** The cell keeps its environment's lock open on this descriptor; the kernel reports its current path even after a move. */
 const LOCK_FD = 9;
 const DELETED = ' (deleted)';
 
@@ -86,7 +86,7 @@ function readIfAllowed(path: string): string {
   try {
     return readOptional(path) ?? '';
   } catch (error) {
-    // Another user's process, as in a namespace of its own.
+    // Another user's process, or one in its own namespace.
     if (['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
     throw error;
   }

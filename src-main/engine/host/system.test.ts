@@ -48,10 +48,10 @@ test('is the machine itself', async () => {
   await expect(host.dial('127.0.0.1', port, { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' });
 });
 
-test('screens’ sockets can be made there by the machine’s QEMU', async () => {
+test('the machine’s QEMU can create screen sockets there', async () => {
   await open('qemu:///system');
   const { mode } = statSync(join(folder, 'vnc'));
-  // Root gives the folder to QEMU's user where there is one; else everybody may put a socket there and nobody may list it.
+  // Root gives the folder to QEMU's user if there is one; otherwise anyone may create a socket there but not list it.
   expect([0o700, 0o733]).toContain(mode & 0o777);
   await open('qemu:///session');
   await expect(
@@ -73,7 +73,7 @@ test('a confined run does not touch the machine’s own libvirt or network', asy
   expect(host.kind).toBe('system');
 });
 
-/** A host that was opened before the run was confined judges by the present. */
+/** A host opened before the run was confined must still obey the confinement. */
 async function openUnchecked() {
   delete process.env['LAGO_CONFINED'];
   const host = await open();
@@ -81,7 +81,7 @@ async function openUnchecked() {
   return host;
 }
 
-test('the way out is what is installed', () => {
+test('uses the uplink that is installed', () => {
   const lines: string[] = [];
   const log = { ...silentLog, warn: (line: string) => void lines.push(line) };
   expect(chooseUplink('none', {}, log).kind).toBe('none');

@@ -13,21 +13,21 @@ import type { Host } from './host.ts';
 import { findAccelerator } from './kvm.ts';
 
 export interface SystemHostSpec {
-  /** libvirt URI of this machine: `qemu:///system`, `qemu:///session`, each with `?socket=/path`. */
+  /** libvirt URI on this machine: `qemu:///system`, `qemu:///session`, each with `?socket=/path`. */
   readonly uri: string;
   readonly accelerator: 'auto' | 'kvm' | 'tcg';
-  /** Folder for VNC sockets; made when missing and opened to libvirt's QEMU user. Default: one per user. */
+  /** Folder for VNC sockets; created if missing and opened to libvirt's QEMU user. Default: one per user. */
   readonly socketDir?: string;
 }
 
-/** Users that distributions run the machine's QEMU as. */
+/** Users that run QEMU on common distributions. */
 const QEMU_USERS = ['libvirt-qemu', 'qemu'];
-/** `/` and a uuid with `.sock`. */
+/** `/`, a uuid and `.sock`. */
 const SOCKET_NAME_LENGTH = 42;
 
 /**
- * The machine's own libvirt as an environment's host. Nothing is started; whether libvirt answers shows when it is connected to.
- * In confined runs it is refused (`host.denied`) in the machine's own network, and so is every connection from there.
+ * The machine's own libvirt as an environment's host. Starts nothing; whether libvirt works shows on connecting. In confined runs it is
+ * refused (`host.denied`) in the machine's own network, and so is every connection from there.
  */
 export async function openSystemHost(
   spec: SystemHostSpec,
@@ -73,7 +73,7 @@ function isSession(uri: string): boolean {
   return uri.startsWith('qemu:///session');
 }
 
-/** Lets the machine's QEMU make sockets there: it runs as a user of its own, except in a session libvirt. */
+/** Lets the machine's QEMU create sockets there: it runs as a separate user, except in a session libvirt. */
 async function openSocketDir(path: string, session: boolean): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   if (session) return;

@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('asks once for the same key', async () => {
+test('probes once for the same key', async () => {
   let asked = 0;
   const probe = async (): Promise<string> => await Promise.resolve(`answer ${++asked}`);
   const environment = { XDG_CACHE_HOME: folder };

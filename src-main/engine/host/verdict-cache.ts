@@ -9,8 +9,8 @@ import { cacheFolder } from './embedded/runtime-dir.ts';
 const Verdict = z.object({ key: z.string(), value: z.string() });
 
 /**
- * Keeps what a slow probe found, in the user's cache folder, for as long as `key` (everything that the answer depends on) stays the
- * same. A damaged or unwritable cache only costs the time of the probe.
+ * Caches the result of a slow probe in the user's cache folder as long as `key` (everything the result depends on) stays the same. A
+ * damaged or unwritable cache only costs the time of the probe.
  */
 export async function cachedVerdict(
   name: string,
@@ -51,7 +51,7 @@ function isRefusal(error: unknown): boolean {
   return code === 'EACCES' || code === 'EROFS' || code === 'EPERM' || code === 'ENOENT' || code === 'ENOTDIR';
 }
 
-/** A file's identity for a cache key: it changes when a package update replaces the file. `-` when there is none. */
+/** A file's identity for a cache key, which changes when an update replaces the file. `-` when it does not exist. */
 export function fileIdentity(path: string): string {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) return '-';

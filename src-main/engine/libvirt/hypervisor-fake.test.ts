@@ -51,7 +51,7 @@ describe('the fake hypervisor', () => {
     });
   });
 
-  it('fails the n-th call of a method once, before or after its effect, with the error asked for', async () => {
+  it('fails the n-th call of a method once, before or after its effect, with the given error', async () => {
     const fake = createFakeHypervisor();
     await fake.defineDomain(domainXml('vm0'));
     const error = new EngineError('hypervisor.disconnected', 'gone');
@@ -65,7 +65,7 @@ describe('the fake hypervisor', () => {
     expect(fake.faults.calls.filter((call) => call.method === 'startDomain').map((call) => call.subject)).toEqual(['vm0', 'vm0', 'vm0']);
   });
 
-  it('waits for a change that is cancelled, and goes on with one that nobody waits for any more', async () => {
+  it('waits for a cancelled change, and completes one that timed out', async () => {
     const fake = createFakeHypervisor();
     await fake.defineDomain(domainXml('vm0'));
     fake.faults.delay('startDomain', 5);
@@ -107,7 +107,7 @@ describe('the fake hypervisor', () => {
     await fake.startDomain('vm0');
   });
 
-  it('has a guest that may not obey, may crash, and has an agent and a console', async () => {
+  it('has a guest that may ignore shutdown, may crash, and has an agent and a console', async () => {
     const fake = createFakeHypervisor({ agent: (vm, command) => `${vm}:${command}` });
     await fake.defineDomain(domainXml('vm0'));
     await fake.startDomain('vm0');
@@ -123,7 +123,7 @@ describe('the fake hypervisor', () => {
     expect((await fake.findDomain('vm0'))?.state).toBe('shut off');
   });
 
-  it('gives out the leases it was told of', async () => {
+  it('returns the leases it was given', async () => {
     const fake = createFakeHypervisor();
     await fake.defineNetwork('<network><name>n</name></network>');
     const lease = { mac: '54:52:00:00:00:01', ip: '192.168.200.2', hostname: 'vm0', expiresAt: 1 };

@@ -5,7 +5,7 @@ import { LIBVIRT_ERROR } from './rpc/protocol.ts';
 import { sortSnapshots } from './rpc/values.ts';
 import { childrenXml, findXml, readXml, textXml, type XmlElement } from './xml/read-xml.ts';
 
-/** A domain as the pretended host has it. */
+/** A domain of the fake host. */
 interface Domain {
   readonly name: string;
   readonly uuid: string;
@@ -14,7 +14,7 @@ interface Domain {
   state: DomainRunState;
   reason: number;
   persistent: boolean;
-  /** The definition; while it runs, `activeXml` is what it was started with. */
+  /** The definition; while it runs, `activeXml` is the definition it was started with. */
   xml: string;
   activeXml: string | undefined;
   readonly snapshots: Map<string, Snapshot>;
@@ -26,7 +26,7 @@ interface Snapshot {
   parent: string | undefined;
   readonly createdAt: number;
   readonly state: DomainSnapshot['state'];
-  /** The domain's definition at that moment; undefined when the snapshot was redefined without it. */
+  /** The domain's definition when the snapshot was taken; undefined when the snapshot was redefined without it. */
   readonly domainXml: string | undefined;
 }
 
@@ -39,7 +39,7 @@ interface Network {
   leases: readonly DhcpLease[];
 }
 
-/** The host as a plain value, without what differs from run to run (times, ids, generated uuids): for comparing before and after. */
+/** The host as a plain value without run-specific data (times, ids, generated uuids), for before-and-after comparison. */
 export interface FakeState {
   readonly domains: readonly {
     readonly name: string;
@@ -55,7 +55,7 @@ export interface FakeState {
   readonly networks: readonly { readonly name: string; readonly active: boolean; readonly persistent: boolean }[];
 }
 
-/** An error as libvirt's own would arrive. `code` is libvirt's error number. */
+/** An error as libvirt would return it. `code` is libvirt's error number. */
 export function libvirtError(message: string, code: number): EngineError {
   return new EngineError('hypervisor.failed', message, { details: { procedure: 'fake', libvirtCode: code, libvirtDomain: 0 } });
 }
@@ -87,19 +87,19 @@ function escapeXml(text: string): string {
 const isActive = (domain: Domain): boolean => domain.id !== -1;
 
 /**
- * A pretended libvirt host in memory: what its domains, networks and snapshots are, and what each operation does to them. Synchronous;
- * several fake connections may share one. It follows the QEMU driver where a recipe could notice: names and uuids are kept together,
- * a domain does not start while one of its networks is down, snapshot metadata goes with the definition.
+ * A fake libvirt host in memory: its domains, networks and snapshots, and the effect of each operation on them. Synchronous; several fake
+ * connections may share one. It follows the QEMU driver where a recipe could notice: names and uuids are kept together, a domain does not
+ * start while one of its networks is down, snapshot metadata goes with the definition.
  */
 export class FakeModel {
   readonly #domains = new Map<string, Domain>();
   readonly #networks = new Map<string, Network>();
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
   #nextId = 1;
-  /** What a guest does when it is asked to shut down. */
+  /** Whether the guest shuts down when asked. */
   obeysShutdown = true;
 
-  /** The host as a value; equal values mean that nothing was left or lost. */
+  /** The host as a value; equal values mean that nothing was left behind or lost. */
   describe(): FakeState {
     return {
       domains: this.listDomains().map(({ name, state, persistent }) => ({
@@ -159,13 +159,13 @@ export class FakeModel {
     return this.#domains.has(name) ? this.domain(name) : undefined;
   }
 
-  /** As `findDomain`; an unknown one is `vm.missing`. */
+  /** Like `findDomain`; an unknown one is `vm.missing`. */
   domain(wanted: string): DomainStatus {
     const { name, uuid, id, state, reason, persistent } = this.#domain(wanted);
     return { name, uuid, id, state, reason, persistent };
   }
 
-  /** Refuses, as QEMU's driver would, what only a running domain can do. */
+  /** Rejects operations on an inactive domain, as QEMU's driver does. */
   requireActive(name: string, doing: string): void {
     this.#active(name, doing);
   }
@@ -232,7 +232,7 @@ export class FakeModel {
     domain.id = -1;
     domain.activeXml = undefined;
     domain.state = 'shut off';
-    // virDomainShutoffReason has an "unknown" before what virDomainEventStoppedDetailType begins with.
+    // virDomainShutoffReason has one value ("unknown") before the first of virDomainEventStoppedDetailType.
     domain.reason = detail + 1;
     this.#announce(domain, 'stopped', detail);
     if (!domain.persistent) this.#domains.delete(domain.name);
@@ -267,12 +267,12 @@ export class FakeModel {
     this.#announce(domain, 'resumed');
   }
 
-  /** A guest that is reset, or resets itself. */
+  /** Resets a guest, from inside or outside. */
   rebootDomain(name: string, doing: string): void {
     this.#announce(this.#active(name, doing), 'rebooted');
   }
 
-  /** The guest's kernel died: for tests of what the application does then. */
+  /** Simulates a kernel crash in the guest, to test how the application reacts. */
   crashDomain(name: string): void {
     const domain = this.#active(name, 'Crashing');
     this.#announce(domain, 'crashed');
@@ -351,7 +351,7 @@ export class FakeModel {
     return this.#network(name).leases;
   }
 
-  /** What the network's DHCP server is to have given out. */
+  /** Sets the leases that the network's DHCP server reports. */
   setLeases(name: string, leases: readonly DhcpLease[]): void {
     this.#network(name).leases = leases;
   }

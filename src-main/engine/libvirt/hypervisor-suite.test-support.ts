@@ -3,15 +3,15 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import { until } from '../core/until.ts';
 import type { Hypervisor, HypervisorEvent } from './hypervisor.ts';
 
-/** A place where the suite can run: it may define, start and remove whatever has a name that begins with `lago-suite-`. */
+/** A host for the suite, which may define, start and remove anything whose name begins with `lago-suite-`. */
 export interface SuiteHost {
   /** A new connection; all of them see the same host. */
   connect(): Promise<Hypervisor>;
-  /** A domain that starts here and that can be snapshotted. Without a uuid a new one is made up. */
+  /** A domain that can be started and snapshotted here. Without a uuid, one is generated. */
   domainXml(name: string, uuid?: string): string;
-  /** A network that starts here and disturbs nothing. */
+  /** A network that can be started here without disturbing anything. */
   networkXml(name: string): string;
-  /** What this kind of hypervisor cannot do is tested to be refused; `shutdown`: there is a guest that obeys. */
+  /** What this hypervisor supports; the rest is tested to be refused. `shutdown`: there is a guest that obeys. */
   readonly can: {
     readonly startPaused: boolean;
     readonly deleteMetadataOnly: boolean;
@@ -40,7 +40,7 @@ function snapshotXml(name: string): string {
   return `<domainsnapshot><name>${name}</name></domainsnapshot>`;
 }
 
-/** What every `Hypervisor` must do, on whatever it is run. `open` is called once, before the first test. */
+/** What every `Hypervisor` must do, whatever it is based on. `open` is called once, before the first test. */
 export function hypervisorSuite(title: string, open: () => Promise<SuiteHost>): void {
   describe(`hypervisor: ${title}`, () => {
     let host: SuiteHost;
@@ -89,7 +89,7 @@ export function hypervisorSuite(title: string, open: () => Promise<SuiteHost>): 
       return events.flatMap((event) => (event.type !== 'closed' && event.name === name ? [event.event] : []));
     }
 
-    /** Waits until these events have come, in this order; QEMU has more between them ("resumed" after each start). */
+    /** Waits until these events have arrived in this order; QEMU sends more in between ("resumed" after each start). */
     async function expectEvents(name: string, expected: readonly string[]): Promise<void> {
       const missing = (): readonly string[] => {
         const left = [...expected];

@@ -7,7 +7,7 @@ import { FakeModel, libvirtError } from './hypervisor-model.fake.ts';
 /** Methods that can be made to fail. */
 export type FakeMethod = Exclude<keyof Hypervisor, 'uri' | 'onEvent' | 'close' | typeof Symbol.asyncDispose>;
 
-/** Methods that only look. */
+/** Methods that change nothing. */
 const READING: ReadonlySet<FakeMethod> = new Set<FakeMethod>([
   'version',
   'capabilities',
@@ -31,25 +31,25 @@ interface Fault {
   readonly when: 'before' | 'after';
 }
 
-/** Makes calls of one connection, or of all that share it, fail or take their time. */
+/** Makes calls of one connection, or of all that share it, fail or take time. */
 export class FakeFaults {
   readonly #faults: Fault[] = [];
   readonly #delays = new Map<FakeMethod | 'any', number>();
   readonly #calls: { readonly method: FakeMethod; readonly subject: string }[] = [];
 
-  /** Every call so far, in order; `subject` is the name or the XML that it was about. */
+  /** Every call so far, in order; `subject` is its name or XML argument. */
   get calls(): readonly { readonly method: FakeMethod; readonly subject: string }[] {
     return this.#calls;
   }
 
-  /** Calls so far that change something: the number of steps at which work can fail. */
+  /** Number of changing calls so far, that is of steps at which work can fail. */
   get changes(): number {
     return this.#calls.filter((call) => !READING.has(call.method)).length;
   }
 
   /**
-   * The `n`-th call of `method` from now on (1: the next) fails, once. `any` counts all calls that change something. `before`: nothing
-   * happened; `after`: it happened, but the answer was lost.
+   * Makes the `n`-th call of `method` from now on (1: the next) fail once. `any` counts all changing calls. `before`: it had no effect;
+   * `after`: it had its effect, but the answer was lost.
    */
   failOn(
     method: FakeMethod | 'any',
@@ -60,7 +60,7 @@ export class FakeFaults {
     this.#faults.push({ method, left: n, error, when });
   }
 
-  /** Each call of `method` takes that long; `any` means all that have no time of their own. */
+  /** Makes each call of `method` take `ms`; `any` means all methods without a delay of their own. */
   delay(method: FakeMethod | 'any', ms: number): void {
     this.#delays.set(method, ms);
   }
@@ -72,7 +72,7 @@ export class FakeFaults {
     this.#calls.length = 0;
   }
 
-  /** Notes a call and says what is to become of it. */
+  /** Records a call and returns its delay and fault. */
   begin(method: FakeMethod, subject: string): { readonly delayMs: number; readonly fault: Fault | undefined } {
     this.#calls.push({ method, subject });
     const matching = this.#faults.filter((fault) => fault.method === method || (fault.method === 'any' && !READING.has(method)));
@@ -84,14 +84,14 @@ export class FakeFaults {
 }
 
 export interface FakeHypervisorOptions {
-  /** Share one between several connections; default a new, empty one. */
+  /** Can be shared between connections; default a new, empty one. */
   readonly model?: FakeModel;
-  /** Share one to count calls and inject faults over several connections. */
+  /** Can be shared, to count calls and inject faults over several connections. */
   readonly faults?: FakeFaults;
   readonly uri?: string;
-  /** Answers for the guest agent; default an empty result. */
+  /** Replies of the guest agent; default an empty result. */
   readonly agent?: (domain: string, command: string) => string;
-  /** The far end of a serial console; default one that echoes. */
+  /** The far end of a serial console; by default it echoes. */
   readonly console?: (domain: string) => Duplex;
   readonly capabilities?: string;
   readonly domainCapabilities?: string;
@@ -101,7 +101,7 @@ export interface FakeHypervisorOptions {
 export interface FakeHypervisor extends Hypervisor {
   readonly model: FakeModel;
   readonly faults: FakeFaults;
-  /** Ends the connection as a daemon that dies would. */
+  /** Ends the connection as if the daemon had died. */
   disconnect(reason?: string): void;
 }
 
@@ -129,7 +129,7 @@ class Fake implements FakeHypervisor {
     this.model = options.model ?? new FakeModel();
     this.faults = options.faults ?? new FakeFaults();
     this.#unsubscribe = this.model.onEvent((event) => {
-      // As over a socket: never within the call that causes it.
+      // As over a socket: never within the call that causes the event.
       queueMicrotask(() => this.#emit(event));
     });
   }
@@ -149,7 +149,7 @@ class Fake implements FakeHypervisor {
     });
   }
 
-  /** Like the real one: who cancels a question or loses patience gets an error at once; a change, once begun, is waited for. */
+  /** Like the real one: on cancel or timeout a query fails at once; a change, once begun, is waited for. */
   async #call<T>(method: FakeMethod, subject: string, options: CallOptions | undefined, work: () => T): Promise<T> {
     if (this.#closed !== undefined) throw this.#gone(method);
     if (options?.signal?.aborted === true) throw new EngineError('cancelled', `${method} was cancelled.`);
@@ -296,8 +296,8 @@ class Fake implements FakeHypervisor {
 }
 
 /**
- * A `Hypervisor` without libvirt, for tests of what is built on it: same semantics (the same suite runs on both), an open model to
- * compare before and after, faults at any step. A failed call leaves the model as it was, unless the fault says `after`.
+ * A `Hypervisor` without libvirt, for testing code built on it: same semantics (the same suite runs on both), a model that tests can
+ * compare before and after, and faults at any step. A failed call leaves the model unchanged, unless the fault says `after`.
  */
 export function createFakeHypervisor(options: FakeHypervisorOptions = {}): FakeHypervisor {
   return new Fake(options);

@@ -27,7 +27,7 @@ export interface DomainSnapshot {
   readonly parent: string | undefined;
   /** ms since the epoch. */
   readonly createdAt: number;
-  /** `running`/`paused`: memory is in it; `shutoff`: disks only; `disk-snapshot`: external, disks only. */
+  /** `running`/`paused`: includes memory; `shutoff`: disks only; `disk-snapshot`: external, disks only. */
   readonly state: 'running' | 'paused' | 'shutoff' | 'disk-snapshot';
   readonly current: boolean;
 }
@@ -42,11 +42,11 @@ export interface DhcpLease {
 
 export interface CallOptions {
   /**
-   * Rejects the promise at once with `cancelled`. A call that changes something is only kept from being sent: once the daemon works on
-   * it, it is waited for, so that nobody undoes what is still being done.
+   * Rejects the promise at once with `cancelled`. A call that changes something can be cancelled only before it is sent; after that it is
+   * waited for, so that no undo starts while the daemon is still working.
    */
   readonly signal?: AbortSignal | undefined;
-  /** Default 60 s, for slow calls (start, snapshot, revert) 10 min, to pause and resume 40 s. */
+  /** Default 60 s; slow calls (start, snapshot, revert) 10 min; pause and resume 40 s. */
   readonly timeoutMs?: number;
 }
 
@@ -74,12 +74,12 @@ export type HypervisorEvent =
       readonly uuid: string;
       readonly event: 'defined' | 'undefined' | 'started' | 'stopped';
     }
-  /** The connection is gone; every pending call was rejected with `hypervisor.disconnected`. No more events come. */
+  /** The connection is gone; every pending call was rejected with `hypervisor.disconnected`. No more events follow. */
   | { readonly type: 'closed'; readonly reason: string };
 
 /**
- * libvirt as the engine sees it: nouns by name, values in, values out. Implemented over libvirt's RPC protocol (`libvirt.ts`) and in
- * memory with fault injection (`fake.ts`); one test suite runs on both. Every method rejects with `EngineError`:
+ * libvirt as the engine sees it: objects by name, plain values in and out. Implemented over libvirt's RPC protocol (`libvirt.ts`) and in
+ * memory with fault injection (`hypervisor.fake.ts`); one test suite runs on both. Every method rejects with `EngineError`:
  * `hypervisor.failed` (details: procedure, libvirt code and domain), `vm.missing` for an unknown domain, `snapshot.missing`,
  * `hypervisor.disconnected`, `cancelled`.
  */
@@ -94,27 +94,27 @@ export interface Hypervisor extends AsyncDisposable {
   ): Promise<string>;
 
   listDomains(options?: CallOptions): Promise<readonly DomainStatus[]>;
-  /** undefined when libvirt does not know it. */
+  /** undefined when libvirt does not know the domain. */
   findDomain(name: string, options?: CallOptions): Promise<DomainStatus | undefined>;
   domainXml(name: string, query?: { readonly inactive?: boolean }, options?: CallOptions): Promise<string>;
   /** Defines or redefines a persistent domain. */
   defineDomain(xml: string, options?: CallOptions): Promise<DomainStatus>;
   startDomain(name: string, how?: { readonly paused?: boolean }, options?: CallOptions): Promise<void>;
-  /** Hard power off. A domain that is already off or gone is not an error. */
+  /** Hard power-off. Not an error when the domain is already off or gone. */
   destroyDomain(name: string, options?: CallOptions): Promise<void>;
-  /** Asks the guest to shut down; answers when asked, not when it is off. */
+  /** Asks the guest to shut down; resolves when it has been asked, not when it is off. */
   shutdownDomain(name: string, options?: CallOptions): Promise<void>;
   rebootDomain(name: string, options?: CallOptions): Promise<void>;
   resetDomain(name: string, options?: CallOptions): Promise<void>;
   suspendDomain(name: string, options?: CallOptions): Promise<void>;
   resumeDomain(name: string, options?: CallOptions): Promise<void>;
-  /** Forgets the definition together with saved state and snapshot metadata. A domain that is gone is not an error. */
+  /** Removes the definition, saved state and snapshot metadata. Not an error when the domain is gone. */
   undefineDomain(name: string, options?: CallOptions): Promise<void>;
-  /** PNG or PPM bytes of the first screen. */
+  /** The first screen as PNG or PPM. */
   screenshot(name: string, options?: CallOptions): Promise<{ readonly mime: string; readonly bytes: Uint8Array }>;
-  /** Sends a JSON command to the guest agent and answers its JSON reply. */
+  /** Sends a JSON command to the guest agent and returns its JSON reply. */
   agentCommand(name: string, command: string, options?: CallOptions): Promise<string>;
-  /** The serial console as a byte stream on a connection of its own. `force` takes it from another holder. */
+  /** The serial console as a byte stream on its own connection. `force` disconnects any other client. */
   openConsole(name: string, how?: { readonly force?: boolean }, options?: CallOptions): Promise<Duplex>;
 
   listNetworks(options?: CallOptions): Promise<readonly NetworkStatus[]>;
@@ -122,25 +122,25 @@ export interface Hypervisor extends AsyncDisposable {
   networkXml(name: string, options?: CallOptions): Promise<string>;
   defineNetwork(xml: string, options?: CallOptions): Promise<NetworkStatus>;
   startNetwork(name: string, options?: CallOptions): Promise<void>;
-  /** Takes it down. One that is already down or gone is not an error. */
+  /** Stops the network. Not an error when it is already down or gone. */
   destroyNetwork(name: string, options?: CallOptions): Promise<void>;
   undefineNetwork(name: string, options?: CallOptions): Promise<void>;
   networkLeases(name: string, options?: CallOptions): Promise<readonly DhcpLease[]>;
 
   listSnapshots(domain: string, options?: CallOptions): Promise<readonly DomainSnapshot[]>;
   snapshotXml(domain: string, name: string, options?: CallOptions): Promise<string>;
-  /** Internal snapshot (memory + disks of a running or paused domain, disks of one that is off). `redefine` only makes an existing one known to libvirt. */
+  /** Internal snapshot (disks, and memory if the domain is active). `redefine` only tells libvirt about an existing one. */
   createSnapshot(
     domain: string,
     xml: string,
     how?: { readonly redefine?: boolean; readonly current?: boolean },
     options?: CallOptions,
   ): Promise<void>;
-  /** Without `state` the domain ends in the state that the snapshot was taken in. */
+  /** Without `state` the domain ends up in the state the snapshot was taken in. */
   revertSnapshot(domain: string, name: string, how?: { readonly state?: 'running' | 'paused' }, options?: CallOptions): Promise<void>;
   deleteSnapshot(domain: string, name: string, how?: { readonly metadataOnly?: boolean }, options?: CallOptions): Promise<void>;
 
-  /** Events come in order until the unsubscriber is called or `closed` came. */
+  /** Calls the listener in order, until unsubscribed or after `closed`. */
   onEvent(listener: (event: HypervisorEvent) => void): () => void;
   close(): Promise<void>;
 }

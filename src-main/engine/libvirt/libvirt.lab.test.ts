@@ -15,7 +15,7 @@ function domainXml(name: string, uuid?: string): string {
 hypervisorSuite("libvirtd's test driver", async () => {
   const daemon = await startTestDaemon();
   const uri = `test:///default?socket=${daemon.socket}`;
-  // The driver forgets everything when its last connection closes.
+  // The test driver forgets everything when its last connection closes.
   const anchor = await connectHypervisor(uri);
   let bridge = 0;
   return {
@@ -42,7 +42,7 @@ describe('a real libvirtd', () => {
     await daemon.stop();
   });
 
-  it('serves a file with its own domains, alike for slow and fast calls', async () => {
+  it('serves a file with its own domains to slow and fast calls alike', async () => {
     const file = join(daemon.dir, 'node.xml');
     await writeFile(file, `<node>${domainXml('mine')}</node>`);
     const hypervisor = await connectHypervisor(`test://${file}?socket=${daemon.socket}`);
@@ -67,18 +67,18 @@ describe('a real libvirtd', () => {
     await hypervisor.close();
   });
 
-  it('answers pings that it was not asked to send', async () => {
+  it('answers keepalive pings', async () => {
     const hypervisor = await connectHypervisor(`test:///default?socket=${daemon.socket}`);
     const events: HypervisorEvent[] = [];
     hypervisor.onEvent((event) => events.push(event));
-    // Longer than it takes to give up a daemon that does not answer.
+    // Longer than it takes to give up on a daemon that does not respond.
     await new Promise((resolve) => setTimeout(resolve, 8000));
     expect(events).toEqual([]);
     expect((await hypervisor.findDomain('test'))?.state).toBe('running');
     await hypervisor.close();
   });
 
-  it.each(['SIGKILL', 'SIGSTOP'] as const)('that gets %s is given up, and all that waits with it', async (signal) => {
+  it.each(['SIGKILL', 'SIGSTOP'] as const)('that gets %s is given up, and all waiting calls with it', async (signal) => {
     await using victim = await startTestDaemon();
     const hypervisor = await connectHypervisor(`test:///default?socket=${victim.socket}`);
     const closed = new Promise<HypervisorEvent>((resolve) => hypervisor.onEvent(resolve));

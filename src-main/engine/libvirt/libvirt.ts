@@ -17,7 +17,7 @@ import { type LibvirtTarget, parseLibvirtUri } from './rpc/uri.ts';
 import { domainEventOf, networkEventOf, runStateOf, snapshotOf, sortSnapshots, versionText } from './rpc/values.ts';
 import { readXml, textXml } from './xml/read-xml.ts';
 
-/** A daemon that is stopped is noticed after 4 to 6 s. */
+/** A stopped daemon is detected after 4 to 6 s. */
 const KEEPALIVE = { everyMs: 1000, missed: 4 };
 
 const LIFECYCLE_EVENT = 0;
@@ -40,8 +40,8 @@ const REVERT_FORCE = 4;
 const DELETE_METADATA_ONLY = 2;
 
 /**
- * Calls that change something are not abandoned: who cancels would otherwise undo, or let go of the lock, while the daemon still works.
- * The signal keeps them from being sent; once sent they are waited for, as long as their time limit says.
+ * Calls that change something are not abandoned: otherwise the caller would undo, or release the lock, while the daemon is still working.
+ * The signal stops them only before they are sent; after that they are waited for, up to their time limit.
  */
 const CHANGING: ReadonlySet<unknown> = new Set([
   procedures.domainDefine,
@@ -60,8 +60,8 @@ const CHANGING: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * QEMU answers in milliseconds; one that does not by then is hung, and others are paused meanwhile. Longer than the 30 s after which
- * libvirt says that other work on the domain is still going on.
+ * QEMU responds within milliseconds; after this long it is hung, and other VMs are paused meanwhile. Longer than the 30 s after which
+ * libvirt reports that other work on the domain is still going on.
  */
 const PAUSE_TIMEOUT_MS = 40_000;
 const AGENT_TIMEOUT_MS = 60_000;
@@ -84,9 +84,9 @@ function networkMissing(name: string): EngineError {
 }
 
 /**
- * libvirt over its own RPC protocol. Two connections: slow calls wait for each other (four at a time) on one of them, everything else
- * and the events have the other, so that a start does not delay a state. The keepalive watches over the latter; when one is gone, both
- * are.
+ * libvirt over its own RPC protocol, on two connections. Slow calls queue on one of them (four at a time); everything else and the events
+ * use the other, so that a start does not delay a state query. The keepalive monitors the latter; if either connection is lost, both are
+ * closed.
  */
 class LibvirtHypervisor implements Hypervisor {
   readonly uri: string;
@@ -118,7 +118,7 @@ class LibvirtHypervisor implements Hypervisor {
     slow.onClose((reason) => this.#shut(reason));
   }
 
-  /** Asks for events; a daemon without networks is no reason to fail. */
+  /** Subscribes to events; a daemon without networks is not an error. */
   async start(options: CallOptions): Promise<void> {
     const doing = 'Asking libvirt for events';
     for (const event of [LIFECYCLE_EVENT, REBOOT_EVENT])
@@ -135,7 +135,7 @@ class LibvirtHypervisor implements Hypervisor {
       try {
         listener(event);
       } catch (error) {
-        // A bug of the listener must neither close the connection nor keep the event from the others, nor stay unseen.
+        // A listener's bug must not close the connection or keep the event from other listeners, and must not stay unseen.
         queueMicrotask(() => {
           throw error;
         });
@@ -158,7 +158,7 @@ class LibvirtHypervisor implements Hypervisor {
     return connection.call(procedure, args, doing, { ...options, untilSent: CHANGING.has(procedure) });
   }
 
-  /** A call about a domain: when it has gone meanwhile, the error is the same as if it had never been there. */
+  /** A call about a domain: when it has gone meanwhile, the error is the same as for an unknown one. */
   async #onDomain<A, R>(
     procedure: Procedure<A, R>,
     name: string,
@@ -404,7 +404,7 @@ class LibvirtHypervisor implements Hypervisor {
     return (await this.#openStream(procedures.domainOpenConsole, name, args, 'Opening the console of', true, options)).stream;
   }
 
-  /** A stream on a connection of its own, which ends with it: a stream that nobody reads would hold up everything beside it. */
+  /** Opens a stream on its own connection, which closes with it: an unread stream would block everything else on the connection. */
   async #openStream<A, R>(
     procedure: Procedure<A, R>,
     name: string,
@@ -480,7 +480,7 @@ class LibvirtHypervisor implements Hypervisor {
 
   async destroyNetwork(name: string, options?: CallOptions): Promise<void> {
     const network = await this.#lookUpNetwork(name, options);
-    // Asked first, since some drivers take down, and announce, what is down already.
+    // Queried first, since some drivers stop an inactive network, and announce that.
     if (network === undefined || (await this.#networkStatus(network, options))?.active !== true) return;
     try {
       await this.#call(procedures.networkDestroy, { network }, `Taking down network ${name}`, options);
@@ -557,13 +557,13 @@ class LibvirtHypervisor implements Hypervisor {
     const redefine = how.redefine === true;
     const name = textXml(readXml(xml, { what: 'The description of a snapshot', code: 'input.invalid' }), 'name') ?? '';
     if (!redefine && name !== '') await this.#refuseExisting(domain, name, options);
-    // libvirt takes "current" only together with "redefine"; a new snapshot is the current one anyway.
+    // libvirt accepts "current" only together with "redefine"; a new snapshot is current anyway.
     const flags = redefine ? SNAPSHOT_REDEFINE | (how.current === true ? SNAPSHOT_CURRENT : 0) : 0;
     const args = (ref: DomainRef): { domain: DomainRef; xml: string; flags: number } => ({ domain: ref, xml, flags });
     await this.#onDomain(procedures.snapshotCreate, domain, args, `Taking snapshot ${name} of`, options);
   }
 
-  /** libvirt itself answers with an internal error that cannot be distinguished from others. */
+  /** libvirt itself would return an internal error that cannot be distinguished from others. */
   async #refuseExisting(domain: string, name: string, options: CallOptions | undefined): Promise<void> {
     try {
       await this.#snapshot(domain, name, options);
@@ -588,7 +588,7 @@ class LibvirtHypervisor implements Hypervisor {
     try {
       await this.#call(procedures.snapshotRevert, { snapshot, flags }, doing, options);
     } catch (error) {
-      // "Risky" means that a new QEMU process is needed or the description of then is not known: both are what a revert is for.
+      // "Risky" means that a new QEMU process is needed or the snapshot lacks the domain's definition; a revert accepts both.
       if (libvirtCode(error) !== LIBVIRT_ERROR.revertRisky) throw error;
       await this.#call(procedures.snapshotRevert, { snapshot, flags: flags | REVERT_FORCE }, doing, options);
     }
@@ -617,9 +617,9 @@ class LibvirtHypervisor implements Hypervisor {
 }
 
 /**
- * Connects to a libvirt daemon on this machine. Rejects with `input.invalid` (a URI that is not understood), `host.denied` (socket or
- * polkit; the hint says what to do), `host.unavailable` (no daemon), `hypervisor.failed` or `cancelled`. A lost connection is not
- * opened again by itself: after the event `closed`, connect anew and read everything afresh.
+ * Connects to a libvirt daemon on this machine. Rejects with `input.invalid` (unsupported URI), `host.denied` (socket or polkit; with a
+ * hint), `host.unavailable` (no daemon), `hypervisor.failed` or `cancelled`. It does not reconnect: after the event `closed`, connect again
+ * and read everything afresh.
  */
 export const connectHypervisor: ConnectHypervisor = async (uri, options = {}) => {
   const target = parseLibvirtUri(uri);

@@ -5,7 +5,7 @@ import { bridgeName, domainName, networkName, prefixedName } from './names.ts';
 const uuid = fc.stringMatching(/^[0-9a-f]{32}$/);
 const name = fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$/);
 
-it('a network has a name that fits an interface and says whose it is (property)', () => {
+it('a network has a name that fits an interface and identifies its environment (property)', () => {
   fc.assert(
     fc.property(uuid, name, (prefix, net) => {
       const made = networkName(prefix, net);
@@ -18,7 +18,7 @@ it('a network has a name that fits an interface and says whose it is (property)'
   );
 });
 
-it('networks of one environment never share a bridge, however alike their names are (property)', () => {
+it('networks of one environment never share a bridge, however similar their names (property)', () => {
   fc.assert(
     fc.property(uuid, name, name, name, (prefix, start, left, right) => {
       fc.pre(left !== right);

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { EngineError } from '../../../src-shared/errors.ts';
 
 /**
- * A libvirt name that carries the environment: eight hex digits of the prefix's uuid and the name. Below 16 characters four digits are
- * used; a name that does not fit is replaced by the beginning of its SHA-1. The rule of every version of Lago.
+ * A libvirt name that identifies the environment: eight hex digits of the prefix's uuid and the name. If `maxLength` is below 16, four
+ * digits are used; a name that does not fit is replaced by the beginning of its SHA-1. All versions of Lago use this rule.
  */
 export function prefixedName(uuid: string, name: string, maxLength = 0): string {
   if (maxLength !== 0 && maxLength < 6)
@@ -26,8 +26,8 @@ export function networkName(uuid: string, net: string): string {
 }
 
 /**
- * The Linux bridge of a network: the network's own libvirt name, so that no two networks of an environment share one. (Lago cut NAT
- * bridges after 12 characters, and network1 and network2 met in the same bridge.)
+ * The Linux bridge of a network has the network's own libvirt name, so that no two networks of an environment share one. (Lago cut NAT
+ * bridges after 12 characters, so network1 and network2 ended up on the same bridge.)
  */
 export function bridgeName(uuid: string, net: { readonly name: string }): string {
   return networkName(uuid, net.name);

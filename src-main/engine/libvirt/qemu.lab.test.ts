@@ -18,7 +18,7 @@ interface QemuLab {
   close(): Promise<void>;
 }
 
-/** A private libvirt with QEMU, and VMs that get no further than their firmware: one small disk, a console, a screen. */
+/** A private libvirt with QEMU, and VMs that only run their firmware: one small disk, a console, a screen. */
 async function startLab(): Promise<QemuLab> {
   const folder = await mkdtemp(join(tmpdir(), 'lago-qemu-'));
   const environment = { ...process.env };
@@ -27,7 +27,7 @@ async function startLab(): Promise<QemuLab> {
   try {
     const spec = { id: randomBytes(16).toString('hex'), stateDir: join(folder, 'host'), uplink: 'none', accelerator: 'tcg' } as const;
     const host = await startEmbeddedHost(spec, { resourcesDir, log: silentLog });
-    // One disk for each name; the suite runs VMs of different names side by side.
+    // One disk per name: the suite runs VMs of different names in parallel.
     const disks = Array.from({ length: 40 }, (_, i) => join(folder, `${i}.qcow2`));
     for (const disk of disks) await runChecked(['qemu-img', 'create', '-q', '-f', 'qcow2', disk, '1M'], 'The disk could not be made.');
     const taken = new Map<string, string>();
@@ -91,7 +91,7 @@ describe('a QEMU domain', () => {
     expect(text).toContain('<arch>x86_64</arch>');
   });
 
-  it('has one console at a time, which can be taken away, and which ends with the VM', async () => {
+  it('has one console at a time, which can be taken over, and which ends with the VM', async () => {
     await using hypervisor = await connectHypervisor(lab.host.uri);
     await hypervisor.defineDomain(lab.domainXml('console'));
     await hypervisor.startDomain('console');

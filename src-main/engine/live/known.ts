@@ -6,9 +6,9 @@ import { takeLock } from '../core/lock.ts';
 
 const Known = z.object({
   version: z.literal(1),
-  /** Absolute paths of prefixes that this user made or opened. */
+  /** Absolute paths of prefixes that this user created or opened. */
   prefixes: z.array(z.string()),
-  /** Init files that were used, newest first. */
+  /** Recently used init files, newest first. */
   recent: z.array(z.object({ path: z.string(), name: z.string(), usedAt: z.number() })),
 });
 type Known = z.infer<typeof Known>;
@@ -18,7 +18,7 @@ const RECENT = 10;
 
 /** The user's list of environments and recent init files, shared by all of the user's windows and commands. */
 export interface KnownEnvironments {
-  /** Path of the file, for those who watch it. */
+  /** Path of the file, for watchers. */
   readonly file: string;
   list(): Promise<readonly string[]>;
   recent(): Promise<Known['recent']>;

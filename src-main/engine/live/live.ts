@@ -22,22 +22,22 @@ export interface LiveOptions {
   readonly plugins: PluginRegistry;
   readonly log: Log;
   readonly publish: (event: LiveEvent) => void;
-  /** Called once for each piece of work that nobody is doing any more and that can be finished or taken back. */
+  /** Called once for each interrupted operation that can be finished or undone. */
   readonly interrupted: (path: string, work: PendingWork) => void;
 }
 
 /**
- * Keeps the state of every known environment true: files and libvirt's events say when to look again, and each changed value is
- * published once. Nothing polls, except while a host does not answer or a process holds the lock: the end of neither says anything, when
- * the process is killed.
+ * Keeps the state of every known environment up to date: file changes and libvirt events trigger a refresh, and each changed value is
+ * published once. Nothing polls, except while a host does not respond or a process holds the lock: no event tells that a host recovered or
+ * that the holder was killed.
  */
 export interface Live extends AsyncDisposable {
-  /** Reads everything once and begins to watch. Answers the present states. */
+  /** Reads everything once and begins to watch. Returns the current states. */
   begin(): Promise<readonly PrefixState[]>;
   states(): readonly PrefixState[];
   /** Path of a known environment by its id. */
   pathOf(id: string): string | undefined;
-  /** Looks again soon (after a recipe changed something). */
+  /** Schedules a refresh (after a recipe changed something). */
   touch(path: string): void;
   /** Reads the list of known environments again. */
   reload(): Promise<void>;
@@ -53,9 +53,9 @@ interface Entry {
   timer: NodeJS.Timeout | undefined;
   /** When it fires. */
   due: number;
-  /** How often in a row its host did not answer. */
+  /** Consecutive failures of its host to respond. */
   unanswered: number;
-  /** When the interrupted work began that was reported already. */
+  /** Start time of the interrupted work that was already reported. */
   told: number | undefined;
   reading: boolean;
   again: boolean;
@@ -78,7 +78,7 @@ export function createLive(options: LiveOptions): Live {
     }, afterMs);
   }
 
-  /** A host that does not answer is asked again, at first each second, then more seldom; whether the lock's holder lives, each second. */
+  /** Looks again at a host that does not respond, first each second, then less often, and each second whether the lock's holder lives. */
   function askAgain(entry: Entry, state: PrefixState): void {
     entry.unanswered = state.host.status === 'unusable' ? entry.unanswered + 1 : 0;
     if (entry.unanswered > 0) schedule(entry, Math.min(5000, 1000 * entry.unanswered));
@@ -88,7 +88,7 @@ export function createLive(options: LiveOptions): Live {
   async function tellInterrupted(entry: Entry, prefix: Prefix, state: PrefixState): Promise<void> {
     const pending = prefix.record?.pending ?? null;
     if (pending === null || pending.kind === 'destroy' || state.busy !== null || state.host.status === 'unusable') return;
-    // The record was read before the holder of the lock: a verb may have ended in between.
+    // The record was read before the lock's holder: a verb may have ended in between.
     const still = (await readRecord(prefix.paths.record))?.pending ?? null;
     if (still?.since !== pending.since || entry.told === pending.since || closed) return;
     entry.told = pending.since;
@@ -133,13 +133,13 @@ export function createLive(options: LiveOptions): Live {
     await tellInterrupted(entry, prefix, state);
   }
 
-  /** A folder that vanished is taken off the list; one that cannot be read stays, broken, and says why. */
+  /** Removes a vanished folder from the list; an unreadable one stays, shown as broken with the reason. */
   async function gone(entry: Entry, error: unknown): Promise<void> {
     const message = error instanceof Error ? error.message : String(error);
     const code = error instanceof EngineError ? error.code : 'internal';
     const missing = code === 'prefix.missing';
     if (!missing && !code.startsWith('input.')) {
-      // Nothing is wrong with its files: what was seen last stays, and it is looked at again.
+      // Its files are fine: keep the last state and try again.
       log.warn(`${entry.path}: ${message}`);
       schedule(entry, Math.min(5000, 1000 * ++entry.unanswered));
       return;
@@ -191,7 +191,7 @@ export function createLive(options: LiveOptions): Live {
   }
 
   function add(path: string): Entry {
-    // The lock file in the prefix is written when a recipe begins and ends, in whichever process: watching the folder shows both.
+    // A recipe in any process writes the prefix's lock file when it begins and ends, so watching the folder shows both.
     const entry: Entry = {
       path,
       watcher: watchFolder(path, () => {

@@ -7,13 +7,13 @@ export interface MachineQuery {
   readonly resourcesDir: string;
   readonly workdir: string;
   readonly settings: EngineSettings;
-  /** Its checks are kept; undefined runs them. */
+  /** Reuses its checks; undefined runs them. */
   readonly previous: MachineState | undefined;
 }
 
 const MIB = 1024 * 1024;
 
-/** The machine as the status bar shows it. Sizes are rounded to 64 MiB, so that small changes publish nothing. */
+/** The machine as shown in the status bar. Sizes are rounded to 64 MiB, so that small changes are not published. */
 export async function readMachine(query: MachineQuery): Promise<MachineState> {
   const [memory, diskFree] = await Promise.all([memoryOf(), freeSpace(query.workdir)]);
   const rounded = (bytes: number): number => Math.floor(bytes / (64 * MIB)) * 64 * MIB;
@@ -30,7 +30,7 @@ async function memoryOf(): Promise<{ memoryFree: number; memoryTotal: number }> 
   return { memoryFree: field('MemAvailable'), memoryTotal: field('MemTotal') };
 }
 
-/** Bytes that an ordinary user may still write where new environments go. */
+/** Bytes available to an ordinary user where new environments are created. */
 async function freeSpace(folder: string): Promise<number> {
   await mkdir(folder, { recursive: true });
   const info = await statfs(folder);

@@ -4,7 +4,7 @@ import { OPERATION_LOG_LINES } from '../../../src-shared/operation.ts';
 import { type Operation, type Step, startOperation } from '../core/operation.ts';
 import { createOperations } from './operations.ts';
 
-/** An operation that does what the test says, until it is told to end. */
+/** An operation controlled by the test, until it is told to end. */
 function steered(): { readonly operation: Operation; step(): Promise<Step>; end(): void } {
   let end = (): void => undefined;
   const over = new Promise<void>((resolve) => {
@@ -21,7 +21,7 @@ function steered(): { readonly operation: Operation; step(): Promise<Step>; end(
   return { operation, step: async () => await begun, end: () => end() };
 }
 
-test('a log is what is kept, then each line that is added, and ends with its operation', async () => {
+test('a log yields the kept lines, then each new one, and ends with its operation', async () => {
   const { operation, step, end } = steered();
   const table = createOperations(() => undefined);
   table.register(operation);
@@ -43,7 +43,7 @@ test('a log is what is kept, then each line that is added, and ends with its ope
   expect(await last).toEqual({ done: true, value: undefined });
 });
 
-test('a log that nobody reads any more ends at once, and an unknown one has no lines', async () => {
+test('an abandoned log ends at once, and an unknown one has no lines', async () => {
   const { operation, step, end } = steered();
   const table = createOperations(() => undefined);
   table.register(operation);
@@ -56,7 +56,7 @@ test('a log that nobody reads any more ends at once, and an unknown one has no l
   end();
 });
 
-test('states travel without the lines of the log', async () => {
+test('states are sent without the lines of the log', async () => {
   const events: LiveEvent[] = [];
   const { operation, step, end } = steered();
   const table = createOperations((event) => events.push(event));

@@ -4,13 +4,13 @@ import type { Operation } from '../core/operation.ts';
 import { sleep } from '../core/until.ts';
 import type { Operations } from '../engine.ts';
 
-/** So many ended ones are kept for those who want to see what came of them. */
+/** How many finished operations are kept, so that their results can still be seen. */
 const FINISHED_KEPT = 30;
-/** Lines that come close together travel together. */
+/** Lines within this time are sent together. */
 const LINES_EVERY_MS = 50;
 
 export interface OperationTable extends Operations {
-  /** Makes an operation known, and publishes it from now on. */
+  /** Adds an operation, and publishes it from now on. */
   register(operation: Operation): void;
   states(): OperationState[];
 }

@@ -1,6 +1,6 @@
 import type { LiveEvent } from '../../../src-shared/contract.ts';
 
-/** Key under which a newer event replaces an undelivered older one; whole values make that safe. */
+/** Key under which a newer event replaces an undelivered older one, which is safe since events carry whole values. */
 function slotOf(event: LiveEvent): string {
   switch (event.type) {
     case 'prefix':
@@ -16,10 +16,10 @@ function slotOf(event: LiveEvent): string {
   }
 }
 
-/** Hands events to any number of slow or fast readers: each gets the newest value of everything, in order of first change. */
+/** Distributes events to any number of readers, slow or fast: each gets the newest value of everything, in order of last change. */
 export interface Publisher {
   publish(event: LiveEvent): void;
-  /** `first` are the present values; the iterator ends on abort. */
+  /** `first` are the current values; the iterator ends on abort. */
   subscribe(first: readonly LiveEvent[], signal: AbortSignal): AsyncIterableIterator<LiveEvent>;
   readonly readers: number;
 }
@@ -60,7 +60,7 @@ export function createPublisher(): Publisher {
     publish(event) {
       for (const reader of readers) {
         const slot = slotOf(event);
-        // Delete first: a replaced value goes to the end of the line, so that a reader never starves the others.
+        // Delete first, which moves a replaced value to the end of the queue, so that one key never starves the others.
         reader.pending.delete(slot);
         reader.pending.set(slot, event);
         reader.wake();

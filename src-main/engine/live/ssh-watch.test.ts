@@ -9,12 +9,12 @@ import { createSshWatch } from './ssh-watch.ts';
 
 const UUID = 'aaaabbbbccccddddeeeeffff00001111';
 
-it('asks anew for ssh when the guest has booted again, and counts from then', async () => {
+it('checks ssh again when the guest has rebooted, and counts from then', async () => {
   const waiting: Socket[] = [];
   let asked: () => void = () => undefined;
   const server = createServer((socket) => {
     waiting.push(socket);
-    socket.on('error', () => undefined); // the watch hangs up as it likes
+    socket.on('error', () => undefined); // the watch may hang up at any time
     asked();
   });
   server.listen(0, '127.0.0.1');

@@ -8,11 +8,11 @@ import type { Observation, VmNote } from '../runtime/state.ts';
 const BANNER_MS = 1500;
 const EVERY_MS = 700;
 
-/** Follows, for each running VM of an environment, whether its ssh answers since it was started. */
+/** Tracks, for each running VM of an environment, whether its ssh has answered since its start. */
 export interface SshWatch {
-  /** Called with each new look at the host; begins and ends watches. */
+  /** Called with each new observation of the host; starts and ends watches. */
   update(prefix: Prefix, seen: Observation): void;
-  /** Called when a guest began to boot again while its VM ran on: what answered before says nothing about now. */
+  /** Called when a guest reboots while its VM keeps running: earlier answers no longer count. */
   rebooted(domain: string): void;
   note(vm: string): VmNote | undefined;
   close(): void;
@@ -20,7 +20,7 @@ export interface SshWatch {
 
 interface Watched {
   readonly domain: string;
-  /** libvirt's id: a VM that was started or reverted again has another. */
+  /** libvirt's id, which changes when a VM is started or reverted again. */
   readonly domainId: number;
   readonly abort: AbortController;
   ssh: 'waiting' | 'ready' | 'unknown';
@@ -64,7 +64,7 @@ export function createSshWatch(log: Log, onChange: () => void): SshWatch {
           domainId: domain.id,
           abort: new AbortController(),
           ssh: address === null ? 'unknown' : 'waiting',
-          // What ran before we looked for the first time began at an unknown moment.
+          // A VM that was running at the first observation has an unknown start time.
           startedAt: wasFirst ? null : Date.now(),
         };
         watched.set(vm.name, entry);
@@ -76,7 +76,7 @@ export function createSshWatch(log: Log, onChange: () => void): SshWatch {
       for (const [vm, entry] of watched) {
         if (entry.domain !== domain) continue;
         entry.abort.abort();
-        // The next look begins anew, from then on.
+        // The next observation starts over, counting from then.
         watched.delete(vm);
       }
     },
@@ -88,7 +88,7 @@ export function createSshWatch(log: Log, onChange: () => void): SshWatch {
   };
 }
 
-/** Whether something that speaks ssh is there now. */
+/** Whether an ssh server answers now. */
 async function answers(host: Host, address: string, signal: AbortSignal): Promise<boolean> {
   try {
     const stream = await host.dial(address, 22, { timeoutMs: BANNER_MS, signal });
@@ -100,7 +100,7 @@ async function answers(host: Host, address: string, signal: AbortSignal): Promis
       stream.destroy();
     }
   } catch (error) {
-    // Refused, unreachable, silent, or nobody wants to know any more: not up, which is what is being asked.
+    // Refused, unreachable, silent or aborted: not up.
     if (error instanceof Error) return false;
     throw error;
   }

@@ -5,9 +5,9 @@ import type { RunInHost } from './bridge.ts';
 const RESTART_MS = 15_000;
 
 /**
- * Sees that the dnsmasq of an active network lives, which libvirt itself does not watch, and has it started again. libvirt does that
- * when it reads its configuration anew (SIGHUP; VMs and networks are not touched). Answers whether it had to. For embedded hosts: the
- * pid files are where their libvirt keeps them.
+ * Checks that the dnsmasq of an active network is running, which libvirt does not monitor, and has libvirt restart it: libvirt does that
+ * when it reloads its configuration (SIGHUP; VMs and networks are not touched). Returns whether it had to. For embedded hosts only, since
+ * it expects the pid files of their libvirt.
  */
 export async function reviveDnsmasq(run: RunInHost, network: string, signal: AbortSignal): Promise<boolean> {
   if (await lives(run, `/run/libvirt/network/${network}.pid`, signal)) return false;
@@ -32,7 +32,7 @@ function failed(network: string): EngineError {
 async function lives(run: RunInHost, pidFile: string, signal: AbortSignal): Promise<boolean> {
   const pid = await pidIn(run, pidFile, signal);
   if (pid === undefined) return false;
-  // A zombie has no command line any more.
+  // A zombie has no command line.
   const { stdout } = await run(['cat', `/proc/${pid}/cmdline`], { signal });
   return stdout !== '';
 }

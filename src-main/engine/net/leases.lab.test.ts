@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bundledStore, makeLeaseFolder, makeOwner, runScript } from './leases.test-support.ts';
 import { createLeaseStore } from './leases.ts';
 
-// Here and not among the unit tests: so many processes leave nothing of the machine to tests that run beside them.
+// Not among the unit tests: so many processes would starve tests that run in parallel.
 
 let root: string;
 let dir: string;
@@ -20,9 +20,9 @@ afterEach(async () => {
 
 describe('64 processes', () => {
   const PROCESSES = 64;
-  // Minutes at full size (`npm run torture`); the collisions are the same in each round.
+  // Takes minutes at full size (`npm run torture`); each round has the same kind of collisions.
   const ROUNDS = process.env['LEASES_FULL'] === '1' ? 40 : 3;
-  // What a process holds is a file that only one process can make; another one making it too fails with EEXIST.
+  // For each subnet it holds, a process creates a file exclusively; a second holder fails with EEXIST.
   const WORKER = `
     const { writeFileSync, readFileSync, unlinkSync } = require('node:fs');
     const [bundle, dir, holders, uuidPath, uuid, rounds, place] = process.argv.slice(1);
@@ -55,7 +55,7 @@ describe('64 processes', () => {
     })();
   `;
 
-  it('take and give back subnets at once: none twice, none lost', async () => {
+  it('take and release subnets concurrently: none twice, none lost', async () => {
     const bundle = await bundledStore(root);
     const holders = join(root, 'holders');
     await mkdir(holders);

@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import type { LeaseOwner } from './leases.ts';
 
-/** A folder for a store and its owners; in memory where there is such a place. */
+/** A folder for a store and its owners, in memory if possible. */
 export async function makeLeaseFolder(): Promise<string> {
   return await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'lago-leases-'));
 }
 
-/** A prefix as far as leases know it. */
+/** A minimal prefix, as leases need it. */
 export async function makeOwner(root: string, name: string): Promise<LeaseOwner> {
   const uuid = name.padEnd(32, '0');
   const uuidPath = join(root, name, 'uuid');
@@ -27,7 +27,7 @@ interface Outcome {
   readonly errors: string;
 }
 
-/** Runs a script in a process of its own. */
+/** Runs a script in its own process. */
 export async function runScript(script: string, args: readonly string[]): Promise<Outcome> {
   const child = spawn(process.execPath, ['-e', script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
@@ -38,7 +38,7 @@ export async function runScript(script: string, args: readonly string[]): Promis
   return { code, output, errors };
 }
 
-/** The store of subnets as one file that plain Node can load. */
+/** Bundles the lease store into one file that plain Node can load. */
 export async function bundledStore(folder: string): Promise<string> {
   const outfile = join(folder, 'leases.cjs');
   await build({

@@ -39,7 +39,7 @@ describe('the store of subnets', () => {
     expect(await readFile(join(dir, '200.lease'), 'utf8')).toBe(`[\n    "${a.uuidPath}",\n    "${a.uuid}"\n]`);
   });
 
-  it('gives the lowest that is free, exactly what is asked for, and each once', async () => {
+  it('gives the lowest free subnet, or exactly the one asked for, and each only once', async () => {
     const [a, b] = [await prefix('a'), await prefix('b')];
     const store = createLeaseStore({ dir, minOctet: 200, maxOctet: 202 });
     await store.acquire({ ...a, subnet: '192.168.201.77' });
@@ -84,7 +84,7 @@ describe('the store of subnets', () => {
     ]);
   });
 
-  it('is at each moment what a simple list says (property)', async () => {
+  it('always matches a simple list (property)', async () => {
     const owners = [await prefix('a'), await prefix('b')];
     const octet = fc.integer({ min: 200, max: 203 });
     const step = fc.oneof(
@@ -129,7 +129,7 @@ describe('the store of subnets', () => {
     );
   }, 120_000);
 
-  it('takes back what dead or changed prefixes hold, and what is damaged', async () => {
+  it('reclaims leases of dead or changed prefixes, and damaged ones', async () => {
     const [a, b] = [await prefix('a'), await prefix('b')];
     const store = createLeaseStore({ dir, minOctet: 200, maxOctet: 203 });
     await store.acquireMany({ ...a, subnets: [null, null, null] });
@@ -142,7 +142,7 @@ describe('the store of subnets', () => {
     expect(await readdir(dir)).toEqual(['200.lease', '202.lease', 'subnet-lease.lock']);
   });
 
-  it('refuses what is no subnet of its range', async () => {
+  it('refuses anything but a subnet of its range', async () => {
     const a = await prefix('a');
     const store = createLeaseStore({ dir });
     for (const subnet of ['192.168.199.0', '10.0.0.0', 'x', '192.168.999.0', '../x']) {
@@ -151,7 +151,7 @@ describe('the store of subnets', () => {
     expect(existsSync(dir)).toBe(false);
   });
 
-  it('waits for its lock, and says who holds it', async () => {
+  it('waits for its lock, and names the holder', async () => {
     const a = await prefix('a');
     const store = createLeaseStore({ dir, waitMs: 50 });
     await store.acquire(a);
@@ -197,13 +197,13 @@ describe.runIf(process.getuid?.() === 0)('other users', () => {
     return output.trim();
   }
 
-  it('are told which right is missing', async () => {
+  it('get an error that names the missing permission', async () => {
     await chmod(root, 0o755);
     await mkdir(dir, { recursive: true });
     expect(await asNobody('/none')).toMatch(/^host\.denied No permission for the store of subnets at .*--lease_dir/);
   });
 
-  it('do not lose what nobody else may look at', async () => {
+  it('keep leases that this user may not check', async () => {
     await chmod(root, 0o755);
     const a = await prefix('a');
     await createLeaseStore({ dir }).acquire(a);

@@ -15,14 +15,14 @@ export interface Lease {
   readonly subnet: string;
   /** The lease file. */
   readonly path: string;
-  /** The uuid file of the prefix that took it; empty when the lease is damaged. */
+  /** The uuid file of the prefix that owns it; empty when the lease is damaged. */
   readonly uuidPath: string;
   readonly uuid: string;
   /** False when that prefix is gone or has another uuid now: the subnet is free again. */
   readonly valid: boolean;
 }
 
-/** What a lease file says. */
+/** Content of a lease file. */
 type HeldLease = Omit<Lease, 'valid'>;
 
 export interface LeaseOwner {
@@ -34,40 +34,40 @@ export interface LeaseOwner {
 
 export interface LeaseStoreOptions {
   readonly dir: string;
-  /** Default 200 to 255, as Lago 1.0. */
+  /** Default 200 to 255, as in Lago 1.0. */
   readonly minOctet?: number;
   readonly maxOctet?: number;
-  /** How long to wait for another process; default 5 s, as Lago. */
+  /** How long to wait for another process; default 5 s, as in Lago. */
   readonly waitMs?: number;
 }
 
 /**
- * The machine's subnets, shared by all users and with Lago itself (its file format, its flock). Each method is one step under the lock,
- * so two processes never hold the same subnet. Rejects with `conflict.subnet` (taken, or none free), `conflict.locked`, `host.denied`,
+ * The machine's subnets, shared by all users and with Lago itself (its file format, its flock). Each method is atomic under the lock, so
+ * two processes never hold the same subnet. Rejects with `conflict.subnet` (taken, or none free), `conflict.locked`, `host.denied`,
  * `input.invalid` (not a subnet of the range), `cancelled`.
  */
 export interface LeaseStore {
-  /** Takes the lowest free subnet, or exactly `subnet` (any address of it). Taking what the same prefix holds already is fine. */
+  /** Takes the lowest free subnet, or exactly `subnet` (any address of it). Taking one that the same prefix already holds succeeds. */
   acquire(owner: LeaseOwner & { readonly subnet?: string | undefined }): Promise<{ readonly subnet: string; readonly gateway: string }>;
-  /** All or nothing. `null` stands for any free subnet; the answer is in the same order. */
+  /** Takes all or none. `null` stands for any free subnet; results are in the same order. */
   acquireMany(
     owner: LeaseOwner & { readonly subnets: readonly (string | null)[] },
   ): Promise<readonly { readonly subnet: string; readonly gateway: string }[]>;
-  /** Gives one back; with `uuid` only when that prefix holds it. One that nobody holds is not an error. */
+  /** Releases a subnet; with `uuid` only if that prefix holds it. Releasing a free one is not an error. */
   release(subnet: string, options?: { readonly uuid?: string; readonly signal?: AbortSignal | undefined }): Promise<void>;
-  /** Gives back all of a prefix. Answers the subnets. */
+  /** Releases all subnets of a prefix and returns them. */
   releaseAll(owner: {
     readonly uuid: string;
     readonly uuidPath?: string;
     readonly signal?: AbortSignal | undefined;
   }): Promise<readonly string[]>;
-  /** Every lease, by number. Takes no lock and changes nothing; a store that does not exist is empty. */
+  /** Every lease, by number. Takes no lock and changes nothing; a missing store is empty. */
   list(): Promise<readonly Lease[]>;
-  /** Removes the leases of prefixes that are gone; answers them. */
+  /** Removes and returns the leases of prefixes that are gone. */
   reclaim(options?: { readonly signal?: AbortSignal | undefined }): Promise<readonly Lease[]>;
 }
 
-/** Lago 0.29 locked by a hard link; a process that was killed left it for ever. It held it for milliseconds. */
+/** Lago 0.29 locked with a hard link, held for milliseconds; a killed process left it for ever. */
 const OLD_LOCKS = ['leases.lock', 'leases.lock.lock'];
 const OLD_LOCK_LIFE_MS = 60_000;
 
@@ -89,7 +89,7 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     await guarded(dir, async () => await writeJson(pathOf(octet), [owner.uuidPath, owner.uuid], 0o664));
   }
 
-  /** Under the lock: true when it is free, false when the same prefix has it already. */
+  /** Call under the lock: true when the subnet is free, false when the same prefix already has it. */
   async function isFree(owner: LeaseOwner, octet: number): Promise<boolean> {
     const present = readLease(pathOf(octet), octet);
     if (present === undefined || !(await isAlive(present))) return true;
@@ -97,7 +97,7 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     return false;
   }
 
-  /** Under the lock: the lowest free ones, each lease looked at once. */
+  /** Call under the lock: the lowest free ones, checking each lease once. */
   async function findFree(taken: ReadonlySet<number>, count: number): Promise<number[]> {
     const leased = new Set(count === 0 ? [] : await leasedOctets(dir));
     const found: number[] = [];
@@ -116,7 +116,7 @@ export function createLeaseStore(options: LeaseStoreOptions): LeaseStore {
     );
   }
 
-  /** Under the lock, all at once, since others wait for us; all or none. */
+  /** Call under the lock, writing in parallel since others wait for it; all or none. */
   async function writeAll(owner: LeaseOwner, octets: readonly number[]): Promise<void> {
     const outcomes = await Promise.allSettled(octets.map(async (octet) => await write(owner, octet)));
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
@@ -220,7 +220,7 @@ function takenError(octet: number, holder: { readonly uuidPath: string }): Engin
   );
 }
 
-/** The numbers that have a lease file, valid or not, in order. */
+/** The numbers with a lease file, valid or not, in order. */
 async function leasedOctets(dir: string): Promise<number[]> {
   let names: string[];
   try {
@@ -242,8 +242,8 @@ async function readLeases(dir: string): Promise<HeldLease[]> {
 }
 
 /**
- * undefined when there is no such file. A damaged one belongs to nobody. Read at once: these are a few bytes in a folder of this machine,
- * and while the lock is held everybody waits for us.
+ * undefined when the file does not exist. A damaged lease belongs to nobody. Synchronous: the files are tiny and local, and other processes
+ * wait while the lock is held.
  */
 function readLease(path: string, octet: number): HeldLease | undefined {
   let text: string;
@@ -264,12 +264,12 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Damaged: nobody's lease.
+    // A damaged lease has no owner.
     return undefined;
   }
 }
 
-/** Whether its prefix is there. One that this user may not look at is taken to be alive; Lago took its subnet away. */
+/** Whether the lease's prefix exists. One that this user may not check counts as alive; Lago took its subnet away. */
 async function isAlive({ uuidPath, uuid }: HeldLease): Promise<boolean> {
   if (uuidPath === '') return false;
   try {
@@ -282,7 +282,7 @@ async function isAlive({ uuidPath, uuid }: HeldLease): Promise<boolean> {
 async function makeFolder(dir: string): Promise<void> {
   try {
     const made = await mkdir(dir, { recursive: true, mode: 0o775 });
-    // Set-gid, so that every user's lease belongs to the group that shares the folder.
+    // Set-gid, so that every user's lease belongs to the shared folder's group.
     if (made !== undefined) await chmod(dir, 0o2775);
   } catch (error) {
     throw denied(error, dir);
@@ -302,7 +302,7 @@ async function lockStore(dir: string, waitMs: number, signal: AbortSignal | unde
   }
 }
 
-/** The umask takes the group's right to write from a lock file that is made; whoever made it gives it back. */
+/** The umask removes group write permission from a new lock file; its creator restores it. */
 async function openToGroup(path: string): Promise<void> {
   const { mode, uid } = await stat(path);
   if ((mode & 0o060) !== 0o060 && uid === process.getuid?.()) await chmod(path, 0o660);
@@ -343,7 +343,7 @@ async function guarded<T>(dir: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** "No permission" with the way out; other errors as the disk layer words them. */
+/** "No permission" with a hint; other errors as in the disk layer. */
 function denied(error: unknown, path: string): unknown {
   const code = error instanceof EngineError ? error.code : (error as NodeJS.ErrnoException).code;
   if (code !== 'EACCES' && code !== 'EPERM' && code !== 'host.denied') return diskError(error, path);

@@ -7,7 +7,7 @@ it("names a card in Lago's order", () => {
   expect(nicNames('vm0', 2, 's', 1, false)).toEqual(['vm0-eth2', 'vm0-s-1']);
 });
 
-it('names no two cards of a VM alike, whatever they are plugged into (property)', () => {
+it('never gives two cards of a VM the same name, whatever they are plugged into (property)', () => {
   const nets = fc.array(fc.constantFrom('n', 'mm', 'back'), { minLength: 1, maxLength: 8 });
   fc.assert(
     fc.property(nets, (cards) => {

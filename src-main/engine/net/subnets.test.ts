@@ -70,7 +70,7 @@ describe('addresses', () => {
 });
 
 describe('the lowest free address', () => {
-  it('is free, lowest, and outside of the range while one is there (property)', () => {
+  it('is free, lowest, and outside of the range if possible (property)', () => {
     fc.assert(
       fc.property(fc.array(octet), octet, octet, (used, one, two) => {
         const taken = new Set(used);
@@ -85,7 +85,7 @@ describe('the lowest free address', () => {
 });
 
 describe('an allocator', () => {
-  it('gives each network once, and says when none is left', () => {
+  it('gives each network once, and fails when none is left', () => {
     const lease = freshAllocator(['192.168.201.77'], { minOctet: 200, maxOctet: 203 });
     expect(lease('192.168.202.9')).toEqual({ gateway: '192.168.202.9' });
     expect([lease(), lease()]).toEqual([{ gateway: '192.168.200.1' }, { gateway: '192.168.203.1' }]);

@@ -10,15 +10,13 @@ export interface OctetRange {
   readonly maxOctet: number;
 }
 
-/** True for addresses of the networks that leases hand out. */
+/** True for addresses of leasable networks. */
 export function isLeasable(ip: string, range: OctetRange = LEASE_RANGE): boolean {
   const octets = octetsOf(ip);
   return octets !== undefined && octets[0] === 192 && octets[1] === 168 && octets[2] >= range.minOctet && octets[2] <= range.maxOctet;
 }
 
-/**
- * The lowest last octet of 2…254 that is free, outside of the dynamic range as long as one is left there. Undefined when all are used.
- */
+/** The lowest free last octet in 2…254, outside of the dynamic range if possible. Undefined when all are used. */
 export function lowestFreeOctet(
   used: ReadonlySet<number>,
   dhcp?: { readonly start: number; readonly end: number } | null,
@@ -34,12 +32,12 @@ export function lowestFreeOctet(
 
 export type LeaseAnswer = { readonly gateway: string } | { readonly problem: string; readonly hint: string };
 
-/** Gives out networks: without `gateway` the lowest free one (its .1), else that very one if it is free. */
+/** Allocates networks: without `gateway` the lowest free one (its .1), else exactly that one if it is free. */
 export type LeaseSubnet = (gateway?: string) => LeaseAnswer;
 
 /**
- * A pure allocator over the range of leases. `taken` are networks (any address of them) that others hold; what it gives out counts as
- * taken from then on. Networks outside of the range can be asked for by address.
+ * A pure allocator over the lease range. `taken` are networks held by others (any address of each); allocated ones count as taken from then
+ * on. Networks outside of the range can be requested by address.
  */
 export function freshAllocator(taken: Iterable<string> = [], range: OctetRange = LEASE_RANGE): LeaseSubnet {
   const used = new Set<string>();

@@ -20,14 +20,14 @@ describe('findInitFile', () => {
     },
   );
 
-  it('takes a file, and what is not there, as it is', async () => {
+  it('returns a file, or a missing path, unchanged', async () => {
     const file = join(folder, 'cluster.yaml');
     expect(await findInitFile(file)).toBe(file);
     await writeFile(file, '{}');
     expect(await findInitFile(file)).toBe(file);
   });
 
-  it('says that there is none, or which there are', async () => {
+  it('reports that there is none, or lists the candidates', async () => {
     await mkdir(join(folder, 'init'));
     await expect(findInitFile(folder)).rejects.toMatchObject({
       code: 'input.missing-file',

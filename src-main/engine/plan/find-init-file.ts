@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
 
-/** Names by which an init file is known, in any case. */
+/** Standard names of an init file, in any case. */
 const NAMES = /^(?:lagoinitfile|init)(?:\.(?:json|ya?ml))?$/i;
 
 /**
- * The init file that a path means: itself, or in a folder the one that is called as init files are (LagoInitFile or init, with or without
+ * Finds the init file at a path: the path itself, or in a folder the file with a standard name (LagoInitFile or init, with or without
  * .yaml, .yml or .json). `input.missing-file` when the folder has none, `input.invalid` when it has several.
  */
 export async function findInitFile(path: string): Promise<string> {

@@ -7,28 +7,28 @@ import type { LeaseSubnet } from '../net/subnets.ts';
 import type { VmTypePlugin } from '../plugins/contract.ts';
 import type { Belonging, FileAccess, Trust } from './trust.ts';
 
-/** A template version as the repository and the store know it. */
+/** A template version known to the repository or the store. */
 export interface TemplateFound {
   /** `REPO:TEMPLATE:VERSION`. */
   readonly fullName: string;
   readonly version: string;
   readonly distro: string | undefined;
-  /** Virtual size in bytes, null when nobody knows it yet. */
+  /** Virtual size in bytes, null when not yet known. */
   readonly size: number | null;
-  /** True when the store has it. */
+  /** True when it is in the store. */
   readonly cached: boolean;
-  /** What the store or repository says about it; becomes the disk's metadata. */
+  /** Metadata from the store or repository; becomes the disk's metadata. */
   readonly metadata: Readonly<Record<string, unknown>>;
   /** Bytes to fetch, null when the source does not say. */
   readonly downloadSize: number | null;
-  /** Where it is fetched from, for people. */
+  /** Where it is fetched from, for messages. */
   readonly from?: string;
 }
 
 export interface TemplateMissing {
-  /** Why there is none, one sentence. */
+  /** Why it is missing, one sentence. */
   readonly missing: string;
-  /** The name or version that was probably meant. */
+  /** The most similar known name or version. */
   readonly nearest?: string | undefined;
   /** What to do about it, one sentence. */
   readonly hint?: string | undefined;
@@ -37,25 +37,25 @@ export interface TemplateMissing {
 export interface FileInfo {
   readonly kind: 'file' | 'folder' | 'other';
   readonly size: number;
-  /** Of disk images, bytes. */
+  /** For disk images, in bytes. */
   readonly virtualSize?: number | undefined;
-  /** Of disk images: qcow2, raw... */
+  /** For disk images: qcow2, raw... */
   readonly format?: string | undefined;
-  /** Backing file as the image names it. */
+  /** Backing file as recorded in the image. */
   readonly backing?: string | undefined;
-  /** Of a symbolic link: what it leads to in the end. */
+  /** For a symbolic link: its final target. */
   readonly target?: string | undefined;
-  /** The file itself is not there, but this one is, which holds it compressed. Everything else here is about what it holds. */
+  /** The compressed file that exists instead of this one. All other fields describe its content. */
   readonly packed?: string | undefined;
-  /** Why nobody can use it, the end of a sentence: "it may not be read". */
+  /** Why the file is unusable, the end of a sentence: "it may not be read". */
   readonly problem?: string | undefined;
   /** False when this user may not write to it. */
   readonly writable?: boolean | undefined;
-  /** Of disk images: what they need besides themselves and a backing file, when that is not one file (a data file, extents of a VMDK). */
+  /** For disk images: what they need besides themselves and a single backing file (a data file, extents of a VMDK). */
   readonly parts?: string | undefined;
 }
 
-/** What a text file holds, or why it cannot be read. */
+/** Content of a text file, or why it cannot be read. */
 export type TextFound = { readonly text: string } | { readonly problem: string };
 
 export interface PlanDefaults {
@@ -67,37 +67,37 @@ export interface PlanDefaults {
   readonly vmTypes: readonly VmTypePlugin[];
   readonly vmProviders: readonly { readonly name: string; readonly hosted?: boolean }[];
   readonly serviceProviders: readonly string[];
-  /** How the first boot is made ready where neither file nor template says. */
+  /** Default preparation of the first boot, when neither file nor template says. */
   readonly bootstrap: 'virt-sysprep' | 'cloud-init' | 'none';
 }
 
-/** Everything that planning needs to know about the world. The functions must answer at once and change nothing but `lease`'s own count. */
+/** All that planning needs to know about the world. The functions are synchronous and pure, except that `lease` keeps count. */
 export interface PlanContext {
-  /** Folder of the init file, absolute: relative paths begin here. */
+  /** Folder of the init file, absolute: the base of relative paths. */
   readonly initFileDir: string;
-  /** Where the command runs; Lago began relative paths here. */
+  /** The current folder; Lago's base of relative paths. */
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Absolute path of the prefix to be, for `$LAGO_PREFIX_PATH`. */
+  /** Absolute path of the future prefix, for `$LAGO_PREFIX_PATH`. */
   readonly prefixPath: string;
   readonly workdirPath?: string | undefined;
-  /** Hands out networks, see `freshAllocator`. */
+  /** Allocates networks, see `freshAllocator`. */
   readonly lease: LeaseSubnet;
   readonly template: (name: string, version: string | undefined) => TemplateFound | TemplateMissing;
-  /** undefined when there is nothing at this absolute path. */
+  /** undefined when nothing exists at this absolute path. */
   readonly fileInfo: (path: string) => FileInfo | undefined;
-  /** A text that belongs to the init file; undefined while it was not looked up. */
+  /** A text file of the init file; undefined until it has been looked up. */
   readonly text: (path: string) => TextFound | undefined;
   /** Which files an init file may name. */
   readonly trust: Trust;
-  /** False where images are opened by somebody who may do more than this user (a libvirt of the machine). */
+  /** False when images are opened by a process with more rights than this user (the machine's libvirt). */
   readonly opensImagesItself: boolean;
   readonly defaults: PlanDefaults;
   readonly skipBootstrap?: boolean;
   readonly skipBuild?: boolean;
 }
 
-/** Collects what is wrong, each thing once and at its place. */
+/** Collects issues, each once and with its place. */
 export class IssueList {
   readonly #init: InitFile;
   readonly #issues: Issue[] = [];
@@ -115,12 +115,12 @@ export class IssueList {
     return this.#issues.some((issue) => issue.severity === 'error');
   }
 
-  /** Files that only count with the user's yes, also those that have it; each once. */
+  /** Files that need the user's permission, including those that have it; each once. */
   get outside(): readonly OutsidePath[] {
     return [...this.#outside.values()];
   }
 
-  /** Asks for the user's yes to a file that is not the init file's. It is an error as long as there is none. */
+  /** Requests permission for a file that did not come with the init file. Without permission it is an error. */
   consent(path: readonly PathKey[], file: OutsidePath['path'], access: FileAccess, belonging: Belonging, message: string): void {
     const known = this.#outside.get(file);
     this.#outside.set(file, { path: file, access: known?.access === 'write' ? 'write' : access, key: known?.key ?? formatPath(path) });
@@ -133,7 +133,7 @@ export class IssueList {
     this.#add('error', path, message, hint);
   }
 
-  /** What the file names is missing on this machine: `init` cannot make it here, though the file may be right. */
+  /** Something the file names is missing on this machine: `init` fails here, although the file may be right. */
   lacking(path: readonly PathKey[], message: string, hint?: string): void {
     this.#add('error', path, message, hint, 'machine');
   }
@@ -165,7 +165,7 @@ export class IssueList {
   }
 }
 
-/** A path as it is typed into a shell. */
+/** Quotes a path for a shell if needed. */
 function shellWord(path: string): string {
   return /^[\w./:+@%=-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -21,7 +21,7 @@ function filesOf(files: Record<string, Partial<FileInfo>>): PlanContext['fileInf
 describe('a download', () => {
   const disk = (keys: string): string => `{name: d, type: file, dev: sda, format: raw, url: 'http://x/y.raw'${keys}}`;
 
-  it('goes into the environment', () => {
+  it('is stored in the environment', () => {
     const planned = plan(disk(''));
     expect(planned.disks).toMatchObject([{ kind: 'download', url: 'http://x/y.raw', path: '$LAGO_PREFIX_PATH/images/a_d.raw' }]);
     expect(planned.disks[0]).not.toHaveProperty('keptAt');
@@ -47,7 +47,7 @@ describe('a download', () => {
     expect(planned.disks).toEqual([]);
   });
 
-  it('is not repeated when its file is there', () => {
+  it('is skipped when its file exists', () => {
     const planned = plan(disk(', path: y.raw'), { fileInfo: filesOf({ '/srv/lago/y.raw': {} }) });
     expect(planned.disks).toMatchObject([{ kind: 'in-place', path: '/srv/lago/y.raw' }]);
     expect(planned.plan.downloads).toEqual([]);
@@ -71,7 +71,7 @@ describe('a file', () => {
   const problem = (format: string, info: Partial<FileInfo>): readonly string[] =>
     messages(plan(`{name: d, type: file, dev: sda, format: ${format}, path: /x}`, { fileInfo: filesOf({ '/x': info }) }));
 
-  it('must be of the format that the disk says', () => {
+  it('must have the format that the disk declares', () => {
     expect(problem('qcow2', { format: 'raw' })).toEqual(['error: /x is raw, not qcow2.']);
     expect(problem('raw', { format: 'qcow2' })).toEqual(['warning: /x looks like qcow2, but is used as raw.']);
     expect(problem('iso', { format: 'qcow2' })).toEqual(['error: /x is qcow2, not iso.']);
@@ -79,7 +79,7 @@ describe('a file', () => {
     expect(problem('qcow2', {})).toEqual([]);
   });
 
-  it('is no device', () => expect(problem('raw', { kind: 'other' })).toEqual(['error: /x is a device or pipe, not a disk image.']));
+  it('is not a device', () => expect(problem('raw', { kind: 'other' })).toEqual(['error: /x is a device or pipe, not a disk image.']));
 });
 
 describe('the images below an image', () => {
@@ -92,12 +92,12 @@ describe('the images below an image', () => {
     ]);
   });
 
-  it('may not form a circle', () => {
+  it('may not form a cycle', () => {
     const fileInfo = filesOf({ '/i/top.qcow2': { backing: 'b' }, '/i/b': { backing: 'top.qcow2' } });
     expect(messages(plan(layer, { fileInfo }))).toEqual(['error: Disk d and its backing file are the same file.']);
   });
 
-  it('that an earlier environment linked count as used', () => {
+  it('linked by an earlier environment count as used', () => {
     const of = (target: string): PlannedEnvironment =>
       plan(layer, { fileInfo: filesOf({ '/i/top.qcow2': { backing: './el7:v3' }, '/i/el7:v3': { target } }) });
     expect(of('/store/repo:el7:v3').disks).toMatchObject([{ parent: { link: '/i/el7:v3', template: { fullName: 'repo:el7:v3' } } }]);
@@ -105,7 +105,7 @@ describe('the images below an image', () => {
     expect(of('/elsewhere/el7:v3').issues).toEqual([]);
   });
 
-  it('is unpacked where an export compressed it, and stands on its template itself', () => {
+  it('is unpacked if an export compressed it, and uses its template directly', () => {
     const packed = { packed: '/i/top.qcow2.xz', format: 'qcow2', virtualSize: 4096, size: 0 };
     const planned = plan(layer, { fileInfo: filesOf({ '/i/top.qcow2': { ...packed, backing: './el7:v3' } }) });
     expect(planned.issues).toEqual([]);
@@ -131,7 +131,7 @@ describe('the images below an image', () => {
   });
 });
 
-it('IDE has four places', () => {
+it('IDE has four slots', () => {
   const iso = (name: string, dev: string): string => `{name: ${name}, type: file, dev: ${dev}, format: iso, path: /x}`;
   const four = [iso('a', 'hda'), iso('b', 'hdb'), iso('c', 'vdc'), iso('d', 'vdd')];
   expect(messages(plan(four.join()))).toEqual([]);
@@ -143,7 +143,7 @@ it('no disk has more than 1 PiB', () => {
   expect(messages(plan('{name: d, type: empty, dev: vda, size: 1025T}'))).toEqual(['error: "1025T" is not a valid disk size.']);
 });
 
-it('an OVA overrules memory and CPUs, and its first disk decides alone', () => {
+it('an OVA overrides memory and CPUs, and its first disk alone decides', () => {
   const own = '{name: d, type: template, template_name: t, dev: vdb}';
   const change: Partial<PlanContext> = {
     template: () => ({
@@ -171,15 +171,15 @@ describe('an image that this user', () => {
   const errors = (keys: string, change: Partial<PlanContext> = {}): readonly string[] =>
     messages(plan(`{name: d, dev: sda, format: raw, ${keys}}`, { fileInfo: info, ...change })).filter((text) => text.startsWith('error'));
 
-  it('may not read is none', () => {
+  it('cannot read is rejected', () => {
     expect(errors('type: file, path: d.raw')).toEqual(['error: File /srv/lago/d.raw cannot be used: it may not be read.']);
     expect(errors('type: file, path: d.raw, make_a_copy: true')).toHaveLength(1);
   });
-  it('may not write to is no disk', () => {
+  it('cannot write is not a disk', () => {
     expect(errors('type: file, path: w.raw')).toEqual(['error: File /srv/lago/w.raw is not writable, and a guest writes to its disk.']);
     expect(errors('type: file, path: w.raw, make_a_copy: true')).toEqual([]);
   });
-  it('may not use is the business of a libvirt that may do more', () => {
+  it('cannot use is left to a libvirt with more rights', () => {
     const machines = { opensImagesItself: false };
     for (const name of ['d', 'w']) expect(errors(`type: file, path: ${name}.raw`, machines)).toEqual([]);
     expect(errors('type: file, path: d.raw, make_a_copy: true', machines)).toHaveLength(1);

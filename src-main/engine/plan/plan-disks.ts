@@ -12,10 +12,10 @@ import type { FileAccess } from './trust.ts';
 type PlannedDisk = PlannedVm['disks'][number];
 type PlannedDownload = Plan['downloads'][number];
 
-/** What `init` has to do for one disk. Paths of the prefix begin with `$LAGO_PREFIX_PATH`, all others are absolute. */
+/** How `init` creates one disk. Paths in the prefix begin with `$LAGO_PREFIX_PATH`, all others are absolute. */
 export type DiskJob = { readonly vm: string; readonly disk: string; readonly path: string; readonly format: string } & (
   | { readonly kind: 'template'; readonly template: TemplateFound }
-  /** A layer over an image; `parent` is the template that the image itself lacks: it must be linked at `link`. */
+  /** An overlay on an image; `parent` is the template missing from the image's chain: it must be linked at `link`. */
   | {
       readonly kind: 'layer';
       readonly image: string;
@@ -24,9 +24,9 @@ export type DiskJob = { readonly vm: string; readonly disk: string; readonly pat
     }
   | { readonly kind: 'empty'; readonly size: number }
   | { readonly kind: 'copy'; readonly from: string }
-  /** `keptAt`: absolute place that the file is downloaded to when the disk names one; it may be outside of the prefix and stays there. */
+  /** `keptAt`: absolute path of the download when the disk names one; it may be outside of the prefix and stays there. */
   | { readonly kind: 'download'; readonly url: string; readonly keptAt?: string }
-  /** An image that an export compressed; `image` is its name uncompressed, where names that it holds begin and `.hash` lies. */
+  /** An image that an export compressed; `image` is its uncompressed name, the base of its backing names and of its `.hash`. */
   | {
       readonly kind: 'unpack';
       readonly packed: string;
@@ -37,8 +37,8 @@ export type DiskJob = { readonly vm: string; readonly disk: string; readonly pat
 );
 
 /**
- * An OVA to be unpacked before the VM's other disks are made; its disks come first, its memory and CPUs count. Until then its disk is
- * planned under a stand-in name: only the OVA says what it is called.
+ * An OVA to be unpacked before the VM's other disks are created; its disks come first, and it sets memory and CPUs. Until then a
+ * placeholder stands for its disks, since only the OVA knows their names.
  */
 export interface OvaImport {
   readonly vm: string;
@@ -54,7 +54,7 @@ export interface PlannedDisks {
   readonly ova: OvaImport | undefined;
 }
 
-/** Plans every disk of one VM. What cannot be made is an issue and left out. */
+/** Plans every disk of one VM. A disk that cannot be created becomes an issue and is left out. */
 export function planDisks(vm: string, domain: DomainDefinition, context: PlanContext, issues: IssueList): PlannedDisks {
   const planner = new DiskPlanner(vm, context, issues);
   if (domain.type === 'ova') planner.ova(domain);
@@ -127,7 +127,7 @@ class DiskPlanner {
         `The disk has no ${absent.join(' and no ')}.`,
         absent.includes('dev') ? 'Devices are called vda, vdb… or sda, sdb…' : undefined,
       );
-      // Its other mistakes are reported at the same time.
+      // Report its other mistakes at the same time.
       if (type !== undefined) this.#plan({ ...disk, name: name ?? 'disk', dev: dev ?? 'vda', type, format: disk.format ?? 'qcow2' }, key);
       return;
     }
@@ -224,7 +224,7 @@ class DiskPlanner {
     const parent = info.backing === undefined ? undefined : this.#parent(disk.name ?? '', [image], info.backing, [...key, 'path']);
     if (parent === 'failed') return undefined;
     const below = parent === undefined ? {} : { parent };
-    // An image that is unpacked anyway is the disk itself: nobody else stands on it.
+    // An unpacked image is used directly as the disk, since nothing else is based on it.
     const job: DiskJob =
       info.packed === undefined
         ? { ...base, kind: 'layer', image, imageFormat: info.format, ...below }
@@ -232,7 +232,7 @@ class DiskPlanner {
     return { job, metadata: parent?.template.metadata ?? {}, size: info.virtualSize ?? null, source: image };
   }
 
-  /** An exported image names its template as `NAME:VERSION`; when that file is not there, however far below, the template takes its place. */
+  /** An exported image names its template as `NAME:VERSION`; if that file is missing anywhere in the chain, the template replaces it. */
   #parent(
     disk: string,
     above: readonly string[],
@@ -262,7 +262,7 @@ class DiskPlanner {
     return template === undefined ? 'failed' : { template, link };
   }
 
-  /** What an earlier environment linked there stands on a template as well, which must not be evicted under it. */
+  /** A link made by an earlier environment also uses a template, which must not be evicted. */
   #linkedTemplate(link: string, target: string): { template: TemplateFound; link: string } | undefined {
     const name = posix.basename(target);
     const match = TEMPLATE_FILE.exec(name);
@@ -316,8 +316,8 @@ class DiskPlanner {
   }
 
   /**
-   * Where a download with a `path` goes, as in Lago. An init file may come from anybody, so it is kept only below the folder of
-   * the init file or the workdir, and never as a hidden file of the former: no login script, no key.
+   * Destination of a download with a `path`, as in Lago. Since init files are untrusted, it must be below the folder of the init file or
+   * the workdir, and never be a hidden file in the former: no login script, no key.
    */
   #keptAt(path: string, key: readonly PathKey[]): string | 'failed' {
     const { prefixPath, workdirPath, initFileDir, trust } = this.#context;
@@ -337,7 +337,7 @@ class DiskPlanner {
     return 'failed';
   }
 
-  /** Where a file that is not there yet would come to lie, links on the way followed. */
+  /** Where a new file would really be created, following links. */
   #realTarget(path: string): string {
     for (let folder = posix.dirname(path); folder !== '/'; folder = posix.dirname(folder)) {
       const target = this.#context.fileInfo(folder)?.target;
@@ -350,18 +350,18 @@ class DiskPlanner {
     const content = info.format;
     if (content === undefined || content === format || (format === 'iso' && content === 'raw')) return;
     const hint = `Write "format: ${content}".`;
-    // A guest may write anything to its raw disk, the head of another format too.
+    // A guest may write anything to its raw disk, even another format's header.
     if (format === 'raw') this.#issues.warning([...key, 'format'], `${path} looks like ${content}, but is used as raw.`, hint);
     else this.#issues.error([...key, 'format'], `${path} is ${content}, not ${format}.`, hint);
   }
 
-  /** What is there under its own name. */
+  /** The file of that exact name, not compressed. */
   #present(path: string): FileInfo | undefined {
     const info = this.#context.fileInfo(path);
     return info?.packed === undefined ? info : undefined;
   }
 
-  /** A file that is a disk image, or why it is none. */
+  /** A file that is a disk image, or why it is not. */
   #image(
     path: string,
     what: string,
@@ -394,7 +394,7 @@ class DiskPlanner {
     return info;
   }
 
-  /** Looks at what a file's image lies on: whoever reads the disk reads that too. */
+  /** Checks the backing chain of a file's image: a guest that reads the disk also reads that. */
   #below(disk: string, above: readonly string[], info: FileInfo, key: readonly PathKey[]): void {
     if (info.backing === undefined) return;
     const upper = above.at(-1) ?? '';
@@ -442,7 +442,7 @@ class DiskPlanner {
 type JobBase = Pick<DiskJob, 'vm' | 'disk' | 'path' | 'format'>;
 
 interface MadeDisk {
-  /** Absent when what it is made of is not on this machine; the plan shows the disk all the same, at `path`. */
+  /** Absent when its source is missing on this machine; the plan still shows the disk, at `path`. */
   readonly job?: DiskJob;
   readonly path?: string;
   readonly metadata: Readonly<Record<string, unknown>>;
@@ -457,13 +457,13 @@ function downloadJob(base: JobBase, url: string, keptAt: string | undefined, cop
 
 /** The machine has one controller with two channels of two. */
 const IDE_PLACES = 4;
-/** `NAME:VERSION`, also with the repository before it. */
+/** `NAME:VERSION`, optionally with the repository before it. */
 const TEMPLATE_FILE = /^(?:.*:)?([^:]+):([^:]+)$/;
-/** 1 PiB: more is a typing error, and QEMU refuses it late and oddly. */
+/** 1 PiB: larger values are typing errors, which QEMU reports late and obscurely. */
 const MAX_DISK = 2 ** 50;
 const UNITS = 'bkmgtpe';
 
-/** Bytes of a size as qemu-img reads it (`20G`, `512M`, `1.5T`, a bare number); undefined when it is none. */
+/** Bytes of a size in qemu-img's syntax (`20G`, `512M`, `1.5T`, a bare number); undefined when it is not a size. */
 export function bytesOf(size: string | number): number | undefined {
   if (typeof size === 'number') return Number.isFinite(size) && size > 0 ? Math.round(size) : undefined;
   const match = /^(\d+(?:\.\d+)?)([bkmgtpe])?(?:i?b)?$/i.exec(size);

@@ -9,7 +9,7 @@ import type { IssueList, PlanContext } from './plan-context.ts';
 
 const DEFAULT_DOMAIN = 'lago.local';
 
-/** A network while it is planned; becomes a `NetSpec`. */
+/** A network being planned; becomes a `NetSpec`. */
 interface NetDraft {
   readonly name: string;
   readonly definition: NetDefinition;
@@ -18,19 +18,19 @@ interface NetDraft {
   gw: string | undefined;
   readonly dhcp: { readonly start: number; readonly end: number } | undefined;
   readonly mapping: Map<string, string>;
-  /** Last octets in use → who has them. */
+  /** Last octets in use → their owners. */
   readonly used: Map<number, string>;
 }
 
 export interface PlannedNets {
   readonly nets: readonly NetSpec[];
-  /** Of each VM, in file order of its cards. */
+  /** Per VM, its cards in file order. */
   readonly nics: ReadonlyMap<string, readonly NicSpec[]>;
-  /** Of each VM that has exactly one. */
+  /** Per VM that has exactly one management network. */
   readonly management: ReadonlyMap<string, string>;
 }
 
-/** Networks, addresses and names of the whole environment, by the rules of Lago 1.0 with its faults mended (docs/compatibility.md). */
+/** Networks, addresses and names of the whole environment, by Lago 1.0's rules with its bugs fixed (docs/compatibility.md). */
 export function planNets(init: InitFile, context: PlanContext, issues: IssueList): PlannedNets {
   const drafts = draftNets(init, issues);
   chooseSubnets(drafts, context, issues);
@@ -267,7 +267,7 @@ function nameAddresses(
 
 function finishNets(init: InitFile, drafts: ReadonlyMap<string, NetDraft>): NetSpec[] {
   const all = [...drafts.values()];
-  // Several management networks: the alphabetically last one answers names for the others, as in Lago.
+  // With several management networks the alphabetically last one resolves names for the others, as in Lago.
   const answering = all
     .filter((draft) => draft.management)
     .map((draft) => draft.name)

@@ -5,8 +5,8 @@ import type { FileInfo, IssueList, PlanContext } from './plan-context.ts';
 import type { FileAccess } from './trust.ts';
 
 /**
- * Replaces `$NAME` and `${NAME}` as Python's expandvars does: unknown variables stay as they are. Lago exports LAGO_INITFILE_PATH,
- * LAGO_PREFIX_PATH and LAGO_WORKDIR_PATH during init; they come before the environment.
+ * Replaces `$NAME` and `${NAME}` like Python's expandvars: unknown variables stay. Lago sets LAGO_INITFILE_PATH, LAGO_PREFIX_PATH and
+ * LAGO_WORKDIR_PATH during init; they take precedence over the environment.
  */
 export function expandVariables(text: string, context: Pick<PlanContext, 'env' | 'initFileDir' | 'prefixPath' | 'workdirPath'>): string {
   const own: Readonly<Record<string, string | undefined>> = {
@@ -21,14 +21,14 @@ export function expandVariables(text: string, context: Pick<PlanContext, 'env' |
   });
 }
 
-/** The first `$NAME` of a text that nothing has replaced. */
+/** The first unreplaced `$NAME` in a text. */
 export function unsetVariable(text: string): string | undefined {
   return /\$(?:\{[^}]*\}|[A-Za-z_][A-Za-z0-9_]*)/.exec(text)?.[0];
 }
 
 /**
- * The absolute path that a path of the init file means: variables replaced, relative to the init file's folder. Lago began at the
- * current folder; where only that one has the file it is used, and the difference is said.
+ * Resolves a path of the init file: variables replaced, relative to the init file's folder. Lago used the current folder; a file that
+ * exists only there is used, with an issue that says so.
  */
 export function resolvePath(given: string, key: readonly PathKey[], context: PlanContext, issues: IssueList): string {
   const expanded = expandVariables(given, context);
@@ -46,7 +46,7 @@ export function resolvePath(given: string, key: readonly PathKey[], context: Pla
   return current;
 }
 
-/** Says that a file is missing, and that an unset variable may be the reason. */
+/** Reports a missing file, and that an unset variable may be the reason. */
 export function reportMissing(what: string, path: string, key: readonly PathKey[], issues: IssueList): void {
   const variable = unsetVariable(path);
   const hint =
@@ -54,12 +54,12 @@ export function reportMissing(what: string, path: string, key: readonly PathKey[
   issues.lacking(key, `${what} ${path} does not exist.`, hint);
 }
 
-/** Says why a file that is there cannot be used. */
+/** Reports why an existing file cannot be used. */
 export function reportUnusable(what: string, path: string, problem: string, key: readonly PathKey[], issues: IssueList): void {
   issues.lacking(key, `${what} ${path} cannot be used: ${problem}.`, 'Give yourself the right to read it, or name another file.');
 }
 
-/** Asks for the user's yes when a file is not one that an init file may name by itself. */
+/** Requests permission for a file outside of what an init file may name. */
 export function askConsent(
   path: string,
   info: FileInfo,

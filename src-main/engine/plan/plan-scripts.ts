@@ -12,8 +12,8 @@ export interface ScriptCopy {
 }
 
 /**
- * Names the copies of deploy scripts: the path as given, variables replaced, `/` as `_`. A script that several VMs use is copied once.
- * Two different paths that would meet in one name (`a/b` and `a_b`) get different ones, which Lago did not do.
+ * Names the copies of deploy scripts: the path as given, variables replaced, `/` as `_`. A script used by several VMs is copied once. Two
+ * paths that would get the same name (`a/b` and `a_b`) get different ones, unlike in Lago.
  */
 export class ScriptPlanner {
   readonly #context: PlanContext;
@@ -30,7 +30,7 @@ export class ScriptPlanner {
     return [...this.#copies.values()];
   }
 
-  /** The copies that this VM runs, in order. `deploy-scripts` goes before its old name `ovirt-scripts`. */
+  /** The copies that this VM runs, in order. `deploy-scripts` takes precedence over its old name `ovirt-scripts`. */
   plan(vm: string, domain: DomainDefinition): readonly ScriptCopy[] {
     const metadata = domain.metadata ?? {};
     const field = isFilled(metadata['deploy-scripts']) ? 'deploy-scripts' : 'ovirt-scripts';

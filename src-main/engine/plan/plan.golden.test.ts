@@ -35,7 +35,7 @@ function parsed(name: string): InitFile {
   return value;
 }
 
-/** Lago saved numbers as the file wrote them ("2047"), defaults not at all, and no `management` on other networks. */
+/** Lago saved numbers as written in the file ("2047"), no defaults, and no `management` on other networks. */
 function asLagoSaved(ours: object, theirs: Record<string, unknown>): unknown {
   const saved: Record<string, unknown> = { ...(JSON.parse(JSON.stringify(ours)) as object) };
   for (const [key, value] of Object.entries(theirs)) {

@@ -4,7 +4,7 @@ import type { PlanContext } from './plan-context.ts';
 
 export const TEST_UUID = 'aaaabbbbccccddddeeeeffff00001111';
 
-/** A world in which every template and file exists. */
+/** A context in which every template and file exists. */
 export function everythingExists(change: Partial<PlanContext> = {}): PlanContext {
   return {
     initFileDir: '/srv/lago',
@@ -32,7 +32,7 @@ export function everythingExists(change: Partial<PlanContext> = {}): PlanContext
       rootPassword: undefined,
       vmType: 'default',
       vmProvider: 'local-libvirt',
-      // Real files name the types of Lago's oVirt plugin.
+      // Real files use the types of Lago's oVirt plugin.
       vmTypes: ['default', 'ovirt-engine', 'ovirt-host', 'ovirt-node', 'ovirt-he-host'].map((name) => ({
         apiVersion: 1,
         kind: 'vm',

@@ -18,7 +18,7 @@ function problems(text: string, change: Partial<PlanContext> = {}): string[] {
   return plan(text, change).issues.map(formatIssue);
 }
 
-/** A file with these VMs (YAML flow mappings) and nets. */
+/** An init file with these VMs (YAML flow mappings) and nets. */
 function file(vms: Record<string, string>, nets: Record<string, string> = { n: 'management: true' }): string {
   const lines = (entries: Record<string, string>): string =>
     Object.entries(entries)
@@ -51,7 +51,7 @@ describe('addresses', () => {
     expect(specs.vms.map((vm) => vm.nics[0]?.ip)).toEqual(['192.168.200.2', '192.168.200.3']);
   });
 
-  it('of a leased network count by their last number', () => {
+  it('of a leased network count by their last octet', () => {
     const { specs, issues } = plan(file({ a: `nics: [{net: n, ip: 999.999.999.150}], ${DISK}` }));
     expect(specs.vms[0]?.nics).toEqual([{ net: 'n', ip: '192.168.200.150' }]);
     expect(issues).toMatchObject([{ severity: 'warning', line: 2, path: 'domains.a.nics[0].ip' }]);
@@ -101,7 +101,7 @@ describe('networks', () => {
     expect(specs.nets.map((net) => net.gw)).toEqual(['192.168.201.1', '192.168.200.1']);
   });
 
-  it('leave out what others hold', () => {
+  it('skip those held by others', () => {
     const { specs } = plan(file({ a: VM }), { lease: freshAllocator(['192.168.200.0', '192.168.201.1']) });
     expect(specs.nets[0]?.gw).toBe('192.168.202.1');
   });
@@ -138,7 +138,7 @@ describe('networks', () => {
     expect(p?.dns_records).toBeUndefined();
   });
 
-  it('hand their MTU to the cards', () => {
+  it('pass their MTU to the cards', () => {
     const { specs } = plan(file({ a: VM }, { n: 'management: true, mtu: 9000' }));
     expect(specs.vms[0]?.nics[0]).toMatchObject({ mtu: 9000 });
   });
@@ -248,7 +248,7 @@ describe('disks', () => {
     expect(found).toContain(message);
   });
 
-  it('say what each will be made of', () => {
+  it('tell how each will be created', () => {
     const text = file({
       a: `${nics}, disks: [
       {name: t, type: template, template_name: el7, template_version: v2, dev: vda, metadata: {mine: 1}},
@@ -280,7 +280,7 @@ describe('disks', () => {
     ]);
   });
 
-  it('of an exported image find its template again', () => {
+  it('of an exported image find their template again', () => {
     const text = disk('type: template, template_type: qcow2, path: $LAGO_INITFILE_PATH/x.qcow2');
     const found = plan(text, { fileInfo: filesOf({ '/srv/lago/x.qcow2': { backing: './repo:el7:v3', format: 'qcow2' } }) });
     expect(found.issues).toEqual([]);
@@ -304,7 +304,7 @@ describe('disks', () => {
     ]);
   });
 
-  it('of an OVA come when it is unpacked', () => {
+  it('of an OVA are added when it is unpacked', () => {
     const text = file({ a: `${nics}, type: ova, url: 'file:///srv/x.ova', disks: [{name: d, dev: vdb, type: empty, size: 1G}]` });
     expect(plan(text)).toMatchObject({ ovas: [{ vm: 'a', from: '/srv/x.ova' }], issues: [] });
     expect(plan(text.replace('file:///srv/x.ova', 'http://x/y.ova'))).toMatchObject({ plan: { downloads: [{ name: 'http://x/y.ova' }] } });
@@ -341,7 +341,7 @@ describe('scripts', () => {
     expect(shown.vms['a']?.scripts).toEqual(['/srv/lago/sub/x.sh', '/srv/lago/y.sh', '/srv/lago/sub/x.sh']);
   });
 
-  it('that would share a name do not', () => {
+  it('that would share a name get different ones', () => {
     expect(plan(withScripts('a/b, a_b')).scripts.map((script) => script.path)).toEqual([
       '$LAGO_PREFIX_PATH/scripts/a_b',
       '$LAGO_PREFIX_PATH/scripts/a_b.2',
@@ -358,7 +358,7 @@ describe('scripts', () => {
     ]);
   });
 
-  it('that are missing are all named', () => {
+  it('that are missing are all reported', () => {
     expect(problems(withScripts('x, $Q/y, 7'), { fileInfo: () => undefined }).map((text) => text.replace(/^.*?error: /, ''))).toEqual([
       'domains.a.metadata.deploy-scripts[0]: Script /srv/lago/x does not exist. Relative paths begin at the folder of the init file.',
       'domains.a.metadata.deploy-scripts[1]: Script /srv/lago/$Q/y does not exist. The environment variable $Q is not set.',
@@ -375,7 +375,7 @@ describe('VMs', () => {
     ['cloud-init: {user-data: {}}', {}, 'cloud-init'],
     ['vm-provider: ssh', {}, 'none'],
     ['', { skipBootstrap: true }, 'none'],
-  ])('with %j are made ready by their rule', (keys, change, bootstrap) => {
+  ])('with %j are prepared by their rule', (keys, change, bootstrap) => {
     expect(plan(file({ a: `${VM}${keys === '' ? '' : `, ${keys}`}` }), change).plan.vms['a']?.bootstrap).toBe(bootstrap);
   });
 
@@ -396,7 +396,7 @@ describe('VMs', () => {
     expect(problems(file({ a: `${VM}, ${keys}` })).join()).toContain(message);
   });
 
-  it('of an oVirt type lack only their plugin', () => {
+  it('of an oVirt type need only their plugin', () => {
     const { defaults } = everythingExists();
     const vmTypes = defaults.vmTypes.filter((type) => type.name === 'default');
     const { issues } = plan(file({ a: `${VM}, vm-type: ovirt-engine` }), { defaults: { ...defaults, vmTypes } });
@@ -420,7 +420,7 @@ describe('VMs', () => {
   });
 });
 
-it('is pure: the same answer each time', () => {
+it('is pure: the same result each time', () => {
   const text = file({ a: VM, b: VM }, { n: '', m: 'gw: 192.168.200.1' });
   expect(plan(text)).toEqual(plan(text));
 });

@@ -18,11 +18,11 @@ import { type ScriptCopy, ScriptPlanner } from './plan-scripts.ts';
 import { checkUserData, userDataFile, userDataPath } from './user-data.ts';
 import { applyVmType, checkKinds } from './vm-types.ts';
 
-/** Lago's defaults where neither the file nor the configuration says anything. */
+/** Lago's defaults when neither the file nor the configuration says anything. */
 export const DEFAULT_MEMORY = 16_384;
 export const DEFAULT_VCPU = 2;
 
-/** One command that changes a finished image (`build`). */
+/** One `build` command that changes a finished image. */
 export interface BuildJob {
   readonly vm: string;
   readonly disk: string;
@@ -32,26 +32,26 @@ export interface BuildJob {
 }
 
 export interface PlannedEnvironment {
-  /** For people and for `lago plan`. */
+  /** For the window and `lago plan`. */
   readonly plan: Plan;
-  /** What is saved below `virt/`, complete but for what an OVA says. */
+  /** Saved below `virt/`, complete except for what an OVA adds. */
   readonly specs: EnvironmentSpecs;
-  /** What has to be made, in file order. */
+  /** The disks to create, in file order. */
   readonly disks: readonly DiskJob[];
   readonly ovas: readonly OvaImport[];
   readonly scripts: readonly ScriptCopy[];
   readonly builds: readonly BuildJob[];
-  /** VM → absolute path of the file with its user-data. */
+  /** VM → absolute path of its user-data file. */
   readonly userDataFiles: ReadonlyMap<string, string>;
-  /** Files that need the user's yes, also those that have it. */
+  /** Files that need the user's permission, including those that have it. */
   readonly outside: readonly OutsidePath[];
-  /** Everything that is wrong or worth knowing; with an error among them nothing may be made. Also in `plan.issues`. */
+  /** All errors, warnings and notes; with an error, nothing may be created. Also in `plan.issues`. */
   readonly issues: readonly Issue[];
 }
 
 /**
- * Decides everything about an environment before anything is made: addresses, names, disks, scripts, and what is wrong with them, all at
- * once. Pure: the same input gives the same answer, and only `context.lease` counts what it gave out.
+ * Decides everything about an environment before anything is created: addresses, names, disks, scripts, and all their problems at once.
+ * Pure: the same input gives the same result; only `context.lease` keeps count.
  */
 export function planEnvironment(init: InitFile, context: PlanContext): PlannedEnvironment {
   const issues = new IssueList(init);
@@ -124,7 +124,7 @@ interface Parts {
   readonly scripts: readonly ScriptCopy[];
 }
 
-/** The saved form: the keys of the file in their order, then what Lago 1.0 adds. */
+/** The saved form: the file's keys in their order, then what Lago 1.0 adds. */
 function vmSpec(name: string, domain: DomainDefinition, parts: Parts, context: PlanContext): VmSpec {
   const { defaults } = context;
   const { 'based-on': _, type: __, url: ___, nics: ____, disks: _____, metadata, ...kept } = domain;
@@ -153,7 +153,7 @@ function plannedVm(
   scripts: readonly ScriptCopy[],
   context: PlanContext,
 ): PlannedVm {
-  // An OVA's own disk comes first, and nothing is known of it yet.
+  // An OVA's own disk comes first, and nothing is known about it yet.
   const booted = disks.ova === undefined ? spec : { ...spec, disks: [] };
   return {
     memory: spec.memory,
@@ -180,9 +180,9 @@ export function distroOf(spec: Pick<VmSpec, 'distro' | 'disks'>): string | undef
 }
 
 /**
- * How the first boot is made ready: what the file says by name; else `cloud-init` where file or template speak of it; else virt-sysprep
- * for the distributions that it knows how to personalise, as Lago did for all. `true` means personalise in any case. A disk of which
- * nobody knows what is on it is left alone unless the file says `true` or the configuration otherwise.
+ * How to prepare the first boot: what the file names; else `cloud-init` if file or template mention it; else, as in Lago, virt-sysprep if
+ * it can customize the distribution. `true` requires customizing. A disk with unknown content is left alone unless the file says `true` or
+ * the configuration says otherwise.
  */
 function bootstrapOf(domain: DomainDefinition, spec: VmSpec, disks: PlannedDisks, context: PlanContext): PlannedVm['bootstrap'] {
   const first = disks.disks[0];
@@ -226,7 +226,7 @@ function planBuilds(vm: string, domain: DomainDefinition, context: PlanContext, 
   return jobs;
 }
 
-/** Files of this machine that a builder takes into a disk. Unlike Lago's other paths these begin at the init file's folder only. */
+/** Files of this machine that a builder copies into a disk. Unlike Lago's other paths they are relative to the init file's folder only. */
 function checkBuildFiles(options: BuilderOptions, key: readonly PathKey[], context: PlanContext, issues: IssueList): void {
   for (const file of filesOf(options)) {
     const path = posix.resolve(context.initFileDir, file);

@@ -46,7 +46,7 @@ test('a socket too', async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
-test('a file of the kernel, which says that it is empty, is read no further than an init file goes', async () => {
+test('a kernel file that reports size 0 is read only up to the limit', async () => {
   expect(await readInitFile(join(folder, 'good'))).toBe('domains: {}\n');
   expect(await readInitFile('/proc/self/status')).toContain('Name:');
 });

@@ -5,7 +5,7 @@ import { MAX_INIT_FILE } from '../../../src-shared/init-file/parse.ts';
 import { diskError } from '../core/json-file.ts';
 
 const HINT = 'Give the path of a LagoInitFile (JSON or YAML).';
-/** A character of UTF-8 has at most four bytes; what has more is too long however it is counted. */
+/** A UTF-8 character has at most four bytes, so a larger file is too long in any case. */
 const MAX_BYTES = MAX_INIT_FILE * 4;
 const MISSING: Readonly<Record<string, string>> = {
   ENOENT: 'Unable to find init file:',
@@ -15,9 +15,8 @@ const MISSING: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads a text that is an init file or belongs to one. Only an ordinary file is opened, and no more of it is read than an init file may
- * have, so that neither a pipe nor a device can keep anybody waiting. `input.missing-file` when there is none, `input.invalid` for anything else
- * that is there, `host.denied`.
+ * Reads an init file or a text that belongs to one. Opens only regular files and limits their size, so that neither a pipe nor a device can
+ * block. `input.missing-file` when it does not exist, `input.invalid` when it is anything else, `host.denied`.
  */
 export async function readInitFile(path: string): Promise<string> {
   let found: Stats;
@@ -26,11 +25,11 @@ export async function readInitFile(path: string): Promise<string> {
   } catch (error) {
     throw unreadable(path, error);
   }
-  // Before it is opened: opening alone has effects on some devices.
+  // Checked before opening, since opening has effects on some devices.
   requireOrdinary(path, found);
   let file: FileHandle;
   try {
-    // It may have become a pipe in between.
+    // It may have been replaced by a pipe in between.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (error) {
     throw unreadable(path, error);

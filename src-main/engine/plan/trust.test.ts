@@ -61,7 +61,7 @@ test('a template is not written to', async () => {
   expect(await judge('home/files/init.yaml', 'home/files/disk', 'write')).toBe('own');
 });
 
-test('what is hidden is not written to, and nothing of a checkout but below the init file', async () => {
+test('hidden files are not writable, and in a checkout only files below the init file are', async () => {
   const suite = 'home/work/suite/init.yaml';
   expect(await judge('home/work/init.yaml', 'home/work/.git/config', 'write')).toBe('outside');
   expect(await judge(suite, 'home/work/.git/config')).toBe('outside');
@@ -76,15 +76,15 @@ test.each([
   [['.'], 'allowed'],
   [['../other/'], 'allowed'],
   [['../oth'], 'outside'],
-])('a yes to %j makes other/disk.qcow2 %s', async (allowPaths, expected) => {
+])('permission for %j makes other/disk.qcow2 %s', async (allowPaths, expected) => {
   expect(await judge('home/files/init.yaml', 'other/disk.qcow2', 'write', allowPaths)).toBe(expected);
 });
 
-test('a yes goes through links', async () => {
+test('a permission follows links', async () => {
   expect(await judge('init.yaml', 'home/files/disk', 'write', ['../link'])).toBe('allowed');
 });
 
-test('somebody else’s folder is no checkout', async () => {
+test('a folder of another user is not a checkout', async () => {
   const request = {
     initFile: '/proc/1/init.yaml',
     templateStore: join(root, 'store'),

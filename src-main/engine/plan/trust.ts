@@ -2,33 +2,33 @@ import { access, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { diskError } from '../core/json-file.ts';
 
-/** What a file is wanted for: to be shown to a guest, or to be a disk that it changes. */
+/** What a file is used for: to be read by a guest, or to be a disk that it changes. */
 export type FileAccess = 'read' | 'write';
 
 /**
- * Whose a file is. `own`: it came with the init file, or is a template. `allowed`: the user said yes to it. `outside`: neither, so that a
- * stranger's init file may mean it for something the user does not want.
+ * Where a file belongs. `own`: it came with the init file, or is a template. `allowed`: the user permitted it. `outside`: neither, so a
+ * stranger's init file may abuse it.
  */
 export type Belonging = 'own' | 'allowed' | 'outside';
 
 export interface Trust {
-  /** `real` is absolute, its links followed. */
+  /** `real` is absolute, with links resolved. */
   judge(real: string, access: FileAccess): Belonging;
 }
 
 export interface TrustRequest {
   readonly initFile: string;
   readonly templateStore: string;
-  /** What the user says yes to: files, and folders with all that is in them. Relative ones begin at `cwd`. */
+  /** What the user permits: files, and folders with everything in them. Relative to `cwd`. */
   readonly allowPaths: readonly string[];
   readonly cwd: string;
   readonly home: string;
 }
 
 /**
- * What an init file may name without a question: what lies in its folder, or in the git checkout of this user that it belongs to; and, for
- * reading, the template store. A home folder is no such folder where files are hidden, one above it (or `/`) only for what lies directly in it, and
- * neither counts as a checkout.
+ * What an init file may name without asking: files in its folder (hidden ones for reading only); and, for reading, visible files in this
+ * user's git checkout around it, and the template store. In the home folder only visible files count, in a folder above it (or `/`) only
+ * its direct files; neither counts as a checkout.
  */
 export async function openTrust(request: TrustRequest): Promise<Trust> {
   const [file, store, home] = await Promise.all([request.initFile, request.templateStore, request.home].map(realOf));
@@ -38,7 +38,7 @@ export async function openTrust(request: TrustRequest): Promise<Trust> {
   return {
     judge(real, wanted) {
       if (allowed.some((path) => real === path || below(real, path))) return 'allowed';
-      // What is hidden (`.git/hooks`) is run or read by programs of the user that nobody thinks of here: never for writing.
+      // Hidden files (`.git/hooks`) may be run or read by the user's other programs: never writable.
       const hidden = wanted === 'write' && real.includes('/.', folder.length);
       if (ownIn(folder, real, home ?? '/') && !hidden) return 'own';
       const shown = checkout !== undefined && below(real, checkout) && !real.includes('/.', checkout.length);
@@ -54,12 +54,12 @@ function ownIn(folder: string, real: string, home: string): boolean {
   return !below(home, folder) || dirname(real) === folder;
 }
 
-/** Whether it lies somewhere in that folder. */
+/** Whether the path is inside the folder. */
 function below(path: string, folder: string): boolean {
   return path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
 }
 
-/** What is not there yet leads nowhere else. */
+/** A missing path has no links to follow. */
 async function realOf(path: string): Promise<string> {
   return await realpath(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'EACCES' || error.code === 'ELOOP') return resolve(path);
@@ -67,7 +67,7 @@ async function realOf(path: string): Promise<string> {
   });
 }
 
-/** The innermost folder around it that git keeps for this user: anybody can put a `.git` into /tmp. */
+/** The innermost git checkout around it that belongs to this user: anyone can put a `.git` into /tmp. */
 async function checkoutOf(folder: string, home: string): Promise<string | undefined> {
   for (let here = folder; ; here = dirname(here)) {
     if (here === home || below(home, here)) return undefined;

@@ -13,7 +13,7 @@ const OwnCloudInit = z.looseObject({
   'network-config': z.record(z.string(), z.unknown()).optional(),
 });
 
-/** The file that `user-data: {path: FILE}` names, as it is written; undefined where the data stands in the init file itself. */
+/** The file named by `user-data: {path: FILE}`, as written; undefined if the data is in the init file itself. */
 export function userDataFile(cloudInit: unknown): string | undefined {
   const data = OwnCloudInit.safeParse(cloudInit ?? {}).data?.['user-data'];
   return typeof data === 'object' && typeof data['path'] === 'string' ? data['path'] : undefined;
@@ -27,8 +27,8 @@ export function userDataPath(given: string, context: Pick<PlanContext, 'env' | '
 export type OwnCloudConfig = Pick<NocloudSeed, 'userData' | 'metaData' | 'networkConfig'>;
 
 /**
- * What the init file says itself under `cloud-init`: a mapping, the text of a cloud-config, or `{path: FILE}`, whose text is given. Answers a
- * sentence when it is no cloud-config.
+ * The content of `cloud-init` in the init file: a mapping, the text of a cloud-config, or `{path: FILE}`, whose text is `fileText`. Returns
+ * a problem sentence when it is not a cloud-config.
  */
 export function ownCloudConfig(cloudInit: unknown, fileText: string | undefined): OwnCloudConfig | { readonly problem: string } {
   const own = OwnCloudInit.safeParse(cloudInit ?? {});
@@ -51,7 +51,7 @@ function readConfig(text: string): { readonly value: unknown } | { readonly prob
   try {
     const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' });
     const [error] = document.errors;
-    // Aliases that multiply throw here.
+    // Throws on aliases that multiply.
     if (error === undefined) return { value: document.toJS({ maxAliasCount: 100 }) as unknown };
     const { line, col } = lines.linePos(error.pos[0]);
     return { problem: `line ${line}, column ${col}: ${firstLine(error.message)}` };
@@ -64,7 +64,7 @@ function firstLine(message: string): string {
   return (message.split('\n')[0] ?? message).replace(/[.:]$/, '');
 }
 
-/** Says what is wrong with a VM's user-data, which `init` would refuse. */
+/** Reports problems of a VM's user-data, which `init` would refuse. */
 export function checkUserData(vm: string, cloudInit: unknown, context: PlanContext, issues: IssueList): void {
   if (cloudInit === undefined) return;
   const key: readonly PathKey[] = ['domains', vm, 'cloud-init', 'user-data'];

@@ -39,7 +39,7 @@ describe('a VM type', () => {
     expect(planned.plan.vms['a']?.memory).toBe(512);
   });
 
-  it('is asked about VMs of its own only', () => {
+  it('is called for its own VMs only', () => {
     const planned = plan('memory: 256', [type({ extend: () => ({ memory: 1 }) })]);
     expect(planned.specs.vms[0]?.memory).toBe(256);
   });
@@ -69,7 +69,7 @@ describe('a VM type', () => {
     expect(errors(planned)).toEqual([`domains.a: ${message}`]);
   });
 
-  it('cannot change the plan through the spec that it is shown', () => {
+  it('cannot change the plan through the spec it is given', () => {
     const planned = plan('vm-type: web, memory: 256', [
       type({
         extend(spec) {
@@ -82,8 +82,8 @@ describe('a VM type', () => {
   });
 });
 
-describe('a name that nobody offers', () => {
-  it('as the configured default is an error at each VM that takes it', () => {
+describe('an unknown name', () => {
+  it('as the configured default is an error at each VM that uses it', () => {
     expect(errors(plan('memory: 256', [], { vmType: 'webb', vmProvider: 'cloud' }))).toEqual([
       'domains.a: Unknown VM type: webb, which is default_vm_type of the configuration.',
       'domains.a: Unknown VM provider: cloud, which is default_vm_provider of the configuration.',

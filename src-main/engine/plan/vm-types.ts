@@ -3,13 +3,13 @@ import { VmSpec } from '../../../src-shared/specs.ts';
 import type { VmTypePlugin } from '../plugins/contract.ts';
 import type { IssueList, PlanContext } from './plan-context.ts';
 
-/** What planning has decided before a VM type is asked, and other parts of the plan rest on. */
+/** Keys that planning has fixed before a VM type is called, and that other parts of the plan depend on. */
 const DECIDED: readonly string[] = ['name', 'nics', 'disks', 'snapshots', 'mgmt_net', 'vm-type', 'vm-provider'];
 
-/** VM types of Lago's oVirt plugin, which most public init files need: such a file is right, only not on every machine. */
+/** VM types of Lago's oVirt plugin, which most public init files need: the file is right, but not for every machine. */
 const OVIRT_TYPES: readonly string[] = ['ovirt-engine', 'ovirt-host', 'ovirt-node', 'ovirt-he-host'];
 
-/** The names of a VM's type and provider that nobody offers are errors, at the key or, for the configuration's default, at the VM. */
+/** Unknown names of a VM's type or provider are errors, at the key or, for the configured default, at the VM. */
 export function checkKinds(
   name: string,
   domain: { readonly 'vm-type'?: string | undefined; readonly 'vm-provider'?: string | undefined; readonly service_provider?: unknown },
@@ -35,7 +35,7 @@ export function checkKinds(
   }
   const { service_provider: service } = domain;
   if (typeof service !== 'string' || defaults.serviceProviders.includes(service)) return;
-  // It is only needed when a service is asked for, and another machine's Lago may have it.
+  // It is only needed for service commands, and Lago on another machine may have it.
   const path = ['domains', name, 'service_provider'];
   issues.warning(path, `Unknown service provider: ${service}.`, hintFor(service, defaults.serviceProviders));
 }
@@ -46,7 +46,7 @@ function hintFor(wanted: string, known: readonly string[]): string {
   return meant === undefined ? available : `Did you mean ${meant}? ${available}`;
 }
 
-/** The VM's spec as its type makes it. What the type does wrong is an error at the VM, and the spec stays as it was. */
+/** The VM's spec as changed by its type. A fault of the type is an error at the VM, and leaves the spec unchanged. */
 export function applyVmType(spec: VmSpec, context: PlanContext, issues: IssueList): VmSpec {
   const type = context.defaults.vmTypes.find((candidate) => candidate.name === spec['vm-type']);
   if (type === undefined || (type.artifacts === undefined && type.metadata === undefined && type.extend === undefined)) return spec;
@@ -62,7 +62,7 @@ export function applyVmType(spec: VmSpec, context: PlanContext, issues: IssueLis
   };
   let changes: Readonly<Record<string, unknown>>;
   try {
-    // A copy: what a plugin writes into it must not reach the plan.
+    // A copy: a plugin's writes must not reach the plan.
     changes = changesOf(type, structuredClone(completed));
   } catch (error) {
     return problem(`failed: ${error instanceof Error ? error.message : String(error)}`);

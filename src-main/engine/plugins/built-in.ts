@@ -1,12 +1,12 @@
 import { SERVICE_PROVIDERS } from '../guest/services.ts';
 import { PLUGIN_API_VERSION, type Plugin } from './contract.ts';
 
-/** What the engine itself brings, through the same door as everybody's plugins. Front doors add theirs. */
+/** The engine's built-in plugins, registered like any others. Front doors add theirs. */
 export const BUILT_IN: readonly Plugin[] = [
   { apiVersion: PLUGIN_API_VERSION, kind: 'vm', name: 'default' },
   { apiVersion: PLUGIN_API_VERSION, kind: 'vm-provider', name: 'local-libvirt', hosted: true },
   {
-    // Machines that exist already and are only reached, as in Lago.
+    // Existing machines that are only connected to, as in Lago.
     apiVersion: PLUGIN_API_VERSION,
     kind: 'vm-provider',
     name: 'ssh',

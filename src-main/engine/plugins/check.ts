@@ -34,7 +34,7 @@ const positional: Check = (value) => {
 };
 const example: Check = (value) => mapping(value) && text((value as Members)['line']) && text((value as Members)['does']);
 
-/** What each kind has to have: key, check, and what to call it. */
+/** Required members of each kind: key, check, and name for messages. */
 const SHAPES: Readonly<Record<Plugin['kind'], readonly (readonly [string, Check, string])[]>> = {
   cli: [
     ['summary', text, 'a text'],
@@ -65,7 +65,7 @@ const SHAPES: Readonly<Record<Plugin['kind'], readonly (readonly [string, Check,
   ],
 };
 
-/** What of a module's exports is a plugin, and what is wrong with the rest, one sentence each. */
+/** The plugins among a module's exports, and the problems of the rest, one sentence each. */
 export function checkExports(exported: unknown): { readonly plugins: readonly Plugin[]; readonly problems: readonly string[] } {
   const value = defaultOf(exported);
   if (value === undefined) return { plugins: [], problems: ['it has no default export; that has to be a plugin or a list of plugins.'] };
@@ -81,7 +81,7 @@ export function checkExports(exported: unknown): { readonly plugins: readonly Pl
   return { plugins, problems };
 }
 
-/** Of a CommonJS module that was an ES module once, the default export lies one level deeper. */
+/** In a CommonJS module transpiled from an ES module, the default export is one level deeper. */
 function defaultOf(exported: unknown): unknown {
   const value = mapping(exported) ? (exported as Members)['default'] : undefined;
   const inner = mapping(value) ? (value as Members) : {};

@@ -8,96 +8,96 @@ import type { ServiceProvider } from '../guest/services.ts';
 import type { PrefixLocation } from '../prefix/location.ts';
 
 /**
- * What a plugin is. A plugin module exports by default one plugin, or a list of them, as plain objects: nothing of Lago Desktop has to
- * be imported to write one. Plugins are code that the user chose to run with all of the user's rights; init files, templates and
- * environments only name what plugins offer and never load one. See docs/plugins.md.
+ * The plugin contract. A plugin module's default export is one plugin, or a list of them, as plain objects; a plugin need not import
+ * anything from Lago Desktop. Plugins are code that the user chose to run with all of the user's rights; init files, templates and
+ * environments only refer to plugins by name and never load one. See docs/plugins.md.
  */
 export const PLUGIN_API_VERSION = 1;
 
 interface Named {
-  /** The contract that the plugin was written for: `PLUGIN_API_VERSION`. */
+  /** The contract version that the plugin was written for: `PLUGIN_API_VERSION`. */
   readonly apiVersion: typeof PLUGIN_API_VERSION;
-  /** Letters, digits, `.`, `_` and `-`. Unique among plugins of its kind, the built-in ones included. */
+  /** Letters, digits, `.`, `_` and `-`. Unique among plugins of its kind, including built-in ones. */
   readonly name: string;
 }
 
-/** What can be printed in every format. */
+/** A value that every format can print. */
 export type Plain = string | number | boolean | null | readonly Plain[] | { readonly [key: string]: Plain };
 
-/** How a mapping's keys are to come out: by name as Lago printed them, or as the value has them, where that order is documented. */
+/** Order of a mapping's keys: sorted as Lago printed them, or as in the value if that order is documented. */
 export type KeyOrder = 'sorted' | 'kept';
 
 /** A format for `--out-format`. */
 export interface OutputPlugin extends Named {
   readonly kind: 'output';
-  /** The text of any value, without a newline at the end. */
+  /** Formats any value, without a trailing newline. */
   format(value: Plain, order: KeyOrder): string;
 }
 
-/** A verb: `lago NAME`. It may not have the name of a verb that is there; one that is only known from Lago is free. */
+/** A verb: `lago NAME`. Names of existing verbs are taken; those of Lago's verbs that do not exist here are free. */
 export interface CliPlugin extends Named {
   readonly kind: 'cli';
   /** One line for the list of verbs. */
   readonly summary: string;
-  /** More, for `lago NAME --help` and the manual page. */
+  /** A longer text for `lago NAME --help` and the manual page. */
   readonly description?: string;
   readonly positionals?: readonly PositionalSpec[];
   readonly options?: readonly OptionSpec[];
   readonly examples?: readonly { readonly line: string; readonly does: string }[];
-  /** Answers the exit code; nothing means 0. What it throws is reported under the plugin's name. */
+  /** Returns the exit code; undefined means 0. Errors are reported under the plugin's name. */
   run(call: VerbCall): Promise<number | undefined> | Promise<void>;
 }
 
-/** What a verb has at hand. */
+/** What a verb can use. */
 export interface VerbCall {
   /** Options and positionals by name; absent when not given. */
   readonly values: Values;
-  /** The effective configuration. `section` is the plugin's own when it is the verb's name, as Lago does it. */
+  /** The effective configuration. `section` defaults to the verb's name, as in Lago. */
   readonly config: {
     get(key: string, section?: string): string | undefined;
-    /** Everything that is set in a section. */
+    /** Everything set in a section. */
     section(name: string): Readonly<Record<string, string>>;
   };
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
   readonly cwd: string;
-  /** The chosen output format's name. */
+  /** Name of the chosen output format. */
   readonly format: string;
   /** Progress and warnings, on stderr. */
   readonly log: Pick<Log, 'debug' | 'info' | 'warn' | 'error'>;
-  /** A line (or several) on stdout. */
+  /** Prints one or more lines to stdout. */
   print(text: string): void;
-  /** A value on stdout in the chosen format. */
+  /** Prints a value to stdout in the chosen format. */
   printValue(value: unknown): void;
-  /** The environment that the command line means. Rejects as the other verbs do when there is none. */
+  /** The environment selected on the command line. Rejects like the other verbs when there is none. */
   prefix(): Promise<PrefixLocation>;
-  /** Opens the engine for `work` and closes it after. */
+  /** Opens the engine for `work` and closes it afterwards. */
   withEngine<T>(work: (engine: Engine) => Promise<T>): Promise<T>;
-  /** Prints an operation of the engine while it runs, cancels it on a signal, and answers what it answers. */
+  /** Prints an operation's progress, cancels it on a signal, and returns its result. */
   follow<T>(begin: (options: ActionOptions) => Operation<T>): Promise<T>;
-  /** Ends the verb with exit code 2 and these words, without a stack: the user can do something about it. */
+  /** Ends the verb with exit code 2 and this message, without a stack: for errors that the user can fix. */
   fail(message: string, hint?: string): never;
 }
 
-/** A VM type: what `vm-type` in an init file may name. It is asked when an environment is planned, and must only compute. */
+/** A VM type, named by `vm-type` in an init file. Called when an environment is planned; must have no side effects. */
 export interface VmTypePlugin extends Named {
   readonly kind: 'vm';
   /** Paths in the guest that `lago collect` fetches, besides those in the init file. */
   readonly artifacts?: readonly string[];
-  /** Metadata of the VM where the init file gives none of that name. */
+  /** Default metadata of the VM; the init file takes precedence. */
   readonly metadata?: Readonly<Record<string, unknown>>;
   /**
-   * Changes to the VM's definition before it is saved: the keys to set. `spec` is complete. What is decided already cannot be changed:
-   * `name`, `nics`, `disks`, `snapshots`, `mgmt_net`, `vm-type`, `vm-provider`.
+   * Changes to the VM's definition before it is saved: the keys to set. `spec` is complete. These keys cannot be changed: `name`, `nics`,
+   * `disks`, `snapshots`, `mgmt_net`, `vm-type`, `vm-provider`.
    */
   extend?(spec: Readonly<VmSpec>): Readonly<Record<string, unknown>>;
 }
 
-/** A VM as its provider is told about it. */
+/** A VM as described to its provider. */
 export interface ProvidedVm {
   readonly name: string;
   readonly spec: Readonly<VmSpec>;
-  /** What the definition says, null when it gives none. */
+  /** The address in the definition, null when there is none. */
   readonly address: string | null;
   readonly environment: { readonly uuid: string; readonly name: string; readonly path: string };
 }
@@ -107,32 +107,32 @@ export interface ProviderCall {
   readonly log: Log;
 }
 
-/** A VM provider: what `vm-provider` in an init file may name. */
+/** A VM provider, named by `vm-provider` in an init file. */
 export type VmProviderPlugin = HostedProvider | ForeignProvider;
 
-/** The environment's libvirt runs these VMs: the engine makes their disks and networks, starts, stops and snapshots them. */
+/** Runs its VMs on the environment's libvirt: the engine creates their disks and networks, starts, stops and snapshots them. */
 export interface HostedProvider extends Named {
   readonly kind: 'vm-provider';
   readonly hosted: true;
 }
 
 /**
- * Machines that something else runs. They get no disks from libvirt and no snapshots; the engine asks the provider to start and stop
- * them, what they are doing, and where their ssh is. Connections go out from this machine, not from the environment's networks.
+ * Controls machines that run elsewhere. They have no libvirt disks and no snapshots; the engine asks the provider to start and stop them,
+ * and for their state and ssh address. Connections go out from this machine, not from the environment's networks.
  */
 export interface ForeignProvider extends Named {
   readonly kind: 'vm-provider';
   readonly hosted?: false;
-  /** Asked only while the machine does not run; resolves when it does (its ssh may come later). Undone by `stop`. */
+  /** Called only while the machine is not running; resolves once it runs (its ssh may come later). Undone by `stop`. */
   start(vm: ProvidedVm, call: ProviderCall): Promise<void>;
-  /** Asked only while the machine is not down. */
+  /** Called only while the machine is not down. */
   stop(vm: ProvidedVm, call: ProviderCall): Promise<void>;
   state(vm: ProvidedVm, call: ProviderCall): Promise<VmStatus>;
-  /** Where its ssh is reached, null when it cannot be. Without this function `vm.address`, port 22. */
+  /** Its ssh address, null when it has none. Default: `vm.address`, port 22. */
   address?(vm: ProvidedVm, call: ProviderCall): Promise<{ readonly host: string; readonly port?: number } | null>;
 }
 
-/** A way of looking after services in guests: what `service_provider` in an init file may name. */
+/** A kind of service control in guests, named by `service_provider` in an init file. */
 export interface ServicePlugin extends Named, ServiceProvider {
   readonly kind: 'vm-service';
   readonly name: string;
@@ -142,7 +142,7 @@ export type Plugin = CliPlugin | OutputPlugin | VmTypePlugin | VmProviderPlugin 
 export type PluginKind = Plugin['kind'];
 export type PluginOf<K extends PluginKind> = Extract<Plugin, { readonly kind: K }>;
 
-/** Answers the plugin as it is: an editor then knows what it has to be. */
+/** Returns the plugin unchanged; gives editors its type. */
 export function definePlugin<P extends Plugin>(plugin: P): P {
   return plugin;
 }

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { ConfigValue } from '../configuration/config.ts';
 
-/** A place where a plugin should be: a file, a folder with package.json, or a package whose folder is still to be looked for. */
+/** Where a plugin should be: a file, a folder with package.json, or a package still to be located. */
 export interface PluginSource {
   /** What the user wrote, or the path in the plugins folder. */
   readonly source: string;
@@ -12,11 +12,11 @@ export interface PluginSource {
 }
 
 export interface FindOptions {
-  /** The value of `plugins` in the configuration, with its place. */
+  /** The value of `plugins` in the configuration, with its source. */
   readonly setting: ConfigValue | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly home: string;
-  /** Relative paths in the environment variable begin here; those in a file at that file. */
+  /** Base of relative paths in the environment variable; paths in a file are relative to that file. */
   readonly cwd: string;
 }
 
@@ -26,9 +26,9 @@ export function pluginsFolder(environment: FindOptions['environment'], home: str
 }
 
 /**
- * The plugins that the user chose: what `plugins` in lago.conf (or `LAGO_PLUGINS`) names, in its order, then what lies in the plugins
- * folder, by name. Costs one look at a folder that mostly is not there. A package is never looked for at the current folder: that may
- * be somebody else's.
+ * The plugins that the user chose: those named by `plugins` in lago.conf (or `LAGO_PLUGINS`), in order, then those in the plugins folder,
+ * by name. Costs one look at a folder that usually does not exist. Packages are never searched for in the current folder, which may belong
+ * to someone else.
  */
 export async function findPluginSources(options: FindOptions): Promise<readonly PluginSource[]> {
   const folder = pluginsFolder(options.environment, options.home);
@@ -44,7 +44,7 @@ export async function findPluginSources(options: FindOptions): Promise<readonly 
   return [...chosen, ...entries.map((name) => ({ source: join(folder, name), path: join(folder, name) }))];
 }
 
-/** The folder of the lago.conf that names the plugins; its place is `FILE:LINE`. */
+/** The folder of the lago.conf that names the plugins; its source is `FILE:LINE`. */
 function baseOf({ setting, cwd }: FindOptions): string {
   return setting?.source.layer === 'file' ? dirname(setting.source.place.replace(/:\d+$/, '')) : cwd;
 }
@@ -58,7 +58,7 @@ async function entriesOf(folder: string): Promise<readonly string[]> {
       .map((entry) => entry.name)
       .sort();
   } catch (error) {
-    // No such folder, or not ours to look into: then there are no plugins in it.
+    // No such folder, or not readable: then it has no plugins.
     if (['ENOENT', 'ENOTDIR', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
     throw error;
   }

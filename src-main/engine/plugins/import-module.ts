@@ -1,6 +1,6 @@
 /**
- * Runs a module by its URL and answers what it exports. A file of its own because the command line, one bundled script, puts another
- * one in its place that reaches the `import` of Node.
+ * Imports a module by its URL and returns its exports. In its own file because the command line, one bundled script, replaces it with one
+ * that uses Node's own `import`.
  */
 export async function importModule(url: string): Promise<unknown> {
   return (await import(/* @vite-ignore */ url)) as unknown;

@@ -6,10 +6,10 @@ import type { PluginSource } from './find.ts';
 import { importModule } from './import-module.ts';
 import type { LoadedSource } from './registry.ts';
 
-/** A module that waits for something while it is loaded must not hold up every command for ever. */
+/** A module that waits while loading must not block every command for ever. */
 const LOAD_MS = 10_000;
 
-/** Loads plugins one after the other. Never rejects: one that cannot be loaded is a problem of its source, and the others go on. */
+/** Loads plugins in sequence. Never rejects: a load failure becomes a problem of its source, and the others are still loaded. */
 export async function loadPluginSources(sources: readonly PluginSource[]): Promise<readonly LoadedSource[]> {
   const loaded: LoadedSource[] = [];
   for (const source of sources) {
@@ -23,7 +23,7 @@ export async function loadPluginSources(sources: readonly PluginSource[]): Promi
   return loaded;
 }
 
-/** One line about what a module threw; a syntax error's first stack line says where. */
+/** One line about an error from a module; a syntax error's first stack line names the place. */
 function cause(error: unknown): string {
   if (!(error instanceof Error)) return `it threw ${String(error)}.`;
   const place = error instanceof SyntaxError ? /^(file:.+|\/.+):(\d+)$/m.exec(error.stack?.split('\n')[0] ?? '') : null;
@@ -53,7 +53,7 @@ async function moduleOf(source: PluginSource): Promise<string> {
   return found.isDirectory() ? await entryOf(path) : path;
 }
 
-/** As Node finds packages: `node_modules` of each folder and those above, then those installed beside Node itself. */
+/** Searches like Node: `node_modules` of each folder and its parents, then packages installed beside Node itself. */
 async function packageFolder(name: string, from: readonly string[]): Promise<string> {
   const candidates = from.flatMap((start) => ancestors(start).map((folder) => join(folder, 'node_modules', name)));
   candidates.push(join(dirname(process.execPath), '..', 'lib', 'node_modules', name));
@@ -73,7 +73,7 @@ async function isFile(path: string): Promise<boolean> {
   );
 }
 
-/** A folder's main module, as its package.json says: `exports`, else `main`, else index.mjs or index.js. */
+/** A folder's main module, from its package.json: `exports`, else `main`, else index.mjs or index.js. */
 async function entryOf(folder: string): Promise<string> {
   const text = await readFile(join(folder, 'package.json'), 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw error.code === 'ENOENT' ? new Error('the folder has no package.json') : error;
@@ -90,7 +90,7 @@ async function entryOf(folder: string): Promise<string> {
   throw new Error('its package.json names no main module, and there is no index.mjs or index.js');
 }
 
-/** `exports` of a package.json for its root: a path, or conditions of which `node`, `import` and `default` are looked at. */
+/** The root entry in `exports` of a package.json: a path, or the first of the conditions `node`, `import` and `default`. */
 function exportOf(exports: unknown): string | undefined {
   if (typeof exports === 'string') return exports;
   if (typeof exports !== 'object' || exports === null) return undefined;

@@ -11,8 +11,8 @@ export interface OpenPluginsOptions extends RegistryOptions {
 }
 
 /**
- * The built-in plugins and those that the user chose (see docs/plugins.md). Never rejects because of a plugin: what is wrong with one is
- * in `problems`, for the front door to tell. Where the user has none, nothing is loaded.
+ * The built-in plugins and those that the user chose (see docs/plugins.md). Never rejects because of a plugin: `problems` describes its
+ * faults, for the front door to show. If the user has no plugins, nothing is loaded.
  */
 export async function openPlugins(config: Config, options: OpenPluginsOptions = {}): Promise<PluginRegistry> {
   const environment = options.environment ?? process.env;
@@ -23,7 +23,7 @@ export async function openPlugins(config: Config, options: OpenPluginsOptions = 
   return createRegistry(await loadPluginSources(sources), options);
 }
 
-/** What is wrong with plugins, one sentence each. */
+/** The problems of plugins, one sentence each. */
 export function pluginWarnings(plugins: PluginRegistry): readonly string[] {
   return plugins.problems.map(({ source, message }) => `Plugin ${source}: ${message}`);
 }

@@ -32,7 +32,7 @@ const format = (name: string): string => `{ apiVersion: 1, kind: 'output', name:
 const names = (plugins: PluginRegistry): string[] => plugins.list('output').map((plugin) => plugin.name);
 
 describe('where plugins are found', () => {
-  it('is nowhere when the user has none: only the built-in ones are there', async () => {
+  it('is nowhere when the user has none: only built-in ones exist', async () => {
     const plugins = await open();
     expect(plugins.list('vm').map(({ name }) => name)).toEqual(['default']);
     expect(plugins.list('vm-provider').map(({ name }) => name)).toEqual(['local-libvirt', 'ssh']);
@@ -40,7 +40,7 @@ describe('where plugins are found', () => {
     expect(plugins.problems).toEqual([]);
   });
 
-  it('is the plugins folder: files, and folders with a package.json by what it says', async () => {
+  it('is the plugins folder: files, and folders by their package.json', async () => {
     write('.config/lago/plugins/b.mjs', `export default ${format('from-b')};`);
     write('.config/lago/plugins/c.js', `module.exports = [${format('from-c')}];`);
     write('.config/lago/plugins/a/package.json', JSON.stringify({ type: 'module', exports: { '.': { import: './lib/a.js' } } }));
@@ -62,7 +62,7 @@ describe('where plugins are found', () => {
     expect(names(await open({ XDG_CONFIG_HOME: join(home, 'elsewhere') }))).toEqual(['from-x']);
   });
 
-  it('is what lago.conf names, separated as one likes; paths begin at the file, packages lie in node_modules', async () => {
+  it('is what lago.conf names, with any separator; paths are relative to the file, packages are in node_modules', async () => {
     write('.config/lago/lago.conf', '[lago]\nplugins = ./own/one.mjs, installed\n  ~/two.mjs @scope/three\n');
     write('.config/lago/own/one.mjs', `export default ${format('one')};`);
     write('two.mjs', `export default ${format('two')};`);
@@ -75,13 +75,13 @@ describe('where plugins are found', () => {
     expect(names(plugins)).toEqual(['one', 'installed', 'two', 'three']);
   });
 
-  it('is what LAGO_PLUGINS names; its relative paths begin at the current folder, where packages are never looked for', async () => {
+  it('is what LAGO_PLUGINS names; paths are relative to the current folder, which is never searched for packages', async () => {
     write('here.mjs', `export default ${format('here')};`);
     write('node_modules/foreign/package.json', '{"main": "index.js"}');
     write('node_modules/foreign/index.js', 'throw new Error("never loaded")');
     const plugins = await open({ LAGO_PLUGINS: './here.mjs foreign' }, { cwd: home });
     expect(names(plugins)).toEqual(['here']);
-    // The user's own home is above the plugins folder, so a package installed there counts; one of another folder does not.
+    // The user's own home is above the plugins folder, so a package installed there is found; one in another folder is not.
     const other = realpathSync(mkdtempSync(join(tmpdir(), 'lago-cwd-')));
     mkdirSync(join(other, 'node_modules/stranger'), { recursive: true });
     writeFileSync(join(other, 'node_modules/stranger/package.json'), '{"main": "index.js"}');
@@ -100,7 +100,7 @@ describe('a broken plugin', () => {
     ['no default export', 'export const plugin = 1;', /it has no default export/],
     ['an import of what is not there', "import 'nowhere-to-be-found'; export default [];", /Cannot find package 'nowhere-to-be-found'/],
     ['an empty list', 'export default [];', /empty list/],
-  ])('is reported by name with its cause, and the others go on: %s', async (_, content, says) => {
+  ])('is reported by name with its cause, and the others still load: %s', async (_, content, says) => {
     const file = write('.config/lago/plugins/broken.mjs', content);
     write('.config/lago/plugins/good.mjs', `export default ${format('good')};`);
     const plugins = await open();
@@ -139,7 +139,7 @@ describe('a broken plugin', () => {
     expect(problems.join()).toContain(says);
   });
 
-  it('of a list leaves the others of the list', () => {
+  it('in a list does not affect the others', () => {
     const good = { apiVersion: 1, kind: 'vm', name: 'good' };
     const { plugins, problems } = checkExports({ default: [good, { apiVersion: 1, kind: 'vm' }] });
     expect(plugins).toEqual([good]);
@@ -150,7 +150,7 @@ describe('a broken plugin', () => {
 describe('the registry', () => {
   const plugin = (name: string) => ({ apiVersion: 1, kind: 'vm', name }) as const;
 
-  it('keeps the first of two with one name, the built-in ones before all', () => {
+  it('keeps the first of two with one name, built-in ones before all', () => {
     const plugins = createRegistry([
       { source: 'first', plugins: [plugin('mine'), plugin('default')], problems: [] },
       { source: 'second', plugins: [plugin('mine')], problems: [] },
@@ -162,7 +162,7 @@ describe('the registry', () => {
     ]);
   });
 
-  it('lets different kinds have one name, and keeps verbs for their owner', () => {
+  it('lets different kinds share a name, and keeps verbs for their owner', () => {
     const verb = { apiVersion: 1, kind: 'cli', name: 'status', summary: 'Mine', run: async () => await Promise.resolve(0) } as const;
     const plugins = createRegistry([{ source: 'a', plugins: [plugin('ssh'), verb], problems: [] }], { verbs: ['status'] });
     expect(plugins.find('vm', 'ssh')?.kind).toBe('vm');
@@ -170,7 +170,7 @@ describe('the registry', () => {
     expect(pluginWarnings(plugins).join()).toContain('its verb "status" is left out: Lago Desktop has one of that name.');
   });
 
-  it('names what there is when something is not there', () => {
+  it('names the known plugins when one is missing', () => {
     expect(() => createRegistry().need('vm-provider', 'cloud', 'VM web')).toThrow(
       'VM web needs the VM provider "cloud", which no plugin offers.',
     );

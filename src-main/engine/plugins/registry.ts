@@ -2,31 +2,31 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import { BUILT_IN } from './built-in.ts';
 import type { Plugin, PluginKind, PluginOf } from './contract.ts';
 
-/** Plugins that were found at one place, checked, and what was wrong there. */
+/** The checked plugins of one source, and its problems. */
 export interface LoadedSource {
-  /** Where they come from, for people: a path or package name. */
+  /** Their source, for messages: a path or package name. */
   readonly source: string;
   readonly plugins: readonly Plugin[];
   readonly problems: readonly string[];
 }
 
-/** A plugin that was left out, with the cause; one sentence each. */
+/** A plugin that was left out, and why; one sentence each. */
 export interface PluginProblem {
   readonly source: string;
   readonly message: string;
 }
 
-/** Every plugin there is, built-in ones first, and what was left out. */
+/** All plugins, built-in ones first, and the problems of those left out. */
 export interface PluginRegistry {
   readonly problems: readonly PluginProblem[];
   list<K extends PluginKind>(kind: K): readonly PluginOf<K>[];
   find<K extends PluginKind>(kind: K, name: string): PluginOf<K> | undefined;
-  /** `input.invalid`, naming those there are. `who` begins the sentence: "VM web". */
+  /** `input.invalid`, listing the known ones. `who` begins the sentence: "VM web". */
   need<K extends PluginKind>(kind: K, name: string, who: string): PluginOf<K>;
 }
 
 export interface RegistryOptions {
-  /** Plugins of the front door, as built-in as the engine's own. */
+  /** The front door's plugins, treated as built-in. */
   readonly builtIn?: readonly Plugin[];
   /** Names of verbs that plugins may not take. */
   readonly verbs?: readonly string[];
@@ -40,7 +40,7 @@ const KIND_NAMES: Readonly<Record<PluginKind, string>> = {
   'vm-service': 'service provider',
 };
 
-/** One registry of all. Of two plugins of a kind with one name the first stays and the other is a problem. */
+/** Merges all sources. Of two plugins of one kind with the same name the first wins and the other is a problem. */
 export function createRegistry(loaded: readonly LoadedSource[] = [], options: RegistryOptions = {}): PluginRegistry {
   const { builtIn = [], verbs = [] } = options;
   const problems: PluginProblem[] = [];

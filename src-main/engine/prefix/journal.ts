@@ -5,22 +5,22 @@ import type { Prefix } from './prefix.ts';
 import { type PendingWork, type PrefixRecord, readRecord, writeRecord } from './record.ts';
 
 /**
- * The journal of one piece of work on a prefix whose lock is held: what is being done is written before the first effect and taken away
- * after the last one, so that whoever comes after a kill knows what to finish or take back.
+ * The journal of one operation on a prefix whose lock is held. It is written before the first effect and cleared after the last one, so
+ * that after a kill the next process knows what to finish or undo.
  */
 export interface Journal {
-  /** Says how far it is, and which VMs that is about where it is not all. */
+  /** Records the current step, and the VMs it affects unless it affects all. */
   advance(step: string, vms?: readonly string[]): Promise<void>;
-  /** Nothing is pending any more, and `change` is made to the record in the same write. */
+  /** Clears the pending work and applies `change` to the record in the same write. */
   settle(change?: (record: PrefixRecord) => PrefixRecord): Promise<void>;
 }
 
-/** For a prefix that Lago made: it has no record, and the verbs that work on it can simply be said again. */
+/** For a prefix made by Lago: it has no record, and its verbs can simply be repeated. */
 const NONE: Journal = { advance: async () => await Promise.resolve(), settle: async () => await Promise.resolve() };
 
 /**
- * Begins a piece of work. `ifFree`: where something else is still pending, or the disk is full, it goes on without a journal: for work
- * that can be said again, and that must be possible then.
+ * Begins an operation. `ifFree`: continue without a journal when other work is pending or the disk is full. For repeatable operations that
+ * must be possible then.
  */
 export async function beginWork(
   prefix: Prefix,
@@ -44,13 +44,13 @@ export async function beginWork(
       await writeRecord(path, { ...record, pending });
     },
     async settle(change = (same) => same) {
-      // A killed process does not tidy up either.
+      // A killed process does not clean up either.
       if (!isDead()) await settlePending(prefix, change, options.log);
     },
   };
 }
 
-/** Takes away what the record says is pending. When only that is to be written, a full disk can wait: it is tried again by the next. */
+/** Clears the pending work in the record. If nothing else changes, a full disk is no error: the next operation tries again. */
 export async function settlePending(prefix: Prefix, change: ((record: PrefixRecord) => PrefixRecord) | undefined, log: Log): Promise<void> {
   const now = await readRecord(prefix.paths.record);
   if (now === undefined) return;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-/** Where everything of a prefix lies, as Lago laid it out (`uuid`, `virt/`, `images/`...) with our own files beside it. */
+/** Paths of everything in a prefix, in Lago's layout (`uuid`, `virt/`, `images/`...) with our own files beside it. */
 export interface PrefixPaths {
   readonly root: string;
   readonly uuid: string;
@@ -21,11 +21,11 @@ export interface PrefixPaths {
   readonly hostKeys: string;
   /** Ours: NoCloud images. */
   readonly seeds: string;
-  /** Ours: unpacked OVAs, `VM/`; disks of VMs lie on top of their images. */
+  /** Ours: unpacked OVAs, `VM/`; their images back the VMs' disks. */
   readonly ova: string;
   /** Ours: libvirt's description of each snapshot, `SNAPSHOT/VM.xml`. */
   readonly snapshots: string;
-  /** Ours: one writer at a time. */
+  /** Ours: lock for a single writer. */
   readonly lock: string;
   net(name: string): string;
   vm(name: string): string;
@@ -58,7 +58,7 @@ export function prefixPaths(root: string): PrefixPaths {
 
 const PREFIX_VARIABLE = '$LAGO_PREFIX_PATH';
 
-/** An absolute path for one that a spec keeps relative to its prefix, so that a prefix can be moved. */
+/** Expands a path that a spec stores relative to its prefix, so that a prefix can be moved. */
 export function expandPrefixPath(path: string, prefix: string): string {
   return path.startsWith(PREFIX_VARIABLE) ? prefix + path.slice(PREFIX_VARIABLE.length) : path;
 }

@@ -1,4 +1,4 @@
-/** Which environment a command means, as found on disk. */
+/** The environment that a command refers to, as found on disk. */
 export interface PrefixLocation {
   /** Absolute path of the prefix. */
   readonly path: string;

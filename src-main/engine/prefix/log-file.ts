@@ -7,15 +7,15 @@ import { prefixPaths } from './layout.ts';
 export interface PrefixLog {
   readonly log: Log;
   event(event: OperationEvent): void;
-  /** Writes what is left; what comes after it is dropped, so that nothing is written into a folder that is being removed. */
+  /** Flushes the log; later lines are dropped, so that nothing is written into a folder being removed. */
   close(): Promise<void>;
 }
 
 const FLUSH_MS = 200;
 
 /**
- * Opens the log of a prefix that may not exist yet (it is being made) or no longer exist at the end (it was destroyed): lines wait
- * until there is a folder for them and are dropped with it.
+ * Opens the log of a prefix that may not exist yet (during creation) or any more (after destroy): lines are kept until the folder exists,
+ * and dropped if it never does.
  */
 export function openPrefixLog(root: string, fallback: Log): PrefixLog {
   const file = prefixPaths(root).log;
@@ -24,7 +24,7 @@ export function openPrefixLog(root: string, fallback: Log): PrefixLog {
   let writing: Promise<void> = Promise.resolve();
   let closed = false;
 
-  /** One after the other, so that lines stay in order. */
+  /** Serialized, so that lines stay in order. */
   async function flush(last: boolean): Promise<void> {
     const before = writing;
     writing = (async () => {
@@ -42,16 +42,16 @@ export function openPrefixLog(root: string, fallback: Log): PrefixLog {
       await appendFile(file, text, { mode: 0o644 });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // No folder yet: keep the lines. At the end there may be none either, because the prefix is gone: nothing is lost then.
+      // No folder yet: keep the lines. At the end the prefix may be gone: then nothing is lost.
       if (code === 'ENOENT') {
         if (!last) lines.unshift(text);
-      } else fallback.warn(`${file} cannot be written: ${String(error)}`); // must not stop the work that it logs
+      } else fallback.warn(`${file} cannot be written: ${String(error)}`); // must not stop the logged operation
     }
   }
 
   function add(level: string, message: string): void {
     if (closed) return;
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: taking them out is the purpose
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the purpose
     const clean = message.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '').replace(/[\x00-\x08\x0b-\x1f]/g, ' ');
     lines.push(`${new Date().toISOString()} ${level.toUpperCase().padEnd(5)} ${clean}\n`);
     timer ??= setTimeout(() => {

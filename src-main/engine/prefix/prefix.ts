@@ -8,7 +8,7 @@ import { type PrefixPaths, prefixPaths } from './layout.ts';
 import { type PrefixRecord, readRecord } from './record.ts';
 import { isHalfMade } from './remains.ts';
 
-/** A prefix as read from disk: the truth that libvirt is made to follow. */
+/** A prefix as read from disk: the authoritative state that libvirt is made to match. */
 export interface Prefix {
   readonly paths: PrefixPaths;
   readonly name: string;
@@ -27,12 +27,12 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Where a prefix runs: what it was made for, else (a prefix made by Lago) what the settings say. */
+/** Host of a prefix: the one it was created for or, if made by Lago, the one in the settings. */
 export function hostChoiceOf(prefix: Prefix, fallback: HostChoice): HostChoice {
   return prefix.record?.host ?? fallback;
 }
 
-/** Reads a prefix. `prefix.missing` when the folder is none, `input.invalid` naming the file that is damaged. */
+/** Reads a prefix. `prefix.missing` when the folder is not one, `input.invalid` naming a damaged file. */
 export async function readPrefix(root: string): Promise<Prefix> {
   const paths = prefixPaths(root);
   const uuid = await readUuid(paths);
@@ -50,7 +50,7 @@ export async function readPrefix(root: string): Promise<Prefix> {
   return { paths, name: basename(root), uuid, initialized, specs, record };
 }
 
-/** What is left of a prefix whose files are damaged: enough to find and end its host. `undefined` without a uuid. */
+/** Reads a prefix with damaged files, as far as needed to find and end its host. `undefined` without a uuid. */
 export async function readPrefixWithoutSpecs(root: string): Promise<Prefix | undefined> {
   const paths = prefixPaths(root);
   const uuid = await readUuid(paths).catch(() => undefined);
@@ -71,7 +71,7 @@ async function readUuid(paths: PrefixPaths): Promise<string | undefined> {
   return text;
 }
 
-/** The saved definition. A prefix that is half-made has none yet: empty. */
+/** The saved definition; empty for a half-made prefix. */
 export async function readSpecs(paths: PrefixPaths): Promise<EnvironmentSpecs> {
   const env = await readJson(paths.env, EnvSpec);
   if (env === undefined) return { vms: [], nets: [] };
@@ -87,7 +87,7 @@ function present<T>(value: T | undefined, path: string): T {
   throw new EngineError('input.invalid', `${path} is missing, though ${dirname(path)}/env lists it.`);
 }
 
-/** Writes the whole definition in Lago's format; `virt/env` last, so that an interrupted write leaves the old one readable. */
+/** Writes the whole definition in Lago's format; `virt/env` last, so that the old one stays readable after an interruption. */
 export async function writeSpecs(paths: PrefixPaths, specs: EnvironmentSpecs): Promise<void> {
   await Promise.all([
     ...specs.nets.map(async (net) => await writeJson(paths.net(net.name), net)),
@@ -96,7 +96,7 @@ export async function writeSpecs(paths: PrefixPaths, specs: EnvironmentSpecs): P
   await writeJson(paths.env, { nets: specs.nets.map((net) => net.name), vms: specs.vms.map((vm) => vm.name) });
 }
 
-/** The VM's spec; `vm.missing` naming those that exist. */
+/** The VM's spec; `vm.missing` listing the existing VMs. */
 export function vmSpec(prefix: Prefix, name: string): VmSpec {
   const found = prefix.specs.vms.find((vm) => vm.name === name);
   if (found !== undefined) return found;
@@ -105,7 +105,7 @@ export function vmSpec(prefix: Prefix, name: string): VmSpec {
   });
 }
 
-/** The VM's address on its management network; null where it has none (bridge networks). */
+/** The VM's address on its management network; null when it has none (bridge networks). */
 export function vmAddress(specs: EnvironmentSpecs, vm: VmSpec): string | null {
   const management = vm.mgmt_net ?? specs.nets.find((net) => net.management)?.name;
   const nic = vm.nics.find((candidate) => candidate.net === management);

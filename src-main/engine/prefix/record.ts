@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { HostChoice } from '../../../src-shared/host-choice.ts';
 import { readJson, writeJson } from '../core/json-file.ts';
 
-/** One snapshot of the whole environment, as the prefix remembers it. */
+/** One snapshot of the whole environment, as recorded in the prefix. */
 export const SnapshotRecord = z.object({
   name: z.string(),
   /** ms since the epoch. */
@@ -13,20 +13,20 @@ export const SnapshotRecord = z.object({
 export type SnapshotRecord = z.infer<typeof SnapshotRecord>;
 
 /**
- * What a verb that changes the prefix is in the middle of, written before its first effect and taken away with its last. One that is
- * found without a holder of the lock was interrupted: whoever takes the lock next resolves it first (`recover.ts`).
+ * The unfinished operation of a verb that changes the prefix, written before its first effect and removed with its last. If no process
+ * holds the lock, it was interrupted: the next process to take the lock resolves it first (`recover.ts`).
  */
 export const PendingWork = z.object({
   kind: z.enum(['start', 'stop', 'snapshot', 'revert', 'delete-snapshot', 'destroy']),
-  /** The snapshot that it is about; null for other work. */
+  /** The snapshot concerned; null for other operations. */
   name: z.string().nullable(),
-  /** How far it is, in the words of its kind: decides between going on and going back. */
+  /** Progress within its kind: decides between completing and undoing. */
   step: z.string(),
   /** ms since the epoch. */
   since: z.number(),
-  /** The VMs that are worked on. */
+  /** The VMs concerned. */
   vms: z.array(z.string()),
-  /** Those that ran (not paused, not off) before the first effect. */
+  /** The VMs that were running (not paused, not off) before the first effect. */
   running: z.array(z.string()),
   /** Whether the host was up before the first effect. */
   hostWasUp: z.boolean(),
@@ -36,13 +36,13 @@ export type PendingWork = z.infer<typeof PendingWork>;
 /** Our own facts about a prefix (`lago-desktop.json`); everything Lago knows stays in Lago's files. */
 export const PrefixRecord = z.object({
   version: z.literal(2),
-  /** `creating` until everything is in place; a prefix that is found in it without a lock holder is half-made. */
+  /** `creating` until the prefix is complete; without a lock holder such a prefix is half-made. */
   phase: z.enum(['creating', 'ready']),
   host: HostChoice,
   initFile: z.string().nullable(),
   createdAt: z.number(),
   snapshots: z.array(SnapshotRecord),
-  /** The snapshot that the present is built on. */
+  /** The snapshot that the current state is based on. */
   current: z.string().nullable(),
   pending: PendingWork.nullable(),
 });
@@ -50,10 +50,10 @@ export type PrefixRecord = z.infer<typeof PrefixRecord>;
 
 const RecordV1 = PrefixRecord.omit({ pending: true }).extend({ version: z.literal(1) });
 
-/** Any version that was ever written, as the present one. The file itself is brought up to date by the next write. */
+/** Reads every version of the format and converts it to the current one. The file itself is updated by the next write. */
 const AnyRecord = z.union([PrefixRecord, RecordV1.transform((old): PrefixRecord => ({ ...old, version: 2, pending: null }))]);
 
-/** `undefined` for a prefix that Lago itself made. */
+/** `undefined` for a prefix made by Lago itself. */
 export async function readRecord(path: string): Promise<PrefixRecord | undefined> {
   return await readJson(path, AnyRecord);
 }

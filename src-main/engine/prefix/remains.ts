@@ -6,16 +6,16 @@ import { type PrefixPaths, prefixPaths } from './layout.ts';
 import { readRecord } from './record.ts';
 
 /**
- * What an interrupted `init` or `destroy` leaves. The order in which a prefix is made and removed is chosen so that it can be told from
- * everything else at any moment: folder, lock, record, then the rest; and the rest, uuid, record, lock, folder.
+ * Leftovers of an interrupted `init` or `destroy`. Prefixes are created and removed in an order that makes them recognisable at any moment:
+ * folder, lock, record, then the rest; and in reverse: the rest, uuid, record, lock, folder.
  */
 
-/** A record that was being written for the first time. */
+/** Left by the first, interrupted write of a record. */
 const RECORD_BEGUN = /^lago-desktop\.json\.[0-9a-f]+\.tmp$/;
 
 /**
- * Whether a folder is a prefix that is half-made or half-removed: its record says so, or there is nothing yet (any more) but a lock and
- * temporary files. It may be one that another process is working on: whoever removes it takes its lock and asks again.
+ * Whether a folder is a half-made or half-removed prefix: its record says so, or it contains nothing but a lock and temporary files.
+ * Another process may still be working on it: take its lock and check again before removing it.
  */
 export async function isHalfMade(root: string): Promise<boolean> {
   const paths = prefixPaths(root);
@@ -26,7 +26,7 @@ export async function isHalfMade(root: string): Promise<boolean> {
       const record = await readRecord(paths.record);
       return record?.phase === 'creating' || record?.pending?.kind === 'destroy';
     } catch (error) {
-      // A damaged record says nothing; its owner may mend it.
+      // A damaged record proves nothing; the user may still repair it.
       if (error instanceof EngineError) return false;
       throw error;
     }
@@ -34,19 +34,19 @@ export async function isHalfMade(root: string): Promise<boolean> {
   return names.every((name) => name === basename(paths.lock) || RECORD_BEGUN.test(name));
 }
 
-/** Whether a folder holds one of the files by which a prefix is known, be it whole, damaged, cleaned up, half-made or half-removed. */
+/** Whether a folder contains a prefix's marker file: a prefix that is whole, damaged, cleaned up, half-made or half-removed. */
 export async function hasMark(root: string): Promise<boolean> {
   const paths = prefixPaths(root);
   const names = (await namesIn(root)) ?? [];
   return [paths.uuid, paths.initialized, paths.record].some((path) => names.includes(basename(path)));
 }
 
-/** Whether a folder is one that `destroy` may remove: a prefix in any state, also a half-made one that has no mark yet. */
+/** Whether `destroy` may remove a folder: a prefix in any state, even a half-made one without a marker. */
 export async function isRemovable(root: string): Promise<boolean> {
   return (await hasMark(root)) || (await isHalfMade(root));
 }
 
-/** Removes a prefix with all its files, in the order that keeps it known as one until the end. Nothing there is fine. */
+/** Removes a prefix with all its files, in an order that keeps it recognisable until the end. A missing one is fine. */
 export async function removePrefixFolder(paths: PrefixPaths): Promise<void> {
   const last = [paths.uuid, paths.record, paths.lock];
   const names = (await namesIn(paths.root)) ?? [];
@@ -55,7 +55,7 @@ export async function removePrefixFolder(paths: PrefixPaths): Promise<void> {
   await removeEmpty(paths.root);
 }
 
-/** Removes a folder unless there is anything in it: with the lock gone, somebody may have begun anew in it. */
+/** Removes a folder if it is empty: once the lock is gone, another process may have started over in it. */
 export async function removeEmpty(path: string): Promise<void> {
   try {
     await rmdir(path);
@@ -64,7 +64,7 @@ export async function removeEmpty(path: string): Promise<void> {
   }
 }
 
-/** Undefined when there is no folder. */
+/** Undefined when the folder does not exist. */
 async function namesIn(root: string): Promise<readonly string[] | undefined> {
   try {
     return await readdir(root);

@@ -25,7 +25,7 @@ function makeWorkdir(path: string, names: readonly string[], current = names[0] 
 }
 
 describe('Workdir', () => {
-  it('is made in an empty or missing directory, and its first prefix becomes current', async () => {
+  it('is created in an empty or missing directory, and its first prefix becomes current', async () => {
     const workdir = await Workdir.loadOrCreate(join(root, 'a', '.lago'));
     makePrefix(workdir.prefixPath('one'));
     await workdir.added('one', false);
@@ -36,14 +36,14 @@ describe('Workdir', () => {
     await workdir.added('two', true);
     expect(readlinkSync(join(workdir.path, 'current'))).toBe('two');
   });
-  it('is not mixed into a directory with other things', async () => {
+  it('is not created in a directory with other content', async () => {
     writeFileSync(join(root, 'notes.txt'), '');
     await expect(Workdir.loadOrCreate(root)).rejects.toMatchObject({
       code: 'workdir.malformed',
       message: `"${join(root, 'current')}" should exist and be a soft link`,
     });
   });
-  it('says what is wrong with a directory', async () => {
+  it('reports what is wrong with a directory', async () => {
     await expect(Workdir.load(join(root, 'none'))).rejects.toMatchObject({ code: 'workdir.missing' });
     await expect(Workdir.load(root)).rejects.toMatchObject({ code: 'workdir.malformed', message: `Empty dir ${root}` });
     mkdirSync(join(root, 'current'));
@@ -78,7 +78,7 @@ describe('Workdir', () => {
     expect(existsSync(workdir.path)).toBe(false);
     expect(await workdir.repair()).toBe(false);
   });
-  it('is kept when something else lies in it', async () => {
+  it('is kept when it contains anything else', async () => {
     const workdir = await Workdir.load(makeWorkdir(join(root, 'w'), []));
     writeFileSync(join(workdir.path, 'notes.txt'), '');
     expect(await workdir.repair()).toBe(true);
@@ -94,7 +94,7 @@ describe('Workdir', () => {
       hint: 'It has: a, b.',
     });
   });
-  it('says when a name is taken', async () => {
+  it('reports a name that is taken', async () => {
     const workdir = await Workdir.load(makeWorkdir(root, ['a']));
     await workdir.requireFree('b');
     await expect(workdir.requireFree('a')).rejects.toMatchObject({
@@ -123,7 +123,7 @@ describe('markers', () => {
     expect(await isPrefix(makePrefix(join(root, 'c'), 'foreign'))).toBe(false);
     expect(await isPrefix(join(root, 'none'))).toBe(false);
   });
-  it('say which version made it', async () => {
+  it('tell which version made it', async () => {
     const path = makePrefix(join(root, 'a'));
     expect(await readMarker(path)).toEqual({ uuid: '0123456789abcdef0123456789abcdef', initialized: true, lagoVersion: null });
     writeFileSync(join(path, 'metadata'), '{}');
@@ -155,10 +155,10 @@ describe('resolvePrefix', () => {
     expect(await resolvePrefix({ cwd: join(lago, 'other', 'images') })).toEqual(at('other'));
     expect(await resolvePrefix({ cwd: join(lago, 'current') })).toEqual(at('default'));
   });
-  it('lets a name win over the directory', async () => {
+  it('prefers a name to the directory', async () => {
     expect(await resolvePrefix({ cwd: join(lago, 'other'), prefixName: 'default' })).toEqual(at('default'));
   });
-  it('uses a cleaned prefix that one stands in, too', async () => {
+  it('also uses a cleaned prefix around the current directory', async () => {
     rmSync(join(lago, 'other', 'initialized'));
     expect(await resolvePrefix({ cwd: join(lago, 'other') })).toEqual(at('other'));
   });
@@ -184,7 +184,7 @@ describe('resolvePrefix', () => {
       message: `Unable to find workdir in ${root}\nFound possible workdirs in: ${lago}`,
     });
   });
-  it('says what is wrong with a named workdir', async () => {
+  it('reports what is wrong with a named workdir', async () => {
     mkdirSync(join(root, 'bad', 'current'), { recursive: true });
     await expect(resolvePrefix({ cwd: root, workdirPath: 'bad' })).rejects.toMatchObject({ code: 'workdir.malformed' });
   });
@@ -205,11 +205,11 @@ describe('resolvePrefix', () => {
       hint: 'It has: default, other.',
     });
   });
-  it('answers real paths', async () => {
+  it('returns real paths', async () => {
     symlinkSync(project, join(root, 'link'));
     expect(await resolvePrefix({ cwd: join(root, 'link') })).toEqual(at('default'));
   });
-  it('finds only the workdir for verbs that need no more', async () => {
+  it('finds just the workdir for verbs that need no more', async () => {
     expect((await resolveWorkdir({ cwd: join(project, 'src') })).path).toBe(lago);
   });
 });

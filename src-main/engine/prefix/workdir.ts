@@ -10,12 +10,12 @@ import { hasMark, isHalfMade, isRemovable } from './remains.ts';
 
 const CURRENT = 'current';
 const DEFAULT_NAME = 'default';
-/** The workdir that is looked for in a directory. */
+/** Name of the workdir searched for in a directory. */
 const WORKDIR_NAME = '.lago';
-/** One at a time makes a prefix in a workdir, or removes the workdir. */
+/** Held while creating a prefix in a workdir, or removing the workdir. */
 const LOCK_NAME = '.lago-desktop.lock';
 const LOCK_MS = 30_000;
-/** What `current` is made as; a kill may leave one. */
+/** Temporary name of a new `current`; a killed process may leave one. */
 const TEMPORARY_LINK = /^\.current\.[0-9a-f]+\.tmp$/;
 
 async function kindOf(path: string): Promise<'directory' | 'link' | 'other' | 'none'> {
@@ -41,8 +41,8 @@ async function isDirectory(path: string): Promise<boolean> {
 }
 
 /**
- * Whether a folder is a prefix, made by Lago (any version) or by us: the marker `initialized`, or, after a cleanup, what stays of
- * one (`uuid` beside `virt`).
+ * Whether a folder is a prefix made by Lago (any version) or by us: it has the marker `initialized`, or what remains after a cleanup
+ * (`uuid` beside `virt`).
  */
 export async function isPrefix(path: string): Promise<boolean> {
   if ((await kindOf(join(path, 'initialized'))) !== 'none') return true;
@@ -56,12 +56,12 @@ async function isOurs(workdir: string, name: string): Promise<boolean> {
   return (await kindOf(path)) === 'directory' && ((await isPrefix(path)) || (await isHalfMade(path)));
 }
 
-/** Whether a folder is a workdir: it holds the link `current`. */
+/** Whether a folder is a workdir: it contains the link `current`. */
 export async function isWorkdir(path: string): Promise<boolean> {
   return (await kindOf(join(path, CURRENT))) === 'link';
 }
 
-/** The prefix name that `init` uses for what the user gave: nothing and `current` mean `default`. `input.usage` for an impossible name. */
+/** The prefix name that `init` uses: an empty name and `current` mean `default`. `input.usage` for an impossible name. */
 export function newPrefixName(given: string | undefined): string {
   const name = given === undefined || given === '' || given === CURRENT ? DEFAULT_NAME : given;
   if (/^[^./-][^/\0]*$/.test(name)) return name;
@@ -70,12 +70,12 @@ export function newPrefixName(given: string | undefined): string {
   });
 }
 
-/** What a prefix folder says about itself without being opened. */
+/** What a prefix folder tells about itself without being opened. */
 export interface PrefixMarker {
   readonly uuid: string | null;
-  /** False after a cleanup, and while it is being made. */
+  /** False after a cleanup, and during creation. */
   readonly initialized: boolean;
-  /** Version that made it; null when it does not say (Lago before 0.37). */
+  /** Version that made it; null when unknown (Lago before 0.37). */
   readonly lagoVersion: string | null;
 }
 
@@ -91,8 +91,8 @@ export async function readMarker(path: string): Promise<PrefixMarker> {
 }
 
 /**
- * A directory of prefixes, one sub-directory each, and the relative link `current` to one of them. Reading never needs write access;
- * a broken `current` is mended where the disk allows it.
+ * A directory of prefixes, one sub-directory each, and the relative link `current` to one of them. Reading never needs write access; a
+ * broken `current` is repaired if the disk is writable.
  */
 export class Workdir {
   /** Absolute. */
@@ -102,7 +102,7 @@ export class Workdir {
     this.path = path;
   }
 
-  /** Opens a workdir. `workdir.missing` when there is none at this very path, `workdir.malformed` when `current` is not a link. */
+  /** Opens a workdir. `workdir.missing` when there is none at exactly this path, `workdir.malformed` when `current` is not a link. */
   static async load(path: string): Promise<Workdir> {
     const absolute = resolve(path);
     if (!(await isDirectory(absolute))) throw new EngineError('workdir.missing', `Unable to find workdir in ${absolute}`);
@@ -117,10 +117,10 @@ export class Workdir {
   }
 
   /**
-   * Opens the workdir, or makes it when nothing is there yet. An existing empty directory becomes a workdir too, and so does one with
-   * nothing but prefixes in it (the first `init` was killed before it could make the link). One that holds other things is
-   * `workdir.malformed`, so that nothing is mixed into a foreign directory. In a new one `current` leads to `first` at once, before that
-   * is made: a workdir can be found whenever there is anything in it.
+   * Opens the workdir, or creates it. An existing empty directory becomes a workdir too, and so does one with only prefixes in it (the
+   * first `init` was killed before it created the link). One with other content is `workdir.malformed`, so that nothing is mixed into a
+   * foreign directory. In a new one `current` points to `first` at once, before that prefix exists, so that a workdir with any content can
+   * be found.
    */
   static async loadOrCreate(path: string, first?: string): Promise<Workdir> {
     const absolute = resolve(path);
@@ -137,7 +137,7 @@ export class Workdir {
     return workdir;
   }
 
-  /** Held while `name` is given to a new prefix. The workdir is made again, with `current` leading to it, when it was removed meanwhile. */
+  /** Held while a new prefix takes `name`. Recreates a workdir that was removed meanwhile, with `current` pointing to `name`. */
   async lockNames(name: string, signal?: AbortSignal): Promise<HeldLock> {
     const options = { purpose: 'init', waitMs: LOCK_MS, signal };
     try {
@@ -153,7 +153,7 @@ export class Workdir {
     return join(this.path, name);
   }
 
-  /** Names of all prefixes, sorted. Sub-directories that begin with a dot are ours or foreign, never a prefix. */
+  /** Names of all prefixes, sorted. Sub-directories beginning with a dot are never prefixes. */
   async list(): Promise<string[]> {
     let names: string[];
     try {
@@ -170,7 +170,7 @@ export class Workdir {
     return found.flat().sort();
   }
 
-  /** False for a folder of the user's that lies among the prefixes: nothing in it was made by Lago. */
+  /** False for one of the user's own folders among the prefixes: nothing in it was made by Lago. */
   async holdsPrefix(name: string): Promise<boolean> {
     return await isRemovable(this.prefixPath(name));
   }
@@ -179,7 +179,7 @@ export class Workdir {
     return (await this.list()).includes(name);
   }
 
-  /** `prefix.exists` when the name is taken by more than what an interrupted command left. */
+  /** `prefix.exists` when the name is taken, except by leftovers of an interrupted command. */
   async requireFree(name: string): Promise<void> {
     if (!(await this.has(name)) || (await isHalfMade(this.prefixPath(name)))) return;
     throw new EngineError('prefix.exists', `Prefix with name ${name} already exists in workdir ${this.path}`, {
@@ -187,7 +187,7 @@ export class Workdir {
     });
   }
 
-  /** The current prefix: where the link points; when that is gone `default`, else the last by name; undefined without any prefix. */
+  /** The current prefix: the link's target; if that is gone `default`, else the last by name; undefined without any prefix. */
   async current(): Promise<string | undefined> {
     const names = await this.list();
     const target = await this.#target();
@@ -198,7 +198,7 @@ export class Workdir {
   async #target(): Promise<string | undefined> {
     try {
       const target = await readlink(join(this.path, CURRENT));
-      // Lago writes the bare name; an absolute target or a trailing slash that someone made by hand means the same.
+      // Lago writes the bare name; an absolute target or a trailing slash, made by hand, means the same.
       return dirname(resolve(this.path, target)) === this.path ? basename(resolve(this.path, target)) : undefined;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
@@ -206,7 +206,7 @@ export class Workdir {
     }
   }
 
-  /** Absolute path of a prefix; `current` (or nothing) is the current one. `prefix.missing` naming those that exist. */
+  /** Finds a prefix by name; `current` (or nothing) is the current one. `prefix.missing` listing the existing ones. */
   async find(name: string | undefined): Promise<{ readonly name: string; readonly path: string }> {
     const names = await this.list();
     const wanted = name === undefined || name === '' || name === CURRENT ? await this.current() : name;
@@ -219,7 +219,7 @@ export class Workdir {
     });
   }
 
-  /** Moves the link, atomically. `prefix.missing` when there is no such prefix. */
+  /** Moves the link, atomically. `prefix.missing` when the prefix does not exist. */
   async setCurrent(name: string): Promise<void> {
     if (!(await this.has(name))) {
       const names = await this.list();
@@ -242,15 +242,15 @@ export class Workdir {
     }
   }
 
-  /** To be called after a prefix was made: the first one becomes current, a later one only when asked. */
+  /** Call after creating a prefix: the first one becomes current, a later one only on request. */
   async added(name: string, setCurrent: boolean): Promise<void> {
     const target = await this.#target();
     if (setCurrent || target === undefined || !(await this.has(target))) await this.setCurrent(name);
   }
 
   /**
-   * To be called after prefixes were removed or could not be made: points `current` at what is left, and removes the workdir when
-   * nothing is left in it. Answers whether the workdir still exists. Idempotent.
+   * Call after prefixes were removed or could not be created: points `current` at a remaining prefix, and removes the workdir when it is
+   * empty. Returns whether the workdir still exists. Idempotent.
    */
   async repair(): Promise<boolean> {
     const current = await this.current();
@@ -259,7 +259,7 @@ export class Workdir {
       return true;
     }
     await using _lock = await this.#lockForRemoval();
-    // One may have been begun before the lock was ours.
+    // Another process may have begun one before we got the lock.
     if ((await this.current()) !== undefined) return true;
     try {
       for (const name of await readdir(this.path)) {
@@ -271,12 +271,12 @@ export class Workdir {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') return false;
-      if (code === 'ENOTEMPTY' || code === 'EEXIST') return true; // something of the user's lies there: not ours to remove
+      if (code === 'ENOTEMPTY' || code === 'EEXIST') return true; // contains the user's own files: not ours to remove
       throw diskError(error, this.path);
     }
   }
 
-  /** Undefined where there is nothing to lock, or no space for a lock: what frees space must go on. */
+  /** Undefined when there is nothing to lock, or no space for a lock: freeing space must not fail. */
   async #lockForRemoval(): Promise<HeldLock | undefined> {
     try {
       return await takeLock(join(this.path, LOCK_NAME), { purpose: 'remove the workdir', waitMs: LOCK_MS });
@@ -292,16 +292,16 @@ export interface ResolveRequest {
   readonly cwd: string;
   /** `--prefix-path`: a prefix, or a directory whose `.lago` is one. */
   readonly prefixPath?: string | undefined;
-  /** `--workdir-path`: exactly a workdir; never searched for above. */
+  /** `--workdir-path`: exactly a workdir; parents are not searched. */
   readonly workdirPath?: string | undefined;
   /** `--prefix-name`. */
   readonly prefixName?: string | undefined;
 }
 
 /**
- * Finds the prefix that a command means. An explicit path must match exactly; without one the prefix around the current directory
- * wins, then the nearest workdir (`DIR` itself, `DIR/.lago`) from the current directory upwards. Paths in the answer have no links.
- * `prefix.missing`, `workdir.missing`, `workdir.malformed`.
+ * Finds the prefix that a command refers to. An explicit path must match exactly; without one the prefix around the current directory wins,
+ * then the nearest workdir (`DIR` itself, `DIR/.lago`) from the current directory upwards. Returned paths have no links. `prefix.missing`,
+ * `workdir.missing`, `workdir.malformed`.
  */
 export async function resolvePrefix(request: ResolveRequest): Promise<PrefixLocation> {
   const name = request.prefixName === CURRENT ? undefined : request.prefixName;
@@ -325,7 +325,7 @@ export async function resolvePrefix(request: ResolveRequest): Promise<PrefixLoca
   return { path: await realpath(found.path), name: found.name, workdir: await realpath(workdir.path) };
 }
 
-/** The workdir that a command means, as `resolvePrefix` would find it. `workdir.missing` names workdirs close by. */
+/** The workdir that a command refers to, as `resolvePrefix` finds it. `workdir.missing` lists workdirs nearby. */
 export async function resolveWorkdir(request: Pick<ResolveRequest, 'cwd' | 'workdirPath'>): Promise<Workdir> {
   if (request.workdirPath !== undefined) {
     const start = resolve(request.cwd, request.workdirPath);
@@ -347,7 +347,7 @@ function* upwards(start: string): Generator<string> {
   }
 }
 
-/** The prefix that a directory is or lies in; undefined when a workdir or the root comes first. */
+/** The prefix at or above a directory; undefined when a workdir or the root comes first. */
 async function prefixAround(cwd: string): Promise<string | undefined> {
   for (const dir of upwards(cwd)) {
     if (await isPrefix(dir)) return dir;
@@ -377,13 +377,13 @@ async function missingWorkdir(start: string): Promise<EngineError> {
   });
 }
 
-/** To be called after the prefix at this path was removed: mends `current` of its workdir, which goes too when it was the last one. */
+/** Call after the prefix at this path was removed: repairs `current` of its workdir, and removes the workdir after its last prefix. */
 export async function prefixRemoved(path: string): Promise<void> {
   const workdir = dirname(path);
   if (await isWorkdir(workdir)) await (await Workdir.load(workdir)).repair();
 }
 
-/** The prefixes at a path: itself, those of the workdir that it is, or those of its `.lago`. `prefix.missing` when there is none. */
+/** The prefixes at a path: the path itself, those of the workdir there, or those of its `.lago`. `prefix.missing` when there is none. */
 export async function findPrefixes(path: string): Promise<readonly string[]> {
   for (const candidate of [path, join(path, WORKDIR_NAME)]) {
     if (await isPrefix(candidate)) return [await realpath(candidate)];

@@ -10,7 +10,7 @@ import { stopVms } from '../runtime/bring-down.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
 import { openForChange } from './recover.ts';
 
-/** Stops everything and takes the mark off, so that the prefix counts as gone; its files stay. */
+/** Stops everything and removes the prefix's marker, so that it no longer counts as a prefix; its files stay. */
 export async function cleanUpEnvironment(context: RecipeContext, root: string, step: Step): Promise<void> {
   await using opened = await openForChange(context, root, 'cleanup', step);
   const { prefix } = opened;
@@ -21,8 +21,8 @@ export async function cleanUpEnvironment(context: RecipeContext, root: string, s
 }
 
 /**
- * Stops everything and removes the prefix with all its files. Also works on one that is half-made, damaged, cleaned up before or
- * partly removed: what can be read of it decides what there is to stop. After `beforeRemoval` nobody may write into it any more.
+ * Stops everything and removes the prefix with all its files. Also works on one that is half-made, damaged, cleaned up or partly removed,
+ * and stops whatever its readable files mention. After `beforeRemoval` nothing may be written into it.
  */
 export async function destroyEnvironment(
   context: RecipeContext,
@@ -50,7 +50,7 @@ export async function destroyEnvironment(
   });
 }
 
-/** A folder that somebody put beside the prefixes is not ours to remove. Also asked before the lock, which would be left in it. */
+/** A folder that the user put beside the prefixes is not ours to remove. Also checked before the lock, which would leave a file in it. */
 async function requireOurs(root: string): Promise<void> {
   if (await isRemovable(root)) return;
   throw new EngineError('prefix.missing', `${root} is not a Lago prefix, and is not removed.`, {
@@ -58,20 +58,20 @@ async function requireOurs(root: string): Promise<void> {
   });
 }
 
-/** From here on it is no environment any more: `init` of its name and `destroy` finish what is begun. */
+/** From here on it is no longer an environment; `destroy`, or `init` with the same name, finishes the removal. */
 async function markForRemoval(prefix: Prefix, step: Step): Promise<void> {
   if (prefix.record === undefined) return;
   const pending: PendingWork = { kind: 'destroy', name: null, step: 'removing', since: Date.now(), vms: [], running: [], hostWasUp: false };
   try {
     await writeRecord(prefix.paths.record, { ...prefix.record, pending });
   } catch (error) {
-    // Only a kill within the next moments would tell the difference, and a full disk is why many an environment is destroyed.
+    // This matters only after a kill in the next moments, and environments are often destroyed because the disk is full.
     if (!(error instanceof EngineError) || error.code !== 'host.no-space') throw error;
     step.log.warn(error.message);
   }
 }
 
-/** A prefix whose specs are damaged still has a uuid, by which its host is found; one without a uuid never had a host. */
+/** A prefix with damaged specs still has a uuid, which identifies its host; without a uuid it never had a host. */
 async function readForRemoval(root: string, step: Step): Promise<Prefix | undefined> {
   try {
     return await readPrefix(root);

@@ -51,7 +51,7 @@ async function create(name = NAME): Promise<string> {
     name,
     start: false,
     skipBootstrap: true,
-    // Subnets are leased on shared hosts only; creating does not connect.
+    // Only shared hosts lease subnets; creating does not connect to them.
     host: { kind: 'system', uri: 'test:///default' },
   } as const;
   const events = { onUuid: () => undefined, onReady: async () => await Promise.resolve() };
@@ -69,7 +69,7 @@ async function destroy(): Promise<void> {
 
 const leases = async (): Promise<readonly string[]> => (await readdir(join(folder, 'leases'))).filter((name) => name.endsWith('.lease'));
 
-/** Runs `work` with a fault at each step and effect in turn, from `prepare` on; answers how many there were. */
+/** Runs `work` with a fault at each step and effect in turn, calling `prepare` before each; returns how many there were. */
 async function atEachPoint(
   how: FaultPlan['how'],
   prepare: () => Promise<unknown>,
@@ -91,13 +91,13 @@ async function atEachPoint(
       expect(failed).toBeUndefined();
       return at - 1;
     }
-    // The process that died is this one, which goes on living.
+    // The "dead" process is this one, which lives on.
     if (how === 'die') await nameDeadHolder(join(workdir, NAME, '.lago-desktop.lock'));
     await check(`${at}: ${point}`);
   }
 }
 
-/** As a process leaves its lock that was killed. */
+/** Makes the lock file look as if a killed process had left it. */
 async function nameDeadHolder(lock: string): Promise<void> {
   if (!existsSync(lock)) return;
   const text = await readFile(lock, 'utf8');
@@ -117,7 +117,7 @@ describe('init', { timeout: 120_000 }, () => {
     expect(points).toBeGreaterThan(10);
   });
 
-  it('killed at any step, can be told, destroyed, and done again', async () => {
+  it('killed at any step, can be recognised, destroyed, and repeated', async () => {
     const points = await atEachPoint(
       'die',
       async () => await Promise.resolve(),
@@ -187,7 +187,7 @@ describe('init', { timeout: 120_000 }, () => {
     expect((await resolvePrefix({ cwd: folder })).name).toBe(NAME);
   });
 
-  it('does not touch a folder that is somebody else’s', async () => {
+  it('does not touch a folder of the user', async () => {
     await create('other');
     await writeFile(join(await made(join(workdir, NAME)), 'thesis.txt'), 'x');
     await expect(create()).rejects.toMatchObject({ code: 'prefix.exists' });
@@ -214,7 +214,7 @@ describe('two inits of one name', { timeout: 120_000 }, () => {
   });
 
   it('wait for one that is undoing its work', async () => {
-    // The first fails late and takes back what it made, while the second one wants the name.
+    // The first fails late and undoes its work while the second one waits for the name.
     const run = injectFault({ at: 12, how: 'fail' });
     const first = create();
     const second = create();
@@ -236,7 +236,7 @@ describe('destroy', { timeout: 120_000 }, () => {
     expect(points).toBeGreaterThan(3);
   });
 
-  it('is finished by the next one whatever was removed, and so it is by an init of the name', async () => {
+  it('is finished by the next one whatever was removed, and also by an init of the name', async () => {
     for (const finish of [destroy, create]) {
       await create();
       const root = join(workdir, NAME);
@@ -251,7 +251,7 @@ describe('destroy', { timeout: 120_000 }, () => {
   });
 });
 
-/** What a destroy leaves that is killed when `kept` of the files are still there. */
+/** Leaves what a destroy killed after removing all but `kept` files would leave. */
 async function removeSome(root: string, kept: number): Promise<void> {
   const record = join(root, 'lago-desktop.json');
   const { readRecord, writeRecord } = await import('../prefix/record.ts');

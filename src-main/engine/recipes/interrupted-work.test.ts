@@ -45,7 +45,7 @@ const remove = async (name: string): Promise<void> => await doing(async (step) =
 const destroy = async (): Promise<void> => await doing(async (step) => await destroyEnvironment(world.context, root, step));
 const cleanUp = async (): Promise<void> => await doing(async (step) => await cleanUpEnvironment(world.context, root, step));
 
-/** What is wrong between the prefix's files and libvirt: half snapshots, VMs that are paused or defined in vain. */
+/** Inconsistencies between the prefix's files and libvirt: partial snapshots, VMs left paused or needlessly defined. */
 async function inconsistencies(): Promise<readonly string[]> {
   const { record, specs } = await readPrefix(root);
   const snapshots = record?.snapshots ?? [];
@@ -134,7 +134,7 @@ describe.each(Object.keys(VERBS))('%s', { timeout: 120_000 }, (verb) => {
       if (verb.startsWith('start') || verb.startsWith('snapshot')) {
         expect([point, world.describe(), await inconsistencies()]).toEqual([point, before, []]);
       }
-      // What has no way back stays pending, and is gone on with; a stop is said again, or not.
+      // Work past the point of no return stays pending, and is continued; a stop is either repeated or not.
       const left = (await readPrefix(root)).record?.pending?.kind ?? null;
       expect([point, left]).toEqual([point, expect.toBeOneOf([null, verb === 'delete' ? 'delete-snapshot' : 'revert'])]);
       if (verb !== 'stop' && verb !== 'cleanup' && left === null) expect([point, await inconsistencies()]).toEqual([point, []]);
@@ -148,7 +148,7 @@ describe.each(Object.keys(VERBS))('%s', { timeout: 120_000 }, (verb) => {
     expect(points).toBeGreaterThan(3);
   });
 
-  it('that is killed at any step is finished or taken back by the next verb', async () => {
+  it('that is killed at any step is finished or undone by the next verb', async () => {
     await atEachPoint(verb, 'die', async (point, at) => {
       const [name, next] = NEXT[at % NEXT.length] ?? ['start', start];
       const error = await next().then(
@@ -161,7 +161,7 @@ describe.each(Object.keys(VERBS))('%s', { timeout: 120_000 }, (verb) => {
       if (error !== undefined) expect(`${point}, then ${name}: ${error}`).toMatch(allowed);
       const { record } = await readPrefix(root);
       if (record?.pending !== null) {
-        // A revert in the middle is not gone on with by those that end everything; the next start does.
+        // Verbs that stop everything do not continue a half-done revert; the next start does.
         expect([point, name, record?.pending?.kind]).toEqual([point, expect.stringMatching(/^(stop|cleanup)$/), 'revert']);
         expect(world.describe()).toMatchObject({ up: false, domains: [] });
         return;
@@ -181,7 +181,7 @@ describe.each(Object.keys(VERBS))('%s', { timeout: 120_000 }, (verb) => {
 });
 
 describe('a revert that was killed in the middle', () => {
-  it('is gone on with by the next start, also when everything was stopped before', async () => {
+  it('is continued by the next start, even when everything was stopped before', async () => {
     await atEachPoint('revert', 'die', async (point) => {
       const pending = (await readPrefix(root)).record?.pending;
       if (pending?.kind !== 'revert' || pending.step !== 'reverting') return;
@@ -195,7 +195,7 @@ describe('a revert that was killed in the middle', () => {
 });
 
 describe('a revert whose end fails', () => {
-  it('is not done again over newer work', async () => {
+  it('is not repeated over newer work', async () => {
     await start();
     await take('base');
     world.faults.failOn('resumeDomain', 1);
@@ -210,7 +210,7 @@ describe('a revert whose end fails', () => {
 });
 
 describe('a stop that was killed', () => {
-  it('does not power off later what it left running', async () => {
+  it('does not later power off what it left running', async () => {
     await start();
     const run = injectFault({ at: 4, how: 'die' });
     await expect(stop()).rejects.toThrow();
@@ -223,7 +223,7 @@ describe('a stop that was killed', () => {
   });
 });
 
-describe('what was paused by its user', () => {
+describe('a VM paused by its user', () => {
   it('stays paused through a snapshot', async () => {
     await start();
     const session = await world.context.hosts.find(await readPrefix(root));
@@ -235,7 +235,7 @@ describe('what was paused by its user', () => {
 });
 
 describe('a revert that succeeds in part', () => {
-  it('leaves the others running, and the present snapshot what it was', async () => {
+  it('leaves the others running, and the current snapshot unchanged', async () => {
     await start();
     await take('one');
     await take('two');
@@ -246,7 +246,7 @@ describe('a revert that succeeds in part', () => {
     expect(await inconsistencies()).toEqual([]);
   });
 
-  it('does not take a VM out of libvirt that runs and was saved off', async () => {
+  it('does not undefine a running VM that was saved while off', async () => {
     await take('off');
     await start();
     world.faults.failOn('revertSnapshot', 1);
@@ -274,11 +274,11 @@ describe('cancelling a snapshot', () => {
 });
 
 describe('deleting a snapshot', () => {
-  it('goes on where it failed', async () => {
+  it('continues where it failed', async () => {
     await start();
     await take('base');
     world.faults.failOn('deleteSnapshot', 2);
-    // Without disks in this world it tries whether only libvirt's note is left.
+    // As these VMs have no disks, it then tries to delete only libvirt's metadata.
     world.faults.failOn('deleteSnapshot', 3);
     await expect(remove('base')).rejects.toMatchObject({ hint: expect.stringContaining('delete it again') as string });
     await remove('base');
@@ -288,7 +288,7 @@ describe('deleting a snapshot', () => {
 });
 
 describe('host keys', () => {
-  it('go back with the disks that they are on', async () => {
+  it('are reverted with the disks they are on', async () => {
     await start('vm0');
     await take('before the first login');
     const keys = openHostKeys((await readPrefix(root)).paths.hostKeys);
@@ -304,7 +304,7 @@ describe('host keys', () => {
 });
 
 describe('space', () => {
-  it('is asked for before anything is paused', async () => {
+  it('is checked before anything is paused', async () => {
     const prefix = await readPrefix(root);
     await expect(requireSpace(prefix, prefix.specs.vms, 300 * 1024 * 1024)).rejects.toMatchObject({
       code: 'host.no-space',
@@ -316,7 +316,7 @@ describe('space', () => {
 });
 
 describe('the record', () => {
-  it('of version 1 is read, and written as the present one', async () => {
+  it('of version 1 is read, and written as the current version', async () => {
     const path = (await readPrefix(root)).paths.record;
     const { pending: _none, ...old } = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
     await writeFile(path, JSON.stringify({ ...old, version: 1 }));
@@ -325,7 +325,7 @@ describe('the record', () => {
     expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ version: 2, pending: null });
   });
 
-  it('tells status what was interrupted', async () => {
+  it('makes status report interrupted work', async () => {
     const prefix = await readPrefix(root);
     if (prefix.record === undefined) throw new Error('no record');
     const pending = { kind: 'snapshot', name: 'x', step: 'taking', since: 0, vms: ['vm0'], running: [], hostWasUp: false } as const;

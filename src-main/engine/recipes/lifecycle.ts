@@ -10,8 +10,8 @@ import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
 import { openForChange } from './recover.ts';
 
 /**
- * Starts the named VMs (all when none are named) and the networks that they need, VMs side by side. What is up already is left
- * alone; when something fails, what this call started is stopped again. VMs that libvirt does not run are their provider's affair.
+ * Starts the named VMs (all when none are named) in parallel, and the networks that they need. VMs and networks that are already up are
+ * left alone; on failure, whatever this call started is stopped again. VMs that libvirt does not run are started by their provider.
  */
 export async function startEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
   await using opened = await openForChange(context, root, 'start', step);
@@ -19,7 +19,7 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
   requireReady(prefix);
   const vms = named(prefix, names);
   const hosted = vms.filter((vm) => isHosted(context.plugins, vm));
-  // Asked for before anything starts: a provider that is not there is an error.
+  // Checked before anything starts: a missing provider is an error.
   const foreign = vms.filter((vm) => !hosted.includes(vm)).map((vm) => foreignVm(context.plugins, prefix, vm));
   const nets = names.length === 0 ? prefix.specs.nets : netsOf(prefix, hosted);
   await step.step(names.length === 0 ? 'Start Prefix' : 'Start specified VMs', async (start) => {
@@ -57,8 +57,8 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
 }
 
 /**
- * Powers off the named VMs (all when none are named), then takes down the networks that no running VM uses. A VM that is gone
- * already counts as down. When nothing runs any more the environment's own host ends too.
+ * Powers off the named VMs (all when none are named), then takes down the networks that no running VM uses. A VM that no longer exists
+ * counts as down. When nothing runs any more, the environment's own host ends too.
  */
 export async function stopEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
   await using opened = await openForChange(context, root, 'stop', step);
@@ -73,7 +73,7 @@ export async function stopEnvironment(context: RecipeContext, root: string, name
     try {
       await stopVms(context, prefix, vms, stop);
     } finally {
-      // What failed or was cancelled is not gone on with by others: who wants it stopped says so again.
+      // A failed or cancelled stop is not continued by other commands; the user can repeat it.
       await journal.settle();
     }
   });

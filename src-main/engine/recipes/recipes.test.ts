@@ -26,7 +26,7 @@ const snapshot = (name: string): Promise<void> => operation(async (step) => awai
 const revert = (name: string, first?: string): Promise<void> =>
   operation(async (step) => await revertSnapshot(world.context, root, name, first, step)).done;
 
-/** The state as views see it, in short. */
+/** The state as shown to users, abbreviated. */
 async function seen(): Promise<Record<string, string>> {
   const prefix = await readPrefix(root);
   const state = await prefixState(
@@ -45,7 +45,7 @@ beforeEach(async () => {
 });
 afterEach(async () => await rm(folder, { recursive: true, force: true }));
 
-/** Runs `work` with the n-th change failing, for every n that it makes, and calls `check` after each. */
+/** Runs `work` with its n-th change failing, for every n, and calls `check` after each. */
 async function failAtEachStep(
   prepare: () => Promise<void>,
   work: () => Promise<void>,
@@ -70,7 +70,7 @@ async function failAtEachStep(
 }
 
 describe('a VM that crashed', () => {
-  it('is told from one that its guest or a user shut down', async () => {
+  it('is distinguished from one that its guest or a user shut down', async () => {
     await start();
     world.model.shutdownDomain(domainName(UUID, 'vm0'));
     expect(await seen()).toMatchObject({ vm0: 'down', vm1: 'running' });
@@ -93,7 +93,7 @@ describe('a VM that crashed', () => {
 });
 
 describe('start and stop', () => {
-  it('brings everything up, leaves what is up alone, and takes everything down', async () => {
+  it('brings everything up, leaves alone what is up, and takes everything down', async () => {
     await start();
     expect(await seen()).toEqual({ vm0: 'running', vm1: 'running', net0: 'up', net1: 'up' });
     const changes = world.faults.changes;
@@ -104,7 +104,7 @@ describe('start and stop', () => {
     expect(world.describe()).toEqual({ up: false, bridges: [], domains: [], networks: [] });
   });
 
-  it('starts and stops single VMs with the networks that they need', async () => {
+  it('starts and stops single VMs with the networks they need', async () => {
     await start('vm1');
     expect(await seen()).toEqual({ vm0: 'down', vm1: 'running', net0: 'up', net1: 'down' });
     await start('vm0');
@@ -143,7 +143,7 @@ describe('start and stop', () => {
     expect(world.describe()).toEqual({ up: false, bridges: [], domains: [], networks: [] });
   });
 
-  it('lets one command at a time change a prefix', async () => {
+  it('lets only one command at a time change a prefix', async () => {
     world.faults.delay('startDomain', 1500);
     const first = start();
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -156,7 +156,7 @@ describe('start and stop', () => {
 });
 
 describe('snapshots', () => {
-  it('saves and restores all VMs together, with memory where they ran', async () => {
+  it('saves and restores all VMs together, with memory if they were running', async () => {
     await start('vm0');
     await snapshot('base');
     const prefix = await readPrefix(root);
@@ -171,7 +171,7 @@ describe('snapshots', () => {
     expect(await seen()).toMatchObject({ vm0: 'running', vm1: 'down' });
   });
 
-  it('brings a stopped environment back as it ran, from what the prefix keeps', async () => {
+  it("restores a stopped environment to its running state, from the prefix's files", async () => {
     await start();
     await snapshot('base');
     await stop();
@@ -180,7 +180,7 @@ describe('snapshots', () => {
     expect(await seen()).toEqual({ vm0: 'running', vm1: 'running', net0: 'up', net1: 'up' });
   });
 
-  it('can keep the present first, and tells parents', async () => {
+  it('can save the current state first, and records parents', async () => {
     await start();
     await snapshot('one');
     await snapshot('two');
@@ -194,7 +194,7 @@ describe('snapshots', () => {
     expect(record?.current).toBe('one');
   });
 
-  it('deletes one and hangs its children on its parent', async () => {
+  it('deletes one and makes its children depend on its parent', async () => {
     await start();
     for (const name of ['one', 'two', 'three']) await snapshot(name);
     await operation(async (step) => await removeSnapshot(world.context, root, 'two', step)).done;
@@ -248,7 +248,7 @@ describe('snapshots', () => {
     expect(world.describe()).toEqual(before);
   });
 
-  it('says which snapshots there are, and which disk cannot be saved', async () => {
+  it('lists the snapshots, and names a disk that cannot be saved', async () => {
     await expect(revert('nope')).rejects.toMatchObject({ code: 'snapshot.missing' });
     const prefix = await readPrefix(root);
     const vms = prefix.specs.vms.map((vm) => ({ ...vm, disks: vm.disks.map((disk) => ({ ...disk, format: 'raw' })) }));
@@ -281,7 +281,7 @@ describe('cleanup and destroy', () => {
     expect(world.up).toBe(false);
   });
 
-  it('refuses one that is half-made, and says what to do', async () => {
+  it('refuses a half-made one, with a hint', async () => {
     const paths = prefixPaths(root);
     const { record } = await readPrefix(root);
     if (record === undefined) throw new Error('no record');

@@ -14,22 +14,22 @@ import { finishReverted, REVERTED, REVERTING, revertTo } from '../snapshot/rever
 import { onceFree, resumeForSure, statusOf } from '../snapshot/snapshot-parts.ts';
 import { takeBack } from '../snapshot/take-snapshot.ts';
 
-/** What the lock is taken for: a verb, or one of the few other works that change a prefix. */
+/** Why the lock is taken: a verb, or one of the few other operations that change a prefix. */
 export type Purpose = VerbKind | 'export' | 'recover';
 
-/** A prefix whose lock is held and in which nothing is pending that could be resolved. Disposing it gives the lock back. */
+/** A locked prefix without pending work that could be resolved. Disposing it releases the lock. */
 export interface OpenedPrefix extends AsyncDisposable {
   readonly prefix: Prefix;
-  /** The snapshot whose interrupted deletion was finished by opening. */
+  /** The snapshot whose interrupted deletion was completed while opening. */
   readonly finished: string | undefined;
 }
 
-/** Verbs that must be possible whatever else is: what cannot be resolved stays pending for the next one. */
+/** Verbs that must always be possible: pending work that cannot be resolved stays pending. */
 const ANYHOW: ReadonlySet<Purpose> = new Set<Purpose>(['stop', 'cleanup']);
 
 /**
- * Takes a prefix's lock, and first of all finishes or takes back what a command was doing that was killed. `conflict.locked`,
- * `prefix.missing`, and the errors of what is finished.
+ * Takes a prefix's lock, then first finishes or undoes the work of a killed command. `conflict.locked`, `prefix.missing`, and the errors of
+ * that work.
  */
 export async function openForChange(context: RecipeContext, root: string, purpose: Purpose, step: Step): Promise<OpenedPrefix> {
   const lock = await lockPrefix(prefixPaths(root), purpose, step.signal);
@@ -48,18 +48,18 @@ export async function openForChange(context: RecipeContext, root: string, purpos
   }
 }
 
-/** Finishes or takes back what was interrupted, and does nothing else. */
+/** Finishes or undoes interrupted work, and does nothing else. */
 export async function recoverEnvironment(context: RecipeContext, root: string, step: Step): Promise<void> {
   try {
     await using _opened = await openForChange(context, root, 'recover', step);
   } catch (error) {
-    // Another window or command has begun to: it finishes it.
+    // Another window or command is already doing it.
     if (!(error instanceof EngineError) || error.code !== 'conflict.locked') throw error;
     step.log.info(error.message);
   }
 }
 
-/** What an interrupted work is called to the user. */
+/** Description of interrupted work for the user. */
 export function pendingLabel(pending: PendingWork): string {
   const name = pending.name === null ? '' : ` “${pending.name}”`;
   switch (pending.kind) {
@@ -74,7 +74,7 @@ export function pendingLabel(pending: PendingWork): string {
   }
 }
 
-/** A host that nothing can reach is ended by `start`, which says so and begins anew; what is pending is resolved without it. */
+/** `start` ends a host that nothing can reach, with a warning, and starts over; pending work is resolved without that host. */
 async function endWithoutSockets(context: RecipeContext, prefix: Prefix, step: Step): Promise<void> {
   try {
     await context.hosts.find(prefix, step.signal);
@@ -85,11 +85,11 @@ async function endWithoutSockets(context: RecipeContext, prefix: Prefix, step: S
   }
 }
 
-/** Answers whether it is resolved now. */
+/** Returns whether the work is now resolved. */
 async function resolveNow(context: RecipeContext, prefix: Prefix, pending: PendingWork, purpose: Purpose, step: Step): Promise<boolean> {
-  // Half-removed: only `destroy` and `init` have a use for it.
+  // Half-removed: only `destroy` and `init` can use it.
   if (pending.kind === 'destroy') return false;
-  // Reverting only to stop would boot what is not wanted, and another revert does the same: until then it stays to be done.
+  // Before a stop, finishing a revert would only boot VMs needlessly, and another revert replaces this one: leave it pending.
   if (pending.kind === 'revert' && pending.step === REVERTING && (ANYHOW.has(purpose) || purpose === 'revert')) return false;
   if (purpose === 'start') await endWithoutSockets(context, prefix, step);
   try {
@@ -117,7 +117,7 @@ async function resolve(context: RecipeContext, prefix: Prefix, pending: PendingW
       await clearUp(context, prefix, pending, step);
       break;
     case 'stop':
-      // What still runs goes on: who wants it stopped says so again. A host in which nothing runs is of no use.
+      // VMs that still run are left alone; the user can repeat the stop. A host in which nothing runs is not needed.
       await clearUp(context, prefix, { ...pending, hostWasUp: false }, step);
       break;
     default:
@@ -131,7 +131,7 @@ async function finishDeletion(context: RecipeContext, prefix: Prefix, pending: P
   if (snapshot !== undefined) await deleteSnapshotOf(context, prefix, snapshot, step);
 }
 
-/** Before the first VM was reverted everything goes on as it was; after it, only the whole snapshot is a state that makes sense. */
+/** Before the first VM is reverted, everything can continue as before; after that, only the complete snapshot is a consistent state. */
 async function finishRevert(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {
   const snapshot = prefix.record?.snapshots.find((candidate) => candidate.name === pending.name);
   if (pending.step === REVERTING && snapshot !== undefined) {
@@ -150,7 +150,7 @@ async function finishRevert(context: RecipeContext, prefix: Prefix, pending: Pen
   await clearUp(context, prefix, pending, step);
 }
 
-/** Takes out of libvirt what is defined and off, and the host when nothing runs in it that did not before. */
+/** Undefines VMs that are off, and stops the host if it was down before and nothing runs in it. */
 async function clearUp(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {
   const session = await context.hosts.find(prefix, step.signal);
   if (session === undefined) return;

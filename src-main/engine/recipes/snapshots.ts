@@ -9,8 +9,8 @@ import { checkSnapshotName, takeSnapshotOf } from '../snapshot/take-snapshot.ts'
 import { openForChange } from './recover.ts';
 
 /**
- * Takes a snapshot of the whole environment at one moment. `snapshot.exists`, `snapshot.unsupported`, `input.invalid`, `host.no-space`
- * before anything is paused; when it fails later, nothing of it is left and the VMs go on.
+ * Takes a snapshot of the whole environment at one point in time. `snapshot.exists`, `snapshot.unsupported`, `input.invalid`,
+ * `host.no-space` before anything is paused; on a later failure no part of it is left and the VMs resume.
  */
 export async function takeSnapshot(context: RecipeContext, root: string, name: string, step: Step): Promise<void> {
   checkSnapshotName(name);
@@ -20,7 +20,7 @@ export async function takeSnapshot(context: RecipeContext, root: string, name: s
 }
 
 /**
- * Puts the whole environment back to a snapshot; `first` keeps the present under that name before. `snapshot.missing`,
+ * Reverts the whole environment to a snapshot, first saving the current state as snapshot `first` if given. `snapshot.missing`,
  * `hypervisor.failed` (the message names the VMs that were and were not reverted).
  */
 export async function revertSnapshot(
@@ -46,7 +46,7 @@ export async function revertSnapshot(
   await step.step(`Revert to snapshot ${name}`, async (inner) => await revertTo(context, prefix, findSnapshot(prefix, name), inner));
 }
 
-/** Deletes a snapshot of all VMs. One that was begun and interrupted is finished. `snapshot.missing`. */
+/** Deletes a snapshot of all VMs, or completes an interrupted deletion. `snapshot.missing`. */
 export async function removeSnapshot(context: RecipeContext, root: string, name: string, step: Step): Promise<void> {
   await using opened = await openForChange(context, root, 'delete-snapshot', step);
   requireReady(opened.prefix);

@@ -31,7 +31,7 @@ function states(): Record<string, string> {
 }
 const [VM0, VM1] = [domainName(UUID, 'vm0'), domainName(UUID, 'vm1')];
 
-it('lets VMs stand still and go on, all or one, however often it is said', async () => {
+it('suspends and resumes VMs, all or one, repeatedly', async () => {
   await run(startEnvironment);
   for (let round = 0; round < 2; round++) {
     await run(suspendEnvironment);
@@ -46,7 +46,7 @@ it('lets VMs stand still and go on, all or one, however often it is said', async
   }
 });
 
-it('has nothing to do with VMs that are off, unless they are named', async () => {
+it('ignores VMs that are off, unless they are named', async () => {
   await run(suspendEnvironment);
   await run(startEnvironment, 'vm0');
   await run(suspendEnvironment);
@@ -58,7 +58,7 @@ it('has nothing to do with VMs that are off, unless they are named', async () =>
   expect(states()).toEqual({ [VM0]: 'paused' });
 });
 
-it('that fails at any step lets go on what ran, and nothing else', async () => {
+it('that fails at any step resumes what was running, and nothing else', async () => {
   await run(startEnvironment);
   await run(suspendEnvironment, 'vm0');
   const before = states();
@@ -72,7 +72,7 @@ it('that fails at any step lets go on what ran, and nothing else', async () => {
   expect(states()).toEqual({ [VM0]: 'paused', [VM1]: 'paused' });
 });
 
-it('that is killed at any step leaves what the next verb goes on from', async () => {
+it('that is killed at any step leaves a state that the next verb can continue from', async () => {
   for (let at = 1; ; at++) {
     await run(startEnvironment);
     const { struck } = await faulty(at, 'die');
@@ -83,7 +83,7 @@ it('that is killed at any step leaves what the next verb goes on from', async ()
   }
 });
 
-/** Suspends everything with a fault at that point. */
+/** Suspends everything with a fault at the given point. */
 async function faulty(at: number, how: 'fail' | 'die'): Promise<{ readonly struck: boolean }> {
   const fault = injectFault({ at, how });
   const failed = await run(suspendEnvironment).then(

@@ -11,8 +11,8 @@ import { statusOf } from '../snapshot/snapshot-parts.ts';
 import { openForChange } from './recover.ts';
 
 /**
- * Suspends the named VMs, or all that run: their processors stand still, their memory stays. When one fails, those that this call
- * suspended go on. After a kill some stand still: either verb can be said again. `vm.not-running` for a named one that is off.
+ * Suspends the named VMs, or all that run: their processors stop, their memory stays. If one fails, those that this call suspended resume.
+ * A kill can leave some suspended: both verbs can be repeated. `vm.not-running` for a named one that is off.
  */
 export async function suspendEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
   await using opened = await openForChange(context, root, 'suspend', step);
@@ -34,7 +34,7 @@ export async function suspendEnvironment(context: RecipeContext, root: string, n
   });
 }
 
-/** Lets the named VMs go on, or all that are suspended. What runs is left alone. `vm.not-running` for a named one that is off. */
+/** Resumes the named VMs, or all that are suspended. Running VMs are left alone. `vm.not-running` for a named one that is off. */
 export async function resumeEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
   await using opened = await openForChange(context, root, 'resume', step);
   const { prefix } = opened;
@@ -51,7 +51,7 @@ export async function resumeEnvironment(context: RecipeContext, root: string, na
   });
 }
 
-/** Does `work` on those of the VMs that libvirt has in memory; all named ones must be. Without any there is nothing to do. */
+/** Calls `work` with those of the VMs that are active in libvirt; all named ones must be. Does nothing when none is. */
 async function onActive(
   context: RecipeContext,
   prefix: Prefix,

@@ -7,7 +7,7 @@ export interface VerbTask<Input> {
   readonly root: string;
   readonly input: Input;
   readonly step: Step;
-  /** Writes the prefix's log to its end; after it nothing more is written into the prefix. */
+  /** Flushes the prefix's log and closes it; afterwards nothing more is written into the prefix. */
   readonly closeLog: () => Promise<void>;
 }
 
@@ -17,7 +17,7 @@ export type VerbWork = {
   };
 };
 
-/** What each verb of the table does. Its code is loaded when it is first called. */
+/** Implementation of each verb in the table. Its code is loaded on the first call. */
 export const VERB_WORK: VerbWork = {
   prefix: {
     async start(context, { root, input, step }) {

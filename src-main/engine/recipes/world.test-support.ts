@@ -11,10 +11,10 @@ import { writeRecord } from '../prefix/record.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostAccess, HostSession } from '../runtime/session.ts';
 
-/** Uuid of the prefix that `writePrefix` makes. */
+/** Uuid of the prefix created by `writePrefix`. */
 export const UUID = 'aaaabbbbccccddddeeeeffff00001111';
 
-/** A private host in memory: a model of libvirt and of bridges that vanish when the host stops. */
+/** A private host in memory: a model of libvirt, and bridges that vanish when the host stops. */
 export interface World {
   readonly context: RecipeContext;
   readonly faults: FakeFaults;
@@ -37,7 +37,7 @@ export function createWorld(): World {
     dial: async () => await Promise.reject(new Error('nobody dials here')),
     listen: async () => await Promise.reject(new Error('nobody listens here')),
     run: async (argv) => {
-      // Every dnsmasq lives.
+      // Every dnsmasq is running.
       if (argv[0] === 'cat') return await Promise.resolve({ code: 0, signal: null, stdout: '4711', stderr: '' });
       const [, action, verb, name = ''] = argv[1] === '-o' ? ['ip', 'show', 'show', argv[5]] : [argv[0], argv[1], argv[2], argv[3]];
       if (verb === 'add') self.bridges.add(name);

@@ -12,16 +12,16 @@ import type { HostSession } from './session.ts';
 import type { ExecRequest, ShellRequest, ShellSession } from './shell-request.ts';
 import { onVmStopped, VmStream } from './vm-stopped.ts';
 
-/** Lago's limit for a VM to come up, where its definition gives none. */
+/** Lago's time limit for a VM to boot, unless its definition sets one. */
 const BOOT_SECONDS = 600;
 
-/** Opens a shell or runs a command in a VM, waiting for its ssh as long as it may take to boot, but not longer than it runs. */
+/** Opens a shell or runs a command in a VM. Waits for its ssh up to its boot time limit, but not after it stops. */
 export async function openShell(context: RecipeContext, root: string, request: ShellRequest): Promise<ShellSession> {
   const prefix = await readPrefix(root);
   const { openShellSession, TERMINAL_KEEPALIVE_MS } = await import('../guest/shell.ts');
   const { signal, onWait } = request;
   const vm = vmSpec(prefix, request.vm);
-  // ssh itself notices a VM that is gone only when it has been silent for seconds.
+  // ssh itself detects a vanished VM only after seconds of silence.
   const hosted = isHosted(context.plugins, vm);
   const stopped = hosted ? whenStopped(await runningVm(context, prefix, vm.name, signal), prefix, vm) : undefined;
   try {
@@ -40,7 +40,7 @@ export async function openShell(context: RecipeContext, root: string, request: S
   }
 }
 
-/** Runs a command in a VM to its end. See `Engine.exec`. */
+/** Runs a command in a VM and waits for its end. See `Engine.exec`. */
 export async function runInGuest(context: RecipeContext, root: string, request: ExecRequest): Promise<ExecResult> {
   const prefix = await readPrefix(root);
   const { vm, command, onWait, ...options } = request;
@@ -54,7 +54,7 @@ export interface ConnectOptions {
   readonly keepaliveMs?: number;
 }
 
-/** A login in a VM, waited for as long as it may take to boot, but not longer than it runs. The caller disposes it. */
+/** Logs in to a VM, waiting up to its boot time limit, but not after it stops. The caller disposes the connection. */
 export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: VmSpec, options: ConnectOptions): Promise<SshConnection> {
   const way = await wayTo(context, prefix, vm, options.signal);
   try {
@@ -85,7 +85,7 @@ export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: V
   }
 }
 
-/** Where a VM's ssh is and how it is reached. */
+/** Address of a VM's ssh and how to reach it. */
 interface Way {
   readonly dial: Dial;
   readonly address: string;
@@ -127,7 +127,7 @@ async function wayToMachine(context: RecipeContext, prefix: Prefix, vm: VmSpec, 
   return { dial: dialFromMachine, address: found.host, port: found.port, stopped: never, forget: () => undefined };
 }
 
-/** Most guests answer at once; only a wait that is felt needs words. */
+/** Most guests answer at once; a short wait needs no message. */
 function afterASecond(tell: ((message: string) => void) | undefined): (message: string) => void {
   const from = Date.now() + 1000;
   return (message) => {
@@ -135,7 +135,7 @@ function afterASecond(tell: ((message: string) => void) | undefined): (message: 
   };
 }
 
-/** A signal that is aborted when the VM stops, so that nobody waits for the ssh of a VM that is off. */
+/** A signal that aborts when the VM stops, so that nobody waits for ssh on a VM that is off. */
 function whenStopped(session: HostSession, prefix: Prefix, vm: VmSpec): { readonly signal: AbortSignal; forget(): void } {
   const abort = new AbortController();
   const of = { domain: domainName(prefix.uuid, vm.name), vm: vm.name };
@@ -143,7 +143,7 @@ function whenStopped(session: HostSession, prefix: Prefix, vm: VmSpec): { readon
   return { signal: abort.signal, forget };
 }
 
-/** The serial console. Only one client can hold it: opening it disconnects any other. */
+/** The serial console. It allows only one client: opening it disconnects any other. */
 export async function openConsole(context: RecipeContext, root: string, vm: string, signal: AbortSignal | undefined): Promise<Duplex> {
   const prefix = await readPrefix(root);
   const session = await runningVm(context, prefix, vm, signal);
@@ -160,7 +160,7 @@ export async function openScreen(context: RecipeContext, root: string, vm: strin
   return new VmStream(raw, session.hypervisor, { domain: domainName(prefix.uuid, vm), vm });
 }
 
-/** The VM's host, with the certainty that the VM runs: `vm.missing`, `vm.not-running`. */
+/** The host of a VM that is certain to be running: `vm.missing`, `vm.not-running`. */
 async function runningVm(context: RecipeContext, prefix: Prefix, name: string, signal: AbortSignal | undefined): Promise<HostSession> {
   const vm = vmSpec(prefix, name);
   if (!isHosted(context.plugins, vm)) {

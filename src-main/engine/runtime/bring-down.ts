@@ -9,10 +9,10 @@ import { releaseDomain, releaseNetwork } from './realize.ts';
 import type { RecipeContext } from './recipe.ts';
 import type { HostSession } from './session.ts';
 
-/** How many calls to libvirt run at once: it serves five requests of a client at a time, and QEMU's start is bound by the CPU. */
+/** Parallel calls to libvirt: it serves five requests of a client at a time, and starting QEMU is CPU-bound. */
 export const PARALLEL = 4;
 
-/** Powers off those VMs, and what nobody needs any more: networks, in the end the environment's own host. */
+/** Powers off the given VMs, then removes what is no longer needed: networks, and finally the environment's own host. */
 export async function stopVms(context: RecipeContext, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
   const hosted = vms.filter((vm) => isHosted(context.plugins, vm));
   if (hosted.length < vms.length) {
@@ -24,7 +24,7 @@ export async function stopVms(context: RecipeContext, prefix: Prefix, vms: reado
     await stopHosted(context, prefix, hosted, step);
   } catch (error) {
     if (!everything || isDead() || isCancelled(error) || context.hosts.summary(prefix, undefined).kind !== 'embedded') throw error;
-    // All of its processes end with it, whatever libvirt says or does not say.
+    // Ending the host ends all of its processes, whatever libvirt replies.
     step.log.warn(`${error instanceof Error ? error.message : String(error)} The host is ended without it.`);
     await context.hosts.stop(prefix);
   }
@@ -59,7 +59,7 @@ async function stopHosted(context: RecipeContext, prefix: Prefix, hosted: readon
   if (active.length === 0) await context.hosts.stop(prefix);
 }
 
-/** A VM whose provider is gone is left as it is, and said so: the rest of the environment can still be stopped. */
+/** A VM whose provider is missing is left alone with a warning: the rest of the environment can still be stopped. */
 async function stopForeignVms(plugins: PluginRegistry, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
   const known = vms.filter((vm) => {
     const there = plugins.find('vm-provider', vm['vm-provider']) !== undefined;
@@ -76,14 +76,14 @@ async function stopForeignVms(plugins: PluginRegistry, prefix: Prefix, vms: read
   );
 }
 
-/** The VMs of the prefix that libvirt runs in any form (running, paused, shutting down). */
+/** The VMs of the prefix that are active in libvirt (running, paused, shutting down). */
 export async function activeVms(session: HostSession, prefix: Prefix, signal: AbortSignal): Promise<readonly VmSpec[]> {
   const domains = await session.hypervisor.listDomains({ signal });
   const active = new Set(domains.filter((domain) => domain.id >= 0).map((domain) => domain.name));
   return prefix.specs.vms.filter((vm) => active.has(domainName(prefix.uuid, vm.name)));
 }
 
-/** The networks that those VMs are connected to, in the definition's order. */
+/** The networks that the given VMs are connected to, in the definition's order. */
 export function netsOf(prefix: Prefix, vms: readonly VmSpec[]): readonly NetSpec[] {
   const names = new Set(vms.flatMap((vm) => vm.nics.map((nic) => nic.net)));
   return prefix.specs.nets.filter((net) => names.has(net.name));

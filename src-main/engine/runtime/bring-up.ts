@@ -9,7 +9,7 @@ import { realizeDomain, realizeNetwork } from './realize.ts';
 import type { RecipeContext } from './recipe.ts';
 import type { HostSession } from './session.ts';
 
-/** The prefix's host, started when it is down (and then stopped again if what follows fails). */
+/** The prefix's host, started when it is down (and stopped again by `undo`). */
 export async function openSession(context: RecipeContext, prefix: Prefix, step: Step, undo: UndoStack): Promise<HostSession> {
   const running = await findToStart(context, prefix, step.signal);
   if (running !== undefined) return running;
@@ -19,7 +19,7 @@ export async function openSession(context: RecipeContext, prefix: Prefix, step: 
   });
 }
 
-/** The host when it is up. One whose sockets are gone counts as down: opening it ends what is left of it, and begins anew. */
+/** The host if it is up. One without sockets counts as down: opening it ends its remains and starts over. */
 export async function findToStart(context: RecipeContext, prefix: Prefix, signal: AbortSignal): Promise<HostSession | undefined> {
   try {
     return await context.hosts.find(prefix, signal);
@@ -29,7 +29,7 @@ export async function findToStart(context: RecipeContext, prefix: Prefix, signal
   }
 }
 
-/** Brings up those networks that are down. */
+/** Brings up those of the networks that are down. */
 export async function startNetworks(
   session: HostSession,
   prefix: Prefix,
@@ -49,7 +49,7 @@ export async function startNetworks(
   });
 }
 
-/** Starts a VM, or lets one go on that is paused; what is up is left alone. */
+/** Starts a VM, or resumes a paused one; a running one is left alone. */
 export async function startVm(session: HostSession, prefix: Prefix, vm: VmSpec, step: Step, undo: UndoStack): Promise<void> {
   const name = domainName(prefix.uuid, vm.name);
   const now = await session.hypervisor.findDomain(name, { signal: step.signal });

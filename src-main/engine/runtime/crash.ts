@@ -6,7 +6,7 @@ import type { Host } from '../host/host.ts';
 import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import type { PrefixPaths } from '../prefix/layout.ts';
 
-/** virDomainShutoffReason: the QEMU process ended without having shut down, or it never came up. */
+/** virDomainShutoffReason: the QEMU process ended without a shutdown, or failed to start. */
 const SHUTOFF_CRASHED = 3;
 const SHUTOFF_FAILED = 6;
 
@@ -20,8 +20,8 @@ export function hasCrashed({ state, reason }: DomainStatus): boolean {
 }
 
 /**
- * What is known of a crash. libvirt keeps the reason; when it happened and what QEMU said is in its log of the domain, which only
- * an embedded host lets us read.
+ * Details of a crash. libvirt keeps the reason; the time and QEMU's messages are in its log of the domain, which is readable only on an
+ * embedded host.
  */
 export async function readCrash(paths: PrefixPaths, domain: DomainStatus, host: Host['kind'] | undefined): Promise<CrashState> {
   const failed = domain.state === 'shut off' && domain.reason === SHUTOFF_FAILED;
@@ -30,13 +30,13 @@ export async function readCrash(paths: PrefixPaths, domain: DomainStatus, host: 
   return { reason, ...readQemuLog(text) };
 }
 
-/** The lines that QEMU wrote after its last start, without its command line, and when libvirt noticed its end. */
+/** The lines that QEMU wrote after its last start, without its command line, and when libvirt detected its end. */
 export function readQemuLog(text: string): Pick<CrashState, 'at' | 'lines'> {
   const all = text.split('\n').map((line) => line.replace(/\p{Cc}/gu, ' ').trimEnd());
   const start = all.findLastIndex((line) => /^\d{4}-\d\d-\d\d [\d:.]+\+0000: starting up libvirt/.test(line));
   let first = start + 1;
   if (start >= 0) {
-    // The environment and the command line, one part a line, each but the last one continued.
+    // Environment and command line: one item a line, all but the last continued with a backslash.
     while (all[first]?.endsWith('\\') === true) first += 1;
     first += 1;
   }

@@ -37,7 +37,7 @@ async function define(vms: Readonly<Record<string, string>>): Promise<void> {
   await writeSpecs(prefixPaths(root), { nets: [], vms: specs });
 }
 
-/** No host is ever needed for machines. */
+/** Machines need no host. */
 const noHosts: HostAccess = {
   open: async () => await Promise.reject(new Error('a host was started')),
   find: async () => await Promise.resolve(undefined),
@@ -46,7 +46,7 @@ const noHosts: HostAccess = {
   [Symbol.asyncDispose]: async () => await Promise.resolve(),
 };
 
-/** Machines in memory; `broken` names the one whose start fails. */
+/** Machines in memory; `broken` names one whose start fails. */
 function cloud(more: Partial<ForeignProvider> = {}, broken?: string): { readonly context: RecipeContext; readonly calls: string[] } {
   const states = new Map<string, VmStatus>();
   const calls: string[] = [];
@@ -81,7 +81,7 @@ async function state(context: RecipeContext): Promise<PrefixState['vms']> {
 }
 
 describe('machines of a provider plugin', () => {
-  it('are started and stopped by it, and left alone when there is nothing to do', async () => {
+  it('are started and stopped by it, and left alone when nothing has to be done', async () => {
     await define({ a: 'cloud', b: 'cloud' });
     const { context, calls } = cloud();
     await run(async (step) => await startEnvironment(context, root, ['a'], step));
@@ -93,7 +93,7 @@ describe('machines of a provider plugin', () => {
     expect(calls.slice(2)).toEqual(['stop b', 'stop a']);
   });
 
-  it('that were started are stopped again when another fails, whose plugin is named', async () => {
+  it('are stopped again when another one fails to start, with an error that names the plugin', async () => {
     await define({ a: 'cloud', b: 'cloud' });
     const { context, calls } = cloud({}, 'b');
     await expect(run(async (step) => await startEnvironment(context, root, [], step))).rejects.toMatchObject({
@@ -104,7 +104,7 @@ describe('machines of a provider plugin', () => {
     expect((await state(context)).map((vm) => vm.status)).toEqual(['down', 'down']);
   });
 
-  it('show what the provider says of them, and unknown when it fails or answers nonsense', async () => {
+  it('show the state from the provider, and unknown when it fails or returns nonsense', async () => {
     await define({ a: 'cloud' });
     const away = cloud({ address: async () => await Promise.resolve({ host: '10.1.2.3' }) });
     expect(await state(away.context)).toMatchObject([{ status: 'down', ip: '10.1.2.3' }]);
@@ -114,13 +114,13 @@ describe('machines of a provider plugin', () => {
     expect(await state(nonsense.context)).toMatchObject([{ status: 'unknown' }]);
   });
 
-  it('do not hold up the others when their provider never answers', async () => {
+  it('do not block the others when their provider never answers', async () => {
     await define({ a: 'cloud', b: 'ssh' });
     const silent = cloud({ state: async () => await new Promise<never>(() => undefined) });
     expect((await state(silent.context)).map((vm) => vm.status)).toEqual(['unknown', 'running']);
   });
 
-  it('cannot be started once the plugin is gone, but the environment can still be stopped', async () => {
+  it('cannot be started without the plugin, but the environment can still be stopped', async () => {
     await define({ a: 'gone' });
     const { context } = cloud();
     await expect(run(async (step) => await startEnvironment(context, root, [], step))).rejects.toMatchObject({
@@ -131,7 +131,7 @@ describe('machines of a provider plugin', () => {
     await run(async (step) => await stopEnvironment(context, root, [], step));
   });
 
-  it('of the provider ssh are always there and never touched', async () => {
+  it('of the provider ssh always count as running and are never touched', async () => {
     await define({ a: 'ssh' });
     const { context } = cloud();
     await run(async (step) => await startEnvironment(context, root, [], step));
@@ -141,7 +141,7 @@ describe('machines of a provider plugin', () => {
 });
 
 describe('ssh to such a machine', () => {
-  it('goes where its provider says; commands and services work there', async () => {
+  it("uses the provider's address; commands and services work there", async () => {
     await define({ a: 'cloud' });
     await using guest = await startFakeGuest({
       run(channel, command = '') {
@@ -162,7 +162,7 @@ describe('ssh to such a machine', () => {
     expect(guest.seen.filter((line) => line.startsWith('exec test'))).toHaveLength(1);
   });
 
-  it('is refused while it does not run, or when nobody knows where it is', async () => {
+  it('is refused while it does not run, or when its address is unknown', async () => {
     await define({ a: 'cloud' });
     await expect(runInGuest(cloud().context, root, { vm: 'a', command: 'true' })).rejects.toMatchObject({ code: 'vm.not-running' });
     const lost = cloud({ state: async () => await Promise.resolve('running') });

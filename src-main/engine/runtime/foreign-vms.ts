@@ -5,22 +5,22 @@ import type { ForeignProvider, ProvidedVm, ProviderCall } from '../plugins/contr
 import type { PluginRegistry } from '../plugins/registry.ts';
 import { type Prefix, vmAddress } from '../prefix/prefix.ts';
 
-/** Whether the environment's libvirt runs it. A VM whose provider is not there any more is run by nobody. */
+/** Whether the environment's libvirt runs the VM. False for a VM whose provider is missing. */
 export function isHosted(plugins: PluginRegistry, vm: VmSpec): boolean {
   return plugins.find('vm-provider', vm['vm-provider'])?.hosted === true;
 }
 
-/** A VM that something else than libvirt runs, with the plugin that knows it. What a plugin throws is `plugin.failed`, naming it. */
+/** A VM run by something other than libvirt, with its provider plugin. Errors of the plugin become `plugin.failed`, naming it. */
 export interface ForeignVm {
   readonly vm: VmSpec;
   state(call: ProviderCall): Promise<VmStatus>;
   start(call: ProviderCall): Promise<void>;
   stop(call: ProviderCall): Promise<void>;
-  /** Where its ssh is; null when nobody knows. */
+  /** Its ssh address; null when unknown. */
   address(call: ProviderCall): Promise<{ readonly host: string; readonly port: number } | null>;
 }
 
-/** `input.invalid` when no plugin offers the VM's provider; the VM must not be a hosted one. */
+/** `input.invalid` when no plugin provides the VM's provider; the VM must not be a hosted one. */
 export function foreignVm(plugins: PluginRegistry, prefix: Prefix, vm: VmSpec): ForeignVm {
   const provider = plugins.need('vm-provider', vm['vm-provider'], `VM ${vm.name}`);
   if (provider.hosted === true) throw new EngineError('internal', `VM ${vm.name} is run by libvirt.`);

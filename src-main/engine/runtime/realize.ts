@@ -12,22 +12,22 @@ import { domainName, type Prefix } from '../prefix/prefix.ts';
 import type { HostSession } from './session.ts';
 
 /**
- * Makes libvirt follow the prefix: its objects are defined in libvirt only while they are needed, as Lago did, so that nothing is left
- * there when an environment is down, and the prefix alone is the truth.
+ * Makes libvirt match the prefix. As in Lago, objects are defined in libvirt only while they are needed: nothing is left there when an
+ * environment is down, and the prefix alone is authoritative.
  */
 
-/** A uuid that is the same each time the object is defined: reverting a snapshot requires it. */
+/** A uuid that stays the same whenever the object is defined: reverting a snapshot requires it. */
 export function stableUuid(prefixUuid: string, name: string): string {
   const hex = createHash('sha256').update(`${prefixUuid}/${name}`).digest('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** Path of the VM's VNC socket; short, whatever the VM's name (unix sockets end at 108 bytes). */
+/** Path of the VM's VNC socket; short whatever the VM's name (unix socket paths are limited to 108 bytes). */
 export function vncSocket(socketDir: string, prefixUuid: string, vm: string): string {
   return join(socketDir, `${createHash('sha256').update(`${prefixUuid}/${vm}`).digest('hex').slice(0, 12)}.vnc`);
 }
 
-/** Defines the VM's domain with the snapshots that the prefix knows; undone by undefining. Starts nothing. */
+/** Defines the VM's domain with the snapshots recorded in the prefix; undone by undefining. Starts nothing. */
 export async function realizeDomain(session: HostSession, prefix: Prefix, vm: VmSpec, signal: AbortSignal, undo: UndoStack): Promise<void> {
   const name = domainName(prefix.uuid, vm.name);
   const xml = domainXml(vm, {
@@ -49,30 +49,30 @@ export async function realizeDomain(session: HostSession, prefix: Prefix, vm: Vm
   }
 }
 
-/** The snapshots of a VM, oldest first, with the XML that defines them in libvirt. */
+/** The snapshots of a VM, oldest first, with the XML to define them in libvirt. */
 async function keptSnapshots(prefix: Prefix, vm: VmSpec): Promise<readonly { readonly name: string; readonly xml: string }[]> {
   const pending = prefix.record?.pending ?? null;
   const file = (name: string): string => join(prefix.paths.snapshots, name, `${vm.name}.xml`);
   const records = (prefix.record?.snapshots ?? []).filter(
-    // One whose deletion was interrupted near its end is in no disk any more.
+    // One whose deletion was interrupted near its end no longer exists in any disk.
     ({ name, vms }) =>
       vms[vm.name] !== undefined && (pending?.kind !== 'delete-snapshot' || pending.name !== name || existsSync(file(name))),
   );
   return await Promise.all(records.map(async ({ name }) => ({ name, xml: await readFile(file(name), 'utf8') })));
 }
 
-/** Takes the domain out of libvirt; its disks and kept snapshot descriptions stay. */
+/** Undefines the domain; its disks and saved snapshot descriptions stay. */
 export async function undefineDomain(session: HostSession, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<void> {
   await session.hypervisor.undefineDomain(domainName(prefix.uuid, vm.name), { signal });
 }
 
-/** Powers the VM off and takes it out of libvirt. */
+/** Powers the VM off and undefines it. */
 export async function releaseDomain(session: HostSession, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<void> {
   await session.hypervisor.destroyDomain(domainName(prefix.uuid, vm.name), { signal });
   await undefineDomain(session, prefix, vm, signal);
 }
 
-/** Defines and starts the network, with its Linux bridge where it is of that type. Of one that is up only the DHCP server is seen to. */
+/** Defines and starts the network, with its Linux bridge if it is of that type. If it is already up, only its DHCP server is checked. */
 export async function realizeNetwork(
   session: HostSession,
   prefix: Prefix,
@@ -101,7 +101,7 @@ export async function realizeNetwork(
   await hypervisor.startNetwork(name, { signal });
 }
 
-/** Takes the network down and out of libvirt. */
+/** Takes the network down and undefines it. */
 export async function releaseNetwork(session: HostSession, prefix: Prefix, net: NetSpec, signal: AbortSignal): Promise<void> {
   const name = networkName(prefix.uuid, net.name);
   await session.hypervisor.destroyNetwork(name, { signal });

@@ -7,7 +7,7 @@ import type { PrefixPaths } from '../prefix/layout.ts';
 import type { Prefix } from '../prefix/prefix.ts';
 import type { HostAccess } from './session.ts';
 
-/** What every recipe needs of the engine around it. */
+/** What every recipe needs from the engine. */
 export interface RecipeContext {
   readonly hosts: HostAccess;
   readonly settings: EngineSettings;
@@ -16,8 +16,8 @@ export interface RecipeContext {
 }
 
 /**
- * Takes the prefix's write lock, so that one command at a time changes it, also between processes; readers need none. Throws
- * `conflict.locked` at once, naming who holds it.
+ * Takes the prefix's write lock, so that only one command of all processes changes it at a time; readers need no lock. Throws
+ * `conflict.locked` at once, naming the holder.
  */
 export async function lockPrefix(paths: PrefixPaths, purpose: string, signal: AbortSignal): Promise<HeldLock> {
   await access(paths.root).catch((error: unknown) => {
@@ -38,7 +38,7 @@ export async function lockPrefix(paths: PrefixPaths, purpose: string, signal: Ab
   }
 }
 
-/** Refuses to work on a prefix that is half-made or was cleaned up. */
+/** Rejects a prefix that is half-made or cleaned up. */
 export function requireReady(prefix: Prefix): void {
   if (prefix.record?.phase === 'creating') {
     throw new EngineError('prefix.missing', `The environment ${prefix.name} was not finished: its creation was interrupted.`, {

@@ -16,12 +16,12 @@ import { connectGuest } from './access.ts';
 import type { RecipeContext } from './recipe.ts';
 
 export interface ServiceOptions {
-  /** VM (prefix and name) → provider that was found in it; kept between calls. */
+  /** VM (prefix and name) → provider detected in it; kept between calls. */
   readonly detected: Map<string, string>;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A service of a VM; each call opens a connection of its own. See `Engine.service`. */
+/** A service of a VM; each call opens its own connection. See `Engine.service`. */
 export async function guestService(
   context: RecipeContext,
   root: string,

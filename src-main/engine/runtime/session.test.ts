@@ -23,7 +23,7 @@ interface FakeHost extends AsyncDisposable {
   readonly runtimeDir: string;
 }
 
-/** An embedded host as its files tell of it, whose cell is this process and whose libvirt is a fake one. */
+/** An embedded host described by its files, with this process as its cell and a fake libvirt. */
 async function fakeHost(handlers: Handlers = {}): Promise<FakeHost> {
   const server = await startFakeLibvirtd(handlers);
   const root = join(folder, 'demo');
@@ -51,7 +51,7 @@ async function fakeHost(handlers: Handlers = {}): Promise<FakeHost> {
   };
 }
 
-test('two that ask at once share one session', async () => {
+test('concurrent callers share one session', async () => {
   await using host = await fakeHost();
   const [one, two] = await Promise.all([host.access.find(host.prefix), host.access.find(host.prefix)]);
   expect(one).toBeDefined();
@@ -60,7 +60,7 @@ test('two that ask at once share one session', async () => {
   expect(host.server.clients).toHaveLength(2);
 });
 
-test('who cancels does not take the session from the other one', async () => {
+test('a caller that cancels does not take the session from another one', async () => {
   let release = (): void => undefined;
   const held = new Promise<void>((resolve) => {
     release = resolve;
@@ -82,7 +82,7 @@ test('who cancels does not take the session from the other one', async () => {
   expect(await second).toBeDefined();
 });
 
-test('a host without its sockets, or without a libvirt that answers, is unusable and not down', { timeout: 60_000 }, async () => {
+test('a host without its sockets, or with a libvirt that does not respond, is unusable and not down', { timeout: 60_000 }, async () => {
   await using host = await fakeHost();
   rmSync(join(host.runtimeDir, 'libvirt', 'libvirt-sock'));
   await expect(host.access.find(host.prefix)).rejects.toMatchObject({ code: 'host.unusable', details: { reason: 'libvirt' } });

@@ -8,27 +8,24 @@ import type { EmbeddedHost, EmbeddedHostSpec, Host } from '../host/host.ts';
 import type { Hypervisor } from '../libvirt/hypervisor.ts';
 import { hostChoiceOf, type Prefix } from '../prefix/prefix.ts';
 
-/** An environment's host that is up, with an open libvirt connection. */
+/** A running host of an environment, with an open libvirt connection. */
 export interface HostSession {
   readonly host: Host;
   readonly hypervisor: Hypervisor;
 }
 
-/**
- * Gives recipes the host of a prefix. Connections are kept per prefix and opened again when they were lost; tests put a fake in its
- * place.
- */
+/** Provides a prefix's host to recipes. Connections are kept per prefix and reopened after a loss; tests replace it with a fake. */
 export interface HostAccess extends AsyncDisposable {
-  /** The host, started when it is down. */
+  /** The host, started if it is down. */
   open(prefix: Prefix, log: Log, signal: AbortSignal): Promise<HostSession>;
   /**
-   * The host when it is up, else undefined; starts nothing. `host.unusable` within seconds when its processes run but libvirt cannot be
-   * asked: its VMs may well run, and only `stop` can end them.
+   * The host if it is up, else undefined; starts nothing. `host.unusable` within seconds when its processes run but libvirt does not
+   * respond: its VMs may still be running, and only `stop` can end them.
    */
   find(prefix: Prefix, signal?: AbortSignal): Promise<HostSession | undefined>;
-  /** Ends the prefix's own host with all that runs in it, without asking libvirt; a `system` host is only disconnected. */
+  /** Ends the prefix's own host with everything in it, without asking libvirt; from a `system` host it only disconnects. */
   stop(prefix: Prefix): Promise<void>;
-  /** What is known of it without starting anything; `problem` is why it is unusable. */
+  /** The host's state, determined without starting anything; `problem` is why it is unusable. */
   summary(prefix: Prefix, session: HostSession | undefined, problem?: string | null): HostSummary;
 }
 
@@ -38,18 +35,18 @@ export interface HostAccessOptions {
   readonly log: Log;
 }
 
-/** The host that new environments get, as the settings say. */
+/** The host for new environments, from the settings. */
 export function defaultHostChoice(settings: EngineSettings): HostChoice {
   return settings.host === 'embedded' ? { kind: 'embedded', uplink: settings.uplink } : { kind: 'system', uri: settings.host };
 }
 
 function embeddedSpec(prefix: Prefix, settings: EngineSettings, choice: HostChoice & { kind: 'embedded' }): EmbeddedHostSpec {
-  // `uplink = none` in the configuration wins over what the prefix was made with: it is the safer one.
+  // `uplink = none` in the configuration overrides the prefix's own uplink, as the safer choice.
   const uplink = settings.uplink === 'none' ? 'none' : choice.uplink;
   return { id: prefix.uuid, stateDir: prefix.paths.host, uplink, accelerator: settings.accelerator };
 }
 
-/** libvirtd is started again in less than a second when it dies. */
+/** After a crash, libvirtd is restarted in less than a second. */
 const PATIENCE_MS = 3000;
 
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
@@ -69,18 +66,18 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
 
 export function createHostAccess(options: HostAccessOptions): HostAccess {
   const { settings, resourcesDir, log } = options;
-  // By folder: a copied prefix has the uuid of the one that it was copied from.
+  // Keyed by folder: a copied prefix has the same uuid as the original.
   const sessions = new Map<string, HostSession>();
   const connecting = new Map<string, Promise<HostSession>>();
   const choiceOf = (prefix: Prefix): HostChoice => hostChoiceOf(prefix, defaultHostChoice(settings));
 
-  /** One connection to a prefix's host, however many ask for it at once; who cancels only waits no longer. */
+  /** Opens one connection to a prefix's host, however many callers ask at once; cancelling only ends the caller's wait. */
   async function connect(prefix: Prefix, host: Host, signal: AbortSignal | undefined): Promise<HostSession> {
     const { root } = prefix.paths;
     signal?.throwIfAborted();
     const known = sessions.get(root);
     if (known !== undefined) return known;
-    // Nothing may wait between looking and setting, or two that ask at once open two.
+    // There must be no await between get and set, or two concurrent callers would open two connections.
     let opening = connecting.get(root);
     if (opening === undefined) {
       opening = openConnection(prefix, host);
@@ -105,7 +102,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
     }
   }
 
-  /** A host that runs has a libvirt, or gets one again in a moment. */
+  /** A running host has a libvirt, or will have one again in a moment. */
   async function connectEmbedded(prefix: Prefix, host: EmbeddedHost, signal: AbortSignal | undefined): Promise<HostSession> {
     const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
@@ -149,7 +146,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
     } catch (error) {
       if (isCancelled(error)) throw error;
       if (error instanceof EngineError && error.code === 'hypervisor.disconnected') {
-        // Somebody listens there and says nothing: what runs is not known.
+        // Something listens there but does not respond: what is running is unknown.
         throw new EngineError('host.unusable', `The libvirt at ${uri} does not answer: ${error.message}`, {
           cause: error,
           hint: 'Start libvirt again on this machine (systemctl restart libvirtd).',
@@ -164,7 +161,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
     async open(prefix, operationLog, signal) {
       const choice = choiceOf(prefix);
       const known = await access.find(prefix, signal).catch((error: unknown) => {
-        // Starting it ends what is left of it, and begins anew.
+        // Starting it ends its remains, and starts over.
         if (error instanceof EngineError && error.details['reason'] === 'sockets') return undefined;
         throw error;
       });

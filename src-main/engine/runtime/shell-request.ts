@@ -4,10 +4,10 @@ export interface ShellRequest {
   readonly vm: string;
   /** Run this instead of a login shell. */
   readonly command?: string;
-  /** A pseudo terminal of this size; without it plain pipes. */
+  /** A pseudo terminal of this size; default: plain pipes. */
   readonly pty?: { readonly columns: number; readonly rows: number; readonly term?: string };
   readonly signal?: AbortSignal | undefined;
-  /** Told what is being waited for ("waiting for ssh on 192.168.200.2 (12 s)"). */
+  /** Called with what is being waited for ("waiting for ssh on 192.168.200.2 (12 s)"). */
   readonly onWait?: (message: string) => void;
 }
 
@@ -32,6 +32,6 @@ export interface ShellSession extends AsyncDisposable {
   /** Only without a pty. */
   readonly stderr: NodeJS.ReadableStream | undefined;
   resize(columns: number, rows: number): void;
-  /** Resolves when the remote side ended: its exit status, or 128 + signal. */
+  /** Resolves when the remote side has ended: its exit status, or 128 + signal. */
   readonly exit: Promise<number>;
 }

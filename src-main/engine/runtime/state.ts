@@ -15,7 +15,7 @@ import { hasCrashed, readCrash } from './crash.ts';
 import { type ForeignVm, foreignVm, isHosted } from './foreign-vms.ts';
 import type { HostAccess, HostSession } from './session.ts';
 
-/** What only a running engine knows of a VM. */
+/** Facts about a VM that only a running engine knows. */
 export interface VmNote {
   readonly ssh: VmState['ssh'];
   readonly startedAt: number | null;
@@ -25,20 +25,20 @@ export interface StateOptions {
   readonly notes?: (vm: string) => VmNote | undefined;
 }
 
-/** What the provider of a VM that libvirt does not run says about it. */
+/** State of a VM that libvirt does not run, from its provider. */
 export interface ForeignNote {
   readonly status: VmStatus;
   readonly address: string | null;
 }
 
-/** libvirt's answer about a prefix, and that of VM providers, for those who have it already. */
+/** What libvirt and the VM providers report about a prefix, for callers that have it already. */
 export interface Observation {
   readonly session: HostSession | undefined;
-  /** Why the host, which runs, cannot be asked; null otherwise. */
+  /** Why a running host cannot be queried; null otherwise. */
   readonly problem: string | null;
   readonly domains: readonly DomainStatus[];
   readonly networks: readonly NetworkStatus[];
-  /** VM → what its provider says; of hosted VMs nothing. */
+  /** VM → state from its provider; hosted VMs have none. */
   readonly foreign: ReadonlyMap<string, ForeignNote>;
 }
 
@@ -48,10 +48,10 @@ export interface ObserveOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A provider that does not answer in time leaves its VM `unknown`; nobody may wait for it longer. */
+/** A provider that does not answer in time leaves its VM `unknown`, so that nobody waits longer. */
 const PROVIDER_MS = 5000;
 
-/** Asks the prefix's host what runs. Starts nothing; a host that is down means that everything is. */
+/** Queries the prefix's host and VM providers. Starts nothing; when the host is down, so are its VMs. */
 export async function observe(prefix: Prefix, hosts: HostAccess, options: ObserveOptions): Promise<Observation> {
   const { signal } = options;
   const [hosted, foreign] = await Promise.all([observeHost(prefix, hosts, signal), askProviders(prefix, options)]);
@@ -105,7 +105,7 @@ async function noteOf(foreign: ForeignVm, log: Log, signal: AbortSignal | undefi
   }
 }
 
-/** The whole value that views and `lago status` show. */
+/** The complete state that views and `lago status` show. */
 export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Observation, options: StateOptions = {}): Promise<PrefixState> {
   const [diskUsage, holder, workdir, vms] = await Promise.all([
     usage(prefix.paths),
@@ -133,7 +133,7 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
   };
 }
 
-/** What is wrong with a prefix that nobody is working on: it can only be destroyed, or something in it waits to be finished. */
+/** What is wrong with a prefix that no command is working on: it can only be destroyed, or has unfinished work. */
 function interruption(prefix: Prefix): { readonly broken: boolean; readonly problem: string } | undefined {
   if (prefix.record?.phase === 'creating') {
     return { broken: true, problem: 'Its creation was interrupted. Destroy it and create it again.' };
@@ -158,7 +158,7 @@ function interruptedWork({ kind, name }: PendingWork): string {
 }
 
 function vmStatus(domain: DomainStatus | undefined): VmStatus {
-  // Domains that are off are defined only briefly, so they are as down as one that libvirt does not know.
+  // Stopped domains are defined only briefly, so they are shown as down, like unknown ones.
   if (domain === undefined) return 'down';
   if (hasCrashed(domain)) return 'crashed';
   if (domain.state === 'shut off') return 'down';
@@ -168,7 +168,7 @@ function vmStatus(domain: DomainStatus | undefined): VmStatus {
 async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | undefined): Promise<VmState> {
   const domain = seen.domains.find((candidate) => candidate.name === domainName(prefix.uuid, vm.name));
   const foreign = seen.foreign.get(vm.name);
-  // What runs on a host that does not answer is not known, which is not the same as nothing.
+  // If the host does not respond, the state of its VMs is unknown, not down.
   const status = foreign?.status ?? (seen.problem === null ? vmStatus(domain) : 'unknown');
   const running = status === 'running';
   const metadata = vm.disks[0]?.metadata ?? {};
@@ -196,7 +196,7 @@ async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNo
   };
 }
 
-/** What root got as its password, as the definition has it. */
+/** Root's password from the definition. */
 export function rootPasswordOf(vm: VmSpec): string | number | null {
   return vm['root-password'] ?? vm['ssh-password'] ?? null;
 }
@@ -215,12 +215,12 @@ function networkState(prefix: Prefix, net: NetSpec, seen: Observation): NetworkS
   };
 }
 
-/** Bytes that the images really take (sparse files count what is written). */
+/** Bytes on disk of the images (holes do not count). */
 async function usage(paths: PrefixPaths): Promise<number> {
   const names = await readdir(paths.images).catch(() => []);
   const sizes = await Promise.all(
     names.map(async (name) => {
-      // A disk may vanish between listing and asking; it then takes nothing.
+      // A disk may vanish between listing and stat; it then takes no space.
       const info = await stat(join(paths.images, name)).catch(() => undefined);
       return (info?.blocks ?? 0) * 512;
     }),

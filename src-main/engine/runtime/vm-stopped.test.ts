@@ -36,7 +36,7 @@ describe('a stream of a VM', () => {
     expect(raw.destroyed).toBe(true);
   });
 
-  it('says so too when its bytes end before libvirt has noticed', async () => {
+  it('reports it even when its bytes end before libvirt has noticed', async () => {
     const { fake, raw, stream } = await running();
     const failed = once(stream, 'error') as Promise<[Error]>;
     stream.resume();
@@ -47,7 +47,7 @@ describe('a stream of a VM', () => {
     expect((await failed)[0].message).toBe('VM web was stopped.');
   });
 
-  it('says so when libvirt has noticed before', async () => {
+  it('reports it when libvirt has noticed before', async () => {
     const fake = createFakeHypervisor();
     await fake.defineDomain('<domain><name>x-web</name></domain>');
     const raw = new PassThrough();
@@ -57,7 +57,7 @@ describe('a stream of a VM', () => {
     expect((await failed)[0].message).toBe('VM web was stopped.');
   });
 
-  it('ends as its bytes do while the VM runs on', async () => {
+  it('ends with its bytes while the VM runs on', async () => {
     const { raw, stream } = await running();
     const failed = once(stream, 'error') as Promise<[Error]>;
     raw.destroy(new Error('taken by another'));

@@ -7,9 +7,9 @@ import { hasCrashed } from './crash.ts';
 /** virDomainEventStoppedDetailType. */
 const VERBS: readonly string[] = ['was shut down', 'was stopped', 'crashed', 'was moved', 'was saved', 'crashed', 'was reverted'];
 
-/** A VM in libvirt's words and in the user's. */
+/** A VM's name in libvirt and for the user. */
 export interface NamedDomain {
-  /** libvirt's name of it. */
+  /** Its libvirt name. */
   readonly domain: string;
   readonly vm: string;
 }
@@ -18,7 +18,7 @@ function stopped(vm: string, verb: string): EngineError {
   return new EngineError('vm.not-running', `VM ${vm} ${verb}.`, { hint: 'Start it again: lago start.' });
 }
 
-/** Calls `tell`, with a sentence for the user, as soon as libvirt says that the VM stopped. Answers what unsubscribes. */
+/** Calls `tell` with a sentence for the user when libvirt reports that the VM stopped. Returns the unsubscriber. */
 export function onVmStopped(hypervisor: Hypervisor, { domain, vm }: NamedDomain, tell: (why: EngineError) => void): () => void {
   return hypervisor.onEvent((event) => {
     if (event.type !== 'domain' || event.name !== domain) return;
@@ -27,10 +27,10 @@ export function onVmStopped(hypervisor: Hypervisor, { domain, vm }: NamedDomain,
   });
 }
 
-/** How long the end of a console waits for libvirt to say that its VM stopped. */
+/** How long the end of a console waits for libvirt's report that its VM stopped. */
 const REASON_MS = 1000;
 
-/** A stream of a running VM, which ends with the sentence of `onVmStopped` when the VM stops, and as it did before otherwise. */
+/** A stream of a running VM. When the VM stops, it ends with the error of `onVmStopped`; otherwise like the original stream. */
 export class VmStream extends Duplex {
   readonly #raw: Duplex;
   readonly #hypervisor: Hypervisor;
@@ -59,7 +59,7 @@ export class VmStream extends Duplex {
     drop(this.#end(error), silentLog, 'console');
   }
 
-  /** QEMU hangs up before libvirt has noticed its end: what is the reason shows a moment later. */
+  /** QEMU hangs up before libvirt detects its end, so the reason arrives a moment later. */
   async #end(error: Error | undefined): Promise<void> {
     const { domain, vm } = this.#of;
     const finish = (): void => {

@@ -25,7 +25,7 @@ function read(over: Partial<NocloudSeed> = {}): {
   };
 }
 
-test('a seed names the machine and lets root in by key and password', () => {
+test('a seed sets the host name and allows root login by key and password', () => {
   const { files, user, meta } = read();
   expect(files['user-data']?.split('\n')[0]).toBe('#cloud-config');
   expect(meta).toEqual({ 'instance-id': '1234-web', 'local-hostname': 'web' });
@@ -52,7 +52,7 @@ test('without a password root keeps the template’s', () => {
   expect(read({ rootPassword: undefined }).user).not.toHaveProperty('chpasswd');
 });
 
-test('the user’s own mappings are laid over the defaults', () => {
+test('the user’s own mappings are merged into the defaults', () => {
   const { user, meta, files } = read({
     userData: { ssh_pwauth: false, chpasswd: { expire: true }, packages: ['nginx'], ssh_genkeytypes: null },
     metaData: { 'instance-id': 'mine', extra: { a: 1 } },
@@ -69,17 +69,17 @@ test('the user’s own mappings are laid over the defaults', () => {
   expect(files['network-config']).toBe('version: 2\n');
 });
 
-test('a user’s mapping cannot reach the program', () => {
+test('a user’s mapping cannot reach the prototype', () => {
   read({ userData: JSON.parse('{"__proto__": {"polluted": 1}, "chpasswd": {"__proto__": {"polluted": 1}}}') as Record<string, unknown> });
   expect({}).not.toHaveProperty('polluted');
 });
 
-test('a long key stays in one line, so that simple readers understand it', () => {
+test('a long key stays on one line, for simple readers', () => {
   const publicKey = `ssh-rsa ${'A'.repeat(700)} someone at somewhere`;
   expect(read({ publicKey }).files['user-data']).toContain(`- ${publicKey}\n`);
 });
 
-test('the same seed is the same bytes, and another salt each time otherwise', () => {
+test('the same seed gives the same bytes, with a new salt each time by default', () => {
   expect(nocloudSeed(seed)).toEqual(nocloudSeed(seed));
   const { salt: _, ...random } = seed;
   expect(nocloudSeed(random)).not.toEqual(nocloudSeed(random));

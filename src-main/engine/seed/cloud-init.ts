@@ -3,33 +3,33 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import { type IsoFile, writeIso } from './iso9660.ts';
 import { sha512Crypt } from './sha512-crypt.ts';
 
-/** A cloud-config mapping as it stands in an init file. */
+/** A cloud-config mapping as written in an init file. */
 export type CloudConfig = Readonly<Record<string, unknown>>;
 
 export interface NocloudSeed {
   /** Without a domain. */
   readonly hostname: string;
-  /** cloud-init does its work once per instance id: another one personalises the disk again. */
+  /** cloud-init runs once per instance id: a new id customizes the disk again. */
   readonly instanceId: string;
   /** One line of `authorized_keys` for root. */
   readonly publicKey: string;
-  /** In clear; only its hash gets into the image. Without it root keeps the password that the template has. */
+  /** In clear text; only its hash gets into the image. Without it root keeps the template's password. */
   readonly rootPassword?: string | undefined;
-  /** The VM's own `cloud-init.user-data`, laid over the defaults: mappings are merged, everything else replaces. */
+  /** The VM's own `cloud-init.user-data`, merged into the defaults: mappings key by key, everything else replaces. */
   readonly userData?: CloudConfig | undefined;
   /** The same for `cloud-init.meta-data`. */
   readonly metaData?: CloudConfig | undefined;
   /** `network-config` (version 1 or 2); without it the guest uses its distribution's default, DHCP. */
   readonly networkConfig?: CloudConfig | undefined;
-  /** Salt of the password's hash; only to get the same bytes again. */
+  /** Salt of the password's hash; only for reproducible bytes. */
   readonly salt?: string;
 }
 
 /**
- * The bytes of a NoCloud seed: an ISO image labelled `cidata` with `meta-data`, `user-data` and maybe `network-config`, to be
- * attached as a read-only disk. By default it sets the host name, lets root in by key (and by password when one is given), and
- * makes only an ed25519 host key, since RSA keys cost 15 s of a first boot without hardware virtualization. It holds a password
- * hash and perhaps the user's own secrets: keep the file 0600.
+ * The bytes of a NoCloud seed: an ISO image labelled `cidata` with `meta-data`, `user-data` and optionally `network-config`, to be attached
+ * as a read-only disk. By default it sets the host name, allows root login by key (and by password if given), and generates only an ed25519
+ * host key, since RSA keys cost 15 s of a first boot without hardware virtualization. It holds a password hash and perhaps the user's own
+ * secrets: keep the file 0600.
  */
 export function nocloudSeed(seed: NocloudSeed): Uint8Array {
   return writeIso('cidata', nocloudFiles(seed));
@@ -47,7 +47,7 @@ export function nocloudFiles(seed: NocloudSeed): readonly IsoFile[] {
       disable_root: false,
       ssh_pwauth: true,
       ssh_genkeytypes: ['ed25519'],
-      // "default" keeps the user that the distribution's image comes with.
+      // "default" keeps the user of the distribution's image.
       users: ['default', { name: 'root', lock_passwd: false, ssh_authorized_keys: [publicKey] }],
       ssh_authorized_keys: [publicKey],
       ...(rootPassword === undefined ? {} : { chpasswd: passwordOf(rootPassword, seed.salt) }),
@@ -63,15 +63,15 @@ export function nocloudFiles(seed: NocloudSeed): readonly IsoFile[] {
 }
 
 /**
- * cloud-init before 22.2 knows only `list`, and newer ones call it deprecated but obey; templates come from any year, so both are
- * there and say the same.
+ * cloud-init before 22.2 knows only `list`; newer versions call it deprecated but accept it. Templates may have any version, so both forms
+ * are written.
  */
 function passwordOf(password: string, salt: string | undefined): CloudConfig {
   const hash = salt === undefined ? sha512Crypt(password) : sha512Crypt(password, salt);
   return { expire: false, users: [{ name: 'root', password: hash, type: 'hash' }], list: `root:${hash}\n` };
 }
 
-/** Long keys must stay in one line for simple readers, and shared values must not become anchors. */
+/** Simple readers need long keys on one line, and shared values must not become anchors. */
 function yaml(value: CloudConfig): string {
   return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
 }
@@ -80,7 +80,7 @@ function isMapping(value: unknown): value is CloudConfig {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** `over` laid on `base`: mappings key by key, anything else replaces; null takes a default away. */
+/** Merges `over` into `base`: mappings key by key, anything else replaces; null removes a default. */
 function merge(base: CloudConfig, over: CloudConfig): CloudConfig {
   const result = new Map(Object.entries(base));
   for (const [key, value] of Object.entries(over)) {

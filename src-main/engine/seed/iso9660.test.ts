@@ -30,7 +30,7 @@ function readJoliet(image: Uint8Array): { label: string; files: Record<string, s
   return { label: ucs2(at + 40, 32).trim(), files };
 }
 
-test('files come back by their names', () => {
+test('files can be read back by name', () => {
   const files = { 'meta-data': 'a: b\n', 'user-data': 'x'.repeat(5000), empty: '', 'größe.yaml': 'ä' };
   const image = writeIso(
     'cidata',
@@ -53,7 +53,7 @@ test('readers without Joliet see the label and 8.3 names', () => {
   expect(image.toString('latin1', root, root + SECTOR)).toContain('META_D00.;1');
 });
 
-test('the same files are the same bytes', () => {
+test('the same files give the same bytes', () => {
   const files = [{ name: 'meta-data', content: 'm' }];
   expect(writeIso('cidata', files)).toEqual(writeIso('cidata', files));
 });

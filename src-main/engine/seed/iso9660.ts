@@ -1,7 +1,7 @@
 import { EngineError } from '../../../src-shared/errors.ts';
 
 const SECTOR = 2048;
-/** Fixed places of the structures, in sectors; the files follow. */
+/** Fixed sector numbers of the structures; the files follow. */
 const PRIMARY = 16;
 const JOLIET = 17;
 const TERMINATOR = 18;
@@ -9,7 +9,7 @@ const PATH_TABLES = 19;
 const PRIMARY_ROOT = 23;
 const JOLIET_ROOT = 24;
 const FIRST_FILE = 25;
-/** 1 January 2000, the same in every image. */
+/** 1 January 2000, a fixed date for reproducible images. */
 const DATE = [100, 1, 1, 0, 0, 0, 0] as const;
 
 export interface IsoFile {
@@ -19,9 +19,9 @@ export interface IsoFile {
 }
 
 /**
- * A small ISO 9660 image with Joliet names (ECMA-119; Joliet specification of 1995): one folder of files, volume label `label`
- * (at most 16 characters). The same input gives the same bytes: there is no clock in it. `input.invalid` for names that it cannot hold and for more
- * files than fit into one directory sector (about 20).
+ * A small ISO 9660 image with Joliet names (ECMA-119; Joliet specification of 1995): one folder of files, volume label `label` (at most 16
+ * characters). The same input gives the same bytes. `input.invalid` for names that cannot be represented and for more files than fit into
+ * one directory sector (about 20).
  */
 export function writeIso(label: string, files: readonly IsoFile[]): Uint8Array {
   if (label === '' || label.length > 16 || !/^[A-Za-z0-9_-]+$/.test(label)) {
@@ -57,7 +57,7 @@ export function writeIso(label: string, files: readonly IsoFile[]): Uint8Array {
   return image;
 }
 
-/** 8.3 capitals for readers without Joliet; the number keeps them apart. */
+/** 8.3 names in capitals for readers without Joliet; the number makes them unique. */
 function shortName(name: string, index: number): string {
   const stem = name
     .replace(/\.[^.]*$/, '')
@@ -70,7 +70,7 @@ function ascii(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-/** Big-endian, as Joliet has it. */
+/** Big-endian, as Joliet requires. */
 function ucs2(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length * 2);
   const view = new DataView(bytes.buffer);
@@ -86,7 +86,7 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** Numbers stand in both byte orders, one after the other. */
+/** Numbers are stored in both byte orders, one after the other. */
 function both16(view: DataView, at: number, value: number): void {
   view.setUint16(at, value, true);
   view.setUint16(at + 2, value);
@@ -166,7 +166,7 @@ function descriptor(type: 1 | 2, label: string, sectors: number, pathTables: num
   bytes.set(directoryRecord(Uint8Array.of(0), root, SECTOR, true), 156);
   for (const at of [190, 318, 446, 574]) text(at, 128, '');
   for (const at of [702, 739, 776]) text(at, 37, '');
-  // Four dates "not specified": digits 0, offset 0.
+  // Four unspecified dates: digits 0, offset 0.
   for (const at of [813, 830, 847, 864]) bytes.set(ascii('0'.repeat(16)), at);
   bytes[881] = 1;
   return bytes;

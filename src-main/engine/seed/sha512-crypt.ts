@@ -4,8 +4,8 @@ const ALPHABET = './0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const ROUNDS = 5000;
 
 /**
- * A password as `/etc/shadow` of any Linux keeps it: `$6$SALT$HASH` by Ulrich Drepper's "Unix crypt using SHA-256 and SHA-512" with
- * the default 5000 rounds. `salt`: 1 to 16 characters of `./0-9A-Za-z`, random by default.
+ * Hashes a password for `/etc/shadow` of any Linux: `$6$SALT$HASH` by Ulrich Drepper's "Unix crypt using SHA-256 and SHA-512" with the
+ * default 5000 rounds. `salt`: 1 to 16 characters of `./0-9A-Za-z`, random by default.
  */
 export function sha512Crypt(password: string, salt: string = randomSalt()): string {
   const key = Buffer.from(password, 'utf8');
@@ -36,14 +36,14 @@ function digest(...parts: readonly Buffer[]): Buffer {
   return hash.digest();
 }
 
-/** `block` again and again, cut to `length` bytes. */
+/** Repeats `block` up to `length` bytes. */
 function repeat(block: Buffer, length: number): Buffer {
   const result = Buffer.alloc(length);
   for (let at = 0; at < length; at += block.length) block.copy(result, at);
   return result;
 }
 
-/** Three bytes at a time, taken from the three thirds in turning order, least significant six bits first. */
+/** Takes three bytes at a time, one from each third in rotating order, least significant six bits first. */
 function encode(bytes: Buffer): string {
   let text = '';
   const put = (value: number, characters: number): void => {

@@ -11,8 +11,8 @@ import type { RecipeContext } from '../runtime/recipe.ts';
 import { deleteFromVm, forgetFiles, keepXml, recordOf } from './snapshot-parts.ts';
 
 /**
- * Deletes a snapshot of all VMs from a prefix that is open for change; those that were built on it hang on its parent afterwards. There
- * is no way back once the first VM has lost it: what fails or is cancelled stays pending, and can be gone on with as often as needed.
+ * Deletes a snapshot of all VMs in a prefix opened for change; its children then depend on its parent. Cannot be undone once it is deleted
+ * from the first VM: a failed or cancelled deletion stays pending, and can be continued as often as needed.
  */
 export async function deleteSnapshotOf(context: RecipeContext, prefix: Prefix, snapshot: SnapshotRecord, step: Step): Promise<void> {
   const { name } = snapshot;
@@ -36,7 +36,7 @@ export async function deleteSnapshotOf(context: RecipeContext, prefix: Prefix, s
       async (vm, one) => {
         if (!active.includes(vm)) await realizeDomain(session, prefix, vm, one.signal, undo);
         await deleteFromVm(session, prefix, vm, name, one.signal);
-        // What stood on it now stands on its parent: the kept descriptions must say so too.
+        // Its children now have a different parent: update their saved descriptions.
         for (const other of recordOf(prefix).snapshots) {
           if (other.name !== name && other.vms[vm.name] !== undefined) await keepXml(session, prefix, vm, other.name, one.signal);
         }

@@ -13,20 +13,19 @@ import type { HostSession } from '../runtime/session.ts';
 import { keptHostKeys, onceFree, resume, runningVms, statusOf } from './snapshot-parts.ts';
 import { pauseAll } from './take-snapshot.ts';
 
-/** What is done after the point of no return is not cancelled; this is how long each part of it may take. */
+/** Work after the point of no return is not cancelled; this limits each part of it. */
 const FINISH_MS = 60_000;
 
 /**
- * How far a revert is: from `reverting` on the present is lost, and only reverting all makes sense. At `reverted` the VMs that it names
- * are back and may have new work in them already: only what is left to be done is done.
+ * Progress of a revert. From `reverting` on the previous state is lost, and only reverting all VMs is consistent. At `reverted` the
+ * recorded VMs are back and may already contain new work: only the remaining clean-up is done.
  */
 export const REVERTING = 'reverting';
 export const REVERTED = 'reverted';
 
 /**
- * Reverts a prefix that is open for change: all VMs are paused, all reverted, and those that were saved with memory go on together;
- * those saved off end off. A VM that could not be reverted goes on as it was, the error names it, and the snapshot that counts as the
- * present one stays the same.
+ * Reverts a prefix opened for change: all VMs are paused, then all reverted; those saved with memory resume together, those saved while off
+ * end up off. A VM that could not be reverted continues as before, the error names it, and the current snapshot stays the same.
  */
 export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot: SnapshotRecord, step: Step): Promise<void> {
   const vms = prefix.specs.vms.filter((vm) => snapshot.vms[vm.name] !== undefined);
@@ -35,7 +34,7 @@ export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot:
   const pending = prefix.record?.pending;
   const goingOn = pending?.kind === 'revert' && pending.step === REVERTING;
   const now = found === undefined ? [] : await runningVms(found, prefix, before, step.signal);
-  // The first try has paused them.
+  // The first attempt has already paused them.
   const running = prefix.specs.vms.filter((vm) => now.includes(vm) || (goingOn && pending.running.includes(vm.name)));
   const work: Omit<PendingWork, 'since'> = {
     kind: 'revert',
@@ -47,7 +46,7 @@ export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot:
   };
   const journal = await beginWork(prefix, work, { log: step.log });
   await using undo = new UndoStack(step.log);
-  // One that was interrupted in the middle stays pending until a revert succeeds.
+  // A revert interrupted in the middle stays pending until one succeeds.
   if (!goingOn) undo.add('go on as before', async () => await journal.settle());
   const session = await openSession(context, prefix, step, undo);
   const withMemory = vms.filter((vm) => snapshot.vms[vm.name] === 'memory');
@@ -56,7 +55,7 @@ export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot:
   await pauseAll(session, prefix, now, step);
   for (const vm of vms.filter((candidate) => !before.includes(candidate))) await realizeDomain(session, prefix, vm, step.signal, undo);
   step.checkpoint();
-  // From the first VM on the present is lost: nothing is undone any more, and cancelling waits for the end.
+  // From the first VM on, the previous state is lost: nothing is undone any more, and cancelling waits for the end.
   await journal.advance(REVERTING);
   undo.commit();
   const failures = await revertAll(session, prefix, snapshot, vms, step);
@@ -70,8 +69,8 @@ export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot:
 }
 
 /**
- * What is left when VMs are back at a snapshot: those saved with memory go on, and so do those that ran and were not reverted; what is
- * off is taken out of libvirt; ssh host keys go back; the record says where the environment is, when all of it is there.
+ * Completes a revert: VMs saved with memory resume, and so do those that were running and not reverted; VMs that are off are undefined; ssh
+ * host keys are restored; the record gets the new current snapshot if all VMs were reverted.
  */
 export async function finishReverted(
   context: RecipeContext,
@@ -108,7 +107,7 @@ function partly(vms: readonly VmSpec[], failures: ReadonlyMap<string, string>): 
   );
 }
 
-/** The guests' ssh keys are on their disks: those that are trusted go back with them. */
+/** The guests' host keys are on their disks, so the pinned ones are reverted too. */
 async function restoreHostKeys(prefix: Prefix, snapshot: SnapshotRecord, reverted: readonly VmSpec[]): Promise<void> {
   const { openHostKeys } = await import('../guest/host-keys.ts');
   const names = reverted.map((vm) => vm.name);

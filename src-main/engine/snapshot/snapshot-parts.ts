@@ -11,16 +11,16 @@ import { domainName, type Prefix, readSpecs } from '../prefix/prefix.ts';
 import type { PrefixRecord, SnapshotRecord } from '../prefix/record.ts';
 import type { HostSession } from '../runtime/session.ts';
 
-/** What taking, reverting and deleting a snapshot, and finishing these after a kill, have in common. */
+/** Common parts of taking, reverting and deleting a snapshot, and of completing these after a kill. */
 
-/** libvirt's code for "the domain is busy with another job": one that a killed command left may still be going on. */
+/** libvirt's code for "the domain is busy with another job", possibly started by a killed command. */
 const OPERATION_TIMEOUT = 68;
-/** "The domain is running already", or not active. */
+/** libvirt's code for "the domain is already running", or not active. */
 const OPERATION_INVALID = 55;
-/** How long such a job may take; a memory of gigabytes is written to a slow disk. */
+/** Time limit of such a job; it may write gigabytes of memory to a slow disk. */
 const JOB_MS = 2 * 60_000;
 
-/** The record, which snapshots need. `snapshot.unsupported` for a prefix that Lago made. */
+/** The record, which snapshots need. `snapshot.unsupported` for a prefix made by Lago. */
 export function recordOf(prefix: Prefix): PrefixRecord {
   if (prefix.record !== undefined) return prefix.record;
   throw new EngineError('snapshot.unsupported', `${prefix.name} was made by an older Lago: its snapshots are not managed here.`, {
@@ -28,7 +28,7 @@ export function recordOf(prefix: Prefix): PrefixRecord {
   });
 }
 
-/** `snapshot.missing`, naming those that there are. */
+/** `snapshot.missing`, listing the existing ones. */
 export function findSnapshot(prefix: Prefix, name: string): SnapshotRecord {
   const found = recordOf(prefix).snapshots.find((snapshot) => snapshot.name === name);
   if (found !== undefined) return found;
@@ -38,12 +38,12 @@ export function findSnapshot(prefix: Prefix, name: string): SnapshotRecord {
   });
 }
 
-/** What libvirt says of a VM; undefined when it does not know it. */
+/** State of a VM in libvirt; undefined when libvirt does not know it. */
 export async function statusOf(session: HostSession, prefix: Prefix, vm: VmSpec, signal?: AbortSignal): Promise<DomainStatus | undefined> {
   return await session.hypervisor.findDomain(domainName(prefix.uuid, vm.name), { signal });
 }
 
-/** Those of the VMs that run now: not off, and not paused by anybody. */
+/** Those of the VMs that are running: neither off nor paused. */
 export async function runningVms(
   session: HostSession,
   prefix: Prefix,
@@ -54,7 +54,7 @@ export async function runningVms(
   return vms.filter((_, index) => states[index] === 'running' || states[index] === 'blocked');
 }
 
-/** Does `work` once libvirt's own work on that domain is over, which a killed command may have left. */
+/** Runs `work` when libvirt has finished its current job on the domain, which a killed command may have started. */
 export async function onceFree(signal: AbortSignal | undefined, work: () => Promise<void>, patienceMs = JOB_MS): Promise<void> {
   let last: unknown;
   await until(
@@ -77,7 +77,7 @@ export async function onceFree(signal: AbortSignal | undefined, work: () => Prom
   );
 }
 
-/** Lets those of the VMs go on that are paused. */
+/** Resumes those of the VMs that are paused. */
 export async function resume(session: HostSession, prefix: Prefix, vms: readonly VmSpec[], signal: AbortSignal): Promise<void> {
   await Promise.all(
     vms.map(async (vm) => {
@@ -88,8 +88,8 @@ export async function resume(session: HostSession, prefix: Prefix, vms: readonly
 }
 
 /**
- * Lets a VM go on that ran before, once libvirt's own work on it is over: also one that a call will pause which nobody waits for any more.
- * One that is off, or runs already when libvirt gets to it, is fine.
+ * Resumes a VM that was running before, after libvirt's current job on it: even if an abandoned call is still going to pause it. Accepts
+ * one that is off, or is running by then.
  */
 export async function resumeForSure(
   session: HostSession,
@@ -113,7 +113,7 @@ export async function resumeForSure(
   );
 }
 
-/** Keeps libvirt's own description beside the prefix, so that the snapshot can be defined again in a libvirt that has forgotten it. */
+/** Saves libvirt's own description in the prefix, so that the snapshot can be defined again in a libvirt that has forgotten it. */
 export async function keepXml(session: HostSession, prefix: Prefix, vm: VmSpec, name: string, signal: AbortSignal): Promise<void> {
   const folder = join(prefix.paths.snapshots, name);
   await mkdir(folder, { recursive: true });
@@ -121,23 +121,23 @@ export async function keepXml(session: HostSession, prefix: Prefix, vm: VmSpec, 
   await writeFileAtomic(join(folder, `${vm.name}.xml`), xml, 0o600);
 }
 
-/** The file that keeps the pinned ssh host keys of a snapshot's time. */
+/** The file with the ssh host keys that were pinned when the snapshot was taken. */
 export function keptHostKeys(prefix: Prefix, name: string): string {
   return join(prefix.paths.snapshots, name, 'known-hosts.json');
 }
 
-/** Lago keeps a list of its own in each VM's spec. */
+/** Lago keeps its own list in each VM's spec. */
 export async function recordInSpecs(prefix: Prefix, snapshots: (vm: VmSpec) => VmSpec['snapshots']): Promise<void> {
   await Promise.all(prefix.specs.vms.map(async (vm) => await writeJson(prefix.paths.vm(vm.name), { ...vm, snapshots: snapshots(vm) })));
 }
 
 /**
- * Removes a snapshot from Lago's list and its folder. What libvirt and the disks hold of it is another matter. Where the list does not
- * have it nothing is written: a snapshot for which the disk was too small is taken back while it is full.
+ * Removes a snapshot from Lago's list and deletes its folder, but not its data in libvirt and the disks. A list without it is not
+ * rewritten: the disk may be full when a snapshot that did not fit is undone.
  */
 export async function forgetFiles(prefix: Prefix, name: string): Promise<void> {
   await rm(join(prefix.paths.snapshots, name), { recursive: true, force: true });
-  // As they are on disk now: the prefix was read before the snapshot was taken.
+  // Read again, since the prefix was read before the snapshot was taken.
   const { vms } = await readSpecs(prefix.paths);
   for (const vm of vms) {
     const { [name]: listed, ...others } = vm.snapshots;
@@ -146,8 +146,8 @@ export async function forgetFiles(prefix: Prefix, name: string): Promise<void> {
 }
 
 /**
- * Deletes a snapshot from a VM that libvirt knows. One that is not there is fine, also when only libvirt's note of it is left or when
- * another call is just deleting it.
+ * Deletes a snapshot from a VM that libvirt knows. A missing one is fine, and so is one of which only libvirt's metadata is left or which
+ * another call is deleting.
  */
 export async function deleteFromVm(session: HostSession, prefix: Prefix, vm: VmSpec, name: string, signal?: AbortSignal): Promise<void> {
   const domain = domainName(prefix.uuid, vm.name);
@@ -163,20 +163,20 @@ export async function deleteFromVm(session: HostSession, prefix: Prefix, vm: VmS
   }
 }
 
-/** Whether any disk of the VM still holds the snapshot. */
+/** Whether any disk of the VM still contains the snapshot. */
 async function isInDisks(prefix: Prefix, vm: VmSpec, name: string): Promise<boolean> {
   const { listImageSnapshots } = await import('../disk/qemu-img.ts');
   const lists = await Promise.all(snapshotDisks(prefix, vm).map(async (path) => await listImageSnapshots(path)));
   return lists.flat().some((snapshot) => snapshot.name === name);
 }
 
-/** Deletes a snapshot from the disks of a VM that is off, whatever libvirt knows of it. */
+/** Deletes a snapshot from the disks of a VM that is off, even if libvirt does not know it. */
 export async function deleteFromDisks(prefix: Prefix, vm: VmSpec, name: string, signal?: AbortSignal): Promise<void> {
   const { deleteImageSnapshot } = await import('../disk/qemu-img.ts');
   for (const path of snapshotDisks(prefix, vm)) await deleteImageSnapshot(path, name, { signal });
 }
 
-/** Paths of the disks that snapshots can be in. */
+/** Paths of the disks that can contain snapshots. */
 function snapshotDisks(prefix: Prefix, vm: VmSpec): readonly string[] {
   return vm.disks
     .filter((disk) => disk.format === 'qcow2' && disk.readonly !== true)

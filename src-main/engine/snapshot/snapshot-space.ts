@@ -5,12 +5,12 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
 
-/** Tables, devices and what the guests write meanwhile. */
+/** For tables, device state and what the guests write meanwhile. */
 const MARGIN = 32 * 1024 * 1024;
 
 /**
- * `host.no-space` when the memory of these VMs does not fit beside their disks. At most what QEMU holds in memory is saved; without a
- * process to look at, the memory that the VM may use.
+ * `host.no-space` when the memory of these VMs does not fit on the disk with their images. Counts at most the resident memory of QEMU or,
+ * if its process cannot be seen, the memory that the VM may use.
  */
 export async function requireSpace(prefix: Prefix, vms: readonly VmSpec[], free?: number): Promise<void> {
   const resident = residentMemory();
@@ -30,10 +30,10 @@ export async function requireSpace(prefix: Prefix, vms: readonly VmSpec[], free?
   );
 }
 
-/** With less than this free, QEMU's "Input/output error" means a full disk: it does not say so itself. */
+/** With less than this free, QEMU's "Input/output error" means a full disk, which QEMU does not report. */
 const FULL = 4 * 1024 * 1024;
 
-/** What to throw for a snapshot that QEMU could not write: `host.no-space` when the disk is full, else the error itself. */
+/** The error for a snapshot that QEMU could not write: `host.no-space` when the disk is full, else the original error. */
 export async function fullDiskInstead(prefix: Prefix, vm: VmSpec, error: unknown): Promise<unknown> {
   if (!(error instanceof EngineError) || error.code !== 'hypervisor.failed') return error;
   const free = await freeBytes(prefix.paths.images);
@@ -49,7 +49,7 @@ async function freeBytes(path: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** Domain name → bytes that its QEMU holds in memory, of all that this user can see. */
+/** Domain name → resident bytes of its QEMU, for all processes that this user can see. */
 function residentMemory(): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
   for (const pid of readdirSync('/proc')) {
@@ -65,7 +65,7 @@ function readProcess(pid: string, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8');
   } catch (error) {
-    // It ended between listing and reading, or is another user's.
+    // It has ended since it was listed, or belongs to another user.
     if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
     throw error;
   }

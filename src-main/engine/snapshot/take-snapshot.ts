@@ -28,10 +28,10 @@ import {
 import { fullDiskInstead, requireSpace } from './snapshot-space.ts';
 
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_. +-]{0,62}$/;
-/** Saving memory to a slow disk, and deleting it again, takes as long as it takes. */
+/** Saving memory to a slow disk, and deleting it again, may take minutes. */
 const UNDO_MS = 15 * 60_000;
 
-/** `input.invalid` for what cannot name a snapshot: it becomes a folder and libvirt's name. */
+/** `input.invalid` for an invalid snapshot name: it becomes a folder name and libvirt's name. */
 export function checkSnapshotName(name: string): void {
   if (NAME.test(name) && !name.includes('..')) return;
   throw new EngineError('input.invalid', `"${name}" cannot be a snapshot's name.`, {
@@ -52,8 +52,8 @@ function escapeXml(text: string): string {
 }
 
 /**
- * Takes a snapshot of a prefix that is open for change: VMs that run are paused together, saved with their memory, and go on together;
- * those that somebody has paused are saved and stay so; those that are off are saved with their disks. All or nothing.
+ * Takes a snapshot of a prefix opened for change: running VMs are paused together, saved with their memory, and resumed together; VMs that
+ * were already paused are saved and stay paused; those that are off are saved with their disks. All or nothing.
  */
 export async function takeSnapshotOf(context: RecipeContext, prefix: Prefix, name: string, step: Step): Promise<void> {
   const record = recordOf(prefix);
@@ -102,7 +102,7 @@ export async function takeSnapshotOf(context: RecipeContext, prefix: Prefix, nam
   if (found === undefined) await context.hosts.stop(prefix);
 }
 
-/** The one write by which the snapshot is there. */
+/** The single write that makes the snapshot exist. */
 async function recordSnapshot(journal: Journal, name: string, vms: Record<string, 'memory' | 'disk'>, undo: UndoStack): Promise<void> {
   await journal.settle(
     (record): PrefixRecord => ({
@@ -148,7 +148,7 @@ async function saveAll(
   return kinds;
 }
 
-/** Pauses all of them at once, so that every VM stands at the same moment. `onHang` is called when one does not answer. */
+/** Pauses all of them at once, so that all VMs stop at the same moment. `onHang` is called when one does not respond. */
 export async function pauseAll(
   session: HostSession,
   prefix: Prefix,
@@ -190,9 +190,8 @@ async function resumeAll(session: HostSession, prefix: Prefix, vms: readonly VmS
 }
 
 /**
- * Takes back what there is of a snapshot that was not finished, by whoever began it: VMs that ran go on, and no VM, disk or file knows
- * of it. Also when libvirt still works on it, which is waited for as long as `patienceMs` says (minutes where it is left out), and when
- * the host is gone and the disks alone are left.
+ * Undoes an unfinished snapshot, whoever began it: VMs that ran resume, and no trace is left in any VM, disk or file. If libvirt is still
+ * working on it, waits up to `patienceMs` (default: minutes). If the host is gone, only the disks are cleaned.
  */
 export async function takeBack(
   context: RecipeContext,
@@ -204,7 +203,7 @@ export async function takeBack(
   const name = work.name ?? '';
   const session = await context.hosts.find(prefix, signal);
   const vms = prefix.specs.vms.filter((vm) => work.vms.includes(vm.name));
-  // Side by side: those that answer must not wait for one that does not.
+  // In parallel: a VM that does not respond must not delay the others.
   const outcomes = await Promise.allSettled(
     vms.map(async (vm) => await takeBackFrom(session, prefix, vm, { name, ran: work.running.includes(vm.name), patienceMs }, signal)),
   );
@@ -233,8 +232,8 @@ async function takeBackFrom(
     await deleteFromDisks(prefix, vm, about.name, signal);
     return;
   }
-  // Either waits for what libvirt is still doing with it; afterwards the list of its snapshots is final. One that runs though it did not
-  // was started or let go on since.
+  // Both wait until libvirt's job is over; afterwards its list of snapshots is final. A VM that is running although it was not before was
+  // started or resumed since.
   if (about.ran) await resumeForSure(session, prefix, vm, signal, about.patienceMs);
   else if (now.state === 'paused') await onceFree(signal, async () => await session.hypervisor.suspendDomain(domain, { signal }));
   await deleteFromVm(session, prefix, vm, about.name, signal);

@@ -4,7 +4,7 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import { readJson, writeJson } from '../core/json-file.ts';
 import { takeLock } from '../core/lock.ts';
 
-/** An image that lies in a repository's folder already. */
+/** An image that already exists in a repository's folder. */
 export interface RepositoryEntry {
   readonly template: string;
   readonly version: string;
@@ -28,8 +28,8 @@ export function repositoryFile(folder: string): string {
 }
 
 /**
- * The repository that a folder holds, undefined when it holds none. `input.invalid` when its JSON is not one, or has this version of the
- * template already.
+ * The repository in a folder, undefined when there is none. `input.invalid` when its JSON is not a repository, or already has this version
+ * of the template.
  */
 export async function readLocalRepository(
   folder: string,
@@ -49,7 +49,7 @@ export async function readLocalRepository(
   return repository;
 }
 
-/** Announces an image in the folder's repository, which is made when there is none. What else it says stays. Two writers take turns. */
+/** Adds an image to the folder's repository, which is created if needed. Its other content is kept. Concurrent writers take turns. */
 export async function addToRepository(folder: string, entry: RepositoryEntry, signal: AbortSignal): Promise<string> {
   const path = repositoryFile(folder);
   await using _lock = await takeLock(join(folder, '.repo.json.lock'), { signal, waitMs: 10_000, purpose: 'templates build' });
@@ -65,7 +65,7 @@ export async function addToRepository(folder: string, entry: RepositoryEntry, si
   return path;
 }
 
-/** The source that stands for the folder itself. */
+/** The source that represents the folder itself. */
 function sourceOf(repository: Repository): string {
   const own = Object.entries(repository.sources).find(([, { type, args }]) => type === 'file' && args['root'] === '.');
   if (own !== undefined) return own[0];

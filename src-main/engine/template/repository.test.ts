@@ -57,7 +57,7 @@ test('a repository of Lago is a catalogue of URLs', async () => {
   expect(findTemplate(loaded, 'beside').url).toBe(pathToFileURL(join(folder, 'images/a.qcow2')).href);
 });
 
-test('what is missing is named, with the nearest there is', async () => {
+test('a missing template is named, with the most similar known one', async () => {
   const loaded = await loadRepository(write('repo.json', repository()));
   expect(() => findTemplate(loaded, 'el8')).toThrow(
     expect.objectContaining({
@@ -116,7 +116,7 @@ test('a repository is found by name below a folder', async () => {
   await expect(findRepositoryByName('office', join(folder, 'nowhere'))).rejects.toMatchObject({ code: 'template.missing' });
 });
 
-test('added repositories are read without what git keeps and what is still being cloned', async () => {
+test('added repositories are read without git’s own files and unfinished clones', async () => {
   const added = join(folder, 'added');
   for (const inner of ['office', 'office/.git', '.0a1b2c3d.clone']) {
     mkdirSync(join(added, inner), { recursive: true });

@@ -11,31 +11,31 @@ import type { Log } from '../core/log.ts';
 import type { Checksums } from '../disk/checksums.ts';
 import { findVendorImage, type VendorSource } from './vendor.ts';
 
-/** One image of a template, as a repository announces it. Plain data: nothing was fetched yet. */
+/** One image of a template, as announced by a repository. Plain data: nothing has been fetched. */
 export interface TemplateVersion {
   readonly repository: string;
   readonly template: string;
   readonly version: string;
-  /** `REPO:TEMPLATE:VERSION`, its name in the store and in the user's eyes. */
+  /** `REPO:TEMPLATE:VERSION`: its name in the store and in the user interface. */
   readonly fullName: string;
   /** Seconds since the epoch; the newest version is the default one. */
   readonly timestamp: number;
   /** URL of the image (http, https or file) without `.xz`. */
   readonly url: string;
-  /** Checksums of the uncompressed image given in the repository itself (Lago has none there); verified beside `.hash`. */
+  /** Checksums of the uncompressed image from the repository itself (Lago has none there); verified in addition to `.hash`. */
   readonly checksums: Checksums;
-  /** Checksums of the file as it is served; with them neither `.xz`, `.hash` nor `.metadata` is looked for beside it. */
+  /** Checksums of the file as served; if given, no `.xz`, `.hash` or `.metadata` is looked for beside it. */
   readonly served?: Checksums;
   /** What the repository itself says about the image. */
   readonly metadata?: Readonly<Record<string, unknown>>;
-  /** Set for an entry that stands for the vendor's newest image: `pinVersion` finds out which that is. */
+  /** Set for an entry that means the vendor's newest image: `pinVersion` resolves it. */
   readonly vendor?: VendorSource;
 }
 
-/** A loaded repository: a catalogue, not files. */
+/** A loaded repository: its catalogue, not its files. */
 export interface TemplateRepository {
   readonly name: string;
-  /** Path or URL that it came from. */
+  /** Path or URL it was loaded from. */
   readonly location: string;
   /** Template name → its versions, newest first. */
   readonly templates: ReadonlyMap<string, readonly TemplateVersion[]>;
@@ -49,7 +49,7 @@ export interface RepositoryOptions {
   readonly download?: Pick<DownloadOptions, 'attempts' | 'backOffMs' | 'idleMs'>;
 }
 
-/** git's own files, and clones that are not whole yet. */
+/** git's own files, and incomplete clones. */
 const NO_REPOSITORY = /(?:^|\/)(?:\.git|\.[0-9a-f]{8}\.clone)\//;
 
 const Hex = (length: number): z.ZodType<string> =>
@@ -70,9 +70,9 @@ const Repository = z.looseObject({
 });
 
 /**
- * Loads a repository's JSON (Lago's format, spec of `http` and `file` sources) from a path or a URL. A file source's `root` may hold
- * `~` and variables; a relative one counts from the JSON's folder. Rejects with `input.missing-file` or `remote.unreachable` when
- * it cannot be had, `input.invalid` or `remote.invalid` when it is not one.
+ * Loads a repository's JSON (Lago's format, spec of `http` and `file` sources) from a path or a URL. A file source's `root` may hold `~`
+ * and variables; a relative one is relative to the JSON's folder. Rejects with `input.missing-file` or `remote.unreachable` when it cannot
+ * be read, `input.invalid` or `remote.invalid` when it is not a repository.
  */
 export async function loadRepository(location: string, options: RepositoryOptions = {}): Promise<TemplateRepository> {
   const remote = /^[a-z]+:\/\//i.test(location) && !location.toLowerCase().startsWith('file:');
@@ -136,9 +136,9 @@ export async function loadRepository(location: string, options: RepositoryOption
 }
 
 /**
- * The version of a template: the named one, or the newest. A version that is not listed may be one of the vendor's: the moving entry is
- * answered then, for `pinVersion`. The first repository that has it counts. `template.missing` names the repository and the nearest
- * name that there is.
+ * Finds a template's version: the named one, or the newest. If the version is not listed but the vendor may have it, returns the moving
+ * entry, for `pinVersion`. The first repository with the template wins. `template.missing` names the repository and the most similar known
+ * name.
  */
 export function findTemplate(
   from: TemplateRepository | readonly TemplateRepository[],
@@ -174,13 +174,13 @@ export function findTemplate(
   });
 }
 
-/** A JSON file below the folder of repositories: a repository, or why it is none. */
+/** A JSON file in the repositories folder: a repository, or why it is not one. */
 export type AddedRepository = { readonly location: string } & (
   | { readonly repository: TemplateRepository; readonly problem?: never }
   | { readonly problem: EngineError; readonly repository?: never }
 );
 
-/** Every `*.json` below `folder` (not in `.git`), sorted by path; nothing when there is no such folder. */
+/** Every `*.json` below `folder` (not in `.git`), sorted by path; empty when the folder does not exist. */
 export async function readRepositories(folder: string, options: RepositoryOptions = {}): Promise<readonly AddedRepository[]> {
   let entries: readonly string[];
   try {
@@ -205,8 +205,8 @@ export async function readRepositories(folder: string, options: RepositoryOption
 }
 
 /**
- * The repository of that name among all `*.json` below `folder`, as Lago's `--template-repo-name`. Files that are no repository are
- * passed over with a warning. `template.missing` with the names that there are.
+ * The repository of that name among all `*.json` below `folder`, as Lago's `--template-repo-name`. Files that are not repositories are
+ * skipped with a warning. `template.missing` lists the known names.
  */
 export async function findRepositoryByName(name: string, folder: string, options: RepositoryOptions = {}): Promise<TemplateRepository> {
   const names: string[] = [];
@@ -220,7 +220,7 @@ export async function findRepositoryByName(name: string, folder: string, options
   });
 }
 
-/** Where the built-in repositories are: the sample guest's, built in this checkout (`npm run guest`), and the one that ships with the program. */
+/** The built-in repositories: the sample guest's, built in this checkout (`npm run guest`), and the one shipped with the program. */
 export function builtInRepositories(resourcesDir: string): readonly string[] {
   return [resolve(resourcesDir, '../.cache/templates/repo.json'), resolve(resourcesDir, 'templates/repo.json')];
 }
@@ -248,7 +248,7 @@ async function loadLocal(location: string, options: RepositoryOptions): Promise<
   }
 }
 
-/** Names become file names in the store; what could leave it or hide there is refused. */
+/** Names become file names in the store: refuses any that could escape it or be hidden there. */
 function checkName(name: string, location: string, code: 'remote.invalid' | 'input.invalid'): void {
   const bad = name.split('/').some((part) => part === '' || part === '.' || part === '..');
   if (!bad && name.length <= 200 && !/[\p{Cc}\\]/u.test(name)) return;
@@ -284,7 +284,7 @@ function handleUrl(
         throw new EngineError(context.code, `The template repository ${context.location} has a source that is no http URL: ${base}.`);
       }
       const folder = base.replace(/\/+$/, '');
-      // A star is not escaped: in a vendor's handle it stands for a version.
+      // A star is not escaped: in a vendor's handle it is a placeholder for the version.
       return `${folder}/${parts.map(encodeURIComponent).join('/')}`;
     }
     case 'file': {
@@ -313,8 +313,8 @@ function vendorSource(source: { readonly args: Readonly<Record<string, unknown>>
 }
 
 /**
- * The image that a moving entry stands for now, or the one of version `wanted`, as a version of its own with the vendor's checksum;
- * an entry that does not move is answered as it is. See `findVendorImage` for errors.
+ * Resolves a moving entry to the vendor's current image, or to version `wanted`, as a fixed version with the vendor's checksum. Any other
+ * entry is returned unchanged. See `findVendorImage` for errors.
  */
 export async function pinVersion(
   template: TemplateVersion,

@@ -11,7 +11,7 @@ import { contentsOf, MIB, sha1 } from './store.test-support.ts';
 import { openStore, type StoreOptions } from './store.ts';
 
 const quick: StoreOptions = { download: { backOffMs: 1, env: {} } };
-/** Half noise, so that its packed form is long enough to be cut in many places; no multiple of anything. */
+/** Half noise, so that its packed form is long enough to be cut in many places; an odd size on purpose. */
 const image = Buffer.concat([randomBytes(MIB), Buffer.alloc(2 * MIB), randomBytes(MIB + 4321)]);
 const packed = {
   xz: spawnSync('xz', ['-c0'], { input: image, maxBuffer: 16 * MIB }).stdout,
@@ -30,7 +30,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** A repository on the server with one template, its image packed; as the engine finds it there. */
+/** Puts a repository on the server with one template, its image packed, and loads it as the engine does. */
 async function publish(kind: 'xz' | 'zst', behaviours: readonly Behaviour[] = []): Promise<TemplateVersion> {
   const repository = {
     name: 'office',
@@ -38,7 +38,7 @@ async function publish(kind: 'xz' | 'zst', behaviours: readonly Behaviour[] = []
     templates: { el7: { versions: { v1: { source: 'web', handle: 'el7.qcow2', timestamp: 1 } } } },
   };
   server.put('/repo.json', JSON.stringify(repository));
-  // Lago's servers announce a name without .xz; any other kind is found out by its content.
+  // Lago's servers announce a name without .xz; any other compression is detected from the content.
   server.put(`/images/el7.qcow2${kind === 'xz' ? '.xz' : ''}`, packed[kind], behaviours);
   server.put('/images/el7.qcow2.hash', sha1(image));
   return findTemplate(await loadRepository(`${server.url}/repo.json`), 'el7');
@@ -56,7 +56,7 @@ describe.each(['xz', 'zst'] as const)('a template packed by %s', (kind) => {
     const template = await publish(kind, drops);
     const { path } = await openStore(store(), quick).fetch(template);
     expect(readFileSync(path).equals(image)).toBe(true);
-    // A plain name is asked for with .xz first, where there is none.
+    // A plain name is first requested with .xz, which does not exist.
     expect(imageRequests() - before).toBe(101 + (kind === 'xz' ? 0 : 1));
   }, 120_000);
 
@@ -96,11 +96,11 @@ describe.each(['xz', 'zst'] as const)('a template packed by %s', (kind) => {
         outcomes.refused++;
       }
     }
-    // Both happen, or the faults are none.
+    // Both outcomes must occur, or no fault was effective.
     expect(Math.min(outcomes.whole, outcomes.refused)).toBeGreaterThan(0);
   }, 120_000);
 
-  test('leaves the store as it was when its server goes away for good', async () => {
+  test('leaves the store as it was when its server disappears for good', async () => {
     const template = await publish(kind, [{ stallAfter: 100_000 }]);
     const leave = new AbortController();
     const fetching = openStore(store(), { download: { backOffMs: 1, attempts: 3, env: {} } }).fetch(template, {
@@ -112,7 +112,7 @@ describe.each(['xz', 'zst'] as const)('a template packed by %s', (kind) => {
     server = await startMisbehavingServer();
   });
 
-  test('that was broken off is gone on with, and what is kept of a wrong one is not used twice', async () => {
+  test('is resumed after an interruption, but the kept part of a wrong one is not used twice', async () => {
     const part = join(store(), 'office:el7:v1.part');
     const options = { download: { backOffMs: 1, attempts: 1, env: {} } };
     const cut = Math.floor(packed[kind].length / 2);
@@ -121,7 +121,7 @@ describe.each(['xz', 'zst'] as const)('a template packed by %s', (kind) => {
       code: 'remote.unreachable',
     });
     expect(readFileSync(part).equals(packed[kind].subarray(0, readFileSync(part).length))).toBe(true);
-    // The same marks, other bytes: only the hash tells.
+    // The same marks but other bytes: only the hash detects it.
     const wrong = readFileSync(part);
     wrong[wrong.length >> 1] = (wrong[wrong.length >> 1] ?? 0) ^ 1;
     writeFileSync(part, wrong);
@@ -134,7 +134,7 @@ describe.each(['xz', 'zst'] as const)('a template packed by %s', (kind) => {
     expect(existsSync(part)).toBe(false);
   });
 
-  test('that nobody went on with for long is removed by the next download', async () => {
+  test('abandoned for long is removed by the next download', async () => {
     mkdirSync(store());
     for (const [name, days] of [
       ['old', 8],

@@ -42,7 +42,7 @@ async function asked(): Promise<void> {
   });
 }
 
-test('three ask at once: one download', async () => {
+test('three concurrent fetches: one download', async () => {
   const image = rawImage();
   const template = publish(image);
   let answer = (): void => undefined;
@@ -61,7 +61,7 @@ test('three ask at once: one download', async () => {
   expect(readFileSync(stored()).equals(image)).toBe(true);
 }, 120_000);
 
-test('one is killed in the middle: the next one that waits goes on with its download', async () => {
+test('one is killed in the middle: the next waiting one resumes its download', async () => {
   const image = rawImage();
   const template = publish(image);
   server.put('/el7.qcow2', image, [{ stallAfter: MIB }]);
@@ -83,7 +83,7 @@ test('one is killed in the middle: the next one that waits goes on with its down
 }, 120_000);
 
 test('memory does not grow with the image', async () => {
-  // One part in sixteen is data, as in images of small systems; all of it goes over the line.
+  // One sixteenth is data, as in images of small systems; all of it is transferred.
   const data = randomBytes(4 * MIB);
   const zeros = Buffer.alloc(4 * MIB);
   const pieces = 256;
@@ -110,7 +110,7 @@ test('memory does not grow with the image', async () => {
     const outcome = await fetchInProcess(store(), template).ended;
     expect(outcome).toMatchObject({ path: stored() });
     expect(statSync(stored()).size).toBe(pieces * data.length);
-    // Beyond what Node and the loader take before: whatever the collector lets pile up, and nothing that grows with the image.
+    // Growth beyond Node and the loader: uncollected garbage, but nothing proportional to the image.
     expect(outcome?.grownBy).toBeLessThan(96);
   } finally {
     large.closeAllConnections();

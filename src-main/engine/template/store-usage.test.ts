@@ -32,7 +32,7 @@ function publish(template = 'el7'): TemplateVersion {
   return templateVersion(`${server.url}/${template}`, { template });
 }
 
-/** An environment that stands on a template. */
+/** An environment that uses a template. */
 function environment(name: string): TemplateUser {
   mkdirSync(join(folder, name));
   const uuidFile = join(folder, name, 'uuid');
@@ -41,7 +41,7 @@ function environment(name: string): TemplateUser {
 }
 
 describe('eviction', () => {
-  test('removes everything of an image that nobody uses, and nothing that somebody does', async () => {
+  test('removes all files of an unused image, and nothing that is in use', async () => {
     const used = environment('used');
     await store.fetch(publish('el7'), { user: used });
     await store.fetch(publish('el8'));
@@ -57,7 +57,7 @@ describe('eviction', () => {
     expect(readdirSync(join(folder, 'store')).filter((name) => !name.endsWith('.lock'))).toEqual([]);
   });
 
-  test('leaves a user alone whose folder was made anew for another environment, but does not count it', async () => {
+  test('neither counts nor changes a user whose folder was recreated for another environment', async () => {
     const user = environment('again');
     await store.fetch(publish(), { user });
     writeFileSync(user.uuidFile, 'another');
@@ -77,7 +77,7 @@ describe('eviction', () => {
     expect(await store.list()).toEqual(['office:el8:v1']);
   });
 
-  test('waits for nobody: what is downloaded now stays', async () => {
+  test('does not wait: an image being downloaded stays', async () => {
     const template = publish();
     let answer = (): void => undefined;
     const asked = new Promise<void>((reached) => {
@@ -94,7 +94,7 @@ describe('eviction', () => {
     });
     const fetching = store.fetch(template);
     await asked;
-    // Another program's image of the same name, as far as eviction can tell.
+    // To eviction this looks like another program's image of the same name.
     writeFileSync(path('office:el7:v1'), rawImage());
     await expect(store.evict('office:el7:v1')).rejects.toMatchObject({
       code: 'conflict.locked',
@@ -106,7 +106,7 @@ describe('eviction', () => {
 });
 
 describe('verifying', () => {
-  test('compares every checksum that was kept, and finds one changed bit', async () => {
+  test('compares every recorded checksum, and finds one changed bit', async () => {
     await store.fetch(publish());
     expect(await store.verify('office:el7:v1')).toEqual(['sha1']);
     const bytes = readFileSync(path('office:el7:v1'));
@@ -115,7 +115,7 @@ describe('verifying', () => {
     await expect(store.verify('office:el7:v1')).rejects.toMatchObject({ code: 'remote.hash-mismatch' });
   });
 
-  test('says so where there is none', async () => {
+  test('reports when there is none', async () => {
     await store.fetch(publish());
     rmSync(path('office:el7:v1.hash'));
     rmSync(path('office:el7:v1.info'));
@@ -125,7 +125,7 @@ describe('verifying', () => {
 });
 
 describe('a paused download', () => {
-  /** Begins one that pauses at its first bytes, and only then. */
+  /** Starts a download that pauses at its first bytes only. */
   function begin(template: TemplateVersion): {
     readonly fetching: Promise<unknown>;
     readonly rests: Promise<void>;
@@ -156,7 +156,7 @@ describe('a paused download', () => {
     return { fetching, rests, goOn: () => gate.resume(), stop: () => abort.abort() };
   }
 
-  test('lets the connection go, and takes it up where it was', async () => {
+  test('closes the connection, and resumes at the same offset', async () => {
     const { fetching, rests, goOn } = begin(publish());
     await rests;
     expect(contentsOf(join(folder, 'store'))).not.toHaveProperty('office:el7:v1');

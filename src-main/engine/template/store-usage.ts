@@ -10,13 +10,13 @@ import { readTextFile } from '../core/text-file.ts';
 import type { HashAlgorithm } from '../disk/checksums.ts';
 import type { ImageFormat } from '../disk/qemu-img.ts';
 
-/** A prefix that stands on a template, as Lago notes it: its `uuid` file, and what that holds. */
+/** A prefix that uses a template, as Lago records it: its `uuid` file and that file's content. */
 export interface TemplateUser {
   readonly uuidFile: string;
   readonly uuid: string;
 }
 
-/** An image of the store with who needs it. */
+/** An image in the store with its users. */
 export interface StoredUsage {
   readonly fullName: string;
   readonly path: string;
@@ -25,9 +25,9 @@ export interface StoredUsage {
   /** Bytes that a guest sees; null for a qcow2 that another program put there. */
   readonly virtualSize: number | null;
   readonly format: ImageFormat;
-  /** Folders of the living prefixes that stand on it. */
+  /** Folders of the existing prefixes that use it. */
   readonly users: readonly string[];
-  /** ms since the epoch: last taken by a prefix, else fetched. */
+  /** ms since the epoch: last used by a prefix, else fetched. */
   readonly usedAt: number;
   readonly metadata: Readonly<Record<string, unknown>>;
 }
@@ -44,10 +44,10 @@ const Users = z.looseObject({ users: z.record(z.string(), z.string()).default({}
 const Metadata = z.record(z.string(), z.unknown());
 const QCOW2_MAGIC = Buffer.from('QFI\xfb', 'latin1');
 const CHUNK = 1024 * 1024;
-/** Of what lies beside an image; the lock file stays, since others may wait on it. */
+/** Files beside an image; the lock file is kept, since others may be waiting on it. */
 const BESIDE = ['.users', '.info', '.hash', '.metadata'];
 
-/** Living users: those whose uuid file still holds what was noted. A file that may not be read counts as living. */
+/** Living users: those whose uuid file still has the recorded content. An unreadable one counts as living. */
 async function livingUsers(
   target: string,
 ): Promise<{ readonly users: Record<string, string>; readonly lastAccess: number; readonly rest: object }> {
@@ -66,13 +66,13 @@ async function livingUsers(
   return { users, lastAccess: known.last_access, rest: known };
 }
 
-/** Notes a user. The caller holds the template's lock. */
+/** Records a user. The caller holds the template's lock. */
 export async function addUser(target: string, user: TemplateUser): Promise<void> {
   const { users, rest } = await livingUsers(target);
   await writeJson(`${target}.users`, { ...rest, users: { ...users, [user.uuidFile]: user.uuid }, last_access: Date.now() / 1000 }, 0o664);
 }
 
-/** What is known of a stored image; undefined when it is gone meanwhile. */
+/** What is known of a stored image; undefined when it has gone meanwhile. */
 export async function readUsage(fullName: string, target: string): Promise<StoredUsage | undefined> {
   try {
     const { size, blocks, mtimeMs } = await stat(target);
@@ -95,7 +95,7 @@ export async function readUsage(fullName: string, target: string): Promise<Store
   }
 }
 
-/** By the magic number: what does not say that it is qcow2 is raw. */
+/** By magic number: anything but qcow2 is raw. */
 export async function formatOf(path: string): Promise<ImageFormat> {
   const file = await open(path, 'r');
   try {
@@ -106,7 +106,7 @@ export async function formatOf(path: string): Promise<ImageFormat> {
   }
 }
 
-/** Removes an image that nobody uses; the caller holds its lock. Answers the bytes that became free. */
+/** Removes an unused image; the caller holds its lock. Returns the number of bytes freed. */
 export async function evictImage(fullName: string, target: string): Promise<number> {
   const usage = await readUsage(fullName, target);
   if (usage === undefined) throw new EngineError('template.missing', `The template ${fullName} is not in the store any more.`);
@@ -131,7 +131,7 @@ export interface VerifyOptions {
   readonly gate?: PauseGate | undefined;
 }
 
-/** Reads the image and compares every checksum that was kept; see `TemplateStore.verify`. */
+/** Reads the image and compares every recorded checksum; see `TemplateStore.verify`. */
 export async function verifyImage(fullName: string, target: string, options: VerifyOptions = {}): Promise<readonly HashAlgorithm[]> {
   const info = await readJson(`${target}.info`, StoredInfo);
   const sha1 = (await readTextFile(`${target}.hash`))?.toLowerCase();

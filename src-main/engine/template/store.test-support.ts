@@ -10,7 +10,7 @@ export function sha1(bytes: Buffer): string {
   return createHash('sha1').update(bytes).digest('hex');
 }
 
-/** Everything in a store with its content, but lock files and what is kept of downloads that were broken off. */
+/** All files of a store with their content, except lock files and partial downloads. */
 export function contentsOf(store: string): Record<string, string> {
   if (!existsSync(store)) return {};
   const files = readdirSync(store, { recursive: true, withFileTypes: true }).filter(
@@ -24,7 +24,7 @@ export function templateVersion(url: string, over: Partial<TemplateVersion> = {}
   return { ...version, fullName: `${version.repository}:${version.template}:${version.version}` };
 }
 
-/** A raw image with data at both ends and a hole between them. */
+/** A raw image with data at both ends and a hole in between. */
 export function rawImage(): Buffer {
   const image = Buffer.alloc(4 * MIB);
   randomBytes(100_000).copy(image);
@@ -40,13 +40,13 @@ interface Ended {
 
 export interface FetchingProcess {
   readonly child: ChildProcess;
-  /** Resolves when it has said that it waits for another process. */
+  /** Resolves when the process reports that it is waiting for another one. */
   readonly waiting: Promise<void>;
-  /** Where it is and by how many MiB the process grew at most, or the code of the error; undefined when it was killed. */
+  /** The image's path and the process's peak growth in MiB, or the error code; undefined when it was killed. */
   readonly ended: Promise<Ended | undefined>;
 }
 
-/** A process of its own that fetches a template into a store. */
+/** Fetches a template into a store in a separate process. */
 export function fetchInProcess(store: string, template: TemplateVersion): FetchingProcess {
   const program = `
     import { openStore } from ${JSON.stringify(resolve(import.meta.dirname, 'store.ts'))};

@@ -44,7 +44,7 @@ async function qcow2(extra: readonly string[] = []): Promise<Buffer> {
 }
 
 describe('fetching', () => {
-  test('lays a template down as Lago does, with holes, and finds it again', async () => {
+  test('stores a template as Lago does, with holes, and finds it again', async () => {
     const image = rawImage();
     const store = openStore(storePath(), quick);
     const progress: number[] = [];
@@ -122,7 +122,7 @@ describe('fetching', () => {
     expect(await store.list()).toEqual(['office:el/7:v1']);
   });
 
-  test('starts over what a killed process left', async () => {
+  test('starts over after a killed process', async () => {
     const image = rawImage();
     mkdirSync(storePath());
     writeFileSync(join(storePath(), 'office:el7:v1.tmp'), randomBytes(8 * MIB));
@@ -140,21 +140,21 @@ describe('what goes wrong leaves the store as it was', () => {
     expect(contents()).toEqual(before);
   }
 
-  test('another image than the hash says', async () => {
+  test('an image that does not match the hash', async () => {
     await refused(publish(rawImage(), rawImage()), {
       code: 'remote.hash-mismatch',
       message: expect.stringContaining('Image office:el7:v1 does not match the expected hash'),
     });
   });
 
-  test('a checksum of the repository that does not fit, though .hash does', async () => {
+  test('a checksum of the repository that does not match, though .hash does', async () => {
     const image = rawImage();
     const good = { sha512: createHash('sha512').update(image).digest('hex') };
     await refused({ ...publish(image), checksums: { ...good, sha256: '0'.repeat(64) } }, { code: 'remote.hash-mismatch' });
     expect(await openStore(storePath(), quick).fetch({ ...publish(image), checksums: good })).toMatchObject({ sha1: sha1(image) });
   });
 
-  test('no checksum at all, or one that is none', async () => {
+  test('no checksum at all, or an invalid one', async () => {
     server.put('/bare.qcow2', rawImage());
     await refused(templateVersion(`${server.url}/bare.qcow2`), { code: 'remote.invalid', message: expect.stringContaining('no checksum') });
     server.put('/bare.qcow2.hash', '<html>');
@@ -206,7 +206,7 @@ describe('what goes wrong leaves the store as it was', () => {
     const announced = publish(image, spawnSync('zstd', ['-cq'], { input: image, maxBuffer: 64 * MIB }).stdout);
     const bin = join(folder, 'bin');
     mkdirSync(bin);
-    // Everything that the store itself runs, and no zstd.
+    // A PATH with everything that the store itself runs, but no zstd.
     symlinkSync(spawnSync('which', ['flock'], { encoding: 'utf8' }).stdout.trim(), join(bin, 'flock'));
     const path = process.env['PATH'];
     process.env['PATH'] = bin;
@@ -239,7 +239,7 @@ describe('what goes wrong leaves the store as it was', () => {
     await refused(publish(image, gzipSync(image, { level: 1 })), { code: 'host.no-space' }, { ...quick, freeBytes });
   });
 
-  test('cancelled on the way', async () => {
+  test('cancelled during the download', async () => {
     const announced = publish(rawImage());
     server.put('/el7.qcow2', rawImage(), [{ stallAfter: MIB }]);
     const abort = new AbortController();
@@ -249,14 +249,14 @@ describe('what goes wrong leaves the store as it was', () => {
     expect(contents()).toEqual(before);
   });
 
-  test('names that would leave the store', async () => {
+  test('names that would escape the store', async () => {
     await refused(templateVersion(`${server.url}/x`, { repository: '../../etc', template: 'x' }), { code: 'input.invalid' });
     await refused(templateVersion(`${server.url}/x`, { version: 'v1.metadata' }), { code: 'input.invalid' });
   });
 });
 
 describe('looking', () => {
-  test('says what would be fetched and touches nothing', async () => {
+  test('reports what would be fetched and changes nothing', async () => {
     const image = await qcow2();
     const announced = publish(image);
     const store = openStore(storePath(), quick);
@@ -308,7 +308,7 @@ describe('looking', () => {
   });
 });
 
-test('users are noted as Lago notes them, and those that are gone are dropped', async () => {
+test('users are recorded as Lago does, and those that are gone are dropped', async () => {
   const store = openStore(storePath(), quick);
   const { fullName, path } = await store.fetch(publish(rawImage()));
   const [one, two] = [join(folder, 'one'), join(folder, 'two')];

@@ -19,10 +19,10 @@ import { writeSparse } from '../disk/sparse-file.ts';
 import type { TemplateVersion } from './repository.ts';
 import { addUser, evictImage, formatOf, readUsage, StoredInfo, type StoredUsage, type TemplateUser, verifyImage } from './store-usage.ts';
 
-/** What is said about a template's image: Lago's `.metadata` (distro, root-partition...) as it came, unchecked beyond being JSON. */
+/** Metadata of a template's image: Lago's `.metadata` (distro, root-partition...) as received, unchecked beyond being JSON. */
 export type TemplateMetadata = Readonly<Record<string, unknown>>;
 
-/** An image in the store, ready to be put below an overlay. */
+/** An image in the store, ready to back an overlay. */
 export interface StoredTemplate {
   readonly fullName: string;
   /** Absolute. Never written to again. */
@@ -30,24 +30,24 @@ export interface StoredTemplate {
   readonly format: ImageFormat;
   /** Bytes that a guest sees. */
   readonly virtualSize: number;
-  /** SHA-1 of the image as Lago keeps it in `.hash`, undefined when that file is gone. */
+  /** SHA-1 of the image from Lago's `.hash`, undefined when that file is gone. */
   readonly sha1: string | undefined;
   readonly metadata: TemplateMetadata;
 }
 
-/** What planning needs to know of a template, found without changing anything. */
+/** What planning needs to know about a template, found without changing anything. */
 export interface ResolvedTemplate {
   readonly fullName: string;
   readonly template: string;
   readonly version: string;
   readonly cached: boolean;
-  /** Where the store has or will have it. */
+  /** Its present or future path in the store. */
   readonly path: string;
   readonly metadata: TemplateMetadata;
   readonly distro: string | undefined;
-  /** Virtual size in bytes, null when nobody knows it yet. */
+  /** Virtual size in bytes, null when not yet known. */
   readonly size: number | null;
-  /** Known when it is cached. */
+  /** Known once it is cached. */
   readonly format: ImageFormat | undefined;
   /** Bytes to fetch, 0 when it is cached, null when the source does not say. */
   readonly downloadSize: number | null;
@@ -60,74 +60,72 @@ export interface ResolveOptions {
   readonly log?: Log | undefined;
 }
 
-/** An operation's step fits. */
+/** An operation's `Step` can be passed. */
 export interface FetchOptions extends ResolveOptions {
   /** 0..1 and what is happening now. */
   readonly progress?: ((fraction: number, detail?: string) => void) | undefined;
-  /** While it is paused nothing is read; what was received is kept. */
+  /** While it is paused nothing is read; received bytes are kept. */
   readonly gate?: PauseGate | undefined;
-  /** Noted as a user at the moment when the image is surely there, so that nobody evicts it in between. */
+  /** Recorded as a user while the image is locked, so that it cannot be evicted in between. */
   readonly user?: TemplateUser | undefined;
 }
 
 export interface StoreOptions {
   readonly download?: Pick<DownloadOptions, 'attempts' | 'backOffMs' | 'idleMs' | 'env'>;
-  /** Bytes that may still be written below a folder (default: what the file system says to this user). */
+  /** Bytes still available below a folder (default: what the file system reports for this user). */
   readonly freeBytes?: (folder: string) => Promise<number>;
 }
 
 export interface TemplateStore {
   readonly path: string;
-  /** The same for a template that is cached and one that is not; reads at most its metadata and size at the source. */
+  /** Works for cached and uncached templates alike; reads at most metadata and size at the source. */
   resolve(template: TemplateVersion, options?: ResolveOptions): Promise<ResolvedTemplate>;
   /** The stored image, `undefined` when it is not in the store. Changes nothing. */
   find(fullName: string, options?: ResolveOptions): Promise<StoredTemplate | undefined>;
-  /** Brings it into the store unless it is there. See `openStore` for errors. */
+  /** Downloads it into the store unless it is there. See `openStore` for errors. */
   fetch(template: TemplateVersion, options?: FetchOptions): Promise<StoredTemplate>;
-  /** Full names of what it holds, sorted. */
+  /** Full names of all images in the store, sorted. */
   list(): Promise<readonly string[]>;
-  /** Notes in `.users` that a prefix stands on the template; users whose uuid file changed are dropped. */
+  /** Records in `.users` that a prefix uses the template; drops users whose uuid file has changed. */
   markUsed(fullName: string, user: TemplateUser, options?: ResolveOptions): Promise<void>;
-  /** All that it holds, with sizes and living users, sorted by name. Reads only. */
+  /** All images with sizes and living users, sorted by name. Read-only. */
   usage(): Promise<readonly StoredUsage[]>;
   /**
-   * Removes an image and what lies beside it; answers the bytes that became free. `template.missing`, `conflict.locked` naming the
-   * users, or whoever downloads it now.
+   * Removes an image and its side files; returns the number of bytes freed. `template.missing`, `conflict.locked` naming its users or the
+   * process that is downloading it.
    */
   evict(fullName: string, options?: ResolveOptions): Promise<number>;
-  /** Evicts all that nobody uses and nobody used for so long (ms); answers what is gone. */
+  /** Evicts and returns all images without users that were last used at least this long (ms) ago. */
   evictUnused(olderThanMs: number, options?: ResolveOptions): Promise<readonly StoredUsage[]>;
   /**
-   * Reads the image again and compares every checksum that was kept. Answers which; `remote.hash-mismatch` when one differs,
-   * `not-available` when none was kept, `template.missing`.
+   * Reads the image again and compares every recorded checksum. Returns which; `remote.hash-mismatch` when one differs, `not-available`
+   * when none was recorded, `template.missing`.
    */
   verify(fullName: string, options?: FetchOptions): Promise<readonly HashAlgorithm[]>;
 }
 
-/** Of what other software keeps beside the image. */
+/** Files that this or other software keeps beside the image. */
 const SIDE_FILE = /\.(?:metadata|hash|users|lock|info|part|part\.json|tmp|[0-9a-f]{8}\.tmp)$/;
 const METADATA_LIMIT = 1024 * 1024;
-/** Left free for everything else on that file system. */
+/** Left free for other uses of that file system. */
 const RESERVE = 64 * 1024 * 1024;
 const CHECK_EVERY = 256 * 1024 * 1024;
 
 const Metadata = z.record(z.string(), z.unknown());
 
 /**
- * The local cache of templates, in Lago's layout: `STORE/REPO:TEMPLATE:VERSION` with `.hash`, `.metadata`, `.users`, `.lock`; a `/` in
- * a name is a folder. Nothing is made before the first `fetch`.
+ * The local cache of templates, in Lago's layout: `STORE/REPO:TEMPLATE:VERSION` with `.hash`, `.metadata`, `.users`, `.lock`; a `/` in a
+ * name is a folder. Nothing is created before the first `fetch`.
  *
- * An image keeps the format it was published in. Lago converts to raw and lets QEMU guess the format of what lies below an overlay;
- * a qcow2 in its place is guessed as well, so both programs can use one store. We never guess: our own file `.info` records the
- * format, and an image without one (Lago's) is qcow2 by its magic number, else raw. A qcow2 that names a backing or data file is refused,
- * since it would read other files of this machine.
+ * An image keeps its published format. Lago converts to raw and lets QEMU guess the format of a backing image; it guesses a qcow2 as well,
+ * so both programs can share a store. We never guess: our own file `.info` records the format, and an image without one (Lago's) is qcow2
+ * by its magic number, else raw. A qcow2 that names a backing or data file is refused, since it would read other files of this machine.
  *
- * `fetch` reads the source once: download, decompression by content, checksums and writing (sparse) are one stream into
- * `DEST.tmp`, which becomes `DEST` by rename after everything was verified and is on disk. So what bears the name is complete,
- * whatever happened, and other processes that want it wait on `DEST.lock` and find it there. What came of a download that is broken off,
- * also by a kill, stays in `DEST.part` for a week, and the next `fetch` goes on with it. It rejects with
- * `remote.hash-mismatch`, `remote.unreachable`, `remote.invalid` (no such file, no checksum, damaged, unusable), `host.no-space`,
- * `host.denied`, `host.missing-tool`, `cancelled`; the store's images are then as before.
+ * `fetch` reads the source once: it downloads, decompresses (by content), hashes and writes (sparse) in one stream to `DEST.tmp`, and
+ * renames that to `DEST` once everything is verified and on disk. So `DEST` is always complete, and other processes that want it wait on
+ * `DEST.lock` and find it there. An interrupted download, even a killed one, stays in `DEST.part` for a week, and the next `fetch` resumes
+ * it. Rejects with `remote.hash-mismatch`, `remote.unreachable`, `remote.invalid` (no such file, no checksum, damaged, unusable),
+ * `host.no-space`, `host.denied`, `host.missing-tool`, `cancelled`; the store's images are then as before.
  */
 export function openStore(path: string, options: StoreOptions = {}): TemplateStore {
   const freeBytes = options.freeBytes ?? fileSystemFree;
@@ -152,7 +150,7 @@ export function openStore(path: string, options: StoreOptions = {}): TemplateSto
       const { metadata, virtualSize, format } = stored;
       return { ...base, cached: true, metadata, distro: distroOf(metadata), size: virtualSize, format, downloadSize: 0 };
     }
-    // Somebody is looking at a plan: slow servers are reported quickly, and fetch retries properly.
+    // A user is waiting for a plan: report slow servers quickly; fetch retries properly.
     const source = { attempts: 2, ...sourceOptions(options, resolveOptions) };
     const metadata = await metadataOf(template, source);
     const size = virtualSizeIn(metadata) ?? (await localVirtualSize(url, resolveOptions));
@@ -235,7 +233,7 @@ export function openStore(path: string, options: StoreOptions = {}): TemplateSto
         await evict(one.fullName, resolveOptions);
         gone.push(one);
       } catch (error) {
-        // Somebody took or evicted it since it was listed.
+        // It was used or evicted since it was listed.
         if (!(error instanceof EngineError) || (error.code !== 'conflict.locked' && error.code !== 'template.missing')) throw error;
         resolveOptions.log?.info(error.message);
       }
@@ -274,7 +272,7 @@ async function readStored(fullName: string, path: string, options: ResolveOption
   return { fullName, path, format, virtualSize, sha1, metadata };
 }
 
-/** Format and size by content. */
+/** Determines format and size from the content. */
 async function examine(path: string, what: string, signal: AbortSignal | undefined): Promise<{ format: ImageFormat; virtualSize: number }> {
   const format = await formatOf(path);
   const info = await inspectImage(path, { format, signal });
@@ -361,14 +359,14 @@ function virtualSizeIn(metadata: TemplateMetadata): number | null {
   return typeof size === 'number' && Number.isSafeInteger(size) && size > 0 ? size : null;
 }
 
-/** A plain local image says its size itself. Anything else is not worth a download. */
+/** Only a plain local image tells its size without a download. */
 async function localVirtualSize(url: string, options: ResolveOptions): Promise<number | null> {
   if (!url.startsWith('file:')) return null;
   const path = fileURLToPath(url);
   try {
     await access(path, constants.R_OK);
   } catch {
-    return null; // missing or compressed: fetch says what is wrong with it
+    return null; // missing or compressed: fetch reports the error
   }
   return (await examine(path, path, options.signal)).virtualSize;
 }
@@ -444,11 +442,11 @@ async function download(
       },
     );
   };
-  // We hold the lock, so a temporary file that is here belongs to nobody alive.
+  // We hold the lock, so an existing temporary file was left by a dead process.
   const temporary = `${target}.tmp`;
   try {
     if (image.kept > 0) options.log?.info(`Going on with ${fullName} where it was broken off, at ${mebi(image.kept)} MiB`);
-    // What is kept needs room beside the image itself; without it a download that is broken off begins anew.
+    // A kept download needs room beside the image itself; without it an interrupted download starts over.
     else if ((await freeBytes(folder)) - RESERVE < 2 * (image.total ?? 0)) await image.forget();
     await requireSpace(image.total ?? 0);
     const algorithms = [...new Set<HashAlgorithm>(['sha1', ...(Object.keys(expected) as HashAlgorithm[])])];
@@ -482,7 +480,7 @@ async function download(
     return { fullName, path: target, format, virtualSize, sha1, metadata };
   } catch (error) {
     await rm(temporary, { force: true });
-    // Only what was broken off is worth going on with: all else is wrong, or in the way.
+    // Only an interrupted download is worth resuming: after other failures its bytes are wrong, or in the way.
     if (!isBrokenOff(error, options.signal)) await image.forget();
     if (options.signal?.aborted === true && !(error instanceof EngineError)) {
       throw new EngineError('cancelled', `The download of ${fullName} was cancelled.`, { cause: error });

@@ -24,7 +24,7 @@ beforeEach(async () => {
 });
 afterEach(async () => await rm(root, { recursive: true, force: true }));
 
-/** A process that ended while it held nothing any more. */
+/** Leaves a half-finished clone of a process that ended and holds no lock. */
 async function leaveHalfClone(name: string): Promise<void> {
   await mkdir(join(folder, name, '.git'), { recursive: true });
   await writeFile(join(folder, `${name}.lock`), '');
@@ -33,7 +33,7 @@ async function leaveHalfClone(name: string): Promise<void> {
   await new Promise((resolve) => killed.once('close', resolve));
 }
 
-test('the next add or update removes what a killed one left', async () => {
+test('the next add or update removes leftovers of a killed one', async () => {
   await leaveHalfClone('.0123abcd.clone');
   await addRepository(origin, folder);
   expect(await readdir(folder)).toEqual(['origin']);
@@ -42,7 +42,7 @@ test('the next add or update removes what a killed one left', async () => {
   expect(await readdir(folder)).toEqual(['origin']);
 });
 
-test('a clone that grows is left alone', async () => {
+test('a clone in progress is left alone', async () => {
   await mkdir(join(folder, '.0123abcd.clone'), { recursive: true });
   await using _lock = await takeLock(join(folder, '.0123abcd.clone.lock'));
   await addRepository(origin, folder);
@@ -50,7 +50,7 @@ test('a clone that grows is left alone', async () => {
   expect((await readdir(folder)).sort()).toEqual(['.0123abcd.clone', '.0123abcd.clone.lock', 'origin']);
 });
 
-test('of two adds of one repository one says that it is there already, and both leave nothing else', async () => {
+test('of two adds of one repository one reports that it exists, and both leave nothing else', async () => {
   const outcomes = await Promise.allSettled([addRepository(origin, folder), addRepository(origin, folder)]);
   expect(outcomes.map((outcome) => outcome.status).sort()).toEqual(['fulfilled', 'rejected']);
   expect(outcomes.find((outcome) => outcome.status === 'rejected')?.reason).toMatchObject({ code: 'input.invalid' });

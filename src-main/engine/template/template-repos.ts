@@ -9,18 +9,18 @@ import { readRepositories } from './repository.ts';
 
 export interface GitOptions {
   readonly signal?: AbortSignal | undefined;
-  /** What git says it is doing. */
+  /** Called with each line of git's output. */
   readonly onLine?: (line: string) => void;
 }
 
-/** How far below the folder a clone is looked for. */
+/** Maximum depth below the folder at which clones are looked for. */
 const DEPTH = 4;
 
-/** No questions, nothing that a repository brings is run, no transport that is a command. */
+/** No prompts, no hooks or other code from a repository, no transport that runs a command. */
 const ENVIRONMENT = { GIT_TERMINAL_PROMPT: '0', GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh' };
 const SAFE = ['-c', 'core.hooksPath=/dev/null', '-c', 'core.fsmonitor=false'];
 
-/** Runs git; `failed` makes the message from the last line that it said. */
+/** Runs git; `failed` builds the message from the last line of output. */
 async function git(argv: readonly string[], options: GitOptions, failed: (lastLine: string) => string): Promise<string> {
   const command = ['git', ...SAFE, ...argv];
   try {
@@ -56,9 +56,9 @@ function nameOf(url: string): string {
 }
 
 /**
- * Clones a git repository with repository JSON files below `folder`; answers where. It appears there whole or not at all.
- * `input.invalid` for no address, one that was added already, or a repository without a usable JSON file; `remote.unreachable` with
- * what git says; `host.missing-tool` without git, `host.denied`.
+ * Clones a git repository with repository JSON files below `folder`; returns its path. It appears there complete or not at all.
+ * `input.invalid` for an invalid address, one that was added before, or a repository without a usable JSON file; `remote.unreachable` with
+ * git's message; `host.missing-tool` without git, `host.denied`.
  */
 export async function addRepository(url: string, folder: string, options: GitOptions = {}): Promise<string> {
   const path = join(folder, nameOf(url));
@@ -70,7 +70,7 @@ export async function addRepository(url: string, folder: string, options: GitOpt
   }
   await removeHalfClones(folder);
   const temporary = join(folder, `.${randomBytes(4).toString('hex')}.clone`);
-  // Says that somebody works on the clone for as long as this process lives.
+  // Marks the clone as in progress for as long as this process lives.
   await using _lock = await takeLock(`${temporary}.lock`, { signal: options.signal, waitMs: 10_000, purpose: 'template-repo add' });
   try {
     await git(['clone', '--quiet', '--', url, temporary], options, (line) => `Failed to clone the repository ${url}: ${line}`);
@@ -108,7 +108,7 @@ function present(url: string, path: string, cause?: unknown): EngineError {
 
 const HALF_CLONE = /^\.[0-9a-f]{8}\.clone(?:\.lock)?$/;
 
-/** Removes clones that nobody works on any more: whoever began them was killed. Those that grow at this moment are left alone. */
+/** Removes clones left by killed processes. Those still in progress are left alone. */
 async function removeHalfClones(folder: string): Promise<void> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
@@ -122,13 +122,13 @@ async function removeHalfClones(folder: string): Promise<void> {
       await rm(path, { recursive: true, force: true });
       await rm(`${path}.lock`, { force: true });
     } catch (error) {
-      // Held: it grows. Denied: it is another user's, who removes it.
+      // Held: still in progress. Denied: it belongs to another user, who removes it.
       if (!(error instanceof EngineError) || (error.code !== 'conflict.locked' && error.code !== 'host.denied')) throw error;
     }
   }
 }
 
-/** The clones below `folder`, sorted. What a killed `addRepository` left there is removed. */
+/** The clones below `folder`, sorted. Removes leftovers of a killed `addRepository`. */
 export async function findClones(folder: string): Promise<readonly string[]> {
   await removeHalfClones(folder);
   return await clonesBelow(folder, DEPTH);
@@ -150,8 +150,8 @@ async function clonesBelow(folder: string, depth: number): Promise<readonly stri
 }
 
 /**
- * Brings a clone to the newest state of its remote's default branch; what was changed in it is lost. Answers the commit.
- * `remote.unreachable` ("Error running: ..."), `host.missing-tool`.
+ * Resets a clone to the latest commit of its remote's default branch; local changes are lost. Returns the commit. `remote.unreachable`
+ * ("Error running: ..."), `host.missing-tool`.
  */
 export async function updateRepository(path: string, options: GitOptions = {}): Promise<string> {
   const inClone = async (...argv: readonly string[]): Promise<string> =>

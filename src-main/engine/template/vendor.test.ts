@@ -45,7 +45,7 @@ test('listings of the usual servers', () => {
   ).toEqual(['images/', '20250101-1/', 'release+1/', 'b.img', '100%/']);
 });
 
-test('a star stands for one version, that begins with a digit', () => {
+test('a star stands for one version, which begins with a digit', () => {
   expect(matchVersion('release-*', 'release-20250805')).toBe('20250805');
   expect(matchVersion('release-*', 'release-latest')).toBeUndefined();
   expect(matchVersion('a-*.x86_64.qcow2', 'a-9.6-20250522.x86_64.qcow2')).toBe('9.6-20250522');
@@ -63,10 +63,10 @@ interface Layout {
   /** Oldest first. */
   readonly images: readonly { readonly version: string; readonly folder: string; readonly name: string }[];
   readonly list: 'SHA256SUMS' | 'SHA512SUMS' | 'plain CHECKSUM' | 'BSD CHECKSUM' | 'signed CHECKSUM';
-  /** Listings that are read, with what they link to. */
+  /** Folder listings, with what they link to. */
   readonly listings: Readonly<Record<string, readonly string[]>>;
   readonly listName?: (folder: string) => string;
-  /** Other files that the list names too. */
+  /** Other files that the checksum file names too. */
   readonly beside: readonly string[];
 }
 
@@ -183,7 +183,7 @@ describe('the repository that is shipped, against mirrors of the same shape', ()
     rmSync(folder, { recursive: true });
   });
 
-  /** The shipped file itself, with each source's address led to the mirror. */
+  /** The shipped file itself, with each source's address pointed at the mirror. */
   async function repository(): Promise<TemplateRepository> {
     const shipped = JSON.parse(readFileSync(SHIPPED, 'utf8')) as { sources: Record<string, { args: { baseurl: string } }> };
     for (const { args } of Object.values(shipped.sources)) {
@@ -246,7 +246,7 @@ describe('the repository that is shipped, against mirrors of the same shape', ()
     },
   );
 
-  test('an image that its vendor’s list does not agree with is refused', async () => {
+  test('an image that does not match its vendor’s list is refused', async () => {
     const layout = debian('trixie', 13);
     mirror(layout);
     const entry = findTemplate(await repository(), layout.template);
@@ -258,7 +258,7 @@ describe('the repository that is shipped, against mirrors of the same shape', ()
     expect(await store.list()).toEqual([]);
   });
 
-  test('what is not where it was is named', async () => {
+  test('a missing checksum file or version is named', async () => {
     const layout = LAYOUTS.at(-1) as Layout;
     const entry = findTemplate(await repository(), layout.template);
     await expect(pinVersion(entry, undefined, quick)).rejects.toMatchObject({

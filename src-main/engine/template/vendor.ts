@@ -3,11 +3,11 @@ import { nearest } from '../../../src-shared/nearest.ts';
 import { type DownloadOptions, downloadText } from '../core/download.ts';
 
 /**
- * Where a vendor publishes its newest image. In `base`, `checksums` and `image` a `*` stands for a version: a digit, then digits,
- * letters, dots, dashes and underscores. The newest that the vendor's own lists name is meant.
+ * Where a vendor publishes its newest image. In `base`, `checksums` and `image` a `*` stands for a version: a digit, then digits, letters,
+ * dots, dashes and underscores. The newest version in the vendor's own lists is used.
  */
 export interface VendorSource {
-  /** URL of the folder with image and checksum file, without a slash at its end. */
+  /** URL of the folder with image and checksum file, without a trailing slash. */
   readonly base: string;
   /** Name of the checksum file in that folder. */
   readonly checksums: string;
@@ -15,13 +15,13 @@ export interface VendorSource {
   readonly image: string;
 }
 
-/** One image of a vendor, as its checksum file names it. */
+/** One image of a vendor, as listed in its checksum file. */
 export interface VendorImage {
-  /** From the names (`20240507-1740`), else made from the checksum; safe as a part of a file name. */
+  /** Taken from the names (`20240507-1740`), else from the checksum; safe in a file name. */
   readonly version: string;
   readonly url: string;
   readonly algorithm: FileHash;
-  /** Checksum of the file as it is served. */
+  /** Checksum of the file as served. */
   readonly hash: string;
 }
 
@@ -33,15 +33,14 @@ interface ListedFile {
 }
 
 const LIST_LIMIT = 8 * 1024 * 1024;
-/** A folder may be made before it is filled; so many older ones are tried. */
+/** A folder may exist before it is filled; this many are tried. */
 const FOLDERS = 3;
 const BY_LENGTH: Readonly<Record<number, FileHash>> = { 64: 'sha256', 128: 'sha512' };
 const ALGORITHMS: Readonly<Record<string, FileHash>> = { SHA256: 'sha256', SHA512: 'sha512' };
 
 /**
- * The files of a checksum file: lines `HASH  NAME` or `HASH *NAME` (sha256sum, sha512sum) and `SHA256 (NAME) = HASH` (BSD). Everything
- * else is passed over: comments, sizes, the text of a PGP signature around them. Names with a path are passed over too. Where a name
- * comes twice the stronger hash counts.
+ * The files listed in a checksum file: lines `HASH  NAME` or `HASH *NAME` (sha256sum, sha512sum) and `SHA256 (NAME) = HASH` (BSD).
+ * Everything else is skipped: comments, sizes, PGP signatures, names with a path. If a name appears twice, the stronger hash counts.
  */
 export function parseChecksumFile(text: string): readonly ListedFile[] {
   const files = new Map<string, ListedFile>();
@@ -59,7 +58,7 @@ export function parseChecksumFile(text: string): readonly ListedFile[] {
   return [...files.values()];
 }
 
-/** The names that a web server's listing of a folder links to, folders with a slash at their end. */
+/** The names that a web server's folder listing links to; folders end with a slash. */
 export function parseListing(html: string): readonly string[] {
   const names = new Set<string>();
   for (const [, double, single, bare] of html.matchAll(/<a\b[^>]*?\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))/gi)) {
@@ -69,13 +68,13 @@ export function parseListing(html: string): readonly string[] {
     try {
       names.add(decodeURIComponent(name));
     } catch {
-      names.add(name); // a stray percent sign: as it is
+      names.add(name); // a stray percent sign: keep it
     }
   }
   return [...names];
 }
 
-/** The version that `*` stands for in `name`, '' when the pattern has none and is equal, undefined when it does not fit. */
+/** The version that `*` stands for in `name`, '' when the pattern has no `*` and is equal, undefined when it does not match. */
 export function matchVersion(pattern: string, name: string): string | undefined {
   const literal = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const parts = pattern.split('*').map(literal);
@@ -87,7 +86,7 @@ export function matchVersion(pattern: string, name: string): string | undefined 
 
 const order = new Intl.Collator('en', { numeric: true });
 
-/** Compares versions as people read them: 9.10 is newer than 9.9. */
+/** Compares versions naturally: 9.10 is newer than 9.9. */
 export function compareVersions(a: string, b: string): number {
   return order.compare(a, b);
 }
@@ -97,7 +96,7 @@ interface Match {
   readonly version: string;
 }
 
-/** What fits the pattern, the wanted version first, then newest first. */
+/** Names that match the pattern, the wanted version first, then newest first. */
 function matches(pattern: string, names: readonly string[], wanted: string | undefined): readonly Match[] {
   const found = names.flatMap((name): Match[] => {
     const version = matchVersion(pattern, name);
@@ -111,9 +110,9 @@ function matches(pattern: string, names: readonly string[], wanted: string | und
 }
 
 /**
- * Asks the vendor which image is meant: the newest, or the one of version `wanted`. Reads the listings of folders where a `*` needs it,
- * and the vendor's checksum file; no image. `template.missing` naming the versions that there are, `remote.unreachable`,
- * `remote.invalid` when what is published does not fit the patterns.
+ * Asks the vendor for an image: the newest, or version `wanted`. Reads folder listings if there is a `*`, and the vendor's checksum file,
+ * but no image. `template.missing` listing the available versions, `remote.unreachable`, `remote.invalid` when what is published does not
+ * match the patterns.
  */
 export async function findVendorImage(
   source: VendorSource,

@@ -17,7 +17,7 @@ import type { Uplink } from './uplink.ts';
 /** cell.sh's exit status when another cell holds the environment's lock. */
 const ALREADY_RUNNING = 75;
 
-/** `facts.json` in the runtime folder: what a later process must know about a running host. */
+/** `facts.json` in the runtime folder: what later processes need to know about a running host. */
 const CellFacts = z.object({
   version: z.literal(1),
   id: z.string(),
@@ -27,20 +27,20 @@ const CellFacts = z.object({
 });
 export type CellFacts = z.infer<typeof CellFacts>;
 
-/** Where a host's cell is recorded: its process, and the runtime folder that belongs to it. */
+/** The record of a host's cell: its process and its runtime folder. */
 export interface CellRecord {
   readonly identity: ProcessIdentity;
   readonly runtimeDir: string;
 }
 
-/** The cell that the environment's folder records, running or not. */
+/** The cell recorded in the environment's folder, running or not. */
 export function readCell(spec: EmbeddedHostSpec): CellRecord | undefined {
   const identity = parseIdentity(readOptional(join(spec.stateDir, 'cell')) ?? '');
   if (identity === undefined || !identity.rest.startsWith('/')) return undefined;
   return { identity, runtimeDir: identity.rest };
 }
 
-/** What a running host's runtime folder says of it; undefined when the folder is gone or not ours. */
+/** The facts in a running host's runtime folder; undefined when the folder is gone or not ours. */
 export function readFacts(runtimeDir: string): CellFacts | undefined {
   if (!isPrivateFolder(runtimeDir)) return undefined;
   const text = readOptional(join(runtimeDir, 'facts.json'));
@@ -61,17 +61,17 @@ export function checkOwner(spec: EmbeddedHostSpec, record: CellRecord): void {
 /** A cell that this process started. */
 export interface StartedCell {
   /**
-   * Throws when it can no longer become a host: `host.denied`, `host.missing-tool`, `host.unavailable` with the reason. `lost` when
-   * another cell holds the environment.
+   * Throws when it can no longer become a host: `host.denied`, `host.missing-tool`, `host.unavailable` with the reason. `lost` when another
+   * cell already holds the environment.
    */
   state(): Promise<'running' | 'lost'>;
-  /** Ends it and removes its traces; another process's cell of the same environment is left alone. */
+  /** Ends it and removes its traces; a cell of the same environment started by another process is left alone. */
   discard(): Promise<void>;
 }
 
 export interface CellOptions {
   readonly runtimeDir: string;
-  /** Folder with cell.sh and the others. */
+  /** Folder with cell.sh and the other scripts. */
   readonly scripts: string;
   readonly uplink: Uplink;
   readonly facts: CellFacts;
@@ -87,7 +87,7 @@ export async function startCell(spec: EmbeddedHostSpec, options: CellOptions): P
   const logStart = (await logFile.stat()).size;
   const asUser = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
   const argv = [...asUser, '--pid', '--mount', '--fork', '--kill-child', 'bash', join(scripts, 'cell.sh'), ...uplink.args];
-  // Not core/run: the cell outlives this process, so no pipe may lead to it.
+  // Not core/run: the cell outlives this process, so it must not inherit a pipe from it.
   const child = spawn('unshare', argv, {
     cwd: '/',
     detached: true,
@@ -123,7 +123,7 @@ export async function startCell(spec: EmbeddedHostSpec, options: CellOptions): P
     async discard() {
       if (failure !== undefined || ended === ALREADY_RUNNING) return;
       const record = readCell(spec);
-      // Its record says the pid of what unshare started; somebody else's cell has another parent.
+      // The record holds the pid of unshare's child; the cell of another process has a different parent.
       const own = record !== undefined && parentOf(record.identity.pid) === child.pid;
       if (ended === undefined) {
         const gone = once(child, 'exit');
@@ -137,13 +137,13 @@ export async function startCell(spec: EmbeddedHostSpec, options: CellOptions): P
   };
 }
 
-/** Why a cell ended before libvirt answered, from what it and libvirtd wrote. */
+/** Why a cell ended before libvirt was ready, from the output of the cell and libvirtd. */
 async function startError(logPath: string, logStart: number, stateDir: string, exit: number): Promise<EngineError> {
   const text = (await readFile(logPath)).subarray(logStart).toString('utf8').trim();
   const details = { exit, log: text.slice(-4000) };
   if (/unshare: (unshare failed|write failed|cannot open)/.test(text)) return checkError(namespaceProblem(), 'host.denied');
   const daemon = readOptional(join(stateDir, 'log', 'libvirtd.log')) ?? '';
-  // libvirtd reports a driver that refuses with this line, followed by one that only says that something failed.
+  // libvirtd logs this line when a driver refuses to start, then a less specific one.
   const reason = [...daemon.matchAll(/ error : virStateInitialize:\d+ : (.*)/g)].at(-1)?.[1];
   const lines = text.split('\n').filter((line) => !line.startsWith('The embedded host ended'));
   const sentence = reason ?? lines.at(-1) ?? '';
@@ -154,8 +154,8 @@ async function startError(logPath: string, logStart: number, stateDir: string, e
 }
 
 /**
- * Kills the cell, which ends every process of the environment, and removes its folders. The kernel has ended all of them when the
- * cell is gone. A host that was started meanwhile is left alone.
+ * Kills the cell and removes its folders. Once the cell is gone, the kernel has ended every process of the environment. A host started in
+ * the meantime is left alone.
  */
 export async function stopCell(spec: EmbeddedHostSpec, record: CellRecord): Promise<void> {
   kill(record.identity);
@@ -170,7 +170,7 @@ export async function stopCell(spec: EmbeddedHostSpec, record: CellRecord): Prom
   await clearTraces(spec, record.runtimeDir);
 }
 
-/** Removes what a dead cell left. One that was started meanwhile in the same folders has cleared them itself and is left alone. */
+/** Removes what a dead cell left. A new cell in the same folders has already cleared them and is left alone. */
 async function clearTraces(spec: EmbeddedHostSpec, runtimeDir: string): Promise<void> {
   if (!existsSync(spec.stateDir)) {
     await rm(runtimeDir, { recursive: true, force: true });

@@ -29,7 +29,7 @@ test('loopback by number is always allowed', () => {
   }
 });
 
-test('a namespace of its own without a default route is free', () => {
+test('its own namespace without a default route is allowed', () => {
   expect(() => confinement(CONFINED, () => cage).checkDial('192.168.200.2')).not.toThrow();
 });
 

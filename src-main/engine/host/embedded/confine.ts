@@ -4,28 +4,28 @@ import { EngineError } from '../../../../src-shared/errors.ts';
 import { readOptional } from '../../core/process-identity.ts';
 
 /**
- * Confined runs (`LAGO_CONFINED=1`, all tests): nothing may be sent from the machine's own network, except to itself. What runs in a
- * network namespace without a way out is free.
+ * Confined runs (`LAGO_CONFINED=1`, all tests): nothing may be sent from the machine's own network, except to itself. Inside a network
+ * namespace without a way out everything is allowed.
  */
 export interface Confinement {
-  /** False when nothing may leave through this process's network. */
+  /** False when this process must not send anything through its own network. */
   readonly mayLeave: () => boolean;
   /** Throws `host.denied` when a direct connection to `address` could leave through the machine's own network. */
   checkDial(address: string): void;
-  /** Throws `host.denied` when `what` would work in the machine's own network. */
+  /** Throws `host.denied` when `what` would run in the machine's own network. */
   check(what: string): void;
 }
 
-/** What the decision rests on; read from /proc unless given (tests). */
+/** The facts behind the decision; read from /proc unless given (tests). */
 export interface NetworkFacts {
-  /** Name of this process's network namespace, and that of the machine's first process; undefined when it may not be read. */
+  /** Network namespace of this process and of the machine's first process; undefined when unreadable. */
   readonly own: string | undefined;
   readonly machine: string | undefined;
-  /** Whether any IPv4 or IPv6 default route exists in the own one. */
+  /** Whether the own namespace has any IPv4 or IPv6 default route. */
   readonly defaultRoute: boolean;
 }
 
-/** The rule for this process. Without `LAGO_CONFINED=1` nothing is refused. */
+/** The confinement of this process. Without `LAGO_CONFINED=1` everything is allowed. */
 export function confinement(environment: NodeJS.ProcessEnv = process.env, facts: () => NetworkFacts = readFacts): Confinement {
   const confined = (): boolean => environment['LAGO_CONFINED'] === '1';
   const mayLeave = (): boolean => !confined() || isShutIn(facts());
@@ -44,7 +44,7 @@ export function confinement(environment: NodeJS.ProcessEnv = process.env, facts:
   };
 }
 
-/** True in a network namespace that is provably not the machine's and that no default route leads out of. */
+/** True in a network namespace that is provably not the machine's and has no default route. */
 export function isShutIn(facts: NetworkFacts): boolean {
   return facts.own !== undefined && facts.machine !== undefined && facts.own !== facts.machine && !facts.defaultRoute;
 }
@@ -75,7 +75,7 @@ function namespaceOf(pid: string): string | undefined {
 
 const PF_KTHREAD = 0x00200000;
 
-/** Where the first process hides its namespaces: that of the first kernel thread, which is the machine's in any case. */
+/** Used when the first process hides its namespaces: the first kernel thread is always in the machine's. */
 function kernelNamespace(): string | undefined {
   const stat = readOptional('/proc/2/stat');
   const flags = Number(stat?.slice(stat.lastIndexOf(') ') + 2).split(' ')[6]);
@@ -86,7 +86,7 @@ function readRoutes(table: 'route' | 'ipv6_route'): string {
   try {
     return readFileSync(`/proc/self/net/${table}`, 'utf8');
   } catch (error) {
-    // A kernel without IPv6 has no such table.
+    // A kernel without IPv6 lacks this table.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;
   }
@@ -94,7 +94,7 @@ function readRoutes(table: 'route' | 'ipv6_route'): string {
 
 const RTF_REJECT = 0x200;
 
-/** Whether /proc/net/route or /proc/net/ipv6_route hold a default route that leads somewhere (not the kernel's own reject entries). */
+/** Whether /proc/net/route or /proc/net/ipv6_route have a usable default route (ignoring the kernel's own reject entries). */
 export function hasDefaultRoute(ipv4: string, ipv6: string): boolean {
   const four = ipv4
     .split('\n')

@@ -32,7 +32,7 @@ import { findEmbeddedHost, startEmbeddedHost } from './embedded.ts';
 import type { DriverAnswer, DriverCommand, DriverSetup } from './lab-driver.test-support.ts';
 import { cleanLeftovers, findLeftovers } from './leftovers.ts';
 
-/** An ordinary user that the machine does not have. */
+/** A uid that does not exist on the machine. */
 const USER = 61_234;
 const repository = resolve(import.meta.dirname, '../../../..');
 const environment = { ...process.env };
@@ -44,7 +44,7 @@ const opened: (() => Promise<void> | void)[] = [];
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'lago host '));
   chmodSync(folder, 0o755);
-  // What the ordinary user must be able to read.
+  // Files that the ordinary user must be able to read.
   resourcesDir = join(folder, 'resources');
   cpSync(join(repository, 'resources/host'), join(resourcesDir, 'host'), { recursive: true });
   driverPath = join(folder, 'driver.mjs');
@@ -94,7 +94,7 @@ function networkXml(name: string): string {
     <dnsmasq:options><dnsmasq:option value='user=root'/><dnsmasq:option value='group='/></dnsmasq:options></network>`;
 }
 
-/** A VM without a disk: its firmware runs, and it has a network card and a screen. */
+/** A VM without a disk: it runs only its firmware, and has a network card and a screen. */
 function domainXml(socketDir: string): string {
   return `<domain type='qemu'><name>vm0</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>
     <os><type arch='x86_64' machine='pc'>hvm</type></os><features><acpi/></features>
@@ -118,7 +118,7 @@ async function startNetwork(uri: string, stateDir: string): Promise<void> {
   await virsh(uri, 'net-start', 'lan');
 }
 
-/** Says hello to everyone who connects inside, then hangs up. */
+/** Greets every connection inside, then hangs up. */
 function greet(host: EmbeddedHost, address: string, port: number): void {
   const stop = new AbortController();
   const program = `require('net').createServer((c) => c.end('hello')).listen(${port}, '${address}')`;
@@ -151,7 +151,7 @@ async function dialUntil(host: EmbeddedHost, address: string, port: number): Pro
   );
 }
 
-/** Every process below `pid`, itself included, as pid and start time. */
+/** Every process in the tree below `pid`, itself included, as pid and start time. */
 function processTree(pid: number): { pid: number; startTime: string }[] {
   const parents = new Map<number, number>();
   for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
@@ -167,7 +167,7 @@ function processTree(pid: number): { pid: number; startTime: string }[] {
   return tree.map((each) => ({ pid: each, startTime: startTimeOf(each) ?? '' }));
 }
 
-/** Ends a host that a failed test left. */
+/** Ends a host left behind by a failed test. */
 function killCell(spec: EmbeddedHostSpec): void {
   const path = join(spec.stateDir, 'cell');
   if (!existsSync(path)) return;
@@ -240,7 +240,7 @@ describe('life of a host', () => {
     await host.stop();
   });
 
-  test('goes on when the process that started it is killed', async () => {
+  test('keeps running when the process that started it is killed', async () => {
     const spec = newSpec();
     const driver = new Driver({ spec, resourcesDir });
     const { pid } = await driver.call({ op: 'start' });
@@ -253,7 +253,7 @@ describe('life of a host', () => {
     expect((await start(spec)).pid).toBe(pid);
   });
 
-  test('is attached to when its starter was killed in the middle', async () => {
+  test('is attached to after its starter was killed during the start', async () => {
     const spec = newSpec();
     const driver = new Driver({ spec, resourcesDir });
     driver.send({ op: 'start' });
@@ -272,7 +272,7 @@ describe('life of a host', () => {
     expect(stillAlive(tree)).toEqual([]);
   });
 
-  test('is one, however many start it at once', async () => {
+  test('exists once, however many start it at once', async () => {
     const spec = newSpec();
     const drivers = [new Driver({ spec, resourcesDir }), new Driver({ spec, resourcesDir })];
     const [own, ...others] = await Promise.all([start(spec), ...drivers.map((driver) => driver.call({ op: 'start' }))]);
@@ -298,7 +298,7 @@ describe('life of a host', () => {
     expect(findLeftovers().filter(({ id }) => id === spec.id)).toEqual([]);
   });
 
-  test('a killed cell takes all with it, and its folder is found and cleaned', async () => {
+  test('killing a cell ends everything in it, and its folder is found and cleaned', async () => {
     const spec = newSpec();
     const host = await start(spec);
     await startNetwork(host.uri, spec.stateDir);
@@ -337,7 +337,7 @@ describe('life of a host', () => {
     expect(await find(spec)).toBeUndefined();
   });
 
-  test('says that another environment with the same id runs', async () => {
+  test('reports that another environment with the same id is running', async () => {
     const spec = newSpec();
     await start(spec);
     const copy = { ...spec, stateDir: join(folder, 'copy', 'host') };
@@ -574,7 +574,7 @@ describe('as an ordinary user', () => {
       await ip('netns', 'add', namespace);
       const inside = (...argv: string[]) => ip('-n', namespace, ...argv);
       await inside('link', 'set', 'lo', 'up');
-      // A veth pair stands for a network card: this machine's kernel has no dummy devices.
+      // A veth pair acts as the network card: this machine's kernel has no dummy devices.
       await inside('link', 'add', 'card0', 'type', 'veth', 'peer', 'name', 'card1');
       await inside('link', 'set', 'card1', 'up');
       await inside('address', 'add', '172.31.77.1/24', 'dev', 'card0');
@@ -599,7 +599,7 @@ describe('as an ordinary user', () => {
           await Promise.all(servers.map((child) => once(child.stdout as NodeJS.ReadableStream, 'data')));
 
           const spec = { ...newSpec(who === 'root' ? folder : home), uplink: tool as 'auto' };
-          // An ordinary user cannot prove that it is not in the machine's network; this one is not.
+          // An ordinary user cannot prove that it is outside of the machine's network; this one is.
           const driver =
             who === 'root'
               ? new Driver({ spec, resourcesDir }, enter)
@@ -623,7 +623,7 @@ describe('as an ordinary user', () => {
               failure: () => new Error(`no way out: ${readFileSync(join(spec.stateDir, 'log/uplink.log'), 'utf8')}`) as never,
             },
           );
-          // The machine's loopback stays out of reach.
+          // The machine's loopback must be unreachable.
           for (const gateway of ['198.19.254.1', '198.19.254.2', '127.0.0.1']) {
             expect((await driver.call(get(`http://${gateway}:8081/`))).text).toContain('no');
           }

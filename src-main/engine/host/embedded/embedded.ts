@@ -25,14 +25,14 @@ export interface EmbeddedHostOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How long a start may take: libvirt answers in 0.15 s on an idle machine. */
+/** Time limit of a start: on an idle machine libvirt is ready after 0.15 s. */
 const START_MS = 30_000;
 const FALL_BACK = 'Use the machine’s own libvirt for this environment: host qemu:///system.';
 
 /**
- * The environment's own host, when it runs: a few file reads, nothing is started. Also answers a host whose start is still going on
- * (or was left alone by a killed process); then it waits a moment for libvirt. `host.unusable` when its processes run and nothing can
- * reach them, or libvirt does not answer.
+ * Finds the environment's running host with a few file reads; starts nothing. Also finds a host that is still starting (or that a killed
+ * process abandoned); then it waits briefly for libvirt. `host.unusable` when its processes run but it cannot be reached, or libvirt does
+ * not respond.
  */
 export async function findEmbeddedHost(spec: EmbeddedHostSpec, options: EmbeddedHostOptions): Promise<EmbeddedHost | undefined> {
   const record = readCell(spec);
@@ -44,7 +44,7 @@ export async function findEmbeddedHost(spec: EmbeddedHostSpec, options: Embedded
   return hostOf(spec, record, facts, options.log);
 }
 
-/** Ends the environment's own host with all that runs in it, whether libvirt answers or not. One that does not run is fine. */
+/** Ends the environment's own host with everything in it, even if libvirt hangs. A no-op when none is running. */
 export async function endEmbeddedHost(spec: EmbeddedHostSpec): Promise<void> {
   const record = readCell(spec);
   if (record === undefined || !isRunning(record.identity)) return;
@@ -64,10 +64,9 @@ function lostSockets(record: CellRecord): EngineError {
 }
 
 /**
- * Starts the environment's own host, or attaches to the one that runs. Once this resolves libvirt answers; the host goes on when this
- * process ends, however it ends. Cancelling or failing leaves nothing of a host that this call started.
- * Errors: `host.missing-tool`, `host.denied` (what the machine does not allow), `host.unavailable` (libvirt does not work privately),
- * `conflict.locked` (it runs as another user), `cancelled`.
+ * Starts the environment's own host, or attaches to the running one. Once this resolves, libvirt is ready; the host outlives this process.
+ * Cancelling or failing leaves nothing of a host that this call started. Errors: `host.missing-tool`, `host.denied` (the machine's settings
+ * forbid it), `host.unavailable` (libvirt does not work privately), `conflict.locked` (it runs as another user), `cancelled`.
  */
 export async function startEmbeddedHost(spec: EmbeddedHostSpec, options: EmbeddedHostOptions): Promise<EmbeddedHost> {
   options.signal?.throwIfAborted();
@@ -78,7 +77,7 @@ export async function startEmbeddedHost(spec: EmbeddedHostSpec, options: Embedde
       if (!existsSync(join(running.runtimeDir, 'ready'))) await waitReady(running, options.signal, START_MS);
       return hostOf(spec, running, readFacts(running.runtimeDir), options.log);
     }
-    // Ending the session removed its sockets: nothing can reach this host again, and its VMs would keep the disks.
+    // The end of the login session removed its sockets: the host is unreachable, and its VMs would keep the disks locked.
     options.log.warn(`The host of environment ${spec.id} lost its runtime folder ${running.runtimeDir}; it is started again.`);
     await stopCell(spec, running);
   }
@@ -107,7 +106,7 @@ async function launch(spec: EmbeddedHostSpec, options: EmbeddedHostOptions): Pro
         const state = await cell.state();
         const found = readCell(spec);
         if (found === undefined || !isRunning(found.identity)) {
-          // Who held the lock did not become a host: a stop that was just finishing, or a start that failed.
+          // The lock's holder did not become a host: a stop that was just finishing, or a start that failed.
           if (state === 'lost') cell = await begin();
           return undefined;
         }
@@ -134,8 +133,8 @@ async function launch(spec: EmbeddedHostSpec, options: EmbeddedHostOptions): Pro
 }
 
 /**
- * Sees once per user and dnsmasq whether it runs in a host: with the settings of libvirt's networks it keeps the only user there is.
- * That libvirt takes its own such setting shows when it answers.
+ * Checks, once per user and dnsmasq, that dnsmasq runs in a host: libvirt's networks configure it to stay root, the only user there.
+ * Whether libvirt accepts its own such setting shows when it starts.
  */
 async function checkDnsmasq(host: EmbeddedHost, scripts: string, signal: AbortSignal | undefined): Promise<void> {
   const key = `${process.getuid?.() ?? 0} ${fileIdentity(findProgram('dnsmasq') ?? '')}`;
@@ -149,7 +148,7 @@ async function checkDnsmasq(host: EmbeddedHost, scripts: string, signal: AbortSi
   });
 }
 
-/** A runtime folder that a living host of another prefix uses (a copied prefix has the same uuid) must not be taken from it. */
+/** The runtime folder may belong to a living host of another prefix (a copied prefix has the same uuid). */
 async function checkRuntimeDirFree(spec: EmbeddedHostSpec, runtimeDir: string): Promise<void> {
   const identity = parseIdentity(readOptional(join(runtimeDir, 'cell')) ?? '');
   if (identity === undefined || !isRunning(identity)) return;
@@ -216,7 +215,7 @@ function hostOf(spec: EmbeddedHostSpec, record: CellRecord, facts: CellFacts | u
     async run(argv, options = {}) {
       const { cwd, ...rest } = options;
       const inside = cwd === undefined ? argv : ['env', `--chdir=${cwd}`, ...argv];
-      // Ends with nsenter, also when that is killed: it would otherwise stay behind in the host's own process tree.
+      // Ends with nsenter, even if that is killed; otherwise it would stay in the host's process tree.
       return await run([...enterArguments(record), 'setpriv', '--pdeathsig', 'KILL', ...inside], {
         ...rest,
         env: { PATH: searchPath(), ...rest.env },
@@ -226,7 +225,7 @@ function hostOf(spec: EmbeddedHostSpec, record: CellRecord, facts: CellFacts | u
   };
 }
 
-/** The relay's program may have gone with the application that started the host (another version, an unmounted image). */
+/** The relay's program may be gone with the application that started the host (another version, an unmounted image). */
 function repairRelay(runtimeDir: string): void {
   const link = join(runtimeDir, 'node');
   if (existsSync(link) || !existsSync(runtimeDir)) return;
@@ -235,7 +234,7 @@ function repairRelay(runtimeDir: string): void {
   renameSync(fresh, link);
 }
 
-/** The command that runs what follows in all namespaces of the host. */
+/** The command prefix that enters all namespaces of the host. */
 function enterArguments(record: CellRecord): readonly string[] {
   const [pid] = (readOptional(join(record.runtimeDir, 'host')) ?? '').split(' ');
   if (pid === undefined || pid === '' || !isRunning(record.identity)) {

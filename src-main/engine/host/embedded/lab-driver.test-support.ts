@@ -5,11 +5,11 @@ import type { EmbeddedHost, EmbeddedHostSpec } from '../host.ts';
 import { findEmbeddedHost, startEmbeddedHost } from './embedded.ts';
 
 /*
- * A process of its own for the lab tests: it can be killed, run as another user, or put into a network namespace. Reads one command a
- * line from stdin and answers each with one line.
+ * A separate process for the lab tests, which can be killed, run as another user, or put into a network namespace. Reads one command a line
+ * from stdin and answers each with one line.
  */
 
-/** First argument: what the driver works on. */
+/** First argument: the host to work on. */
 export interface DriverSetup {
   readonly spec: EmbeddedHostSpec;
   readonly resourcesDir: string;

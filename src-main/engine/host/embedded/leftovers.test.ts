@@ -40,7 +40,7 @@ test('finds folders whose cell is dead, and only those', () => {
   ]);
 });
 
-test('a folder that is not private is not looked into', () => {
+test('a folder that is not private is not searched', () => {
   mkdirSync(join(folder, 'lago'), { mode: 0o755 });
   runtimeDir('0123456789ab', deadRecord());
   expect(mine(findLeftovers(environment))).toEqual([]);

@@ -6,19 +6,19 @@ import { takeLock } from '../../core/lock.ts';
 import { isRunning, parseIdentity, readOptional } from '../../core/process-identity.ts';
 import { isPrivateFolder, runtimeRoots } from './runtime-dir.ts';
 
-/** What a host leaves that was killed together with its cell: only its runtime folder. */
+/** A host killed together with its cell leaves only its runtime folder. */
 export interface HostLeftover {
   readonly runtimeDir: string;
-  /** Uuid of the environment, undefined when the folder does not say. */
+  /** Uuid of the environment, undefined when unknown. */
   readonly id: string | undefined;
-  /** Its folder in the prefix. */
+  /** The host's state folder in the prefix. */
   readonly stateDir: string | undefined;
 }
 
-/** A folder without a process in it may be one that is just being made. */
+/** A younger folder without a process may belong to a host that is just starting. */
 const STARTING_MS = 60_000;
 
-/** Runtime folders of this user whose cell does not run any more. Reads only. */
+/** Runtime folders of this user whose cell is no longer running. Read-only. */
 export function findLeftovers(environment: NodeJS.ProcessEnv = process.env): HostLeftover[] {
   return runtimeRoots(environment).flatMap((root) => {
     if (!isPrivateFolder(root)) return [];
@@ -43,7 +43,7 @@ function ownerOf(runtimeDir: string): { readonly id: string | undefined; readonl
   return { id: field('id'), stateDir: field('stateDir') };
 }
 
-/** Removes what `findLeftovers` finds and answers what was removed. A host that is being started meanwhile is left alone. */
+/** Removes what `findLeftovers` finds and returns what was removed. A host that is starting meanwhile is left alone. */
 export async function cleanLeftovers(environment: NodeJS.ProcessEnv = process.env): Promise<HostLeftover[]> {
   const removed: HostLeftover[] = [];
   for (const leftover of findLeftovers(environment)) {
@@ -59,7 +59,7 @@ async function removeLeftover({ runtimeDir, stateDir }: HostLeftover): Promise<b
     return true;
   }
   try {
-    // A cell holds this lock from before it makes its runtime folder until it ends.
+    // A cell holds this lock from before it creates its runtime folder until it ends.
     await using _lock = await takeLock(lockPath, { purpose: 'clean' });
     await rm(runtimeDir, { recursive: true, force: true });
     const recorded = parseIdentity(readOptional(join(stateDir, 'cell')) ?? '');

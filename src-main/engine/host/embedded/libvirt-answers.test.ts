@@ -16,7 +16,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A daemon that answers each call with what `reply` says: status and body. */
+/** A daemon that answers each call with the status and body from `reply`. */
 async function daemon(
   reply: (procedure: number, body: Buffer) => { status: number; body: Buffer } | undefined,
   write = (socket: Socket, bytes: Buffer): void => void socket.write(bytes),
@@ -60,7 +60,7 @@ test('asks for authentication, then opens the QEMU driver', async () => {
   ]);
 });
 
-test('carries libvirt’s sentence', async () => {
+test('returns libvirt’s message', async () => {
   const text = Buffer.from('no such driver..');
   const path = await daemon((procedure) => {
     if (procedure === 66) return { status: 0, body: Buffer.alloc(4) };

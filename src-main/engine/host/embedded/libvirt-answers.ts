@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 
 /*
- * The three calls of libvirt's RPC protocol that show whether a daemon is ready, by hand: hosts must not depend on the libvirt
- * adapter. Numbers are those of remote_protocol.x (program 0x20008086, version 1).
+ * The three libvirt RPC calls that show whether a daemon is ready, written by hand since hosts must not depend on the libvirt adapter.
+ * Numbers are those of remote_protocol.x (program 0x20008086, version 1).
  */
 const PROGRAM = 0x20008086;
 const CONNECT_OPEN = 1;
@@ -25,12 +25,12 @@ function openBody(name: string): Buffer {
   return body;
 }
 
-/** What a libvirt daemon says when it is asked for its QEMU driver. */
+/** Result of asking a libvirt daemon for its QEMU driver. */
 export type LibvirtAnswer = 'ready' | 'not-yet' | { readonly refused: string };
 
 /**
- * Asks the daemon behind a socket to open `qemu:///system`. `ready` means every driver is up and QEMU's accepted its configuration;
- * `not-yet` that nobody listens, or no answer came in `timeoutMs`; `refused` carries libvirt's sentence.
+ * Asks the daemon behind a socket to open `qemu:///system`. `ready` means that all drivers are up and QEMU's accepted its configuration;
+ * `not-yet` that nobody listens or no answer came within `timeoutMs`; `refused` carries libvirt's message.
  */
 export async function askLibvirt(socketPath: string, timeoutMs: number): Promise<LibvirtAnswer> {
   return await new Promise<LibvirtAnswer>((resolve) => {
@@ -45,7 +45,7 @@ export async function askLibvirt(socketPath: string, timeoutMs: number): Promise
     socket.on('connect', () => {
       socket.write(call(AUTH_LIST, 1, Buffer.alloc(0)));
     });
-    // A daemon that is still starting drops connections: that is no answer either.
+    // A daemon that is still starting drops connections: not ready yet.
     socket.on('error', () => finish('not-yet'));
     socket.on('close', () => finish('not-yet'));
     socket.on('data', (chunk: Buffer) => {

@@ -34,7 +34,7 @@ beforeEach(() => {
   alive = true;
   repairs = 0;
   endpoint = { socketPath: join(folder, 'r.sock'), alive: () => alive, repair: () => void repairs++ };
-  // Dialing waits for a relay that is only just starting.
+  // Dialling waits for a relay that is still starting.
   relay = startRelay();
 });
 
@@ -111,7 +111,7 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
   return { promise, resolve: settle };
 }
 
-test('says that nothing listens', async () => {
+test('reports that nothing listens', async () => {
   const port = await freePort();
   await expect(dialThroughRelay(endpoint, '127.0.0.1', port)).rejects.toMatchObject({
     code: 'guest.unreachable',
@@ -119,7 +119,7 @@ test('says that nothing listens', async () => {
   });
 });
 
-test('says that the host is gone, and waits for a relay that is not', async () => {
+test('reports that the host is gone, but waits for a restarting relay', async () => {
   await endRelay();
   alive = false;
   await expect(dialThroughRelay(endpoint, '127.0.0.1', 1)).rejects.toMatchObject({ code: 'host.unavailable' });

@@ -5,18 +5,18 @@ import { EngineError, isCancelled } from '../../../../src-shared/errors.ts';
 import { drop, type Log } from '../../core/log.ts';
 import { sleep } from '../../core/until.ts';
 
-/** How long a relay that is starting (or being started again) may need before the host counts as gone. */
+/** How long a relay may take to start (or restart) before the host counts as gone. */
 const RELAY_START_MS = 5000;
 const DEFAULT_DIAL_MS = 10_000;
-/** Between attempts to listen again. */
+/** Pause between attempts to listen again. */
 const AGAIN_MS = 500;
 
-/** Where a relay is, and whether it still makes sense to wait for it. */
+/** A relay's address, and whether it is still worth waiting for. */
 export interface RelayEndpoint {
   readonly socketPath: string;
   /** False once the host has ended. */
   alive(): boolean;
-  /** Puts right what keeps a relay from starting; called when it does not answer. */
+  /** Fixes whatever keeps a relay from starting; called when it does not answer. */
   repair(): void;
 }
 
@@ -25,7 +25,7 @@ type Request =
   | { readonly op: 'listen'; readonly address: string; readonly port: number; readonly path: string };
 
 /**
- * Opens a TCP connection inside the host. `guest.unreachable` when the address refuses, is not routed or does not answer in time;
+ * Opens a TCP connection inside the host. `guest.unreachable` when the address refuses, has no route or does not answer in time;
  * `host.unavailable` when the host is gone; `cancelled` on abort.
  */
 export async function dialThroughRelay(
@@ -42,7 +42,7 @@ export async function dialThroughRelay(
   throw unreachable(address, port, answer.slice(4) || 'the relay ended');
 }
 
-/** The error of a connection that an address inside did not take. `reason` is an errno name or a few words. */
+/** The error of a failed connection to an address inside. `reason` is an errno name or a few words. */
 export function unreachable(address: string, port: number, reason: string): EngineError {
   const words: Record<string, string> = {
     ECONNREFUSED: 'nothing listens there',
@@ -56,8 +56,8 @@ export function unreachable(address: string, port: number, reason: string): Engi
 }
 
 /**
- * Listens inside the host; every connection arrives at `onConnection`, which must end it (the stream stays half-open when the other
- * side has finished sending). Goes on after a relay was started again; ends with the host or when disposed.
+ * Listens inside the host; passes every connection to `onConnection`, which must end it (the stream stays half-open when the peer has
+ * finished sending). Survives a restart of the relay; ends with the host or when disposed.
  */
 export async function listenThroughRelay(
   endpoint: RelayEndpoint,
@@ -87,7 +87,7 @@ export async function listenThroughRelay(
     await new Promise<void>((resolve) => server.close(() => resolve()));
     rmSync(listen.path, { force: true });
   }
-  /** Asks the relay to listen, and again each time that the relay went away. */
+  /** Asks the relay to listen, and again each time the relay has gone away. */
   async function connectControl(): Promise<void> {
     const socket = await reachRelay(endpoint, ended.signal);
     const answer = await ask(socket, { op: 'listen', ...listen }, ended.signal);
@@ -100,7 +100,7 @@ export async function listenThroughRelay(
     socket.on('error', () => socket.destroy());
     socket.on('close', () => drop(listenAgain(), log, `Listening on ${listen.address} port ${listen.port} again`));
   }
-  /** Until it works: a busy machine may need long to start a relay, and who listens has been promised that it goes on. */
+  /** Retries until it works: a busy machine may take long to start a relay, and listeners were promised to survive that. */
   async function listenAgain(): Promise<void> {
     while (!ended.signal.aborted && endpoint.alive()) {
       try {
@@ -169,7 +169,7 @@ async function connectOnce(path: string): Promise<Socket | Error> {
   });
 }
 
-/** Sends a request and reads the answer's line; '' when the relay closed instead. What follows the line stays in the stream. */
+/** Sends a request and reads the reply line; '' when the relay closed instead. Data after the line stays in the stream. */
 async function ask(socket: Socket, request: Request, signal: AbortSignal | undefined): Promise<string> {
   return await new Promise<string>((resolve, reject) => {
     let received = Buffer.alloc(0);

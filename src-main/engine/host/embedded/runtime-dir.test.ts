@@ -45,7 +45,7 @@ test('the longest socket of an environment fits its address', () => {
   expect(`${vnc}/12345678.sock`.length).toBeLessThanOrEqual(SOCKET_PATH_LIMIT);
 });
 
-test('makes a folder that is private whatever was there', () => {
+test('makes a folder private, whatever was there before', () => {
   const path = join(folder, 'a/b');
   makePrivateFolder(path);
   expect(statSync(path).mode & 0o777).toBe(0o700);

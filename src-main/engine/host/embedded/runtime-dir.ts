@@ -20,19 +20,19 @@ function stat(path: string): Stats | undefined {
   }
 }
 
-/** True for a folder (no link) that is ours alone: nobody else can put a socket or a file into it. */
+/** True for a folder (not a link) that only this user can write to. */
 export function isPrivateFolder(path: string): boolean {
   const found = stat(path);
   return found !== undefined && found.isDirectory() && found.uid === uid() && (found.mode & 0o077) === 0;
 }
 
 /**
- * Folder in which this user's embedded hosts keep their sockets: `$XDG_RUNTIME_DIR/lago` when that is set and ours, else `/run/lago`
- * for root and `/tmp/lago-UID` for others. It need not exist.
+ * Folder for the sockets of this user's embedded hosts: `$XDG_RUNTIME_DIR/lago` when that is set and private to us, else `/run/lago` for
+ * root and `/tmp/lago-UID` for others. It need not exist.
  */
 export function runtimeRoot(environment: NodeJS.ProcessEnv = process.env): string {
   const session = environment['XDG_RUNTIME_DIR'];
-  // 40 bytes are left for the environment and the longest socket name in it.
+  // Leaves 40 bytes for the environment and its longest socket name.
   if (session !== undefined && session.startsWith('/') && session.length < SOCKET_PATH_LIMIT - 60 && isPrivateFolder(session)) {
     return join(session, 'lago');
   }
@@ -43,17 +43,17 @@ function fallbackRoot(): string {
   return uid() === 0 ? '/run/lago' : `/tmp/lago-${uid()}`;
 }
 
-/** All folders where runtime folders of this user can be: the session's and the one without a session. */
+/** All folders that may contain runtime folders of this user: with and without a login session. */
 export function runtimeRoots(environment: NodeJS.ProcessEnv = process.env): readonly string[] {
   return [...new Set([runtimeRoot(environment), fallbackRoot()])];
 }
 
-/** Runtime folder for a new host of the environment `id`. */
+/** Runtime folder of a new host for the environment `id`. */
 export function runtimeDirFor(id: string, environment: NodeJS.ProcessEnv = process.env): string {
   return join(runtimeRoot(environment), id.replaceAll('-', '').slice(0, 12));
 }
 
-/** Makes a folder that only this user can enter; `host.denied` when something else, or somebody else's folder, is there. */
+/** Creates a folder that only this user can enter; `host.denied` when a non-folder or another user's folder is there. */
 export function makePrivateFolder(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const found = stat(path);
@@ -65,7 +65,7 @@ export function makePrivateFolder(path: string): void {
   });
 }
 
-/** Folder for what this program may forget (`$XDG_CACHE_HOME/lago`). */
+/** Folder for data that may be deleted at any time (`$XDG_CACHE_HOME/lago`). */
 export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
   const base = environment['XDG_CACHE_HOME'];
   return join(base !== undefined && base.startsWith('/') ? base : join(environment['HOME'] ?? homedir(), '.cache'), 'lago');

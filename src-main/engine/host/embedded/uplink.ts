@@ -4,15 +4,15 @@ import { findProgram } from './programs.ts';
 
 export type UplinkKind = 'none' | 'pasta' | 'slirp4netns';
 
-/** How a host's guests reach the outside: the program that carries their traffic, its arguments and the name server they see. */
+/** How a host's guests reach the outside: the program that forwards their traffic, its arguments and the guests' name server. */
 export interface Uplink {
   readonly kind: UplinkKind;
-  /** The word NETNS stands for the path of the host's network namespace, INTERFACE for the machine's interface that leads out. */
+  /** NETNS stands for the path of the host's network namespace, INTERFACE for the machine's outgoing interface. */
   readonly args: readonly string[];
   readonly nameServer: string;
 }
 
-/* Addresses between the host and its uplink: from 198.18.0.0/15 (RFC 2544, benchmarks), so that no real address is hidden. */
+/* Addresses between host and uplink: from 198.18.0.0/15 (RFC 2544, benchmarks), so that no real address is hidden. */
 const NETWORK = '198.19.254';
 
 const UPLINKS: Readonly<Record<UplinkKind, Uplink>> = {
@@ -21,14 +21,14 @@ const UPLINKS: Readonly<Record<UplinkKind, Uplink>> = {
     kind: 'pasta',
     args: [
       '--foreground',
-      // Started by root it would become nobody, who may not enter the host's namespaces. It drops all capabilities by itself.
+      // By default root becomes nobody, who may not enter the host's namespaces. It drops all capabilities by itself.
       ...['--runas', '0'],
       '--config-net',
       '--quiet',
       '--ipv4-only',
       ...['--address', `${NETWORK}.2`, '--netmask', '24', '--gateway', `${NETWORK}.1`, '--dns-forward', `${NETWORK}.3`],
       ...['--interface', 'INTERFACE', '--ns-ifname', 'uplink0'],
-      // Nothing leads to the machine's own loopback, and nothing is forwarded in.
+      // No access to the machine's own loopback, and no inbound forwarding.
       '--no-map-gw',
       ...['--tcp-ports', 'none', '--udp-ports', 'none', '--tcp-ns', 'none', '--udp-ns', 'none'],
       ...['--netns-only', '--netns', 'NETNS'],
@@ -51,8 +51,8 @@ const UPLINKS: Readonly<Record<UplinkKind, Uplink>> = {
 };
 
 /**
- * What `auto` means on this machine: pasta, else slirp4netns, else none (logged). Confined runs in the machine's
- * own network have none, whatever is installed.
+ * Resolves `auto` on this machine: pasta, else slirp4netns, else none (logged). Confined runs in the machine's own network get none,
+ * whatever is installed.
  */
 export function chooseUplink(wanted: 'auto' | 'none' | UplinkKind, environment: NodeJS.ProcessEnv, log: Log): Uplink {
   if (wanted === 'none') return UPLINKS.none;

@@ -65,8 +65,8 @@ function gate(): { readonly wait: () => Promise<undefined>; readonly release: ()
   return { wait: async () => await opened, release: () => open() };
 }
 
-describe('trap 1: libvirtd works on five calls of a connection and then reads no further', () => {
-  it('answers a state while many starts are held up, and never gives the daemon more than four of them', async () => {
+describe('trap 1: libvirtd works on five calls of a connection, then stops reading', () => {
+  it('answers a state query while many starts are held up, and never gives the daemon more than four of them', async () => {
     const held = gate();
     const server = await daemon({
       domainCreate: async ({ domain }) => {
@@ -99,7 +99,7 @@ describe('trap 1: libvirtd works on five calls of a connection and then reads no
   });
 });
 
-describe('trap 2: one stream that nobody reads holds up everything on its connection', () => {
+describe('trap 2: an unread stream blocks everything on its connection', () => {
   it('gives the console a connection of its own, lets it pause the daemon, and loses nothing', async () => {
     const packet = Buffer.alloc(64 * 1024);
     const total = 400;
@@ -123,7 +123,7 @@ describe('trap 2: one stream that nobody reads holds up everything on its connec
     });
     const hypervisor = await connect(server);
     const console = await hypervisor.openConsole('vm0');
-    // Until the daemon has stood still for a while, since nobody reads.
+    // Until the daemon has been blocked for a while, since nobody reads.
     let still = 0;
     for (let last = -1; still < 50; still = sent === last && sent > 0 ? still + 1 : 0) {
       last = sent;
@@ -136,7 +136,7 @@ describe('trap 2: one stream that nobody reads holds up everything on its connec
     expect(sent).toBe(total);
   });
 
-  it('writes in pieces that libvirt takes, finishes at the end of either side and closes the connection', async () => {
+  it('writes in chunks that libvirt accepts, finishes at the end of either side and closes the connection', async () => {
     const server = await daemon({ domainOpenConsole: () => undefined });
     const hypervisor = await connect(server);
     const before = server.clients.length;
@@ -157,7 +157,7 @@ describe('trap 2: one stream that nobody reads holds up everything on its connec
     await eventually(() => client.socket.destroyed);
   });
 
-  it('tells the daemon when a stream is given up', async () => {
+  it('tells the daemon when a stream is abandoned', async () => {
     const server = await daemon({ domainOpenConsole: () => undefined });
     const connection = await rawConnection(server);
     const args = { domain: { name: 'a', uuid: '0'.repeat(32), id: 1 }, device: undefined, flags: 0 };
@@ -166,7 +166,7 @@ describe('trap 2: one stream that nobody reads holds up everything on its connec
     await eventually(() => server.clients[0]?.streamPackets.at(-1)?.status === STATUS_ERROR);
   });
 
-  it('ends a console, but breaks a picture, when what is behind it hangs up', async () => {
+  it('ends a console, but breaks a picture, when the far end hangs up', async () => {
     const hangUp = (client: FakeClient, name: 'domainOpenConsole' | 'domainScreenshot', serial: number): void => {
       setImmediate(() => {
         client.stream(name, serial, STATUS_CONTINUE, Buffer.from('abc'));
@@ -209,7 +209,7 @@ describe('trap 3: file descriptors cannot be received', () => {
     expect(Object.values(procedures).filter((procedure) => passing.has(procedure.number))).toEqual([]);
   });
 
-  it.each([4, 5, 6, 77])('gives the connection up on a message of type %i', async (type) => {
+  it.each([4, 5, 6, 77])('gives up the connection on a message of type %i', async (type) => {
     const server = await daemon({
       domainLookupByName: async (_, client, serial) => {
         client.send(type, procedures.domainLookupByName.number, serial, STATUS_OK, Buffer.from([0]));
@@ -223,8 +223,8 @@ describe('trap 3: file descriptors cannot be received', () => {
   });
 });
 
-describe('trap 4: the daemon finishes a call that nobody waits for', () => {
-  it('rejects at once, keeps its place taken until the answer came, and is not confused by it', async () => {
+describe('trap 4: the daemon finishes an abandoned call', () => {
+  it('rejects at once, keeps its slot until the answer arrives, and is not confused by it', async () => {
     const held = gate();
     const server = await daemon({
       domainCreate: async ({ domain }) => {
@@ -251,7 +251,7 @@ describe('trap 4: the daemon finishes a call that nobody waits for', () => {
     expect(server.clients[0]?.mostWorking).toBe(4);
   });
 
-  it('waits for a change that was sent, whoever cancels', async () => {
+  it('waits for a change that was sent, even if cancelled', async () => {
     const held = gate();
     const server = await daemon({
       domainCreate: async ({ domain }) => {
@@ -272,7 +272,7 @@ describe('trap 4: the daemon finishes a call that nobody waits for', () => {
     await ended;
   });
 
-  it('does not send a call that is cancelled while it waits for its turn', async () => {
+  it('does not send a call that is cancelled while queued', async () => {
     const held = gate();
     const server = await daemon({
       domainCreate: async ({ domain }) => {
@@ -293,14 +293,14 @@ describe('trap 4: the daemon finishes a call that nobody waits for', () => {
     expect(server.calls().filter((call) => call.name === 'domainCreate')).toHaveLength(4);
   });
 
-  it('rejects a call that takes longer than it may', async () => {
+  it('rejects a call that exceeds its time limit', async () => {
     const server = await daemon({ domainShutdown: async () => await new Promise(() => undefined) });
     const hypervisor = await connect(server);
     const error = await failureOf(hypervisor.shutdownDomain('vm0', { timeoutMs: 20 }));
     expect(error).toMatchObject({ code: 'hypervisor.failed', details: { procedure: 'domainShutdown', timeoutMs: 20 } });
   });
 
-  it('rejects without asking when the signal is aborted already', async () => {
+  it('rejects without sending when the signal is already aborted', async () => {
     const server = await daemon();
     const hypervisor = await connect(server);
     const before = server.calls().length;
@@ -310,8 +310,8 @@ describe('trap 4: the daemon finishes a call that nobody waits for', () => {
   });
 });
 
-describe('trap 5: a daemon that pings drops whoever does not answer', () => {
-  it('never asks to be pinged, and answers pings all the same, also while calls are held up', async () => {
+describe('trap 5: a daemon that pings drops clients that do not answer', () => {
+  it('never asks to be pinged, but answers pings, even while calls are held up', async () => {
     const held = gate();
     const server = await daemon({ domainShutdown: held.wait });
     const hypervisor = await connect(server);
@@ -322,11 +322,11 @@ describe('trap 5: a daemon that pings drops whoever does not answer', () => {
     await eventually(() => client?.pongs === 2);
     held.release();
     await waiting;
-    // 60 is "do you support this feature", and feature 10 turns the pings on.
+    // 60 asks "do you support this feature"; feature 10 turns the pings on.
     expect(Object.values(procedures).some((procedure) => procedure.number === 60)).toBe(false);
   });
 
-  it('notices a daemon that is stopped', async () => {
+  it('detects a daemon that is stopped', async () => {
     const server = await daemon({ domainShutdown: async () => await new Promise(() => undefined) });
     const connection = await rawConnection(server, { keepalive: { everyMs: 10, missed: 3 } });
     server.answersPings = false;
@@ -349,7 +349,7 @@ describe('trap 5: a daemon that pings drops whoever does not answer', () => {
 });
 
 describe('trap 7: a lost connection', () => {
-  it('rejects every call that waits, on both connections, says so once, and refuses later calls', async () => {
+  it('rejects every waiting call, on both connections, reports it once, and refuses later calls', async () => {
     const held = gate();
     const server = await daemon({
       domainCreate: async ({ domain }) => ({ domain: (await held.wait(), domain) }),
@@ -373,7 +373,7 @@ describe('trap 7: a lost connection', () => {
     await eventually(() => server.clients.every((client) => client.socket.destroyed));
   });
 
-  it('is replaced by connecting anew, events included', async () => {
+  it('is replaced by connecting again, events included', async () => {
     const server = await daemon();
     const first = await connect(server);
     const closed = new Promise((resolve) => first.onEvent(resolve));
@@ -386,7 +386,7 @@ describe('trap 7: a lost connection', () => {
     expect(await event).toEqual({ type: 'domain', name: 'vm0', uuid: domain.uuid, event: 'started', detail: 0 });
   });
 
-  it('tells of a guest that boots again', async () => {
+  it('reports a guest reboot', async () => {
     const server = await daemon();
     const hypervisor = await connect(server);
     const event = new Promise((resolve) => hypervisor.onEvent(resolve));
@@ -404,7 +404,7 @@ describe('trap 7: a lost connection', () => {
     expect((await failed)[0]).toMatchObject({ code: 'hypervisor.disconnected' });
   });
 
-  it('of a hypervisor that is closed rejects what waits and is no error to close again', async () => {
+  it('rejects what is waiting when closed, and may be closed twice', async () => {
     const server = await daemon({ domainShutdown: async () => await new Promise(() => undefined) });
     const hypervisor = await connect(server);
     const waiting = failureOf(hypervisor.shutdownDomain('vm0'));
@@ -415,7 +415,7 @@ describe('trap 7: a lost connection', () => {
   });
 });
 
-describe('answers that cannot be right', () => {
+describe('invalid replies', () => {
   it.each([
     ['an answer to no question', 1, 23, 4711, STATUS_OK, ''],
     ['an answer of another procedure', 1, 99, undefined, STATUS_OK, ''],
@@ -450,7 +450,7 @@ describe('answers that cannot be right', () => {
     expect((await failureOf(hypervisor.capabilities())).message).toContain('not supported');
   });
 
-  it('bytes that are no message end it', async () => {
+  it('ends the connection on bytes that are not a message', async () => {
     const server = await daemon({
       domainLookupByName: async (_args, client) => {
         client.socket.write('HTTP/1.1 400 Bad Request\r\n\r\n');

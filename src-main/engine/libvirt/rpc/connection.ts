@@ -28,20 +28,20 @@ import {
 } from './wire.ts';
 import { type Codec, nothing, unreadable, type XdrReader, XdrWriter } from './xdr.ts';
 
-/** The default time-outs, in sweeps: a timer for each call would cost more than the rest of the client does. */
+/** The default timeouts, in sweeps: one timer per call would cost more than the rest of the client. */
 const SWEEP_MS = 5000;
 const FAST_SWEEPS = 12;
 const SLOW_SWEEPS = 120;
 
 export interface ConnectionOptions {
   /**
-   * Calls that the daemon works on at a time, the others wait here (default 4). Its own limit is 5 for each connection; at 5 it stops
-   * reading, and then not even a ping gets through.
+   * Maximum calls in flight; further calls queue here (default 4). The daemon's own limit is 5 for each connection; at 5 it stops reading,
+   * and then even pings are blocked.
    */
   readonly maxInFlight?: number;
-  /** Pings a silent daemon each `everyMs` and gives it up after `missed` pings without any sign. Without it, only the socket's end counts. */
+  /** Pings a silent daemon each `everyMs` and gives up after `missed` pings without any data. Default: no pings. */
   readonly keepalive?: { readonly everyMs: number; readonly missed: number } | undefined;
-  /** The socket's bytes are handed to `receive` by whoever opened it (with `onread`, which saves a buffer and an event for each read). */
+  /** The opener of the socket passes its bytes to `receive` (using `onread`, which saves a buffer and an event for each read). */
   readonly fed?: boolean;
 }
 
@@ -64,12 +64,12 @@ interface SendOptions extends CallOptions {
 interface Pending {
   readonly procedure: Procedure<unknown, unknown>;
   readonly args: unknown;
-  /** Set when it opens a stream: what a hang-up does to it. */
+  /** Set for a call that opens a stream: the effect of a hang-up on it. */
   readonly stream: 'ends' | 'breaks' | undefined;
   settle: ((outcome: unknown) => void) | undefined;
-  /** Of a call that was given a time of its own. */
+  /** For a call with its own timeout. */
   timer: NodeJS.Timeout | undefined;
-  /** Sweeps left, for the others. */
+  /** Sweeps left, for calls without a timer. */
   sweeps: number;
   signal: AbortSignal | undefined;
   onAbort: (() => void) | undefined;
@@ -79,9 +79,9 @@ interface Pending {
 const noticeKey = (program: number, procedure: number): string => `${program}:${procedure}`;
 
 /**
- * One connection to a libvirt daemon: calls, notices and streams over any duplex byte stream that is already connected. Answers pings
- * but never asks the daemon to send them: it would drop a client that was busy for 30 s. Once it is closed, by whichever side, every
- * call that waits and every later one rejects with `hypervisor.disconnected`.
+ * One connection to a libvirt daemon: calls, notices and streams over an already connected duplex byte stream. Answers pings but never asks
+ * the daemon to send them: it would drop a client that was busy for 30 s. Once it is closed, by either side, every pending and later call
+ * rejects with `hypervisor.disconnected`.
  */
 export class RpcConnection {
   readonly #socket: Duplex;
@@ -127,16 +127,15 @@ export class RpcConnection {
     return this.#closed;
   }
 
-  /** Calls whose answer has not come, including those that nobody waits for any more: the daemon still works on them. */
+  /** Number of unanswered calls, including abandoned ones: the daemon still works on them. */
   get inFlight(): number {
     return this.#inFlight.size;
   }
 
   /**
-   * Calls `procedure`. `doing` says what for, as the beginning of an error message: "Starting VM vm0". Rejects with
-   * `hypervisor.failed` (refused by libvirt, or no answer in time), `hypervisor.disconnected` or `cancelled`. A call that is cancelled
-   * or late is not taken back: the daemon finishes it, and until then it keeps its place among those in flight. `untilSent`: cancelling
-   * only keeps it from being sent.
+   * Calls `procedure`. `doing` begins an error message: "Starting VM vm0". Rejects with `hypervisor.failed` (refused by libvirt, or no
+   * answer in time), `hypervisor.disconnected` or `cancelled`. A cancelled or late call is not taken back: the daemon finishes it, and it
+   * keeps its slot in flight until then. `untilSent`: it can be cancelled only before it is sent.
    */
   async call<A, R>(procedure: Procedure<A, R>, args: A, doing: string, options: SendOptions = {}): Promise<R> {
     const outcome = await this.#request(procedure as Procedure<unknown, unknown>, args, options, undefined);
@@ -145,8 +144,8 @@ export class RpcConnection {
   }
 
   /**
-   * Calls a procedure that opens a stream. The stream pauses the whole connection when nobody reads it, so it needs a connection of
-   * its own. `hangUpEnds`: when the far end goes away that is the stream's end, else it breaks with `hypervisor.failed`.
+   * Calls a procedure that opens a stream. An unread stream pauses the whole connection, so it needs a separate one. When the far end goes
+   * away, the stream ends if `hangUpEnds` is set; otherwise it breaks with `hypervisor.failed`.
    */
   async openStream<A, R>(
     procedure: Procedure<A, R>,
@@ -160,7 +159,7 @@ export class RpcConnection {
     return outcome as { readonly result: R; readonly stream: Duplex };
   }
 
-  /** Hands each notice of this kind to `listener`; one listener a kind. */
+  /** Passes each notice of this kind to `listener`; one listener per kind. */
   onNotice<T>(notice: Notice<T>, listener: (value: T) => void): void {
     this.#notices.set(noticeKey(notice.program, notice.number), (payload) => {
       const value = notice.body.decode(payload);
@@ -169,13 +168,13 @@ export class RpcConnection {
     });
   }
 
-  /** Called once, when the connection is gone; at once when it already is. */
+  /** Called once when the connection is gone; immediately if it already is. */
   onClose(listener: (reason: string) => void): void {
     if (this.#closed === undefined) this.#closeListeners.add(listener);
     else listener(this.#closed);
   }
 
-  /** Closes it; calls that wait are rejected before this returns. */
+  /** Closes it; pending calls are rejected before this returns. */
   close(reason = 'the connection was closed'): void {
     this.#fail(reason);
   }
@@ -228,19 +227,19 @@ export class RpcConnection {
       return;
     }
     this.#inFlight.set(pending.serial, pending);
-    // Alone it has nothing to share a write with.
+    // With no other call in flight there is nothing to batch with.
     if (this.#inFlight.size === 1) this.#flush();
     else this.#flushSoon();
     if (pending.stream !== undefined)
       this.#streams.set(pending.serial, this.#makeStream(procedure, pending.serial, pending.stream === 'ends'));
   }
 
-  /** Into the buffer; `#flush` sends it. */
+  /** Writes into the buffer; `#flush` sends it. */
   #write<T>(program: number, procedure: number, type: number, serial: number, status: number, codec: Codec<T>, value: T): void {
     writeFrame(this.#writer, { program, version: PROTOCOL_VERSION, procedure, type, serial, status }, codec, value);
   }
 
-  /** After the microtasks of this turn: calls that are made together leave in one write. */
+  /** Flushes after the microtasks of this turn: calls made together are sent in one write. */
   #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
@@ -279,7 +278,7 @@ export class RpcConnection {
     }
   }
 
-  /** Takes `size` bytes from the daemon; the chunk is not kept. Only for whoever made the connection with `fed`. */
+  /** Takes `size` bytes from the daemon; the chunk is not kept. Only for connections opened with `fed`. */
   receive(chunk: Buffer, size: number): void {
     if (this.#closed !== undefined) return;
     this.#heard = true;
@@ -302,7 +301,7 @@ export class RpcConnection {
         this.#onStream(header, payload);
         break;
       default:
-        // Also replies with file descriptors: nothing that was asked for can answer so, and where they are in the bytes is unknown.
+        // Also replies with file descriptors: no call of ours gets any, and their position in the bytes is unknown.
         throw unreadable(`a message of type ${header.type}`);
     }
   }
@@ -351,7 +350,7 @@ export class RpcConnection {
 
   #onStream(header: FrameHeader, payload: XdrReader): void {
     const stream = this.#streams.get(header.serial);
-    // One that was destroyed here: what the daemon sent before it heard of it.
+    // A stream destroyed here: data that the daemon sent before it knew.
     if (stream === undefined) return;
     if (header.status === STATUS_CONTINUE) stream.receive(payload.rest());
     else if (header.status === STATUS_OK) stream.complete();
@@ -395,7 +394,7 @@ export class RpcConnection {
     });
   }
 
-  /** Counts pings, not time: after the process itself was stopped or busy, answers that lie in the socket are read first. */
+  /** Counts pings, not time: after this process was stopped or busy, replies waiting in the socket are read first. */
   #watch(limit: number): void {
     if (this.#heard || this.#paused) {
       this.#heard = false;

@@ -46,7 +46,7 @@ describe('connecting', () => {
     ]);
   });
 
-  it('does without networks where the daemon has none', async () => {
+  it('works without networks if the daemon has none', async () => {
     await connectTo({
       connectNetworkEventRegister: () => {
         throw new FakeLibvirtError(3, 'no network driver');
@@ -57,7 +57,7 @@ describe('connecting', () => {
   it.each([
     ['is not there', async () => undefined],
     ['is a file', async (path: string) => await writeFile(path, '')],
-  ])('says how to start libvirt when the socket %s', async (_, prepare) => {
+  ])('tells how to start libvirt when the socket %s', async (_, prepare) => {
     const path = join(dir, 'sock');
     await prepare(path);
     const attempt = connectHypervisor(`qemu:///system?socket=${path}`);
@@ -91,7 +91,7 @@ describe('connecting', () => {
   it('names the group when the socket may not be used', async () => {
     const server = await startFakeLibvirtd();
     await chmod(server.path, 0o000);
-    // Root may use any socket: give that up for the moment in which the file is opened.
+    // Root may use any socket: drop that right while connecting.
     const root = process.geteuid?.() === 0;
     if (root) process.seteuid?.(65534);
     const attempt = connectHypervisor(server.uri);
@@ -104,7 +104,7 @@ describe('connecting', () => {
     [94, /no polkit agent/],
     [45, /did not give you the right/],
     [79, /did not give you the right/],
-  ])('says what polkit refused (%i)', async (code, message) => {
+  ])('reports what polkit refused (%i)', async (code, message) => {
     const attempt = connectTo({
       authList: () => ({ types: [2] }),
       authPolkit: () => {
@@ -115,12 +115,12 @@ describe('connecting', () => {
     await expect(attempt).rejects.toThrow(message);
   });
 
-  it('asks polkit when the daemon wants it and goes on when it agrees', async () => {
+  it('asks polkit when the daemon requires it and continues when it agrees', async () => {
     const names = await connectTo({ authList: () => ({ types: [2] }), authPolkit: () => ({ complete: 1 }) });
     expect(names.slice(0, 3)).toEqual(['authList', 'authPolkit', 'connectOpen']);
   });
 
-  it('says that it has no SASL', async () => {
+  it('reports that it does not support SASL', async () => {
     await expect(connectTo({ authList: () => ({ types: [1] }) })).rejects.toMatchObject({ code: 'host.denied' });
   });
 

@@ -11,14 +11,14 @@ const AUTH_POLKIT = 2;
 /** Bytes read at once. */
 const READ_SIZE = 64 * 1024;
 
-/** Somebody may have to type a password. */
+/** The user may have to type a password. */
 const POLKIT_TIMEOUT_MS = 2 * 60_000;
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-/** A socket that is connected, and who receives its bytes. */
+/** A connected socket and the receiver of its bytes. */
 interface Line {
   readonly socket: Socket;
   feed: (chunk: Buffer, size: number) => void;

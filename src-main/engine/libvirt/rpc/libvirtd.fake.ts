@@ -17,7 +17,7 @@ import {
 import { FrameReader, rawBytes, STATUS_ERROR, STATUS_OK, TYPE_CALL, TYPE_MESSAGE, TYPE_REPLY, TYPE_STREAM, writeFrame } from './wire.ts';
 import { type Codec, nothing, XdrReader, XdrWriter } from './xdr.ts';
 
-/** libvirtd reads no further while it works on this many calls of a connection. */
+/** libvirtd stops reading while it works on this many calls of a connection. */
 const MAX_CLIENT_REQUESTS = 5;
 
 type ProcedureName = keyof typeof procedures;
@@ -25,7 +25,7 @@ type Table = typeof procedures;
 type ResultOf<K extends ProcedureName> = Table[K] extends Procedure<unknown, infer R> ? R : never;
 type ArgsOf<K extends ProcedureName> = Table[K] extends Procedure<infer A, unknown> ? A : never;
 
-/** What the pretended daemon answers; throwing a `FakeLibvirtError` answers an error. */
+/** Replies of the fake daemon; a thrown `FakeLibvirtError` becomes an error reply. */
 export type Handlers = {
   readonly [K in ProcedureName]?: (args: ArgsOf<K>, client: FakeClient, serial: number) => ResultOf<K> | Promise<ResultOf<K>>;
 };
@@ -49,12 +49,12 @@ export interface ReceivedCall {
 export interface FakeClient {
   readonly socket: Socket;
   readonly calls: readonly ReceivedCall[];
-  /** Calls being worked on, now and at most. */
+  /** Calls in progress, now and at most. */
   readonly working: number;
   readonly mostWorking: number;
   readonly pongs: number;
   readonly pings: number;
-  /** Everything that came for streams. */
+  /** All stream packets received. */
   readonly streamPackets: readonly { readonly status: number; readonly bytes: Buffer }[];
   ping(): void;
   notify<T>(notice: Notice<T>, value: T): void;
@@ -64,14 +64,14 @@ export interface FakeClient {
   send(type: number, procedure: number, serial: number, status: number, bytes: Uint8Array): void;
 }
 
-/** A libvirt daemon for tests, on the codecs of the client; answers pings and reads like libvirtd, five calls at a time. */
+/** A libvirt daemon for tests, using the client's codecs; answers pings and, like libvirtd, works on five calls at a time. */
 export interface FakeLibvirtd {
   readonly uri: string;
   readonly path: string;
   readonly clients: readonly FakeClient[];
   /** All calls of all connections. */
   calls(): readonly ReceivedCall[];
-  /** Whether it answers pings; false is a daemon that is stopped. */
+  /** Whether it answers pings; false simulates a stopped daemon. */
   answersPings: boolean;
   stop(): Promise<void>;
 }

@@ -1,9 +1,9 @@
 import { type Codec, hyper, int, list, nothing, optional, string, struct, uint, uuid, type ValueOf } from './xdr.ts';
 
 /**
- * The part of libvirt's RPC protocol that Lago uses, in our own names; the TypeScript types follow from the table. Numbers and layouts
- * are those of libvirt's remote protocol, which is a stable ABI: messages are added, never changed (identical in 7.0 to 11.3 for
- * everything here). Calls that pass file descriptors are left out on purpose: Node cannot receive them.
+ * The part of libvirt's RPC protocol that Lago uses, under our own names; the TypeScript types follow from the table. Numbers and layouts
+ * are those of libvirt's remote protocol, a stable ABI: messages are added, never changed (identical in 7.0 to 11.3 for everything here).
+ * Calls that pass file descriptors are omitted on purpose: Node cannot receive them.
  */
 
 export const REMOTE_PROGRAM = 0x20008086;
@@ -52,17 +52,17 @@ export type SnapshotRef = ValueOf<typeof snapshotRef>;
 export type RemoteError = ValueOf<typeof remoteError>;
 
 export interface Procedure<A, R> {
-  /** Our name of it, as it appears in the details of an error. */
+  /** Our name for it, as it appears in the details of an error. */
   readonly name: string;
   readonly program: number;
   readonly number: number;
-  /** May take seconds in the daemon (QEMU starts, disks are written): goes over the slow connection. */
+  /** May take seconds in the daemon (QEMU starts, disks are written): uses the slow connection. */
   readonly slow: boolean;
   readonly args: Codec<A>;
   readonly result: Codec<R>;
 }
 
-/** What the daemon sends without being asked. */
+/** A message that the daemon sends unasked. */
 export interface Notice<T> {
   readonly program: number;
   readonly number: number;
@@ -169,7 +169,7 @@ export const notices = {
     number: 318,
     body: struct({ callback: int, domain: domainRef, event: int, detail: int }),
   },
-  /** The guest was reset: by itself, or from outside. */
+  /** The guest was reset, from inside or outside. */
   domainReboot: { program: REMOTE_PROGRAM, number: 319, body: struct({ callback: int, domain: domainRef }) },
   networkLifecycle: {
     program: REMOTE_PROGRAM,
@@ -180,10 +180,10 @@ export const notices = {
   connectionClosed: { program: REMOTE_PROGRAM, number: 362, body: struct({ reason: int }) },
 } as const;
 
-/** virErrorNumber, those that Lago distinguishes. */
+/** The values of virErrorNumber that Lago distinguishes. */
 export const LIBVIRT_ERROR = {
   noSupport: 3,
-  /** Also: what is behind a stream has hung up. */
+  /** Also: the far end of a stream has hung up. */
   rpc: 39,
   noDomain: 42,
   noNetwork: 43,

@@ -1,14 +1,14 @@
 import { Duplex } from 'node:stream';
 import { STATUS_CONTINUE, STATUS_ERROR, STATUS_OK, STREAM_PAYLOAD } from './wire.ts';
 
-/** What a stream needs of its connection. */
+/** What a stream needs from its connection. */
 export interface StreamPort {
-  /** Sends one packet; `done` when the socket took it. */
+  /** Sends one packet; `done` is called when the socket has taken it. */
   send(status: number, bytes: Uint8Array, done: (error?: Error | null) => void): void;
   /** Stops and starts reading from the socket: libvirt has no flow control per stream, so this is the only one. */
   pause(): void;
   resume(): void;
-  /** The stream ended, in whatever way. */
+  /** Called when the stream has ended, in whatever way. */
   release(): void;
 }
 
@@ -20,13 +20,13 @@ export class RpcStream extends Duplex {
   #finished = false;
   #ended = false;
 
-  /** Whether it is an end, not an error, when what is behind the stream goes away. */
+  /** Whether a hang-up of the far end is the end of the stream rather than an error. */
   readonly hangUpEnds: boolean;
 
   constructor(hangUpEnds: boolean, port: StreamPort) {
     super({ allowHalfOpen: true });
     this.hangUpEnds = hangUpEnds;
-    // It may break in the same turn in which it is opened, before anybody can listen; whoever reads it then finds the error in `errored`.
+    // It may break in the turn in which it is opened, before anyone can listen; the reader then finds the error in `errored`.
     this.on('error', () => undefined);
     this.#port = port;
   }
@@ -36,12 +36,12 @@ export class RpcStream extends Duplex {
     if (this.#ended) return;
     if (bytes.length === 0) {
       this.#endReading();
-      // The daemon keeps a stream that nobody finishes until its connection goes.
+      // The daemon keeps an unfinished stream until its connection closes.
       if (!this.writableEnded) this.end();
     } else if (!this.push(bytes)) this.#port.pause();
   }
 
-  /** There is nothing on the other side any more. */
+  /** The far end is gone. */
   complete(): void {
     this.#finished = true;
     this.#endReading();

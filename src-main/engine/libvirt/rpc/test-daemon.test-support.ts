@@ -6,20 +6,20 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A libvirtd for tests: unprivileged in its own directory, reachable by its socket only. */
+/** A libvirtd for tests: unprivileged, in its own directory, reachable only through its socket. */
 export interface TestDaemon extends AsyncDisposable {
   readonly socket: string;
   readonly dir: string;
   /** libvirtd's own pid. */
   readonly pid: number;
-  /** Ends it at once, as a crash would. */
+  /** Ends it at once, like a crash. */
   kill(signal: NodeJS.Signals): void;
   stop(): Promise<void>;
 }
 
 /**
- * Paths of the machine's libvirt are covered, and the name of the machine resolves (libvirtd would wait 10 s for it). The second user
- * namespace takes uid 0 away: libvirtd takes itself for the system's daemon otherwise. `exec` keeps the pid. Data comes in as
+ * Hides the paths of the machine's libvirt and makes the machine's name resolve (libvirtd would wait 10 s for it). The second user
+ * namespace takes away uid 0, since libvirtd would otherwise act as the system's daemon. `exec` keeps the pid. Data is passed in the
  * environment, never as script text.
  */
 const INSIDE = `set -eu
@@ -43,7 +43,7 @@ async function waitForSocket(path: string, child: ChildProcess, errors: () => st
 }
 
 /**
- * Starts it in new network and mount namespaces (a user namespace too when not root), so that it can touch nothing outside of its
+ * Starts it in new network and mount namespaces (plus a user namespace when not root), so that it can touch nothing outside of its
  * directory. Serves `test:///default?socket=…` and `test:///file.xml?socket=…`.
  */
 export async function startTestDaemon(): Promise<TestDaemon> {

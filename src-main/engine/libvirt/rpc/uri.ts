@@ -1,15 +1,15 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
 
-/** Where a libvirt URI leads. */
+/** Target of a libvirt URI. */
 export interface LibvirtTarget {
-  /** As it was given. */
+  /** As given. */
   readonly uri: string;
-  /** What the daemon opens: without our transport and socket. */
+  /** The URI that the daemon opens: without our transport and socket. */
   readonly name: string;
   readonly driver: 'qemu' | 'test';
   /** Unix sockets to try, best first. */
   readonly sockets: readonly string[];
-  /** Every connection has a state of its own (test driver on a file), so there may be only one. */
+  /** Each connection has its own state (test driver on a file), so there may be only one. */
   readonly privateState: boolean;
 }
 
@@ -38,9 +38,9 @@ function defaultSockets(name: string, driver: 'qemu' | 'test', env: Readonly<Rec
 }
 
 /**
- * Understands `qemu:///system`, `qemu:///session`, `test:///default` and `test:///absolute/file.xml`, each with `?socket=/path`, and
- * the same with `+unix`. Everything else is `input.invalid`, host names above all: nothing here reaches over a network. Without a
- * socket the modular daemon's (virtqemud) comes before libvirtd's.
+ * Accepts `qemu:///system`, `qemu:///session`, `test:///default` and `test:///absolute/file.xml`, each with `?socket=/path`, and the same
+ * with `+unix`. Anything else is `input.invalid`, above all host names: nothing here goes over a network. Without a socket, the modular
+ * daemon's (virtqemud) is tried before libvirtd's.
  */
 export function parseLibvirtUri(uri: string, env: Readonly<Record<string, string | undefined>> = process.env): LibvirtTarget {
   const match = /^(qemu|test)(?:\+unix)?:\/\/\/([^?#]+)(?:\?([^#]*))?$/.exec(uri);

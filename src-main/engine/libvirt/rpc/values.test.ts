@@ -41,7 +41,7 @@ describe('sortSnapshots', () => {
     expect(sorted.map((one) => one.name)).toEqual(['a', 'r', 'z', 'b', 'c', 'late']);
   });
 
-  it('ends on a circle of parents', () => {
+  it('terminates on a cycle of parents', () => {
     expect(sortSnapshots([snapshot('a', 1, 'b'), snapshot('b', 1, 'a')])).toHaveLength(2);
   });
 });

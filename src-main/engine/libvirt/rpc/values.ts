@@ -32,17 +32,17 @@ const DOMAIN_EVENTS: readonly DomainEvent[] = [
 /** virNetworkEventLifecycleType, by number. */
 const NETWORK_EVENTS: readonly NetworkEvent[] = ['defined', 'undefined', 'started', 'stopped'];
 
-/** A state that this program does not know yet is "no state". */
+/** An unknown state is "no state". */
 export function runStateOf(state: number): DomainRunState {
   return STATES[state] ?? 'no state';
 }
 
-/** undefined for a kind of event that this program does not know. */
+/** undefined for an unknown kind of event. */
 export function domainEventOf(event: number): DomainEvent | undefined {
   return DOMAIN_EVENTS[event];
 }
 
-/** undefined for a kind of event that this program does not know. */
+/** undefined for an unknown kind of event. */
 export function networkEventOf(event: number): NetworkEvent | undefined {
   return NETWORK_EVENTS[event];
 }
@@ -68,7 +68,7 @@ function snapshotStateOf(state: string): DomainSnapshot['state'] {
   }
 }
 
-/** A snapshot from libvirt's description of it. */
+/** Parses libvirt's description of a snapshot. */
 export function snapshotOf(xml: string, current: string | undefined): DomainSnapshot {
   const root = readXml(xml, { what: "libvirt's description of a snapshot" });
   const name = textXml(root, 'name') ?? '';
@@ -81,7 +81,7 @@ export function snapshotOf(xml: string, current: string | undefined): DomainSnap
   };
 }
 
-/** Parents before their children, else by time and name: libvirt lists snapshots in no order, and its clock has whole seconds. */
+/** Parents before their children, else by time and name: libvirt lists snapshots unordered, with times in whole seconds. */
 export function sortSnapshots(snapshots: readonly DomainSnapshot[]): readonly DomainSnapshot[] {
   const byName = new Map(snapshots.map((snapshot) => [snapshot.name, snapshot]));
   const depthOf = (snapshot: DomainSnapshot): number => {

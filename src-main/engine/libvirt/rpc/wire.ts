@@ -21,7 +21,7 @@ const SMALLEST = LENGTH_SIZE + HEADER_SIZE;
 /** VIR_NET_MESSAGE_MAX plus the length word. */
 const LARGEST = 32 * 1024 * 1024 + LENGTH_SIZE;
 
-/** Most bytes of stream data in one packet, what every libvirt accepts (VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX is a little more). */
+/** Most stream data in one packet that every libvirt accepts (VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX is a little more). */
 export const STREAM_PAYLOAD = 256 * 1024 - 1024;
 
 export interface FrameHeader {
@@ -60,8 +60,8 @@ export function writeFrame<T>(writer: XdrWriter, header: FrameHeader, codec: Cod
 export const rawBytes: Codec<Uint8Array> = { encode: (w, v) => w.raw(v), decode: (r) => r.rest() };
 
 /**
- * Cuts a byte stream into frames. Keeps no more than what has arrived of one frame: a length that is announced but not sent costs
- * nothing. Throws `hypervisor.failed` on a length that no message can have; the byte stream is useless then.
+ * Splits a byte stream into frames. Buffers only bytes that have arrived: a large announced length costs nothing. Throws
+ * `hypervisor.failed` on an impossible length, after which the byte stream is unusable.
  */
 export class FrameReader {
   #held: Buffer[] = [];
@@ -73,7 +73,7 @@ export class FrameReader {
     return this.#size;
   }
 
-  /** Takes the first `size` bytes of `chunk`. Neither keeps `chunk`, which may be a buffer that is used again, nor may `onFrame` keep its payload. */
+  /** Takes the first `size` bytes of `chunk`. The caller may reuse `chunk` afterwards, so `onFrame` must not keep its payload. */
   push(chunk: Buffer, size: number, onFrame: (header: FrameHeader, payload: XdrReader) => void): void {
     let data = chunk;
     let end = size;

@@ -89,7 +89,7 @@ describe('xdr', () => {
     expect(() => encode(uuid, 'zz')).toThrow(/not a uuid/);
   });
 
-  it('decodes any bytes as any answer or refuses them, and never more than there is', () => {
+  it('decodes any bytes as any answer or refuses them, never reading beyond the end', () => {
     const codecs = [
       ...Object.values(procedures).map((one) => one.result),
       ...Object.values(notices).map((one) => one.body),
@@ -136,7 +136,7 @@ describe('frames', () => {
     );
   });
 
-  it('are refused when shorter than a header or longer than libvirt sends', () => {
+  it('are refused when shorter than a header or longer than libvirt allows', () => {
     for (const length of [0, 27, 32 * 1024 * 1024 + 5, 0xffffffff]) {
       const bytes = Buffer.alloc(28);
       bytes.writeUInt32BE(length, 0);
@@ -144,7 +144,7 @@ describe('frames', () => {
     }
   });
 
-  it('keep only what has arrived of a message that is announced as huge', () => {
+  it('buffer only what has arrived of a message announced as huge', () => {
     const reader = new FrameReader();
     const start = Buffer.alloc(28);
     start.writeUInt32BE(32 * 1024 * 1024, 0);
@@ -152,7 +152,7 @@ describe('frames', () => {
     expect(reader.pending).toBe(28);
   });
 
-  it('of random bytes are read or refused, and hold no more than was given', () => {
+  it('of random bytes are read or refused, without buffering more than was given', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 8 }), (chunks) => {
         const reader = new FrameReader();

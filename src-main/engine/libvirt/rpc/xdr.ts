@@ -1,9 +1,9 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
 
 /**
- * XDR (RFC 4506) as libvirt uses it: big-endian, everything padded to four bytes, strings in UTF-8. Every read is checked against the
- * end of its frame and every list against its declared limit before anything is allocated, so a hostile or broken peer can make a
- * decoder throw but not grow or hang.
+ * XDR (RFC 4506) as libvirt uses it: big-endian, everything padded to four bytes, strings in UTF-8. Every read is checked against the end
+ * of its frame, and every list against its declared limit before anything is allocated: a hostile or broken peer can make a decoder throw,
+ * but not use up memory or hang.
  */
 
 /** Longest string that libvirt sends or accepts, bytes. */
@@ -11,7 +11,7 @@ const STRING_MAX = 4 * 1024 * 1024;
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** What a decoder throws on bytes that cannot be what they claim to be: `hypervisor.failed`. */
+/** The error for bytes that do not decode: `hypervisor.failed`. */
 export function unreadable(why: string): EngineError {
   return new EngineError('hypervisor.failed', `libvirt sent a message that cannot be read: ${why}.`, {
     hint: 'Check that the socket belongs to a libvirt daemon, version 7.0 or newer.',
@@ -19,13 +19,13 @@ export function unreadable(why: string): EngineError {
 }
 
 /**
- * Below this, texts are written and buffers copied byte by byte: a call out of JavaScript, as Buffer's own methods make, costs more. The
- * numbers are put together by hand for the same reason. All of it is half of what the client adds to a call.
+ * Below this, texts are written and buffers copied byte by byte: calls out of JavaScript, as Buffer's methods make, cost more. Numbers are
+ * assembled by hand for the same reason. This halves what the client adds to a call.
  */
 const SHORT = 64;
 const TINY = 12;
 
-/** A growing buffer that values are written to; one serves all messages of a connection. */
+/** A growing write buffer; one serves all messages of a connection. */
 export class XdrWriter {
   #buffer = Buffer.allocUnsafe(4096);
   #size = 0;
@@ -39,7 +39,7 @@ export class XdrWriter {
     this.#size = size;
   }
 
-  /** A copy of all that was written; the writer is empty afterwards, and small again after a very large message. */
+  /** A copy of everything written. Empties the writer, and shrinks it after a very large message. */
   take(): Buffer {
     const from = this.#buffer;
     const size = this.#size;
@@ -81,7 +81,7 @@ export class XdrWriter {
     this.#buffer.writeBigInt64BE(BigInt(value), at);
   }
 
-  /** Bytes of a length that both sides know, padded. */
+  /** Bytes of a length known to both sides, padded. */
   opaque(value: Uint8Array): void {
     const padding = -value.length & 3;
     const at = this.#reserve(value.length + padding);
@@ -95,12 +95,12 @@ export class XdrWriter {
     this.#buffer.set(value, at);
   }
 
-  /** Throws `hypervisor.failed` for a text that is too long or has a zero character, which would end it on the other side. */
+  /** Throws `hypervisor.failed` for a text that is too long or contains a zero character, which would end it on the other side. */
   string(value: string): void {
     if (value.length > SHORT || !this.#shortString(value)) this.#anyString(value);
   }
 
-  /** False, and nothing written, unless it is plain ASCII. */
+  /** Writes nothing and returns false unless the text is plain ASCII. */
   #shortString(value: string): boolean {
     const length = value.length;
     const start = this.#size;
@@ -159,7 +159,7 @@ export class XdrReader {
   int(): number {
     const at = this.#take(4);
     const bytes = this.#buffer;
-    // There are four bytes: #take has seen to it.
+    // #take has checked that there are four bytes.
     return ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
   }
 
@@ -167,7 +167,7 @@ export class XdrReader {
     return this.int() >>> 0;
   }
 
-  /** A 64-bit number; one that a double cannot hold exactly is refused. */
+  /** A 64-bit number; refused when a double cannot hold it exactly. */
   hyper(): number {
     const value = Number(this.#buffer.readBigInt64BE(this.#take(8)));
     if (!Number.isSafeInteger(value)) throw unreadable(`number ${value} out of range`);
@@ -216,7 +216,7 @@ export class XdrReader {
   }
 }
 
-/** How a value of type T looks on the wire. Method syntax keeps codecs of any type assignable to `Codec<unknown>`. */
+/** Wire format of values of type T. Method syntax keeps codecs of any type assignable to `Codec<unknown>`. */
 export interface Codec<T> {
   encode(writer: XdrWriter, value: T): void;
   decode(reader: XdrReader): T;
@@ -237,10 +237,10 @@ export const hyper: Codec<number> = { encode: (w, v) => w.hyper(v), decode: (r) 
 /** UTF-8, never null. */
 export const string: Codec<string> = { encode: (w, v) => w.string(v), decode: (r) => r.string() };
 
-/** Nothing at all: procedures without arguments or without a result. */
+/** Nothing: for procedures without arguments or without a result. */
 export const nothing: Codec<undefined> = { encode: () => undefined, decode: () => undefined };
 
-/** Sixteen bytes on the wire, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" in our hands. */
+/** Sixteen bytes on the wire, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" in memory. */
 export const uuid: Codec<string> = {
   encode(w, v) {
     const bytes = Buffer.from(v.replaceAll('-', ''), 'hex');
@@ -265,7 +265,7 @@ export function optional<T>(inner: Codec<T>): Codec<T | undefined> {
   };
 }
 
-/** A counted list of at most `max` items; each takes at least four bytes, so a false count cannot make the reader allocate. */
+/** A counted list of at most `max` items; each takes at least four bytes, so a false count cannot cause a large allocation. */
 export function list<T>(inner: Codec<T>, max: number): Codec<readonly T[]> {
   return {
     encode(w, v) {
@@ -284,7 +284,7 @@ export function list<T>(inner: Codec<T>, max: number): Codec<readonly T[]> {
   };
 }
 
-/** Fields one after the other, in the order in which they are written here. */
+/** Fields in sequence, in the order given. */
 export function struct<F extends Readonly<Record<string, Codec<unknown>>>>(fields: F): Codec<{ readonly [K in keyof F]: ValueOf<F[K]> }> {
   type Value = { readonly [K in keyof F]: ValueOf<F[K]> };
   const entries = Object.entries(fields).map(([key, codec]) => ({ key, codec }));

@@ -6,11 +6,11 @@ import { element, type XmlElement } from './write-xml.ts';
 /** Lago's default where the file gives no `vcpu`. */
 const DEFAULT_VCPU = 2;
 
-/** What is known of the host's processor; without it a named model gets no virtualization feature. */
+/** What is known about the host's processor; without it a named model gets no virtualization feature. */
 export interface HostCpu {
   readonly vendor: string;
   readonly features: ReadonlySet<string>;
-  /** Vendor of a CPU model by libvirt's map, undefined when it has none. */
+  /** Vendor of a CPU model in libvirt's map, undefined when it has none. */
   modelVendor(model: string): string | undefined;
 }
 
@@ -24,8 +24,8 @@ export function vcpuOf(vm: Pick<VmSpec, 'vcpu' | 'cpu'>): number {
 }
 
 /**
- * The VM's <cpu> by Lago 1.0's rules: `cpu_custom` as it is, `cpu_model` as an exact model, else the host's own CPU with the memory
- * spread over NUMA cells. Without hardware help (TCG) the largest CPU that QEMU can imitate, less `la57` which slows it.
+ * The VM's <cpu> by Lago 1.0's rules: `cpu_custom` as it is, `cpu_model` as an exact model, else the host's own CPU with the memory spread
+ * over NUMA cells. Under TCG the largest CPU that QEMU can emulate, without `la57`, which slows it down.
  */
 export function cpuXml(vm: VmSpec, context: CpuContext): XmlElement {
   const vcpu = vcpuOf(vm);
@@ -52,7 +52,7 @@ function virtualizationFeature(model: string, host: HostCpu | undefined): XmlEle
   return host.features.has(name) ? element('feature', { policy: 'require', name }) : undefined;
 }
 
-/** How many CPUs each NUMA cell has. */
+/** Number of CPUs in each NUMA cell. */
 export function numaCells(vcpu: number): readonly number[] {
   if (vcpu === 2) return [1, 1];
   if (vcpu === 4) return [2, 2];
@@ -84,7 +84,7 @@ function customCpu(vm: VmSpec, topology: XmlElement): XmlElement {
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/;
 
-/** Why a mapping in xmltodict's style (`@name` attribute, `#text` text, list = repeated element) cannot become XML; undefined when it can. */
+/** Why a mapping in xmltodict's style (`@name` attribute, `#text` text, list = repeated element) cannot become XML; undefined if it can. */
 export function cpuCustomProblem(value: unknown, depth = 0): string | undefined {
   if (depth > 10) return 'It is nested too deeply.';
   if (Array.isArray(value)) return firstProblem(value, (item) => cpuCustomProblem(item, depth + 1));
@@ -130,7 +130,7 @@ function toElements(name: string, value: unknown): readonly XmlElement[] {
   return [element(name, attributes, ...children)];
 }
 
-/** YAML reads `'@enabled': yes` as true; libvirt wants the word. */
+/** YAML reads `'@enabled': yes` as true; libvirt expects the word. */
 function printable(value: unknown): string {
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   return typeof value === 'string' || typeof value === 'number' ? String(value) : '';

@@ -45,14 +45,14 @@ function attributes(nodes: readonly XmlElement[]): Record<string, string>[] {
 }
 
 describe('a domain', () => {
-  it('says whose it is', () => {
+  it('identifies its owner', () => {
     const root = domain(vm(), { uuid: 'u-u-i-d' });
     expect(find(root, 'name')[0]?.text).toBe('aaaabbbb-vm0');
     expect(find(root, 'uuid')[0]?.text).toBe('u-u-i-d');
     expect(attributes(find(root, 'metadata/lago:owner'))).toEqual([{ 'xmlns:lago': OWNER_NAMESPACE, prefix: UUID, name: 'vm0' }]);
   });
 
-  it('runs on what the host has', () => {
+  it("runs on the host's accelerator", () => {
     const kvm = domain(vm());
     expect(kvm.attributes.get('type')).toBe('kvm');
     expect(attributes(find(kvm, 'cpu'))).toEqual([{ mode: 'host-passthrough' }]);
@@ -123,7 +123,7 @@ describe('a domain', () => {
     expect(new Set(attributes(find(unsafe, 'devices/disk/driver')).map((driver) => driver['cache']))).toEqual(new Set(['unsafe']));
   });
 
-  it('has its cards in order, each with a MAC that stays', () => {
+  it('has its cards in order, each with a stable MAC', () => {
     const root = domain(vm({ nics: [{ net: 'n', ip: '192.168.200.2' }, { net: 'b', mtu: 9000 }, { net: 'b' }] }));
     const macs = attributes(find(root, 'devices/interface/mac')).map((mac) => mac['address']);
     expect(macs[0]).toBe('54:52:c0:a8:c8:02');
@@ -134,7 +134,7 @@ describe('a domain', () => {
     expect(attributes(find(root, 'devices/interface/rom'))).toHaveLength(3);
   });
 
-  it('names its CPU model, with virtualization where the host has it', () => {
+  it('names its CPU model, with virtualization if the host has it', () => {
     const hostCpu: HostCpu = {
       vendor: 'Intel',
       features: new Set(['vmx']),
@@ -183,7 +183,7 @@ describe('a domain', () => {
 });
 
 describe('a network', () => {
-  it('is found by its bridge: each its own, 15 characters at most', () => {
+  it('has its own bridge, with a name of 15 characters at most', () => {
     for (const name of ['network1', 'network2', 'a-very-long-network-name-1', 'a-very-long-network-name-2', 'n']) {
       expect(bridgeName(UUID, { name })).toHaveLength(Math.min(15, 5 + name.length));
       expect(bridgeName(UUID, { name })).toBe(networkName(UUID, name));
@@ -195,7 +195,7 @@ describe('a network', () => {
     expect(() => prefixedName(UUID, 'x', 5)).toThrow(/less than 6/);
   });
 
-  it('lets traffic pass at once and runs dnsmasq as root only where asked', () => {
+  it('forwards at once and runs dnsmasq as root only where asked', () => {
     const root = readXml(networkXml(net, { prefixUuid: UUID, dnsmasqAsRoot: true }));
     expect(attributes(find(root, 'bridge'))).toEqual([{ name: 'aaaa-n', stp: 'off', delay: '0' }]);
     expect(attributes(find(root, 'dnsmasq:options/dnsmasq:option'))).toEqual([{ value: 'user=root' }, { value: 'group=' }]);
@@ -203,7 +203,7 @@ describe('a network', () => {
     expect(attributes(find(root, 'metadata/lago:owner'))[0]).toMatchObject({ prefix: UUID, name: 'n' });
   });
 
-  it('without DHCP hands out nothing; a bridge is bare', () => {
+  it('has no DHCP section without DHCP; a bridge is bare', () => {
     const { dhcp: _, ...still } = net;
     expect(find(readXml(networkXml({ ...still, mtu: 9000 }, { prefixUuid: UUID })), 'ip/dhcp')).toEqual([]);
     const bridge = readXml(networkXml(NetSpec.parse({ name: 'b', type: 'bridge' }), { prefixUuid: UUID }));
@@ -219,7 +219,7 @@ describe('a network', () => {
     ]);
   });
 
-  it('answers addresses of both kinds for its own, and what is written for others', () => {
+  it('resolves its own names to IPv4 and IPv6 addresses, and others as written', () => {
     const dns_records = { b: '192.168.200.4', a: '192.168.200.4', far: '1.2.3.4', six: 'fd00::1' };
     const root = readXml(networkXml({ ...net, dns_records }, { prefixUuid: UUID }));
     expect(find(root, 'dns/host').map((host) => [host.attributes.get('ip'), host.children.map((name) => name.text)])).toEqual([
@@ -231,7 +231,7 @@ describe('a network', () => {
   });
 });
 
-it('any text survives being written and read (property)', () => {
+it('any text survives writing and reading (property)', () => {
   const text = fc.string({ unit: 'grapheme' });
   fc.assert(
     fc.property(text, text, (value, content) => {

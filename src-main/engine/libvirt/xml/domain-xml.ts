@@ -5,7 +5,7 @@ import { domainName, networkName } from '../names.ts';
 import { type CpuContext, cpuXml, vcpuOf } from './cpu.ts';
 import { element, printXml, type XmlElement } from './write-xml.ts';
 
-/** Namespace of the element in a domain's and a network's <metadata> that says whose it is: `<lago:owner prefix='UUID' name='VM'/>`. */
+/** Namespace of the owner element in a domain's or network's <metadata>: `<lago:owner prefix='UUID' name='VM'/>`. */
 export const OWNER_NAMESPACE = 'urn:lago-desktop:owner:1';
 
 export interface DomainContext extends CpuContext {
@@ -13,21 +13,21 @@ export interface DomainContext extends CpuContext {
   readonly prefixUuid: string;
   /** Absolute path of the prefix, for `$LAGO_PREFIX_PATH`. */
   readonly prefixPath: string;
-  /** The domain's own uuid; libvirt makes one up when it is absent. */
+  /** The domain's own uuid; libvirt generates one if absent. */
   readonly uuid?: string | undefined;
-  /** Path of the unix socket for VNC; without it the VM has no VNC server. */
+  /** Path of the unix socket for VNC; if absent, the VM has no VNC server. */
   readonly vncSocket?: string | undefined;
   /** The environment's networks. */
   readonly nets: readonly NetSpec[];
-  /** Never waits for the disk; for tests, whose guests nobody misses. */
+  /** Never waits for the disk; for tests, whose guests are disposable. */
   readonly unsafeCache?: boolean | undefined;
-  /** libvirt's log service writes what comes from the serial console here too. */
+  /** Path to which libvirt's log service copies the serial console's output. */
   readonly serialLog?: string | undefined;
-  /** Path of QEMU; libvirt's default when absent. */
+  /** Path of QEMU; default: libvirt's choice. */
   readonly emulator?: string | undefined;
 }
 
-/** Every value as text, names and paths escaped; see docs/compatibility.md for what differs from Lago's XML and why. */
+/** Writes the domain's XML, with names and paths escaped; see docs/compatibility.md for differences from Lago's XML and their reasons. */
 export function domainXml(vm: VmSpec, context: DomainContext): string {
   return printXml(domainElement(vm, context));
 }
@@ -70,7 +70,7 @@ function domainElement(vm: VmSpec, context: DomainContext): XmlElement {
   );
 }
 
-/** The element by which leftovers of a prefix are recognised. */
+/** The element that identifies leftovers of a prefix. */
 export function ownerXml(prefixUuid: string, name: string): XmlElement {
   return element('metadata', {}, element('lago:owner', { 'xmlns:lago': OWNER_NAMESPACE, prefix: prefixUuid, name }));
 }
@@ -84,7 +84,7 @@ function serialXml(name: 'serial', log: string | undefined): XmlElement {
   );
 }
 
-/** Bus by device name, as Lago chose it; a CD-ROM at sdX stays on SCSI because the `pc` machine has only four IDE places. */
+/** Bus by device name, as in Lago; a CD-ROM at sdX stays on SCSI because the `pc` machine has only four IDE slots. */
 function busOf(disk: DiskSpec): 'virtio' | 'scsi' | 'ide' {
   if (disk.dev.startsWith('sd')) return 'scsi';
   return disk.dev.startsWith('hd') || disk.format === 'iso' ? 'ide' : 'virtio';
@@ -112,7 +112,7 @@ function diskXml(vm: VmSpec, disk: DiskSpec, index: number, context: DomainConte
   );
 }
 
-/** The IDE place of a CD-ROM that was given a virtio name: the n-th that no other disk claims. */
+/** The IDE slot of a CD-ROM with a virtio name: the n-th one that no other disk claims. */
 function freeIde(vm: VmSpec, index: number): string {
   const claimed = new Set(vm.disks.filter((disk) => disk.dev.startsWith('hd')).map((disk) => disk.dev));
   const free = ['hda', 'hdb', 'hdc', 'hdd'].filter((dev) => !claimed.has(dev));
@@ -131,12 +131,12 @@ function nicXml(vm: VmSpec, nic: NicSpec, index: number, context: DomainContext)
     // Without KVM the kernel's vhost threads only take time from the emulation.
     context.accelerator === 'tcg' && element('driver', { name: 'qemu' }),
     mtu !== undefined && mtu !== 1500 && element('mtu', { size: mtu }),
-    // No boot from the network, and so no option ROM to run: a second less.
+    // No network boot, and so no option ROM to run: saves a second.
     element('rom', { enabled: 'no' }),
   );
 }
 
-/** The MAC of a network card: Lago's rule where it has an address, else one that stays the same each time the VM is started. */
+/** The MAC of a network card: by Lago's rule if it has an address, else one that is stable across starts. */
 export function nicMac(prefixUuid: string, vm: string, index: number, nic: Pick<NicSpec, 'ip'>): string {
   if (nic.ip !== undefined && octetsOf(nic.ip) !== undefined) return macOf(nic.ip);
   const hash = createHash('sha256').update(`${prefixUuid}/${vm}/${index}`).digest('hex');

@@ -5,7 +5,7 @@ import { cpuXml, vcpuOf } from './cpu.ts';
 import { element, printXml, type XmlElement } from './write-xml.ts';
 
 /**
- * What Lago 1.0 gave to libvirt, element by element, to hold plans against what it wrote. Never defined: it needs KVM, vhost and a virtio
+ * Lago 1.0's XML for libvirt, element by element, to compare plans against Lago's output. Never defined: it needs KVM, vhost and a virtio
  * console.
  */
 export interface LagoContext {
@@ -40,7 +40,7 @@ export function lagoNetworkXml(net: NetSpec, prefixUuid: string): string {
   );
 }
 
-/** `six`: what stands before an IPv4 address to make it one of the IPv6 network; empty for IPv4. */
+/** `six`: prepended to an IPv4 address to make it one of the IPv6 network; empty for IPv4. */
 function dhcpElement(net: NetSpec, gw: string, six: string): XmlElement | undefined {
   if (net.dhcp === undefined) return undefined;
   const byIp = new Map<string, string>();
@@ -58,7 +58,7 @@ function dhcpElement(net: NetSpec, gw: string, six: string): XmlElement | undefi
   );
 }
 
-/** Lago gave every name an IPv6 address of this network, also those of other networks and of hosts outside, where nobody has it. */
+/** Lago gave every name an IPv6 address of this network, even names of other networks and outside hosts, where it does not exist. */
 function dnsElements(net: NetSpec, gw: string): readonly XmlElement[] {
   const records = Object.entries(net.dns_records ?? {});
   return [...new Set(records.map(([, ip]) => ip))].flatMap((ip) => {

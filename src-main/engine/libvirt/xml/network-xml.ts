@@ -12,9 +12,9 @@ const DNSMASQ_NAMESPACE = 'http://libvirt.org/schemas/network/dnsmasq/1.0';
 export interface NetworkContext {
   /** The prefix's uuid, 32 hex digits. */
   readonly prefixUuid: string;
-  /** The network's own uuid; libvirt makes one up when it is absent. */
+  /** The network's own uuid; libvirt generates one if absent. */
   readonly uuid?: string | undefined;
-  /** dnsmasq keeps running as root with an empty group: needed where only uid 0 is mapped. */
+  /** dnsmasq keeps running as root with an empty group: needed when only uid 0 is mapped. */
   readonly dnsmasqAsRoot?: boolean | undefined;
 }
 
@@ -41,7 +41,7 @@ export function networkXml(net: NetSpec, context: NetworkContext): string {
   }
   const { gw } = net;
   if (gw === undefined || octetsOf(gw) === undefined) throw new EngineError('input.invalid', `The network ${net.name} has no gateway.`);
-  // A bridge with spanning tree lets nothing pass for seconds after each start; one without loops needs none.
+  // A bridge with spanning tree blocks traffic for seconds after each start; one without loops does not need it.
   const bridge = { name: bridgeName(context.prefixUuid, net), stp: 'off', delay: 0 };
   const leases = net.dhcp === undefined ? [] : reservations(net);
   return printXml(
@@ -69,7 +69,7 @@ interface Reservation {
   readonly name: string;
 }
 
-/** One per address, under the alphabetically first of its names. */
+/** One reservation per address, under the alphabetically first of its names. */
 function reservations(net: NetSpec): readonly Reservation[] {
   const byIp = new Map<string, string>();
   for (const name of Object.keys(net.mapping).sort()) {
@@ -96,7 +96,7 @@ function dhcpXml(net: NetSpec, gw: string, leases: readonly Reservation[], versi
   );
 }
 
-/** libvirt refuses a whole network for a host name that does not begin with a letter or digit (`__ENGINE__`). */
+/** libvirt rejects a whole network if a host name does not begin with a letter or digit (`__ENGINE__`). */
 function isDhcpName(name: string): boolean {
   return /^[A-Za-z0-9]/.test(name);
 }

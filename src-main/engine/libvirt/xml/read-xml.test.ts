@@ -25,13 +25,13 @@ describe('readXml', () => {
     expect(root.text).toBe('x & 😀<&y;>');
   });
 
-  it('keeps attribute and element names from meaning anything to the language', () => {
+  it('keeps element and attribute names from reaching the prototype', () => {
     const root = readXml('<a __proto__="1" constructor="2"><toString/></a>');
     expect(root.attributes.get('__proto__')).toBe('1');
     expect(findXml(root, 'toString')?.name).toBe('toString');
   });
 
-  it('reads line ends and white space of attributes as XML has them', () => {
+  it('normalizes line ends and white space in attributes as XML requires', () => {
     const root = readXml('\ufeff<a b="1\n2\t3&#10;4">x\r\ny</a>');
     expect(root.attributes.get('b')).toBe('1 2 3\n4');
     expect(root.text).toBe('x\ny');
@@ -62,14 +62,14 @@ describe('readXml', () => {
     expect(() => readXml(text)).toThrow(EngineError);
   });
 
-  it('refuses what is too long, with the caller’s words and code', () => {
+  it('refuses what is too long, with the caller’s subject and code', () => {
     const work = (): unknown => readXml('<a>12345</a>', { what: 'The OVF', code: 'remote.invalid', maxLength: 5 });
     expect(work).toThrow(
       expect.objectContaining({ code: 'remote.invalid', message: expect.stringMatching(/^The OVF/) as string }) as EngineError,
     );
   });
 
-  it('says the line', () => {
+  it('reports the line', () => {
     expect(() => readXml('<a>\n<b>\n&x;</b></a>')).toThrow(/line 3/);
   });
 

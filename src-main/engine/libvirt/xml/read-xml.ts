@@ -6,14 +6,14 @@ export interface XmlElement {
   readonly name: string;
   readonly attributes: ReadonlyMap<string, string>;
   readonly children: readonly XmlElement[];
-  /** The text directly in it, without that of its children, white space too; lines end with `\n`. */
+  /** The element's own text without that of its children, including white space; lines end with `\n`. */
   readonly text: string;
 }
 
 export interface ReadXmlOptions {
-  /** What the text is, as the subject of an error message: "The description of VM vm0". */
+  /** Subject of an error message: "The description of VM vm0". */
   readonly what?: string;
-  /** Code of the error when it cannot be read; default `hypervisor.failed`, since libvirt is the usual source. */
+  /** Code of a parse error; default `hypervisor.failed`, since libvirt is the usual source. */
   readonly code?: ErrorCode;
   /** Default 16 MiB of characters. */
   readonly maxLength?: number;
@@ -28,7 +28,7 @@ interface Open extends XmlElement {
 }
 
 /**
- * Reads an XML document into plain values. Safe for foreign input: no document type, no entities but the five of XML and numeric ones,
+ * Parses an XML document into plain values. Safe for untrusted input: no document type, no entities but XML's five and numeric ones,
  * nothing is fetched, length and depth are limited, time is linear. Comments and processing instructions are dropped.
  */
 export function readXml(text: string, options: ReadXmlOptions = {}): XmlElement {

@@ -1,4 +1,4 @@
-/** One element of an XML document that is being written. Everything is escaped when it is printed. */
+/** One element of an XML document to be written. Everything is escaped on printing. */
 export interface XmlElement {
   readonly name: string;
   readonly attributes: Readonly<Record<string, string>>;
@@ -7,7 +7,7 @@ export interface XmlElement {
 
 export type XmlChild = XmlElement | string | undefined | false;
 
-/** Makes an element. Attributes that are undefined and children that are undefined or false are left out. */
+/** Creates an element. Attributes that are undefined and children that are undefined or false are left out. */
 export function element(
   name: string,
   attributes: Readonly<Record<string, string | number | undefined>> = {},
@@ -18,7 +18,7 @@ export function element(
   return { name, attributes: kept, children: children.filter((child) => child !== undefined && child !== false) };
 }
 
-/** The text of an element and all below it, two spaces a level. Elements with text are kept on one line. */
+/** The text of an element and its descendants, indented by two spaces. Elements with text are kept on one line. */
 export function printXml(root: XmlElement): string {
   return `${print(root, '')}\n`;
 }
@@ -34,7 +34,7 @@ function print(node: XmlElement, indent: string): string {
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&apos;', '"': '&quot;' };
 
-/** Text that stays text inside an element or an attribute. Characters that XML 1.0 cannot hold are dropped. */
+/** Escapes text for use in an element or attribute. Drops characters that XML 1.0 does not allow. */
 export function escapeXml(text: string): string {
   return text
     .replace(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '')
