@@ -47,7 +47,9 @@ export async function kvmState(options: KvmOptions = {}): Promise<KvmState> {
   const access = deviceAccess();
   if (access !== 'open') return access;
   const key = [bootId(), fileIdentity(qemu), fileIdentity(DEVICE)].join(' ');
-  const verdict = await cachedVerdict('kvm', key, async () => ((await bootsOn('kvm', qemu, options)) ? 'works' : 'broken'), environment);
+  const verdict = await cachedVerdict('kvm', key, async () => ((await bootsOn('kvm', qemu, options)) ? 'works' : 'broken'), {
+    environment,
+  });
   return verdict === 'works' ? 'works' : 'broken';
 }
 

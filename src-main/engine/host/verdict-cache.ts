@@ -8,6 +8,12 @@ import { cacheFolder } from './embedded/runtime-dir.ts';
 
 const Verdict = z.object({ key: z.string(), value: z.string() });
 
+export interface VerdictOptions {
+  readonly environment?: NodeJS.ProcessEnv | undefined;
+  /** False for a result that may be different next time; by default every one is kept. */
+  readonly isKept?: (value: string) => boolean;
+}
+
 /**
  * Caches the result of a slow probe in the user's cache folder as long as `key` (everything the result depends on) stays the same. A
  * damaged or unwritable cache only costs the time of the probe.
@@ -16,13 +22,14 @@ export async function cachedVerdict(
   name: string,
   key: string,
   probe: () => Promise<string>,
-  environment: NodeJS.ProcessEnv = process.env,
+  options: VerdictOptions = {},
 ): Promise<string> {
-  const folder = cacheFolder(environment);
+  const folder = cacheFolder(options.environment);
   const path = join(folder, `${name}.json`);
   const known = await readVerdict(path);
   if (known?.key === key) return known.value;
   const value = await probe();
+  if (options.isKept?.(value) === false) return value;
   try {
     await mkdir(folder, { recursive: true });
     await writeJson(path, { key, value });

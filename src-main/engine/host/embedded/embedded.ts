@@ -138,10 +138,12 @@ async function launch(spec: EmbeddedHostSpec, options: EmbeddedHostOptions): Pro
  */
 async function checkDnsmasq(host: EmbeddedHost, scripts: string, signal: AbortSignal | undefined): Promise<void> {
   const key = `${process.getuid?.() ?? 0} ${fileIdentity(findProgram('dnsmasq') ?? '')}`;
-  const verdict = await cachedVerdict('dnsmasq', key, async () => {
+  const check = async (): Promise<string> => {
     const result = await host.run(['bash', join(scripts, 'check-dnsmasq.sh')], { timeoutMs: 5000, signal });
     return result.code === 0 ? 'works' : `fails: ${result.stderr.trim().split('\n').at(-1) ?? ''}`;
-  });
+  };
+  // A failure may have passing causes, as a full disk, and would keep every environment from starting.
+  const verdict = await cachedVerdict('dnsmasq', key, check, { isKept: (value) => value === 'works' });
   if (verdict === 'works') return;
   throw new EngineError('host.unavailable', `dnsmasq does not work privately on this machine: ${verdict.replace('fails: ', '')}`, {
     hint: FALL_BACK,
