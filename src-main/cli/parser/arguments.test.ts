@@ -130,7 +130,7 @@ describe('the table', () => {
   it('has an option for every key of lago.conf', () => {
     const options = [...spec.options, ...spec.verbs.flatMap((verb) => verb.options)];
     const missing = SETTINGS.filter(
-      // Plugins make options, so which ones there are is decided before options are read.
+      // Plugins define options, so the set of plugins must be known before options are read.
       (setting) => setting.key !== 'plugins' && !options.some((option) => option.name === setting.key && option.config === setting.section),
     );
     expect(missing.map(environmentName)).toEqual([]);
