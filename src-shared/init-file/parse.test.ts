@@ -10,7 +10,7 @@ function yaml(text: string): ParseResult {
   return parseInitFile(text, 'f');
 }
 
-/** A good file around the body of one VM (YAML flow) and of one network. */
+/** A valid file around the body of one VM (YAML flow style) and of one network. */
 function withVm(vm: string, net = 'management: true'): ParseResult {
   return yaml(`domains:\n  vm0: {nics: [{net: n}], ${vm}}\nnets:\n  n: {${net}}\n`);
 }
@@ -60,7 +60,7 @@ describe('YAML as PyYAML reads it', () => {
     return withVm(`metadata: {k: ${text}}`).value?.domains['vm0']?.metadata?.['k'];
   }
 
-  // What PyYAML 6.0.3's safe_load gives.
+  // The results of safe_load in PyYAML 6.0.3.
   it.each<[string, unknown]>([
     ['yes', true],
     ['Off', false],
