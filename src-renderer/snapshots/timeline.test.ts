@@ -84,7 +84,7 @@ describe('timeline layout', () => {
         const places = layout.points.map((point) => `${point.x}/${point.lane}`);
         expect(new Set(places).size).toBe(history.length);
         for (const edge of layout.edges) expect(edge.x2).toBeGreaterThan(edge.x1);
-        // No point lies on a lane between the ends of a line that runs along it.
+        // No point lies on a lane between the ends of an edge on that lane.
         for (const edge of layout.edges.filter((one) => one.lane1 === one.lane2)) {
           expect(layout.points.filter((point) => point.lane === edge.lane1 && point.x > edge.x1 && point.x < edge.x2)).toEqual([]);
         }

@@ -3,7 +3,7 @@ import type { ByteChannel, ByteChannelEvents } from '../../src-shared/byte-strea
 import { EngineError, toWireError } from '../../src-shared/errors.ts';
 import { RETRY_DELAYS, SessionLink } from './session-link.ts';
 
-/** A VM end whose streams the test opens, ends and refuses. */
+/** A fake VM whose streams the test opens, ends and refuses. */
 function bench(endsByUser = true) {
   const streams: { readonly events: ByteChannelEvents; readonly channel: ByteChannel; ended: boolean }[] = [];
   const notices: string[] = [];
