@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin, transform } from 'esbuild';
 
 /**
- * Bundles the command line into `out/cli/lago.cjs`: one file that plain Node 20 runs. What is reached only by a dynamic import lies in
- * it as a string and is not even parsed until it is asked for: parsing the whole program takes as long as starting Node.
+ * Bundles the command line into `out/cli/lago.cjs`: one file for plain Node 20. Dynamically imported modules are embedded as strings and
+ * parsed only on demand, because parsing the whole program takes as long as starting Node.
  */
 const checkout = resolve(fileURLToPath(import.meta.url), '../..');
 const outfile = join(checkout, 'out/cli/lago.cjs');
 
-/** Our own modules do nothing when loaded, so one whose exports nobody uses is left out with all that it imports. */
+/** Marks our own modules as free of side effects, so that those with unused exports are dropped with all their imports. */
 const withoutSideEffects: Plugin = {
   name: 'without-side-effects',
   setup(bundle) {
@@ -24,14 +24,14 @@ const withoutSideEffects: Plugin = {
 const packages: Plugin = {
   name: 'packages',
   setup(bundle) {
-    // ssh2 tries its optional native parts and works without them.
+    // ssh2 works without its optional native modules.
     bundle.onResolve({ filter: /\.node$|^cpu-features$/ }, (found) => ({ path: found.path, external: true }));
-    // What is loaded at run time is no part of the bundle: the loader below hands in the `import` of Node.
+    // Plugins are not bundled: the loader below passes in Node's own `import`.
     bundle.onLoad({ filter: /plugins\/import-module\.ts$/ }, () => ({
       contents: 'export const importModule = (url) => importFromNode(url);',
       loader: 'js',
     }));
-    // zod's messages in fifty languages are a third of the program, and nobody sees more than the English ones.
+    // zod's messages in fifty languages are a third of the program, but only the English ones are used.
     bundle.onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
       contents: "export { default as en } from './en.js';",
       loader: 'js',
@@ -88,7 +88,7 @@ function load(name) {
 load("./main.js");
 `;
 mkdirSync(dirname(outfile), { recursive: true });
-// Whole at once: a command that starts while this runs sees the old or the new program.
+// Replace the file atomically: a command started meanwhile sees the old or the new program.
 const temporary = `${outfile}.${process.pid}.tmp`;
 writeFileSync(temporary, loader);
 chmodSync(temporary, 0o755);
