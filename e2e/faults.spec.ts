@@ -7,7 +7,7 @@ import { ownedProcesses } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
 import { root, type Scratch } from './support/scratch.ts';
 
-/** What goes wrong on machines: each is a sentence with a next step and an exit code, and leaves nothing behind. */
+/** Common machine problems: each ends with a sentence, a next step and an exit code, and leaves nothing behind. */
 
 let scratch: Scratch;
 useScratch((made) => {
@@ -28,7 +28,7 @@ function expectNothingMade(): void {
   expect(ownedProcesses(scratch)).toEqual([]);
 }
 
-/** A repository of its own with the sample guest in it; `hash` is what it claims. */
+/** A separate repository with the sample guest, which declares the checksum `hash`. */
 function repositoryWith(hash: string): string {
   const from = join(root, '.cache/templates');
   const image = readdirSync(from).find((name) => name.endsWith('.qcow2')) ?? '';
@@ -87,7 +87,7 @@ test('no free subnet says where to look for one', async () => {
   expect(readdirSync(leases).filter((name) => name.endsWith('.lease'))).toHaveLength(56);
 });
 
-/** Words that run a command in a mount namespace of its own, prepared by a shell command. */
+/** Words that run a command in its own mount namespace, after a shell command has prepared it. */
 function inside(prepare: string): readonly string[] {
   return ['unshare', '--mount', 'sh', '-c', `${prepare} && exec "$@"`, 'sh'];
 }

@@ -13,7 +13,7 @@ useScratch((made) => {
   scratch = made;
 });
 
-/** Writes below the user's `~/.config/lago`. */
+/** Writes a file below the user's `~/.config/lago`. */
 function configure(path: string, content: string): string {
   const file = join(scratch.dir, 'home/.config/lago', path);
   mkdirSync(dirname(file), { recursive: true });
@@ -21,7 +21,7 @@ function configure(path: string, content: string): string {
   return file;
 }
 
-/** An environment that is made in a moment and never started: one VM with an empty disk. */
+/** An environment that is quick to create and never started: one VM with an empty disk. */
 function oneVm(keys: object): string {
   return scratch.write(
     'LagoInitFile',

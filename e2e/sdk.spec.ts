@@ -8,7 +8,7 @@ import { useScratch } from './support/prologue.ts';
 import { root, type Scratch } from './support/scratch.ts';
 
 let scratch: Scratch;
-/** A project of somebody else, elsewhere, that has the package by `npm link`. */
+/** A separate project elsewhere that uses the package through `npm link`. */
 let project: string;
 useScratch((made) => {
   scratch = made;
