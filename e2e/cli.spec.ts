@@ -86,7 +86,7 @@ test('an init file in YAML with three VMs, a NAT and a bridge network', async ()
   await expectNothingLeft(scratch, namespaces);
 });
 
-test('an ordinary user does the same without any right', async () => {
+test('an ordinary user does the same without privileges', async () => {
   const uid = 61_234;
   const tun = statSync('/dev/net/tun').mode & 0o777;
   chmodSync('/dev/net/tun', 0o666);
@@ -165,7 +165,7 @@ test('Ctrl-C while it starts undoes everything and exits with 130', async () => 
   expect(ownedProcesses(scratch)).toEqual([]);
 });
 
-test('a killed init leaves nothing that stands in the way of the next one', async () => {
+test('a killed init does not block the next one', async () => {
   const file = twoVms(scratch, 'pair');
   const killed = await lago(scratch, ['init', file], {
     onStart: (child) => {

@@ -68,7 +68,7 @@ function sha1(content: Buffer): string {
   return createHash('sha1').update(content).digest('hex');
 }
 
-test('a layered, compressed export is made again elsewhere, with all that was on the disks', async () => {
+test('a layered, compressed export is imported elsewhere with the data of all disks', async () => {
   const namespaces = await makeUsedPair();
   await expectRefused(['export', '-d', 'handover'], 4, 'The following vms must be off:\nweb\ndb');
   await lagoOk(scratch, ['stop', 'db']);
@@ -160,7 +160,7 @@ test('a standalone export needs no template', async () => {
   await expectNothingLeft(scratch, both);
 });
 
-test('a template is built of a stopped VM, and an environment of it boots', async () => {
+test('a template is built from a stopped VM, and an environment based on it boots', async () => {
   await lagoOk(scratch, ['init', initFile()]);
   await lagoOk(scratch, ['start', 'db']);
   const namespaces = ownedNamespaces(scratch);

@@ -72,7 +72,7 @@ test('a prefix that exists is kept as it is', async () => {
   expect(readFileSync(join(scratch.dir, '.lago/default/uuid'), 'utf8')).toBe(uuid);
 });
 
-test('no free subnet says where to look for one', async () => {
+test('no free subnet: the message says where to look for one', async () => {
   const leases = join(scratch.dir, 'leases');
   const owner = join(scratch.dir, 'owner');
   writeFileSync(owner, 'a'.repeat(32));
@@ -99,7 +99,7 @@ test('a full disk is noticed before anything is fetched', async () => {
   expectNothingMade();
 });
 
-test('a machine without libvirt is told which package it needs', async () => {
+test('on a machine without libvirt the message names the package', async () => {
   await lagoOk(scratch, ['init', twoVms(scratch, 'pair')]);
   const outcome = await lago(scratch, ['start'], { enter: inside('mount --bind /dev/null /usr/sbin/libvirtd') });
   expectSentence(outcome, 3, /libvirt-daemon/);

@@ -37,7 +37,7 @@ const prefix = (): string => join(scratch.dir, '.lago/default');
 const killedAt = (point: number): { readonly env: Readonly<Record<string, string>> } => ({ env: { LAGO_FAULT: `kill:${point}` } });
 const leases = (): readonly string[] => readdirSync(join(scratch.dir, 'leases')).filter((name) => name.endsWith('.lease'));
 
-test('a killed init is told as such, and can be done again or destroyed', async () => {
+test('a killed init is reported, and can be repeated or destroyed', async () => {
   const file = emptyVm();
   for (const point of [2, 4, 6, 9, 12]) {
     expect((await lago(scratch, ['init', file], killedAt(point))).code).toBe(137);
@@ -66,7 +66,7 @@ test('a killed destroy is finished by the next one', async () => {
   }
 });
 
-test('of two inits of one name one makes it and the other is refused', async () => {
+test('of two inits of one name, one succeeds and the other is refused', async () => {
   const file = emptyVm();
   for (let round = 0; round < 6; round++) {
     const outcomes = await Promise.all([lago(scratch, ['init', file]), lago(scratch, ['init', file])]);

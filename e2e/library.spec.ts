@@ -219,7 +219,7 @@ test('an image that an environment uses stays until the environment is gone', as
   await close();
 });
 
-test('a git repository is added and updated, and what is wrong with one is told', async () => {
+test('a git repository is added and updated, and a broken one is reported', async () => {
   serveRepository();
   const upstream = join(scratch.dir, 'office');
   const git = (...argv: readonly string[]): void => {

@@ -144,7 +144,7 @@ test('a folder that was removed while it ran: the host is listed, and can be end
   await expectNothingLeft(scratch, namespaces);
 });
 
-test('under the window a command is killed and libvirt dies: it takes back, reconnects, and suggests nothing drastic', async () => {
+test('a command is killed and libvirt dies: the window undoes, reconnects, and suggests nothing drastic', async () => {
   const { page } = await openDesktop(scratch);
   await dropPlan(page, twoVms(scratch, 'lost'), ['web', 'db']);
   await page.getByRole('switch', { name: 'Internet access for guests' }).uncheck();

@@ -113,7 +113,7 @@ test('focus returns to where it was after menus, dialogs and the dock', async ()
   await expect(page.getByRole('row', { name: 'db', exact: true })).toBeFocused();
 });
 
-test('focus goes to a neighbour when what had it is gone', async () => {
+test('focus moves to a neighbour when the focused element is removed', async () => {
   await demo.show('demo');
   await demo.showPlan();
   await page.getByRole('button', { name: 'Environments' }).click();
@@ -198,7 +198,7 @@ test('menus begin with an action and keep Destroy, which has no button of its ow
   await expect(items.last()).toHaveText('Destroy…');
 });
 
-test('an environment whose libvirt does not answer says so everywhere and does not talk of destroying', async () => {
+test('an environment whose libvirt does not answer says so everywhere and does not suggest destroying', async () => {
   await demo.show('unusable');
   await expect(page.getByRole('row', { name: SHOP })).toContainText('reconnecting…');
   await demo.showShop();

@@ -106,7 +106,7 @@ test('broken plugins are named with the cause and left out; everything else goes
   expect((await lagoOk(scratch, ['--ignore-warnings', '-f', 'json', 'list'])).stderr).toBe('');
 });
 
-test('what a plugin throws while it works is told under its name', async () => {
+test('an error thrown by a plugin is reported under its name', async () => {
   configure(
     'plugins/failing.mjs',
     `export default [

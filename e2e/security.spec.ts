@@ -22,7 +22,7 @@ test('the preload script requires nothing but electron', () => {
   expect(code).not.toMatch(/^\s*import\s/m);
 });
 
-test('the page has the bridge and nothing else of the outside', async () => {
+test('the page has the bridge and nothing else from outside', async () => {
   const { page } = await openDesktop(scratch);
   expect(await page.evaluate(() => location.origin)).toBe('app://lago');
   expect(await page.evaluate(() => [typeof globalThis.require, typeof globalThis.process, typeof globalThis.Buffer])).toEqual([
@@ -154,7 +154,7 @@ test('a page that crashes is loaded again', async () => {
   await expect.poll(alive).toMatch(/^object [1-9]/);
 });
 
-test('a second start hands its file to the first window and ends', async () => {
+test('a second start passes its file to the first window and exits', async () => {
   const { app, page } = await openDesktop(scratch);
   await page.evaluate(() => {
     const all: unknown[] = [];

@@ -139,7 +139,7 @@ test('two commands ask at once: one download', async () => {
   expect(readFileSync(store('office:el7:v1')).equals(image)).toBe(true);
 });
 
-test('what cannot be had leaves the store as it was, and says what, where and what else there is', async () => {
+test('a failed fetch leaves the store unchanged and says what failed, where, and the alternatives', async () => {
   server.put('/images/el7.qcow2.hash', 'a'.repeat(40));
   const wrong = await lago(scratch, ['templates', 'fetch', 'el7', ...repository]);
   expect(wrong.code).toBe(5);
@@ -201,7 +201,7 @@ test('a store that Lago filled is used as it is', async () => {
   expect(readFileSync(path).equals(image)).toBe(true);
 });
 
-test('who may not write the machine’s store has a store of their own', async () => {
+test('a user who may not write to the machine’s store gets a separate one', async () => {
   const uid = 61_235;
   chmodSync(scratch.dir, 0o755);
   for (const folder of ['home', 'data', 'cache', 'run']) chownSync(join(scratch.dir, folder), uid, uid);

@@ -65,7 +65,7 @@ test('several prefixes: list, set-current, status in every format, ansible_hosts
   expect(existsSync(workdir)).toBe(false);
 });
 
-test('validate and plan make nothing and tell everything', async () => {
+test('validate and plan create nothing and report everything', async () => {
   const file = twoVms(scratch, 'pair');
   expect(await ok('validate', file)).toBe(`${file}: no problems found\n`);
   const bad = scratch.write('bad.yaml', 'domains:\n  a:\n    nics: [{net: m}]\n    memroy: 5\nnets:\n  n: {}\n');

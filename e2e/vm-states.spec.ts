@@ -103,7 +103,7 @@ test('header and tab say what is done to running VMs, not that they are off', as
   await showView(page, 'shop', 'VMs');
 });
 
-test('a guest that boots again is booting until its ssh answers', async () => {
+test('a guest that reboots is booting until its ssh answers', async () => {
   const row = vmRow(page, 'web');
   await expect(row).toContainText('ready', { timeout: BOOT });
   const terminal = await openTerminal(page, 'web', 'Terminal');
@@ -113,7 +113,7 @@ test('a guest that boots again is booting until its ssh answers', async () => {
   await expect(row).toContainText('ready', { timeout: BOOT });
 });
 
-test('suspended VMs stand still, in the window and for the command line, and go on where they were', async () => {
+test('suspended VMs are paused in window and command line, and continue where they were', async () => {
   const main = page.getByRole('main');
   const status = main.locator('header').first();
   const lagoHere = async (...words: string[]): Promise<string> =>

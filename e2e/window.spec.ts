@@ -150,7 +150,7 @@ test('two copies of one init file run side by side with the same addresses', asy
   await expectNothingLeft(scratch, namespaces);
 });
 
-test('closing while something is being made asks, and cancelling undoes it', async () => {
+test('closing during creation asks, and cancelling undoes it', async () => {
   const { app, page } = await openDesktop(scratch);
   await dropPlan(page, twoVms(scratch, 'half'), VMS);
   await createFromPlan(page, 'half');
@@ -176,7 +176,7 @@ test('closing while something is being made asks, and cancelling undoes it', asy
   await expectNothingLeft(scratch, new Set());
 });
 
-test('closing without an answer waits for what is under way', async () => {
+test('closing without an answer waits for running operations', async () => {
   const { app, page } = await openDesktop(scratch);
   await dropPlan(page, twoVms(scratch, 'waits'), VMS);
   await createFromPlan(page, 'waits');
@@ -196,7 +196,7 @@ test('closing without an answer waits for what is under way', async () => {
   await expectNothingLeft(scratch, namespaces);
 });
 
-test('closing with "keep working" ends what is under way first, and leaves it running', async () => {
+test('closing with "keep working" finishes running operations first, and leaves the environment running', async () => {
   const { app, page } = await openDesktop(scratch);
   await dropPlan(page, twoVms(scratch, 'kept'), VMS);
   await createFromPlan(page, 'kept');
