@@ -89,8 +89,8 @@ export function countOf(prefix: PrefixState, status: VmStatus): number {
 const UNDER_WAY: ReadonlyMap<string, string | undefined> = new Map(allVerbs().map((verb) => [verb.kind, verb.underWay]));
 
 /**
- * Status of a whole environment: `2 of 3 running`, `creating`, `broken`. `operation` is what this engine is doing with it; without one,
- * `busy` tells what another process is doing.
+ * Status of a whole environment: `2 of 3 running`, `being created`, `broken`. `operation` is what this engine is doing with it; without
+ * one, `busy` tells what another process is doing.
  */
 export function prefixStatus(prefix: PrefixState, operation: OperationState | undefined): StatusView {
   switch (prefix.phase) {

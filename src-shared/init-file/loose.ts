@@ -78,7 +78,7 @@ export function password(): z.ZodType<string | number, string | number> {
     .refine((value) => !hasControlCharacter(String(value)), { error: 'A password must not contain control characters or line breaks.' });
 }
 
-/** A list; where `single` allows it, a bare value counts as a list of one. */
+/** A list of at most 1000 entries. */
 export function list<T extends z.ZodType>(item: T, expected: string): z.ZodArray<T> {
   return z.array(item, told(expected)).max(1000, { error: 'It has more than 1000 entries.' });
 }
