@@ -2,13 +2,13 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { alternate, bundle, engineFile, makeScratch, root, runTimed, say } from './measure.ts';
 
-/** Making a disk a VM's own, in both ways, against the tools that one would call by hand. */
+/** Personalising a disk in both ways, compared with calling the tools by hand. */
 export const title = '20 cloud-init seeds against genisoimage; virt-sysprep of a Debian guest against the same call by hand';
 export const goal = 'seed_ratio <= 0.5, sysprep_ratio <= 1.1';
 
 const SEEDS = 20;
 const SEED_ROUNDS = 7;
-/** Each takes up to a minute without hardware virtualization. */
+/** Few, because each takes up to a minute without hardware virtualization. */
 const SYSPREP_ROUNDS = 5;
 
 async function seeds(): Promise<{ readonly ratio: number; readonly ours: number; readonly reference: number }> {

@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { alternate, makeScratch, root, runTimed, say } from './measure.ts';
 
-/** What people type most, cold, each against the least that a program on Node costs. */
+/** The most common commands, cold, compared with the minimum cost of starting Node. */
 export const title = 'cold "lago status", "lago list", "lago leases" and "lago --help" against "node -e 0"';
 export const goal = 'status_ratio <= 2, the other ratios <= 1.3';
 

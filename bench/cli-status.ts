@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { alternate, makeScratch, root, runTimed } from './measure.ts';
 
-/** Cold `lago status` against the least that a program on Node costs. */
+/** Cold `lago status`, compared with the minimum cost of starting Node. */
 export const title = 'cold "lago status" of a prepared environment against "node -e 0"';
 export const goal = 'ratio <= 2';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { alternate, makeScratch, root, runTimed } from './measure.ts';
 import { pythonWith } from './python.ts';
 
-/** The store of subnets against Python that does the same as directly as it can: flock, JSON files, fsync, rename. */
+/** The lease store, compared with a minimal Python equivalent: flock, JSON files, fsync, rename. */
 export const title = 'taking and giving back four subnets, each under the lock, against the same in Python (fcntl.flock, json)';
 export const goal = 'ratio <= 10 (Node has no flock: a program takes it for us)';
 

@@ -7,7 +7,7 @@ import { parseLibvirtUri } from '../src-main/engine/libvirt/rpc/uri.ts';
 import { median, root, runTimed, say } from './measure.ts';
 import { pythonWith } from './python.ts';
 
-/** Our libvirt client against libvirt's own library, on the same daemon: libvirtd's test driver, which costs next to nothing itself. */
+/** Our libvirt client, compared with libvirt's own library, on libvirtd's test driver, which itself costs next to nothing. */
 export const title = 'calls to libvirtd against python3-libvirt (C library): median of one at a time, calls a second with 64 at once';
 export const goal = 'latency <= 0.8, throughput >= 1.1';
 
@@ -46,7 +46,7 @@ async function manyAtOnce(connection: RpcConnection): Promise<number> {
   return (each * AT_ONCE) / ((performance.now() - began) / 1000);
 }
 
-/** Opens and closes like the reference does, so that each round of both is a fresh connection. */
+/** Opens and closes like the reference, so that both use a fresh connection in each round. */
 async function ours(uri: string): Promise<Figures> {
   const connection = await dialLibvirt(parseLibvirtUri(uri), {});
   try {
@@ -77,7 +77,7 @@ export async function run(): Promise<Record<string, number>> {
   for (let round = 0; round <= ROUNDS; round++) {
     const them = await reference(python, daemon.socket);
     const us = await ours(uri);
-    // The first one warms both up.
+    // The first round is a warm-up.
     if (round === 0) continue;
     rounds.push({ us, them });
     say(

@@ -8,9 +8,9 @@ import { build } from 'esbuild';
 export interface Bench {
   /** What is compared with what, one line. */
   readonly title: string;
-  /** The figure to reach, as "ratio <= 3". */
+  /** The target, such as "ratio <= 3". */
   readonly goal: string;
-  /** Measures; ratios against the reference come first. Times in ms. Progress goes to stderr. */
+  /** Measures and returns the figures; ratios to the reference come first. Times in ms. Progress goes to stderr. */
   run(): Promise<Readonly<Record<string, number>>>;
 }
 
@@ -29,8 +29,8 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * Measures two things in turns, after one unmeasured turn of each. Both answer ms; the answer holds the medians. The ratio is the
- * median of each turn's own, so that what else the machine does at that time falls on both.
+ * Measures two things in turns, after one unmeasured turn of each. Both return ms; the result has their medians. The ratio is the median
+ * of the ratios of all turns, so that other load on the machine affects both sides.
  */
 export async function alternate(
   rounds: number,
@@ -59,7 +59,7 @@ export interface Command {
   readonly fine?: readonly number[];
 }
 
-/** Runs a program to its end and answers how long it took in ms, and its stdout. A failure throws with what it wrote to stderr. */
+/** Runs a program to its end and returns its duration in ms and its stdout. A failure throws with its stderr. */
 export async function runTimed(command: Command): Promise<{ readonly ms: number; readonly stdout: string }> {
   const [program = '', ...args] = command.argv;
   const began = performance.now();
@@ -85,14 +85,14 @@ export async function runTimed(command: Command): Promise<{ readonly ms: number;
   });
 }
 
-/** A folder for one bench, and the variables that keep the program away from what belongs to the user. */
+/** A folder for one bench, and variables that isolate the program from the user's files. */
 export interface Scratch extends Disposable {
   readonly dir: string;
   readonly env: Readonly<Record<string, string>>;
 }
 
 export function makeScratch(): Scratch {
-  // Short: unix sockets have at most 107 bytes.
+  // Short: unix socket paths have at most 107 bytes.
   const dir = mkdtempSync(join(tmpdir(), 'lago-bench-'));
   const folder = (name: string): string => {
     const path = join(dir, name);
@@ -114,7 +114,7 @@ export function makeScratch(): Scratch {
   };
 }
 
-/** Bundles a program of ours as the command line is bundled, so that no compiler runs with it; answers how to call it. */
+/** Bundles one of our programs like the command line, so that no compiler runs with it; returns the command that runs it. */
 export async function bundle(scratch: Scratch, source: string): Promise<readonly string[]> {
   const entry = join(scratch.dir, 'program.ts');
   const program = join(scratch.dir, 'program.mjs');
@@ -126,7 +126,7 @@ export async function bundle(scratch: Scratch, source: string): Promise<readonly
   return [process.execPath, program];
 }
 
-/** A file of the engine, for the imports of a bundled program. */
+/** Path of an engine file, for imports of a bundled program. */
 export function engineFile(path: string): string {
   return JSON.stringify(join(root, 'src-main/engine', path));
 }

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { alternate, bundle, engineFile, makeScratch, runTimed } from './measure.ts';
 
-/** What creating an environment does for each disk from a template, against the same calls by hand. */
+/** Creating the overlays of template disks, compared with the same calls by hand. */
 export const title = '20 overlays on a template, four at a time, against 20 "qemu-img create" one after the other';
 export const goal = 'ratio <= 1.1';
 

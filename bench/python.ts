@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { runTimed, say } from './measure.ts';
 
-/** A Python that has `module`. Debian installs modules for its own Python, which need not be the first one in the path. */
+/** A Python that has `module`. Debian installs modules for its own Python, which may not be the first one in PATH. */
 export async function pythonWith(module: string, debianPackage: string): Promise<string> {
   for (const python of ['/usr/bin/python3', 'python3']) {
     if (python.startsWith('/') && !existsSync(python)) continue;

@@ -4,8 +4,8 @@ import { pathToFileURL } from 'node:url';
 import { type Bench, say } from './measure.ts';
 
 /**
- * `npm run -s bench -- NAME` runs one measurement: progress on stderr, one line `NAME: key=value key=value` on stdout. `--list` names
- * them. Exit 1 when it cannot be measured, 2 for a wrong call. Guests get no way out, and nothing is sent from this machine.
+ * `npm run -s bench -- NAME` runs one measurement: progress on stderr, one line `NAME: key=value key=value` on stdout. `--list` lists
+ * them. Exits with 1 when it cannot be measured, with 2 for invalid arguments. Nothing is sent outside this machine.
  */
 Object.assign(process.env, { LAGO_CONFINED: '1', LAGO_UPLINK: 'none' });
 

@@ -6,18 +6,18 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { alternate, bundle, engineFile, makeScratch, runTimed, say } from './measure.ts';
 
-/** A template from a server on loopback into the store, against the same by the usual programs. */
+/** Downloading a template from a server on loopback into the store, compared with the usual programs. */
 export const title = 'download of a sparse 1 GiB template (xz) against "curl | xz -dT0 | tee >(sha1sum) > file"';
 export const goal = 'ratio <= 1.1, memory <= 128';
 
 const MIB = 1024 * 1024;
 const SIZE = 1024 * MIB;
-/** Of it, bytes that are no zeros, in pieces all over the image: about what a minimal system has. */
+/** Bytes that are not zeros, in pieces spread over the image: about as many as in a minimal system. */
 const DATA = 256 * MIB;
 const PIECE = 4 * MIB;
 const ROUNDS = 5;
 
-/** Programs and libraries of this machine are what images hold. */
+/** Yields this machine's programs and libraries, which are typical content of images. */
 function* content(): Generator<Buffer> {
   const folder = '/usr/lib/x86_64-linux-gnu';
   const files = readdirSync(folder)
@@ -45,7 +45,7 @@ function makeImage(path: string): void {
   closeSync(file);
 }
 
-/** Peak resident memory in KiB of a process and what it starts, looked at while it runs. */
+/** Peak resident memory in KiB of a process and its children, sampled while it runs. */
 function watchMemory(child: ChildProcess): { peak(): number } {
   const peaks = new Map<number, number>();
   const look = (pid: number): void => {
@@ -54,7 +54,7 @@ function watchMemory(child: ChildProcess): { peak(): number } {
       peaks.set(pid, Math.max(peaks.get(pid) ?? 0, Number(peak ?? 0)));
       for (const inner of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')) if (inner !== '') look(Number(inner));
     } catch (error) {
-      // It ended between two looks; anything else is a failure of the measurement.
+      // The process ended between two samples; any other error fails the measurement.
       if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     }
   };

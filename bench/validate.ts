@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { alternate, makeScratch, root, runTimed } from './measure.ts';
 import { pythonWith } from './python.ts';
 
-/** Checking a real init file, process start included, against only reading it in Python. */
+/** Checking a real init file, process start included, compared with only parsing it in Python. */
 export const title = 'cold "lago validate" of the largest real init file against python3 that only reads it (yaml.safe_load)';
 export const goal = 'ratio <= 4';
 
@@ -14,7 +14,7 @@ export async function run(): Promise<Record<string, number>> {
   using scratch = makeScratch();
   const { env, dir: cwd } = scratch;
   const folder = join(root, 'fixtures/lago/init');
-  // Valid ones only: a file that is still a template is not read to its end.
+  // Valid files only: checking stops early in files that are still templates.
   const candidates = readdirSync(folder).filter((name) => existsSync(join(root, 'fixtures/lago/golden', `${name}.json`)));
   const size = (name: string): number => statSync(join(folder, name)).size;
   const file = join(folder, candidates.sort((left, right) => size(right) - size(left))[0] ?? '');

@@ -5,11 +5,11 @@ import { electronArgv, ensureRuntime } from '../scripts/electron-runtime.mjs';
 import { openVirtualScreen } from '../scripts/virtual-screen.mjs';
 import { makeScratch, root, runTimed, say } from './measure.ts';
 
-/** The processor time that the window takes while nothing happens in the environment that it shows. */
+/** Processor time of the window while its environment is idle. */
 export const title = 'processor time of all processes of an idle window with one running environment, beside an empty Electron window';
 export const goal = 'percent <= 1';
 
-/** The first minute of a VM is shown by the second. */
+/** During a VM's first minute the window updates every second. */
 const SETTLE_MS = 70_000;
 const MEASURE_MS = 60_000;
 const TICKS_PER_S = 100;
@@ -31,11 +31,11 @@ interface Usage {
   readonly seconds: number;
 }
 
-/** Name of the kind of process, parent and processor time of a process; undefined once it is gone. */
+/** Kind, parent and processor time of a process; undefined once it is gone. */
 function readProcess(pid: number): { readonly parent: number; readonly usage: Usage } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name may contain anything; what follows it does not.
+    // The name may contain any character; the fields after it cannot contain a bracket.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
     const command = /--type=([a-z-]+)/.exec(line)?.[1] ?? 'main';
@@ -47,7 +47,7 @@ function readProcess(pid: number): { readonly parent: number; readonly usage: Us
   }
 }
 
-/** Processor time so far of a process and all below it, by pid. */
+/** Processor time so far of a process and all its descendants, by pid. */
 function usageBelow(top: number): ReadonlyMap<number, Usage> {
   const all = new Map(
     readdirSync('/proc').flatMap((name) => {
@@ -59,7 +59,7 @@ function usageBelow(top: number): ReadonlyMap<number, Usage> {
   return new Map([...all].filter(([pid]) => pid > 1 && below(pid)).map(([pid, { usage }]) => [pid, usage]));
 }
 
-/** Percent of one processor, all together and by kind of process. */
+/** Percent of one processor, in total and by kind of process. */
 function percentOf(before: ReadonlyMap<number, Usage>, after: ReadonlyMap<number, Usage>, ms: number): Readonly<Record<string, number>> {
   const kinds: Record<string, number> = { all: 0 };
   for (const [pid, { command, seconds }] of after) {
@@ -125,14 +125,14 @@ export async function run(): Promise<Record<string, number>> {
       empty_percent: reference['all'] ?? Number.NaN,
     };
   } finally {
-    // First, because the environment's processes hold the window's output open, for whose end "close" waits.
+    // First, because "close" waits for the end of the window's output, which the environment's processes keep open.
     await lago('destroy', '-y', '--all-prefixes');
     for (const window of windows) await window.close();
     screen.close();
   }
 }
 
-/** A copy: a new build of the guest would take the image away from under the overlays. */
+/** Copied, because a new build of the guest would remove the image below the overlays. */
 function copyTemplates(from: string, to: string): void {
   mkdirSync(to);
   for (const name of readdirSync(from)) copyFileSync(join(from, name), join(to, name));

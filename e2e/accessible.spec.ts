@@ -2,7 +2,7 @@ import { expect, type Page, test } from '@playwright/test';
 import { expectAccessible } from './support/axe.ts';
 import { type DemoPage, openDemoPage, SHOP } from './support/demo-page.ts';
 
-/** What axe, a checker of accessibility, finds on every page and dialog: nothing. On the page's demo engine, which needs no VM. */
+/** The accessibility checker axe finds nothing on any page or dialog. Uses the page's demo engine, which needs no VM. */
 let demo: DemoPage;
 let page: Page;
 
@@ -12,7 +12,7 @@ test.beforeAll(async () => {
 });
 test.afterAll(async () => await demo.close());
 
-/** Chooses from a menu; the dialog that opens is looked at and closed. */
+/** Opens a dialog from a menu, checks it, and closes it. */
 async function expectAccessibleDialog(open: () => Promise<void>, what: string): Promise<void> {
   await open();
   await expect(page.getByRole('dialog')).toBeVisible();

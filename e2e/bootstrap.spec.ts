@@ -7,13 +7,13 @@ import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './support/le
 import { useScratch } from './support/prologue.ts';
 import { root, type Scratch } from './support/scratch.ts';
 
-/** Debian guests, and how libguestfs finds their kernel. */
+/** Debian guests, and the variables with which libguestfs finds their kernel. */
 let guests: { readonly repository: string; readonly env: Readonly<Record<string, string>> };
 let scratch: Scratch;
 const PASSWORD = 'correct-horse-battery';
 
 test.beforeAll(() => {
-  // Building them the first time takes minutes.
+  // The first build takes minutes.
   test.setTimeout(3_600_000);
   const script = ['--import', join(root, 'scripts/typescript.mjs'), join(root, 'scripts/debian-guest.ts')];
   guests = JSON.parse(execFileSync(process.execPath, script, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })) as typeof guests;
@@ -22,13 +22,13 @@ useScratch((made) => {
   scratch = made;
 });
 
-/** Files of a folder and below whose content holds a text. */
+/** Files below a folder whose content contains a text. */
 function filesWith(folder: string, text: string): string[] {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   return entries.map((entry) => join(entry.parentPath, entry.name)).filter((path) => readFileSync(path).includes(text));
 }
 
-/** One login from a guest to another, by nothing but a password. By address: a minimal guest may have nothing that asks for names. */
+/** Logs in from one guest to another with a password only. By address, because a minimal guest may have no resolver. */
 function loginByPassword(to: string, password: string): string {
   return [
     `printf '#!/bin/sh\\necho ${password}\\n' >/tmp/answer; chmod 700 /tmp/answer`,
@@ -43,7 +43,7 @@ const addresses = async (vm: string): Promise<string[]> => {
 };
 
 test('real guests are personalised by cloud-init and by virt-sysprep, and let in by key and by password', async () => {
-  // Two appliances of libguestfs and two systemd guests, by emulation.
+  // Two libguestfs appliances and two systemd guests, all emulated.
   test.setTimeout(1_500_000);
   const file = scratch.write(
     'guests.yaml',

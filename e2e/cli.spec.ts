@@ -60,7 +60,7 @@ test('the whole path on the command line: init, start, shell, snapshot, revert, 
   await lagoOk(scratch, ['stop']);
   expect(await status()).toMatchObject({ VMs: { web: { status: 'down' } }, Networks: { front: { status: 'down' } } });
   expect(ownedProcesses(scratch)).toEqual([]);
-  // With memory: it comes back as it ran, even though everything was down.
+  // With memory: it resumes where it was, even though everything was down.
   await lagoOk(scratch, ['revert', 'base']);
   expect((await status()).VMs).toMatchObject({ web: { status: 'running' }, db: { status: 'running' } });
 
@@ -78,7 +78,7 @@ test('an init file in YAML with three VMs, a NAT and a bridge network', async ()
     Networks: { front: { status: 'up' }, back: { status: 'up' } },
   });
   const namespaces = ownedNamespaces(scratch);
-  // The bridge gives no addresses: two guests that take some reach each other through it.
+  // The bridge assigns no addresses: two guests that set their own reach each other through it.
   await lagoOk(scratch, ['shell', 'one', 'ip addr add 10.9.9.1/24 dev eth1 && ip link set eth1 up']);
   await lagoOk(scratch, ['shell', 'two', 'ip addr add 10.9.9.2/24 dev eth1 && ip link set eth1 up']);
   expect((await lagoOk(scratch, ['shell', 'one', 'ping -c 1 -W 5 10.9.9.2'])).stdout).toContain('1 packets received');
@@ -86,7 +86,7 @@ test('an init file in YAML with three VMs, a NAT and a bridge network', async ()
   await expectNothingLeft(scratch, namespaces);
 });
 
-test('an ordinary user does the same without any right', async () => {
+test('an ordinary user does the same without privileges', async () => {
   const uid = 61_234;
   const tun = statSync('/dev/net/tun').mode & 0o777;
   chmodSync('/dev/net/tun', 0o666);
@@ -115,7 +115,7 @@ test('an ordinary user does the same without any right', async () => {
 test('an environment as Lago itself left it on disk starts and is destroyed', async () => {
   await lagoOk(scratch, ['init', twoVms(scratch, 'old')]);
   const prefix = join(scratch.dir, '.lago/default');
-  // What Lago did not write goes; the key has Lago's name.
+  // Remove what Lago does not write, and give the key the name that Lago uses.
   for (const own of ['lago-desktop.json', 'snapshots', 'host']) rmSync(join(prefix, own), { recursive: true, force: true });
   for (const suffix of ['', '.pub']) renameSync(join(prefix, `id_ed25519${suffix}`), join(prefix, `id_rsa${suffix}`));
   expect(
@@ -155,7 +155,7 @@ test('Ctrl-C while it starts undoes everything and exits with 130', async () => 
   const interrupted = await lago(scratch, ['start'], {
     onStart: (child) => {
       child.stderr?.on('data', (chunk: Buffer) => {
-        // Once only: a second one means "leave at once, undo nothing more".
+        // Only once: a second SIGINT would make it exit without undoing anything.
         if (!sent && chunk.includes('Start vms')) sent = child.kill('SIGINT');
       });
     },
@@ -165,7 +165,7 @@ test('Ctrl-C while it starts undoes everything and exits with 130', async () => 
   expect(ownedProcesses(scratch)).toEqual([]);
 });
 
-test('a killed init leaves nothing that stands in the way of the next one', async () => {
+test('a killed init does not block the next one', async () => {
   const file = twoVms(scratch, 'pair');
   const killed = await lago(scratch, ['init', file], {
     onStart: (child) => {

@@ -13,7 +13,7 @@ import { root, type Scratch } from './support/scratch.ts';
 const MIB = 1024 * 1024;
 let scratch: Scratch;
 let server: Server;
-/** What the web server has, by path. */
+/** Files of the web server, by path. */
 let served: Map<string, Buffer>;
 
 useScratch((made) => {
@@ -44,7 +44,7 @@ function rawImage(name: string, size: number, mark: string): string {
   return path;
 }
 
-/** Enough of an ISO 9660 image to be taken for one; begins with a mark. */
+/** Enough of an ISO 9660 image to be recognised as one; begins with a mark. */
 function isoImage(name: string, size: number, mark: string): string {
   const path = rawImage(name, size, mark);
   const content = readFileSync(path);
@@ -64,7 +64,7 @@ function hash(path: string): string {
 
 const NETS = { front: { type: 'nat', management: true, gw: '192.168.200.1', dhcp: { start: 100, end: 200 } } };
 
-/** Once all nine disks can be read, which is not yet so when ssh answers, prints a line for each: name, bytes, read-only flag, its mark. */
+/** Waits for all nine disks, which may appear later than ssh. Prints a line for each: name, bytes, read-only flag, its mark. */
 const LIST_DISKS = `
 readable() { n=0; for d in /sys/block/vd* /sys/block/sd* /sys/block/sr*; do head -c 1 /dev/\${d##*/} >/dev/null 2>&1 && n=$((n + 1)); done; [ $n -ge 9 ]; }
 tries=0; until readable || [ $tries -ge 300 ]; do sleep 0.2; tries=$((tries + 1)); done
@@ -117,7 +117,7 @@ test('disks of every kind are seen in the guest', async () => {
     'vm_raw.raw',
     'vm_root.qcow2',
   ]);
-  // A hole: not more than a file system's block for what it notes of it.
+  // Sparse: at most one file system block of metadata.
   expect(statSync(join(images, 'vm_raw.raw')).blocks).toBeLessThanOrEqual(8);
   expect(readFileSync(join(scratch.dir, 'kept.iso')).equals(served.get('/kept.iso') as Buffer)).toBe(true);
   await lagoOk(scratch, ['start']);
@@ -133,9 +133,9 @@ test('disks of every kind are seen in the guest', async () => {
   expect(Number(root_?.[1])).toBe(512 * MIB);
   expect(disks.find(([name]) => name === 'vdb')).toEqual(['vdb', String(100 * MIB), '0', '']);
   expect(disks.find(([name]) => name === 'vdc')).toEqual(['vdc', String(16 * MIB), '0', 'mark-copied']);
-  // The seed of cloud-init.
+  // cloud-init's seed.
   expect(disks.find(([name]) => name === 'vdd')?.[2]).toBe('1');
-  // Their order is that in which they answered.
+  // In the order in which they were detected.
   expect(ofKind('sd')).toEqual([
     [String(32 * MIB), '0', ''],
     [String(48 * MIB), '0', 'mark-download'],
@@ -146,7 +146,7 @@ test('disks of every kind are seen in the guest', async () => {
     [String(4 * MIB), 'mark-kept'],
   ]);
   expect(seen.filter((line) => line === 'Read-only file system')).toHaveLength(2);
-  // The guest writes to its copy, not to the file that it was made of.
+  // The guest writes to its copy, not to the original file.
   await lagoOk(scratch, ['shell', 'vm', 'printf changed | dd of=/dev/vdc bs=512 conv=sync 2>/dev/null; sync']);
   expect([inPlace, copied].map(hash)).toEqual(before);
   expect(readFileSync(join(images, 'vm_copied.raw')).subarray(0, 7).toString()).toBe('changed');
@@ -154,7 +154,7 @@ test('disks of every kind are seen in the guest', async () => {
   await expectNothingLeft(scratch, namespaces);
 });
 
-/** An OVA as other programs export it: description, then a stream-optimised VMDK; gzipped. */
+/** A gzipped OVA as other programs export it: the description, then a stream-optimised VMDK. */
 function makeOva(): string {
   const repository = JSON.parse(readFileSync(join(root, '.cache/templates/repo.json'), 'utf8')) as {
     readonly sources: Readonly<Record<string, { readonly args: { readonly root: string } }>>;
@@ -216,7 +216,7 @@ test('an OVA is imported, boots and answers', async () => {
     { name: 'appliance-disk1.vmdk', dev: 'vda', type: 'template', template_type: 'qcow2', metadata: { 'root-partition': '/dev/sda1' } },
     { name: 'data', dev: 'vdb' },
   ]);
-  // The VMDK is not kept beside what was made of it.
+  // The VMDK is removed after conversion.
   expect(readdirSync(join(scratch.dir, '.lago/default/ova/appliance'))).toEqual(['appliance-disk1.vmdk.qcow2']);
   await lagoOk(scratch, ['start']);
   const namespaces = ownedNamespaces(scratch);

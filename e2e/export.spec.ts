@@ -34,7 +34,7 @@ function initFile(): string {
   );
 }
 
-/** Makes the pair, leaves marks on all of its disks, and stops it. Answers the guests' host names and the namespaces that it had. */
+/** Creates the pair, writes marks to all disks, and stops it. Returns the network namespaces that it used. */
 async function makeUsedPair(): Promise<ReadonlySet<string>> {
   await lagoOk(scratch, ['init', initFile()]);
   await lagoOk(scratch, ['start']);
@@ -48,7 +48,7 @@ async function makeUsedPair(): Promise<ReadonlySet<string>> {
   return namespaces;
 }
 
-/** What the exported environment must have, seen through its own key. */
+/** Checks the exported environment's marks, logging in with its own key. */
 async function expectMarks(cwd: string): Promise<void> {
   const seen = await lagoOk(scratch, ['shell', 'web', 'cat /root/mark; hostname; head -c 9 /dev/vdb; wc -l </root/.ssh/authorized_keys'], {
     cwd,
@@ -57,7 +57,7 @@ async function expectMarks(cwd: string): Promise<void> {
   expect((await lagoOk(scratch, ['shell', 'db', 'cat /root/mark; hostname'], { cwd })).stdout).toBe('db-was-here\ndb\n');
 }
 
-/** Runs a command that must be refused with this code, and says what it must. */
+/** Runs a command that must fail with this exit code and this text. */
 async function expectRefused(args: readonly string[], code: number, text: string, cwd: string = scratch.dir): Promise<void> {
   const outcome = await lago(scratch, args, { cwd });
   expect(outcome.stderr).toContain(text);
@@ -68,11 +68,11 @@ function sha1(content: Buffer): string {
   return createHash('sha1').update(content).digest('hex');
 }
 
-test('a layered, compressed export is made again elsewhere, with all that was on the disks', async () => {
+test('a layered, compressed export is imported elsewhere with the data of all disks', async () => {
   const namespaces = await makeUsedPair();
   await expectRefused(['export', '-d', 'handover'], 4, 'The following vms must be off:\nweb\ndb');
   await lagoOk(scratch, ['stop', 'db']);
-  // Only what is exported must be off.
+  // Only exported VMs must be off.
   await expectRefused(['export', '-d', 'only', '-n', 'web'], 4, 'must be off:\nweb\n');
   await lagoOk(scratch, ['stop']);
   await expectRefused(['export', '-n', 'wbe'], 2, 'Did you mean "web"?');
@@ -94,7 +94,7 @@ test('a layered, compressed export is made again elsewhere, with all that was on
     const image = execFileSync('xz', ['-dc', join(folder, `${name}.xz`)], { maxBuffer: 2 ** 30 });
     expect(readFileSync(join(folder, `${name}.hash`), 'utf8')).toBe(sha1(image));
   }
-  // Nothing of it is overwritten, and a refused one leaves nothing.
+  // An export never overwrites anything, and a refused one leaves nothing behind.
   await expectRefused(['export', '--compress', '-d', 'handover'], 2, 'and nothing is overwritten');
   await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes']);
 
@@ -107,7 +107,7 @@ test('a layered, compressed export is made again elsewhere, with all that was on
   const both = new Set([...namespaces, ...ownedNamespaces(scratch)]);
   await lagoOk(scratch, ['stop'], { cwd: other });
 
-  // One layer on the template again, so that it can be handed on once more; a layer over the folder itself cannot.
+  // Its disk is again one layer on the template, so it can be exported once more; a layer on the folder itself cannot.
   await lagoOk(scratch, ['export', '-d', 'again', '-n', 'db'], { cwd: other });
   const third = join(scratch.dir, 'third');
   mkdirSync(third);
@@ -121,7 +121,7 @@ test('a layered, compressed export is made again elsewhere, with all that was on
   expect(readdirSync(third)).not.toContain('deeper');
   for (const cwd of [third, other]) await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes'], { cwd });
 
-  // A damaged file is told before anything is made of it.
+  // A damaged file is reported before anything is created from it.
   const packed = join(folder, 'db_root.qcow2.hash');
   writeFileSync(packed, '0'.repeat(40));
   await expectRefused(['init', folder], 5, 'does not match', other);
@@ -160,7 +160,7 @@ test('a standalone export needs no template', async () => {
   await expectNothingLeft(scratch, both);
 });
 
-test('a template is built of a stopped VM, and an environment of it boots', async () => {
+test('a template is built from a stopped VM, and an environment based on it boots', async () => {
   await lagoOk(scratch, ['init', initFile()]);
   await lagoOk(scratch, ['start', 'db']);
   const namespaces = ownedNamespaces(scratch);
@@ -177,7 +177,7 @@ test('a template is built of a stopped VM, and an environment of it boots', asyn
       .sort(),
   ).toEqual(['own-v1.qcow2.hash', 'own-v1.qcow2.metadata', 'own-v1.qcow2.xz']);
   await expectRefused(['templates', 'build', 'own', '--vm', 'db', '--template-version', 'v1'], 2, 'has a version v1 of own already');
-  // Another version of it, made of the first one, in the same repository.
+  // A second version based on the first one, in the same repository.
   await lagoOk(scratch, ['templates', 'build', 'own', '--from', 'own:v1', '--template-repo-path', repository]);
   const { templates } = JSON.parse(readFileSync(repository, 'utf8')) as {
     readonly templates: Readonly<Record<string, { readonly versions: object }>>;
@@ -233,7 +233,7 @@ test('a dropped exported folder becomes a running environment, and the menu expo
   await picture(page, 'export-done');
   await expectTask(page, 'second', 'Export second');
   expect(readdirSync(again)).toContain('web_root.qcow2.xz');
-  // The same folder again is refused, by the task.
+  // A second export to the same folder is refused by the task.
   await page.getByRole('button', { name: 'More for second' }).click();
   await page.getByRole('menuitem', { name: 'Export…' }).click();
   await page.getByRole('dialog').getByRole('textbox', { name: 'Destination folder' }).fill(again);

@@ -7,7 +7,7 @@ import { ownedProcesses } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
 import { root, type Scratch } from './support/scratch.ts';
 
-/** What goes wrong on machines: each is a sentence with a next step and an exit code, and leaves nothing behind. */
+/** Common machine problems: each ends with a sentence, a next step and an exit code, and leaves nothing behind. */
 
 let scratch: Scratch;
 useScratch((made) => {
@@ -28,7 +28,7 @@ function expectNothingMade(): void {
   expect(ownedProcesses(scratch)).toEqual([]);
 }
 
-/** A repository of its own with the sample guest in it; `hash` is what it claims. */
+/** A separate repository with the sample guest, which declares the checksum `hash`. */
 function repositoryWith(hash: string): string {
   const from = join(root, '.cache/templates');
   const image = readdirSync(from).find((name) => name.endsWith('.qcow2')) ?? '';
@@ -72,7 +72,7 @@ test('a prefix that exists is kept as it is', async () => {
   expect(readFileSync(join(scratch.dir, '.lago/default/uuid'), 'utf8')).toBe(uuid);
 });
 
-test('no free subnet says where to look for one', async () => {
+test('no free subnet: the message says where to look for one', async () => {
   const leases = join(scratch.dir, 'leases');
   const owner = join(scratch.dir, 'owner');
   writeFileSync(owner, 'a'.repeat(32));
@@ -87,7 +87,7 @@ test('no free subnet says where to look for one', async () => {
   expect(readdirSync(leases).filter((name) => name.endsWith('.lease'))).toHaveLength(56);
 });
 
-/** Words that run a command in a mount namespace of its own, prepared by a shell command. */
+/** Words that run a command in its own mount namespace, after a shell command has prepared it. */
 function inside(prepare: string): readonly string[] {
   return ['unshare', '--mount', 'sh', '-c', `${prepare} && exec "$@"`, 'sh'];
 }
@@ -99,7 +99,7 @@ test('a full disk is noticed before anything is fetched', async () => {
   expectNothingMade();
 });
 
-test('a machine without libvirt is told which package it needs', async () => {
+test('on a machine without libvirt the message names the package', async () => {
   await lagoOk(scratch, ['init', twoVms(scratch, 'pair')]);
   const outcome = await lago(scratch, ['start'], { enter: inside('mount --bind /dev/null /usr/sbin/libvirtd') });
   expectSentence(outcome, 3, /libvirt-daemon/);

@@ -8,14 +8,14 @@ import { ownedProcesses } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
 import type { Scratch } from './support/scratch.ts';
 
-/** What is left by commands that were killed, that met each other or that found the disk full: the next command deals with it. */
+/** Remains of commands that were killed, ran at the same time or filled the disk: the next command cleans up. */
 
 let scratch: Scratch;
 useScratch((made) => {
   scratch = made;
 });
 
-/** One VM that boots nothing, on an empty disk: quickly made. */
+/** One VM with an empty disk and nothing to boot: quick to create. */
 function emptyVm(): string {
   return scratch.write(
     'empty.json',
@@ -37,7 +37,7 @@ const prefix = (): string => join(scratch.dir, '.lago/default');
 const killedAt = (point: number): { readonly env: Readonly<Record<string, string>> } => ({ env: { LAGO_FAULT: `kill:${point}` } });
 const leases = (): readonly string[] => readdirSync(join(scratch.dir, 'leases')).filter((name) => name.endsWith('.lease'));
 
-test('a killed init is told as such, and can be done again or destroyed', async () => {
+test('a killed init is reported, and can be repeated or destroyed', async () => {
   const file = emptyVm();
   for (const point of [2, 4, 6, 9, 12]) {
     expect((await lago(scratch, ['init', file], killedAt(point))).code).toBe(137);
@@ -66,7 +66,7 @@ test('a killed destroy is finished by the next one', async () => {
   }
 });
 
-test('of two inits of one name one makes it and the other is refused', async () => {
+test('of two inits of one name, one succeeds and the other is refused', async () => {
   const file = emptyVm();
   for (let round = 0; round < 6; round++) {
     const outcomes = await Promise.all([lago(scratch, ['init', file]), lago(scratch, ['init', file])]);
@@ -77,7 +77,7 @@ test('of two inits of one name one makes it and the other is refused', async () 
   }
 });
 
-/** Writes until nothing more fits. */
+/** Fills the disk. */
 function fill(file: string): void {
   const handle = openSync(file, 'w');
   try {
@@ -97,23 +97,23 @@ function fill(file: string): void {
 }
 
 interface SmallDisk {
-  /** For commands, which see the disk; this process reaches it at `inside`. */
+  /** For commands that should see the disk; this process reaches it at `inside`. */
   readonly options: CommandOptions;
   readonly inside: string;
 }
 
-/** A small disk in a mount namespace of its own, for as long as `work` takes; environments on it are destroyed then, also after a failure. */
+/** Mounts a small disk in its own mount namespace while `work` runs; afterwards destroys the environments on it, even after a failure. */
 async function withSmallDisk(mebibytes: number, work: (disk: SmallDisk) => Promise<void>): Promise<void> {
   const disk = join(scratch.dir, 'disk');
   mkdirSync(disk);
-  // Holds the namespace until its input ends.
+  // Keeps the namespace until its stdin closes.
   const holder = spawn('unshare', ['--mount', 'sh', '-c', `mount -t tmpfs -o size=${mebibytes}m none ${disk} && echo mounted && cat`], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const ended = once(holder, 'close');
   await once(holder.stdout, 'data');
   const inside = `/proc/${holder.pid}/root${disk}`;
-  // The user's list of environments lies on it too.
+  // The user's list of environments is on that disk too.
   const options = { cwd: disk, enter: ['nsenter', '-t', String(holder.pid), '--mount'], env: { XDG_DATA_HOME: join(disk, 'data') } };
   try {
     await work({ options, inside });

@@ -27,7 +27,7 @@ test.afterEach(async () => {
   await server.close();
 });
 
-/** An image of so many MiB that cannot be packed, served as xz with the checksum of what is inside. */
+/** Serves an incompressible image of that many MiB as xz, with the checksum of the uncompressed image. */
 function serveImage(handle: string, size: number): void {
   const raw = join(scratch.dir, 'image.raw');
   const image = join(scratch.dir, 'image.qcow2');
@@ -38,7 +38,7 @@ function serveImage(handle: string, size: number): void {
   server.put(`/${handle}.xz`, readFileSync(`${image}.xz`));
 }
 
-/** A repository as a team may have one: two of its images are there. */
+/** A repository like a team's own, two of whose images exist. */
 function serveRepository(): void {
   const version = (handle: string, day: string, metadata: object): object => ({
     source: 'web',
@@ -219,7 +219,7 @@ test('an image that an environment uses stays until the environment is gone', as
   await close();
 });
 
-test('a git repository is added and updated, and what is wrong with one is told', async () => {
+test('a git repository is added and updated, and a broken one is reported', async () => {
   serveRepository();
   const upstream = join(scratch.dir, 'office');
   const git = (...argv: readonly string[]): void => {

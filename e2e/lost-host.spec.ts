@@ -9,7 +9,7 @@ import { useScratch } from './support/prologue.ts';
 import { removeFolder, type Scratch } from './support/scratch.ts';
 import { closeDesktops, openDesktop } from './support/window.ts';
 
-/** An environment whose host is lost in one way or another: every verb says what is, and stop and destroy end it. */
+/** An environment that loses its host in various ways: every verb reports the truth, and stop and destroy end it. */
 
 let scratch: Scratch;
 useScratch((made) => {
@@ -24,7 +24,7 @@ function end(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Two VMs that are started and not waited for: nothing here needs what runs in them. */
+/** Starts two VMs without waiting for their guests, which these tests do not need. */
 async function startTwo(): Promise<void> {
   await lagoOk(scratch, ['init', twoVms(scratch, 'two')]);
   await lagoOk(scratch, ['start']);
@@ -34,7 +34,7 @@ function owned(program: RegExp): readonly OwnedProcess[] {
   return ownedProcesses(scratch).filter(({ command }) => program.test(command));
 }
 
-/** libvirtd and dnsmasq name the run in their environment or on their command line. */
+/** libvirtd mentions the run's folder in its environment or on its command line. */
 const libvirtd = (): readonly OwnedProcess[] => owned(/^\S*libvirtd /);
 const machines = (): readonly OwnedProcess[] => owned(/^\S*qemu-system/);
 
@@ -98,7 +98,7 @@ test('a QEMU that hangs: a snapshot gives up, the others go on, and stop works',
   const snapshot = await lago(scratch, ['snapshot', 'clean']);
   expect(snapshot.code).toBe(7);
   expect(snapshot.stderr).toMatch(/VM \S+/);
-  // Continued, it may be paused: what could not be taken back is finished by the next verb.
+  // After SIGCONT it may be paused: the next verb finishes what could not be undone.
   end(hung.pid, 'SIGCONT');
   await lagoOk(scratch, ['snapshot', 'clean']);
   expect(await vmStates()).toEqual(['running', 'running']);
@@ -122,7 +122,7 @@ test('a DHCP server that died is started again by start, and VMs go on', async (
   await lagoOk(scratch, ['destroy', '--yes']);
 });
 
-/** Processes of those network namespaces; dnsmasq keeps nothing of the run in its own environment. */
+/** Processes in those network namespaces. Needed for dnsmasq, whose environment does not mention the run. */
 function processesWith(command: RegExp, namespaces: ReadonlySet<string>): readonly number[] {
   return ownedProcesses({ ...scratch, dir: '' })
     .filter((one) => command.test(one.command) && namespaces.has(one.net))
@@ -144,18 +144,18 @@ test('a folder that was removed while it ran: the host is listed, and can be end
   await expectNothingLeft(scratch, namespaces);
 });
 
-test('under the window a command is killed and libvirt dies: it takes back, reconnects, and suggests nothing drastic', async () => {
+test('a command is killed and libvirt dies: the window undoes, reconnects, and suggests nothing drastic', async () => {
   const { page } = await openDesktop(scratch);
   await dropPlan(page, twoVms(scratch, 'lost'), ['web', 'db']);
   await page.getByRole('switch', { name: 'Internet access for guests' }).uncheck();
   await page.getByRole('textbox', { name: 'Environment name' }).fill('lost');
   await page.getByRole('button', { name: 'Create and start' }).click();
   const row = page.getByRole('table', { name: 'VMs' }).getByRole('row', { name: 'web', exact: true });
-  // The other VM too, and the journal: a libvirt that hangs while something starts is another test.
+  // Wait for the other VM and the journal too: a libvirt that hangs during a start is another test.
   await expectTask(page, 'lost', 'Create lost');
   await showView(page, 'lost', 'VMs');
   await expect(row).toContainText('running');
-  // A command beside it is killed while the VMs are paused: the window takes that back by itself.
+  // Kill a concurrent command while the VMs are paused: the window undoes its work by itself.
   const prefix = ['--prefix-path', join(scratch.workdir, 'lost')];
   expect((await lago(scratch, [...prefix, 'snapshot', 'half'], { env: { LAGO_FAULT: 'kill:6' } })).code).toBe(137);
   await expectTask(page, 'lost', 'Finish the interrupted snapshot “half” of lost');
@@ -182,7 +182,7 @@ test('snapshots that are killed or cancelled leave nothing, VMs go on, and names
   for (const point of [2, 4, 6, 8]) {
     expect((await lago(scratch, ['snapshot', 'new'], { env: { LAGO_FAULT: `kill:${point}` } })).code).toBe(137);
     const status = await lagoOk(scratch, ['status']);
-    // The first point comes before the journal.
+    // Point 2 is still before the journal is written.
     if (point > 2) expect(status.stderr).toContain('was interrupted');
     await lagoOk(scratch, ['start']);
     expect(await vmStates()).toEqual(['running', 'running']);

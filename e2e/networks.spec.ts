@@ -9,7 +9,7 @@ useScratch((made) => {
   scratch = made;
 });
 
-// Both begin with the same twelve characters, which Lago made into one bridge.
+// Both names begin with the same twelve characters, for which Lago would use a single bridge.
 const FILE = `
 root: &root {name: root, dev: vda, format: qcow2, type: template, template_name: lago-sample}
 domains:
@@ -34,7 +34,7 @@ interface Plan {
   readonly nets: Readonly<Record<string, { readonly gw: string }>>;
 }
 
-/** What the guest sees of a card. */
+/** Network configuration of each card, as seen in the guest. */
 const CARD =
   "for i in 0 1; do [ -e /sys/class/net/eth$i ] || continue; echo $(ip -4 -o addr show dev eth$i | awk '{print $4}') $(cat /sys/class/net/eth$i/address /sys/class/net/eth$i/mtu); done";
 
@@ -51,17 +51,17 @@ test('guests have the planned addresses, know each other by name and reach only 
     return nic;
   };
 
-  // Addresses, MACs and MTU are those of the plan.
+  // Addresses, MACs and MTU match the plan.
   for (const vm of ['alpha', 'beta', 'gamma']) {
     const expected = plan.vms[vm]?.nics
       .filter((nic) => nic.net !== 'wire')
       .map((nic) => `${nic.ip}/24 ${nic.mac} ${nic.net === 'network-number-1' ? 1400 : 1500}`);
-    // ssh answers on one card; the other has its address when DHCP answers there.
+    // ssh works as soon as one card is up; the other one may still be waiting for DHCP.
     await expect.poll(async () => (await inGuest(vm, CARD)).split('\n')).toEqual(expected);
   }
   expect(card('beta', 0).ip).toBe('192.168.200.77');
 
-  // Every name of every network is answered on every management network, with and without its domain.
+  // Every management network resolves the names of all networks, with and without domain.
   const names: readonly (readonly [string, string])[] = [
     ['alpha', card('alpha', 0).ip],
     ['alpha.lab.example', card('alpha', 0).ip],
@@ -76,7 +76,7 @@ test('guests have the planned addresses, know each other by name and reach only 
     ['gamma-other-0', card('gamma', 1).ip],
     ['registry', '10.8.7.6'],
   ];
-  // A guest's own name is 127.0.1.1 in its own hosts file, so it is not asked for.
+  // A guest's own name is 127.0.1.1 in its hosts file, so skip it.
   const resolve = async (vm: string, asked: readonly string[]): Promise<string[]> =>
     (await inGuest(vm, `for n in ${asked.join(' ')}; do ping -c 1 -W 1 $n | sed -n '1s/.*(\\(.*\\)).*/\\1/p'; done`)).split('\n');
   const onFirst = names.filter(([name]) => name !== 'beta');
@@ -94,7 +94,7 @@ test('guests have the planned addresses, know each other by name and reach only 
     ),
   ).toEqual(onOther.map(([, ip]) => ip));
 
-  // Neighbours answer; a network that a VM has no card on does not.
+  // Neighbours are reachable; networks on which a VM has no card are not.
   const reaches = async (vm: string, address: string): Promise<boolean> =>
     (await lago(scratch, ['shell', vm, `ping -c 1 -W 3 ${address}`])).stdout.includes('1 packets received');
   expect(await reaches('beta', card('alpha', 0).ip)).toBe(true);
@@ -104,13 +104,13 @@ test('guests have the planned addresses, know each other by name and reach only 
   expect(await reaches('beta', card('gamma', 1).ip)).toBe(false);
   expect(await reaches('gamma', card('beta', 0).ip)).toBe(false);
 
-  // The unique local IPv6 network: the gateway and a neighbour answer on the addresses that belong to the IPv4 ones.
+  // On the unique local IPv6 network, the gateway and a neighbour answer on the addresses derived from their IPv4 addresses.
   const six = (ip: string): string => `fd8f:1391:3a82:${ip.split('.')[2]}::${ip}`;
   for (const vm of ['alpha', 'beta'])
     await inGuest(vm, `echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad; ip -6 addr add ${six(card(vm, 0).ip)}/64 dev eth0`);
   expect(await reaches('beta', `fd8f:1391:3a82:${card('beta', 0).ip.split('.')[2]}::1`)).toBe(true);
   expect(await reaches('beta', six(card('alpha', 0).ip))).toBe(true);
-  // Names have IPv6 addresses only where these exist: on the network that is asked.
+  // Only names on the queried network have IPv6 addresses.
   const answers = await inGuest('beta', 'nslookup alpha; nslookup gamma; true');
   expect(answers).toContain(six(card('alpha', 0).ip).replace(/::.*/, '::'));
   expect(answers).toContain(card('gamma', 1).ip);

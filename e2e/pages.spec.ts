@@ -1,7 +1,7 @@
 import { expect, type Locator, type Page, test } from '@playwright/test';
 import { type DemoPage, openDemoPage, SHOP } from './support/demo-page.ts';
 
-/** What the page does by itself, on its demo engine: no test here needs a VM. */
+/** Behaviour of the page alone, on its demo engine, which needs no VM. */
 let demo: DemoPage;
 let page: Page;
 
@@ -23,7 +23,7 @@ async function dockHeight(): Promise<number> {
   return (await dock().boundingBox())?.height ?? 0;
 }
 
-/** What an element is called for a person, and that something has the focus at all. */
+/** Name of the focused element; `nothing` when no element has the focus. */
 async function focused(): Promise<string> {
   return await page.evaluate(() => {
     const { activeElement } = document;
@@ -41,12 +41,12 @@ test('a dock that was closed while the window grew opens at its own height', asy
   expect(await dockHeight()).toBe(280);
   await page.keyboard.press('Control+`');
   expect(await dockHeight()).toBe(33);
-  // As zooming to 200 % and back does.
+  // Like zooming to 200 % and back.
   await demo.resize(640, 410);
   await demo.resize(1280, 820);
   await page.getByRole('button', { name: 'Show the dock' }).click();
   expect(await dockHeight()).toBe(280);
-  // A window without room for it does not change what it is when there is room again.
+  // A window without room for the dock does not change its height once there is room again.
   await demo.resize(640, 410);
   expect(await dockHeight()).toBeLessThan(200);
   await demo.resize(1280, 820);
@@ -113,7 +113,7 @@ test('focus returns to where it was after menus, dialogs and the dock', async ()
   await expect(page.getByRole('row', { name: 'db', exact: true })).toBeFocused();
 });
 
-test('focus goes to a neighbour when what had it is gone', async () => {
+test('focus moves to a neighbour when the focused element is removed', async () => {
   await demo.show('demo');
   await demo.showPlan();
   await page.getByRole('button', { name: 'Environments' }).click();
@@ -123,7 +123,7 @@ test('focus goes to a neighbour when what had it is gone', async () => {
   await page.keyboard.press('Delete');
   await expect(tabs.getByRole('tab', { name: 'init.json' })).toBeFocused();
 
-  // The buttons give way to the task.
+  // The task replaces the buttons.
   await page.getByRole('button', { name: 'Create and start' }).focus();
   await page.keyboard.press('Enter');
   await expect(page.getByTestId('task')).toBeVisible();
@@ -132,7 +132,7 @@ test('focus goes to a neighbour when what had it is gone', async () => {
   expect(await focused()).not.toBe('nothing');
 });
 
-/** Buttons, tabs and fields that are cut at an edge, or whose words are. */
+/** Buttons, tabs and fields that are cut off at an edge or whose text is. */
 async function cut(): Promise<readonly string[]> {
   return await page.evaluate(() => {
     const places = [...document.querySelectorAll<HTMLElement>('button, input, [role="tab"], h1')];
@@ -198,7 +198,7 @@ test('menus begin with an action and keep Destroy, which has no button of its ow
   await expect(items.last()).toHaveText('Destroy…');
 });
 
-test('an environment whose libvirt does not answer says so everywhere and does not talk of destroying', async () => {
+test('an environment whose libvirt does not answer says so everywhere and does not suggest destroying', async () => {
   await demo.show('unusable');
   await expect(page.getByRole('row', { name: SHOP })).toContainText('reconnecting…');
   await demo.showShop();

@@ -8,7 +8,7 @@ import { useScratch } from './support/prologue.ts';
 import type { Scratch } from './support/scratch.ts';
 import { openDesktop } from './support/window.ts';
 
-/** The real window without an environment: files that change while their plan is open, and keys that the page never sees. */
+/** The real window without an environment: files that change while their plan is open, and keys that the page never receives. */
 let scratch: Scratch;
 useScratch((made) => {
   scratch = made;
@@ -31,7 +31,7 @@ test('a saved file shows its new state by itself, and so does one that is droppe
   writeFileSync(file, bad);
   await expect(issues.getByText('2 errors')).toBeVisible();
 
-  // Its plan is not in front while it is saved.
+  // Another page is in front while the file is saved.
   await page.getByRole('button', { name: 'Machine checks', exact: true }).click();
   writeFileSync(file, good);
   await dropPlan(page, file, ['web', 'db']);

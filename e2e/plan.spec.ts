@@ -12,7 +12,7 @@ useScratch((made) => {
   scratch = made;
 });
 
-test('an init file gets files from outside of its folder only with a yes', async () => {
+test('an init file gets files outside its folder only with consent', async () => {
   const [theirs, key] = [join(scratch.dir, 'theirs'), join(scratch.dir, 'key')];
   mkdirSync(theirs);
   writeFileSync(key, 'secret\n');

@@ -1,6 +1,6 @@
 import { defineConfig } from '@playwright/test';
 
-// One window at a time: guests run by emulation and share the machine's cores.
+// One window at a time: guests are emulated and share the machine's cores.
 export default defineConfig({
   testDir: '.',
   testMatch: '**/*.spec.ts',
@@ -8,7 +8,7 @@ export default defineConfig({
   timeout: 300_000,
   expect: { timeout: 30_000 },
   workers: 1,
-  // What passes only then is named by `npm test`, and is a bug.
+  // `npm test` lists tests that pass only on retry; each of them is a bug.
   retries: 1,
   forbidOnly: true,
   reporter: 'list',

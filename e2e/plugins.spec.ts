@@ -13,7 +13,7 @@ useScratch((made) => {
   scratch = made;
 });
 
-/** Writes below the user's `~/.config/lago`. */
+/** Writes a file below the user's `~/.config/lago`. */
 function configure(path: string, content: string): string {
   const file = join(scratch.dir, 'home/.config/lago', path);
   mkdirSync(dirname(file), { recursive: true });
@@ -21,7 +21,7 @@ function configure(path: string, content: string): string {
   return file;
 }
 
-/** An environment that is made in a moment and never started: one VM with an empty disk. */
+/** An environment that is quick to create and never started: one VM with an empty disk. */
 function oneVm(keys: object): string {
   return scratch.write(
     'LagoInitFile',
@@ -106,7 +106,7 @@ test('broken plugins are named with the cause and left out; everything else goes
   expect((await lagoOk(scratch, ['--ignore-warnings', '-f', 'json', 'list'])).stderr).toBe('');
 });
 
-test('what a plugin throws while it works is told under its name', async () => {
+test('an error thrown by a plugin is reported under its name', async () => {
   configure(
     'plugins/failing.mjs',
     `export default [

@@ -8,7 +8,7 @@ import { useScratch } from './support/prologue.ts';
 import { root, type Scratch } from './support/scratch.ts';
 
 let scratch: Scratch;
-/** A project of somebody else, elsewhere, that has the package by `npm link`. */
+/** A separate project elsewhere that uses the package through `npm link`. */
 let project: string;
 useScratch((made) => {
   scratch = made;
@@ -57,7 +57,7 @@ test('the documented script runs from another folder on plain Node, on real VMs'
   await expectNothingLeft(scratch, ownedNamespaces(scratch));
 });
 
-test('an environment is found again, its VMs answer one by one, and services are looked after by what the guest has', async () => {
+test("an environment is found again, its VMs answer one by one, and the guest's service manager is used", async () => {
   const file = twoVms(scratch, 'pair');
   scratch.write(
     'project/work.mjs',

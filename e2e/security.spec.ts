@@ -22,7 +22,7 @@ test('the preload script requires nothing but electron', () => {
   expect(code).not.toMatch(/^\s*import\s/m);
 });
 
-test('the page has the bridge and nothing else of the outside', async () => {
+test('the page has the bridge and nothing else from outside', async () => {
   const { page } = await openDesktop(scratch);
   expect(await page.evaluate(() => location.origin)).toBe('app://lago');
   expect(await page.evaluate(() => [typeof globalThis.require, typeof globalThis.process, typeof globalThis.Buffer])).toEqual([
@@ -37,12 +37,12 @@ test('the page has the bridge and nothing else of the outside', async () => {
   expect(bridge).toEqual({ frozen: true, parts: ['function connect', 'function attach', 'function pathOf', 'function openFile'] });
 });
 
-/** Runs `attempt` in the page and waits until its policy says that `directive` was violated. */
+/** Runs `attempt` in the page and waits for the page's policy to report a violation of `directive`. */
 async function expectViolation(page: Page, attempt: string, directive: string): Promise<void> {
   await page.evaluate(
     ([code, expected]) =>
       new Promise<void>((resolve) => {
-        // Libraries that probe for eval cause violations of their own.
+        // Ignore violations by libraries that probe for eval.
         document.addEventListener('securitypolicyviolation', (event) => {
           if (event.effectiveDirective === expected) resolve();
         });
@@ -123,7 +123,7 @@ test('messages from other windows and from sub-frames are dropped', async () => 
   });
   expect(answers).toEqual([]);
 
-  // The same from a frame inside our own page, once that has its own port.
+  // The same from a frame inside our own page, once the page has its port.
   await expect(page.getByRole('button', { name: 'Try the two-VM sample' })).toBeEnabled();
   await page.evaluate(() => {
     const all: unknown[] = [];
@@ -154,7 +154,7 @@ test('a page that crashes is loaded again', async () => {
   await expect.poll(alive).toMatch(/^object [1-9]/);
 });
 
-test('a second start hands its file to the first window and ends', async () => {
+test('a second start passes its file to the first window and exits', async () => {
   const { app, page } = await openDesktop(scratch);
   await page.evaluate(() => {
     const all: unknown[] = [];
@@ -214,7 +214,7 @@ function childrenOf(pid: number): number[] {
       try {
         return new RegExp(`^PPid:\\t${pid}$`, 'm').test(readFileSync(`/proc/${candidate}/status`, 'utf8'));
       } catch {
-        return false; // ended meanwhile
+        return false; // the process has ended
       }
     });
 }
@@ -224,7 +224,7 @@ function descendantsOf(pid: number): number[] {
 }
 
 test("an ordinary user's window runs in Chromium's own sandbox", async () => {
-  // Copies that any user can read: the checkout may lie where only its owner can.
+  // Copies that every user can read, since the checkout may be private to its owner.
   const copy = join(scratch.dir, 'copy');
   mkdirSync(copy);
   for (const name of ['out', 'package.json', 'resources']) cpSync(join(root, name), join(copy, name), { recursive: true });

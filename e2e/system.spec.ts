@@ -15,7 +15,7 @@ test.beforeEach(async () => {
   started = libvirt;
 });
 test.afterEach(async () => {
-  // Undefined when it is the start that failed.
+  // Undefined when the start itself failed.
   await started?.stop();
   started = undefined;
   scratch.remove();
@@ -30,7 +30,7 @@ test('an environment on the machine’s own libvirt: leases, start, shell, snaps
   const uuid = readFileSync(join(scratch.dir, '.lago/default/uuid'), 'utf8');
   expect(JSON.parse(readFileSync(join(leases, '200.lease'), 'utf8'))).toEqual([join(scratch.dir, '.lago/default/uuid'), uuid]);
 
-  // Another environment on the same libvirt gets other networks.
+  // A second environment on the same libvirt gets other networks.
   await lagoOk(scratch, ['--prefix-name', 'second', 'init', file], here);
   expect(readdirSync(leases).filter((name) => name.endsWith('.lease'))).toEqual(['200.lease', '201.lease']);
 
@@ -56,7 +56,7 @@ test('the machine’s own libvirt is out of reach of a confined run', async () =
   await lagoOk(scratch, ['init', file]);
   await lagoOk(scratch, ['destroy', '--yes']);
   const refused = await lago(scratch, ['--libvirt_url', 'qemu:///system', 'init', file]);
-  expect(refused.code).toBe(0); // nothing is connected to before the start
+  expect(refused.code).toBe(0); // init does not connect to libvirt
   const attempt = await lago(scratch, ['--libvirt_url', 'qemu:///system', 'start']);
   expect(attempt.code).toBe(3);
   expect(attempt.stderr).toContain('confined run');

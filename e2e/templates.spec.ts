@@ -12,7 +12,7 @@ const MIB = 1024 * 1024;
 let scratch: Scratch;
 let server: TemplateServer;
 let image: Buffer;
-/** Options that lead to the repository on the server. */
+/** Options that select the repository on the server. */
 let repository: readonly string[];
 
 useScratch((made) => {
@@ -58,7 +58,7 @@ async function list(...args: readonly string[]): Promise<Row[]> {
   return JSON.parse((await lagoOk(scratch, ['-f', 'json', 'templates', ...args])).stdout) as Row[];
 }
 
-/** An init file with a VM on a template that is never started. */
+/** An init file with one VM based on a template, never started. */
 function onTemplate(name: string, version?: string): string {
   const disk = {
     ...{ name: 'root', dev: 'vda', format: 'qcow2', type: 'template', template_name: name },
@@ -139,7 +139,7 @@ test('two commands ask at once: one download', async () => {
   expect(readFileSync(store('office:el7:v1')).equals(image)).toBe(true);
 });
 
-test('what cannot be had leaves the store as it was, and says what, where and what else there is', async () => {
+test('a failed fetch leaves the store unchanged and says what failed, where, and the alternatives', async () => {
   server.put('/images/el7.qcow2.hash', 'a'.repeat(40));
   const wrong = await lago(scratch, ['templates', 'fetch', 'el7', ...repository]);
   expect(wrong.code).toBe(5);
@@ -177,7 +177,7 @@ test('a repository from git is added, used and updated', async () => {
   expect((await list(...repos)).filter((row) => row.repository === 'team')).toHaveLength(1);
   await lagoOk(scratch, ['template-repo', 'update', ...repos]);
   expect((await list(...repos)).filter((row) => row.repository === 'team')).toHaveLength(2);
-  // The same by name, and then nothing else is searched.
+  // With the repository named explicitly, no other one is searched.
   await lagoOk(scratch, ['templates', 'fetch', 'el8', '--template-repo-name', 'team', ...repos]);
   rmSync(origin, { recursive: true });
   const gone = await lago(scratch, ['template-repo', 'update', ...repos]);
@@ -201,14 +201,14 @@ test('a store that Lago filled is used as it is', async () => {
   expect(readFileSync(path).equals(image)).toBe(true);
 });
 
-test('who may not write the machine’s store has a store of their own', async () => {
+test('a user who may not write to the machine’s store gets a separate one', async () => {
   const uid = 61_235;
   chmodSync(scratch.dir, 0o755);
   for (const folder of ['home', 'data', 'cache', 'run']) chownSync(join(scratch.dir, folder), uid, uid);
   const as = { uid, env: { LAGO__INIT__TEMPLATE_STORE: '/var/lib/lago/store' } };
   await lagoOk(scratch, ['templates', 'fetch', 'el7', ...repository], as);
   expect(readFileSync(join(scratch.dir, 'data/lago/store/office:el7:v1')).equals(image)).toBe(true);
-  // A store that was asked for by name is not replaced.
+  // A store that was given explicitly is never replaced.
   const denied = await lago(scratch, ['templates', 'fetch', 'el7', ...repository, '--template-store', '/root/store'], as);
   expect(denied.code).toBe(3);
   expect(denied.stderr).toContain('/root/store');

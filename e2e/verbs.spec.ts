@@ -8,7 +8,7 @@ import { ownedProcesses } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
 import { root, type Scratch } from './support/scratch.ts';
 
-// Every verb by the real command line, as far as it needs no running VM; with running VMs: cli.spec.ts, system.spec.ts, networks.spec.ts.
+// Every verb of the real command line, without running VMs. With running VMs: cli.spec.ts, system.spec.ts, networks.spec.ts.
 
 let scratch: Scratch;
 useScratch((made) => {
@@ -65,7 +65,7 @@ test('several prefixes: list, set-current, status in every format, ansible_hosts
   expect(existsSync(workdir)).toBe(false);
 });
 
-test('validate and plan make nothing and tell everything', async () => {
+test('validate and plan create nothing and report everything', async () => {
   const file = twoVms(scratch, 'pair');
   expect(await ok('validate', file)).toBe(`${file}: no problems found\n`);
   const bad = scratch.write('bad.yaml', 'domains:\n  a:\n    nics: [{net: m}]\n    memroy: 5\nnets:\n  n: {}\n');

@@ -10,7 +10,7 @@ import { picture } from './support/screenshots.ts';
 import { openTerminal, runInTerminal, typeLine } from './support/terminal.ts';
 import { closeDesktops, type Desktop, openDesktop } from './support/window.ts';
 
-/** What the window says of VMs that end, pause or boot again by themselves. One environment for all of it: each test leaves it running. */
+/** What the window shows of VMs that end, pause or reboot by themselves. Each test leaves the shared environment running. */
 
 test.describe.configure({ mode: 'serial' });
 
@@ -81,7 +81,7 @@ test('a VM whose QEMU is killed has crashed, until it is started again', async (
 
 test('header and tab say what is done to running VMs, not that they are off', async () => {
   const header = page.getByRole('main').locator('header').first();
-  // Every text that the mark of the tab ever has, while VMs pause.
+  // Records every text that the tab's mark shows while VMs pause.
   await tab().evaluate((element) => {
     const seen: string[] = [];
     const note = (): void => {
@@ -103,7 +103,7 @@ test('header and tab say what is done to running VMs, not that they are off', as
   await showView(page, 'shop', 'VMs');
 });
 
-test('a guest that boots again is booting until its ssh answers', async () => {
+test('a guest that reboots is booting until its ssh answers', async () => {
   const row = vmRow(page, 'web');
   await expect(row).toContainText('ready', { timeout: BOOT });
   const terminal = await openTerminal(page, 'web', 'Terminal');
@@ -113,7 +113,7 @@ test('a guest that boots again is booting until its ssh answers', async () => {
   await expect(row).toContainText('ready', { timeout: BOOT });
 });
 
-test('suspended VMs stand still, in the window and for the command line, and go on where they were', async () => {
+test('suspended VMs are paused in window and command line, and continue where they were', async () => {
   const main = page.getByRole('main');
   const status = main.locator('header').first();
   const lagoHere = async (...words: string[]): Promise<string> =>

@@ -150,7 +150,7 @@ test('two copies of one init file run side by side with the same addresses', asy
   await expectNothingLeft(scratch, namespaces);
 });
 
-test('closing while something is being made asks, and cancelling undoes it', async () => {
+test('closing during creation asks, and cancelling undoes it', async () => {
   const { app, page } = await openDesktop(scratch);
   await dropPlan(page, twoVms(scratch, 'half'), VMS);
   await createFromPlan(page, 'half');
@@ -165,7 +165,7 @@ test('closing while something is being made asks, and cancelling undoes it', asy
   await question.getByRole('button', { name: 'Cancel it and quit' }).click();
   await ended;
   await expectNoProcess(scratch);
-  // Cancelled while its VMs were starting, it stays as it was before the start: whole and off.
+  // Cancelling while VMs start restores the state before the start: complete and off.
   if (existsSync(join(scratch.workdir, 'half'))) {
     const second = await openDesktop(scratch);
     await showOrOpen(second.page, 'half');
@@ -176,7 +176,7 @@ test('closing while something is being made asks, and cancelling undoes it', asy
   await expectNothingLeft(scratch, new Set());
 });
 
-test('closing without an answer waits for what is under way', async () => {
+test('closing without an answer waits for running operations', async () => {
   const { app, page } = await openDesktop(scratch);
   await dropPlan(page, twoVms(scratch, 'waits'), VMS);
   await createFromPlan(page, 'waits');
@@ -196,7 +196,7 @@ test('closing without an answer waits for what is under way', async () => {
   await expectNothingLeft(scratch, namespaces);
 });
 
-test('closing with "keep working" ends what is under way first, and leaves it running', async () => {
+test('closing with "keep working" finishes running operations first, and leaves the environment running', async () => {
   const { app, page } = await openDesktop(scratch);
   await dropPlan(page, twoVms(scratch, 'kept'), VMS);
   await createFromPlan(page, 'kept');
@@ -215,7 +215,7 @@ test('closing with "keep working" ends what is under way first, and leaves it ru
   await expectNothingLeft(scratch, namespaces);
 });
 
-/** Shows an environment that the window knows: its tab if there is one, else its row on the list. */
+/** Shows a known environment: its tab if there is one, else its row in the list. */
 async function showOrOpen(page: Page, name: string): Promise<void> {
   const tab = page.getByRole('tablist', { name: 'Open environments' }).getByRole('tab', { name });
   const row = page.getByRole('table', { name: 'Environments' }).getByRole('row', { name, exact: true });

@@ -5,13 +5,13 @@ import { type BuildOptions, build, type Plugin, transform } from 'esbuild';
 import { loadedWhenUsed, writeProgram } from './cli-program.ts';
 
 /**
- * Bundles the command line for plain Node 20: the launcher `out/cli/lago.cjs` and, beside it, the parts that it loads. None is read before
- * it is used: parsing the whole program takes as long as starting Node.
+ * Bundles the command line for plain Node 20: the launcher `out/cli/lago.cjs` and the parts that it loads. A part is read when it is first
+ * used, because parsing the whole program takes as long as starting Node.
  */
 const checkout = resolve(fileURLToPath(import.meta.url), '../..');
 const outfile = join(checkout, 'out/cli/lago.cjs');
 
-/** Our own modules do nothing when loaded, so one whose exports nobody uses is left out with all that it imports. */
+/** Marks our own modules as free of side effects, so that those with unused exports are dropped with all their imports. */
 const withoutSideEffects: Plugin = {
   name: 'without-side-effects',
   setup(bundle) {
@@ -25,19 +25,19 @@ const withoutSideEffects: Plugin = {
 const packages: Plugin = {
   name: 'packages',
   setup(bundle) {
-    // ssh2 tries its optional native parts and works without them.
+    // ssh2 works without its optional native modules.
     bundle.onResolve({ filter: /\.node$|^cpu-features$/ }, (found) => ({ path: found.path, external: true }));
-    // What is loaded at run time is no part of the bundle: the loader below hands in the `import` of Node.
+    // Plugins are not bundled: the loader below passes in Node's own `import`.
     bundle.onLoad({ filter: /plugins\/import-module\.ts$/ }, () => ({
       contents: 'export const importModule = (url) => importFromNode(url);',
       loader: 'js',
     }));
-    // As one object `z`, zod is whole; as a namespace only what is used of it is left.
+    // Imported as the object `z`, zod is kept whole; as a namespace it is reduced to what is used.
     bundle.onLoad({ filter: /\/src-(main|shared)\/.*\.ts$/ }, ({ path }) => ({
       contents: readFileSync(path, 'utf8').replace("import { z } from 'zod'", "import * as z from 'zod'"),
       loader: 'ts',
     }));
-    // zod's messages in fifty languages are a third of the program, and nobody sees more than the English ones.
+    // zod's messages in fifty languages are a third of the program, but only the English ones are used.
     bundle.onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
       contents: "export { default as en } from './en.js';",
       loader: 'js',

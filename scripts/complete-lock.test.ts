@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { type Lock, missingOptional } from './complete-lock.ts';
 
-test('finds an optional package that no look-up reaches', () => {
+test('finds an optional package that no lookup reaches', () => {
   const lock: Lock = {
     packages: {
       '': {},
@@ -18,7 +18,7 @@ test('finds an optional package that no look-up reaches', () => {
   ]);
 });
 
-test('package-lock.json is whole, so that npm ci takes it (else: npm run lock)', () => {
+test('package-lock.json is complete, so that npm ci accepts it (else: npm run lock)', () => {
   const lock = JSON.parse(readFileSync(new URL('../package-lock.json', import.meta.url), 'utf8')) as Lock;
   expect([...missingOptional(lock)]).toEqual([]);
 });

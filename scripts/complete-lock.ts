@@ -3,9 +3,9 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Adds to package-lock.json the optional packages for other systems that npm left out (`npm run lock`). A registry mirror need not
- * carry them, `npm install` then drops them silently, and `npm ci` refuses a lock without them. They are never downloaded where
- * they do not fit.
+ * Adds optional packages for other systems that npm left out to package-lock.json (`npm run lock`). A registry mirror may lack them; then
+ * `npm install` drops them silently, and `npm ci` refuses the lock. They are never downloaded on systems that they are not
+ * meant for.
  */
 export interface LockEntry {
   readonly version?: string;
@@ -19,7 +19,7 @@ export interface Lock {
 const SYSTEMS = ['android', 'darwin', 'win32', 'freebsd', 'openbsd', 'netbsd', 'sunos', 'aix', 'linux', 'openharmony'];
 const PROCESSORS = ['arm64', 'x64', 'ia32', 'ppc64', 's390x', 'riscv64', 'loong64', 'mips64el', 'wasm32'];
 
-/** Whether node's look-up from the package at `where` finds `name` in the lock. */
+/** Whether Node's lookup from the package at `where` finds `name` in the lock. */
 function isLocked(lock: Lock, where: string, name: string): boolean {
   for (let folder = where; ; ) {
     if (`${folder === '' ? '' : `${folder}/`}node_modules/${name}` in lock.packages) return true;
@@ -29,7 +29,7 @@ function isLocked(lock: Lock, where: string, name: string): boolean {
   }
 }
 
-/** Optional packages that the lock names and does not hold: name and version range. */
+/** Optional packages that the lock refers to but does not contain: name and version range. */
 export function missingOptional(lock: Lock): ReadonlyMap<string, string> {
   const missing = new Map<string, string>();
   for (const [where, entry] of Object.entries(lock.packages)) {
@@ -40,7 +40,7 @@ export function missingOptional(lock: Lock): ReadonlyMap<string, string> {
   return missing;
 }
 
-/** The entry of a package for one system, read from its name: `@scope/binding-linux-arm64-musl`. */
+/** The lock entry of a system-specific package, derived from its name: `@scope/binding-linux-arm64-musl`. */
 function entryOf(name: string, range: string): object {
   const os = SYSTEMS.filter((system) => name.includes(system));
   const cpu = /-arm-|armv7|eabihf/.test(name)

@@ -6,11 +6,11 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Builds the Debian guests of tests and benches, as root and from packages (fixtures/guest-debian/build.sh), or finds them in the user's
- * cache folder, where every checkout does: building takes minutes. They are kept under a hash of their recipe and of the kernel package's
- * version, until nobody has asked for them for two weeks. Prints one line of JSON: `repository`,
- * a template repository with `debian` and `debian-cloud-init`; `env`, the variables that let libguestfs use their kernel where none is
- * installed. Exit 3 when they cannot be built.
+ * Builds the Debian guests of tests and benches from packages, as root (fixtures/guest-debian/build.sh). Building takes minutes, so
+ * builds are kept in the user's cache folder for all checkouts, under a hash of their recipe and of the kernel package's version. Builds
+ * that were not used for two weeks are removed. Prints one line of JSON: `repository` is a template repository with `debian` and
+ * `debian-cloud-init`; `env` has the variables that let libguestfs use the guests' kernel if none is installed. Exits with 3 when the
+ * guests cannot be built.
  */
 const checkout = resolve(fileURLToPath(import.meta.url), '../..');
 const recipe = join(checkout, 'fixtures/guest-debian/build.sh');
@@ -40,14 +40,14 @@ function build(folder: string): void {
       rmSync(working, { recursive: true, force: true });
       fail(`The Debian guests could not be built.\n${stderr.trim()}`);
     }
-    // Another checkout may have built the same meanwhile.
+    // Another checkout may have built the same guest meanwhile.
     if (!existsSync(folder)) renameSync(working, folder);
   } finally {
     rmSync(working, { recursive: true, force: true });
   }
 }
 
-/** Removes what no checkout has asked for lately, and what a killed build left. */
+/** Removes builds that no checkout has used lately, and remains of killed builds. */
 function evict(): void {
   for (const name of readdirSync(cache)) {
     const path = join(cache, name);
@@ -55,7 +55,7 @@ function evict(): void {
   }
 }
 
-/** Makes a template repository of what was built. */
+/** Creates a template repository from the build. */
 function publish(folder: string): string {
   const repository = join(folder, 'repo.json');
   if (existsSync(repository)) return repository;
@@ -83,7 +83,7 @@ utimesSync(folder, new Date(), new Date());
 evict();
 const release = readdirSync(join(folder, 'kernel/lib/modules'))[0] ?? fail(`${folder} has no kernel: remove it.`);
 mkdirSync(join(folder, 'appliance'), { recursive: true });
-// Where no kernel is installed there is no such folder, and libguestfs wants to copy it whatever it is told.
+// Without an installed kernel this folder is missing, but libguestfs copies it whatever its settings.
 mkdirSync('/lib/modules', { recursive: true });
 const made = {
   repository: publish(folder),
@@ -91,7 +91,7 @@ const made = {
     SUPERMIN_KERNEL: join(folder, `kernel/vmlinuz-${release}`),
     SUPERMIN_KERNEL_VERSION: release,
     SUPERMIN_MODULES: join(folder, 'kernel/lib/modules', release),
-    // libguestfs's own VM is made once and kept beside.
+    // libguestfs builds its appliance once; it is kept beside the guests.
     LIBGUESTFS_CACHEDIR: join(folder, 'appliance'),
   },
 };

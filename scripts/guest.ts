@@ -5,10 +5,10 @@ import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Builds the sample guest (`npm run guest`) into `.cache/guest` and makes the template repository `.cache/templates/repo.json` with it
- * as template `lago-sample`. The image is kept under a hash of its recipe and of the kernel package's version, so a second call
- * only looks. Packages are downloaded with `apt-get download`; nothing is installed. Prints one line; exit 3 when the machine
- * cannot build it.
+ * Builds the sample guest (`npm run guest`) in `.cache/guest` and creates the template repository `.cache/templates/repo.json`, whose
+ * template `lago-sample` is this guest. The image is kept under a hash of its recipe and of the kernel package's version, so a second
+ * call only checks. Packages are downloaded with `apt-get download`; nothing is installed. Prints one line; exits with 3 when this
+ * machine cannot build it.
  */
 const checkout = resolve(fileURLToPath(import.meta.url), '../..');
 const recipe = join(checkout, 'resources/guest');
@@ -43,7 +43,7 @@ function hashRecipe(): string {
   return hash.digest('hex').slice(0, 12);
 }
 
-/** Version of the kernel that apt would download now, undefined without apt or its lists. */
+/** Version of the kernel that apt would download now; undefined without apt or its lists. */
 function kernelVersion(): string | undefined {
   const { stdout } = spawnSync('apt-cache', ['show', '--no-all-versions', 'linux-image-cloud-amd64'], { encoding: 'utf8' });
   return /^Version: (.+)$/m.exec(stdout ?? '')?.[1];
@@ -55,7 +55,7 @@ function readBuild(folder: string): Build | undefined {
   return JSON.parse(readFileSync(file, 'utf8')) as Build;
 }
 
-/** The newest kept build of this recipe, for machines whose apt does not answer. */
+/** The newest kept build of this recipe, for machines without a working apt. */
 function anyBuild(recipeHash: string): Build | undefined {
   if (!existsSync(cache)) return undefined;
   return readdirSync(cache)
@@ -94,7 +94,7 @@ function build(key: string): Build {
     };
     writeFileSync(join(working, 'build.json'), JSON.stringify(made, null, 2));
     const other = readBuild(folder);
-    if (other !== undefined) return other; // somebody built it at the same time; the bytes are the same
+    if (other !== undefined) return other; // another process built it at the same time; the bytes are the same
     rmSync(folder, { recursive: true, force: true });
     renameSync(working, folder);
     for (const name of readdirSync(cache)) {

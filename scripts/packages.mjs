@@ -1,10 +1,10 @@
-// System packages: what is needed, what is there, and how it gets there.
+// System packages: what is needed, what is installed, and how to install the rest.
 import fs from 'node:fs';
 import path from 'node:path';
 import { must, note, probe, StepError } from './steps.mjs';
 
 /**
- * `names`: the Debian or Ubuntu package, with its other names where they differ. `tool`: the program to look for on other systems.
+ * `names`: the Debian or Ubuntu package, followed by alternative names. `tool`: the program to look for on other systems.
  * @typedef {{ names: readonly string[], why: string, tool?: string }} Need
  */
 
@@ -66,7 +66,7 @@ function isPresent(need, installed) {
   return need.names.some((name) => installed.has(name));
 }
 
-/** Names of the given packages that dpkg has installed, undefined where there is no dpkg. */
+/** Which of these package names dpkg has installed; undefined without dpkg. */
 function installedOf(names) {
   const answer = probe(['dpkg-query', '-W', '-f=${Package} ${db:Status-Status}\n', ...names]);
   if (answer.status === null) return undefined;
@@ -87,7 +87,7 @@ function installable(needs) {
   });
 }
 
-/** Runs apt-get; what it says is shown only when it fails. */
+/** Runs apt-get; its output is shown only when it fails. */
 async function apt(...args) {
   await must(['apt-get', '-qq', ...args], {
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
@@ -97,7 +97,7 @@ async function apt(...args) {
   });
 }
 
-/** Sees that apt knows packages at all, for the guest that is made of them: fresh systems have empty lists. Only as root. */
+/** Makes sure that apt has package lists, which are empty on fresh systems: the guest is built from packages. Only as root. */
 export async function ensureAptLists() {
   if (process.getuid?.() !== 0) return;
   const answer = probe(['apt-cache', 'show', '--no-all-versions', 'linux-image-cloud-amd64']);
@@ -105,8 +105,8 @@ export async function ensureAptLists() {
 }
 
 /**
- * Sees that the system packages are there. As root on Debian and Ubuntu what is missing is installed; otherwise the step fails with
- * the command that does it. Answers what it found.
+ * Makes sure that the system packages are installed. As root on Debian and Ubuntu it installs missing ones; otherwise the step fails with
+ * the command to run. Returns a summary.
  * @param {{ tests: boolean, display: boolean }} purpose
  */
 export async function ensurePackages({ tests, display }) {

@@ -1,5 +1,5 @@
-// Brings the checkout into a state in which the window, the command line and the tests run. Fast when nothing is to do.
-// Uses nothing but Node until the npm packages are there.
+// Prepares the checkout for running the window, the command line and the tests. Fast when nothing is to be done.
+// Uses nothing but Node until the npm packages are installed.
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -12,7 +12,7 @@ const MIN_NODE = [20, 18];
 const BUILD_STAMP = path.join(root, 'out', '.sources');
 const SAMPLE = path.join(root, '.cache/templates/repo.json');
 const SAMPLE_STAMP = path.join(root, '.cache/templates/.recipe');
-/** What the build is made of. */
+/** Inputs of the build. */
 const SOURCES = [
   'src-main',
   'src-shared',
@@ -23,7 +23,7 @@ const SOURCES = [
   'scripts/bundle-cli.ts',
   'scripts/cli-program.ts',
 ];
-/** Nothing that `npm start` needs, so it is built for tests, and by `npm run build`. */
+/** `npm start` does not need the SDK; tests and `npm run build` build it. */
 const SDK_STAMP = path.join(root, 'out', 'sdk', '.sources');
 const SDK_SOURCES = ['src-main', 'src-shared', 'package.json', 'package-lock.json', 'scripts/bundle-sdk.ts', 'tsconfig.sdk.json'];
 
@@ -39,7 +39,7 @@ function readJson(file) {
   return fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : undefined;
 }
 
-/** Whether node_modules holds exactly what package-lock.json says (packages for other systems excepted). */
+/** Whether node_modules matches package-lock.json (except packages for other systems). */
 function modulesFit() {
   const wanted = readJson(path.join(root, 'package-lock.json')).packages;
   const present = readJson(path.join(root, 'node_modules', '.package-lock.json'))?.packages;
@@ -61,7 +61,7 @@ async function ensureModules() {
       what: 'npm ci',
     });
   }
-  // npm links the programs of dependencies only; with these, `npx lago` works in the checkout.
+  // npm links only the programs of dependencies; these links make `npx lago` work in the checkout.
   for (const name of ['lago', 'lagocli']) {
     const link = path.join(root, 'node_modules', '.bin', name);
     if (fs.lstatSync(link, { throwIfNoEntry: false }) === undefined) fs.symlinkSync('../../out/cli/lago.cjs', link);
@@ -79,7 +79,7 @@ function* filesUnder(file) {
   for (const name of fs.readdirSync(file).sort()) yield* filesUnder(path.join(file, name));
 }
 
-/** A digest of files and of everything below folders, tests excepted. */
+/** A digest of files and of everything below folders, except tests. */
 function digestOf(sources) {
   const hash = createHash('sha256');
   for (const source of sources) {
@@ -94,7 +94,7 @@ function digestOf(sources) {
   return hash.digest('hex');
 }
 
-/** Builds window and command line when a source changed since the last build. */
+/** Builds the window and the command line when a source changed since the last build. */
 async function ensureBuild() {
   const digest = digestOf(SOURCES);
   if (fs.existsSync(BUILD_STAMP) && fs.readFileSync(BUILD_STAMP, 'utf8') === digest) return 'up to date';
@@ -110,7 +110,7 @@ async function ensureBuild() {
   return 'built';
 }
 
-/** Builds the SDK with its types when a source changed since the last time. */
+/** Builds the SDK with its types when a source changed since the last build. */
 async function ensureSdk() {
   const digest = digestOf(SDK_SOURCES);
   if (fs.existsSync(SDK_STAMP) && fs.readFileSync(SDK_STAMP, 'utf8') === digest) return 'up to date';
@@ -122,7 +122,7 @@ async function ensureSdk() {
   return 'built';
 }
 
-/** Builds the guest of the samples when its recipe changed; `npm run guest` also looks for a newer kernel. */
+/** Builds the samples' guest when its recipe changed; unlike `npm run guest`, ignores newer kernels. */
 async function ensureSample() {
   const digest = digestOf(['resources/guest', 'scripts/guest.ts']);
   if (fs.existsSync(SAMPLE_STAMP) && fs.readFileSync(SAMPLE_STAMP, 'utf8') === digest && fs.existsSync(SAMPLE)) return 'up to date';
@@ -139,8 +139,8 @@ export function typescript(file, ...args) {
 }
 
 /**
- * Everything up to a runnable window. Answers the Electron to run it with.
- * @param {{ tests?: boolean, display: boolean }} purpose `display`: whether a screen is there already
+ * Sets up everything that the window needs. Returns the Electron to run it with.
+ * @param {{ tests?: boolean, display: boolean }} purpose `display`: whether a screen is present
  */
 export async function setUp({ tests = false, display }) {
   let runtime = { dist: '', version: '' };

@@ -1,4 +1,4 @@
-// What `npm start` does on a machine without a screen: an environment, up and pictured.
+// What `npm start` does on a machine without a screen: creates and starts an environment, and takes a picture of the window.
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -11,7 +11,7 @@ const STATE = path.join(root, '.cache', 'start');
 const LAGO = path.join(root, 'out/cli/lago.cjs');
 const PLACE = ['--host', 'embedded', '--uplink', 'none'];
 
-/** The sample that is shown: the first of the list. */
+/** The sample to show: the first one in the list. */
 function firstSample() {
   const folder = path.join(root, 'resources/samples');
   const [sample] = JSON.parse(fs.readFileSync(path.join(folder, 'samples.json'), 'utf8'));
@@ -28,7 +28,7 @@ function lagoOutput(...args) {
   return spawnSync(process.execPath, [LAGO, ...args], { cwd: root, encoding: 'utf8' });
 }
 
-/** Runs the command line with its progress on the terminal, indented like the notes of a step. */
+/** Runs the command line with its progress on the terminal, indented like a step's notes. */
 async function lago(args, what) {
   let last = '';
   const code = await new Promise((resolve, reject) => {
@@ -55,7 +55,7 @@ function vmsOf(status) {
   return Object.entries(status?.Prefix?.VMs ?? {});
 }
 
-/** The environment of that name in ./.lago as `lago --out-format json status` prints it, undefined when there is none. */
+/** The status of the environment of that name in ./.lago as `lago --out-format json status` prints it; undefined when there is none. */
 function presentStatus(name) {
   if (!fs.existsSync(path.join(WORKDIR, name))) return undefined;
   const answer = lagoOutput('--prefix-name', name, '--out-format', 'json', 'status');

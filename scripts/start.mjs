@@ -1,5 +1,5 @@
-// npm start [-- FILE]: sets up what is missing and opens the window, with FILE's plan if one is given. Without a screen it shows
-// instead that everything works: the environment of FILE, or the sample, is created and started, and the window pictured.
+// npm start [-- FILE]: sets up what is missing and opens the window, with FILE's plan if one is given. Without a screen it creates and
+// starts the environment of FILE, or of the sample, and takes a picture of the window, to show that everything works.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { electronArgv } from './electron-runtime.mjs';
 import { hasDisplay, setUp } from './setup.mjs';
 import { root, StepError, script } from './steps.mjs';
 
-/** The window in the foreground; Ctrl+C in the terminal goes to it. */
+/** Runs the window in the foreground; Ctrl+C in the terminal goes to it. */
 async function openWindow(dist, file) {
   const [program, ...flags] = electronArgv(dist);
   if (!process.env['DISPLAY']) flags.push('--ozone-platform=wayland');
@@ -16,7 +16,7 @@ async function openWindow(dist, file) {
     env: withoutNodeMode(),
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  process.on('SIGINT', () => undefined); // the window gets it too, and ends in order
+  process.on('SIGINT', () => undefined); // the window gets it too, and shuts down properly
   return await new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => resolve(code ?? 1));
@@ -27,7 +27,7 @@ function read(file) {
   return fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim() : undefined;
 }
 
-/** Chromium's sandbox needs user namespaces or its setuid helper; without either the window would only abort. */
+/** Chromium's sandbox needs user namespaces or its setuid helper; without either the window would abort at once. */
 function checkSandbox(dist) {
   if (process.getuid?.() === 0) return;
   const helper = path.join(dist, 'chrome-sandbox');

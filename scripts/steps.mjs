@@ -1,4 +1,4 @@
-// What every set-up script prints and how it fails: one line a step, and a failure says what to do.
+// Output and errors of all set-up scripts: one line per step, and every failure says what to do.
 import { spawn, spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 /** The checkout. */
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
-/** A step that cannot go on; `hint` is what the user does next. */
+/** A failed step; `hint` tells the user what to do next. */
 export class StepError extends Error {
   /** @param {string} message @param {string} hint */
   constructor(message, hint) {
@@ -18,9 +18,9 @@ export class StepError extends Error {
 const seconds = (/** @type {number} */ since) => `${((Date.now() - since) / 1000).toFixed(1)} s`;
 
 /**
- * Runs `work` and prints one line about it: its title, what `work` answered, how long it took.
+ * Runs `work` and prints one line about it: its title, its result, and how long it took.
  * @param {string} title
- * @param {() => Promise<string>} work answers what was found or done, in a few words
+ * @param {() => Promise<string>} work returns what was found or done, in a few words
  */
 export async function step(title, work) {
   const since = Date.now();
@@ -33,13 +33,13 @@ export async function step(title, work) {
   }
 }
 
-/** Says that something longer begins, so that nobody looks at a silent terminal. */
+/** Announces something longer, so that the terminal is not silent. */
 export function note(/** @type {string} */ text) {
   console.log(`      ${text}`);
 }
 
 /**
- * Runs a program to its end. Its output goes to the terminal; with `quiet` only when it fails, and is answered.
+ * Runs a program to its end with its output on the terminal. `quiet` returns the output and shows it only when the program fails.
  * @param {readonly string[]} argv
  * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, hint: string, what: string, quiet?: boolean }} options
  */
@@ -63,7 +63,7 @@ export async function must(argv, { cwd = root, env = process.env, hint, what, qu
 }
 
 /**
- * Runs a short program and answers its outcome; a missing program is `status` null.
+ * Runs a short program and returns its outcome; `status` is null when the program is missing.
  * @param {readonly string[]} argv
  */
 export function probe(argv) {
@@ -73,8 +73,8 @@ export function probe(argv) {
 }
 
 /**
- * Runs a script's main function: a failure ends with the reason, the next step and exit code 1.
- * @param {() => Promise<number>} main answers the exit code
+ * Runs a script's main function. A failure prints the reason and the next step, and exits with 1.
+ * @param {() => Promise<number>} main returns the exit code
  */
 export async function script(main) {
   try {

@@ -1,4 +1,4 @@
-// Which tests a change can touch.
+// Selects the tests that a change can affect.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -8,21 +8,21 @@ function git(...args) {
   return execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
 }
 
-/** The commit that a change begins at: where it left `main`, or the last commit where it is on it. */
+/** The base commit of a change: where it branched off `main`. On `main` HEAD, or its parent when nothing is uncommitted. */
 export function changeBase() {
   for (const main of ['origin/main', 'main']) {
     try {
       const base = git('merge-base', 'HEAD', main);
       if (base !== git('rev-parse', 'HEAD')) return base;
     } catch (error) {
-      // No such branch in this clone.
+      // This clone has no such branch.
       if (/** @type {any} */ (error).status === undefined) throw error;
     }
   }
   return git('status', '--porcelain') === '' ? git('rev-parse', 'HEAD~1') : git('rev-parse', 'HEAD');
 }
 
-/** Paths that differ from `base`, committed or not, new ones among them. */
+/** Paths that differ from `base`, committed or not, including new ones. */
 export function changedFiles(base) {
   const tracked = git('diff', '--name-only', base);
   const fresh = git('ls-files', '--others', '--exclude-standard');
@@ -30,8 +30,8 @@ export function changedFiles(base) {
 }
 
 /**
- * Whether lab tests, and which end-to-end specs, can see those files. vitest itself knows which test files import what changed; what runs
- * in other processes or is built into the sample guest, it does not.
+ * Whether lab tests, and which end-to-end specs, can be affected by those files. vitest itself knows which test files import what
+ * changed, but not what runs in other processes or is built into the sample guest.
  * @param {readonly string[]} files
  * @returns {{ lab: 'all' | 'changed' | 'none', e2e: string[] }} lab tests: all, or those that import what changed; specs by path, or `all`
  */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { reachOf } from './test-changed.mjs';
 
-describe('what a change can touch', () => {
+describe('what a change can affect', () => {
   it.each([
     [['docs/init-file.md', 'README.md'], { lab: 'none', e2e: [] }],
     [['src-main/engine/plan/plan.test.ts'], { lab: 'changed', e2e: [] }],

@@ -1,13 +1,13 @@
-// What the reports of the test runners say, as counts and names.
+// Turns the reports of the test runners into counts and names.
 
 /** @typedef {{ passed: number, failed: number, flaky: string[] }} Count */
 
 /**
- * Of vitest's JSON report. A skipped test and a file that did not load count as failed: nothing may go untested silently. A test that
- * passed after it had failed keeps what it failed with.
+ * Counts vitest's JSON report. Skipped tests and files that did not load count as failed: nothing may go untested silently. A test that
+ * passed on retry still has its failure messages.
  * @param {any} report
  * @param {number} code exit code of the run
- * @param {boolean} mayBeEmpty whether a run without a test is in order: a change may touch none
+ * @param {boolean} mayBeEmpty whether a run without tests is acceptable, since a change may affect none
  * @returns {Count}
  */
 export function vitestCount(report, code, mayBeEmpty = false) {
@@ -23,7 +23,7 @@ export function vitestCount(report, code, mayBeEmpty = false) {
 }
 
 /**
- * Of Playwright's JSON report. What passed when it was tried again counts as passed, and is named.
+ * Counts Playwright's JSON report. A test that passed on retry counts as passed and is listed.
  * @param {any} report
  * @param {number} code exit code of the run
  * @returns {Count}
@@ -36,7 +36,7 @@ export function playwrightCount(report, code) {
   return { passed, failed: failed === 0 && (code !== 0 || passed === 0) ? 1 : failed, flaky: report.suites.flatMap(flakyIn) };
 }
 
-/** @returns {string[]} titles of the tests in a suite of Playwright's report that passed only when tried again */
+/** @returns {string[]} titles of the tests in a suite of Playwright's report that passed only on retry */
 function flakyIn(/** @type {any} */ suite) {
   const own = (suite.specs ?? []).filter((/** @type {any} */ spec) =>
     spec.tests.some((/** @type {any} */ test) => test.status === 'flaky'),
@@ -44,7 +44,7 @@ function flakyIn(/** @type {any} */ suite) {
   return [...own.map((/** @type {any} */ spec) => spec.title), ...(suite.suites ?? []).flatMap(flakyIn)];
 }
 
-/** The line that names what passed only when it was tried again. */
+/** The line that lists the tests that passed only on retry. */
 export function flakyLine(/** @type {readonly string[]} */ names) {
   return names.length === 0 ? 'flaky: 0' : `flaky: ${names.length} (${names.join('; ')})`;
 }

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { flakyLine, playwrightCount, vitestCount } from './test-counts.mjs';
 
 describe('the count of a vitest run', () => {
-  it('names what passed only when it was tried again', { timeout: 60_000 }, () => {
+  it('lists what passed only on retry', { timeout: 60_000 }, () => {
     const folder = mkdtempSync(join(tmpdir(), 'lago-counts-'));
     try {
       writeFileSync(
@@ -31,7 +31,7 @@ describe('the count of a vitest run', () => {
     }
   });
 
-  it('counts what did not run, did not load or was not there as failed', () => {
+  it('counts what did not run, did not load or is missing as failed', () => {
     const report = { numPassedTests: 3, numTotalTests: 4, success: true, testResults: [] };
     expect(vitestCount(report, 0)).toEqual({ passed: 3, failed: 1, flaky: [] });
     expect(vitestCount({ ...report, numTotalTests: 3, success: false }, 1)).toEqual({ passed: 3, failed: 1, flaky: [] });
@@ -39,7 +39,7 @@ describe('the count of a vitest run', () => {
     expect(vitestCount(undefined, 0)).toEqual({ passed: 0, failed: 1, flaky: [] });
   });
 
-  it('has nothing against a run without tests where a change touches none', () => {
+  it('accepts a run without tests when a change affects none', () => {
     const empty = { numPassedTests: 0, numTotalTests: 0, success: true, testResults: [] };
     expect(vitestCount(empty, 0, true)).toEqual({ passed: 0, failed: 0, flaky: [] });
     expect(vitestCount(empty, 1, true)).toEqual({ passed: 0, failed: 1, flaky: [] });
@@ -48,7 +48,7 @@ describe('the count of a vitest run', () => {
 });
 
 describe('the count of a Playwright run', () => {
-  it('names what passed only when it was tried again', () => {
+  it('lists what passed only on retry', () => {
     const spec = (title: string, status: string): object => ({ title, tests: [{ status }] });
     const suites = [{ specs: [spec('a', 'expected')], suites: [{ specs: [spec('b', 'flaky'), spec('c', 'unexpected')] }] }];
     const stats = { expected: 1, flaky: 1, unexpected: 1, skipped: 0 };

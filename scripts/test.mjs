@@ -1,4 +1,4 @@
-// npm test: sets up, runs every check and test, and ends with the sum of all counts. `npm test -- --changed` runs what a change can touch.
+// npm test: sets up, runs every check and test, and ends with the total count. `npm test -- --changed` runs what a change can affect.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -12,7 +12,7 @@ const REPORTS = path.join(root, 'test-results');
 
 /** @typedef {import('./test-counts.mjs').Count} Count */
 
-/** Runs a program with its output on the terminal; answers its exit code, 1 when it did not start or was killed. */
+/** Runs a program with its output on the terminal; returns its exit code, 1 when it did not start or was killed. */
 async function run(argv, env) {
   return await new Promise((resolve) => {
     const child = spawn(argv[0], argv.slice(1), { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
@@ -57,7 +57,7 @@ async function check(env) {
 }
 
 /**
- * All stages, or with `--changed` those that the change since `main` can touch.
+ * All stages, or with `--changed` those that the change since `main` can affect.
  * @returns {readonly (readonly [string, () => Promise<Count>])[]}
  */
 function stagesFor(env) {
@@ -76,7 +76,7 @@ function stagesFor(env) {
 }
 
 await script(async () => {
-  // Nothing that a test starts may reach beyond this machine.
+  // Nothing that a test starts may send packets outside this machine.
   Object.assign(process.env, { LAGO_CONFINED: '1', LAGO_UPLINK: 'none' });
   const runtime = await setUp({ tests: true, display: false });
   fs.mkdirSync(REPORTS, { recursive: true });

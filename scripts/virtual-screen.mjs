@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { StepError } from './steps.mjs';
 
 /**
- * Starts an X server without a screen on a free display number, reachable from this machine only.
+ * Starts a virtual X server on a free display number, reachable from this machine only.
  * @returns {Promise<{ display: string, close(): void }>}
  */
 export async function openVirtualScreen() {

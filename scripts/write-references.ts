@@ -6,7 +6,7 @@ import { commandLineReference, configurationReference } from '../src-main/cli/re
 import { createRegistry } from '../src-main/engine/index.ts';
 import { initFileJsonSchema, initFileReference } from '../src-shared/init-file/reference.ts';
 
-/** Writes the pages of docs/ and the JSON Schema that are made of tables in the sources. */
+/** Writes the pages of docs/ and the JSON Schema that are generated from tables in the sources. */
 const root = join(import.meta.dirname, '..');
 for (const [path, text] of [
   ['docs/init-file.md', initFileReference()],

@@ -77,7 +77,7 @@ function isTyping(target: EventTarget | null): boolean {
   );
 }
 
-/** Keys of the whole window. Terminals keep all but Ctrl+` and the tab keys. */
+/** Window-wide shortcuts. A focused terminal leaves only Ctrl+` and the tab keys to them. */
 function useWindowKeys(state: WindowState, dispatch: (action: WindowAction) => void, onOpenFile: () => void, onKeys: () => void): void {
   const onKeyDown = useEffectEvent((event: KeyboardEvent) => {
     const index = state.tabs.findIndex((tab) => keyOf(tab) === keyOf(state.page));
@@ -102,7 +102,7 @@ function useWindowKeys(state: WindowState, dispatch: (action: WindowAction) => v
   }, []);
 }
 
-/** Fetches the code of the other pages once the first one stands, so that they open at once. */
+/** Preloads the code of the other pages once the first one is shown, so that they open at once. */
 function usePrefetch(): void {
   useEffect(() => {
     const handle = requestIdleCallback(() => Object.values(pages).forEach((load) => void load()), { timeout: 4_000 });
@@ -110,14 +110,14 @@ function usePrefetch(): void {
   }, []);
 }
 
-/** Closes tabs and sessions of environments that went, and turns plans into the environments that they became. */
+/** Closes tabs and sessions of removed environments, and replaces plans by the environments created from them. */
 function useFollowEngine(state: WindowState, dispatch: (action: WindowAction) => void): void {
   const prefixes = usePrefixes();
   const operations = useOperations();
   const connected = useConnection().status === 'connected';
   const known = useRef<ReadonlySet<string>>(new Set());
   useEffect(() => {
-    // What is only remembered must not close anything.
+    // State remembered from an earlier run must not close anything.
     if (prefixes === undefined || !connected) return;
     const present = new Set(prefixes.map((prefix) => prefix.id));
     const stale = state.tabs.flatMap((tab) => (tab.kind === 'environment' && !present.has(tab.id) ? [tab.id] : []));
@@ -131,13 +131,13 @@ function useFollowEngine(state: WindowState, dispatch: (action: WindowAction) =>
       if (tab.kind !== 'plan' || tab.operation === null) continue;
       const operation = operations.find((one) => one.id === tab.operation);
       const prefix = prefixes?.find((one) => one.id === operation?.prefix);
-      // A half-made environment is shown in its plan, where a failure can be mended.
+      // An incomplete environment stays in its plan, where the user can fix the failure.
       if (prefix !== undefined && prefix.phase === 'ready') dispatch({ type: 'created', path: tab.path, id: prefix.id });
     }
   }, [prefixes, operations, state.tabs, dispatch]);
 }
 
-/** The window: shell around the page in front, and the ways in from outside (drops, other starts, closing). */
+/** The window: the shell around the current page, and requests from outside (drops, second starts, closing). */
 export function App(props: { readonly connection: EngineConnection }): ReactElement {
   const { connection } = props;
   const kept = useMemo(readKept, []);
@@ -171,7 +171,7 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
       for (const id of prefixes) dispatch({ type: 'show', page: { kind: 'environment', id } });
     } catch (error) {
       const wire = readError(error);
-      // Then it may be an exported one, or any that has an init file.
+      // The path may be an exported environment or any folder with an init file.
       if (wire.code === 'prefix.missing') openPlan(path);
       else notify('Could not open the folder', wire);
     }
@@ -211,7 +211,7 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
     return () => window.removeEventListener('message', onMessage);
   }, [openPlan]);
 
-  // `npm start -- FILE`: asked for once, after the first connection.
+  // `npm start -- FILE`: read once, after the first connection.
   const asked = useRef(false);
   useEffect(() => {
     if (!connected || asked.current) return;

@@ -6,7 +6,7 @@ import { type ByteChannel, type ByteChannelEvents, type BytePort, openByteChanne
 import type { Contract, LiveEvent } from '../src-shared/contract.ts';
 import { EngineError, ERROR_CODES, type ErrorCode, type WireError } from '../src-shared/errors.ts';
 
-/** Every call of the contract, typed. Rejections are read with `readError`. */
+/** Every call of the contract, typed. Read rejections with `readError`. */
 export type EngineClient = ContractRouterClient<Contract>;
 
 declare global {
@@ -15,13 +15,13 @@ declare global {
   }
 }
 
-/** How the page stands with the engine. `since` in ms since the epoch. */
+/** State of the connection to the engine. `since` in ms since the epoch. */
 export type ConnectionState =
   | { readonly status: 'connecting' }
   | { readonly status: 'connected' }
   | { readonly status: 'lost'; readonly since: number; readonly cause: string };
 
-/** What the connection tells its owner. */
+/** Callbacks of the connection. */
 export interface ConnectionEvents {
   onState(state: ConnectionState): void;
   onEvent(event: LiveEvent): void;
@@ -65,7 +65,7 @@ function waitForPort(
   });
 }
 
-/** Resolves when the other side of a port is gone. */
+/** Resolves when the other end of a port has closed. */
 function portEnd(port: MessagePort): Promise<null> {
   return new Promise((resolve) => {
     port.addEventListener('close', () => resolve(null), { once: true });
@@ -84,8 +84,8 @@ function bytePort(port: MessagePort): BytePort {
 }
 
 /**
- * The page's one connection to the engine. `start` keeps it up until `stop`: it connects, passes on what the engine pushes, and
- * connects again with growing pauses when it is lost. Calls on `client` reject with `not-available` while there is none.
+ * The page's one connection to the engine. From `start` to `stop` it connects, forwards the engine's events, and reconnects with growing
+ * delays when the connection is lost. Calls on `client` reject with `not-available` while there is no connection.
  */
 export class EngineConnection {
   readonly #bridge: Bridge;
@@ -99,7 +99,7 @@ export class EngineConnection {
     this.#events = events;
   }
 
-  /** The calls of the engine that is connected now. Throws `not-available` when none is. */
+  /** Calls to the currently connected engine. Throws `not-available` when there is none. */
   get client(): EngineClient {
     if (this.#client === undefined) {
       throw new EngineError('not-available', 'The engine is not connected.', {
@@ -123,7 +123,7 @@ export class EngineConnection {
     }
   }
 
-  /** Tries again now instead of at the end of the pause. */
+  /** Retries now instead of after the delay. */
   retry(): void {
     this.#wake?.();
   }
@@ -133,7 +133,7 @@ export class EngineConnection {
     this.#wake?.();
   }
 
-  /** Attaches to a stream that `terminal.open` answered. Rejects with `not-available` when no port comes. */
+  /** Attaches to a stream that `terminal.open` returned. Rejects with `not-available` when no port arrives. */
   async attach(stream: string, events: ByteChannelEvents, signal?: AbortSignal): Promise<ByteChannel> {
     const port = await waitForPort(
       () => this.#bridge.attach(stream),
@@ -145,7 +145,7 @@ export class EngineConnection {
     return channel;
   }
 
-  /** One connection from its port to its end; answers why it ended. */
+  /** Runs one connection from port to end; returns the reason why it ended. */
   async #session(onConnected: () => void): Promise<string> {
     let port: MessagePort | undefined;
     try {
@@ -155,7 +155,7 @@ export class EngineConnection {
       );
       const client: EngineClient = createORPCClient(new RPCLink({ port }));
       port.start();
-      // An iterator may wait for ever on a port that is gone, so the port's own end is watched as well.
+      // An iterator may wait for ever on a closed port, so watch for the port's end as well.
       const ended = portEnd(port);
       const live = await Promise.race([client.live(), ended]);
       if (live === null) return 'The engine closed the connection.';
@@ -166,7 +166,7 @@ export class EngineConnection {
         if (next === null) return 'The engine closed the connection.';
         if (next.done === true) return 'The engine ended the connection.';
         this.#events.onEvent(next.value);
-        // Its first word are the environments: from here on the page shows the truth.
+        // The first event lists the environments; from here on the page is up to date.
         if (!spoken) this.#events.onState({ status: 'connected' });
       }
     } catch (error) {
@@ -194,7 +194,7 @@ function isWireError(value: unknown): value is WireError {
   return typeof message === 'string' && ERROR_CODES.includes(code as ErrorCode);
 }
 
-/** Any rejection of a call as what is shown: the engine's own error where it sent one, else the message with code `internal`. */
+/** Converts a rejected call to an error to show: the engine's own error if it sent one, else the message with code `internal`. */
 export function readError(error: unknown): WireError {
   if (error instanceof EngineError) return { code: error.code, message: error.message, hint: error.hint, details: error.details };
   const data: unknown = typeof error === 'object' && error !== null && 'data' in error ? error.data : undefined;

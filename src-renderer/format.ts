@@ -1,11 +1,11 @@
 import { formatBytes } from '../src-shared/bytes.ts';
 
-/** MiB for people: `512 MiB`, `16 GiB`. */
+/** Formats MiB: `512 MiB`, `16 GiB`. */
 export function formatMemory(mebibytes: number): string {
   return formatBytes(mebibytes * 1024 * 1024);
 }
 
-/** A span in milliseconds as its two largest units: `6 s`, `4 m 10 s`, `2 h 5 m`, `3 d 4 h`. */
+/** A duration in milliseconds in its two largest units: `6 s`, `4 m 10 s`, `2 h 5 m`, `3 d 4 h`. */
 export function formatDuration(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   if (seconds < 60) return `${seconds} s`;
@@ -17,7 +17,7 @@ export function formatDuration(milliseconds: number): string {
   return hours % 24 === 0 ? `${days} d` : `${days} d ${hours % 24} h`;
 }
 
-/** A span in milliseconds that goes on: by the second in its first minute, then by the minute. `41 s`, `4 m`, `2 h 5 m`. */
+/** A running duration in milliseconds: in seconds during its first minute, then in minutes. `41 s`, `4 m`, `2 h 5 m`. */
 export function formatUptime(milliseconds: number): string {
   const minute = 60_000;
   return formatDuration(milliseconds < minute ? milliseconds : Math.floor(milliseconds / minute) * minute);
@@ -32,7 +32,7 @@ export function formatAgo(then: number, now: number): string {
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
 
-/** Clock time `14:05`, with the date in front (`22 Nov 14:05`) when it is not the day of `now`. */
+/** Clock time `14:05`, preceded by the date (`22 Nov 14:05`) when it is not the day of `now`. */
 export function formatClock(time: number, now: number): string {
   const date = new Date(time);
   const clock = `${String(date.getHours()).padStart(2, '0')}:${String(date.getMinutes()).padStart(2, '0')}`;
@@ -40,13 +40,13 @@ export function formatClock(time: number, now: number): string {
   return `${date.getDate()} ${MONTHS[date.getMonth()]} ${clock}`;
 }
 
-/** A day: `5 Oct 2026`. */
+/** A date: `5 Oct 2026`. */
 export function formatDate(time: number): string {
   const date = new Date(time);
   return `${date.getDate()} ${MONTHS[date.getMonth()]} ${date.getFullYear()}`;
 }
 
-/** 0..1 as whole percent, never 100 % before the end. */
+/** A fraction 0..1 as whole percent; never 100 % before it is 1. */
 export function formatFraction(fraction: number): string {
   const percent = Math.floor(Math.min(1, Math.max(0, fraction)) * 100);
   return `${percent} %`;
@@ -63,7 +63,7 @@ export function subnetOf(gateway: string | null): string | null {
   return match === null ? null : `${match[1]}.0/24`;
 }
 
-/** Last part of a path, of either separator. */
+/** Last component of a path, with either separator. */
 export function baseName(path: string): string {
   return (
     path
@@ -73,7 +73,7 @@ export function baseName(path: string): string {
   );
 }
 
-/** Joins what is there with ` · `. */
+/** Joins the non-empty parts with ` · `. */
 export function dots(...parts: readonly (string | null | undefined | false)[]): string {
   return parts.filter((part): part is string => typeof part === 'string' && part !== '').join(' · ');
 }

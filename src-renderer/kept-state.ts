@@ -4,7 +4,7 @@ const TABS = 'lago.tabs';
 const DOCK = 'lago.dock-size';
 const PREFIXES = 'lago.last-known';
 
-/** What a window remembers from its last time. */
+/** What a window remembers from its last run. */
 export interface KeptState {
   /** Ids of the environments that had a tab. */
   readonly environments: readonly string[];
@@ -18,12 +18,12 @@ function read(key: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Not written by this version: as good as nothing kept.
+    // Written by another version: treat it as missing.
     return undefined;
   }
 }
 
-/** Reads what was kept; anything unreadable counts as not kept. */
+/** Reads the remembered state; anything unreadable counts as missing. */
 export function readKept(): KeptState {
   const tabs = read(TABS);
   const dock = read(DOCK);
@@ -41,10 +41,10 @@ export function keepDockSize(pixels: number): void {
   localStorage.setItem(DOCK, JSON.stringify(Math.round(pixels)));
 }
 
-/** Identifies the build: its entry's name carries a hash, and what another build kept may have another shape. */
+/** Identifies the build by the hash in its entry's name. State remembered by another build may have another shape. */
 const BUILD = import.meta.url;
 
-/** The environments as they were last seen, for the first paint; empty when nothing fitting is kept. Old until the engine speaks. */
+/** The last known environments, for the first paint; empty when there are none of this build. Outdated until the engine sends its own. */
 export function readLastKnown(): readonly PrefixState[] {
   const kept = read(PREFIXES);
   if (typeof kept !== 'object' || kept === null) return [];

@@ -62,7 +62,7 @@ describe('live cache', () => {
     expect(cache.getQueryData(['operations'])).toEqual([]);
   });
 
-  it('keeps the moment of the first loss over failed retries', () => {
+  it('keeps the time of the first loss over failed retries', () => {
     const cache = createLiveCache();
     applyConnection(cache, { status: 'connected' });
     applyConnection(cache, { status: 'lost', since: 1, cause: 'gone' });

@@ -10,7 +10,7 @@ const MACHINE = ['machine'] as const;
 const LIBRARY = ['library'] as const;
 const CONNECTION = ['connection'] as const;
 
-/** A cache that only mirrors what the engine pushes: it never fetches, goes stale or forgets by itself. */
+/** A cache that only mirrors the engine's events: it never fetches, goes stale or evicts entries. */
 export function createLiveCache(): QueryClient {
   return new Client({
     defaultOptions: {
@@ -19,7 +19,7 @@ export function createLiveCache(): QueryClient {
   });
 }
 
-/** `list` with `item` in the place of the one with its id, or at the end. */
+/** `list` with `item` replacing the one with its id, or appended. */
 function put<T extends { readonly id: string }>(list: readonly T[], item: T): readonly T[] {
   const index = list.findIndex((other) => other.id === item.id);
   return index < 0 ? [...list, item] : list.with(index, item);
@@ -29,7 +29,7 @@ function without<T extends { readonly id: string }>(list: readonly T[], id: stri
   return list.some((item) => item.id === id) ? list.filter((item) => item.id !== id) : list;
 }
 
-/** Writes one pushed event into the cache. Changes of things before their first list are kept. */
+/** Applies an event to the cache. Changes that arrive before the first list are kept. */
 export function applyLiveEvent(cache: QueryClient, event: LiveEvent): void {
   switch (event.type) {
     case 'prefixes':
@@ -61,10 +61,10 @@ export function applyLiveEvent(cache: QueryClient, event: LiveEvent): void {
   }
 }
 
-/** Records how the connection stands; views show it as stale state. */
+/** Records the connection's state; views show stale state while it is lost. */
 export function applyConnection(cache: QueryClient, state: ConnectionState): void {
   cache.setQueryData<ConnectionState>(CONNECTION, (present) => {
-    // Retries must not move the moment since when the view is stale.
+    // A retry must not change the time since when the view is stale.
     if (present?.status === 'lost' && state.status === 'lost') return { ...state, since: present.since };
     return state;
   });
@@ -74,7 +74,7 @@ function useMirror<T>(key: readonly string[]): T | undefined {
   return useQuery<T>({ queryKey: key, queryFn: skipToken }).data;
 }
 
-/** All environments, in the engine's order; undefined until the engine has spoken. */
+/** All environments, in the engine's order; undefined until the engine has sent them. */
 export function usePrefixes(): readonly PrefixState[] | undefined {
   return useMirror<readonly PrefixState[]>(PREFIXES);
 }
@@ -93,44 +93,44 @@ export function useOperations(): readonly OperationState[] {
   return useMirror<readonly OperationState[]>(OPERATIONS) ?? [];
 }
 
-/** The machine's checks and free room; undefined until the engine has spoken. */
+/** The machine's checks and free space; undefined until the engine has sent them. */
 export function useMachine(): MachineState | undefined {
   return useMirror<MachineState>(MACHINE);
 }
 
-/** The template library; undefined until the engine has spoken. */
+/** The template library; undefined until the engine has sent it. */
 export function useLibrary(): LibraryState | undefined {
   return useMirror<LibraryState>(LIBRARY);
 }
 
-/** How the page stands with the engine. */
+/** State of the connection to the engine. */
 export function useConnection(): ConnectionState {
   return useMirror<ConnectionState>(CONNECTION) ?? { status: 'connecting' };
 }
 
 const UNREACHABLE = { connecting: 'Connecting to the engine', connected: undefined, lost: 'The connection to the engine is lost' } as const;
 
-/** Why nothing can be asked of the engine now; undefined when it can. */
+/** Why the engine cannot be called now; undefined when it can. */
 export function useUnreachable(): string | undefined {
   return UNREACHABLE[useConnection().status];
 }
 
-/** Whether an operation still works. */
+/** Whether an operation is still running. */
 export function isRunning(operation: OperationState): boolean {
   return operation.status === 'running' || operation.status === 'cancelling';
 }
 
-/** The operation that works on an environment now, if any. */
+/** The operation that is running on an environment, if any. */
 export function useRunningOperation(prefix: string): OperationState | undefined {
   return useOperations().find((operation) => operation.prefix === prefix && isRunning(operation));
 }
 
-/** Puts what was last known in the place of what the engine has yet to say. */
+/** Fills the cache with the last known environments until the engine sends its own. */
 export function applyLastKnown(cache: QueryClient, prefixes: readonly PrefixState[]): void {
   cache.setQueryData<readonly PrefixState[]>(PREFIXES, prefixes);
 }
 
-/** The present list, outside of a component. */
+/** The current list, outside a component. */
 export function readPrefixes(cache: QueryClient): readonly PrefixState[] {
   return cache.getQueryData<readonly PrefixState[]>(PREFIXES) ?? [];
 }

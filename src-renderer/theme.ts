@@ -43,7 +43,7 @@ export const theme = createTheme({
   },
 });
 
-/** Points the kit's own variables at our tokens, so that kit and page share one palette. */
+/** Maps the kit's variables to our tokens, so that kit and page share one palette. */
 export const tokenResolver: CSSVariablesResolver = () => {
   const shared = {
     '--mantine-color-body': 'var(--bg)',

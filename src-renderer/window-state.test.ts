@@ -31,7 +31,7 @@ describe('window state', () => {
     expect(state.page).toEqual({ kind: 'home' });
   });
 
-  it('keeps how the library is looked at, without a tab', () => {
+  it('keeps the state of the library page, which has no tab', () => {
     const state = play({ type: 'show', page: { kind: 'library' } }, { type: 'library', change: { filter: 'debian' } }, plan);
     expect(state.tabs.map(keyOf)).toEqual(['plan:/a.json']);
     expect(state.library).toMatchObject({ filter: 'debian', view: 'templates', order: 'name' });

@@ -1,7 +1,7 @@
 import { createContext, type Dispatch, use } from 'react';
 import type { CatalogueOrder } from './library/catalogue.ts';
 
-/** What fills the middle of the window. */
+/** The page in the middle of the window. */
 export type Page =
   | { readonly kind: 'home' }
   | { readonly kind: 'machine' }
@@ -9,19 +9,19 @@ export type Page =
   | { readonly kind: 'plan'; readonly path: string }
   | { readonly kind: 'environment'; readonly id: string };
 
-/** A page with a tab. A plan keeps what the user chose, how often its file was opened and, once created, the operation that makes it. */
+/** A page with a tab. A plan has the user's choices, how often its file was opened and, once started, the operation that creates it. */
 export type Tab =
   | { readonly kind: 'plan'; readonly path: string; readonly draft: PlanDraft; readonly operation: string | null; readonly dropped: number }
   | { readonly kind: 'environment'; readonly id: string };
 
-/** What the user changed in a plan; null where the proposal stands. */
+/** The user's changes to a plan; null where the proposal applies. */
 export interface PlanDraft {
   readonly name: string | null;
   readonly workdir: string | null;
   readonly host: 'embedded' | 'system';
   readonly uri: string;
   readonly internet: boolean;
-  /** Files outside of the init file's folder that the user said yes to. */
+  /** Files outside the init file's folder that the user has allowed. */
   readonly allowPaths: readonly string[];
 }
 
@@ -47,11 +47,11 @@ export interface TerminalSession {
 /** The views of an environment's page. */
 export type EnvironmentView = 'vms' | 'networks' | 'snapshots' | 'activity';
 
-/** How the library is looked at; it is found like this on coming back. */
+/** Filter, order and unfolded rows of the library, restored when the user comes back to it. */
 export interface LibraryView {
   readonly view: 'templates' | 'repositories';
   readonly filter: string;
-  /** Only what the store has. */
+  /** Only templates in the store. */
   readonly stored: boolean;
   readonly order: CatalogueOrder;
   /** Ids of the templates whose versions are shown. */
@@ -60,23 +60,23 @@ export interface LibraryView {
 
 export type DockView = 'terminals' | 'tasks' | 'log';
 
-/** Everything about the window that is not the engine's. */
+/** All window state that does not come from the engine. */
 export interface WindowState {
   readonly page: Page;
   readonly tabs: readonly Tab[];
   readonly dock: { readonly open: boolean; readonly view: DockView };
   readonly sessions: readonly TerminalSession[];
-  /** Id of the session in front. */
+  /** Id of the visible session. */
   readonly session: string | null;
   readonly nextSession: number;
-  /** Environment → its view in front; `vms` where none is kept. */
+  /** Environment → its selected view, by default `vms`. */
   readonly views: Readonly<Record<string, EnvironmentView>>;
   readonly library: LibraryView;
 }
 
 export type WindowAction =
   | { readonly type: 'show'; readonly page: Page }
-  /** A file was dropped or chosen: shown, and read anew where it was open already. */
+  /** A file was dropped or chosen: show its plan, and reread it if it is already open. */
   | { readonly type: 'open-plan'; readonly path: string }
   | { readonly type: 'view'; readonly id: string; readonly view: EnvironmentView }
   | { readonly type: 'library'; readonly change: Partial<LibraryView> }
@@ -90,7 +90,7 @@ export type WindowAction =
   | { readonly type: 'show-session'; readonly id: string }
   | { readonly type: 'close-session'; readonly id: string };
 
-/** What identifies a tab or the tab of a page; pages without a tab have their kind. */
+/** Identifies a tab or the tab of a page; pages without a tab use their kind. */
 export function keyOf(page: Page | Tab): string {
   switch (page.kind) {
     case 'plan':
@@ -106,7 +106,7 @@ function pageOf(tab: Tab): Page {
   return tab.kind === 'plan' ? { kind: 'plan', path: tab.path } : tab;
 }
 
-/** State of a window that opens, with the tabs it had. */
+/** Initial state of a window with these tabs. */
 export function initialWindow(environments: readonly string[] = [], dockOpen = false): WindowState {
   return {
     page: { kind: 'home' },
@@ -152,7 +152,7 @@ function created(state: WindowState, path: string, id: string): WindowState {
 
 function openSession(state: WindowState, action: WindowAction & { type: 'open-session' }): WindowState {
   const { prefix, vm, kind } = action;
-  // A serial console and a screen exist once per VM; ssh sessions as often as asked.
+  // A VM has at most one serial console and one screen, but any number of ssh sessions.
   const present = kind === 'ssh' ? undefined : state.sessions.find((one) => one.prefix === prefix && one.vm === vm && one.kind === kind);
   const dock = { open: true, view: 'terminals' } as const;
   if (present !== undefined) return { ...state, dock, session: present.id };
@@ -168,7 +168,7 @@ function closeSessions(state: WindowState, gone: (session: TerminalSession) => b
   return { ...state, sessions, session: sessions[Math.min(Math.max(index, 0), sessions.length - 1)]?.id ?? null };
 }
 
-/** Pure; unknown keys change nothing. */
+/** Pure; ignores unknown keys. */
 export function reduceWindow(state: WindowState, action: WindowAction): WindowState {
   switch (action.type) {
     case 'show':
@@ -206,7 +206,7 @@ export function reduceWindow(state: WindowState, action: WindowAction): WindowSt
 
 export const WindowContext = createContext<{ readonly state: WindowState; readonly dispatch: Dispatch<WindowAction> } | null>(null);
 
-/** The window's state and the way to change it. Only below the shell. */
+/** The window's state and its dispatch. Only for components inside the shell. */
 export function useWindow(): { readonly state: WindowState; readonly dispatch: Dispatch<WindowAction> } {
   const context = use(WindowContext);
   if (context === null) throw new Error('useWindow outside of the shell');

@@ -1,6 +1,6 @@
 /** IPv4 arithmetic of Lago's /24 networks: values in, values out. */
 
-/** The four octets of a dotted IPv4 address; undefined when it is none. */
+/** The four octets of a dotted IPv4 address; undefined for any other text. */
 export function octetsOf(ip: string): readonly [number, number, number, number] | undefined {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(ip);
   if (match === null) return undefined;
@@ -10,19 +10,19 @@ export function octetsOf(ip: string): readonly [number, number, number, number] 
   return [a, b, c, d];
 }
 
-/** The number after the last dot, whatever stands before it (Lago took `999.999.999.150` for 150); undefined when there is none. */
+/** The number after the last dot, whatever precedes it (Lago read `999.999.999.150` as 150); undefined if there is none. */
 export function lastOctet(ip: string): number | undefined {
   const match = /\.(\d{1,3})$/.exec(ip);
   const octet = Number(match?.[1] ?? Number.NaN);
   return octet <= 255 ? octet : undefined;
 }
 
-/** The address in `ip`'s /24 that ends in `octet`. */
+/** The address in the /24 of `ip` whose last octet is `octet`. */
 export function withLastOctet(ip: string, octet: number): string {
   return `${ip.slice(0, ip.lastIndexOf('.'))}.${octet}`;
 }
 
-/** The /24 of an address as `192.168.200.0`. Expects a valid address. */
+/** The network address of an address's /24, such as `192.168.200.0`. Expects a valid address. */
 export function subnetOf(ip: string): string {
   return withLastOctet(ip, 0);
 }
@@ -31,14 +31,14 @@ export function sameSubnet(left: string, right: string): boolean {
   return octetsOf(left) !== undefined && subnetOf(left) === subnetOf(right);
 }
 
-/** The MAC that belongs to an address: `54:52:` and the four octets in hex, the same in every version of Lago. */
+/** The MAC address for an IPv4 address: `54:52:` and the four octets in hex, as in every version of Lago. */
 export function macOf(ip: string): string {
   const octets = octetsOf(ip);
   if (octets === undefined) throw new RangeError(`not an IPv4 address: ${ip}`);
   return ['54', '52', ...octets.map((octet) => octet.toString(16).padStart(2, '0'))].join(':');
 }
 
-/** The first 64 bits of a network's IPv6 addresses (unique local), `fd8f:1391:3a82:N::` with the third octet as written. */
+/** A network's unique local IPv6 prefix (64 bits), `fd8f:1391:3a82:N::`, where N is the gateway's third octet in decimal digits. */
 export function ulaPrefixOf(gateway: string): string {
   return `fd8f:1391:3a82:${octetsOf(gateway)?.[2] ?? 0}::`;
 }

@@ -1,19 +1,19 @@
 /**
- * What the preload puts on `window.bridge`: the only door from the page to the rest of the program. Ports arrive as window messages
- * because a port cannot cross the context bridge itself.
+ * What the preload script puts on `window.bridge`: the only connection between the page and the rest of the program. Ports arrive as
+ * window messages because they cannot cross the context bridge.
  */
 export interface Bridge {
-  /** Asks for a port to the engine; answered by the window message `{ lago: 'rpc' }` with one port. */
+  /** Requests a port to the engine. It arrives with the window message `{ lago: 'rpc' }`. */
   connect(): void;
-  /** Asks for the bytes of a stream that `terminal.open` answered; answered by `{ lago: 'stream', stream }` with one port. */
+  /** Requests a port to a stream that `terminal.open` returned. It arrives with the window message `{ lago: 'stream', stream }`. */
   attach(stream: string): void;
-  /** Absolute path of a dropped or chosen `File` (a type that exists in the page only); empty for files that are not on disk. */
+  /** Absolute path of a dropped or chosen `File` (a type that only the page has); empty for files that are not on disk. */
   pathOf(file: { readonly name: string }): string;
   /** Shows the system's open dialog; null when the user cancels. */
   openFile(): Promise<string | null>;
 }
 
-/** Messages that the preload posts to the page's own window. Anything else that arrives there is not ours. */
+/** Messages that the preload script posts to the page's own window. Ignore any others that arrive there. */
 export type BridgeMessage =
   | { readonly lago: 'rpc' }
   | { readonly lago: 'stream'; readonly stream: string }

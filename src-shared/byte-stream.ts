@@ -1,11 +1,11 @@
 /**
- * A duplex byte stream on a message port with credit-based flow control. Each side may have at most `WINDOW` bytes unacknowledged;
- * the receiver acknowledges what its consumer has taken, so a slow terminal pauses the producer instead of filling memory.
+ * A duplex byte stream on a message port with credit-based flow control. Each side may have at most `WINDOW` unacknowledged bytes. The
+ * receiver acknowledges what its consumer has processed, so a slow terminal pauses the producer instead of filling memory.
  * Runs in the renderer (DOM MessagePort), in Electron's main process (MessagePortMain) and in tests (worker_threads).
  */
 export const WINDOW = 256 * 1024;
 
-/** The part of a port that is used; each platform's port is adapted to it in a line or two. */
+/** The port interface that the stream needs; each platform's port needs a small adapter. */
 export interface BytePort {
   post(message: PortMessage): void;
   onMessage(listener: (message: unknown) => void): void;
@@ -13,20 +13,20 @@ export interface BytePort {
   close(): void;
 }
 
-/** `data` carries bytes, `ack` returns credit, `end` says no more will come and why. */
+/** `data` carries bytes, `ack` returns credit, `end` ends the stream with a reason, null when it ended normally. */
 export type PortMessage = { readonly data: Uint8Array } | { readonly ack: number } | { readonly end: string | null };
 
 export interface ByteChannelEvents {
-  /** Bytes have come; call `taken()` once they are consumed (drawn, written), which gives credit back. */
+  /** Called with received bytes; call `taken()` once they are consumed (drawn, written) to return the credit. */
   onData(bytes: Uint8Array, taken: () => void): void;
-  /** The other side ended (`reason` null) or failed (`reason` a sentence). Called once. */
+  /** The other side ended (`reason` null) or failed (`reason` is a sentence). Called once. */
   onEnd(reason: string | null): void;
-  /** There is credit again after `write` answered false. */
+  /** Credit is available again after `write` returned false. */
   onDrain?(): void;
 }
 
 export interface ByteChannel {
-  /** Sends bytes; false means: stop until `onDrain`. Nothing is dropped. */
+  /** Sends bytes; false means: stop until `onDrain`. Nothing is dropped, even then. */
   write(bytes: Uint8Array): boolean;
   /** Ends the stream for both sides. */
   end(reason?: string): void;
@@ -36,7 +36,7 @@ function isMessage(value: unknown): value is PortMessage {
   return typeof value === 'object' && value !== null && ('data' in value || 'ack' in value || 'end' in value);
 }
 
-/** Puts the flow-controlled channel on a port. Messages of any other shape are ignored. */
+/** Opens a flow-controlled channel on a port. Messages of any other shape are ignored. */
 export function openByteChannel(port: BytePort, events: ByteChannelEvents): ByteChannel {
   let inFlight = 0;
   let ended = false;

@@ -1,6 +1,6 @@
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
-/** Bytes for people: `0 B`, `512 MiB`, `2.1 GiB`. Three significant digits at most. */
+/** Formats a byte count: `0 B`, `512 MiB`, `2.1 GiB`. At most three significant digits. */
 export function formatBytes(bytes: number): string {
   let value = Math.max(0, bytes);
   let unit = 0;

@@ -8,8 +8,8 @@ import { LibraryState, MachineState, PrefixState } from './state.ts';
 import { allVerbs, type VerbInputKind, type VerbInputs, type VerbNoun, type Verbs } from './verbs.ts';
 
 /**
- * What is pushed to every front door, always as whole values. On opening the iterator first come the present values
- * (`prefixes`, `operations`, `machine`, `library`), then each change once.
+ * Events pushed to every front door, always as whole values. A new iterator first yields the current values (`prefixes`, `operations`,
+ * `machine`, `library`), then each change once.
  */
 export const LiveEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('prefixes'), prefixes: z.array(PrefixState) }),
@@ -28,34 +28,34 @@ export const Sample = z.object({
   title: z.string(),
   description: z.string(),
   path: z.string(),
-  /** Environment name that is proposed. */
+  /** Proposed environment name. */
   name: z.string(),
 });
 export type Sample = z.infer<typeof Sample>;
 
 export const Recent = z.object({ path: z.string(), name: z.string(), usedAt: z.number() });
 
-/** What the plan preview shows before anything is made. */
+/** What the plan preview shows before anything is created. */
 export const Inspection = z.object({
   file: z.string(),
   /** Proposed environment name, free in the workdir. */
   name: z.string(),
   workdir: z.string(),
   issues: z.array(Issue),
-  /** Files that the init file names and that need the user's yes (`allowPaths`), also those that have it. */
+  /** Files named by the init file that need the user's consent (`allowPaths`), including those that already have it. */
   outside: z.array(OutsidePath),
-  /** Absent when errors prevent one. */
+  /** Absent when errors prevent planning. */
   plan: Plan.optional(),
   /** Sum over all VMs, MiB. */
   memory: z.number(),
-  /** Estimate of bytes written at creation. */
+  /** Estimated bytes written at creation. */
   disk: z.number(),
 });
 export type Inspection = z.infer<typeof Inspection>;
 
 const Prefix = z.object({ prefix: z.string() });
 const Started = z.object({ operation: z.string() });
-/** The input of verbs, by its kind; each calls for the environment besides. */
+/** Input schemas of the verbs, by kind of input; each verb also takes the environment. */
 const INPUTS = {
   nothing: Prefix,
   vms: Prefix.extend({ vms: z.array(z.string()).optional() }),
@@ -79,13 +79,13 @@ function callsOf<Noun extends VerbNoun>(noun: Noun): VerbCalls<Noun> {
   return Object.fromEntries(verbs.map(({ name, takes }) => [name, CALLS[takes]])) as VerbCalls<Noun>;
 }
 
-/** Files outside of the init file's folder that the user said yes to. */
+/** Files outside the init file's folder that the user has allowed. */
 const AllowPaths = z.array(z.string().startsWith('/')).max(1000).default([]);
 
 /**
- * The one table of calls between a front door and the engine. Every input is validated before a handler sees it. Calls that start
- * long work answer with the operation's id at once; what came of it arrives on `live`. Errors are `EngineError`s: the oRPC error
- * carries `data: WireError`.
+ * The one table of calls between a front door and the engine. Every input is validated before a handler sees it. Calls that start long
+ * work return the operation's id at once; the result arrives on `live`. Errors are `EngineError`s: the oRPC error carries
+ * `data: WireError`.
  */
 export const contract = {
   live: oc.output(eventIterator(LiveEvent)),
@@ -100,15 +100,15 @@ export const contract = {
         open: z.string().nullable(),
       }),
     ),
-    /** Answers the question that the window asks when it is closed while operations run. */
+    /** Answers the question asked when the window is closed while operations run. */
     leave: oc.input(z.object({ choice: z.enum(['keep', 'cancel', 'stay']) })).output(z.object({ left: z.boolean() })),
   },
   initFile: {
-    /** `text`: of the file, in place of what is saved at `path`; names in it are relative to the path's folder all the same. */
+    /** `text` replaces the file's saved content; relative paths in it are still resolved against the folder of `path`. */
     inspect: oc
       .input(z.object({ path: z.string(), text: z.string().optional(), host: HostChoice.optional(), allowPaths: AllowPaths }))
       .output(Inspection),
-    /** One value when it has begun to watch the file, and one each time the file was saved, replaced or removed. */
+    /** Yields once when watching has begun, then each time the file is saved, replaced or removed. */
     changes: oc.input(z.object({ path: z.string() })).output(eventIterator(z.object({}))),
   },
   prefix: {
@@ -125,24 +125,24 @@ export const contract = {
       )
       .output(Started),
     ...callsOf('prefix'),
-    /** Operation of kind `export`: disks and an init file into a folder (absolute path), which may not hold such files yet. All VMs must be off. */
+    /** Operation of kind `export`: writes disks and an init file to a folder (absolute path) without such files. All VMs must be off. */
     export: oc
       .input(Prefix.extend({ destination: z.string().startsWith('/'), standalone: z.boolean(), compress: z.boolean() }))
       .output(Started),
-    /** Adds an environment that is already on disk (a prefix or a workdir) to the list. */
+    /** Adds environments that are already on disk (a prefix or a workdir) to the list. */
     open: oc.input(z.object({ path: z.string() })).output(z.object({ prefixes: z.array(z.string()) })),
-    /** Takes it off the list; its files stay. */
+    /** Removes an environment from the list; its files stay. */
     forget: oc.input(Prefix).output(z.object({})),
   },
   snapshot: callsOf('snapshot'),
   vm: {
-    /** As the definition has it, null where it has none. No state carries it: it is asked for when it is shown. */
+    /** The password in the definition, null if it has none. No state contains it; front doors ask for it when they show it. */
     rootPassword: oc.input(Prefix.extend({ vm: z.string() })).output(z.object({ password: z.union([z.string(), z.number()]).nullable() })),
   },
   terminal: {
     /**
-     * Opens a byte stream to a VM and answers its id, which the front door then attaches (a MessagePort in Electron).
-     * Unattached streams are closed after 30 s. `ssh` waits for the guest: what it waits for is written to the stream itself.
+     * Opens a byte stream to a VM and returns its id, to which the front door then attaches (a MessagePort in Electron).
+     * Unattached streams are closed after 30 s. `ssh` waits for the guest and writes what it waits for to the stream.
      */
     open: oc
       .input(
@@ -160,27 +160,27 @@ export const contract = {
   },
   operation: {
     cancel: oc.input(z.object({ operation: z.string() })).output(z.object({})),
-    /** Of operations whose state has `paused`: keeps what was received, lets the connection go. Nothing happens to others. */
+    /** Only for operations whose state has `paused`: closes the connection and keeps what was received. Does nothing to others. */
     pause: oc.input(z.object({ operation: z.string() })).output(z.object({})),
     resume: oc.input(z.object({ operation: z.string() })).output(z.object({})),
-    /** First the lines of its log that are kept (`OPERATION_LOG_LINES`), then what is added. Ends with the operation. */
+    /** Yields the kept lines of its log (`OPERATION_LOG_LINES`), then each new one. Ends with the operation. */
     log: oc.input(z.object({ operation: z.string() })).output(eventIterator(z.array(z.string()))),
-    /** Takes a finished one off the list. */
+    /** Removes a finished operation from the list. */
     dismiss: oc.input(z.object({ operation: z.string() })).output(z.object({})),
   },
-  /** `template` is a `fullName` of the library, or what an init file may say: TEMPLATE or TEMPLATE:VERSION. */
+  /** `template` is a `fullName` of the library, or TEMPLATE or TEMPLATE:VERSION as in an init file. */
   library: {
-    /** Operation of kind `fetch`; pausable. Ends at once when the store has it. */
+    /** Operation of kind `fetch`; can be paused. Ends at once when the template is in the store. */
     fetch: oc.input(z.object({ template: z.string() })).output(Started),
-    /** Operation of kind `verify`: reads the image again and compares its checksums; fails with `remote.hash-mismatch`. */
+    /** Operation of kind `verify`: rereads the image and compares its checksums; fails with `remote.hash-mismatch`. */
     verify: oc.input(z.object({ template: z.string() })).output(Started),
-    /** Operation of kind `evict`; fails with `conflict.locked`, naming the environments, when it is used. */
+    /** Operation of kind `evict`; fails with `conflict.locked`, naming the environments, when the template is in use. */
     evict: oc.input(z.object({ template: z.string() })).output(Started),
-    /** Operation of kind `evict`: all that no environment uses and that were not used for so long. */
+    /** Operation of kind `evict`: removes all templates that no environment uses and that were last used at least that many days ago. */
     evictUnused: oc.input(z.object({ olderThanDays: z.number().min(0).default(0) })).output(Started),
     /** Operation of kind `repository`: clones a git repository with repository JSON files. */
     addRepository: oc.input(z.object({ url: z.string().min(1) })).output(Started),
-    /** Operation of kind `repository`: brings all added repositories to their newest state. */
+    /** Operation of kind `repository`: updates all added repositories. */
     updateRepositories: oc.output(Started),
   },
   machine: {

@@ -1,7 +1,7 @@
 /**
  * The closed list of error codes. The family (before the dot) decides the CLI's exit code and the tone of the message:
- * `input` fix what you asked, `host` fix the machine, `conflict` wait or free something, `remote` a retry may help,
- * `guest` look at the VM, `hypervisor` libvirt refused, `plugin` a plugin of the user's own failed.
+ * `input` fix the request, `host` fix the machine, `conflict` wait or free something, `remote` a retry may help,
+ * `guest` look at the VM, `hypervisor` libvirt refused, `plugin` one of the user's plugins failed.
  */
 export const ERROR_CODES = [
   'input.invalid',
@@ -41,14 +41,14 @@ export const ERROR_CODES = [
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 export interface EngineErrorOptions {
-  /** Facts for a report, shown folded: command, stderr, libvirt's code and domain, file, line. Never a secret. */
+  /** Facts for a bug report, collapsed by default: command, stderr, libvirt's code and domain, file, line. Never a secret. */
   readonly details?: Readonly<Record<string, string | number | boolean | null>>;
-  /** What the user can do next, one sentence, shown beside the message. */
+  /** What the user can do next: one sentence, shown beside the message. */
   readonly hint?: string;
   readonly cause?: unknown;
 }
 
-/** The one error that crosses the engine's border. `message` says what failed and on which object; `hint` what to do next. */
+/** The only error class that leaves the engine. `message` says what failed on which object; `hint` what to do next. */
 export class EngineError extends Error {
   override readonly name = 'EngineError';
   readonly code: ErrorCode;
@@ -77,7 +77,7 @@ export function isCancelled(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError';
 }
 
-/** Any thrown value as an EngineError: cancellations become `cancelled`, unknown ones `internal` with the stack in details. */
+/** Converts any thrown value: cancellations become `cancelled`, unknown errors `internal` with the stack in `details`. */
 export function toEngineError(error: unknown): EngineError {
   if (error instanceof EngineError) return error;
   if (isCancelled(error)) return new EngineError('cancelled', 'Cancelled.', { cause: error });
@@ -86,7 +86,7 @@ export function toEngineError(error: unknown): EngineError {
   return new EngineError('internal', message, { cause: error, details: { stack } });
 }
 
-/** The plain value of an error for a message port, an operation state or a JSON log. */
+/** An error as a plain value, for a message port, an operation state or a JSON log. */
 export function toWireError(error: unknown): WireError {
   const known = toEngineError(error);
   return { code: known.code, message: known.message, hint: known.hint, details: known.details };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Where an environment's VMs run: a private host of its own, or a libvirt that exists already. */
+/** Where an environment's VMs run: on a private host of its own, or on an existing libvirt. */
 export const HostChoice = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('embedded'), uplink: z.enum(['auto', 'none']).default('auto') }),
   z.object({ kind: z.literal('system'), uri: z.string() }),

@@ -1,6 +1,6 @@
 /**
- * The candidate that `word` most likely means, or undefined when none is close: the only one that begins with it, else one with a typo,
- * other case, or `-` for `_`. At most a third of the letters may differ.
+ * The candidate that `word` most likely means: the only one that starts with it, else the closest one that differs by typos, case, or
+ * `-` for `_`, in at most a third of its letters. Undefined when there is none.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const wanted = fold(word);
@@ -20,12 +20,12 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** Longer words are compared by their beginning, so that hostile ones cost nothing. */
+/** Only the first 64 characters are compared, which bounds the work for hostile words. */
 function fold(word: string): string {
   return word.toLowerCase().replaceAll('_', '-').slice(0, 64);
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that turn one word into the other. */
+/** The number of insertions, deletions, replacements and swaps of neighbours that turn one word into the other. */
 export function editDistance(left: string, right: string): number {
   let before: number[] = [];
   let previous = Array.from({ length: right.length + 1 }, (_, index) => index);

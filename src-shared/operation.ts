@@ -12,13 +12,13 @@ export const WireErrorSchema = z.object({
 export const StepStatus = z.enum(['running', 'succeeded', 'failed', 'cancelled']);
 export type StepStatus = z.infer<typeof StepStatus>;
 
-/** One node of an operation's step tree. Times are milliseconds since the epoch, fractions 0..1. */
+/** One node of an operation's step tree. Times are milliseconds since the epoch; fractions are 0..1. */
 export interface StepState {
   readonly id: string;
   readonly label: string;
   readonly status: StepStatus;
   readonly fraction: number;
-  /** What is happening right now, as "142 MiB of 300 MiB, 28 MiB/s". */
+  /** Current activity, such as "142 MiB of 300 MiB, 28 MiB/s". */
   readonly detail?: string | undefined;
   readonly startedAt: number;
   readonly endedAt?: number | undefined;
@@ -37,7 +37,7 @@ export const StepState: z.ZodType<StepState> = z.object({
   },
 }) as unknown as z.ZodType<StepState>;
 
-/** The kinds of long work: the verbs, and what is not done to an environment that is there. */
+/** The kinds of long work: the verbs, and work that does not need an existing environment. */
 export const OperationKind = z.enum([
   ...allVerbs().map((verb) => verb.kind),
   'create',
@@ -51,27 +51,27 @@ export const OperationKind = z.enum([
 ]);
 export type OperationKind = z.infer<typeof OperationKind>;
 
-/** So many of the last lines of an operation's log are kept. */
+/** How many of an operation's last log lines are kept. */
 export const OPERATION_LOG_LINES = 500;
 
-/** A long piece of work as every front door sees it: whole value, sent again at each change. */
+/** A long piece of work as every front door sees it: a whole value, sent again at each change. */
 export const OperationState = z.object({
   id: z.string(),
   kind: OperationKind,
   /** For people: "Create shop-cluster". */
   label: z.string(),
-  /** uuid of the prefix that it works on; absent until it is known. */
+  /** uuid of its prefix; absent until it is known. */
   prefix: z.string().optional(),
-  /** The template that it works on, as it was asked for (a `fullName` from the library's list); absent for other work. */
+  /** The requested template (a `fullName` from the library's list); absent for other work. */
   template: z.string().optional(),
   status: z.enum(['running', 'cancelling', 'succeeded', 'failed', 'cancelled']),
-  /** Present on work that can be paused: whether it is. It stays `running` meanwhile. */
+  /** Whether it is paused; absent on work that cannot be paused. `status` stays `running` while paused. */
   paused: z.boolean().optional(),
   fraction: z.number().min(0).max(1),
   startedAt: z.number(),
   endedAt: z.number().optional(),
   steps: z.array(StepState),
-  /** How many lines its log has had. The lines themselves are asked for when they are shown. */
+  /** How many lines were logged. The lines themselves are fetched when they are shown. */
   logLines: z.number(),
   error: WireErrorSchema.optional(),
 });

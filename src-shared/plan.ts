@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { Issue } from './issue.ts';
 
-/** A file outside of what an init file may name by itself: it needs the user's yes. */
+/** A file outside the init file's folder: using it needs the user's consent. */
 export const OutsidePath = z.object({
-  /** Absolute, links followed. */
+  /** Absolute, with symlinks resolved. */
   path: z.string(),
-  /** Whether a guest would see it or also change it. */
+  /** Whether a guest could only read it or also change it. */
   access: z.enum(['read', 'write']),
-  /** Where the init file names it first, as `domains.web.disks[0].path`. */
+  /** Where the init file first names it, such as `domains.web.disks[0].path`. */
   key: z.string(),
 });
 export type OutsidePath = z.infer<typeof OutsidePath>;
@@ -35,7 +35,7 @@ export const PlannedVm = z.object({
   disks: z.array(PlannedDisk),
   distro: z.string().nullable(),
   groups: z.array(z.string()),
-  /** Deploy scripts, absolute paths on this machine, in the order in which they would run. */
+  /** Deploy scripts: absolute paths on this machine, in execution order. */
   scripts: z.array(z.string()),
   /** How the first boot is personalised. */
   bootstrap: z.enum(['virt-sysprep', 'cloud-init', 'none']),
@@ -48,7 +48,7 @@ export const PlannedNet = z.object({
   management: z.boolean(),
   dhcp: z.object({ start: z.number(), end: z.number() }).nullable(),
   dns_domain_name: z.string().nullable(),
-  /** Host name → address, every name that this network gives. */
+  /** Host name → address, for every name on this network. */
   mapping: z.record(z.string(), z.string()),
   dns_records: z.record(z.string(), z.string()),
   mtu: z.number().nullable(),
@@ -59,11 +59,11 @@ export const PlannedDownload = z.object({
   /** `REPO:TEMPLATE:VERSION` or a URL. */
   name: z.string(),
   from: z.string(),
-  /** Bytes to fetch where the source says so. */
+  /** Bytes to download; null when the source does not say. */
   size: z.number().nullable(),
 });
 
-/** What `init` would make of an init file; documented and stable as the JSON form of `lago plan`. */
+/** What `init` would create from an init file; documented and stable as the JSON output of `lago plan`. */
 export const Plan = z.object({
   vms: z.record(z.string(), PlannedVm),
   nets: z.record(z.string(), PlannedNet),

@@ -3,16 +3,16 @@
  * docs/configuration.md are made from. No zod here: the command line reads this file at each start.
  */
 export interface SettingKey {
-  /** `lago` for global options, otherwise the verb whose options these are. */
+  /** `lago` for global options, otherwise the verb that the option belongs to. */
   readonly section: string;
-  /** Name in lago.conf, lower case. */
+  /** Name in lago.conf, in lower case. */
   readonly key: string;
   readonly type: 'text' | 'integer' | 'number' | 'flag';
-  /** Built-in default as it would be written in the file; undefined when there is none. */
+  /** Built-in default as written in the file; undefined when there is none. */
   readonly default: string | undefined;
   readonly choices?: readonly string[];
   readonly help: string;
-  /** Plugins may add choices: a value is compared with them once plugins are loaded. */
+  /** Plugins may add choices, so the value is checked after plugins are loaded. */
   readonly extensible?: boolean;
   /** Never printed in logs. */
   readonly secret?: boolean;
@@ -117,12 +117,12 @@ export const SETTINGS: readonly SettingKey[] = [
   ),
 ];
 
-/** The description of a key; undefined for one that only plugins know. */
+/** The description of a key; undefined for a plugin's key. */
 export function settingKey(key: string, section = 'lago'): SettingKey | undefined {
   return SETTINGS.find((setting) => setting.section === section && setting.key === key);
 }
 
-/** The environment variable that sets a key: `LAGO_NAME`, and `LAGO__SECTION__NAME` for a verb's option. */
+/** The environment variable for a key: `LAGO_NAME`, or `LAGO__SECTION__NAME` for a verb's option. */
 export function environmentName(setting: { readonly section: string; readonly key: string }): string {
   const name = setting.key.toUpperCase();
   return setting.section === 'lago' ? `LAGO_${name}` : `LAGO__${setting.section.toUpperCase()}__${name}`;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * The JSON files below `PREFIX/virt` in Lago's own format (`virt/env`, `virt/net-NAME`, `virt/vm-NAME`). Unknown keys are kept,
- * so that a prefix that Lago or a plugin wrote survives being read and written here. Paths may begin with `$LAGO_PREFIX_PATH`.
+ * The JSON files below `PREFIX/virt` in Lago's format (`virt/env`, `virt/net-NAME`, `virt/vm-NAME`). Unknown keys are kept, so that
+ * files written by Lago or a plugin lose nothing when rewritten. Paths may begin with `$LAGO_PREFIX_PATH`.
  */
 export const DiskSpec = z.looseObject({
   name: z.string().default(''),
@@ -13,7 +13,7 @@ export const DiskSpec = z.looseObject({
   type: z.string().default('file'),
   path: z.string(),
   metadata: z.record(z.string(), z.unknown()).default({}),
-  /** Ours: attached read-only (seed images). */
+  /** Not in Lago: attached read-only (seed images). */
   readonly: z.boolean().optional(),
 });
 export type DiskSpec = z.infer<typeof DiskSpec>;
@@ -61,7 +61,7 @@ export const NetSpec = z.looseObject({
   mapping: z.record(z.string(), z.string()).default({}),
   dns_domain_name: z.string().optional(),
   dns_records: z.record(z.string(), z.string()).optional(),
-  /** On non-management networks: gateway of the management network that answers names. */
+  /** On non-management networks: gateway of the management network, to which DNS queries are forwarded. */
   dns_forward: z.string().optional(),
   mtu: z.coerce.number().optional(),
 });
@@ -70,7 +70,7 @@ export type NetSpec = z.infer<typeof NetSpec>;
 export const EnvSpec = z.looseObject({ nets: z.array(z.string()), vms: z.array(z.string()) });
 export type EnvSpec = z.infer<typeof EnvSpec>;
 
-/** All of an environment's definition as the prefix keeps it, in file order. */
+/** An environment's complete definition as the prefix stores it, in file order. */
 export interface EnvironmentSpecs {
   readonly vms: readonly VmSpec[];
   readonly nets: readonly NetSpec[];

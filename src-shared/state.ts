@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What a VM is doing, in Lago's words (libvirt's states, `down` when libvirt does not know it). */
+/** A VM's status in Lago's words (libvirt's states, and `down` when libvirt does not know the VM). */
 export const VmStatus = z.enum([
   'down',
   'running',
@@ -15,13 +15,13 @@ export const VmStatus = z.enum([
 ]);
 export type VmStatus = z.infer<typeof VmStatus>;
 
-/** How a VM ended that nobody stopped; kept until it is started, stopped or reverted. */
+/** How a VM ended that was not stopped on purpose; kept until it is started, stopped or reverted. */
 export const CrashState = z.object({
-  /** ms since the epoch, null where nobody wrote it down. */
+  /** ms since the epoch; null when unknown. */
   at: z.number().nullable(),
-  /** Why, as far as libvirt knows: one sentence. */
+  /** The cause as far as libvirt knows it, one sentence. */
   reason: z.string(),
-  /** What QEMU wrote last, oldest first; empty where its log cannot be read. */
+  /** QEMU's last log lines, oldest first; empty when its log cannot be read. */
   lines: z.array(z.string()),
 });
 export type CrashState = z.infer<typeof CrashState>;
@@ -29,22 +29,22 @@ export type CrashState = z.infer<typeof CrashState>;
 export const VmState = z.object({
   name: z.string(),
   status: VmStatus,
-  /** Present exactly when its status is `crashed`. */
+  /** Present exactly when the status is `crashed`. */
   crash: CrashState.nullable(),
   distro: z.string().nullable(),
   memory: z.number(),
   vcpu: z.number(),
-  /** The address on the management network, null on a bridge network. */
+  /** Address on the management network; null on a bridge network. */
   ip: z.string().nullable(),
   nics: z.array(z.object({ name: z.string(), network: z.string(), ip: z.string().nullable(), mac: z.string().nullable() })),
   disks: z.array(z.object({ name: z.string(), dev: z.string(), format: z.string(), path: z.string() })),
   snapshots: z.array(z.string()),
   metadata: z.record(z.string(), z.unknown()),
-  /** `ready` once ssh answered since the last start; `waiting` while it is being tried; `off` when the VM is not running. */
+  /** `ready` once ssh has answered since the last start; `waiting` while it is being tried; `off` when the VM is not running. */
   ssh: z.enum(['off', 'waiting', 'ready', 'unknown']),
-  /** ms since the epoch at which it began to run, where known. */
+  /** ms since the epoch at which the VM was started; null when unknown. */
   startedAt: z.number().nullable(),
-  /** Whether it has a VNC screen. */
+  /** Whether the VM has a VNC display. */
   screen: z.boolean(),
 });
 export type VmState = z.infer<typeof VmState>;
@@ -64,11 +64,11 @@ export type NetworkState = z.infer<typeof NetworkState>;
 export const SnapshotState = z.object({
   name: z.string(),
   createdAt: z.number(),
-  /** The snapshot that the environment stood on when this one was taken; null for a root. */
+  /** The snapshot that was current when this one was taken; null for a root. */
   parent: z.string().nullable(),
-  /** VM → with memory (it ran) or only disks (it was off). */
+  /** VM → `memory` (it was running) or `disk` (it was off). */
   vms: z.record(z.string(), z.enum(['memory', 'disk'])),
-  /** True for the one that the present is built on. */
+  /** Whether the current state is based on it. */
   current: z.boolean(),
 });
 export type SnapshotState = z.infer<typeof SnapshotState>;
@@ -81,12 +81,12 @@ export const HostSummary = z.object({
   /** Why it is unusable, one sentence; null otherwise. */
   problem: z.string().nullable(),
   accelerator: z.enum(['kvm', 'tcg', 'unknown']),
-  /** Whether guests reach the outside. */
+  /** How guests reach the outside, if at all. */
   uplink: z.enum(['none', 'pasta', 'slirp4netns']),
 });
 export type HostSummary = z.infer<typeof HostSummary>;
 
-/** Everything a view shows of one environment, whole, sent again at each change. */
+/** Everything that a view shows of one environment: a whole value, sent again at each change. */
 export const PrefixState = z.object({
   /** The prefix's uuid (32 hex digits). */
   id: z.string(),
@@ -96,27 +96,27 @@ export const PrefixState = z.object({
   phase: z.enum(['creating', 'ready', 'cleaned', 'broken']),
   /** Why it is broken, one sentence. */
   problem: z.string().nullable(),
-  /** Where the init file was. */
+  /** Path of the init file that it was created from; null when unknown. */
   initFile: z.string().nullable(),
   host: HostSummary,
   vms: z.array(VmState),
   networks: z.array(NetworkState),
   snapshots: z.array(SnapshotState),
-  /** Bytes that its files take on disk. */
+  /** Disk usage of its files in bytes. */
   diskUsage: z.number(),
-  /** Process that holds its write lock: what it does, for how long. */
+  /** What the process that holds the write lock is doing, and for how long. */
   busy: z.string().nullable(),
 });
 export type PrefixState = z.infer<typeof PrefixState>;
 
-/** One preflight check of the machine. */
+/** One check of the machine. */
 export const HostCheck = z.object({
   id: z.string(),
   title: z.string(),
   state: z.enum(['ok', 'warning', 'error']),
   /** Why it matters or what was found, one sentence. */
   detail: z.string(),
-  /** What to do; a command the user can copy where there is one. */
+  /** What to do, where possible as a command to copy. */
   remedy: z.string().nullable(),
   command: z.string().nullable(),
 });
@@ -129,34 +129,34 @@ export const MachineState = z.object({
   memoryFree: z.number(),
   memoryTotal: z.number(),
   cpus: z.number(),
-  /** Bytes free where new environments go. */
+  /** Free bytes where new environments are created. */
   diskFree: z.number(),
 });
 export type MachineState = z.infer<typeof MachineState>;
 
-/** One version of a template: in a repository, in the store, or both. Times are ms since the epoch, sizes bytes. */
+/** One version of a template: in a repository, in the store, or both. Times are ms since the epoch; sizes are bytes. */
 export const TemplateVersionState = z.object({
-  /** `REPO:TEMPLATE:VERSION`: what the library's calls take. */
+  /** `REPO:TEMPLATE:VERSION`, the name that the library's calls take. */
   fullName: z.string(),
   version: z.string(),
-  /** Stands for the newest image that its vendor has; a fetch finds out which that is and adds it as a version of its own. */
+  /** Stands for the vendor's newest image; a fetch resolves it and adds that image as a version of its own. */
   moving: z.boolean(),
-  /** Whether the store has it. */
+  /** Whether it is in the store. */
   cached: z.boolean(),
-  /** What it takes in the store, null when it is not there. */
+  /** Size in the store; null when it is not there. */
   size: z.number().nullable(),
-  /** What a guest sees, null when nobody knows yet. */
+  /** Size that a guest sees; null when not known yet. */
   virtualSize: z.number().nullable(),
   format: z.enum(['qcow2', 'raw']).nullable(),
-  /** Published, null when its repository does not say. */
+  /** Publication time; null when its repository does not say. */
   publishedAt: z.number().nullable(),
-  /** Last used or fetched, null when it is not in the store. */
+  /** When it was last used or fetched; null when it is not in the store. */
   usedAt: z.number().nullable(),
-  /** Environments that stand on it; it cannot be evicted while there is one. */
+  /** Environments whose disks are based on it; it cannot be evicted while there are any. */
   usedBy: z.array(z.object({ name: z.string(), path: z.string() })),
-  /** URL of the image, null when no repository has it any more. */
+  /** URL of the image; null when no repository lists it any more. */
   from: z.string().nullable(),
-  /** Id of the operation that fetches, verifies or evicts it now. */
+  /** Id of the operation that is fetching, verifying or evicting it. */
   operation: z.string().nullable(),
 });
 export type TemplateVersionState = z.infer<typeof TemplateVersionState>;
@@ -166,12 +166,12 @@ export const TemplateState = z.object({
   id: z.string(),
   name: z.string(),
   repository: z.string(),
-  /** "Debian 12", from the metadata where they say it, else its name. */
+  /** "Debian 12": from the metadata if it has a title, else its name. */
   title: z.string(),
   distro: z.string().nullable(),
-  /** Whether it takes its name, key and password from cloud-init. */
+  /** Whether it is set up by cloud-init (host name, key, password). */
   cloudInit: z.boolean(),
-  /** Newest first; a moving one before all. */
+  /** Newest first; a moving version before all others. */
   versions: z.array(TemplateVersionState),
 });
 export type TemplateState = z.infer<typeof TemplateState>;
@@ -180,7 +180,7 @@ export const TemplateRepositoryState = z.object({
   name: z.string(),
   /** Path or URL. */
   location: z.string(),
-  /** `configured`: named by lago.conf or the command line; `added`: a clone in the folder of repositories. */
+  /** `configured`: named by lago.conf or the command line; `added`: a clone in the repositories folder. */
   kind: z.enum(['built-in', 'configured', 'added']),
   /** Why its templates are not listed, one sentence. */
   problem: z.string().nullable(),
@@ -189,17 +189,17 @@ export const TemplateRepositoryState = z.object({
 });
 export type TemplateRepositoryState = z.infer<typeof TemplateRepositoryState>;
 
-/** Everything that the library shows, whole, sent again at each change. Reading it asks no server. */
+/** Everything that the library shows: a whole value, sent again at each change. Reading it contacts no server. */
 export const LibraryState = z.object({
-  /** Folder of the store. */
+  /** Path of the store. */
   store: z.string(),
-  /** Why the rest is not what is there now, one sentence. */
+  /** Why the other fields are out of date, one sentence. */
   problem: z.string().nullable(),
-  /** Bytes that its templates take. */
+  /** Total bytes of its templates. */
   size: z.number(),
-  /** Bytes of them that no environment uses. */
+  /** Bytes of templates that no environment uses. */
   unused: z.number(),
-  /** Where added repositories go. */
+  /** Folder for added repositories. */
   repositoriesDir: z.string(),
   repositories: z.array(TemplateRepositoryState),
   templates: z.array(TemplateState),

@@ -2,9 +2,9 @@
 export interface OptionSpec {
   /** As typed: `-l`, `--loglevel`. */
   readonly flags: readonly string[];
-  /** Under this name the value is handed to the verb; for options with a lago.conf key, that key. */
+  /** The key of its value in `Values`; for options with a lago.conf key, that key. */
   readonly name: string;
-  /** `list`: every word up to the next option. `repeated`: one value each time, a list of all to the verb. */
+  /** `list`: every word up to the next option. `repeated`: one value per occurrence, collected in a list. */
   readonly kind: 'flag' | 'value' | 'list' | 'repeated';
   /** Name of the value in usage and help. */
   readonly metavar?: string;
@@ -20,7 +20,7 @@ export interface OptionSpec {
 export interface PositionalSpec {
   readonly name: string;
   readonly metavar: string;
-  /** `rest`: this and everything after it, options too, goes to the verb unread. */
+  /** `rest`: passes this word and everything after it, including options, to the verb unparsed. */
   readonly arity: 'one' | 'optional' | 'many' | 'rest';
   readonly choices?: readonly string[];
   readonly help: string;
@@ -32,13 +32,13 @@ export interface VerbSpec {
   readonly name: string;
   /** One line for the list of verbs. */
   readonly summary: string;
-  /** More, for `lago VERB --help` and the manual page. */
+  /** Further text for `lago VERB --help` and the manual page. */
   readonly description?: string;
   readonly positionals: readonly PositionalSpec[];
   readonly options: readonly OptionSpec[];
-  /** Command lines after `lago `, with what they do. */
+  /** Command lines without the leading `lago `, and what they do. */
   readonly examples: readonly { readonly line: string; readonly does: string }[];
-  /** False for verbs that are known and not there yet. */
+  /** False for known verbs that are not implemented. */
   readonly available: boolean;
 }
 

@@ -1,13 +1,13 @@
 import type { VerbSpec } from './verb-table.ts';
 
-/** What a verb is told besides the environment, by the kind of its input. */
+/** A verb's input besides the environment, by kind. */
 export interface VerbInputs {
   readonly nothing: Readonly<Record<never, never>>;
-  /** Names of VMs; all of them when there are none. */
+  /** Names of VMs; without any, all VMs. */
   readonly vms: { readonly vms?: readonly string[] | undefined };
   /** Name of a snapshot. */
   readonly snapshot: { readonly name: string };
-  /** Snapshot to go back to, and the name under which the present is kept before it is lost. */
+  /** Snapshot to revert to, and a name under which to save the current state first. */
   readonly revert: { readonly name: string; readonly first?: string | undefined };
 }
 export type VerbInputKind = keyof VerbInputs;
@@ -16,11 +16,11 @@ export interface Verb<Kind extends string = string, Takes extends VerbInputKind 
   /** Kind of its operation, purpose of its lock, and its name on the command line. */
   readonly kind: Kind;
   readonly takes: Takes;
-  /** What its operation is called: "Start shop". */
+  /** Label of its operation: "Start shop". */
   label(environment: string, input: VerbInputs[Takes]): string;
-  /** What is said of the environment meanwhile. Only of work that pauses, stops or starts VMs: their states then are steps of it. */
+  /** Shown as the environment's status meanwhile. Only for work that changes VM states as intermediate steps. */
   readonly underWay?: string;
-  /** What the command line says of it; without it the command line has a verb of its own for this work, or none. */
+  /** Help for the command line. Without it, the command line has its own code for this verb, or none. */
   readonly command?: Pick<VerbSpec, 'summary' | 'description' | 'examples'>;
 }
 
@@ -28,14 +28,14 @@ function verb<const Kind extends string, const Takes extends VerbInputKind>(spec
   return spec;
 }
 
-/** The named VMs, else the whole environment. */
+/** The named VMs, or the whole environment. */
 function vmsOr(environment: string, { vms = [] }: VerbInputs['vms']): string {
   return vms.length === 0 ? environment : vms.join(', ');
 }
 
 /**
- * Every verb that works on an environment that is there, by noun and name: the one table from which the engine's methods and operations,
- * the contract's calls, the SDK's methods and the plain verbs of the command line are made. Its work stands in `engine/recipes/verbs.ts`.
+ * Every verb that works on an existing environment, by noun and name. The engine's methods and operations, the contract's calls, the SDK's
+ * methods and the command line's plain verbs are derived from this table. The implementations are in `engine/recipes/verbs.ts`.
  */
 export const VERBS = {
   prefix: {
@@ -136,17 +136,17 @@ export const VERBS = {
 
 export type Verbs = typeof VERBS;
 export type VerbNoun = keyof Verbs;
-/** What a verb of a noun is told. */
+/** The input of a noun's verb. */
 export type VerbInput<Noun extends VerbNoun, Name extends keyof Verbs[Noun]> =
   Verbs[Noun][Name] extends Verb<string, infer Takes> ? VerbInputs[Takes] : never;
 type KindOf<Noun extends VerbNoun> = Verbs[Noun][keyof Verbs[Noun]] extends Verb<infer Kind> ? Kind : never;
-/** Kinds of operations that verbs are. */
+/** Operation kinds of all verbs. */
 export type VerbKind = { [Noun in VerbNoun]: KindOf<Noun> }[VerbNoun];
 
-/** A verb with the place that it has in the table. */
+/** A verb with its position in the table. */
 export type NamedVerb = Verb<VerbKind> & { readonly noun: VerbNoun; readonly name: string };
 
-/** All verbs in their order. */
+/** All verbs in table order. */
 export function allVerbs(): readonly NamedVerb[] {
   return (Object.keys(VERBS) as VerbNoun[]).flatMap((noun) =>
     (Object.entries(VERBS[noun]) as [string, Verb<VerbKind>][]).map(([name, spec]) => ({ noun, name, ...spec })),

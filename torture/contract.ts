@@ -1,10 +1,10 @@
 import type { Report } from './report.ts';
 
-/** How much may be tried. */
+/** Limits of a run. */
 export interface Budget {
   /** Attempts that end with a kill. */
   readonly kills: number;
-  /** Date.now() after which nothing new is begun. */
+  /** Date.now() after which nothing new begins. */
   readonly until: number;
   readonly short: boolean;
   /** Only the attempt with this number. */
@@ -19,13 +19,13 @@ export interface Torture {
   readonly report: Report;
 }
 
-/** What an attempt is doing, for the text of its failure. */
+/** What an attempt is doing, for the failure message. */
 export interface Note {
   verb: string;
   moment: string;
 }
 
-/** The numbers of the attempts to make, ending with the budget. */
+/** Numbers of the attempts to make, until the budget is used up. */
 export function* attempts({ budget }: Torture, most: number): Generator<number> {
   if (budget.only !== undefined) {
     yield budget.only;

@@ -8,11 +8,11 @@ export interface Kept {
   readonly marks: Marks;
 }
 
-/** A file that is written in the guest before the first snapshot. */
+/** Content of a file written in the guest before the first snapshot. */
 const MARKER = 'kept through everything';
 export const BASE = 'base';
 
-/** The environment that lives through many kills, and what must be true of it. */
+/** An environment that survives many kills, and what must be true of it. */
 export class Environment {
   readonly sandbox: Sandbox;
   running = false;
@@ -23,7 +23,7 @@ export class Environment {
     this.sandbox = makeSandbox();
   }
 
-  /** Makes it, boots it once, leaves a marker in a guest, and takes the snapshot that it can always go back to. */
+  /** Creates it, boots it once, writes a marker in a guest, and takes the snapshot that later attempts can revert to. */
   async build(): Promise<void> {
     await lagoOk(this.sandbox, ['init']);
     this.marks = writeMarks(this.sandbox, 1);
@@ -43,12 +43,12 @@ export class Environment {
     this.snapshots.set(name, { memory: this.running, marks: this.marks });
   }
 
-  /** Other data, so that snapshots differ; the VMs must be off. */
+  /** Writes new data, so that snapshots differ; the VMs must be off. */
   writeMarks(value: number): void {
     this.marks = writeMarks(this.sandbox, value);
   }
 
-  /** Back to the first snapshot, where the guest answers at once: what it wrote then is on its disk. */
+  /** Reverts to the first snapshot, where the guest answers at once, and checks that the marker is on its disk. */
   async expectMarker(): Promise<void> {
     await lagoOk(this.sandbox, ['revert', BASE]);
     this.running = true;
@@ -56,13 +56,13 @@ export class Environment {
     await this.readMarker();
   }
 
-  /** Read from the disk, not from the guest's memory. */
+  /** Reads the marker from the disk, not from the guest's memory. */
   async readMarker(): Promise<void> {
     const { stdout } = await lagoOk(this.sandbox, ['shell', 'web', 'echo 3 > /proc/sys/vm/drop_caches; cat /root/marker']);
     expectThat(stdout.trim() === MARKER, 'lost', () => `expected the guest's file to say "${MARKER}", it says "${stdout.trim()}"`);
   }
 
-  /** After a failure: true when ordinary verbs bring it back to a state that can be relied on. */
+  /** After a failure: returns true when ordinary verbs restore a reliable state. */
   async repair(): Promise<boolean> {
     try {
       for (const args of [['start'], ['stop'], ['revert', BASE]]) await lagoOk(this.sandbox, args);
@@ -76,7 +76,7 @@ export class Environment {
       expectSoundImages(this.sandbox);
       return listed.every((name) => this.snapshots.has(name));
     } catch {
-      // The failure itself was reported; now it is only known that a new environment is needed.
+      // The failure has been reported; the caller creates a new environment.
       return false;
     }
   }

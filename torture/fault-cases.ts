@@ -7,7 +7,7 @@ import type { Random } from './random.ts';
 import { expectThat } from './report.ts';
 import { ownedProcesses, processesNamed, type Sandbox, signalTo } from './sandbox.ts';
 
-/** What a case works on: a running environment, and the words that bring verbs into the namespace where its disk is. */
+/** What a case works on: a running environment, and the words that move verbs to the namespace with its disk. */
 export interface Faulty {
   readonly sandbox: Sandbox;
   readonly random: Random;
@@ -16,7 +16,7 @@ export interface Faulty {
 
 type Case = (one: Faulty) => Promise<void>;
 
-/** Whatever it answers, it answers in time, in a sentence, and does not blame a package that is there. */
+/** The verb ends in time with a sentence that does not blame an installed package. */
 function expectTruth(outcome: Outcome): void {
   expectThat(!outcome.late && outcome.code !== undefined, 'lost', () => `expected an answer; ${shown(outcome)}`);
   expectThat(!/\n\s+at .*:\d+|Install libvirt/.test(outcome.stderr), 'lost', () => `expected the true reason; ${shown(outcome)}`);
@@ -40,7 +40,7 @@ const killed =
   async (one) => {
     signalTo(someProcess(one, name), 'SIGKILL');
     await ask(one);
-    // What was lost by it is there again after the next start.
+    // The next start restores what the fault removed.
     await lagoOk(one.sandbox, ['start'], { enter: one.enter });
     const states = await vmStates(one.sandbox, one.enter);
     expectThat(
@@ -87,10 +87,10 @@ async function prefixRemoved({ sandbox }: Faulty): Promise<void> {
   );
 }
 
-/** The whole environment lies on a small disk in a mount namespace of its own. */
+/** The whole environment is on a small disk in its own mount namespace. */
 async function diskFull(one: Faulty): Promise<void> {
   const { sandbox, enter } = one;
-  // It ends when there is no space any more.
+  // Ends when the disk is full.
   spawnSync('nsenter', [...enter.slice(1), 'cp', '/dev/zero', join(sandbox.dir, '.lago/filler')]);
   const outcome = await lago(sandbox, ['snapshot', 'full'], { enter });
   expectTruth(outcome);

@@ -10,7 +10,7 @@ import { lastingProcesses, leftovers, makeSandbox, removeSandbox, type Sandbox }
 
 const DISK = '360m';
 
-/** Puts a small disk over the sandbox's workdir, seen only by verbs that begin with the words that this answers. */
+/** Mounts a small disk over the sandbox's workdir. Returns the words that make a verb see it. */
 async function smallDisk(sandbox: Sandbox): Promise<readonly string[]> {
   const folder = join(sandbox.dir, '.lago');
   const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
@@ -66,7 +66,7 @@ async function tryCase(name: string, run: (typeof CASES)[string], torture: Tortu
 }
 
 /**
- * Parts of the host fail under a running environment: verbs must say something true within a bound, and stop and destroy must end
+ * Parts of the host fail under a running environment: verbs must report the truth within a time limit, and stop and destroy must end
  * everything.
  */
 export async function faults(torture: Torture): Promise<void> {

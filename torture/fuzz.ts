@@ -5,7 +5,7 @@ import type { Torture } from './contract.ts';
 import { root } from './sandbox.ts';
 import { vitest } from './vitest-run.ts';
 
-/** Test files with properties: what fast-check can give other inputs. */
+/** Test files with properties, which fast-check can run with other inputs. */
 function filesWithProperties(): string[] {
   return ['src-shared', 'src-main'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
@@ -15,10 +15,10 @@ function filesWithProperties(): string[] {
   );
 }
 
-/** Time is shared by about so many properties, and by what else their files test. */
+/** Approximate number of properties, and other tests in their files, that share the time. */
 const PROPERTIES = 40;
 
-/** The properties of the unit tests with this seed, and many more inputs than a test has time for. */
+/** Runs the properties of the unit tests with this seed and many more inputs. */
 export async function fuzz({ budget, report, seed }: Torture): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'lago-fuzz-'));
   try {

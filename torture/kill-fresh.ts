@@ -8,27 +8,27 @@ import { type Attempt, strike, wasStruck } from './struck.ts';
 
 type Verb = 'init' | 'two inits' | 'destroy';
 
-/** Nothing of it is left once it was destroyed. */
+/** A destroyed environment leaves nothing behind. */
 async function expectNothingLeft(sandbox: Sandbox): Promise<void> {
   const left = await leftovers(sandbox);
   expectThat(left.length === 0, 'leaks', () => `expected nothing after destroy, there is ${left.join('; ')}`);
 }
 
-/** "destroy" works on whatever is there; where nothing is, it may say so. */
+/** Runs "destroy", which must work in any state; if there is nothing, it may say so. */
 async function destroy(sandbox: Sandbox): Promise<void> {
   const there = existsSync(sandbox.prefix);
   expectCode(await lago(sandbox, ['destroy', '-y']), there ? [0] : [0, 2]);
   expectThat(!existsSync(sandbox.prefix), 'leaks', () => 'expected no folder after destroy');
 }
 
-/** A verb that a user types to see what happened: any answer but a crash, a stack or silence. */
+/** Runs a verb that a user would try after a kill: any answer but a crash, a stack trace or silence is fine. */
 async function look(sandbox: Sandbox, verb: 'status' | 'list'): Promise<void> {
   const outcome = await lago(sandbox, [verb]);
   expectCode(outcome, [0, 2, 4]);
   expectThat(outcome.code === 0 || outcome.stderr.trim() !== '', 'lost', () => `expected a sentence; ${shown(outcome)}`);
 }
 
-/** "init" of a name after a kill works, or the name is taken by a whole environment. */
+/** After a kill, "init" of the same name works, unless a complete environment has the name. */
 async function initAgain(sandbox: Sandbox): Promise<void> {
   const outcome = await lago(sandbox, ['init']);
   expectCode(outcome, outcome.stderr.includes('already exists') ? [2] : [0]);
@@ -38,7 +38,7 @@ async function initAgain(sandbox: Sandbox): Promise<void> {
 
 async function killInit(sandbox: Sandbox, attempt: Attempt): Promise<boolean> {
   const { random } = attempt;
-  // A kill while the template is fetched, too.
+  // Also kill while the template is being fetched.
   if (random.chance(0.3)) rmSync(join(sandbox.dir, 'store'), { recursive: true, force: true });
   const { struck } = await strike(sandbox, ['init'], attempt, 'init');
   const next = random.pick(['init', 'status', 'list', 'destroy'] as const);
@@ -49,7 +49,7 @@ async function killInit(sandbox: Sandbox, attempt: Attempt): Promise<boolean> {
   return struck;
 }
 
-/** Two at once: one wins, the other one says so; a killed one does not take the other one's environment away. */
+/** Two inits at once: one wins and the other one says so; a killed one does not remove the other one's environment. */
 async function killOneOfTwo(sandbox: Sandbox, attempt: Attempt): Promise<boolean> {
   const other = lago(sandbox, ['init']);
   const [{ struck, outcome }, second] = await Promise.all([strikeLoosely(sandbox, attempt), other]);
@@ -66,7 +66,7 @@ async function killOneOfTwo(sandbox: Sandbox, attempt: Attempt): Promise<boolean
   return struck;
 }
 
-/** As `strike`, for a verb that may also be refused. */
+/** Like `strike`, for a verb that may also be refused. */
 async function strikeLoosely(sandbox: Sandbox, { random, endings, report, note }: Attempt): ReturnType<typeof strike> {
   const ending = endings.draw('init', random);
   note.moment = describeEnding(ending);
@@ -95,7 +95,7 @@ async function killDestroy(sandbox: Sandbox, attempt: Attempt): Promise<boolean>
 
 const VERBS = { init: killInit, 'two inits': killOneOfTwo, destroy: killDestroy } as const;
 
-/** Kills a verb that makes or ends an environment; afterwards it is destroyed, and nothing may be left. */
+/** Kills a verb that creates or destroys an environment, then destroys it and checks that nothing is left. */
 export async function killFresh(attempt: Attempt & { readonly sandbox: Sandbox; readonly verb: Verb }): Promise<void> {
   const { sandbox, verb, report } = attempt;
   const struck = await VERBS[verb](sandbox, attempt);

@@ -25,7 +25,7 @@ interface Case extends Attempt {
 
 let names = 0;
 
-/** Another snapshot than the first one, taken now where there is none. */
+/** A snapshot other than the first one, taken now if there is none. */
 async function someSnapshot(environment: Environment, random: Random): Promise<string> {
   const others = [...environment.snapshots.keys()].filter((name) => name !== BASE);
   const [first, ...rest] = others;
@@ -35,7 +35,7 @@ async function someSnapshot(environment: Environment, random: Random): Promise<s
   return name;
 }
 
-/** Old snapshots go, so that disks stay small. */
+/** Deletes old snapshots, so that disks stay small. */
 async function makeRoom({ environment, canDelete }: Case): Promise<void> {
   if (environment.snapshots.size < MOST_SNAPSHOTS || !canDelete) return;
   for (const name of [...environment.snapshots.keys()].filter((each) => each !== BASE).slice(0, 2)) {
@@ -44,7 +44,7 @@ async function makeRoom({ environment, canDelete }: Case): Promise<void> {
   }
 }
 
-/** State, other data and the words of the verb to be killed. */
+/** Prepares state and new data; returns the arguments of the verb to be killed. */
 async function prepare(one: Case): Promise<{ readonly args: readonly string[]; readonly target: string | undefined }> {
   const { environment, verb, random } = one;
   await makeRoom(one);
@@ -63,10 +63,10 @@ async function prepare(one: Case): Promise<{ readonly args: readonly string[]; r
   return { args: verb === 'revert' ? ['revert', target] : ['snapshot', '--delete', target], target };
 }
 
-/** Whether all VMs run afterwards; undefined for what leaves them as they are. */
+/** Whether all VMs run afterwards; undefined when the verb does not change that. */
 type After = boolean | undefined;
 
-/** The next thing that somebody types, and what it makes of the environment. */
+/** Runs the next verb that a user might type; returns whether all VMs must run afterwards. */
 async function follow(one: Case, args: readonly string[], wasRunning: boolean, target: string | undefined): Promise<After> {
   const { environment, random, note, verb } = one;
   const { sandbox } = environment;
@@ -80,7 +80,7 @@ async function follow(one: Case, args: readonly string[], wasRunning: boolean, t
   }
   if (next === 'same') {
     const outcome = await lago(sandbox, args);
-    // A snapshot that was taken, or deleted, just before the kill is there, or is not.
+    // The snapshot whose taking or deletion was interrupted may or may not exist.
     const done =
       (verb === 'snapshot' && outcome.stderr.includes('already')) || (verb === 'delete' && outcome.stderr.includes('has no snapshot'));
     expectCode(outcome, done ? [2] : [0]);
@@ -106,7 +106,7 @@ async function follow(one: Case, args: readonly string[], wasRunning: boolean, t
   return wasRunning;
 }
 
-/** Reads what cannot be known (a killed revert may have happened or not), having checked that it is one of the two. */
+/** Reads what is uncertain (a killed revert may or may not have happened), after checking that it is one of the two. */
 async function check(one: Case, after: After, before: Marks, target: string | undefined, kept: Kept | undefined): Promise<void> {
   const { environment, verb } = one;
   const { sandbox, snapshots } = environment;
@@ -144,7 +144,7 @@ async function check(one: Case, after: After, before: Marks, target: string | un
   if (verb === 'snapshot' && listed.includes(target)) snapshots.set(target, kept ?? { memory: false, marks: before });
 }
 
-/** A snapshot that is listed can be gone back to, and holds what it held when it was taken. */
+/** Every listed snapshot can be reverted to, and has the data that it had when it was taken. */
 async function revertSample({ environment, random }: Case): Promise<void> {
   const [first, ...rest] = environment.snapshots.keys();
   if (first === undefined) return;
@@ -158,7 +158,7 @@ async function revertSample({ environment, random }: Case): Promise<void> {
   environment.marks = kept.marks;
 }
 
-/** Kills a verb of the environment that lives on, types the next one, and looks at everything. */
+/** Kills a verb of the kept environment, runs the next one, and checks everything. */
 export async function killKept(one: Case): Promise<void> {
   const { environment, verb, report } = one;
   const { args, target } = await prepare(one);
@@ -170,7 +170,7 @@ export async function killKept(one: Case): Promise<void> {
   const { struck } = await strike(environment.sandbox, args, one, key);
   one.note.moment += `, ${wasRunning ? 'running' : 'off'} (${args.join(' ')})`;
   if (!struck) {
-    // It is done: what it says must be there, which is seen by the same checks.
+    // The verb has succeeded: the same checks must see its result.
     if (verb === 'revert') environment.marks = kept?.marks ?? before;
     const after = verb === 'start' ? true : verb === 'stop' ? false : verb === 'revert' ? kept?.memory : wasRunning;
     await check(one, after, environment.marks, target, kept);

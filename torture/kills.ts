@@ -9,13 +9,13 @@ import { randomOf } from './random.ts';
 import { say } from './report.ts';
 import { makeSandbox, removeSandbox, type Sandbox } from './sandbox.ts';
 
-/** Verbs that kill an environment of their own, and verbs that one environment lives through; the more often, the more to break. */
+/** Verbs for throw-away environments, and verbs for the kept one. Those with more to break occur more often. */
 const FRESH = ['init', 'init', 'init', 'two inits', 'two inits', 'destroy', 'destroy'] as const;
 const KEPT = ['start', 'start', 'stop', 'stop', 'snapshot', 'snapshot', 'snapshot', 'revert', 'revert', 'revert'] as const;
 const WITH_DELETE = [...KEPT, 'delete', 'delete'] as const;
 const MARKER_EVERY = 20;
 
-/** Both lanes together make the attempts: odd numbers and even ones. Most verbs wait more than they work. */
+/** The attempts of one lane: odd or even numbers. Two lanes, because most verbs mainly wait. */
 function* laneOf(torture: Torture, remainder: 0 | 1): Generator<number> {
   const { budget, report } = torture;
   for (const number of attempts(torture, budget.kills * 4)) {
@@ -24,7 +24,7 @@ function* laneOf(torture: Torture, remainder: 0 | 1): Generator<number> {
   }
 }
 
-/** Makes and ends environments. */
+/** Creates and destroys environments. */
 async function freshLane(torture: Torture, endings: Endings): Promise<void> {
   const { budget, report, seed } = torture;
   let sandbox: Sandbox | undefined;
@@ -49,7 +49,7 @@ async function freshLane(torture: Torture, endings: Endings): Promise<void> {
   }
 }
 
-/** One environment that lives through all kills, or a new one where it did not. */
+/** Uses one environment for all kills, and a new one whenever it did not survive. */
 async function keptLane(torture: Torture, endings: Endings): Promise<void> {
   const { budget, report, seed } = torture;
   let environment: Environment | undefined;
@@ -77,7 +77,7 @@ async function keptLane(torture: Torture, endings: Endings): Promise<void> {
           environment = undefined;
         }
       }
-      // Without "--delete" snapshots only grow: another environment, so that disks stay small.
+      // Without "--delete" snapshots only accumulate: use a new environment, so that disks stay small.
       if (environment !== undefined && canDelete === false && environment.snapshots.size > 6) {
         await environment.remove();
         environment = undefined;
@@ -89,7 +89,7 @@ async function keptLane(torture: Torture, endings: Endings): Promise<void> {
   }
 }
 
-/** Disks are sound, and what the guest wrote at the beginning is there after a boot. */
+/** At the end: disks are sound, and after a boot the guest's first data is still there. */
 async function lastLook({ budget, report }: Torture, environment: Environment): Promise<void> {
   try {
     await environment.arrange(false);
@@ -105,8 +105,8 @@ async function lastLook({ budget, report }: Torture, environment: Environment): 
 }
 
 /**
- * Verbs of the real command line are killed at a random moment; then the next verb must work, and everything that should be there be
- * there. One environment lives through most of them, since booting a guest takes its time; others are made and ended beside it.
+ * Kills verbs of the real command line at random moments; then the next verb must work, and all expected data must be there. Most kills
+ * use one kept environment, since booting a guest takes time; others are created and destroyed in parallel.
  */
 export async function kills(torture: Torture): Promise<void> {
   const endings = new Endings();

@@ -5,10 +5,10 @@ import { root, type Sandbox, signalTo } from './sandbox.ts';
 
 const CLI = join(root, 'out/cli/lago.cjs');
 const REPOSITORY = join(root, '.cache/templates/repo.json');
-/** No verb may take longer, whatever was done to its environment. */
+/** Time limit for a verb, whatever was done to its environment. */
 const BOUND_MS = 60_000;
 
-/** When and how a verb is ended: at the n-th step or effect of its work, or after a time. */
+/** When and how to end a verb: at the n-th step or effect of its work, or after a time. */
 export type Ending =
   | { readonly point: number }
   | { readonly afterMs: number; readonly signal: 'SIGKILL' | 'SIGINT'; readonly againMs?: number | undefined };
@@ -19,14 +19,14 @@ export interface Outcome {
   readonly code: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
-  /** It was ended because it took too long. */
+  /** True when it was ended because it took too long. */
   readonly late: boolean;
   readonly ms: number;
 }
 
 export interface Call {
   readonly ending?: Ending | undefined;
-  /** Words before the command, that bring it into other namespaces. */
+  /** Words before the command that move it to other namespaces. */
   readonly enter?: readonly string[];
 }
 
@@ -36,7 +36,7 @@ export function describeEnding(ending: Ending): string {
   return `${ending.signal} after ${ending.afterMs} ms${again}`;
 }
 
-/** Runs `lago ARGS` in a sandbox. Never rejects for an exit code; a verb that takes too long is ended. */
+/** Runs `lago ARGS` in a sandbox. Never rejects because of an exit code; a verb that takes too long is killed. */
 export async function lago(sandbox: Sandbox, args: readonly string[], { ending, enter = [] }: Call = {}): Promise<Outcome> {
   const began = performance.now();
   const words = args[0] === 'init' ? ['init', '--template-repo-path', REPOSITORY, ...args.slice(1)] : args;
@@ -70,7 +70,7 @@ export async function lago(sandbox: Sandbox, args: readonly string[], { ending, 
     child.on('error', fail);
     child.on('exit', () => {
       for (const timer of [...timers, bound]) clearTimeout(timer);
-      // What the verb left running may hold its pipes.
+      // Processes that the verb left running may keep its pipes open.
       timers.push(setTimeout(() => [child.stdout, child.stderr].forEach((pipe) => pipe.destroy()), 1000));
     });
     child.on('close', (code) => {
@@ -80,12 +80,12 @@ export async function lago(sandbox: Sandbox, args: readonly string[], { ending, 
   });
 }
 
-/** What a verb said, for a failure's text. */
+/** A verb's output, for the failure message. */
 export function shown({ verb, code, stderr, late }: Outcome): string {
   return `"lago ${verb}" ${late ? `still ran after ${BOUND_MS / 1000} s` : `ended with ${code ?? 'a signal'}`}: ${stderr.trim().slice(-600)}`;
 }
 
-/** Ends within the bound, with a sentence and not with a stack, and with an exit code that is in the list. */
+/** The verb ended within the time limit, with one of these exit codes, and with a sentence rather than a stack trace. */
 export function expectCode(outcome: Outcome, codes: readonly number[]): void {
   expectThat(
     !outcome.late && outcome.code !== undefined && codes.includes(outcome.code),
@@ -95,14 +95,14 @@ export function expectCode(outcome: Outcome, codes: readonly number[]): void {
   expectThat(!/\n\s+at .*:\d+/.test(outcome.stderr), 'lost', () => `expected a sentence, not a stack; ${shown(outcome)}`);
 }
 
-/** Runs a verb that must work. */
+/** Runs a verb that must succeed. */
 export async function lagoOk(sandbox: Sandbox, args: readonly string[], call: Call = {}): Promise<Outcome> {
   const outcome = await lago(sandbox, args, call);
   expectCode(outcome, [0]);
   return outcome;
 }
 
-/** Whether a verb has an option yet. */
+/** Whether a verb already has an option. */
 export async function hasOption(sandbox: Sandbox, verb: string, option: string): Promise<boolean> {
   return (await lagoOk(sandbox, [verb, '--help'])).stdout.includes(option);
 }

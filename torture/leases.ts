@@ -1,10 +1,10 @@
 import type { Torture } from './contract.ts';
 import { vitest } from './vitest-run.ts';
 
-/** The number of processes and rounds is the test's own; this is how often each of them takes four leases at full size. */
+/** Number of leases at full size; processes and rounds are set in the test itself, and each round takes four. */
 const TAKEN = 64 * 40 * 4;
 
-/** Many processes take and give back leases at once; at full size where there is time. */
+/** Many processes take and return leases at once; at full size if there is time. */
 export async function leases({ budget, report }: Torture): Promise<void> {
   const size = budget.short ? {} : { LEASES_FULL: '1' };
   const passed = await vitest(['--project', 'lab', 'src-main/engine/net/leases.lab.test.ts'], size, budget.until, budget.signal);

@@ -6,7 +6,7 @@ import { expectThat } from './report.ts';
 import { lastingProcesses, type Sandbox, VMS } from './sandbox.ts';
 
 type Vm = (typeof VMS)[number];
-/** The byte at the beginning of each VM's disk of marks. */
+/** The first byte of each VM's data disk. */
 export type Marks = Readonly<Record<Vm, number>>;
 
 interface StatusTree {
@@ -23,14 +23,14 @@ function imagePath(sandbox: Sandbox, vm: string, disk: 'root' | 'marks'): string
   return join(sandbox.prefix, 'images', `${vm}_${disk}.qcow2`);
 }
 
-/** What "lago status" says of each VM. */
+/** The state of each VM according to "lago status". */
 export async function vmStates(sandbox: Sandbox, enter: readonly string[] = []): Promise<Readonly<Record<string, string>>> {
   const { stdout } = await lagoOk(sandbox, ['-f', 'json', 'status'], { enter });
   const { VMs } = (JSON.parse(stdout) as StatusTree).Prefix;
   return Object.fromEntries(Object.entries(VMs).map(([name, vm]) => [name, vm.status]));
 }
 
-/** All VMs are up, or all are down and nothing runs any more. */
+/** All VMs are up, or all are down and no process is left. */
 export async function expectState(sandbox: Sandbox, wanted: 'running' | 'down'): Promise<void> {
   const states = await vmStates(sandbox);
   const holds = VMS.every((vm) => states[vm] === wanted);
@@ -44,7 +44,7 @@ export async function expectState(sandbox: Sandbox, wanted: 'running' | 'down'):
   );
 }
 
-/** The snapshots that the command line lists; every VM must have the same ones. */
+/** The snapshots that the command line lists; all VMs must have the same ones. */
 export async function listedSnapshots(sandbox: Sandbox): Promise<string[]> {
   const { stdout } = await lagoOk(sandbox, ['-f', 'json', 'snapshot', '--list']);
   const tree = JSON.parse(stdout) as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -57,7 +57,7 @@ export async function listedSnapshots(sandbox: Sandbox): Promise<string[]> {
   return first;
 }
 
-/** Each disk holds the listed snapshots and no half-made one. */
+/** Each disk contains the listed snapshots and no incomplete one. */
 export function expectSnapshotsInImages(sandbox: Sandbox, listed: readonly string[]): void {
   for (const vm of VMS) {
     for (const disk of ['root', 'marks'] as const) {
@@ -78,12 +78,12 @@ export function expectSnapshotsInImages(sandbox: Sandbox, listed: readonly strin
   }
 }
 
-/** qemu-img finds no error in any disk; only of use while the VMs are off. */
+/** qemu-img finds no error in any disk; only useful while the VMs are off. */
 export function expectSoundImages(sandbox: Sandbox): void {
   for (const vm of VMS) {
     for (const disk of ['root', 'marks'] as const) {
       const { status, stdout, stderr } = spawnSync('qemu-img', ['check', imagePath(sandbox, vm, disk)], { encoding: 'utf8' });
-      // 3: clusters that nothing uses; whatever else is damage.
+      // 3 means leaked clusters; anything else is damage.
       expectThat(
         status === 0,
         status === 3 ? 'leaks' : 'lost',
@@ -109,7 +109,7 @@ export function writeMarks(sandbox: Sandbox, value: number): Marks {
   return { web: value, db: value };
 }
 
-/** Each disk holds what was last written to it, or what one of the snapshots had. */
+/** Each disk has the data last written to it, or that of one of the snapshots. */
 export function expectMarks(sandbox: Sandbox, allowed: readonly Marks[]): void {
   const seen = readMarks(sandbox);
   const holds = VMS.every((vm) => allowed.some((marks) => marks[vm] === seen[vm]));

@@ -1,8 +1,8 @@
-/** Repeatable chance: the same seed gives the same choices on every machine. */
+/** Reproducible random numbers: the same seed gives the same choices on every machine. */
 export interface Random {
-  /** From 0 to below 1. */
+  /** At least 0, less than 1. */
   next(): number;
-  /** A whole number, both ends included. */
+  /** An integer in this range, bounds included. */
   between(least: number, most: number): number;
   chance(probability: number): boolean;
   pick<T>(items: readonly [T, ...T[]]): T;
@@ -14,7 +14,7 @@ function hash(text: string): number {
   return value >>> 0;
 }
 
-/** A stream of its own for each purpose and number, so that one attempt can be repeated without those before it. */
+/** An independent stream for each purpose and number, so that one attempt can be repeated without those before it. */
 export function randomOf(seed: number, purpose: string, number = 0): Random {
   let state = hash(`${seed} ${purpose} ${number}`);
   const next = (): number => {

@@ -1,4 +1,4 @@
-/** What was broken: something stayed behind, or something of the user's is gone (data, a snapshot, a running VM, a verb that works). */
+/** Kind of failure: something was left behind, or something of the user's is gone (data, a snapshot, a running VM, a working verb). */
 export type Damage = 'leaks' | 'lost';
 
 interface Row {
@@ -12,7 +12,7 @@ export function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Something expected was not seen. `damage` says under what it counts. */
+/** An expectation failed. `damage` says how it is counted. */
 export class Broken extends Error {
   readonly damage: Damage;
 
@@ -22,12 +22,12 @@ export class Broken extends Error {
   }
 }
 
-/** Throws a `Broken` with what was expected and seen, unless it holds. */
+/** Throws a `Broken` with this message unless the condition holds. */
 export function expectThat(holds: boolean, damage: Damage, message: () => string): void {
   if (!holds) throw new Broken(damage, message());
 }
 
-/** Counts what was tried and what was found; failures are printed as they come. */
+/** Counts attempts and failures; failures are printed at once. */
 export class Report {
   kills = 0;
   faults = 0;
@@ -53,12 +53,12 @@ export class Report {
     this.#row(verb).kills += 1;
   }
 
-  /** All was well after a kill. */
+  /** Everything was fine after a kill. */
   recovered(verb: string): void {
     this.#row(verb).recovered += 1;
   }
 
-  /** Counts a failure; `verb` undefined when no kill was behind it. */
+  /** Counts a failure; `verb` is undefined when it did not follow a kill. */
   failed(name: string, number: number, moment: string, error: unknown, verb?: string): void {
     const damage = error instanceof Broken ? error.damage : 'lost';
     this[damage] += 1;

@@ -12,12 +12,12 @@ import { removeAllSandboxes, root } from './sandbox.ts';
 
 /**
  * `npm run torture -- [--short] [--seed N] [--only K] [--kills N] [--minutes N] [NAME…]`: long, bounded, random tests. Failures go to
- * stderr as they come, with the words that repeat them; the last line of stdout is the count. Exit 1 when something leaked or was lost, 2
- * for a wrong call. Guests get no way out, and nothing is sent from this machine.
+ * stderr at once, with the command that repeats them; the last line of stdout is the count. Exits with 1 when something leaked or was
+ * lost, with 2 for invalid arguments. Nothing is sent outside this machine.
  */
 Object.assign(process.env, { LAGO_CONFINED: '1', LAGO_UPLINK: 'none' });
 
-/** In order, with the share of the time that each may take. A short run ends its kills by their number; the time is for slow machines. */
+/** In order, each with its share of the time. A short run limits kills by number; its time limit is for slow machines. */
 const ALL = {
   kills: { run: kills, shortSeconds: 360, share: 0.7 },
   faults: { run: faults, shortSeconds: 80, share: 0.15 },
@@ -74,7 +74,7 @@ async function main(argv: string[], signal: AbortSignal): Promise<number> {
 
 const interrupted = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  // What is under way ends as soon as its processes have; the second time, and always at the end, they are ended here.
+  // The first signal ends the sandboxes' processes, and with them the current attempts; a second one exits at once.
   process.on(name, () => {
     if (interrupted.signal.aborted) process.exit(130);
     interrupted.abort();

@@ -12,7 +12,7 @@ export interface Owned {
   readonly command: string;
 }
 
-/** Folders and variables of one environment: nothing outside of `dir` is read or written, and guests get no way out. */
+/** Folders and variables of one environment: nothing outside `dir` is read or written, and guests have no internet access. */
 export interface Sandbox {
   readonly dir: string;
   readonly env: Readonly<Record<string, string>>;
@@ -28,15 +28,15 @@ function read(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // It ended between listing and reading, or belongs to somebody else.
+    // The process ended between listing and reading, or belongs to another user.
     if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return '';
     throw error;
   }
 }
 
-/** Makes the folders and the init file of two VMs, each with a disk of the sample guest and an empty one for marks. */
+/** Creates the folders and the init file: two VMs, each with a disk of the sample guest and an empty one for marks. */
 export function makeSandbox(): Sandbox {
-  // Short: the address of a socket has at most 107 bytes.
+  // Short: socket paths have at most 107 bytes.
   base ??= mkdtempSync('/tmp/lago-torture-');
   const dir = join(base, String(++count));
   made.add(dir);
@@ -70,21 +70,21 @@ export function makeSandbox(): Sandbox {
   return { dir, env, prefix: join(dir, '.lago/default') };
 }
 
-/** Processes whose command line or environment names the folder, this one excepted. */
+/** Processes whose command line or environment contains the folder, except this one. */
 export function ownedProcesses({ dir }: Pick<Sandbox, 'dir'>): Owned[] {
   const found: Owned[] = [];
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     const command = read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
-    // A kernel thread, or a zombie that its parent has not collected yet.
+    // A kernel thread, or a zombie not yet reaped by its parent.
     if (command === '') continue;
     if (`${command} `.includes(`${dir}/`) || read(`/proc/${pid}/environ`).includes(`${dir}/`)) found.push({ pid, command });
   }
   return found;
 }
 
-/** Processes, but one, that are still there after a moment: what ends a host need not wait until the last of it is gone. */
+/** Processes, except one, that are still running after a moment: ending a host does not wait until its last process is gone. */
 export async function lastingProcesses(sandbox: Sandbox, but = ''): Promise<Owned[]> {
   const others = (): Owned[] => ownedProcesses(sandbox).filter(({ pid }) => String(pid) !== but);
   for (let look = 0; look < 50; look++) {
@@ -94,7 +94,7 @@ export async function lastingProcesses(sandbox: Sandbox, but = ''): Promise<Owne
   return others();
 }
 
-/** The living processes with this program's name, also those that keep nothing of the sandbox but its network (dnsmasq). */
+/** Living processes with this program's name, including those identified only by the sandbox's network namespace (dnsmasq). */
 export function processesNamed(sandbox: Sandbox, name: string): number[] {
   const own = networkOf('self');
   const networks = new Set(ownedProcesses(sandbox).map(({ pid }) => networkOf(String(pid))));
@@ -104,7 +104,7 @@ export function processesNamed(sandbox: Sandbox, name: string): number[] {
     .map(Number);
 }
 
-/** Empty for one that has ended. */
+/** Empty for a process that has ended. */
 function networkOf(pid: string): string {
   try {
     return readlinkSync(`/proc/${pid}/ns/net`);
@@ -114,7 +114,7 @@ function networkOf(pid: string): string {
   }
 }
 
-/** Sends a signal; a process that ended meanwhile needs none. */
+/** Sends a signal; ignores a process that has already ended. */
 export function signalTo(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
@@ -132,14 +132,14 @@ function endAll(dir: string): void {
   }
 }
 
-/** Ends whatever lives in it, by pid, and removes it. */
+/** Ends all its processes, by pid, and removes it. */
 export function removeSandbox({ dir }: Pick<Sandbox, 'dir'>): void {
   endAll(dir);
   rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   made.delete(dir);
 }
 
-/** The end of a run, however it comes: nothing that it started is left. */
+/** Called at the end of every run: leaves nothing that the run started. */
 export function removeAllSandboxes(): void {
   for (const dir of made) removeSandbox({ dir });
   if (base !== undefined) rmSync(base, { recursive: true, force: true });
@@ -149,7 +149,7 @@ function filesBelow(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort() : [];
 }
 
-/** What a destroyed environment left: processes (but one), mounts, sockets, leases, files, half a template. */
+/** What a destroyed environment left behind: processes (except one), mounts, sockets, leases, files, partial templates. */
 export async function leftovers(sandbox: Sandbox, but?: string): Promise<string[]> {
   const { dir } = sandbox;
   const processes = await lastingProcesses(sandbox, but);

@@ -12,15 +12,15 @@ export interface Attempt {
   readonly note: Note;
 }
 
-/** Whether the verb was ended before it was over. */
+/** Whether the verb was killed before it ended. */
 export function wasStruck({ code, late }: Outcome, ending: Ending): boolean {
-  // A verb that Ctrl-C reaches ends with 130, by itself (having undone its work) or by the signal.
+  // After Ctrl-C a verb exits with 130 by itself (having undone its work) or is ended by the signal.
   return !late && (code === undefined || ('afterMs' in ending && ending.signal === 'SIGINT' && code === 130));
 }
 
 /**
- * Runs a verb and ends it at a drawn moment. Answers whether it was struck; when it was over before, it must have worked, and no kill
- * is counted.
+ * Runs a verb and ends it at a random moment. Returns whether it was struck; if it ended before that, it must have succeeded, and no
+ * kill is counted.
  */
 export async function strike(
   sandbox: Sandbox,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { say } from './report.ts';
 import { root } from './sandbox.ts';
 
-/** Runs tests in a process of their own until they end or the time is up; answers whether all passed. Their text is shown if not. */
+/** Runs tests in a child process until they end or time is up; returns whether all passed. Shows their output if not. */
 export async function vitest(
   args: readonly string[],
   env: Readonly<Record<string, string>>,

@@ -1,7 +1,7 @@
 #!/bin/bash
-# env-up.sh WORK IMAGE COUNT: the floor for "init, start, ssh". What a careful person would script for COUNT VMs on one network: the same
-# kind of private libvirt, an overlay and a NoCloud seed for each VM, virsh, ssh; nothing checked, nothing recorded, nothing undone.
-# Prints the milliseconds until a command ran in every VM, then ends all of it. WORK keeps what a second run may reuse (libvirt's cache).
+# env-up.sh WORK IMAGE COUNT: the floor for "init, start, ssh". What a careful script for COUNT VMs on one network would do: the same
+# kind of private libvirt, an overlay and a NoCloud seed for each VM, virsh, ssh; no checks, no records, no undo.
+# Prints the milliseconds until a command ran in every VM, then ends everything. WORK keeps what a second run may reuse (libvirt's cache).
 set -eu
 export LC_ALL=C PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
 

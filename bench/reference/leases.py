@@ -27,7 +27,7 @@ def valid(octet):
 
 
 def write(octet):
-    # Whole or not at all, as ours.
+    # Atomically, like ours.
     temporary = lease(octet) + ".tmp"
     with open(temporary, "w") as file:
         json.dump([uuid_path, uuid], file, indent=4)

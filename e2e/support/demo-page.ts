@@ -5,26 +5,26 @@ import { _electron, type ElectronApplication, expect, type Page } from '@playwri
 import { createServer } from 'vite';
 import { root } from './scratch.ts';
 
-/** The page on its demo engine, in an Electron window without the program behind it: every view, and no VM. */
+/** The page on its demo engine, in an Electron window without the main program: all views, no VM. */
 export interface DemoPage {
   readonly page: Page;
-  /** Loads the page anew with what this scenario shows; nothing is kept from before. */
+  /** Reloads the page with this scenario, without remembered state. */
   show(scenario: string): Promise<void>;
-  /** Size of the page in px, as a window of that size gives it. */
+  /** Sets the page's size in px, as a window of that size would. */
   resize(width: number, height: number): Promise<void>;
   /** Brings the running environment of the demo to the front. */
   showShop(): Promise<void>;
-  /** Opens a file, as the demo has it, and shows its plan. */
+  /** Opens the demo's init file and shows its plan. */
   showPlan(): Promise<void>;
-  /** Opens a terminal of the environment in front. */
+  /** Opens a terminal to a VM of the environment in front. */
   openTerminal(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The demo's environment of two running VMs. */
+/** The demo's environment with two running VMs. */
 export const SHOP = 'shop-cluster';
 
-/** Serves the page on the loopback and opens it. */
+/** Serves the page on loopback and opens it. */
 export async function openDemoPage(): Promise<DemoPage> {
   const profile = mkdtempSync(join(tmpdir(), 'lago-page-'));
   const server = await createServer({

@@ -1,6 +1,6 @@
 import type { Locator, Page } from '@playwright/test';
 
-/** Drops a real file on an element, by the browser's own drag events, so that the page gets its true path. */
+/** Drops a real file on an element with the browser's own drag events, so that the page gets its real path. */
 export async function dropFile(page: Page, target: Locator, file: string): Promise<void> {
   const box = await target.boundingBox();
   if (box === null) throw new Error('The element to drop on is not visible.');

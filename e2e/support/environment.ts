@@ -1,7 +1,7 @@
 import { expect, type Locator, type Page } from '@playwright/test';
 import { dropFile } from './drop.ts';
 
-/** Booting two emulated guests on a loaded machine. */
+/** Time limit for booting two emulated guests on a loaded machine, ms. */
 const BOOT = 180_000;
 
 /** Drops an init file on the window and waits for its plan with these VMs. */
@@ -11,7 +11,7 @@ export async function dropPlan(page: Page, file: string, vms: readonly string[])
   for (const vm of vms) await expect(planned.getByRole('row', { name: vm, exact: true })).toBeVisible();
 }
 
-/** Creates and starts what the plan in front shows, under this name and without a way out for guests. */
+/** Creates and starts the plan in front under this name, without internet access for guests. */
 export async function createFromPlan(page: Page, name: string): Promise<void> {
   await page.getByRole('switch', { name: 'Internet access for guests' }).uncheck();
   await page.getByRole('textbox', { name: 'Environment name' }).fill(name);
@@ -33,7 +33,7 @@ export function vmRow(page: Page, vm: string): Locator {
   return page.getByRole('table', { name: 'VMs' }).getByRole('row', { name: vm, exact: true });
 }
 
-/** Shows one of the views of the environment's page. */
+/** Shows a view of the environment's page. */
 export async function showView(page: Page, name: string, view: 'VMs' | 'Networks' | 'Snapshots' | 'Activity'): Promise<void> {
   await page
     .getByRole('tablist', { name: `Views of ${name}` })
@@ -47,21 +47,21 @@ export async function showEnvironment(page: Page, name: string): Promise<void> {
   await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible();
 }
 
-/** Waits until the task with this label has ended well, as its card on the Activity view says. */
+/** Waits until the Activity view shows that the task with this label has succeeded. */
 export async function expectTask(page: Page, name: string, label: string): Promise<void> {
   await showView(page, name, 'Activity');
   const card = page.getByTestId('task').filter({ hasText: label }).first();
   await expect(card).toHaveAttribute('data-status', 'succeeded', { timeout: BOOT });
 }
 
-/** Stops the environment and waits until nothing of it runs. */
+/** Stops the environment and waits until none of its VMs run. */
 export async function stopEnvironment(page: Page, name: string, vms: readonly string[]): Promise<void> {
   await page.getByRole('main').getByRole('button', { name: 'Stop', exact: true }).click();
   await showView(page, name, 'VMs');
   for (const vm of vms) await expect(vmRow(page, vm)).toContainText('off', { timeout: 60_000 });
 }
 
-/** Destroys the environment; types its name as the dialog wants it. */
+/** Destroys the environment, typing its name into the dialog. */
 export async function destroyEnvironment(page: Page, name: string): Promise<void> {
   await page.getByRole('button', { name: `More for ${name}`, exact: true }).click();
   await page.getByRole('menuitem', { name: 'Destroy…' }).click();

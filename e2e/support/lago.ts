@@ -7,33 +7,33 @@ import { root, type Scratch } from './scratch.ts';
 export const CLI = join(root, 'out/cli/lago.cjs');
 
 export interface Outcome {
-  /** Exit code, 128 + signal when a signal ended it. */
+  /** Exit code; 128 + signal when a signal ended it. */
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 export interface CommandOptions {
-  /** Default the scratch folder, so that the workdir is its `.lago`. */
+  /** By default the scratch folder, whose `.lago` is then the workdir. */
   readonly cwd?: string;
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Runs it as this user id, with no groups: the rootless case. */
+  /** Runs the command as this user id, without groups: the rootless case. */
   readonly uid?: number;
-  /** Words before the command, that bring it into other namespaces. */
+  /** Words before the command that move it to other namespaces. */
   readonly enter?: readonly string[];
-  /** Called with the process as soon as it lives. */
+  /** Called as soon as the process has started. */
   readonly onStart?: (child: ChildProcess) => void;
-  /** Done when `LAGO_FAULT=hold:N` has stopped it, which goes on afterwards. A command that ends without being held is an error. */
+  /** Called while `LAGO_FAULT=hold:N` has stopped the process, which then continues. A command that ends without being held is an error. */
   readonly whileHeld?: () => unknown;
 }
 
 const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
 
-/** Runs `lago ARGS` as a user would, in a process of its own. Never rejects for an exit code. */
+/** Runs `lago ARGS` as a user would, in its own process. Never rejects because of an exit code. */
 export async function lago(scratch: Scratch, args: readonly string[], options: CommandOptions = {}): Promise<Outcome> {
   const cwd = options.cwd ?? scratch.dir;
-  // nsenter ends up in the root folder.
+  // nsenter changes to the root folder.
   const enter = options.enter === undefined ? [] : [...options.enter, 'env', '-C', cwd];
   const command = [...enter, process.execPath, CLI, ...args];
   const [program = '', ...rest] =
@@ -65,7 +65,7 @@ export async function lago(scratch: Scratch, args: readonly string[], options: C
   });
 }
 
-/** As `lago`, and anything but exit code 0 is an error that shows what it said. */
+/** Like `lago`, but any exit code other than 0 is an error that contains the output. */
 export async function lagoOk(scratch: Scratch, args: readonly string[], options: CommandOptions = {}): Promise<Outcome> {
   const outcome = await lago(scratch, args, options);
   if (outcome.code === 0) return outcome;
@@ -74,7 +74,7 @@ export async function lagoOk(scratch: Scratch, args: readonly string[], options:
 
 async function whenHeld(child: ChildProcess, work: () => unknown): Promise<void> {
   while (child.exitCode === null && child.signalCode === null) {
-    // The state follows the name, which stands in brackets and may hold some itself.
+    // The state follows the name, which is in brackets and may contain brackets itself.
     const state = readFileSync(`/proc/${child.pid}/stat`, 'utf8').replace(/^.*\) /s, '')[0];
     if (state === 'T') {
       await work();

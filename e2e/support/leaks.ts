@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { expect } from '@playwright/test';
 import type { Scratch } from './scratch.ts';
 
-/** A process that belongs to a run: its command line or its environment names the run's folder. */
+/** A process of a run: its command line or environment contains the run's folder. */
 export interface OwnedProcess {
   readonly pid: number;
   readonly command: string;
-  /** Its network namespace, as `net:[4026531840]`. */
+  /** Its network namespace, such as `net:[4026531840]`. */
   readonly net: string;
 }
 
@@ -15,7 +15,7 @@ function read(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch {
-    return ''; // it ended between listing and reading
+    return ''; // the process ended between listing and reading
   }
 }
 
@@ -27,14 +27,14 @@ function link(file: string): string {
   }
 }
 
-/** Processes of the run that live now, this one excepted. */
+/** Living processes of the run, except this one. */
 export function ownedProcesses(scratch: Scratch): OwnedProcess[] {
   const found: OwnedProcess[] = [];
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     const command = read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
-    if (command === '') continue; // a kernel thread, or a zombie that its parent has not collected yet
+    if (command === '') continue; // a kernel thread, or a zombie not yet reaped by its parent
     if (command.includes(scratch.dir) || read(`/proc/${pid}/environ`).includes(scratch.dir)) {
       found.push({ pid, command, net: link(`/proc/${pid}/ns/net`) });
     }
@@ -42,10 +42,10 @@ export function ownedProcesses(scratch: Scratch): OwnedProcess[] {
   return found;
 }
 
-/** Kept open, since the kernel gives the number of a namespace that is gone to the next one, which may be anybody's. */
+/** Kept open, because the kernel may reuse the number of a removed namespace for an unrelated one. */
 const held = new Map<string, number>();
 
-/** Network namespaces, other than our own, that processes of the run are in. They stay distinguishable until `expectNothingLeft`. */
+/** Network namespaces, except our own, of the run's processes. Their numbers stay unique until `expectNothingLeft`. */
 export function ownedNamespaces(scratch: Scratch): Set<string> {
   const own = readlinkSync('/proc/self/ns/net');
   const found = new Set<string>();
@@ -61,11 +61,11 @@ function hold(pid: number, net: string): void {
   try {
     held.set(net, openSync(`/proc/${pid}/ns/net`, 'r'));
   } catch (error) {
-    if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error; // it has ended
+    if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error; // the process has ended
   }
 }
 
-/** The network namespace of each process of the machine. */
+/** The network namespace of each process on this machine. */
 function livingNamespaces(): string[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.map((pid) => link(`/proc/${pid}/ns/net`));
@@ -76,14 +76,14 @@ function filesBelow(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort() : [];
 }
 
-/** Waits until no process of the run lives: Chromium's helper processes end shortly after the main one. */
+/** Waits until no process of the run is left: Chromium's helper processes end shortly after the main one. */
 export async function expectNoProcess(scratch: Scratch): Promise<void> {
   await expect.poll(() => ownedProcesses(scratch).map(({ command }) => command), { timeout: 10_000 }).toEqual([]);
 }
 
 /**
- * After the last environment was destroyed and the window closed: no process of the run lives, none of the namespaces it had
- * does, and no runtime folder, lease or environment is left.
+ * To be called after the last environment was destroyed and the window closed: checks that the run has left no process, network
+ * namespace, runtime folder, lease or environment.
  */
 export async function expectNothingLeft(scratch: Scratch, namespaces: ReadonlySet<string>): Promise<void> {
   await expectNoProcess(scratch);

@@ -4,14 +4,14 @@ import type * as electron from 'electron';
 type Electron = typeof electron;
 
 /**
- * The answer of the main process can get lost: V8's inspector keeps only a weak hold of it, and it is not there any more when memory is
- * tidied up before the loop turns again. What was asked for has been done by then.
+ * The main process's answer can get lost: V8's inspector holds it only weakly, so a garbage collection before the next turn of the event
+ * loop frees it. The requested work has been done by then.
  */
 function isLostAnswer(error: unknown): boolean {
   return error instanceof Error && error.message.includes('promise was garbage collected');
 }
 
-/** Does something in the main process, whose answer is of no interest. */
+/** Does something in the main process and ignores the answer. */
 export async function doInMain<A = null>(app: ElectronApplication, work: (electron: Electron, arg: A) => void, arg?: A): Promise<void> {
   try {
     await app.evaluate(work as (electron: Electron, arg: unknown) => void, arg ?? null);
@@ -20,7 +20,7 @@ export async function doInMain<A = null>(app: ElectronApplication, work: (electr
   }
 }
 
-/** Asks the main process for something that may be asked more than once; an answer that was lost is asked for again. */
+/** Asks the main process a question that may be repeated; asks again when the answer got lost. */
 export async function askMain<T>(app: ElectronApplication, question: (electron: Electron) => T): Promise<T> {
   for (;;) {
     try {

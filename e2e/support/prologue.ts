@@ -4,8 +4,8 @@ import { makeScratch, type Scratch } from './scratch.ts';
 import { closeDesktops } from './window.ts';
 
 /**
- * Gives each test of a file a scratch of its own. After the test its windows are closed, what still runs of its environments is ended
- * (they are meant to outlive the program, so a failed test would leave them), and the scratch is removed.
+ * Gives each test of a file its own scratch folder. After the test, closes its windows, ends what still runs of its environments (they
+ * are meant to outlive the program, so a failed test would leave them), and removes the scratch folder.
  */
 export function useScratch(take: (scratch: Scratch) => void): void {
   let scratch: Scratch | undefined;

@@ -4,20 +4,20 @@ import { join, resolve } from 'node:path';
 /** The checkout. */
 export const root = resolve(import.meta.dirname, '../..');
 
-/** Folders and environment of one test run of the program: nothing of the user's is read or written. */
+/** Folders and environment variables of one test run: nothing of the user's is read or written. */
 export interface Scratch {
-  /** Holds everything else. Short, because socket paths are limited to 107 bytes. */
+  /** Contains everything else. Short, because socket paths are limited to 107 bytes. */
   readonly dir: string;
-  /** Where the window makes environments. */
+  /** Where the window creates environments. */
   readonly workdir: string;
-  /** Environment variables for window, command line and all they start. */
+  /** Environment variables for the window, the command line and all their child processes. */
   readonly env: Readonly<Record<string, string>>;
-  /** Writes an init file and answers its path. */
+  /** Writes an init file and returns its path. */
   write(name: string, content: string): string;
   remove(): void;
 }
 
-/** Makes the folders. Guests get no way out: `LAGO_UPLINK` is none. */
+/** Creates the folders. Guests have no internet access: `LAGO_UPLINK` is none. */
 export function makeScratch(): Scratch {
   const dir = mkdtempSync('/tmp/lago-e2e-');
   const folder = (name: string): string => {
@@ -57,7 +57,7 @@ export function makeScratch(): Scratch {
   };
 }
 
-/** Removes a folder that processes still write into: Chromium's until they notice that the window is gone, libvirt's always. */
+/** Retries, because processes may still write to it: Chromium's helpers until they notice that the window is gone, a running libvirt always. */
 export function removeFolder(dir: string): void {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -1,6 +1,6 @@
 import type { Locator } from '@playwright/test';
 
-/** How many different colours a canvas shows; 1 for a blank one. */
+/** Number of different colours on a canvas; 1 when it is blank. */
 export async function coloursOf(canvas: Locator): Promise<number> {
   return await canvas.evaluate((element) => {
     const { width, height } = element as HTMLCanvasElement;

@@ -1,12 +1,12 @@
 #!/bin/bash
-# A libvirt like the machine's own (qemu:///system at its usual place), in network and mount namespaces of its own without a way out.
-# system-libvirt.sh FOLDER: private state below FOLDER; stays in the foreground and ends everything when it is ended.
+# A libvirt like the machine's own (qemu:///system at its usual place), in its own mount and network namespaces without internet access.
+# system-libvirt.sh FOLDER: private state below FOLDER; stays in the foreground and ends everything when it exits.
 set -eu
 export PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
 folder=$1
 mount -n --make-rprivate /
 mkdir -p "$folder"/{run,var,etc,cache,log}
-# Mount points that only a package with a system service would have made: on private copies of their parents.
+# Mount points that the package with the system service would create, on private copies of their parents.
 for parent in /run /var/lib /var/cache /var/log /etc; do
   name=${parent//\//-}
   mkdir -p "$folder/over/$name/"{upper/libvirt,work}
@@ -26,7 +26,7 @@ mount -n --bind "$folder/cache" /var/cache/libvirt
 mount -n --bind "$folder/log" /var/log/libvirt
 printf '127.0.0.1 localhost %s\n' "$(hostname)" >"$folder/hosts"
 mount -n --bind "$folder/hosts" /etc/hosts
-# libvirt looks its QEMU user up even where the configuration names another; the package with the system service makes it.
+# libvirt looks up its QEMU user even if the configuration names another; the package with the system service creates it.
 { cat /etc/passwd; echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin'; } >"$folder/passwd"
 { cat /etc/group; echo 'libvirt-qemu:x:64055:'; } >"$folder/group"
 mount -n --bind "$folder/passwd" /etc/passwd
@@ -50,5 +50,5 @@ C
 : >/etc/libvirt/virtlogd.conf
 virtlogd --config /etc/libvirt/virtlogd.conf --pid-file "$folder/virtlogd.pid" &
 libvirtd --config /etc/libvirt/libvirtd.conf --pid-file "$folder/libvirtd.pid" &
-# As pid 1 the shell collects QEMUs that ended; libvirt waits for that when it reverts.
+# As pid 1 the shell reaps QEMU processes that have ended; libvirt waits for that during a revert.
 wait $!

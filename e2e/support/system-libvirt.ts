@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scratch } from './scratch.ts';
 
-/** The machine's libvirt as users have it, shut into namespaces that only tests enter. */
+/** A libvirt like the machine's own, in namespaces that only tests enter. */
 export interface SystemLibvirt {
-  /** Words to put before a command so that it runs where this libvirt is. */
+  /** Words before a command that make it use this libvirt. */
   readonly enter: readonly string[];
-  /** What `virsh ARGS` says. */
+  /** Runs `virsh ARGS` and returns its output. */
   virsh(...args: readonly string[]): string;
   stop(): Promise<void>;
 }
 
-/** Starts it; libvirt answers when this resolves. */
+/** Starts it; resolves when libvirt answers. */
 export async function startSystemLibvirt(scratch: Scratch): Promise<SystemLibvirt> {
   const folder = join(scratch.dir, 'libvirt');
   const script = join(import.meta.dirname, 'system-libvirt.sh');
@@ -30,7 +30,7 @@ export async function startSystemLibvirt(scratch: Scratch): Promise<SystemLibvir
     if (daemon.exitCode !== null || Date.now() > deadline) throw new Error(`libvirtd did not start: ${said}`);
     await sleep(50);
   }
-  // `unshare` stays outside with the child inside: that one's namespaces are entered.
+  // `unshare` itself stays outside; enter the namespaces of its child.
   const children = readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, 'utf8').trim();
   const enter = ['nsenter', '-t', children, '--net', '--mount'];
   return {

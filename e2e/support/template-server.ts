@@ -3,26 +3,26 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** One GET request for a part or all of a file. */
+/** One GET request for all or part of a file. */
 interface Asked {
   readonly path: string;
-  /** First byte that was asked for. */
+  /** First byte requested. */
   readonly from: number;
 }
 
-/** A web server on loopback with ranges, as slow and unreliable as a test wants it. */
+/** A web server on loopback with range requests, as slow and unreliable as a test needs. */
 export interface TemplateServer extends AsyncDisposable {
   readonly url: string;
   /** GET requests so far, oldest first. */
   readonly asked: readonly Asked[];
   put(path: string, content: Buffer | string): void;
-  /** An image with its checksum and metadata beside, packed as `served` has it. */
+  /** Adds an image with its checksum and metadata; `served` is its compressed form, if any. */
   putImage(path: string, image: Buffer, served?: Buffer, servedPath?: string): void;
-  /** Sends so many bytes a second from now on, also where it sends already. */
+  /** Limits the rate in bytes per second from now on, including responses in progress. */
   setRate(bytesPerSecond: number): void;
-  /** Drops the next connections that send this file, each after so many bytes. */
+  /** Drops the next connections that send this file, each after that many bytes. */
   drop(path: string, after: readonly number[]): void;
-  /** The next answer with this file comes when `until` does. */
+  /** Delays the next response with this file until `until` resolves. */
   hold(path: string, until: Promise<void>): void;
   close(): Promise<void>;
 }

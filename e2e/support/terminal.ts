@@ -1,6 +1,6 @@
 import { expect, type Locator, type Page } from '@playwright/test';
 
-/** The part of xterm's terminal that is read; the page puts it on the terminal's container element. */
+/** The part of xterm's terminal that tests read; the page puts the terminal on its container element. */
 interface ReadableTerminal {
   readonly buffer: {
     readonly active: {
@@ -10,7 +10,7 @@ interface ReadableTerminal {
   };
 }
 
-/** All text of a terminal, scrollback included, wrapped lines joined, without trailing blank lines. */
+/** All text of a terminal including scrollback, wrapped lines joined, without trailing blank lines. */
 export async function terminalText(container: Locator): Promise<string> {
   return await container.evaluate((element) => {
     const { terminal } = element as unknown as { readonly terminal?: ReadableTerminal };
@@ -30,8 +30,8 @@ export async function terminalText(container: Locator): Promise<string> {
 const KINDS = { Terminal: 'ssh', 'Serial console': 'serial' } as const;
 
 /**
- * Opens a terminal to a VM of the environment in front, by its row's button, and waits until it is connected. Every call opens
- * another ssh session; a serial console exists once.
+ * Opens a terminal to a VM of the environment in front with its row's button, and waits until it is connected. Every call opens
+ * another ssh session; a VM has only one serial console.
  */
 export async function openTerminal(page: Page, vm: string, button: keyof typeof KINDS): Promise<Locator> {
   const selector = `[data-testid="terminal"][data-vm="${vm}"][data-kind="${KINDS[button]}"]`;
@@ -61,8 +61,8 @@ export async function expectTerminal(container: Locator, pattern: RegExp, timeou
 let serial = 0;
 
 /**
- * Runs a command in a shell that is open in a terminal and answers what it printed. The markers are put together by the shell, so
- * that the echo of the typed line is not taken for the answer.
+ * Runs a command in an open terminal's shell and returns its output. The shell assembles the markers, so that the echo of the typed line
+ * does not match them.
  */
 export async function runInTerminal(container: Locator, command: string, timeout = 60_000): Promise<string> {
   const mark = `m${++serial}x`;

@@ -6,11 +6,11 @@ import { root, type Scratch } from './scratch.ts';
 export interface Desktop {
   readonly app: ElectronApplication;
   readonly page: Page;
-  /** What the main process wrote to stderr so far. */
+  /** The main process's stderr so far. */
   readonly stderr: () => string;
   /** Uncaught errors and error messages of the page so far. */
   readonly pageErrors: () => readonly string[];
-  /** Quits as a user does and waits for the process. */
+  /** Quits as a user would and waits for the process to end. */
   close(): Promise<void>;
   /** Kills the main process with SIGKILL and waits until it is gone. Its pages end by themselves. */
   kill(): Promise<void>;
@@ -18,7 +18,7 @@ export interface Desktop {
 
 const running = new Set<Desktop>();
 
-/** Starts the built window with a profile of its own and waits until it can be used; `file` as if given on the command line. */
+/** Starts the built window with its own profile and waits until it is usable; `file` is passed on the command line. */
 export async function openDesktop(scratch: Scratch, options: { readonly file?: string } = {}): Promise<Desktop> {
   const app = await _electron.launch({
     args: [
@@ -67,7 +67,7 @@ export async function openDesktop(scratch: Scratch, options: { readonly file?: s
   return desktop;
 }
 
-/** Ends every window that a test left open; for `afterEach`. */
+/** Closes every window that a test left open; for `afterEach`. */
 export async function closeDesktops(): Promise<void> {
   for (const desktop of [...running]) await desktop.kill();
 }

@@ -3,5 +3,5 @@ import { openrc } from './openrc.mjs';
 import { table } from './table.mjs';
 import { webServer } from './web-server.mjs';
 
-// A module may bring one plugin or, as here, several.
+// A module may export one plugin or, as here, several.
 export default [table, addresses, webServer, openrc];

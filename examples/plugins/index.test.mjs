@@ -1,4 +1,4 @@
-// Run with "npm test" in this folder: plain Node, no Lago Desktop. Plugins are objects, so they can be called as such.
+// Run with "npm test" in this folder: plain Node, no Lago Desktop. Plugins are plain objects, so a test can call them directly.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import plugins from './index.mjs';

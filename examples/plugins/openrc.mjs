@@ -1,6 +1,6 @@
 /**
- * A service provider: guests with OpenRC (Alpine, Gentoo). `rc-service NAME status` exits with 0 for a started service and with 3 for
- * one that is stopped.
+ * A service provider for guests with OpenRC (Alpine, Gentoo). `rc-service NAME status` exits with 0 for a started service and with 3 for
+ * a stopped one.
  * @type {import('lago-desktop').ServicePlugin}
  */
 export const openrc = {

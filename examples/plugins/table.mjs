@@ -12,7 +12,7 @@ function rows(value, path = []) {
 }
 
 /**
- * An output format: `lago --out-format table status`. Two columns, drawn to the width of the first.
+ * An output format: `lago --out-format table status`. Two columns; the first is padded to its widest entry.
  * @type {import('lago-desktop').OutputPlugin}
  */
 export const table = {

@@ -1,6 +1,6 @@
 /**
- * A VM type: `vm-type: web-server` in an init file. Collects the logs of the web server, notes the port that it serves, and puts the
- * VM into the group `web` of the Ansible inventory.
+ * A VM type: `vm-type: web-server` in an init file. Collects the web server's logs, records the port that it serves, and adds the VM to
+ * the group `web` of the Ansible inventory.
  * @type {import('lago-desktop').VmTypePlugin}
  */
 export const webServer = {

@@ -1,4 +1,4 @@
-// Makes an environment, lets one VM reach the other, goes back to a snapshot, and takes everything away again.
+// Creates an environment, lets one VM reach the other, reverts to a snapshot, and removes everything again.
 //
 //   node examples/sdk/two-vms.mjs INIT_FILE [WORKDIR]
 //
@@ -11,7 +11,7 @@ if (initFile === undefined) {
   process.exit(2);
 }
 
-// Ctrl-C cancels what is under way; it is undone before the call rejects.
+// Ctrl-C cancels the current call, which is undone before it rejects.
 const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
 const { signal } = stop;

@@ -9,7 +9,7 @@ import { runCommandLine } from './command-line.ts';
 import type { EngineDoor } from './context.ts';
 import { state } from './state.test-support.ts';
 
-/** An operation with one step; waits for its cancellation when `hang` is set. */
+/** A one-step operation. With `hang` set it runs until it is cancelled. */
 function operation<T>(label: string, result: T | EngineError, options: ActionOptions | undefined, hang: boolean): Operation<T> {
   const now = 0;
   const current: OperationState = { id: '1', kind: 'start', label, status: 'running', fraction: 0, startedAt: now, steps: [], logLines: 0 };
@@ -32,7 +32,7 @@ function operation<T>(label: string, result: T | EngineError, options: ActionOpt
     return result as T;
   }
   const done = work();
-  // Whoever awaits them still sees how they end.
+  // Prevents unhandled rejections; callers that await these promises still see the outcome.
   void Promise.allSettled([done, cancelled]);
   return {
     id: '1',
@@ -54,12 +54,12 @@ export interface Fake {
   disposed: number;
   failure?: EngineError;
   hang?: boolean;
-  /** Lines of stdin that the remote side saw. */
+  /** Lines of stdin that the remote side received. */
   remoteInput: string;
   issues: readonly object[];
 }
 
-/** Keeps what it is sent; when its input ends it prints a line on each output and exits with 7. */
+/** Records its input. When the input ends, it prints one line on each output and exits with 7. */
 function fakeSession(fake: Fake, request: ShellRequest): ShellSession {
   const errors = new PassThrough();
   let finish: (code: number) => void = () => undefined;
@@ -169,7 +169,7 @@ export interface RunOptions {
   readonly conf?: string;
 }
 
-/** Runs a command line in a folder, on a fake engine that notes what it is asked. */
+/** Runs a command line in a folder on a fake engine that records its calls. */
 export async function runIn(root: string, line: string, options: RunOptions): Promise<Outcome> {
   const fake: Fake = { calls: [], settings: undefined, disposed: 0, remoteInput: '', issues: [], ...options.fake };
   const collect = (): { readonly stream: NodeJS.WriteStream; text: () => string } => {

@@ -26,7 +26,7 @@ function makePrefixes(...names: string[]): void {
 }
 
 describe('the program', () => {
-  it('tells its version', async () => expect(await lago('--version')).toMatchObject({ code: 0, out: 'lago 9.8.7\n', err: '' }));
+  it('prints its version', async () => expect(await lago('--version')).toMatchObject({ code: 0, out: 'lago 9.8.7\n', err: '' }));
   it('without a verb prints help and fails', async () => {
     const { code, out } = await lago('');
     expect(code).toBe(1);
@@ -48,13 +48,13 @@ describe('the program', () => {
       err: `error: ${root}/lago.conf:1: "nonsense" stands before the first [section].\nhint: Fix the file, or move it away.\n`,
     });
   });
-  it('says that a verb is not there yet', async () => {
+  it('says that a verb is not available', async () => {
     expect(await lago('ovirt runtest x.py')).toMatchObject({
       code: 2,
       err: expect.stringContaining('error: "lago ovirt" is not available yet.') as string,
     });
   });
-  it('says an unexpected error in a sentence', async () => {
+  it('reports an unexpected error in a sentence', async () => {
     makePrefixes('default');
     const failing = { openEngine: async () => await Promise.reject(new TypeError('x is not a function')) };
     expect(await lago('start', { door: failing })).toMatchObject({ code: 1, err: 'error: x is not a function\n' });
@@ -143,7 +143,7 @@ describe('lifecycle verbs', () => {
     expect((await lago('--color always start')).err).toContain('\u001b[32mSuccess');
     expect((await lago('-l error start')).err).toBe('');
   });
-  it('end with the exit code of the failure, and say it', async () => {
+  it('report a failure and return its exit code', async () => {
     const failure = new EngineError('conflict.locked', 'The environment is locked by start (pid 1).', { hint: 'Wait.' });
     expect(await lago('start', { fake: { failure } })).toMatchObject({
       code: 4,
@@ -209,7 +209,7 @@ describe('init', () => {
       fake: { calls: [] },
     });
   });
-  it('says all issues and creates nothing when one is an error', async () => {
+  it('reports all issues and creates nothing when one is an error', async () => {
     writeFileSync(join(root, 'LagoInitFile'), '');
     const issues = [
       { file: 'f', line: 1, column: 2, path: 'nets', severity: 'warning', message: 'Odd.' },
@@ -324,11 +324,11 @@ describe('shell', () => {
     expect(request(outcome)).toEqual({ vm: 'vm0', command: 'bash' });
     expect(outcome.fake.remoteInput).toBe('uptime\n');
   });
-  it('prefers the exact name, else the first that ends so', async () => {
+  it('prefers the exact name, else the first that ends with it', async () => {
     expect(request(await lago('shell vm0 id'))).toMatchObject({ vm: 'vm0' });
     expect(request(await lago('shell m0 id'))).toMatchObject({ vm: 'web-vm0' });
   });
-  it('says which VMs there are, and that one is down', async () => {
+  it('reports the known VMs, and that one is down', async () => {
     expect(await lago('shell nope id')).toMatchObject({
       code: 2,
       err: 'error: Unable to find VM nope\nhint: Available: web-vm0, vm0, db.\n',
@@ -354,7 +354,7 @@ describe('validate and plan', () => {
     expect((await lago('validate f', { fake: { issues: lacking } })).code).toBe(2);
     expect((await lago('plan f', { fake: { issues: lacking } })).code).toBe(0);
   });
-  it('plan as though nothing were leased', async () => {
+  it('plan as if nothing were leased', async () => {
     const { fake, code } = await lago('plan --fresh-leases f');
     expect(code).toBe(0);
     expect(fake.settings?.leaseDir).toMatch(/lago-leases-/);

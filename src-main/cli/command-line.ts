@@ -10,7 +10,7 @@ import { ownVerbs, program } from './program.ts';
 import { type Level, TaskLog } from './task-log.ts';
 import { plainVerbHandler } from './verbs/plain-verb.ts';
 
-/** Loads the code of a verb only when it is asked for: `lago --help` and `lago status` must not pay for the others. Plain verbs have none of their own. */
+/** Loads a verb's code on demand, to keep `lago --help` and `lago status` fast. Plain verbs have no code of their own. */
 const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
   init: async () => (await import('./verbs/init.ts')).init,
   destroy: async () => (await import('./verbs/destroy.ts')).destroy,
@@ -32,7 +32,7 @@ const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
   man: async () => (await import('./verbs/generated.ts')).manual,
 };
 
-/** Runs one command line to its end and answers the exit code. Whatever goes wrong becomes a sentence on stderr. */
+/** Runs one command line and returns the exit code. Every failure is reported on stderr. */
 export async function runCommandLine(argv: readonly string[], around: Surroundings): Promise<number> {
   const early = makeLog(around, undefined, {});
   let config: Config;
@@ -109,7 +109,7 @@ async function runVerb(
   }
 }
 
-/** Names each plugin that was left out, with the cause. */
+/** Reports each plugin that was not loaded, with the cause. */
 function tellProblems(log: TaskLog, config: Config, plugins: PluginRegistry): void {
   if (config.flag('ignore_warnings')) return;
   for (const warning of pluginWarnings(plugins)) log.message('warning', warning);

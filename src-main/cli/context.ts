@@ -28,7 +28,7 @@ export interface EngineDoor {
   /** The saved definition of an environment. */
   readSpecs(prefix: string): Promise<EnvironmentSpecs>;
   listLeases(dir: string): Promise<readonly Lease[]>;
-  /** Removes leases whose environment is gone; answers them. */
+  /** Removes leases whose environment is gone and returns them. */
   freeStaleLeases(dir: string, signal: AbortSignal): Promise<readonly Lease[]>;
 }
 
@@ -44,11 +44,11 @@ export interface Surroundings {
   readonly version: string;
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
-  /** Other lago.conf files than the usual ones. */
+  /** Replaces the default lago.conf paths. */
   readonly configFiles?: readonly string[];
 }
 
-/** What a verb has at hand. Making one is `input.invalid` when the configuration names an output format that there is not. */
+/** What a verb works with. The constructor throws `input.invalid` when the configuration names an unknown output format. */
 export class VerbContext {
   readonly around: Surroundings;
   readonly program: ProgramSpec;
@@ -77,12 +77,12 @@ export class VerbContext {
     return this.#format.name;
   }
 
-  /** A line (or several) on stdout. */
+  /** Prints one or more lines on stdout. */
   print(text: string): void {
     this.around.stdout.write(`${text}\n`);
   }
 
-  /** A value on stdout in the chosen format. JSON keeps the order of its keys when that is documented (`kept`). */
+  /** Prints a value on stdout in the chosen format. `kept` is for JSON whose key order is documented. */
   printValue(value: unknown, order: KeyOrder = 'sorted'): void {
     this.print(formatValue(this.#format, value, order));
   }
@@ -91,12 +91,12 @@ export class VerbContext {
     return engineSettings(this.config);
   }
 
-  /** What the command line and the configuration say about which prefix is meant; see `prefix`. */
+  /** How the command line and the configuration select the prefix; `prefix` resolves it. */
   location(): ResolveRequest {
     const path = this.config.entry('prefix_path');
     const workdir = this.config.entry('workdir_path');
     const name = this.config.entry('prefix_name');
-    // A prefix path that comes from the environment must not overrule a workdir or a name that was typed.
+    // A prefix path from the environment must not override a workdir or name given on the command line.
     const overruled =
       path === undefined ||
       path.value === '' ||
@@ -114,7 +114,7 @@ export class VerbContext {
     return await resolvePrefix(this.location());
   }
 
-  /** Opens the engine for `work` and closes it after. */
+  /** Opens the engine for `work` and closes it afterwards. */
   async withEngine<T>(work: (engine: Engine) => Promise<T>, changes: Partial<EngineSettings> = {}): Promise<T> {
     const engine = await this.around.door.openEngine({
       settings: { ...this.settings(), ...changes },
@@ -129,18 +129,18 @@ export class VerbContext {
     }
   }
 
-  /** What the engine says outside of operations. */
+  /** The engine's log for messages outside operations. */
   engineLog(): Log {
     return createLog((level, message) => this.log.message(level === 'warn' ? 'warning' : level, message));
   }
 
-  /** Prints an operation while it runs, cancels it on a signal, and answers what it answers. */
+  /** Prints an operation's progress, cancels it on a signal, and returns its result. */
   async follow<T>(begin: (options: ActionOptions) => Operation<T>): Promise<T> {
     const operation = begin({ signal: this.signal, onEvent: (event) => this.log.event(event) });
     const forget = operation.onState((state) => this.log.progress(currentDetail(state)));
     const cancel = (): void => operation.cancel();
     this.signal.addEventListener('abort', cancel, { once: true });
-    // It may have come before there was anything to cancel.
+    // The signal may have been aborted before the listener was added.
     if (this.signal.aborted) cancel();
     try {
       return await operation.done;
@@ -152,10 +152,10 @@ export class VerbContext {
   }
 }
 
-/** What a verb's code is: answers the exit code. */
+/** Runs a verb and returns the exit code. */
 export type VerbHandler = (context: VerbContext) => Promise<number>;
 
-/** The innermost running step that says what it is doing. */
+/** The detail of the innermost running step that has one. */
 export function currentDetail(state: Pick<OperationState, 'steps'>): string | undefined {
   const walk = (steps: readonly StepState[]): string | undefined => {
     for (const step of steps.toReversed()) {

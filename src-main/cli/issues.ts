@@ -1,7 +1,7 @@
 import { formatIssue, type Issue } from '../../src-shared/issue.ts';
 import type { VerbContext } from './context.ts';
 
-/** Says every issue on stderr, errors also when warnings are ignored. Answers whether one is an error. */
+/** Prints issues on stderr. `ignore_warnings` hides all but errors. Returns whether there is an error. */
 export function reportIssues(context: VerbContext, issues: readonly Issue[]): boolean {
   const quiet = context.config.flag('ignore_warnings');
   for (const issue of issues) {

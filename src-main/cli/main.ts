@@ -4,7 +4,7 @@ import { EngineError } from '../../src-shared/errors.ts';
 import { findResources, freeStaleLeases, listLeases, openEngine, readSpecs } from '../engine/index.ts';
 import { runCommandLine } from './command-line.ts';
 
-/** Leaves with `code` once everything is printed, whatever handles are still open. */
+/** Exits with `code` once all output is written, even if handles are still open. */
 async function leave(code: number): Promise<never> {
   for (const stream of [process.stdout, process.stderr]) {
     await new Promise<void>((done) => {
@@ -14,7 +14,7 @@ async function leave(code: number): Promise<never> {
   process.exit(code);
 }
 
-/** The first signal cancels and lets the work undo itself; the second leaves at once. */
+/** The first signal cancels, so that the work is undone; the second exits at once. */
 function watchSignals(): { readonly signal: AbortSignal; exitCode(code: number): number } {
   const abort = new AbortController();
   let received: number | undefined;
@@ -40,7 +40,7 @@ async function main(): Promise<void> {
   Object.assign(globalThis, { __zod_globalConfig: { jitless: true } });
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      // Whoever read our output has gone (`lago list | head -1`); everything else cannot even be said.
+      // EPIPE: the reader of our output has exited (`lago list | head -1`). No other error can be reported here.
       process.exit(error.code === 'EPIPE' ? 128 + constants.signals.SIGPIPE : 1);
     });
   }

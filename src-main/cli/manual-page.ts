@@ -4,7 +4,7 @@ import { HELP_OPTION, VERSION_OPTION } from './parser/arguments.ts';
 import { valueName } from './parser/help.ts';
 import type { OptionSpec, PositionalSpec, ProgramSpec, VerbSpec } from './parser/table.ts';
 
-/** Text for troff: backslashes and dashes escaped, no line that begins with a control character. */
+/** Escapes text for troff: backslashes, dashes, and control characters at the start of a line. */
 function roff(text: string): string {
   return text
     .replaceAll('\\', '\\e')
@@ -47,7 +47,7 @@ function verbSection(verb: VerbSpec): string[] {
   return lines;
 }
 
-/** The manual page lago(1) in troff, from the same table as the help. */
+/** The manual page lago(1) in troff, built from the same table as the help. */
 export function manualPage(program: ProgramSpec, date: Date): string {
   const later = program.verbs.filter((verb) => !verb.available).map((verb) => verb.name);
   return [

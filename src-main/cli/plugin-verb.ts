@@ -3,13 +3,13 @@ import type { CliPlugin, VerbCall } from '../engine/index.ts';
 import type { VerbContext, VerbHandler } from './context.ts';
 import type { VerbSpec } from './parser/table.ts';
 
-/** A plugin's verb for the table of verbs. */
+/** A plugin's verb as an entry of the verb table. */
 export function verbSpecOf(plugin: CliPlugin): VerbSpec {
   const { name, summary, description, positionals = [], options = [], examples = [] } = plugin;
   return { name, summary, ...(description === undefined ? {} : { description }), positionals, options, examples, available: true };
 }
 
-/** Runs a plugin's verb. What it throws is `plugin.failed` under its name, but for errors of the engine and of `fail`. */
+/** Runs a plugin's verb. Errors of the engine, of `fail` and cancellations pass through; any other becomes `plugin.failed`. */
 export function verbHandlerOf(plugin: CliPlugin): VerbHandler {
   return async (context) => {
     const code: unknown = await run(plugin, callOf(context));

@@ -4,7 +4,7 @@ import type { OptionSpec, PositionalSpec, ProgramSpec, VerbSpec } from './parser
 import { verbSpecOf } from './plugin-verb.ts';
 import { plainVerbs } from './verbs/plain-verb.ts';
 
-/** An option whose default, choices, type and help come from lago.conf's list of keys. */
+/** An option whose default, choices, type and help come from the settings table. */
 function setting(key: string, flags: readonly string[], metavar: string | undefined, section = 'lago'): OptionSpec {
   const found = settingKey(key, section);
   if (found === undefined) throw new Error(`There is no setting ${section}.${key}.`);
@@ -61,7 +61,7 @@ function verb(name: string, summary: string, more: Partial<Omit<VerbSpec, 'name'
   return { name, summary, positionals: [], options: [], examples: [], available: true, ...more };
 }
 
-/** A verb of Lago that is known here, so that its name is reserved and explained, and not made yet. */
+/** A verb of Lago that is not implemented; its name is reserved and explained. */
 function later(name: string, summary: string): VerbSpec {
   const anything: PositionalSpec = { name: 'args', metavar: 'ARG', arity: 'rest', help: 'Not read yet.' };
   return verb(name, summary, { available: false, positionals: [anything] });
@@ -383,12 +383,12 @@ const VERBS: readonly VerbSpec[] = [
   later('ovirt', 'oVirt related actions'),
 ];
 
-/** Names of the verbs that plugins may not take; those that are not there yet they may. */
+/** Names that plugins may not use for their verbs. Verbs that are not implemented may be replaced. */
 export function ownVerbs(): readonly string[] {
   return VERBS.filter((one) => one.available).map((one) => one.name);
 }
 
-/** The whole command line, with what plugins add: the one table that parsing, help, completion and the manual page are made from. */
+/** The whole command line including plugins: the source of parsing, help, completion and the manual page. */
 export function program(version: string, plugins: PluginRegistry): ProgramSpec {
   const added = plugins.list('cli').map(verbSpecOf);
   const formats = plugins.list('output').map((format) => format.name);

@@ -18,7 +18,7 @@ function sink(): { readonly stream: NodeJS.WriteStream; text(): string } {
   return { stream: stream as unknown as NodeJS.WriteStream, text: () => text };
 }
 
-/** Runs a command line in this process on the real engine, with no lago.conf and nothing of the machine's environment but PATH. */
+/** Runs a command line in this process on the real engine, without lago.conf and with only PATH from the environment. */
 export async function realCommand(cwd: string, argv: readonly string[]): Promise<RealOutcome> {
   const [out, err] = [sink(), sink()];
   const stdin = new PassThrough();

@@ -28,7 +28,7 @@ it('docs/configuration.md has every key with its variable', () => {
   for (const setting of SETTINGS) expect(text).toContain(`| \`${setting.key}\` | ${setting.type} |`);
 });
 
-it('the init file that the README makes an environment of is there, and has the VM that it opens a shell in', () => {
+it("the README's init file exists and has the VM that the README opens a shell in", () => {
   const readme = readFileSync(join(docs, '../README.md'), 'utf8');
   const file = /npx lago init (\S+)/.exec(readme)?.[1] ?? '';
   const vm = /npx lago shell (\S+)/.exec(readme)?.[1] ?? '';

@@ -30,7 +30,7 @@ function verbSection(program: ProgramSpec, verb: VerbSpec): string[] {
   return parts;
 }
 
-/** docs/command-line.md, made of the table that the command line is read with. */
+/** The text of docs/command-line.md, generated from the table that parses the command line. */
 export function commandLineReference(program: ProgramSpec): string {
   const later = program.verbs.filter((verb) => !verb.available).map((verb) => `\`${verb.name}\``);
   return [
@@ -71,7 +71,7 @@ function settingRow(setting: SettingKey): string[] {
   return [`\`${setting.key}\``, setting.type, fallback, `\`${environmentName(setting)}\``, cell(`${setting.help}${choices}`)];
 }
 
-/** docs/configuration.md, made of the list of keys that lago.conf is read with. */
+/** The text of docs/configuration.md, generated from the table of settings. */
 export function configurationReference(): string {
   const sections = [...new Set(SETTINGS.map((setting) => setting.section))];
   return [

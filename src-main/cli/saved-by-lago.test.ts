@@ -25,7 +25,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(cwd, { recursive: true, force: true }));
 
-/** The prefix as Lago 1.0 left it on disk. */
+/** Restores the prefix that Lago 1.0 left on disk. */
 function restore(golden: Required<Golden>): void {
   const put = (path: string, value: object): void => writeFileSync(join(prefix, path), JSON.stringify(value, null, 4));
   for (const folder of ['virt', 'images', 'scripts', 'logs']) mkdirSync(join(prefix, folder));

@@ -19,7 +19,7 @@ function vmState(name: string, status: VmState['status']): VmState {
   };
 }
 
-/** An environment as the engine tells of it: two VMs run, one does not. */
+/** A sample environment state: two VMs run, one does not. */
 export const state: Omit<PrefixState, 'path'> = {
   id: '0123456789abcdef0123456789abcdef',
   name: 'default',

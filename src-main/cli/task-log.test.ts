@@ -63,7 +63,7 @@ describe('the task log', () => {
       ].join('\n'),
     );
   });
-  it('hides what is deeper than wanted', () => {
+  it('hides tasks that are too deep', () => {
     expect(printed(START, { depth: 1 })).toBe('@ Start Prefix: \n@ Start Prefix: Success (in 1:02:05)\n');
     expect(printed(START, { depth: -1 })).toContain('      - Deep: Success (in 0:00:00)\n');
   });
@@ -145,7 +145,7 @@ describe('the task log', () => {
     expect(text).toContain('\u001b[36m@ A: \u001b[31mERROR\u001b[36m (in 0:00:00)\u001b[0m');
     expect(printed([start('A'), end('A')], { color: true })).toContain('\u001b[32mSuccess\u001b[36m');
   });
-  it('lets nothing that a guest printed reach the terminal', () => {
+  it('removes control characters printed by a guest', () => {
     expect(printed([log('', 'info', 'a\u001b[2Jb\u001b]0;title\u0007c\rd\u0000')])).toBe('abcd\n');
   });
 });

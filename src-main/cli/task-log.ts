@@ -1,18 +1,18 @@
 import { type EngineError, toWireError } from '../../src-shared/errors.ts';
 import type { OperationEvent } from '../engine/index.ts';
 
-/** Levels as `--loglevel` names them, most talkative first. */
+/** Levels as `--loglevel` names them, most verbose first. */
 export type Level = 'debug' | 'info' | 'warning' | 'error';
 
 export interface TaskLogOptions {
   /** Writes to stderr. */
   readonly write: (text: string) => void;
   readonly level: Level;
-  /** Levels of nesting that are shown; -1 shows all. */
+  /** Nesting levels to show; -1 shows all. */
   readonly depth: number;
   readonly color: boolean;
   readonly format: 'text' | 'json';
-  /** stderr is a terminal: a line may be drawn that the next one replaces. */
+  /** Whether stderr is a terminal, where a progress line can be redrawn. */
   readonly terminal: boolean;
   /** Columns of that terminal. */
   readonly columns?: number;
@@ -36,7 +36,7 @@ interface Task {
   readonly parent: Task | undefined;
   headed: boolean;
   failed: boolean;
-  /** Lines that were not shown, kept for the case that it fails. */
+  /** Hidden lines, kept in case the task fails. */
   readonly buffer: string[];
 }
 
@@ -47,17 +47,17 @@ export function formatElapsed(ms: number): string {
   return `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
 }
 
-/** Without escape sequences and other control characters but newline and tab: what guests and tools print must not move the cursor. */
+/** Removes escape sequences and control characters except newline and tab, so that output of guests and tools cannot move the cursor. */
 export function cleanText(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: taking them out is the purpose
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the purpose
   return text
     .replace(/\u001b\[[0-?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g, '')
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
 }
 
 /**
- * Prints an operation's events as Lago printed its tasks: a line when a task begins and one when it ends, indented by depth. Tasks
- * deeper than `depth` are hidden, and what they said is kept, to be shown when one of them fails.
+ * Prints an operation's events as Lago printed its tasks: one line when a task begins and one when it ends, indented by depth. Tasks
+ * deeper than `depth` are hidden; their lines are kept and shown if one of them fails.
  */
 export class TaskLog {
   readonly #options: TaskLogOptions;
@@ -85,7 +85,7 @@ export class TaskLog {
     }
   }
 
-  /** A line outside of any task. */
+  /** Prints a line outside of any task. */
   message(level: Level, text: string): void {
     if (this.#options.format === 'json') {
       if (this.#shows(level)) this.#json({ type: 'log', path: [], level, message: cleanText(text) });
@@ -94,7 +94,7 @@ export class TaskLog {
     this.#record([], level, text);
   }
 
-  /** One sentence and what to do about it; with the level `debug` also the facts behind it. Never hidden. */
+  /** Prints an error's message and hint, and at level `debug` also its details. Never hidden. */
   failure(error: EngineError): void {
     if (this.#options.format === 'json') {
       this.#json({ type: 'error', ...toWireError(error) });
@@ -108,7 +108,7 @@ export class TaskLog {
     }
   }
 
-  /** What is going on right now, on a line that the next one replaces; only on a terminal. Undefined takes it away. */
+  /** Shows current activity on a line that the next call replaces; only on a terminal. Undefined clears it. */
   progress(text: string | undefined): void {
     if (!this.#options.terminal || this.#options.format === 'json' || !this.#shows('info')) return;
     const line = text === undefined ? '' : cleanText(text).slice(0, Math.max(10, (this.#options.columns ?? 80) - 1));
@@ -140,7 +140,7 @@ export class TaskLog {
     this.#raw(this.#paint(level, text));
   }
 
-  /** The innermost open task of a path. The same path may be open several times in parallel lanes. */
+  /** The innermost open task of a path. Parallel lanes may open the same path several times. */
   #find(path: readonly string[]): Task | undefined {
     for (let length = path.length; length > 0; length--) {
       const found = this.#tasks.get(keyOf(path.slice(0, length)))?.at(-1);

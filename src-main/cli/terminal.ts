@@ -1,9 +1,9 @@
-/** Raw mode that can be taken back; also taken back when the process exits in any way that runs exit handlers. */
+/** Raw mode that can be undone. It is also undone when the process exits, as long as exit handlers run. */
 export interface RawTerminal {
   restore(): void;
 }
 
-/** Puts a terminal into raw mode (keys arrive one by one, Ctrl-C is a key); does nothing to a pipe or file. */
+/** Puts a terminal into raw mode, in which each key arrives at once and Ctrl-C is a key. Does nothing to a pipe or file. */
 export function rawMode(stdin: NodeJS.ReadStream): RawTerminal {
   if (stdin.isTTY !== true) return { restore: () => undefined };
   stdin.setRawMode(true);

@@ -1,16 +1,16 @@
 import path from 'node:path';
 
-/** What the window was started with. */
+/** The window's command-line arguments. */
 export interface StartArguments {
-  /** Absolute path of the file to open, null without one. */
+  /** Absolute path of the file to open; null if none was given. */
   readonly open: string | null;
-  /** Folder for new environments, undefined for the default. */
+  /** Folder for new environments; undefined for the default. */
   readonly workdir: string | undefined;
 }
 
 /**
- * Reads the command line `electron [flags] [APP] [--workdir=DIR] [FILE]`. `unpackaged`: the first plain argument is the application's
- * own folder. Relative paths count from `cwd`.
+ * Reads the command line `electron [flags] [APP] [--workdir=DIR] [FILE]`. With `unpackaged`, the first plain argument is the
+ * application's own folder. Relative paths are resolved against `cwd`.
  */
 export function readArguments(argv: readonly string[], unpackaged: boolean, cwd: string): StartArguments {
   const plain = argv.slice(1).filter((argument) => !argument.startsWith('-'));

@@ -5,8 +5,8 @@ import type { Log } from '../engine/index.ts';
 const MAX_BYTES = 1024 * 1024;
 
 /**
- * A log that appends to `file`. On opening, a file above 1 MiB is kept once as `FILE.1`. Warnings and errors also go to stderr, so
- * that they are seen where the window was started from.
+ * A log that appends to `file`. On opening, a file larger than 1 MiB is renamed to `FILE.1`, replacing the previous one. Warnings and
+ * errors also go to stderr, for whoever started the window from a terminal.
  */
 export function openFileLog(file: string): Log {
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });

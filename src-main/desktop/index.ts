@@ -18,7 +18,7 @@ const origin = devUrl === undefined ? APP_ORIGIN : new URL(devUrl).origin;
 
 type LeaveChoice = 'keep' | 'cancel' | 'stay';
 
-/** One run of the application: the engine, its window, and how both end. */
+/** One run of the application: the engine, its window, and how both close. */
 class Desktop {
   readonly #log: Log;
   readonly #workdir: string | undefined;
@@ -32,7 +32,7 @@ class Desktop {
   #streams: StreamTable | undefined;
   #running: RunningOperations | undefined;
   #mayClose = false;
-  /** The question about running operations that the window shows now. */
+  /** The question about running operations that is on screen now. */
   #question: symbol | undefined;
   #quitting = false;
 
@@ -46,7 +46,7 @@ class Desktop {
       ready = resolve;
       failed = reject;
     });
-    this.#router.catch(() => undefined); // reported by #start
+    this.#router.catch(() => undefined); // start() reports the error
     this.#routerReady = ready;
     this.#routerFailed = failed;
   }
@@ -78,7 +78,7 @@ class Desktop {
     });
   }
 
-  /** A second start: the window comes to the front and opens the file, if there is one. */
+  /** Handles a second start: brings the window to the front and opens the file, if any. */
   again(open: string | null): void {
     if (this.#quitting) return;
     const present = this.#window;
@@ -110,18 +110,18 @@ class Desktop {
   /** Called when no window is left: ends the program once nothing runs. */
   async finish(): Promise<void> {
     await this.#running?.drained();
-    if (this.#window !== undefined) return; // opened again meanwhile
+    if (this.#window !== undefined) return; // reopened meanwhile
     this.#exit(0);
   }
 
-  /** SIGTERM and SIGINT: running operations are cancelled and undone. */
+  /** Handles SIGTERM and SIGINT: cancels and undoes running operations, then exits. */
   async terminate(): Promise<void> {
     this.#mayClose = true;
     await this.#running?.cancelAll();
     this.#exit(0);
   }
 
-  /** A bug that nobody caught: what can be ended in order is, then the program ends with 1. Environments stay up. */
+  /** Handles an uncaught error: closes the engine and exits with 1. Environments keep running. */
   fatal(error: unknown): void {
     this.#log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
     this.#exit(1);
@@ -147,7 +147,7 @@ class Desktop {
     return window;
   }
 
-  /** Once nothing runs any more there is nothing to ask: the window closes, unless the question was answered meanwhile. */
+  /** Closes the window once no operation runs, unless the user has answered the question meanwhile. */
   async #closeWhenDone(window: BrowserWindow): Promise<void> {
     const question = Symbol('closing');
     this.#question = question;
@@ -197,7 +197,7 @@ class Desktop {
       .catch((error: unknown) => this.#log.error(`The file dialog failed: ${String(error)}`));
   }
 
-  /** Closes the engine, within a limit, and ends the process. Once only. */
+  /** Closes the engine, within a time limit, and exits. Only the first call counts. */
   #exit(code: number): void {
     if (this.#quitting) return;
     this.#quitting = true;

@@ -21,23 +21,23 @@ export type EngineRouter = ReturnType<typeof createRouter>;
 const STREAM_ID_LENGTH = 100;
 
 export interface IpcOptions {
-  /** Resolves when the engine is open; calls that came before it wait. */
+  /** Resolves when the engine is open; earlier calls wait for it. */
   readonly router: Promise<EngineRouter>;
-  /** Takes a stream that `terminal.open` registered. */
+  /** Hands over a stream that `terminal.open` registered, once. */
   takeStream(id: string): Duplex | undefined;
-  /** The window that a page belongs to, undefined for any other contents. */
+  /** The window that a page belongs to; undefined for any other contents. */
   windowOf(sender: Electron.WebContents): BrowserWindow | undefined;
   /** Origin of the page. */
   readonly origin: string;
   readonly log: Log;
 }
 
-/** Hands a message, with its port where it has one, to a window's page. */
+/** Sends a message, with its port if it has one, to a window's page. */
 export function sendToPage(window: BrowserWindow, message: BridgeMessage, ports: MessagePortMain[] = []): void {
   if (!window.isDestroyed()) window.webContents.postMessage(CHANNELS.message, message, ports);
 }
 
-/** A port of the main process as the byte stream wants it. */
+/** Adapts a port of the main process to the byte stream. */
 function bytePort(port: MessagePortMain): BytePort {
   return {
     post: (message) => port.postMessage(message),
@@ -47,7 +47,7 @@ function bytePort(port: MessagePortMain): BytePort {
   };
 }
 
-/** The only place that listens on Electron's IPC. Messages from any frame but a window's own page are logged and dropped. */
+/** The only listener on Electron's IPC. Messages from any frame but a window's own page are logged and dropped. */
 export function serveIpc(options: IpcOptions): void {
   function windowFor(event: IpcMainEvent | IpcMainInvokeEvent): BrowserWindow | undefined {
     const window = options.windowOf(event.sender);
@@ -69,7 +69,7 @@ export function serveIpc(options: IpcOptions): void {
     try {
       router = await options.router;
     } catch {
-      port.close(); // whoever opens the engine reports why it did not open
+      port.close(); // the caller that opens the engine reports the error
       return;
     }
     // Not before: the window is shown without any of the engine.
@@ -100,7 +100,7 @@ export function serveIpc(options: IpcOptions): void {
   });
 }
 
-/** The system's dialog for an init file; null when the user cancelled. */
+/** Shows the system's file dialog for an init file; null when the user cancels. */
 export async function chooseInitFile(window: BrowserWindow): Promise<string | null> {
   const answer = await dialog.showOpenDialog(window, {
     title: 'Open an init file',

@@ -8,8 +8,8 @@ const ZOOM = [
 ] as const;
 
 /**
- * The menu bar (shown with Alt). Accelerators that a terminal needs (Ctrl+W, Ctrl+R, Ctrl+A, Ctrl+Z) are not taken: Chromium does
- * the editing ones by itself.
+ * The menu bar (shown with Alt). Leaves Ctrl+W, Ctrl+R, Ctrl+A and Ctrl+Z to terminals. Editing shortcuts need no accelerator, as
+ * Chromium handles them.
  */
 export function setMenu(actions: { openFile(): void; zoom(step: ZoomStep): void }): void {
   const view: MenuItemConstructorOptions[] = [
@@ -17,7 +17,7 @@ export function setMenu(actions: { openFile(): void; zoom(step: ZoomStep): void 
       ({ label, accelerator, step }): MenuItemConstructorOptions => ({
         label,
         accelerator,
-        registerAccelerator: false, // the window listens for these keys itself
+        registerAccelerator: false, // the window handles these keys
         click: () => actions.zoom(step),
       }),
     ),

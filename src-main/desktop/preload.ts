@@ -11,5 +11,5 @@ const bridge: Bridge = {
 
 contextBridge.exposeInMainWorld('bridge', bridge);
 
-// Ports cannot cross the context bridge; the page takes them, and notices, from its own window.
+// Ports cannot cross the context bridge, so they and the notices reach the page as window messages.
 ipcRenderer.on(CHANNELS.message, (event, message: unknown) => window.postMessage(message, location.origin, [...event.ports]));

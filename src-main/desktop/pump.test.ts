@@ -22,7 +22,7 @@ function channel(): [BytePort, BytePort] {
   return [adapt(port1), adapt(port2)];
 }
 
-/** A turn of the message queue in both directions. */
+/** Lets the message queues run in both directions. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -49,7 +49,7 @@ test('bytes arrive in both directions and the end with them', async () => {
     });
     page.write(Uint8Array.of(1, 2, 3));
   });
-  // A slice of a pool: only its own bytes may cross.
+  // A slice of a pooled buffer: only its own bytes may be sent.
   stream.push(Buffer.from([9, 8, 7, 6]).subarray(1, 3));
   await settle();
   expect([...Buffer.concat(written)]).toEqual([1, 2, 3]);

@@ -2,8 +2,8 @@ import type { Duplex } from 'node:stream';
 import { type BytePort, openByteChannel } from '../../src-shared/byte-stream.ts';
 
 /**
- * Joins a stream of the engine with a page's port until either ends. Back-pressure holds both ways: the stream is paused while the
- * page owes acknowledgements, and the page gets its credit back only when the stream has taken the bytes.
+ * Connects an engine stream to a page's port until either ends. Back-pressure works both ways: the stream is paused while the page owes
+ * acknowledgements, and the page gets credit back only when the stream has taken the bytes.
  */
 export function pump(stream: Duplex, port: BytePort): void {
   const channel = openByteChannel(port, {
@@ -16,7 +16,7 @@ export function pump(stream: Duplex, port: BytePort): void {
     onDrain: () => stream.resume(),
   });
   stream.on('data', (chunk: Uint8Array) => {
-    // A copy of its own: structured clone would send the whole pool that a small Buffer is a window of.
+    // Copied, because structured clone would send the whole pool behind a small Buffer.
     if (!channel.write(new Uint8Array(chunk))) stream.pause();
   });
   stream.on('end', () => channel.end());

@@ -48,7 +48,7 @@ function fakeEngine(): { engine: FollowedEngine; send(event: LiveEvent): Promise
   };
 }
 
-test('counts what runs and tells when nothing does any more', async () => {
+test('counts running operations and reports when none is left', async () => {
   const { engine, send, end } = fakeEngine();
   const running = new RunningOperations(engine);
   const followed = running.follow(new AbortController().signal, silentLog);
@@ -83,7 +83,7 @@ test('cancelling everything waits for each end, whatever it is', async () => {
   await followed;
 });
 
-test('when the engine ends nobody waits for ever', async () => {
+test('when the engine ends, no caller waits for ever', async () => {
   const { engine, send, end } = fakeEngine();
   const running = new RunningOperations(engine);
   const followed = running.follow(new AbortController().signal, silentLog);

@@ -1,6 +1,6 @@
 import type { Engine, Log } from '../engine/index.ts';
 
-/** The part of the engine that is followed. */
+/** The part of the engine that `RunningOperations` follows. */
 export type FollowedEngine = Pick<Engine, 'live'> & { readonly operation: Pick<Engine['operation'], 'get'> };
 
 function isRunning(status: string): boolean {
@@ -8,8 +8,8 @@ function isRunning(status: string): boolean {
 }
 
 /**
- * Knows which operations run, for the question whether the window may close. It follows the engine's own events until `signal`
- * aborts or the engine ends.
+ * Tracks running operations, to decide whether the window may close. Follows the engine's events until `signal` aborts or the engine
+ * ends.
  */
 export class RunningOperations {
   readonly #ids = new Set<string>();
@@ -51,12 +51,12 @@ export class RunningOperations {
     await new Promise<void>((resolve) => this.#waiting.add(resolve));
   }
 
-  /** Cancels everything and resolves when all of it is undone. */
+  /** Cancels all operations and resolves when they are undone. */
   async cancelAll(): Promise<void> {
     const ends = [...this.#ids].map(async (id) => {
       const operation = this.#engine.operation.get(id);
       operation?.cancel();
-      await operation?.done.catch(() => undefined); // its outcome is in its state
+      await operation?.done.catch(() => undefined); // the operation's state has the outcome
     });
     await Promise.all(ends);
   }

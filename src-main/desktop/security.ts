@@ -1,13 +1,13 @@
 import path from 'node:path';
 import type { BrowserWindowConstructorOptions, Session, WebContents } from 'electron';
 
-/** Scheme and origin of the page. Nothing else is ever loaded. */
+/** Scheme and origin of the page; nothing else is ever loaded. */
 export const APP_SCHEME = 'app';
 export const APP_ORIGIN = 'app://lago';
 export const APP_URL = `${APP_ORIGIN}/index.html`;
 
 /**
- * Sent with every answer of the app:// protocol. Inline style is allowed because xterm makes style elements; inline script and
+ * Sent with every response of the app:// protocol. Inline style is allowed because xterm creates style elements; inline script and
  * network access are not.
  */
 export const CONTENT_SECURITY_POLICY = [
@@ -22,7 +22,7 @@ export const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Hosts whose https pages open in the browser without a question. */
+/** Hosts whose https pages open in the browser without asking. */
 const KNOWN_HOSTS: ReadonlySet<string> = new Set(['libvirt.org', 'lago.readthedocs.io', 'www.qemu.org']);
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
@@ -62,8 +62,8 @@ export function windowOptions(preload: string): BrowserWindowConstructorOptions 
 }
 
 /**
- * The file of the bundle that an app:// address means, undefined when it means none: another host, or a path that leaves the
- * bundle folder after decoding.
+ * The bundle file that an app:// address refers to; undefined for another host or for a path that leaves the bundle folder after
+ * decoding.
  */
 export function assetPath(bundle: string, address: string): string | undefined {
   const url = safeUrl(address);
@@ -83,7 +83,7 @@ function safeUrl(address: string): URL | undefined {
   return URL.canParse(address) ? new URL(address) : undefined;
 }
 
-/** Headers of an answer with the file `name`. */
+/** Response headers for the file `name`. */
 export function assetHeaders(name: string): Record<string, string> {
   return {
     'content-type': CONTENT_TYPES[path.extname(name)] ?? 'application/octet-stream',
@@ -94,18 +94,18 @@ export function assetHeaders(name: string): Record<string, string> {
   };
 }
 
-/** The part of a frame that is looked at. */
+/** The part of a frame that is checked. */
 export interface SenderFrame {
   readonly url: string;
   readonly parent: unknown;
 }
 
-/** Whether a message comes from the main frame of one of our windows and that frame shows our page. An absent frame or address does not pass. */
+/** Whether a message comes from the main frame of one of our windows while it shows our page. False without a frame or address. */
 export function isTrustedSender(frame: SenderFrame | null | undefined, origin: string = APP_ORIGIN): boolean {
   if (frame === null || frame === undefined || frame.parent !== null) return false;
   const url = safeUrl(frame.url);
   if (url === undefined) return false;
-  // A custom scheme has the opaque origin "null" in Node's URL, so scheme and host are compared.
+  // Node's URL gives a custom scheme the opaque origin "null", so compare scheme and host.
   const own = new URL(origin);
   return url.protocol === own.protocol && url.host === own.host;
 }
@@ -115,14 +115,14 @@ export function isPermitted(permission: string): boolean {
   return permission === 'clipboard-sanitized-write';
 }
 
-/** What to do with a link out of the page: open it, ask the user first, or nothing. */
+/** How to treat a link out of the page: open it, ask the user first, or refuse. */
 export function linkPolicy(address: string): 'open' | 'ask' | 'refuse' {
   const url = safeUrl(address);
   if (url === undefined || url.protocol !== 'https:' || url.username !== '' || url.password !== '') return 'refuse';
   return KNOWN_HOSTS.has(url.hostname) && url.port === '' ? 'open' : 'ask';
 }
 
-/** Whether the session may load an address at all: the bundle, and what the page itself made. */
+/** Whether the session may load an address: the bundle, or what the page itself created. */
 export function isLoadable(address: string, origin: string = APP_ORIGIN): boolean {
   const url = safeUrl(address);
   if (url === undefined) return false;
@@ -139,7 +139,7 @@ export function guardSession(session: Session, origin: string = APP_ORIGIN): voi
   session.webRequest.onBeforeRequest((details, answer) => answer({ cancel: !isLoadable(details.url, origin) }));
 }
 
-/** Keeps a window's contents on our page: no navigation, no redirect, no webview, no second window. */
+/** Keeps a window on our page: no navigation, redirect, webview or second window. */
 export function guardContents(contents: WebContents, openLink: (address: string) => void): void {
   contents.on('will-navigate', (event) => event.preventDefault());
   contents.on('will-redirect', (event) => event.preventDefault());

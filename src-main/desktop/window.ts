@@ -12,7 +12,7 @@ export interface WindowOptions {
   /** Bundled preload script. */
   readonly preload: string;
   readonly log: Log;
-  /** Asked when the user closes the window; true lets it close. */
+  /** Called when the user closes the window; true lets it close. */
   mayClose(window: BrowserWindow): boolean;
 }
 
@@ -36,12 +36,12 @@ async function openLink(window: BrowserWindow, address: string, log: Log): Promi
   await shell.openExternal(address);
 }
 
-/** Makes everything in a window larger or smaller. */
+/** Zooms a window in or out. */
 export function zoom(window: BrowserWindow, step: ZoomStep): void {
   window.webContents.setZoomFactor(zoomAfter(window.webContents.getZoomFactor(), step));
 }
 
-/** Opens a window and shows it at its first paint. A page that crashes is loaded again; operations go on meanwhile. */
+/** Opens a window and shows it at its first paint. A crashed page is reloaded; operations continue meanwhile. */
 export function openWindow(options: WindowOptions): BrowserWindow {
   const { log } = options;
   const window = new BrowserWindow({
@@ -52,7 +52,7 @@ export function openWindow(options: WindowOptions): BrowserWindow {
   guardContents(window.webContents, (address) => {
     openLink(window, address, log).catch((error: unknown) => log.warn(`Opening ${address} failed: ${String(error)}`));
   });
-  // Accelerators of the menu take one key each, and there are several for the same thing.
+  // A menu accelerator takes one key, but each zoom step has several.
   window.webContents.on('before-input-event', (event, input) => {
     const step = zoomStep(input);
     if (step === undefined) return;
@@ -76,7 +76,7 @@ export function openWindow(options: WindowOptions): BrowserWindow {
   });
   window.webContents.on('did-fail-load', (_event, code, description, address) => {
     log.error(`Loading ${address} failed: ${description} (${code}).`);
-    window.show(); // else there would be a program without a window
+    window.show(); // otherwise the program would run without a window
   });
   void window.loadURL(options.url).catch((error: unknown) => log.error(`Loading the page failed: ${String(error)}`));
   return window;

@@ -27,7 +27,7 @@ test.each([
   expect(zoomStep(key(name, code))).toBe(step);
 });
 
-test('without Ctrl, with Alt or when it is let go a key means nothing', () => {
+test('a key without Ctrl, with Alt or on release is ignored', () => {
   expect(zoomStep(key('=', 'Equal', { control: false }))).toBeUndefined();
   expect(zoomStep(key('=', 'Equal', { alt: true }))).toBeUndefined();
   expect(zoomStep(key('=', 'Equal', { type: 'keyUp' }))).toBeUndefined();

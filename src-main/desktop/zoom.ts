@@ -2,14 +2,14 @@ import type { Input } from 'electron';
 
 export type ZoomStep = 'in' | 'out' | 'reset';
 
-/** The steps that browsers have. */
+/** The zoom steps of browsers. */
 const FACTORS = [0.5, 0.67, 0.75, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.5, 3] as const;
-/** Factors are kept by Chromium as logarithms: what comes back is not exactly what was set. */
+/** Tolerance: Chromium stores factors as logarithms, so it does not return exactly what was set. */
 const CLOSE = 0.01;
 
 /**
- * What a key means for the zoom; undefined when it means nothing. Ctrl with `=` or `+`, `-` and `0`, of the keyboard's main part and of
- * its number pad. Ctrl+_ is left to terminals, where it undoes.
+ * The zoom step of a key, undefined if it has none: Ctrl with `=` or `+`, `-` and `0`, on the main keyboard and the number pad. Ctrl+_
+ * is left to terminals, where it means undo.
  */
 export function zoomStep(input: Pick<Input, 'type' | 'key' | 'code' | 'control' | 'alt' | 'meta'>): ZoomStep | undefined {
   if (input.type !== 'keyDown' || !input.control || input.alt || input.meta) return undefined;
@@ -19,7 +19,7 @@ export function zoomStep(input: Pick<Input, 'type' | 'key' | 'code' | 'control' 
   return undefined;
 }
 
-/** The factor after a step from `present`; the ends stay where they are. */
+/** The factor after a step from `present`; never beyond the first or last factor. */
 export function zoomAfter(present: number, step: ZoomStep): number {
   if (step === 'reset') return 1;
   if (step === 'in') return FACTORS.find((factor) => factor > present + CLOSE) ?? present;

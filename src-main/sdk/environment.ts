@@ -3,7 +3,7 @@ import type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-sha
 import { allVerbs, type NamedVerb, type VerbInputKind, type VerbInputs, type Verbs } from '../../src-shared/verbs.ts';
 import { type ActionOptions, callVerb, type Engine, type ExecResult, type GuestService, type Operation } from '../engine/index.ts';
 
-/** Everything that waits takes one: an aborted `signal` cancels, undoes what was begun, and rejects with code `cancelled`. */
+/** For every call that waits: an aborted `signal` cancels it, undoes its work, and rejects with code `cancelled`. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
@@ -11,28 +11,28 @@ export interface CallOptions {
 export interface SshOptions extends CallOptions {
   /** Sent to the command's stdin, which is then closed. */
   readonly input?: string | Uint8Array;
-  /** Bytes kept of each output, the last ones. Default 1 MiB. */
+  /** How many bytes to keep of each output, counted from its end. Default 1 MiB. */
   readonly maxOutput?: number;
 }
 
 /**
- * A VM of an environment. Methods ask anew each time; properties are those of the definition. Verbs that take names of VMs are there for
- * this one: `start`, `stop` (powers it off), `suspend`, `resume`.
+ * A VM of an environment. Methods query the current state on each call; properties come from the definition. `start`, `stop` (powers it
+ * off), `suspend` and `resume` work as on the environment, for this VM only.
  */
 export interface Vm extends VmVerbs {
   readonly name: string;
-  /** What it is doing; `down` when it does not run. */
+  /** Its current status; `down` when it does not run. */
   state(): Promise<VmStatus>;
-  /** Its address on the management network, null when nobody knows one. */
+  /** Its address on the management network; null when unknown. */
   ip(): Promise<string | null>;
-  /** Everything that is known of it. */
+  /** Its complete state. */
   info(): Promise<VmState>;
   /**
-   * Runs a command line in its shell, waiting for ssh as long as it may take to boot. A code other than 0 is a result, not an error.
-   * `vm.not-running`, `guest.unreachable`, `guest.refused`.
+   * Runs a command line in the VM's shell. Waits for ssh for as long as the VM may take to boot. A nonzero exit code is a result, not an
+   * error. `vm.not-running`, `guest.unreachable`, `guest.refused`.
    */
   ssh(command: string, options?: SshOptions): Promise<ExecResult>;
-  /** A service, by the provider that its definition names, else the first that it has. */
+  /** A service, managed by the provider that the VM's definition names, else by the first one that the guest has. */
   service(name: string, options?: CallOptions): Promise<GuestService>;
 }
 
@@ -45,20 +45,20 @@ type VerbArguments = {
   snapshot: [name: string, options?: CallOptions];
   revert: [name: string, options?: CallOptions];
 };
-/** Every verb of the engine's table under its kind. */
+/** Every verb of the engine's table, as a method named after its kind. */
 export type EnvironmentVerbs = {
   readonly [One in AnyVerb as Camel<One['kind']>]: (...given: VerbArguments[One['takes']]) => Promise<void>;
 };
-/** The verbs that take names of VMs, for one VM. */
+/** The verbs that take VM names, bound to one VM. */
 export type VmVerbs = {
   readonly [One in AnyVerb as One['takes'] extends 'vms' ? Camel<One['kind']> : never]: (options?: CallOptions) => Promise<void>;
 };
 
 /**
- * An environment: its prefix on disk and, when it runs, its VMs and networks. The verbs do what those of the command line do and hold the
- * prefix's lock as they do: `start`, `stop`, `suspend`, `resume` (all VMs, or the named ones, with the networks that they need),
- * `snapshot` (of all VMs at one moment), `revert` (of all VMs; what happened since is lost), `deleteSnapshot`, `cleanup`, `destroy` (stops
- * everything and removes the prefix with all its files).
+ * An environment: its prefix on disk and, while it runs, its VMs and networks. The verbs do the same as on the command line and take the
+ * same lock: `start`, `stop`, `suspend`, `resume` (all VMs, or the named ones with the networks that they need), `snapshot` (of all VMs
+ * at one moment), `revert` (all VMs; later changes are lost), `deleteSnapshot`, `cleanup`, and `destroy` (stops everything and deletes
+ * the prefix with all its files).
  */
 export interface Environment extends EnvironmentVerbs {
   readonly name: string;
@@ -67,13 +67,13 @@ export interface Environment extends EnvironmentVerbs {
   status(): Promise<PrefixState>;
   /** Its VMs by name, in the order of the init file. */
   vms(): Promise<Readonly<Record<string, Vm>>>;
-  /** One VM; `vm.missing` naming those there are. */
+  /** One VM. Throws `vm.missing` listing the known names. */
   vm(name: string): Promise<Vm>;
-  /** Its networks by name, as they are now. */
+  /** Its networks by name, in their current state. */
   nets(): Promise<Readonly<Record<string, NetworkState>>>;
 }
 
-/** Begins an operation and answers what it answers; its steps and log lines go to the engine's log. */
+/** Begins an operation and returns its result; its steps and log lines go to the engine's log. */
 export type Follow = <T>(begin: (options: ActionOptions) => Operation<T>, options: CallOptions | undefined) => Promise<T>;
 
 export function environmentAt(engine: Engine, path: string, name: string, follow: Follow): Environment {
@@ -83,7 +83,7 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
     await follow((action) => callVerb(engine, verb, path, input, action), options);
   }
 
-  /** The first argument is what the verb takes, where it takes anything. */
+  // The first argument is the verb's input, for verbs that take any.
   const environmentVerbs = Object.fromEntries(
     allVerbs().map((verb) => [
       camel(verb.kind),

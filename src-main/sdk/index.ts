@@ -19,8 +19,8 @@ import {
 import { type CallOptions, type Environment, environmentAt } from './environment.ts';
 
 /**
- * The SDK: what `import { openEngine } from 'lago-desktop'` gives. A thin typed layer over the engine, in the calling process; see
- * docs/sdk.md.
+ * The SDK, imported with `import { openEngine } from 'lago-desktop'`: a thin typed layer over the engine, which runs in the calling
+ * process. See docs/sdk.md.
  */
 export { EngineError, type ErrorCode } from '../../src-shared/errors.ts';
 export type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-shared/state.ts';
@@ -46,42 +46,42 @@ export type { CallOptions, Environment, SshOptions, Vm } from './environment.ts'
 
 export interface OpenOptions {
   /**
-   * Values of lago.conf that win over files and environment: `uplink`, or `SECTION.KEY` for a verb's option, as
+   * Settings that override lago.conf and the environment: `uplink`, or `SECTION.KEY` for a verb's option, as in
    * `init.template_store`. `input.invalid` for values of the wrong kind.
    */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Told what happens: each step of long work as it begins (level info) and ends badly, and what the engine says besides. */
+  /** Receives log messages: each step of long work as it begins (level info) or fails, and the engine's other messages. */
   readonly log?: (level: LogLevel, message: string) => void;
 }
 
 export interface InitOptions extends CallOptions {
-  /** Default `.lago` in the current folder; made when needed. */
+  /** Default `.lago` in the current folder; created when needed. */
   readonly workdir?: string;
-  /** Name of the environment in the workdir; default `default`. `prefix.exists` when it is taken. */
+  /** Name of the environment in the workdir, by default `default`. `prefix.exists` when it is taken. */
   readonly name?: string;
   readonly setCurrent?: boolean;
   readonly skipBootstrap?: boolean;
   readonly skipBuild?: boolean;
   /**
-   * Files that the init file may use although they lie outside of its folder, and folders with all that is in them; relative ones begin at
-   * the current folder. Without it such a file is `input.invalid`.
+   * Files outside the init file's folder that it may use, and folders all of whose contents it may use. Relative paths are resolved
+   * against the current folder. Any other such file is `input.invalid`.
    */
   readonly allowPaths?: readonly string[];
 }
 
 export interface LoadOptions {
-  /** Default the current one of the workdir. */
+  /** By default the current environment of the workdir. */
   readonly name?: string;
 }
 
-/** An open engine. Close it when done (or declare it with `await using`): environments go on without it. */
+/** An open engine. Close it when done (or declare it with `await using`); environments keep running. */
 export interface Lago extends AsyncDisposable {
   /**
-   * Makes an environment from an init file. Everything is checked before anything is created, and a failure leaves nothing behind.
-   * `input.missing-file`; `input.invalid` with every mistake of the file.
+   * Creates an environment from an init file. Everything is checked before anything is created, and a failure leaves nothing behind.
+   * `input.missing-file`; `input.invalid` with all errors of the file.
    */
   init(initFile: string, options?: InitOptions): Promise<Environment>;
-  /** Opens an environment that is there, found as the verbs find it. `workdir.missing`, `prefix.missing`. */
+  /** Opens an existing environment, found as the verbs find it. `workdir.missing`, `prefix.missing`. */
   loadEnv(workdir?: string, options?: LoadOptions): Promise<Environment>;
   close(): Promise<void>;
 }

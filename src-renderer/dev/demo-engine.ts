@@ -9,7 +9,7 @@ import { BROKEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE,
 
 const TICK = 120;
 
-/** An engine in the page with scripted states: enough to see and drive every view without a machine behind it. */
+/** An engine in the page with scripted states, enough to see and use every view without libvirt. */
 export class DemoEngine {
   readonly #listeners = new Set<(event: LiveEvent) => void>();
   readonly #scenario: string;
@@ -33,7 +33,7 @@ export class DemoEngine {
       scenario === 'empty' ? { ...LIBRARY, size: 0, unused: 0, repositories: LIBRARY.repositories.slice(0, 1), templates: [] } : LIBRARY;
   }
 
-  /** What the preload would expose. */
+  /** The bridge that the preload script would expose. */
   bridge(): Bridge {
     return {
       connect: () => {
@@ -54,10 +54,10 @@ export class DemoEngine {
     };
   }
 
-  /** Breaks the connection, as a crashed engine would; no other can be had. */
+  /** Breaks the connection as a crashed engine would, and refuses new ones. */
   drop(): void {
     this.#down = true;
-    // Electron tells a page when the other end of a port is gone; browsers do not.
+    // Electron tells a page when the other end of a port closes; browsers do not.
     this.#rpc?.dispatchEvent(new Event('close'));
   }
 
@@ -76,7 +76,7 @@ export class DemoEngine {
     this.#emit({ type: 'operation', operation });
   }
 
-  /** Plays steps of about `seconds` in all, then `done`. */
+  /** Plays steps that take about `seconds` in total, then calls `done`. */
   #run(
     kind: OperationState['kind'],
     label: string,
@@ -151,7 +151,7 @@ export class DemoEngine {
     this.#emit({ type: 'library', library: this.#library });
   }
 
-  /** An operation on one version of the library, shown in its row while it runs. */
+  /** Starts an operation on one library version, whose row shows it while it runs. */
   #onVersion(
     kind: 'fetch' | 'verify' | 'evict',
     fullName: string,
@@ -231,7 +231,7 @@ export class DemoEngine {
       { type: 'machine', machine: MACHINE },
       { type: 'library', library: this.#library },
     ];
-    // Calls that no view makes are left out; the handler answers them with an error.
+    // Calls that no view uses are missing; the handler answers them with an error.
     return {
       live: os.live.handler(async function* ({ signal }) {
         const queue = present();
@@ -284,7 +284,7 @@ export class DemoEngine {
             });
           return inspection(input.path, this.#scenario === 'errors');
         }),
-        // Nothing changes here by itself.
+        // The demo's files never change.
         changes: os.initFile.changes.handler(async function* ({ signal }) {
           yield {};
           await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
@@ -495,7 +495,7 @@ export class DemoEngine {
     };
   }
 
-  /** A shell that knows its prompt, `ls`, `exit` and `reboot`; screens stay dark. */
+  /** A shell that knows its prompt, `ls`, `exit` and `reboot`; VNC screens stay black. */
   #serve(stream: string, port: MessagePort): void {
     const target = this.#streams.get(stream);
     const encoder = new TextEncoder();

@@ -166,7 +166,7 @@ export const OVIRT: PrefixState = {
   diskUsage: 38.7 * GIB,
 };
 
-/** Its libvirt died or hangs: nobody knows what its VMs do. */
+/** An environment whose libvirt died or hangs, so that the state of its VMs is unknown. */
 export const UNUSABLE: PrefixState = {
   ...SHOP,
   host: { ...SHOP.host, status: 'unusable', problem: 'The private libvirt of shop-cluster does not answer.' },
@@ -320,7 +320,7 @@ export const FAILED: OperationState = {
   },
 };
 
-/** Of the failed operation. */
+/** Log of the failed operation. */
 export const FAILED_LOG: readonly string[] = [
   'host: private libvirtd is up',
   'network lago-management: create',

@@ -3,8 +3,8 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 
 /**
- * The page alone, in a browser: `npx vite --config src-renderer/dev/vite.config.ts`, then /dev/index.html?scenario=demo. `vite build`
- * with it makes what the product's own build makes of the page; nothing in this folder is part of that.
+ * Serves only the page, in a browser: `npx vite --config src-renderer/dev/vite.config.ts`, then /dev/index.html?scenario=demo. With
+ * `vite build` it builds the page as the product's own build does; nothing in this folder becomes part of the product.
  */
 export default defineConfig({
   root: fileURLToPath(new URL('..', import.meta.url)),

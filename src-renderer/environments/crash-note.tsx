@@ -10,7 +10,7 @@ export function crashSentence(crash: CrashState, now: number): string {
   return crash.at === null ? crash.reason : `${formatClock(crash.at, now)}: ${crash.reason}`;
 }
 
-/** What is known of each crashed VM of an environment, with QEMU's last lines; nothing when none is. */
+/** What is known about each crashed VM of an environment, with QEMU's last lines; nothing when none has crashed. */
 export function CrashNotes(props: { readonly vms: readonly VmState[] }): ReactElement | null {
   const now = useNow(false);
   const crashed = props.vms.flatMap((vm) => (vm.crash === null ? [] : [{ name: vm.name, crash: vm.crash }]));

@@ -7,7 +7,7 @@ import { count } from '../format.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import styles from './dialogs.module.css';
 
-/** Asks for the environment's name before it is destroyed, and lists what goes with it. */
+/** Asks for the environment's name before destroying it, and lists what will be deleted. */
 export function DestroyDialog(props: { readonly prefix: PrefixState; readonly onClose: () => void }): ReactElement {
   const { prefix, onClose } = props;
   const call = useCall();

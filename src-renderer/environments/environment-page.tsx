@@ -41,7 +41,7 @@ function ActionButton(props: { readonly action: Action; readonly primary: boolea
   );
 }
 
-/** What works on the environment now, in the line that otherwise has its facts: nothing moves when it begins or ends. */
+/** The running operation. It replaces the line of facts, so that nothing moves when it begins or ends. */
 function Running(props: { readonly operation: OperationState }): ReactElement {
   const { operation } = props;
   const { dispatch } = useWindow();
@@ -71,7 +71,7 @@ function Running(props: { readonly operation: OperationState }): ReactElement {
   );
 }
 
-/** What there is to know at a glance, or who else works on it. */
+/** The main facts at a glance, or which other process is working on the environment. */
 function Facts(props: { readonly prefix: PrefixState }): ReactElement {
   const { prefix } = props;
   if (prefix.busy !== null) {
@@ -102,7 +102,7 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
   const status = prefixStatus(prefix, running);
   const off = prefix.vms.every((vm) => vm.status !== 'running');
   const paused = countOf(prefix, 'paused') > 0;
-  // One of the two has something to do; where both have, the other is in the menu.
+  // Show whichever of suspend and resume has something to do; if both have, the other one is in the menu.
   const buttons = actions.filter((action) => action.button === true && action.id !== (paused ? 'suspend' : 'resume'));
   return (
     <header className={styles.header}>
@@ -200,7 +200,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
   );
 }
 
-/** One environment: what it is, what can be done with it, and its VMs, networks, snapshots and tasks. */
+/** One environment: its facts and actions, and its VMs, networks, snapshots and tasks. */
 export function EnvironmentPage(props: { readonly id: string }): ReactElement {
   const prefix = usePrefix(props.id);
   const known = usePrefixes() !== undefined;

@@ -14,7 +14,7 @@ const KINDS = {
   standalone: 'Larger: each disk is merged with its template and needs nothing else.',
 } as const;
 
-/** Asks where an environment is exported to, and how. */
+/** Asks where and how to export an environment. */
 export function ExportDialog(props: { readonly prefix: PrefixState; readonly onClose: () => void }): ReactElement {
   const { prefix, onClose } = props;
   const call = useCall();

@@ -1,12 +1,12 @@
 import type { PrefixState } from '../../src-shared/state.ts';
 
-/** A folder that is surely not in the environment: beside its init file, else beside its workdir. */
+/** Proposes a folder outside the environment: beside its init file, else beside its workdir. */
 export function proposedDestination(prefix: Pick<PrefixState, 'name' | 'path' | 'workdir' | 'initFile'>): string {
   const beside = prefix.initFile ?? prefix.workdir ?? prefix.path;
   return `${beside.slice(0, beside.lastIndexOf('/'))}/${prefix.name}-export`;
 }
 
-/** What is wrong with a destination, one sentence; undefined when it can be tried. */
+/** What is wrong with a destination, one sentence; undefined when it is worth trying. */
 export function destinationProblem(path: string, prefix: Pick<PrefixState, 'path'>): string | undefined {
   if (path.trim() === '') return 'Choose a destination';
   if (!path.startsWith('/')) return 'Enter an absolute path, beginning with /';

@@ -25,7 +25,7 @@ import { useEnvironmentActions } from './use-environment-actions.tsx';
 
 type Info = InferContractRouterOutputs<Contract>['app']['info'];
 
-/** Program facts that do not change while it runs, except what was used of late: read when the page opens. */
+/** Facts about the program, read when the page opens; only the recent files change while it runs. */
 function useInfo(): { readonly info: Info | undefined; readonly error: WireError | undefined } {
   const { connection } = useEngine();
   const connected = useConnection().status === 'connected';
@@ -185,7 +185,7 @@ function Welcome(props: { readonly info: Info | undefined; readonly onOpenFile: 
   );
 }
 
-/** All environments, or how to get the first one. */
+/** All environments, or how to create the first one. */
 export function HomePage(props: { readonly onOpenFile: () => void }): ReactElement {
   const prefixes = usePrefixes();
   const { info, error } = useInfo();

@@ -1,6 +1,6 @@
 import { lazy } from 'react';
 
-/** The typed confirmation; its code is fetched when it is first asked for. */
+/** Confirmation by typing the name; loaded on first use. */
 export const DestroyDialog = lazy(async () => ({ default: (await import('./destroy-dialog.tsx')).DestroyDialog }));
 
 /** Where and how to export. */

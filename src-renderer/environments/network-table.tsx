@@ -9,7 +9,7 @@ import table from '../ui/table.module.css';
 import styles from './network-table.module.css';
 import { networkStatus } from './status.ts';
 
-/** The networks of an environment and who is on them. */
+/** An environment's networks and the VMs on them. */
 export function NetworkTable(props: { readonly networks: readonly NetworkState[]; readonly vms: readonly VmState[] }): ReactElement {
   if (props.networks.length === 0) return <Empty compact icon={IconNetwork} title="No networks" />;
   return (

@@ -56,7 +56,7 @@ describe('a host that does not answer', () => {
 });
 
 describe('the ssh of a VM', () => {
-  it('turns for two minutes only while it is waited for', () => {
+  it('spins for the first two minutes only', () => {
     const waiting = vm('web', { ssh: 'waiting', startedAt: 1_000 });
     expect(sshStatus(waiting, 42_000)).toMatchObject({ word: 'booting… 41 s', spin: true });
     expect(sshStatus(waiting, 301_000)).toMatchObject({ word: 'booting… 5 m', spin: false });

@@ -28,7 +28,7 @@ export interface StatusView {
 
 const SPINS_MS = 120_000;
 
-/** What a VM is doing. The words are Lago's. */
+/** A VM's status, in Lago's words. */
 export function vmStatus(vm: VmState): StatusView {
   switch (vm.status) {
     case 'running':
@@ -49,23 +49,23 @@ export function vmStatus(vm: VmState): StatusView {
   }
 }
 
-/** Lago's limit for a VM to come up. */
+/** Lago's time limit for booting a VM. */
 const BOOT_MS = 600_000;
 
 function timed(word: string, waited: number | undefined): string {
   return waited === undefined ? word : `${word} ${formatUptime(waited)}`;
 }
 
-/** Whether ssh answers; `now` in ms gives the waiting time. */
+/** Whether ssh answers; `now` (ms) determines the waiting time. */
 export function sshStatus(vm: VmState, now: number): StatusView {
   switch (vm.ssh) {
     case 'ready':
       return { tone: 'ok', icon: IconCircleCheckFilled, word: 'ready' };
     case 'waiting': {
       const waited = vm.startedAt === null ? undefined : now - vm.startedAt;
-      // A guest that nobody saw starting, or that takes too long, may well be up without ssh.
+      // A VM with an unknown or long-past start may well be up without ssh.
       const booting = waited !== undefined && waited < BOOT_MS ? 'booting…' : 'waiting for ssh';
-      // A guest without ssh waits for ever, and something that turns is painted anew all the time.
+      // A guest without ssh waits for ever, and an animation would repaint all that time.
       return { tone: 'busy', icon: IconLoader2, word: timed(booting, waited), spin: (waited ?? 0) < SPINS_MS };
     }
     case 'off':
@@ -75,22 +75,22 @@ export function sshStatus(vm: VmState, now: number): StatusView {
   }
 }
 
-/** Whether a network carries anything. */
+/** Whether a network is up. */
 export function networkStatus(network: NetworkState): StatusView {
   return network.status === 'up' ? { tone: 'ok', icon: IconCircleFilled, word: 'up' } : { tone: 'off', icon: IconCircle, word: 'down' };
 }
 
-/** How many of its VMs are in that state. */
+/** Number of its VMs in that state. */
 export function countOf(prefix: PrefixState, status: VmStatus): number {
   return prefix.vms.filter((vm) => vm.status === status).length;
 }
 
-/** What is said of an environment while a verb is at work on it. */
+/** Status text of an environment while a verb is running on it. */
 const UNDER_WAY: ReadonlyMap<string, string | undefined> = new Map(allVerbs().map((verb) => [verb.kind, verb.underWay]));
 
 /**
- * The state of a whole environment: `2 of 3 running`, `creating`, `broken`. `operation` is what this engine does with it now, in whose
- * place another process's work is read from `busy`.
+ * Status of a whole environment: `2 of 3 running`, `being created`, `broken`. `operation` is what this engine is doing with it; without
+ * one, `busy` tells what another process is doing.
  */
 export function prefixStatus(prefix: PrefixState, operation: OperationState | undefined): StatusView {
   switch (prefix.phase) {
@@ -103,7 +103,7 @@ export function prefixStatus(prefix: PrefixState, operation: OperationState | un
     default:
   }
   if (prefix.host.status === 'unusable') return { tone: 'warn', icon: IconPlugConnectedX, word: 'reconnecting…' };
-  // Another process says what it does like this: `snapshot (pid 4711, since 12 s)`.
+  // `busy` of another process looks like this: `snapshot (pid 4711, since 12 s)`.
   const kind = operation?.kind ?? prefix.busy?.split(' ')[0];
   const work = kind === undefined ? undefined : UNDER_WAY.get(kind);
   if (work !== undefined) return { tone: 'busy', icon: IconLoader2, word: work, spin: true };
@@ -116,7 +116,7 @@ export function prefixStatus(prefix: PrefixState, operation: OperationState | un
   return { tone: 'ok', icon: IconCircleFilled, word };
 }
 
-/** Why nothing that writes can be started in an environment now; undefined when it can. */
+/** Why no writing operation can start in an environment now; undefined when one can. */
 export function blockedBy(prefix: PrefixState, running: string | undefined): string | undefined {
   if (running !== undefined) return `“${running}” is under way`;
   if (prefix.phase === 'creating') return 'The environment is being created';

@@ -22,7 +22,7 @@ import type { Action } from '../ui/menu/action.ts';
 import { type SessionKind, useWindow } from '../window-state.ts';
 import { blockedBy, countOf } from './status.ts';
 
-/** Why writing actions on an environment are blocked now, if they are. */
+/** Why writing actions on an environment are blocked now; undefined when they are not. */
 export function useBlocked(prefix: PrefixState): string | undefined {
   const running = useRunningOperation(prefix.id);
   return useUnreachable() ?? blockedBy(prefix, running?.label);
@@ -31,7 +31,7 @@ export function useBlocked(prefix: PrefixState): string | undefined {
 /** The verbs that work on all VMs or on named ones. */
 type VmVerb = { [Name in keyof Verbs['prefix']]: Verbs['prefix'][Name]['takes'] extends 'vms' ? Name : never }[keyof Verbs['prefix']];
 
-/** Begins a verb on the whole environment, or on one VM. */
+/** Starts a verb on the whole environment or on one VM. */
 function useVerb(prefix: PrefixState): (verb: VmVerb, vm?: VmState) => () => void {
   const call = useCall();
   return (verb, vm) => () =>
@@ -40,7 +40,7 @@ function useVerb(prefix: PrefixState): (verb: VmVerb, vm?: VmState) => () => voi
     );
 }
 
-/** What can be done with an environment: the same list for its page, its row and its menus. */
+/** The actions of an environment, the same list for its page, its row and its menus. */
 export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void, onExport: () => void): readonly Action[] {
   const call = useCall();
   const { dispatch } = useWindow();
@@ -63,7 +63,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       id: 'stop',
       label: 'Stop',
       icon: IconPlayerStop,
-      // Ends a host that does not answer as well.
+      // Stop also ends a host that does not answer.
       blocked: stopBlocked ?? (running === 0 && prefix.host.status === 'down' ? 'Nothing is running' : undefined),
       button: true,
       run: verb('stop'),
@@ -125,7 +125,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
   ];
 }
 
-/** What can be done with one VM: the same list for its row's buttons, kebab and context menu. */
+/** The actions of one VM, the same list for its row's buttons, kebab menu and context menu. */
 export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Action[] {
   const call = useCall();
   const { dispatch } = useWindow();

@@ -14,7 +14,7 @@ import { crashSentence } from './crash-note.tsx';
 import { sshStatus, vmStatus } from './status.ts';
 import styles from './vm-table.module.css';
 
-/** The word "crashed", with when, why and QEMU's last lines for pointer and keyboard. */
+/** The word "crashed", whose tooltip gives time, reason and QEMU's last lines. */
 function CrashTip(props: { readonly crash: CrashState; readonly word: string }): ReactElement {
   const { crash, word } = props;
   return (
@@ -114,7 +114,7 @@ function Row(props: { readonly vm: VmState; readonly actions: readonly Action[];
   );
 }
 
-/** The VMs of an environment. Double-click or Enter opens a terminal; the context menu is the kebab's. */
+/** The VMs of an environment. Double-click or Enter opens a terminal; the context menu has the kebab menu's actions. */
 export function VmTable(props: {
   readonly vms: readonly VmState[];
   readonly actions: (vm: VmState) => readonly Action[];

@@ -8,7 +8,7 @@ import { ErrorNotice } from '../ui/error-notice.tsx';
 import { useNow } from '../ui/use-now.ts';
 import styles from './dialogs.module.css';
 
-/** Asks for a git repository and stays until it was cloned, or says why it could not be. */
+/** Asks for a git repository. Stays open until it is cloned, or shows why cloning failed. */
 export function AddRepositoryDialog(props: { readonly onClose: () => void; readonly onAdded: () => void }): ReactElement {
   const { onClose, onAdded } = props;
   const call = useCall();

@@ -13,12 +13,12 @@ import { useVersionActions } from './use-version-actions.tsx';
 import { FactCells, StatusCell } from './version-cells.tsx';
 import { operationOn, templateStatus, versionStatus } from './version-status.ts';
 
-/** Actions that are buttons, not only in menus. */
+/** Actions that are buttons as well as menu entries. */
 const BUTTONS: ReadonlySet<string> = new Set(['download', 'pause', 'resume', 'cancel', 'verify', 'evict']);
 
 const NONE: ReadonlyMap<string, OperationState> = new Map();
 
-/** What rows share. Its members must keep their identity for rows to be left alone. */
+/** What all rows share. Its members must keep their identity, so that rows do not re-render. */
 interface RowContext {
   readonly store: string;
   readonly now: number;
@@ -26,7 +26,7 @@ interface RowContext {
   readonly onEvict: (template: TemplateState, version: TemplateVersionState) => void;
 }
 
-/** Moves the focus among the rows; answers whether the key meant that. */
+/** Moves the focus between rows; returns whether it handled the key. */
 function moveRow(event: KeyboardEvent<HTMLTableRowElement>): boolean {
   const rows = [...(event.currentTarget.closest('tbody')?.querySelectorAll<HTMLElement>('tr[tabindex]') ?? [])];
   const index = rows.indexOf(event.currentTarget);
@@ -129,7 +129,7 @@ function TemplateRow(props: {
   const { template, versions } = entry;
   const [place, setPlace] = useState<MenuPlace | null>(null);
   const actionsOf = useVersionActions(context.store, (one) => context.onEvict(template, one));
-  // What works on a version is shown at the version once that can be seen.
+  // Operations on a version are shown in its own row once that is visible.
   const shown = open ? NONE : operations;
   const busy = versions.find((version) => {
     const operation = shown.get(version.fullName);
@@ -137,7 +137,7 @@ function TemplateRow(props: {
   });
   const main = busy ?? versions[0];
   const all = main === undefined ? [] : actionsOf(main, operations.get(main.fullName));
-  // With several versions only what is surely meant for the newest one is offered here.
+  // With several versions, offer only actions that clearly refer to the newest one.
   const own = versions.length === 1 ? all : all.filter((one) => BUTTONS.has(one.id) && (busy !== undefined || one.id === 'download'));
   const toggle = (): void => context.onOpen(template.id, !open);
   const actions: readonly Action[] = [
@@ -220,7 +220,7 @@ function OrderHeader(props: {
   );
 }
 
-/** Templates with their versions folded below them. Arrows move, fold and unfold; every action is in the row's menus too. */
+/** Templates that unfold to their versions. Arrow keys move, fold and unfold; every action is also in the row's menus. */
 export function CatalogueTable(props: {
   readonly entries: readonly CatalogueEntry[];
   readonly open: readonly string[];
@@ -230,7 +230,7 @@ export function CatalogueTable(props: {
   readonly context: RowContext;
 }): ReactElement {
   const { entries, context, order, onOrder } = props;
-  // Only what concerns templates: other tasks must not touch the rows.
+  // Other operations must not re-render the rows.
   const relevant = props.operations.filter(({ kind }) => kind === 'fetch' || kind === 'verify' || kind === 'evict');
   return (
     <table className={`${table.table} ${table.rows} ${styles.table}`} role="treegrid" aria-label="Templates">

@@ -66,7 +66,7 @@ describe('the catalogue', () => {
     expect(ids({ text })).toEqual(expected);
   });
 
-  it('shows and unfolds only the versions that a word fits when the template does not', () => {
+  it('shows and unfolds only the matching versions when the template itself does not match', () => {
     const [entry] = catalogue(TEMPLATES, { text: 'debian 20231201', stored: false }, 'name');
     expect(entry).toMatchObject({ unfold: true, versions: [{ version: '20231201' }] });
     expect(catalogue(TEMPLATES, { text: 'debian-9', stored: false }, 'name')[0]).toMatchObject({ unfold: false });
@@ -98,7 +98,7 @@ it('lists what can be evicted, the largest first, and what would be lost with it
   expect(evictable(TEMPLATES, 90, NOW)).toEqual([]);
 });
 
-it('knows what can be had again', () => {
+it('knows what can be fetched again', () => {
   const [moving, older] = TEMPLATES;
   expect(moving === undefined || isFetchable(moving, version('x:y:z'))).toBe(true);
   expect(older === undefined || isFetchable(older, version('x:y:z', { from: null }))).toBe(true);

@@ -1,44 +1,44 @@
 import type { TemplateState, TemplateVersionState } from '../../src-shared/state.ts';
 
-/** What the list of templates is ordered by. Names go up, sizes and times down. */
+/** Sort key of the list of templates. Names ascend; sizes and times descend. */
 export type CatalogueOrder = 'name' | 'size' | 'used';
 
-/** What of the list is shown. */
+/** Which templates are shown. */
 export interface CatalogueFilter {
-  /** Words that must all be found. */
+  /** Words that must all match. */
   readonly text: string;
-  /** Only what the store has. */
+  /** Only templates in the store. */
   readonly stored: boolean;
 }
 
-/** A template with those of its versions that are shown. */
+/** A template with those of its versions that match. */
 export interface CatalogueEntry {
   readonly template: TemplateState;
   readonly versions: readonly TemplateVersionState[];
-  /** Whether a word was found in a version only, so that the versions must be seen. */
+  /** Whether a word matches only a version, so that the versions must be shown. */
   readonly unfold: boolean;
 }
 
-/** A template as one line. */
+/** A template summarised in one row. */
 export interface TemplateSummary {
   /** Number of versions in the store. */
   readonly stored: number;
-  /** Bytes of them, null when there are none. */
+  /** Their total bytes; null when there are none. */
   readonly size: number | null;
   readonly publishedAt: number | null;
   readonly usedAt: number | null;
-  /** Each environment once, in the order of the versions. */
+  /** The environments that use it, each once, in the order of the versions. */
   readonly usedBy: TemplateVersionState['usedBy'];
 }
 
-/** One image that goes when unused ones are evicted. */
+/** One image that evicting unused ones would remove. */
 export interface Evictable {
   readonly fullName: string;
   readonly title: string;
   readonly version: string;
   readonly size: number;
   readonly usedAt: number | null;
-  /** Whether no repository has it any more. */
+  /** Whether no repository lists it any more. */
   readonly lost: boolean;
 }
 
@@ -49,7 +49,7 @@ function newest(times: readonly (number | null)[]): number | null {
   return times.reduce((latest, time) => (time !== null && (latest === null || time > latest) ? time : latest), null);
 }
 
-/** What a folded row shows. */
+/** Summarises versions for a folded row. */
 export function summaryOf(versions: readonly TemplateVersionState[]): TemplateSummary {
   const stored = versions.filter((version) => version.cached);
   const users = new Map(versions.flatMap((version) => version.usedBy.map((user) => [user.path, user] as const)));
@@ -79,7 +79,7 @@ function entryOf(template: TemplateState, words: readonly string[], stored: bool
   return versions.length === 0 ? undefined : { template, versions, unfold: rest.length > 0 };
 }
 
-/** The templates that fit the filter, in this order; ties by name, then repository. */
+/** The templates that match the filter, sorted; ties by name, then by repository. */
 export function catalogue(templates: readonly TemplateState[], filter: CatalogueFilter, order: CatalogueOrder): readonly CatalogueEntry[] {
   const words = filter.text
     .toLowerCase()
@@ -102,12 +102,12 @@ export function catalogue(templates: readonly TemplateState[], filter: Catalogue
     .map(({ entry }) => entry);
 }
 
-/** Whether an image can be had again once it is evicted. A vendor's older image counts as one that can. */
+/** Whether an evicted image could be fetched again. Assumes that a vendor still offers older images. */
 export function isFetchable(template: TemplateState, version: TemplateVersionState): boolean {
   return version.from !== null || template.versions.some((other) => other.moving);
 }
 
-/** The stored images that no environment uses and that were not used for so many days, the largest first. */
+/** The stored images that no environment uses and that were not used for that many days, the largest first. */
 export function evictable(templates: readonly TemplateState[], olderThanDays: number, now: number): readonly Evictable[] {
   return templates
     .flatMap((template) =>

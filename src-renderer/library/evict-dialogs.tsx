@@ -65,7 +65,7 @@ const AGES = [
   { value: '90', label: '3 months' },
 ] as const;
 
-/** Lists what goes when unused images are evicted, by how long nobody used them. */
+/** Lists the unused images that would be evicted, for a chosen minimum age. */
 export function EvictUnusedDialog(props: { readonly library: LibraryState; readonly onClose: () => void }): ReactElement {
   const { library, onClose } = props;
   const call = useCall();

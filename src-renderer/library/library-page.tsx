@@ -192,7 +192,7 @@ function Repositories(props: { readonly library: LibraryState; readonly onAdd: (
   );
 }
 
-/** The templates that VMs start from: what there is, what the store holds, who uses it, and where it comes from. */
+/** The templates that VMs start from: what is available, what is stored, which environments use it, and the repositories. */
 export function LibraryPage(): ReactElement {
   const library = useLibrary();
   const unreachable = useUnreachable();

@@ -12,7 +12,7 @@ const KINDS: Readonly<Record<TemplateRepositoryState['kind'], { readonly word: s
   added: { word: 'added', title: 'A clone of a git repository' },
 };
 
-/** Where templates come from, and why one is not listed. */
+/** The template repositories, and why one cannot be listed. */
 export function RepositoriesTable(props: { readonly repositories: readonly TemplateRepositoryState[] }): ReactElement {
   if (props.repositories.length === 0) {
     return (

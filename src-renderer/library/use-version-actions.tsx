@@ -20,7 +20,7 @@ import { evictBlocked } from './catalogue.ts';
 
 type EnvironmentUser = TemplateVersionState['usedBy'][number];
 
-/** Shows an environment that uses a template; one that is not on the list is put there. */
+/** Shows an environment that uses a template, adding it to the list if necessary. */
 export function useOpenUser(): (user: EnvironmentUser) => void {
   const cache = useQueryClient();
   const call = useCall();
@@ -38,7 +38,7 @@ export function useOpenUser(): (user: EnvironmentUser) => void {
   };
 }
 
-/** What can be done with one version: the same list for its row's buttons, kebab and context menu; first what its state asks for. */
+/** The actions of one version, for its row's buttons, kebab menu and context menu. The one most relevant to its state comes first. */
 export function useVersionActions(
   store: string,
   onEvict: (version: TemplateVersionState) => void,

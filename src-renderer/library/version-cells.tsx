@@ -11,7 +11,7 @@ import styles from './catalogue-table.module.css';
 import { useOpenUser } from './use-version-actions.tsx';
 import type { VersionStatus } from './version-status.ts';
 
-/** State word, bar while something works, and a second line; rows keep their height whatever it holds. */
+/** Status word, progress bar while an operation runs, and a second line; the row's height never changes. */
 export function StatusCell(props: { readonly status: VersionStatus; readonly what: string }): ReactElement {
   const { status, what } = props;
   const { dispatch } = useWindow();
@@ -87,7 +87,7 @@ function Users(props: { readonly users: TemplateVersionState['usedBy'] }): React
   );
 }
 
-/** Size, times and users: the same for a version and for a template with all its versions. */
+/** Size, times and users, of a version or of a template with all its versions. */
 export function FactCells(props: { readonly facts: Omit<TemplateSummary, 'stored'>; readonly now: number }): ReactElement {
   const { facts, now } = props;
   return (

@@ -74,12 +74,12 @@ describe('the state of a version', () => {
     expect(versionStatus(version, present, NOW)).toMatchObject(expected);
   });
 
-  it('has no detail where a running operation says none', () => {
+  it('has no detail when a running operation has none', () => {
     expect(progressDetail(operation('verify', { steps: [] }))).toBe('');
   });
 });
 
-it('finds what works on a version by either side, before what has ended', () => {
+it("finds a version's operation from either side, a running one before a finished one", () => {
   const ended = operation('verify', { id: 'ended', status: 'succeeded' });
   const running = operation('fetch', { id: 'running' });
   const moving = operation('fetch', { id: 'moving', template: 'web:small:latest' });

@@ -15,10 +15,10 @@ import { count, dots, formatAgo } from '../format.ts';
 import { isRunning } from '../live-cache.ts';
 import { summaryOf } from './catalogue.ts';
 
-/** How a version stands, ready for its cell: a word, a second line, and how far what works on it is. */
+/** A version's status for its cell: a word, a second line, and the progress of a running operation. */
 export interface VersionStatus extends StatusView {
   readonly detail: string;
-  /** 0..1 while something works on it. */
+  /** 0..1 while an operation runs on it. */
   readonly fraction?: number;
 }
 
@@ -28,7 +28,7 @@ const WORDS: Readonly<Partial<Record<OperationState['kind'], { readonly now: str
   evict: { now: 'evicting', failed: 'not evicted' },
 };
 
-/** What works on a version now, else the last thing that did, as far as it is still on the list of tasks. */
+/** The operation that runs on a version now, else the last one that did, if it is still in the task list. */
 export function operationOn(version: TemplateVersionState, operations: readonly OperationState[]): OperationState | undefined {
   const own = operations.filter((operation) => operation.id === version.operation || operation.template === version.fullName);
   return own.findLast(isRunning) ?? own.at(-1);
@@ -39,7 +39,7 @@ function deepestDetail(steps: readonly StepState[]): string | undefined {
   return step === undefined ? undefined : (deepestDetail(step.steps) ?? step.detail);
 }
 
-/** What running work says of itself: bytes, rate and time left; bytes alone while it is paused. */
+/** Progress of a running operation: bytes, rate and time left; bytes alone while it is paused. */
 export function progressDetail(operation: OperationState): string {
   const detail = deepestDetail(operation.steps);
   if (operation.status === 'cancelling') return 'undoing';
@@ -57,7 +57,7 @@ function working(operation: OperationState): VersionStatus {
 }
 
 function failed(version: TemplateVersionState, operation: OperationState): VersionStatus | undefined {
-  // What failed may have been done since, by another command.
+  // Another command may have succeeded since with what failed here.
   if (operation.status !== 'failed' || (operation.kind === 'fetch') === version.cached) return undefined;
   const detail = operation.error?.message ?? '';
   if (operation.error?.code === 'remote.hash-mismatch' && version.cached)
@@ -65,7 +65,7 @@ function failed(version: TemplateVersionState, operation: OperationState): Versi
   return { tone: 'bad', icon: IconCircleX, word: WORDS[operation.kind]?.failed ?? 'failed', detail };
 }
 
-/** How a version stands. `operation` is what `operationOn` answers, `now` in ms. */
+/** A version's status. `operation` comes from `operationOn`, `now` is in ms. */
 export function versionStatus(version: TemplateVersionState, operation: OperationState | undefined, now: number): VersionStatus {
   if (operation !== undefined) {
     if (isRunning(operation)) return working(operation);
@@ -82,7 +82,7 @@ export function versionStatus(version: TemplateVersionState, operation: Operatio
   return { tone: 'off', icon: IconCircleDashed, word: 'not in store', detail: '' };
 }
 
-/** How a template stands: what works on one of its versions first, then what failed, then what the store has. */
+/** A template's status: a running operation on one of its versions, else a failed one, else what the store has. */
 export function templateStatus(
   versions: readonly TemplateVersionState[],
   operations: ReadonlyMap<string, OperationState>,

@@ -38,7 +38,7 @@ function Check(props: { readonly check: HostCheck }): ReactElement {
   );
 }
 
-/** What this machine can and cannot do, and what to do about it. */
+/** What this machine can and cannot do, and how to fix it. */
 export function MachinePage(): ReactElement {
   const machine = useMachine();
   const call = useCall();

@@ -18,7 +18,7 @@ const GROUPS: readonly {
   { severity: 'info', tone: 'accent', icon: IconInfoCircle, one: 'note', many: 'notes' },
 ];
 
-/** What there is to say about a file, the worst first, each with its place. */
+/** The issues of a file, the most severe first, each with its position. */
 export function Issues(props: { readonly issues: readonly Issue[] }): ReactElement | null {
   if (props.issues.length === 0) return null;
   return (

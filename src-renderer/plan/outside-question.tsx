@@ -8,7 +8,7 @@ import { StateMark } from '../ui/state-mark.tsx';
 import styles from './issues.module.css';
 import { meaningOf } from './outside.ts';
 
-/** Asks about the files that did not come with the init file; nothing is created without a yes to all of them. */
+/** Asks about files outside the init file's folder; nothing is created until the user allows all of them. */
 export function OutsideQuestion(props: {
   readonly outside: readonly OutsidePath[];
   readonly allowed: boolean;

@@ -2,7 +2,7 @@ import type { PrefixState } from '../../src-shared/state.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** Why an environment cannot have this name in this workdir; undefined when it can. `current` is Lago's own link in a workdir. */
+/** Why an environment cannot have this name in this workdir; undefined when it can. `current` is the name of Lago's link in a workdir. */
 export function environmentNameProblem(name: string, workdir: string, prefixes: readonly PrefixState[]): string | undefined {
   if (name === '') return 'Give it a name';
   if (name === 'current') return '“current” is taken by Lago itself';
@@ -11,7 +11,7 @@ export function environmentNameProblem(name: string, workdir: string, prefixes: 
   return undefined;
 }
 
-/** Why a workdir cannot be used; undefined when it can be tried. */
+/** Why a workdir cannot be used; undefined when it is worth trying. */
 export function workdirProblem(workdir: string): string | undefined {
   if (workdir === '') return 'Say where';
   return workdir.startsWith('/') ? undefined : 'An absolute path';

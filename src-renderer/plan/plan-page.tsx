@@ -30,7 +30,7 @@ function hostOf(draft: PlanDraft): HostChoice {
   return draft.host === 'system' ? { kind: 'system', uri: draft.uri } : { kind: 'embedded', uplink: draft.internet ? 'auto' : 'none' };
 }
 
-/** Counts up when the page has begun to watch the file, and each time it was saved, dropped again or is to be read for another reason. */
+/** A counter that increases when watching begins, each time the file is saved or dropped again, and on `reload`. */
 function useRounds(path: string, dropped: number): { readonly round: number; readonly reload: () => void } {
   const { connection, notify } = useEngine();
   const connected = useConnection().status === 'connected';
@@ -44,7 +44,7 @@ function useRounds(path: string, dropped: number): { readonly round: number; rea
         for await (const _change of await connection.client.initFile.changes({ path }, { signal: stop.signal })) reload();
       } catch (cause) {
         if (stop.signal.aborted) return;
-        // It can be read all the same.
+        // The file can be read even if it cannot be watched.
         reload();
         const error = readError(cause);
         if (error.code !== 'not-available') notify(`Could not watch ${baseName(path)}`, error);
@@ -59,7 +59,7 @@ function useRounds(path: string, dropped: number): { readonly round: number; rea
   return { round, reload };
 }
 
-/** What the engine would make of the file on this kind of host and with these files; read again when one changes or `reload` is called. */
+/** The engine's plan for the file with this host and these allowed files; updated when any of them changes or `reload` is called. */
 function useInspection(
   path: string,
   host: HostChoice,
@@ -73,7 +73,7 @@ function useInspection(
   const { round, reload } = useRounds(path, dropped);
   const choice = JSON.stringify({ host, allowPaths });
   useEffect(() => {
-    // Watching comes first, so that no change is missed between the two.
+    // Start watching before reading, so that no change is missed in between.
     if (!connected || round === 0) return undefined;
     let gone = false;
     async function inspect(): Promise<void> {
@@ -215,7 +215,7 @@ function Settings(props: {
   );
 }
 
-/** What an init file would make, before anything is made; after "Create" the task that makes it. */
+/** What an init file would create; after "Create", the task that creates it. */
 export function PlanPage(props: { readonly path: string }): ReactElement {
   const { path } = props;
   const { state, dispatch } = useWindow();
@@ -232,7 +232,7 @@ export function PlanPage(props: { readonly path: string }): ReactElement {
   const name = draft.name ?? inspection?.name ?? '';
   const workdir = draft.workdir ?? inspection?.workdir ?? '';
   const nameProblem = inspection === undefined ? undefined : environmentNameProblem(name, workdir, prefixes ?? []);
-  // Files that need a yes are a question of their own.
+  // Files that need consent have a question of their own.
   const issues = inspection?.issues.filter((issue) => issue.about !== 'consent') ?? [];
   const errors = issues.filter((issue) => issue.severity === 'error').length;
   const allowed = allAllowed(inspection?.outside ?? [], draft.allowPaths);

@@ -14,13 +14,13 @@ const BOOTSTRAP: Readonly<Record<PlannedVm['bootstrap'], string | null>> = {
   none: null,
 };
 
-/** What tells disks apart at a glance: the template of `REPO:TEMPLATE:VERSION`, the file of a path. All of it is in the tooltip. */
+/** A short name for a disk's source: the template of `REPO:TEMPLATE:VERSION` or the file name of a path. The tooltip has all of it. */
 function sourceName(source: string | null): string {
   if (source === null) return 'empty';
   return source.startsWith('/') ? baseName(source) : (source.split(':')[1] ?? source);
 }
 
-/** An address that the plan does not say: only a network with DHCP gives one by itself. */
+/** An address that the plan does not fix: assigned by DHCP where the network has it, else none. */
 function Unplanned(props: { readonly dhcp: boolean }): ReactElement {
   if (props.dhcp) return <span className="faint">by DHCP</span>;
   return (
@@ -30,7 +30,7 @@ function Unplanned(props: { readonly dhcp: boolean }): ReactElement {
   );
 }
 
-/** The VMs that would be made. */
+/** The VMs that would be created. */
 export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
   const vms = Object.entries(props.plan.vms);
   return (
@@ -72,7 +72,7 @@ export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
               </td>
               <td className="mono nowrap">
                 {vm.nics.map((nic, index) => (
-                  // A VM may have two NICs on one network: only the position tells them apart.
+                  // A VM may have two NICs on one network; only their index differs.
                   <div key={index}>{nic.net}</div>
                 ))}
               </td>
@@ -94,7 +94,7 @@ export function PlannedVms(props: { readonly plan: Plan }): ReactElement {
   );
 }
 
-/** The networks that would be made. */
+/** The networks that would be created. */
 export function PlannedNets(props: { readonly plan: Plan }): ReactElement {
   const nets = Object.entries(props.plan.nets);
   return (
@@ -148,13 +148,13 @@ export function PlannedNets(props: { readonly plan: Plan }): ReactElement {
   );
 }
 
-/** What would be fetched first. */
+/** The images that would be downloaded first. */
 export function Downloads(props: { readonly downloads: readonly z.infer<typeof PlannedDownload>[] }): ReactElement {
   const { dispatch } = useWindow();
   const templates = props.downloads.filter((download) => !/^[a-z]+:\/\//.test(download.name));
   function showLibrary(): void {
     const [first] = templates;
-    // A moving version gets its name when it is downloaded: the template is what can be found.
+    // A moving version gets its real name only when it is downloaded, so filter by the template's name.
     const filter = first !== undefined && templates.length === 1 ? first.name.slice(0, first.name.lastIndexOf(':')) : '';
     dispatch({ type: 'library', change: { view: 'templates', filter, stored: false } });
     dispatch({ type: 'show', page: { kind: 'library' } });

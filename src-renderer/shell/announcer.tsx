@@ -3,7 +3,7 @@ import { isRunning, useOperations } from '../live-cache.ts';
 
 const RESULTS = { succeeded: 'done', failed: 'failed', cancelled: 'cancelled' } as const;
 
-/** Tells assistive technology what came of tasks, and the shell which one failed. */
+/** Announces the outcome of tasks to assistive technology, and calls `onFailed` when one failed. */
 export function Announcer(props: { readonly onFailed: () => void }): ReactElement {
   const operations = useOperations();
   const [message, setMessage] = useState('');

@@ -5,7 +5,7 @@ import { count, formatFraction } from '../format.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import styles from './closing-dialog.module.css';
 
-/** Asks what becomes of running tasks when the window closes. */
+/** Asks what to do with running tasks when the window closes. */
 export function ClosingDialog(props: {
   readonly operations: readonly OperationState[];
   readonly onChoose: (choice: 'keep' | 'cancel' | 'stay') => void;

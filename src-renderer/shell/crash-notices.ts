@@ -3,14 +3,14 @@ import type { WireError } from '../../src-shared/errors.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { useConnection, usePrefixes } from '../live-cache.ts';
 
-/** A VM that crashed and has not been told of. */
+/** A crashed VM that has not been reported yet. */
 export interface FreshCrash {
   readonly key: string;
   readonly title: string;
   readonly error: WireError;
 }
 
-/** The crashes among these environments whose keys are not in `told`. A VM that crashes again has another key. */
+/** The crashes in these environments whose keys are not in `told`. A VM that crashes again has a new key. */
 export function freshCrashes(prefixes: readonly PrefixState[], told: ReadonlySet<string>): readonly FreshCrash[] {
   return prefixes.flatMap((prefix) =>
     prefix.vms.flatMap(({ name, crash }) => {
@@ -28,19 +28,19 @@ export function freshCrashes(prefixes: readonly PrefixState[], told: ReadonlySet
   );
 }
 
-/** Shows a notice for each VM that crashed, once in the life of the window. */
+/** Shows a notice for each crash, once per run of the window. */
 export function useCrashNotices(notify: (title: string, error: WireError) => void): void {
   const prefixes = usePrefixes();
   const connected = useConnection().status === 'connected';
   const told = useRef<Set<string>>(new Set());
   useEffect(() => {
-    // What is only remembered of an earlier run is not news.
+    // State remembered from an earlier run is not news.
     if (prefixes === undefined || !connected) return;
     const present = new Set(
       prefixes.flatMap(({ id, vms }) => vms.flatMap(({ name, crash }) => (crash ? [`${id}/${name}/${crash.at}`] : []))),
     );
     const fresh = freshCrashes(prefixes, told.current);
-    // Forgotten when it is over, so that a VM whose crashes have no time is told of each time.
+    // Dropping past crashes lets a VM whose crashes have no time be reported again.
     told.current = present;
     for (const { title, error } of fresh) notify(title, error);
   }, [prefixes, connected, notify]);

@@ -1,10 +1,10 @@
 import { type KeyboardEvent, type PointerEvent, type ReactElement, type ReactNode, useRef, useState } from 'react';
 import styles from './dock-split.module.css';
 
-/** Heights of an open dock that are kept, px. */
+/** Limits of an open dock's height, px. */
 const LEAST = 120;
 const MOST = 2_000;
-/** Dragged below this, the dock closes. */
+/** Dragging it lower than this closes the dock, px. */
 const CLOSES_BELOW = 72;
 const KEY_STEP = 24;
 
@@ -12,16 +12,16 @@ interface DockSplitProps {
   readonly page: ReactNode;
   readonly dock: ReactNode;
   readonly open: boolean;
-  /** The height that an open dock has where the window has room for it, px. */
+  /** Height of the open dock if the window has room for it, px. */
   readonly size: number;
   readonly onOpen: (open: boolean) => void;
-  /** The user chose another height. */
+  /** Called when the user chooses another height. */
   readonly onSize: (size: number) => void;
 }
 
 /**
- * The page above the dock. The height is the user's wish and never what a small window leaves of it: the style sheet limits what is
- * shown, so that the dock has its height again once there is room.
+ * The page above the dock. `size` is the height that the user chose; in a small window only the style sheet reduces it, so the dock gets
+ * its height back once there is room.
  */
 export function DockSplit(props: DockSplitProps): ReactElement {
   const { open, size, onOpen, onSize } = props;

@@ -12,7 +12,7 @@ const Terminals = lazy(async () => ({ default: (await import('../terminals/termi
 
 const TITLES: Readonly<Record<DockView, string>> = { terminals: 'Terminals', tasks: 'Tasks', log: 'Log' };
 
-/** The lower part of the window: terminals, tasks, log. Terminals live on while another view or none is in front. */
+/** The lower part of the window: terminals, tasks, log. Hidden terminals stay connected. */
 export function Dock(): ReactElement {
   const { state, dispatch } = useWindow();
   const operations = useOperations();

@@ -6,13 +6,13 @@ function carriesFiles(event: DragEvent): boolean {
   return event.dataTransfer?.types.includes('Files') === true;
 }
 
-/** One dropped thing; whether it is a folder is only known at the moment of the drop. */
+/** One dropped file or folder; which of the two is known only during the drop event. */
 export interface Dropped {
   readonly file: File;
   readonly folder: boolean;
 }
 
-/** Makes the whole window take files, and says what a drop will do while one is dragged over it. */
+/** Accepts files dropped anywhere on the window, and says what a drop will do while one is dragged over it. */
 export function DropZone(props: { readonly onDrop: (dropped: readonly Dropped[]) => void }): ReactElement | null {
   const [over, setOver] = useState(false);
   const onDrop = useEffectEvent(props.onDrop);

@@ -2,7 +2,7 @@ import { useCallback, useEffect, useRef } from 'react';
 import type { Result } from '../engine-context.ts';
 import { isRunning, useOperations } from '../live-cache.ts';
 
-/** Answers a function that notes what an operation will have made; `onDone` gets it when that operation has succeeded. */
+/** Returns a function that registers an operation's expected result; `onDone` receives it when the operation has succeeded. */
 export function useExpectedResults(onDone: (result: Result) => void): (operation: string, result: Result) => void {
   const operations = useOperations();
   const expected = useRef(new Map<string, Result>());
@@ -22,7 +22,7 @@ export function useExpectedResults(onDone: (result: Result) => void): (operation
   return useCallback(
     (operation, result) => {
       expected.current.set(operation, result);
-      // A short one may be over before its id is known.
+      // A short operation may have ended before its id is known.
       look();
     },
     [look],

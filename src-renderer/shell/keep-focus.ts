@@ -1,17 +1,17 @@
-/** Where focus may rest outside of the order of Tab as well. */
+/** Elements that can hold the focus, including those outside the tab order. */
 const FOCUSABLE = 'a[href], button, input, select, textarea, summary, [tabindex]';
-/** Open for a while, over or beside the rest: when one goes, focus returns to where it was before it came. */
+/** Temporary layers over or beside the page: when one closes, focus returns to where it was before. */
 const LAYER = '[role="dialog"], [role="menu"], [data-focus-layer]';
 
 type Focusable = HTMLElement | SVGElement;
 
-/** Where the focus is, with all that helps to find a place near it once it is gone. */
+/** The focused element, with enough context to find a place near it once it is removed. */
 interface Trail {
   readonly element: Focusable;
   readonly layer: Element | null;
-  /** From the inside out: each ancestor, and which of its children led to the element. */
+  /** From the inside out: each ancestor, and the index of its child that contains the element. */
   readonly path: readonly { readonly parent: Element; readonly index: number }[];
-  /** Where the focus was before it came into the layer. */
+  /** Where the focus was before it entered the layer. */
   readonly before: Trail | undefined;
 }
 
@@ -40,7 +40,7 @@ function trailOf(element: Focusable, before: Trail | undefined): Trail {
   return { element, layer: element.closest(LAYER), path, before };
 }
 
-/** The element itself, what took its place, the nearest thing around it, or where the focus was before. */
+/** The element itself, its replacement, the nearest focusable place around it, or where the focus was before. */
 function placeNear(trail: Trail): Focusable | undefined {
   if (canHoldFocus(trail.element)) return trail.element;
   for (const { parent, index } of trail.path) {
@@ -53,8 +53,8 @@ function placeNear(trail: Trail): Focusable | undefined {
 }
 
 /**
- * Keeps the focus from falling to the page's body when what has it is removed, hidden or disabled: after a menu, a dialog or the dock
- * it goes back to where it was before, else to the nearest place that is left. Answers how to end it.
+ * Restores the focus when the focused element is removed, hidden or disabled: after a menu, a dialog or the dock to where it was before,
+ * otherwise to the nearest place that is left. Returns a function that stops this.
  */
 export function keepFocus(): () => void {
   const events = new AbortController();
@@ -63,7 +63,7 @@ export function keepFocus(): () => void {
 
   function beforeLayer(layer: Element | null): Trail | undefined {
     if (layer === null) return undefined;
-    // Moving within a layer changes nothing about what was before it; a layer over another one keeps the whole chain.
+    // Moving within a layer keeps what was focused before it; entering another layer keeps the whole chain.
     for (let one = trail; one !== undefined; one = one.before) if (one.layer === layer) return one.before;
     return trail;
   }
@@ -72,7 +72,7 @@ export function keepFocus(): () => void {
     checking = false;
     if (trail === undefined || canHoldFocus(trail.element)) return;
     const { activeElement } = document;
-    // Something else has it by now, or the window's own end is near.
+    // Something else has taken the focus, or the window is closing.
     if (activeElement !== null && activeElement !== document.body && activeElement !== trail.element) return;
     const place = placeNear(trail);
     place?.focus({ preventScroll: true });
@@ -89,7 +89,7 @@ export function keepFocus(): () => void {
   document.addEventListener(
     'focusout',
     ({ target, relatedTarget }) => {
-      // A click on nothing: it was let go on purpose. Another window in front is no such thing.
+      // A click on empty space releases the focus on purpose; switching to another window does not.
       if (relatedTarget === null && document.hasFocus() && isFocusable(target) && canHoldFocus(target)) {
         queueMicrotask(() => {
           if (trail?.element === target && canHoldFocus(target) && document.activeElement !== target) trail = undefined;
@@ -101,7 +101,7 @@ export function keepFocus(): () => void {
   const observer = new MutationObserver(() => {
     if (checking || trail === undefined || canHoldFocus(trail.element)) return;
     checking = true;
-    // What comes instead, such as a dialog after its menu, may take the focus first.
+    // A replacement, such as a dialog after its menu, may take the focus first.
     queueMicrotask(check);
   });
   observer.observe(document.body, { childList: true, subtree: true, attributeFilter: ['inert', 'hidden', 'disabled'] });

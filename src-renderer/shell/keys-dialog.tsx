@@ -43,7 +43,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
   },
 ];
 
-/** What the keyboard does. */
+/** Lists the keyboard shortcuts. */
 export function KeysDialog(props: { readonly onClose: () => void }): ReactElement {
   return (
     <Dialog title="Keys" width={620} onClose={props.onClose} actions={<Button onClick={props.onClose}>Close</Button>}>

@@ -6,7 +6,7 @@ import { useConnection } from '../live-cache.ts';
 import { useNow } from '../ui/use-now.ts';
 import styles from './lost-banner.module.css';
 
-/** Says that what is shown is old, and since when. */
+/** Says that the view is stale, and since when. */
 export function LostBanner(props: { readonly onRetry: () => void }): ReactElement | null {
   const connection = useConnection();
   const now = useNow(connection.status === 'lost');

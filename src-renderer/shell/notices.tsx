@@ -4,7 +4,7 @@ import { ErrorNotice } from '../ui/error-notice.tsx';
 import { ResultNotice } from '../ui/result-notice.tsx';
 import styles from './notices.module.css';
 
-/** Failures of clicks, and what tasks have made, over the lower right of the page until they are dismissed. */
+/** Failed clicks and results of tasks, shown over the lower right of the page until they are dismissed. */
 export function Notices(props: { readonly notices: readonly Notice[]; readonly onDismiss: (id: number) => void }): ReactElement {
   return (
     <div className={styles.notices} role="region" aria-label="Notices">

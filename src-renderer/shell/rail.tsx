@@ -38,7 +38,7 @@ const SCHEMES = {
   dark: { icon: IconMoon, next: 'auto', word: 'dark' },
 } as const;
 
-/** The narrow bar on the left: where you are, and how it looks. */
+/** The navigation bar on the left, with the colour scheme switch. */
 export function Rail(): ReactElement {
   const { state, dispatch } = useWindow();
   const machine = useMachine();

@@ -21,7 +21,7 @@ import styles from './status-bar.module.css';
 const ACCELERATORS = { kvm: 'KVM', tcg: 'emulation', unknown: null } as const;
 const RECENT = 8_000;
 
-/** What the middle shows: running work first, else a failure, else what ended a moment ago. */
+/** What the middle shows: a running operation, else a failed one, else one that has just ended. */
 function pick(operations: readonly OperationState[], now: number): OperationState | undefined {
   return (
     operations.findLast(isRunning) ??
@@ -59,7 +59,7 @@ function Work(props: { readonly operations: readonly OperationState[]; readonly 
 
 const HOST_TONES = { up: styles.ok, down: styles.off, unusable: styles.warn } as const;
 
-/** The line at the bottom: where things run, what is free, what is under way, what needs attention. */
+/** The bottom line: where VMs run, free space, the current operation, and what needs attention. */
 export function StatusBar(): ReactElement {
   const { state, dispatch } = useWindow();
   const machine = useMachine();

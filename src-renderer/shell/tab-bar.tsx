@@ -8,7 +8,7 @@ import { IconButton } from '../ui/tip.tsx';
 import { keyOf, type Tab, useWindow } from '../window-state.ts';
 import styles from './tab-bar.module.css';
 
-/** Moves the focus along a row of tabs; answers whether the key meant that. */
+/** Moves the focus along a row of tabs; returns whether it handled the key. */
 export function moveFocus(event: KeyboardEvent<HTMLElement>): boolean {
   const tabs = [...event.currentTarget.querySelectorAll<HTMLElement>('[role="tab"]')];
   const index = tabs.indexOf(document.activeElement as HTMLElement);
@@ -20,7 +20,7 @@ export function moveFocus(event: KeyboardEvent<HTMLElement>): boolean {
   return true;
 }
 
-/** The open environments and plans, as in an editor. */
+/** The tabs of open environments and plans, as in an editor. */
 export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement {
   const { state, dispatch } = useWindow();
   const prefixes = usePrefixes();
@@ -61,7 +61,7 @@ export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement
 
   return (
     <section className={styles.bar} aria-label="Tabs">
-      {/* Without tabs it is no list of tabs. */}
+      {/* An empty bar must not have the role of a tab list. */}
       <div
         className={styles.tabs}
         {...(state.tabs.length > 0 ? { role: 'tablist', 'aria-label': 'Open environments' } : {})}
@@ -91,7 +91,7 @@ export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement
                 {mark}
                 <span className="ellipsis">{title}</span>
               </div>
-              {/* For the pointer; by keyboard it is Delete. A list of tabs may hold nothing but tabs. */}
+              {/* For the pointer only; the key is Delete. A tab list may contain nothing but tabs. */}
               <button
                 type="button"
                 className={styles.close}

@@ -4,7 +4,7 @@ import { formatAgo } from '../format.ts';
 import { Tip } from '../ui/tip.tsx';
 import styles from './timeline-view.module.css';
 
-/** What a point of the timeline holds, per VM. */
+/** What a snapshot contains, per VM. */
 export function HoverTip(props: {
   readonly snapshot: SnapshotState;
   readonly now: number;

@@ -10,14 +10,14 @@ interface RevertDialogProps {
   readonly prefix: PrefixState;
   readonly snapshot: SnapshotState;
   readonly now: number;
-  /** Name for the present, free. */
+  /** Unused name proposed for a snapshot of the current state. */
   readonly proposed: string;
   readonly onClose: () => void;
-  /** `first`: the name under which to keep the present, null to lose it. */
+  /** `first`: name of a snapshot to take of the current state first; null discards that state. */
   readonly onRevert: (first: string | null) => void;
 }
 
-/** Says what a revert loses and offers to keep it. */
+/** Says what a revert discards and offers to keep it. */
 export function RevertDialog(props: RevertDialogProps): ReactElement {
   const { prefix, snapshot, now } = props;
   const [keep, setKeep] = useState(true);

@@ -8,7 +8,7 @@ export function nameProblem(name: string, taken: readonly string[]): string | un
   return undefined;
 }
 
-/** A name that is free: `snapshot-1`, `snapshot-2`… or `BASE-2` when BASE is taken. */
+/** An unused name: `snapshot-1`, `snapshot-2`… or `BASE-2` when BASE is taken. */
 export function freeName(base: string, taken: readonly string[]): string {
   if (!taken.includes(base)) return base;
   const stem = base.replace(/-\d+$/, '');

@@ -73,7 +73,7 @@ function Detail(props: {
   );
 }
 
-/** The timeline with what can be done on it: take, revert, delete. */
+/** The timeline with its actions: take, revert, delete. */
 export function SnapshotsView(props: { readonly prefix: PrefixState; readonly blocked: string | undefined }): ReactElement {
   const { prefix, blocked } = props;
   const call = useCall();

@@ -16,11 +16,11 @@ function y(lane: number): number {
   return TOP + lane * LANE + LANE / 2;
 }
 
-/** Along the lane of what it leads to; a short curve leaves the parent's lane. */
+/** Runs along the child's lane, after a short curve out of the parent's lane. */
 function path(edge: TimelineEdge): string {
   const [x1, y1, x2, y2] = [LEFT + edge.x1, y(edge.lane1), LEFT + edge.x2, y(edge.lane2)];
   if (y1 === y2) return `M${x1} ${y1}H${x2}`;
-  // Clear of the time that stands below the parent's point.
+  // Clear of the time label below the parent's point.
   const start = x1 + 22;
   const end = start + 28;
   const middle = (start + end) / 2;
@@ -44,10 +44,10 @@ interface TimelineViewProps {
   readonly onRemove: (name: string) => void;
 }
 
-/** Snapshots in time, a lane per branch. Arrows move, Enter reverts, N takes one, Delete removes. */
+/** Snapshots over time, one lane per branch. Arrows move, Enter reverts, N takes one, Delete removes. */
 export function TimelineView(props: TimelineViewProps): ReactElement {
   const { snapshots, now, selected } = props;
-  // Recomputed per minute at most: "now" must not crawl while one looks at it.
+  // Once per minute at most, so that "now" does not visibly crawl.
   const minute = Math.floor(now / 60_000) * 60_000;
   const layout = useMemo(() => layoutTimeline(snapshots, minute), [snapshots, minute]);
   const box = useRef<HTMLDivElement>(null);
@@ -55,7 +55,7 @@ export function TimelineView(props: TimelineViewProps): ReactElement {
   const height = TOP + layout.lanes * LANE + BOTTOM;
   const nowX = LEFT + layout.now.x;
 
-  // The present is what one looks for first.
+  // Scroll to "now", which users look for first.
   useLayoutEffect(() => {
     if (box.current !== null) box.current.scrollLeft = box.current.scrollWidth;
   }, [layout.width]);

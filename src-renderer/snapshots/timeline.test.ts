@@ -40,7 +40,7 @@ describe('timeline layout', () => {
     expect(lanes([snapshot('a', 0, null, true), snapshot('b', 5, 'a')])).toEqual({ a: 0, b: 1, now: 0 });
   });
 
-  it('uses a lane again after a branch that ended', () => {
+  it('reuses a lane after a branch that ended', () => {
     const result = lanes([
       snapshot('a', 0, null),
       snapshot('x', 1, 'a'),
@@ -52,13 +52,13 @@ describe('timeline layout', () => {
     expect(result).toEqual({ a: 0, b: 0, c: 0, d: 0, now: 0, x: 1, y: 1 });
   });
 
-  it('shows what stands on a removed snapshot as a root', () => {
+  it('shows a child of a removed snapshot as a root', () => {
     const layout = layoutTimeline([snapshot('b', 2, 'removed', true)], 3 * MINUTE);
     expect(layout.edges).toHaveLength(1);
     expect(layout.points).toHaveLength(1);
   });
 
-  it('survives a ring of parents', () => {
+  it('survives a cycle of parents', () => {
     expect(layoutTimeline([snapshot('a', 0, 'b'), snapshot('b', 1, 'a')], 2 * MINUTE).points).toHaveLength(2);
   });
 
@@ -84,7 +84,7 @@ describe('timeline layout', () => {
         const places = layout.points.map((point) => `${point.x}/${point.lane}`);
         expect(new Set(places).size).toBe(history.length);
         for (const edge of layout.edges) expect(edge.x2).toBeGreaterThan(edge.x1);
-        // No point lies on a lane between the ends of a line that runs along it.
+        // No point lies on a lane between the ends of an edge on that lane.
         for (const edge of layout.edges.filter((one) => one.lane1 === one.lane2)) {
           expect(layout.points.filter((point) => point.lane === edge.lane1 && point.x > edge.x1 && point.x < edge.x2)).toEqual([]);
         }

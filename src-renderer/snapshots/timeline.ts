@@ -1,19 +1,19 @@
 import type { SnapshotState } from '../../src-shared/state.ts';
 
-/** A placed snapshot. `x` in px from the first point, `lane` counts from 0 downwards. */
+/** A positioned snapshot. `x` in px from the first point; lanes count from 0 downwards. */
 export interface TimelinePoint {
   readonly snapshot: SnapshotState;
   readonly x: number;
   readonly lane: number;
 }
 
-/** The present, as the point to the right of everything that it stands on. */
+/** The current state, as a point to the right of everything that it is based on. */
 export interface TimelineNow {
   readonly x: number;
   readonly lane: number;
 }
 
-/** A line from a snapshot (or the start of its lane, when null) to what was built on it. */
+/** A line from a snapshot (null: from the start of its lane) to a state based on it. */
 export interface TimelineEdge {
   readonly from: string | null;
   readonly to: string | 'now';
@@ -32,11 +32,11 @@ export interface Timeline {
   readonly width: number;
 }
 
-/** Room for a name above each point, and for a branch to leave its lane before the next name begins. */
+/** Room for a name above each point, and for a branch to leave its lane before the next name. */
 export const MIN_GAP = 120;
 export const MAX_GAP = 176;
 
-/** Distance of two neighbours in time: grows with the logarithm of the time between them, within readable limits. */
+/** Distance between neighbours: grows with the logarithm of the time between them, within readable limits. */
 export function gapFor(milliseconds: number): number {
   const minutes = Math.max(0, milliseconds) / 60_000;
   return Math.min(MAX_GAP, Math.round(MIN_GAP + 8 * Math.log2(1 + minutes)));
@@ -51,7 +51,7 @@ interface Node {
 
 const NOW = '\0now';
 
-/** Nodes in time order; a parent always comes before its children, whatever the clocks said. */
+/** Nodes in time order; a parent always precedes its children, even if clocks disagree. */
 function inOrder(snapshots: readonly SnapshotState[], now: number): readonly Node[] {
   const names = new Set(snapshots.map((snapshot) => snapshot.name));
   const sorted = snapshots.toSorted((a, b) => a.createdAt - b.createdAt || a.name.localeCompare(b.name));
@@ -60,7 +60,7 @@ function inOrder(snapshots: readonly SnapshotState[], now: number): readonly Nod
   let rest = sorted;
   while (rest.length > 0) {
     const ready = rest.filter((one) => one.parent === null || !names.has(one.parent) || placed.has(one.parent));
-    // A ring of parents cannot be drawn as a tree: the oldest of them becomes a root.
+    // A cycle of parents is not a tree: its oldest snapshot becomes a root.
     const next = ready[0] ?? rest[0];
     if (next === undefined) break;
     placed.add(next.name);
@@ -72,7 +72,7 @@ function inOrder(snapshots: readonly SnapshotState[], now: number): readonly Nod
   return [...order, { key: NOW, time: Math.max(now, order.at(-1)?.time ?? now), parent: current, snapshot: null }];
 }
 
-/** Node → the child that continues its lane: the one that leads to the present, else the first. */
+/** Node → the child that continues its lane: the one that leads to the current state, else the first. */
 function heirs(nodes: readonly Node[]): ReadonlyMap<string, string> {
   const parents = new Map(nodes.map((node) => [node.key, node.parent]));
   const heir = new Map<string, string>();
@@ -83,8 +83,8 @@ function heirs(nodes: readonly Node[]): ReadonlyMap<string, string> {
 }
 
 /**
- * Lays the snapshots out: time runs to the right, each branch has a lane of its own, and the branch that leads to the present keeps
- * its parent's lane. A lane is used again to the right of a branch that ended before. Pure; `now` in ms since the epoch.
+ * Lays out the snapshots: time runs to the right, each branch has its own lane, and the branch that leads to the current state keeps its
+ * parent's lane. A lane is reused to the right of a branch that has ended. Pure; `now` in ms since the epoch.
  */
 export function layoutTimeline(snapshots: readonly SnapshotState[], now: number): Timeline {
   const nodes = inOrder(snapshots, now);
@@ -106,7 +106,7 @@ export function layoutTimeline(snapshots: readonly SnapshotState[], now: number)
   const lanes = new Map<string, number>();
   const taken: { readonly from: number; readonly to: number }[][] = [];
   const position = (key: string | null): number => (key === null ? 0 : (xs.get(key) ?? 0));
-  // The lane of the present comes first, so that it is the topmost of those that begin together.
+  // Place the current state's branch first, so that it is the topmost of those that begin together.
   const line = new Set<string>();
   for (let key: string | null = NOW; key !== null; key = nodes.find((node) => node.key === key)?.parent ?? null) line.add(key);
   const starts = nodes.filter((node) => node.parent === null || heir.get(node.parent) !== node.key);
@@ -145,7 +145,7 @@ export function layoutTimeline(snapshots: readonly SnapshotState[], now: number)
   };
 }
 
-/** Where the keyboard goes from a point: along time, or to the nearest point of the next lane. Null when there is nothing. */
+/** The point that a key moves to: along time, or to the nearest point of the next lane. Null when there is none. */
 export function neighbour(timeline: Timeline, name: string, key: string): string | null {
   const { points } = timeline;
   const index = points.findIndex((point) => point.snapshot.name === name);

@@ -5,7 +5,7 @@ import { Empty } from '../ui/empty.tsx';
 import styles from './log-view.module.css';
 import { useOperationLogs } from './use-operation-logs.ts';
 
-/** The log lines of all tasks on the list, in the tasks' order, with a filter. Stays at the end while it is there. */
+/** The log lines of all listed tasks, in the tasks' order, with a filter. Follows the end while scrolled to it. */
 export function LogView(): ReactElement {
   const operations = useOperations();
   const logs = useDeferredValue(useOperationLogs(operations.map((operation) => operation.id)));

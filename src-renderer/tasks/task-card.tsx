@@ -46,7 +46,7 @@ function Step(props: { readonly step: StepState; readonly now: number; readonly 
   );
 }
 
-/** Its log, asked for once it is unfolded. */
+/** An operation's log, fetched when it is unfolded. */
 function Log(props: { readonly operation: string }): ReactElement {
   const [open, setOpen] = useState(false);
   return (
@@ -69,11 +69,11 @@ interface TaskCardProps {
   readonly operation: OperationState;
   readonly onCancel: () => void;
   readonly onDismiss?: (() => void) | undefined;
-  /** Steps unfolded at the start. */
+  /** Whether the steps are unfolded initially. */
   readonly open?: boolean;
 }
 
-/** One operation: how far it is, its steps, its log, and what came of it. */
+/** One operation: its progress, steps, log and result. */
 export function TaskCard(props: TaskCardProps): ReactElement {
   const { operation } = props;
   const running = isRunning(operation);

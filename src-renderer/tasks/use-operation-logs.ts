@@ -4,7 +4,7 @@ import { readError } from '../engine-client.ts';
 import { useEngine } from '../engine-context.ts';
 import { useConnection } from '../live-cache.ts';
 
-/** The log lines of operations by id, kept true while the component that asks is there. Empty until the engine has spoken. */
+/** Log lines by operation id, kept up to date while the component is mounted. Empty until the engine has sent them. */
 export function useOperationLogs(ids: readonly string[]): ReadonlyMap<string, readonly string[]> {
   const { connection } = useEngine();
   const connected = useConnection().status === 'connected';

@@ -1,4 +1,4 @@
-/** What noVNC wants of a channel in place of a URL: the look of an open RTCDataChannel whose bytes the session link carries. */
+/** The channel that noVNC accepts in place of a URL: looks like an open RTCDataChannel; the session link carries its bytes. */
 export class ScreenChannel {
   binaryType = 'arraybuffer';
   protocol = '';
@@ -13,7 +13,7 @@ export class ScreenChannel {
     this.#write = write;
   }
 
-  /** Called by noVNC; its buffer is used again afterwards, so the bytes are copied. */
+  /** Called by noVNC, which reuses its buffer afterwards, so the bytes are copied. */
   send(data: Uint8Array): void {
     if (this.readyState === 'open') this.#write(data.slice());
   }
@@ -23,7 +23,7 @@ export class ScreenChannel {
     this.onmessage?.({ data: bytes.slice().buffer });
   }
 
-  /** Called by noVNC and when the stream ended. */
+  /** Called by noVNC and when the stream has ended. */
   close(): void {
     if (this.readyState === 'closed') return;
     this.readyState = 'closed';

@@ -8,7 +8,7 @@ import styles from './screen-pane.module.css';
 import type { LinkState } from './session-link.ts';
 import { useSessionLink } from './use-session-link.ts';
 
-/** A VM's screen. Keys and the pointer go to the VM while it has the focus. */
+/** A VM's screen. While focused, it sends keys and pointer events to the VM. */
 export function ScreenPane(props: {
   readonly session: TerminalSession;
   readonly visible: boolean;
@@ -20,7 +20,7 @@ export function ScreenPane(props: {
   const rfb = useRef<RFB | null>(null);
   const [shown, setShown] = useState(false);
   const [notice, setNotice] = useState('');
-  // The VM's picture needs a place with a size.
+  // noVNC needs an element that already has a size.
   const [ready, setReady] = useState(false);
   useEffect(() => {
     if (visible) setReady(true);

@@ -3,7 +3,7 @@ import type { ByteChannel, ByteChannelEvents } from '../../src-shared/byte-strea
 import { EngineError, toWireError } from '../../src-shared/errors.ts';
 import { RETRY_DELAYS, SessionLink } from './session-link.ts';
 
-/** A VM end whose streams the test opens, ends and refuses. */
+/** A fake VM whose streams the test opens, ends and refuses. */
 function bench(endsByUser = true) {
   const streams: { readonly events: ByteChannelEvents; readonly channel: ByteChannel; ended: boolean }[] = [];
   const notices: string[] = [];
@@ -67,7 +67,7 @@ describe('session link', () => {
     expect(notices).toEqual(['session ended']);
   });
 
-  it('connects again after a loss, with one line', async () => {
+  it('reconnects after a loss, with one line', async () => {
     const { link, streams, notices, states } = bench();
     link.start();
     await settle();
@@ -94,7 +94,7 @@ describe('session link', () => {
     expect(link.state).toBe('connected');
   });
 
-  it('connects again after a closed console', async () => {
+  it('reconnects after a closed console', async () => {
     const { link, streams } = bench(false);
     link.start();
     await settle();
@@ -103,7 +103,7 @@ describe('session link', () => {
     expect(streams).toHaveLength(2);
   });
 
-  it('keeps trying with growing pauses, saying so once', async () => {
+  it('keeps trying with growing delays, saying so once', async () => {
     const { link, streams, notices, vm } = bench();
     vm.refuse = new EngineError('guest.unreachable', 'No route to web.');
     link.start();
@@ -115,7 +115,7 @@ describe('session link', () => {
     expect(notices).toEqual(['No route to web; connecting again']);
   });
 
-  it('gives up where trying is no use', async () => {
+  it('gives up when retrying is useless', async () => {
     const { link, notices, vm } = bench();
     vm.refuse = new EngineError('vm.missing', 'There is no VM web.');
     link.start();
@@ -124,7 +124,7 @@ describe('session link', () => {
     expect(notices).toEqual(['There is no VM web.']);
   });
 
-  it('drops the old stream when renewed and ignores what comes of it', async () => {
+  it('drops the old stream when renewed and ignores its data', async () => {
     const { link, streams, seen, notices } = bench();
     link.start();
     await settle();
@@ -138,7 +138,7 @@ describe('session link', () => {
     expect(notices).toEqual(['reverted to “before”; connecting again']);
   });
 
-  it('does not bring back what the user ended', async () => {
+  it('does not reconnect what the user ended', async () => {
     const { link, streams } = bench();
     link.start();
     await settle();

@@ -1,7 +1,7 @@
 import type { ByteChannel, ByteChannelEvents } from '../../src-shared/byte-stream.ts';
 import type { WireError } from '../../src-shared/errors.ts';
 
-/** How a session stands: `waiting` until its VM runs again, `ended` until the user asks for it again. */
+/** State of a session: `waiting` until its VM runs again, `ended` until the user reconnects. */
 export type LinkState = 'connecting' | 'connected' | 'waiting' | 'ended';
 
 /** An open stream: its id for `terminal.resize` and the bytes. */
@@ -11,29 +11,29 @@ export interface LinkStream {
 }
 
 export interface LinkOptions {
-  /** Opens a stream to the VM; rejects with what `readError` understands. */
+  /** Opens a stream to the VM; rejects with errors that `readError` understands. */
   connect(events: ByteChannelEvents, signal: AbortSignal): Promise<LinkStream>;
   readError(error: unknown): WireError;
-  /** Whether the VM runs now, as the engine last said; false while there is no engine. */
+  /** Whether the VM is running according to the engine; false while there is no engine. */
   isRunning(): boolean;
   onState(state: LinkState): void;
-  /** A new stream is open; bytes follow by `onData`. */
+  /** A new stream is open; its bytes arrive through `onData`. */
   onOpen(stream: LinkStream): void;
   onData(bytes: Uint8Array, taken: () => void): void;
   onDrain?(): void;
-  /** A sentence for the user between the bytes. */
+  /** Shows the user a sentence between the stream's bytes. */
   onNotice(sentence: string): void;
-  /** Whether a stream that ends without a reason was ended by the user in the VM (a shell's `exit`). */
+  /** Whether a stream that ends without a reason was ended by the user inside the VM (a shell's `exit`). */
   readonly endsByUser: boolean;
 }
 
-/** Pauses before the next try, ms; the last one repeats. */
+/** Delays before reconnecting, ms; the last one repeats. */
 export const RETRY_DELAYS = [500, 1_000, 2_000, 4_000, 8_000] as const;
 const HOPELESS: readonly WireError['code'][] = ['vm.missing', 'prefix.missing', 'guest.refused', 'input.invalid', 'not-available'];
 
 /**
- * Keeps one terminal connected: connects again after a loss (a revert, a reboot) while its VM runs, waits while it is off, and
- * stops when the user ended it. At most one stream is open at a time.
+ * Keeps one terminal connected: reconnects after a loss (a revert, a reboot) while its VM runs, waits while it is off, and stops when
+ * the user has ended it. At most one stream is open at a time.
  */
 export class SessionLink {
   readonly #options: LinkOptions;
@@ -53,43 +53,43 @@ export class SessionLink {
     return this.#state;
   }
 
-  /** When the present stream was opened, ms since the epoch; 0 before the first. */
+  /** When the current stream was opened, ms since the epoch; 0 before the first. */
   get openedAt(): number {
     return this.#openedAt;
   }
 
-  /** Connects now, whatever the state; a stream that is open is dropped. */
+  /** Connects now, whatever the state; drops an open stream. */
   start(): void {
     this.#drop();
     this.#failures = 0;
     void this.#connect();
   }
 
-  /** Drops the stream and connects again, saying why. For sessions that the user ended nothing happens. */
+  /** Drops the stream and reconnects, showing the reason. Does nothing to sessions that the user has ended. */
   renew(reason: string): void {
     if (this.#state === 'ended') return;
     this.#options.onNotice(`${reason}; connecting again`);
     this.start();
   }
 
-  /** Bytes to the VM; false when there is no room or no stream. */
+  /** Sends bytes to the VM; false when there is no credit or no stream. */
   write(bytes: Uint8Array): boolean {
     return this.#channel?.write(bytes) ?? false;
   }
 
-  /** Tells that the VM's state may have changed. */
+  /** To be called when the VM's state may have changed. */
   checkVm(): void {
     if (this.#state === 'waiting' && this.#options.isRunning()) this.start();
   }
 
-  /** Ends for good; no callback follows. */
+  /** Closes permanently; no callback follows. */
   close(): void {
     this.#drop();
     this.#state = 'ended';
   }
 
   #drop(): void {
-    // Callbacks of earlier rounds are ignored from here on.
+    // From here on, callbacks of earlier rounds are ignored.
     this.#round += 1;
     clearTimeout(this.#timer);
     this.#abort?.abort();
@@ -149,7 +149,7 @@ export class SessionLink {
   #ended(reason: string | null): void {
     this.#round += 1;
     this.#channel = undefined;
-    // A stream that lived for a while was a success: the next loss begins with the shortest pause.
+    // A stream that lasted a while was a success: the next loss begins with the shortest delay.
     if (Date.now() - this.#openedAt > 10_000) this.#failures = 0;
     if (reason === null && this.#options.endsByUser && this.#options.isRunning()) {
       this.#options.onNotice('session ended');
@@ -166,7 +166,7 @@ export class SessionLink {
       this.#set('waiting');
       return;
     }
-    // One line per loss, not one per try.
+    // One line per loss, not one per attempt.
     if (this.#failures === 0) this.#options.onNotice(`${sentence}; connecting again`);
     const delay = RETRY_DELAYS[Math.min(this.#failures, RETRY_DELAYS.length - 1)] ?? 8_000;
     this.#failures += 1;

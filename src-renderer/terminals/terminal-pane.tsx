@@ -15,8 +15,8 @@ import styles from './terminal-pane.module.css';
 import { useSessionLink } from './use-session-link.ts';
 
 /**
- * The element around a terminal. Its `terminal` property is the xterm instance behind it: what is on the screen is not in the DOM, so
- * tests and assistive scripts read `element.terminal.buffer.active` instead.
+ * The element around a terminal. Its `terminal` property is the xterm instance: the screen's text is not in the DOM, so tests and
+ * assistive scripts read `element.terminal.buffer.active` instead.
  */
 export interface TerminalElement extends HTMLDivElement {
   terminal?: Terminal;
@@ -70,7 +70,7 @@ function SearchBar(props: { readonly search: SearchAddon; readonly onClose: () =
   );
 }
 
-/** An ssh session or serial console. Lives on while it is hidden; keeps its scrollback over new connections. */
+/** An ssh session or serial console. Stays connected while hidden; keeps its scrollback when it reconnects. */
 export function TerminalPane(props: {
   readonly session: TerminalSession;
   readonly visible: boolean;
@@ -125,7 +125,7 @@ export function TerminalPane(props: {
     }
     if (present.state !== 'connected') return;
     const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
-    // A large paste goes in pieces, so that a slow guest pauses it.
+    // A large paste is sent in pieces, so that a slow guest can pause it.
     for (let at = 0; at < bytes.length; at += 16_384) waiting.current.push(bytes.slice(at, at + 16_384));
     flush();
   });
@@ -134,7 +134,7 @@ export function TerminalPane(props: {
     const { current } = parts;
     if (current === null || stream.current === null || session.kind !== 'ssh' || link()?.state !== 'connected') return;
     const { cols: columns, rows } = current.terminal;
-    // A stream that ended meanwhile has no size; its successor is opened with the present one.
+    // The stream may have ended meanwhile; its successor is opened with the current size.
     connection.client.terminal.resize({ stream: stream.current, columns, rows }).catch(() => undefined);
   });
 
@@ -154,7 +154,7 @@ export function TerminalPane(props: {
         setSearching(true);
         return false;
       case 'KeyV':
-        // The browser pastes; xterm takes the paste event.
+        // Let the browser paste; xterm handles the paste event.
         return false;
       default:
         return true;

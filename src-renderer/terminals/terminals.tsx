@@ -19,7 +19,7 @@ const KINDS: Readonly<Record<TerminalSession['kind'], { readonly icon: Icon; rea
 
 const WORDS: Readonly<Record<LinkState, string>> = { connecting: 'connecting', connected: '', waiting: 'VM is off', ended: 'ended' };
 
-/** The sessions of the dock, each a tab. All stay alive while one is in front. */
+/** The dock's sessions, one tab each. Those in the background stay connected. */
 export function Terminals(props: { readonly visible: boolean }): ReactElement {
   const { state, dispatch } = useWindow();
   const prefixes = usePrefixes() ?? [];
@@ -63,7 +63,7 @@ export function Terminals(props: { readonly visible: boolean }): ReactElement {
                   {link === 'connected' ? word : WORDS[link]}
                 </span>
               </button>
-              {/* For the pointer; by keyboard it is Delete. A list of tabs may hold nothing but tabs. */}
+              {/* For the pointer only; the key is Delete. A tab list may contain nothing but tabs. */}
               <button
                 type="button"
                 className={styles.close}

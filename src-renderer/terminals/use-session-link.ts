@@ -5,14 +5,14 @@ import { useConnection, useOperations, usePrefix } from '../live-cache.ts';
 import type { TerminalSession } from '../window-state.ts';
 import { type LinkOptions, type LinkState, SessionLink } from './session-link.ts';
 
-/** What a pane gives: how big it is, and what to do with what comes. */
+/** What a pane provides: its size, and handlers for incoming data. */
 export type SessionSink = Pick<LinkOptions, 'onOpen' | 'onData' | 'onDrain' | 'onNotice'> & {
   size(): { readonly columns: number; readonly rows: number };
 };
 
 /**
- * A link for a session, kept through reverts, reboots and a lost engine. `ready` false delays the first connection until the pane can
- * show something; the sink is read when needed.
+ * A link for a session that survives reverts, reboots and a lost engine. `ready` false delays the first connection until the pane can
+ * show something; the sink is read on each use.
  */
 export function useSessionLink(
   session: TerminalSession,
@@ -70,7 +70,7 @@ export function useSessionLink(
     link.current?.checkVm();
   }, [running, connected]);
 
-  // A stream that was open during the revert talks to a guest that no longer knows it.
+  // A stream that was open during a revert talks to a guest that has forgotten it.
   const revertedAt = lastRevert?.endedAt ?? 0;
   useEffect(() => {
     const present = link.current;

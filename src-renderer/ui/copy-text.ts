@@ -1,4 +1,4 @@
-/** Puts text on the clipboard; false when the system refuses (the window is not in front). */
+/** Copies text to the clipboard; false when the system refuses (the window is not focused). */
 export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

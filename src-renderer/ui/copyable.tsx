@@ -3,7 +3,7 @@ import { type ReactElement, useEffect, useState } from 'react';
 import { copyText } from './copy-text.ts';
 import styles from './copyable.module.css';
 
-/** Monospace text that is copied by a click; says so for a moment in its own place. */
+/** Monospace text that a click copies; confirms briefly in the same place. */
 export function Copyable(props: { readonly text: string; readonly what?: string }): ReactElement {
   const [copied, setCopied] = useState(false);
   useEffect(() => {

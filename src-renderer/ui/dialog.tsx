@@ -15,15 +15,15 @@ interface DialogProps {
   /** A question that names the object. */
   readonly title: string;
   readonly onClose: () => void;
-  /** What Enter does; without it the dialog is no form. */
+  /** Called on Enter; without it the dialog is not a form. */
   readonly onSubmit?: () => void;
   readonly children: ReactNode;
-  /** Buttons, the harmless one first. */
+  /** Buttons, the safe one first. */
   readonly actions: ReactNode;
   readonly width?: number;
 }
 
-/** A modal question. Escape and a click outside mean "no". */
+/** A modal question. Escape and a click outside cancel it. */
 export function Dialog(props: DialogProps): ReactElement {
   function submit(event: SyntheticEvent): void {
     event.preventDefault();

@@ -6,7 +6,7 @@ import { copyText } from './copy-text.ts';
 import styles from './error-notice.module.css';
 import { IconButton } from './tip.tsx';
 
-/** The text of a report: what a bug tracker needs, nothing that the page does not show. */
+/** A report for a bug tracker; contains nothing that the page does not show. */
 export function errorReport(error: WireError, subject?: string): string {
   const details = Object.entries(error.details).map(([key, value]) => `${key}: ${String(value)}`);
   return [subject, `${error.message} [${error.code}]`, error.hint, ...details]
@@ -16,13 +16,13 @@ export function errorReport(error: WireError, subject?: string): string {
 
 interface ErrorNoticeProps {
   readonly error: WireError;
-  /** What was being done, as "Could not start demo". */
+  /** What failed, such as "Could not start demo". */
   readonly title?: string | undefined;
   readonly onRetry?: (() => void) | undefined;
   readonly onDismiss?: (() => void) | undefined;
 }
 
-/** An error for people: cause, next step, details folded away, and a report to copy. */
+/** An error with cause, next step, collapsed details, and a report to copy. */
 export function ErrorNotice(props: ErrorNoticeProps): ReactElement {
   const { error, title } = props;
   const [copied, setCopied] = useState(false);

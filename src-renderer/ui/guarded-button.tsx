@@ -3,13 +3,13 @@ import type { MouseEvent, ReactElement } from 'react';
 import { Tip } from './tip.tsx';
 
 interface GuardedButtonProps extends ButtonProps {
-  /** Why it does nothing now; undefined when it works. */
+  /** Why the button is inactive; undefined when it works. */
   readonly blocked: string | undefined;
   readonly type?: 'button' | 'submit';
   readonly onClick?: () => void;
 }
 
-/** A button that can be reached and explains itself while it does nothing, unlike one with `disabled`. */
+/** A button that stays focusable and explains itself while inactive, unlike one with `disabled`. */
 export function GuardedButton({ blocked, onClick, ...rest }: GuardedButtonProps): ReactElement {
   const idle = blocked !== undefined;
   function press(event: MouseEvent): void {

@@ -3,7 +3,7 @@ import { formatFraction } from '../format.ts';
 import styles from './progress-bar.module.css';
 import type { Tone } from './state-mark.tsx';
 
-/** A thin bar, 0..1. */
+/** A thin progress bar, 0..1. */
 export function ProgressBar(props: {
   readonly fraction: number;
   readonly label: string;

@@ -5,7 +5,7 @@ import { copyText } from './copy-text.ts';
 import styles from './error-notice.module.css';
 import { IconButton } from './tip.tsx';
 
-/** What came of a task that made something: what it is, and its path to copy. */
+/** What a task has created, with its path to copy. */
 export function ResultNotice(props: {
   readonly title: string;
   readonly message: string;

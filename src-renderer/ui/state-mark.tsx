@@ -1,7 +1,7 @@
 import type { ComponentType, ReactElement, ReactNode } from 'react';
 import styles from './state-mark.module.css';
 
-/** What a state means for the eye. Colour never stands alone: a mark always has an icon and a word or a name. */
+/** What a state's colour means. Colour never stands alone: every mark has an icon and a word or an accessible name. */
 export type Tone = 'ok' | 'busy' | 'warn' | 'bad' | 'off' | 'accent';
 
 export type Icon = ComponentType<{ size?: number | string; stroke?: number | string; className?: string }>;

@@ -2,7 +2,7 @@ import { ActionIcon } from '@mantine/core';
 import type { ComponentType, ReactElement, ReactNode } from 'react';
 import { Tooltip } from './tooltip.tsx';
 
-/** A text that appears on hover and focus. `label` undefined shows none. */
+/** Text that appears on hover and focus; none when `label` is undefined. */
 export function Tip(props: {
   readonly label: ReactNode;
   readonly position?: 'top' | 'right';
@@ -17,9 +17,9 @@ export function Tip(props: {
 }
 
 interface IconButtonProps {
-  /** The accessible name, and what the tooltip says. */
+  /** The accessible name, and the tooltip by default. */
   readonly label: string;
-  /** What the tooltip says when it is more than the name. */
+  /** The tooltip when it says more than the name. */
   readonly tip?: string | undefined;
   readonly icon: ComponentType<{ size?: number | string; stroke?: number | string }>;
   readonly onClick: () => void;
@@ -29,7 +29,7 @@ interface IconButtonProps {
   readonly expanded?: boolean;
 }
 
-/** A quiet square button with an icon, named for everyone. */
+/** A square icon button with an accessible name. */
 export function IconButton(props: IconButtonProps): ReactElement {
   const { icon: Icon, label, size = 24 } = props;
   return (

@@ -22,7 +22,7 @@ function place(target: DOMRect, box: DOMRect, side: 'top' | 'right'): Anchor {
   };
 }
 
-/** Where a tooltip is put, so that a screen reader finds it in the part of the page that it belongs to: the outermost landmark. */
+/** The element that a tooltip is added to: the outermost landmark, so that a screen reader finds it in the right part of the page. */
 function landmarkOf(element: Element): Element {
   let found: Element = document.body;
   for (let at: Element | null = element; at !== null; at = at.parentElement) {
@@ -32,8 +32,8 @@ function landmarkOf(element: Element): Element {
 }
 
 /**
- * A text beside its element on hover, after a moment, and on keyboard focus at once; Escape and a press hide it. Small on purpose: it
- * is part of the first paint. The child must be an element that passes its props on to the DOM.
+ * Text beside its element: on hover after a moment, on keyboard focus at once; Escape and a press hide it. Kept small because it is part
+ * of the first paint. The child must be an element that passes its props on to the DOM.
  */
 export function Tooltip(props: {
   readonly label: ReactNode;
@@ -43,7 +43,7 @@ export function Tooltip(props: {
   const id = useId();
   const wrapper = useRef<HTMLSpanElement>(null);
   const box = useRef<HTMLDivElement>(null);
-  /** What it is put into while it is shown. */
+  /** The element that contains the tooltip while it is shown. */
   const [landmark, setLandmark] = useState<Element | null>(null);
   const shown = landmark !== null;
   const [anchor, setAnchor] = useState<Anchor | null>(null);

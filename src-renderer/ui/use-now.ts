@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
 
-/** The present time in ms, renewed each second while `ticking`. One second of accuracy is what elapsed times show. */
+/** The current time in ms, updated every `interval` ms while `ticking`. */
 export function useNow(ticking = true, interval = 1_000): number {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
@@ -12,7 +12,7 @@ export function useNow(ticking = true, interval = 1_000): number {
   return now;
 }
 
-/** The present time in ms, renewed once `then` (ms since the epoch) has passed and not before: nothing ticks for it. */
+/** The current time in ms, updated only once, when `then` (ms since the epoch) has passed. */
 export function useNowUntil(then: number): number {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {

@@ -13,7 +13,7 @@ test.each([
   expect(untilNextReading(elapsed)).toBe(wait);
 });
 
-test('it reads the same until then, and differently from then on', () => {
+test('the text stays the same until then and changes afterwards', () => {
   for (const elapsed of [0, 999, 41_300, 59_000, 60_500, 3_599_000, 3_661_000, 90_000_000]) {
     const next = elapsed + untilNextReading(elapsed);
     expect(formatUptime(next - 1)).toBe(formatUptime(elapsed));

@@ -2,15 +2,15 @@ import { useEffect, useState } from 'react';
 
 const MINUTE = 60_000;
 
-/** ms until a span of this length reads differently: by the second in its first minute, then by the minute. */
+/** ms until `formatUptime` of this duration changes: each second in its first minute, then each minute. */
 export function untilNextReading(elapsed: number): number {
   const unit = elapsed < MINUTE ? 1_000 : MINUTE;
   return unit - (Math.max(0, elapsed) % unit);
 }
 
 /**
- * How long ago `since` (ms since the epoch) is in ms, renewed when `formatUptime` of it changes and not more often: a window that shows
- * VMs which have been running for long does nothing.
+ * Time since `since` (ms since the epoch) in ms, updated only when its `formatUptime` changes, so that a window whose VMs have been
+ * running for long stays idle.
  */
 export function useUptime(since: number | null): number {
   const [now, setNow] = useState(() => Date.now());

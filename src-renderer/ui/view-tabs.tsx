@@ -9,7 +9,7 @@ interface ViewTabsProps<T extends string> {
   readonly onChange: (view: T) => void;
 }
 
-/** The views of a page as underlined tabs; arrows move, Enter or a click shows. */
+/** The views of a page as underlined tabs; arrows move, Enter or a click selects. */
 export function ViewTabs<T extends string>(props: ViewTabsProps<T>): ReactElement {
   return (
     <div className={styles.tabs} role="tablist" aria-label={props.label} onKeyDown={moveFocus}>

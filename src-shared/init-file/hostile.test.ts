@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseInitFile } from './parse.ts';
 
-/** Texts that mean something in XML, in a path, to a shell or to a template. */
+/** Texts with a meaning in XML, paths, shells or templates. */
 const HOSTILE = ['"><script>', 'a&b', "a'b", 'a b', '../..', 'a/b', '-rf', '$(id)', 'a\nb', 'a\u0000b', 'a\u200bb', '\ud800', '{{ x }}'];
 const UNPRINTABLE = ['a\u0000b', 'a\u001bb', 'a\nb', 'a\u007fb', '\ud800', 'a\udc00', '\uffff'];
 

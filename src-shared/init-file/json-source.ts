@@ -16,7 +16,7 @@ class JsonFailure extends Error {
   }
 }
 
-/** Reads strict JSON (RFC 8259) with the place of every key and value. Stops at the first error. Repeated keys: the last counts, a warning says so. */
+/** Reads strict JSON (RFC 8259) with all positions. Stops at the first error. The last of repeated keys wins, with a warning. */
 export function readJsonSource(text: string): SourceResult {
   const reader = new JsonReader(text);
   try {
@@ -178,7 +178,7 @@ function neverClosed(bracket: string | undefined, offset: number): JsonFailure {
   return new JsonFailure(offset, `This ${show(bracket)} is never closed.`, 'Is the file cut off?');
 }
 
-/** The warning about a key that a mapping has twice. */
+/** The warning about a repeated key in a mapping. */
 export function repeatedKey(key: string, offset: number): SourceProblem {
   return {
     offset,

@@ -2,11 +2,11 @@ import { z } from 'zod';
 import { type NameRule, nameProblem } from './name-rules.ts';
 
 /**
- * Values as real init files write them: numbers in quotes, numeric passwords and versions, `yes` in JSON. Each helper says in one
- * sentence what it wants and gives one normal type.
+ * Schemas for values as real init files write them: numbers in quotes, numeric passwords and versions, `yes` in JSON. Each one normalises
+ * to one type and has a single error sentence.
  */
 
-/** The one sentence for every way in which a value can miss what is expected. */
+/** Uses the same sentence for every way in which a value can be wrong. */
 export function told(expected: string): { error: () => string } {
   return { error: () => `It must be ${expected}.` };
 }
@@ -21,7 +21,7 @@ export function wholeNumber(minimum: number, maximum: number, unit = ''): z.ZodT
     .refine((value) => value >= minimum && value <= maximum, told(expected));
 }
 
-/** true or false, also as the words of YAML 1.1 in quotes, or 1 and 0. */
+/** true or false, also as a quoted YAML 1.1 word, or 1 and 0. */
 export function flag(): z.ZodType<boolean, boolean | string | number> {
   return z
     .union(
@@ -31,7 +31,7 @@ export function flag(): z.ZodType<boolean, boolean | string | number> {
     .transform((value) => (typeof value === 'string' ? /^(?:true|yes|on|1)$/i.test(value) : Boolean(value)));
 }
 
-/** One line of text; a number is taken as its digits. */
+/** One line of text; a number becomes its digits. */
 export function line(expected = 'text', maxLength = 1024): z.ZodType<string, string | number> {
   const why = told(`${expected}, at most ${maxLength} characters`);
   return z
@@ -40,7 +40,7 @@ export function line(expected = 'text', maxLength = 1024): z.ZodType<string, str
     .refine((value) => !hasControlCharacter(value), { error: 'It must not contain control characters or line breaks.' });
 }
 
-/** A path or URL: any one-line text without the NUL that ends a path. */
+/** A path or URL: any single-line text without NUL. */
 export function path(expected = 'a path'): z.ZodType<string, string> {
   return z
     .string(told(expected))
@@ -49,7 +49,7 @@ export function path(expected = 'a path'): z.ZodType<string, string> {
     .refine((value) => !hasControlCharacter(value), { error: 'A path must not contain control characters.' });
 }
 
-/** A name under a rule; a number is taken as its digits. */
+/** A name that follows a rule; a number becomes its digits. */
 export function name(rule: NameRule): z.ZodType<string, string | number> {
   return z
     .union([z.string(), z.number()], told(`a ${rule.what}`))
@@ -57,7 +57,7 @@ export function name(rule: NameRule): z.ZodType<string, string | number> {
     .superRefine((value, context) => refuse(value, rule, context));
 }
 
-/** The same for the keys of a mapping. */
+/** The same for keys of a mapping. */
 export function nameKey(rule: NameRule): z.ZodString {
   return z
     .string()
@@ -70,7 +70,7 @@ function refuse(value: string, rule: NameRule, context: z.RefinementCtx): void {
   if (problem !== undefined) context.addIssue({ code: 'custom', message: problem, params: { hint: rule.says } });
 }
 
-/** A string or number that is kept as it is (passwords: Lago saves them as the file wrote them). */
+/** A string or number that keeps its type (passwords: Lago saves them as the file wrote them). */
 export function password(): z.ZodType<string | number, string | number> {
   const why = told('text, at most 512 characters');
   return z
@@ -78,7 +78,7 @@ export function password(): z.ZodType<string | number, string | number> {
     .refine((value) => !hasControlCharacter(String(value)), { error: 'A password must not contain control characters or line breaks.' });
 }
 
-/** A list; one bare value counts as a list of one where `single` allows it. */
+/** A list of at most 1000 entries. */
 export function list<T extends z.ZodType>(item: T, expected: string): z.ZodArray<T> {
   return z.array(item, told(expected)).max(1000, { error: 'It has more than 1000 entries.' });
 }
@@ -90,7 +90,7 @@ export function mapping(expected = 'a mapping (key: value)'): z.ZodRecord<z.ZodS
 export function hasControlCharacter(text: string): boolean {
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
-    // Neither half a character nor what XML cannot hold.
+    // Reject lone surrogates and characters that XML does not allow.
     if (code < 0x20 || code === 0x7f || code === 0xfffe || code === 0xffff) return true;
     if (code >= 0xd800 && code <= 0xdfff) {
       if (code >= 0xdc00 || text.charCodeAt(index + 1) >> 10 !== 0xdc00 >> 10) return true;

@@ -1,4 +1,4 @@
-/** Names become file names, host names, XML and arguments; everything that could mean something there is kept out at the door. */
+/** Names become file names, host names, XML and arguments; these rules reject characters with a meaning there. */
 
 export interface NameRule {
   /** What kind of name, for messages: "VM name". */
@@ -59,7 +59,7 @@ export const DNS_NAME: NameRule = {
   says: 'A DNS name is made of words of letters, digits and "-", joined by dots, at most 253 characters.',
 };
 
-/** What is wrong with a name, one sentence; undefined when it is good. */
+/** What is wrong with a name, as one sentence; undefined when it is valid. */
 export function nameProblem(name: string, rule: NameRule): string | undefined {
   if (name === '') return `The ${rule.what} is empty. A name must be given.`;
   if (name === '__proto__') return `"__proto__" cannot be a ${rule.what}.`;
@@ -69,7 +69,7 @@ export function nameProblem(name: string, rule: NameRule): string | undefined {
   return undefined;
 }
 
-/** A text of a file in quotes, cut to a readable length, control characters made visible. */
+/** Quotes text from a file, shortened, with control characters made visible. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text);
 }

@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { parseInitFile } from './parse.ts';
 
 /**
- * 100,000 texts: whatever it is, there is a value or an explained error, at a place in the text, within bounded work. Work is measured as
- * processor time, so that a busy machine changes nothing.
+ * 100,000 texts: each yields a value or an explained error at a position in the text, within bounded work. Work is measured in processor
+ * time, so that a busy machine does not affect it.
  */
 const MOST_WORK_MS = 1_000;
 
@@ -109,7 +109,7 @@ const PIECES = [
 const soup = fc.array(fc.constantFrom(...PIECES), { maxLength: 40 }).map((parts) => parts.join(''));
 const bytes = fc.uint8Array({ maxLength: 80 }).map((data) => new TextDecoder().decode(data));
 
-/** A good file with pieces put in, cut out and doubled. */
+/** A valid file with pieces inserted, cut out and duplicated. */
 const edited = fc
   .tuple(
     fc.constantFrom(YAML, JSON_TEXT),
@@ -226,7 +226,7 @@ describe('whatever the text', () => {
     'domains: *a30\nnets: {n: {}}\n',
   ].join('\n');
 
-  it('a billion laughs are few', () => {
+  it('a billion-laughs file stays small', () => {
     expect(parseInitFile(laughs, 'fuzz').issues).toMatchObject([{ message: 'The aliases of this file multiply to too many values.' }]);
   });
 
@@ -239,11 +239,11 @@ describe('whatever the text', () => {
       console.log(process.resourceUsage().maxRSS);`;
     const texts = [...large.map(([, text]) => text), laughs, ...fc.sample(structured, 500), ...fc.sample(edited, 500)];
     const options = { input: JSON.stringify(texts), encoding: 'utf8' } as const;
-    // With room for one of them only: V8 ends a process that needs more, and does not put off collecting what is left of those before.
+    // The heap has room for one text only: V8 aborts if one needs more, and has to collect the garbage of earlier ones.
     const argv = ['--max-old-space-size=160', '--max-semi-space-size=8', '--import', loader, '--input-type=module', '-e', program];
     const { stdout, stderr } = spawnSync(process.execPath, argv, options);
     expect(stderr).toBe('');
-    // KiB of the whole process, Node's own included.
+    // KiB of the whole process, including Node itself.
     expect(Number(stdout)).toBeGreaterThan(0);
     expect(Number(stdout)).toBeLessThan(256 * 1024);
   });

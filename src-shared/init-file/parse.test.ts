@@ -10,7 +10,7 @@ function yaml(text: string): ParseResult {
   return parseInitFile(text, 'f');
 }
 
-/** A good file around the body of one VM (YAML flow) and of one network. */
+/** A valid file around the body of one VM (YAML flow style) and of one network. */
 function withVm(vm: string, net = 'management: true'): ParseResult {
   return yaml(`domains:\n  vm0: {nics: [{net: n}], ${vm}}\nnets:\n  n: {${net}}\n`);
 }
@@ -60,7 +60,7 @@ describe('YAML as PyYAML reads it', () => {
     return withVm(`metadata: {k: ${text}}`).value?.domains['vm0']?.metadata?.['k'];
   }
 
-  // What PyYAML 6.0.3's safe_load gives.
+  // The results of safe_load in PyYAML 6.0.3.
   it.each<[string, unknown]>([
     ['yes', true],
     ['Off', false],
@@ -231,7 +231,7 @@ nets:
     expect(parseInitFile(' '.repeat(MAX_INIT_FILE + 1), 'f').issues).toMatchObject([{ line: 0, severity: 'error' }]);
   });
 
-  it('says at most 200 things', () => {
+  it('reports at most 200 issues', () => {
     const vms = Array.from({ length: 500 }, (_, index) => `  vm${index}: {memory: x}`).join('\n');
     expect(yaml(`domains:\n${vms}\nnets: {n: {}}`).issues).toHaveLength(200);
   });
@@ -326,7 +326,7 @@ describe('templates of init files', () => {
     expect(yaml('domains: {a: [}').issues[0]?.message).not.toContain('Jinja');
   });
 
-  it('by sed are warned of, also where YAML stumbles over them', () => {
+  it('for sed cause a warning, also where they are invalid YAML', () => {
     const good = yaml('domains:\n  __ENGINE__: {nics: [{net: n}]}\nnets: {n: {}}\n');
     expect(good.value?.domainNames).toEqual(['__ENGINE__']);
     expect(good.issues).toMatchObject([{ line: 2, column: 3, severity: 'warning', hint: expect.stringContaining('sed') as string }]);
@@ -335,7 +335,7 @@ describe('templates of init files', () => {
 });
 
 describe('places', () => {
-  it('are those of the key, or of the nearest thing that is there', () => {
+  it('are those of the key, or of its nearest existing ancestor', () => {
     const { value } = yaml('domains:\n  a:\n    nics:\n      - net: n\n        ip: 1.2.3.4\nnets:\n  n: {}\n');
     expect(value?.locate(['domains', 'a', 'nics', 0, 'ip'])).toEqual({ line: 5, column: 9 });
     expect(value?.locate(['domains', 'a', 'memory'])).toEqual({ line: 2, column: 3 });

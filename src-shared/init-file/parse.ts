@@ -23,11 +23,11 @@ import {
 import { blamePlaceholder, jinjaProblems, placeholderProblems } from './templated.ts';
 import { readYamlSource } from './yaml-source.ts';
 
-/** Longest text that is read, in characters. The largest real init file has 14,000. */
+/** Maximum length of a text, in characters. The largest real init file has 14,000. */
 export const MAX_INIT_FILE = 262_144;
 const MAX_ISSUES = 200;
 
-/** A checked init file: prototypes are merged in, loose values are normal, keys keep the order of the text. */
+/** A checked init file: prototypes are merged in, loose values are normalised, keys keep the order of the text. */
 export interface InitFile {
   /** The name under which it was parsed, for issues. */
   readonly file: string;
@@ -36,11 +36,11 @@ export interface InitFile {
   readonly nets: Readonly<Record<string, NetDefinition>>;
   readonly domainNames: readonly string[];
   readonly netNames: readonly string[];
-  /** Where something stands in the text, or the nearest part of it that does. */
+  /** The position of a path in the text, or of its deepest part that exists. */
   locate(path: readonly PathKey[]): Place;
 }
 
-/** What can be understood of a file with errors: all but what they are about. Nothing may be made of it. */
+/** The parts of a file that have no errors, for further checks. Never create anything from it. */
 export interface PartialInitFile extends Pick<Pruned, 'hides'> {
   readonly init: InitFile;
 }
@@ -48,15 +48,15 @@ export interface PartialInitFile extends Pick<Pruned, 'hides'> {
 export interface ParseResult {
   /** Undefined exactly when `issues` has an error. */
   readonly value?: InitFile;
-  /** With errors, unless the text as a whole cannot be read: for finding what else is wrong. */
+  /** Present when there are errors, unless the text as a whole cannot be read: for finding further errors. */
   readonly partial?: PartialInitFile;
-  /** In the order of the text, each once, at most 200. */
+  /** In the order of the text, without duplicates, at most 200. */
   readonly issues: readonly Issue[];
 }
 
 /**
- * Reads an init file: JSON, else YAML 1.1 as PyYAML reads it. Every problem is reported at once with its place; never throws, and takes
- * bounded time and memory whatever the text is. Unknown keys are warnings.
+ * Reads an init file: JSON, else YAML 1.1 as PyYAML reads it. Reports all problems at once with their positions. Never throws, and takes
+ * bounded time and memory for any text. Unknown keys are warnings.
  */
 export function parseInitFile(text: string, fileName: string): ParseResult {
   if (text.length > MAX_INIT_FILE) {
@@ -114,7 +114,7 @@ class Reader {
     const parsed = InitFileSchema.safeParse(raw);
     if (!parsed.success) {
       for (const issue of parsed.error.issues) {
-        // What is not there at all was told.
+        // Missing top-level keys have been reported already.
         if (complete || issue.path.length > 1 || entryOf(document, String(issue.path[0])) !== undefined)
           this.#reportSchema(document, issue);
       }
@@ -123,11 +123,11 @@ class Reader {
     return complete ? this.#initFile(document, raw, parsed.data) : undefined;
   }
 
-  /** What is left of the document without its errors; undefined when there is none. */
+  /** The document without its erroneous parts; undefined when nothing valid is left. */
   partial(): PartialInitFile | undefined {
     if (this.#document === undefined) return undefined;
     const kept = this.#document;
-    // A part of the frame that is missing is told at the file's beginning, where something good stands.
+    // A missing top-level key is reported at the file's beginning, whose content is valid: do not prune it.
     const errors = this.#issues.filter(
       (issue) => issue.severity === 'error' && (!FRAME.has(issue.path) || entryOf(kept, issue.path) !== undefined),
     );
@@ -171,7 +171,7 @@ class Reader {
     return undefined;
   }
 
-  /** Checks the frame of the document and merges prototypes; not complete when a part of the frame is missing. */
+  /** Checks the top-level keys and merges prototypes; not complete when a required top-level key is missing. */
   #prepare(root: SourceMap): { readonly document: SourceMap; readonly complete: boolean } {
     const entries: SourceEntry[] = [];
     let complete = true;
@@ -207,14 +207,14 @@ class Reader {
     return { document: { kind: 'map', entries, offset: root.offset }, complete };
   }
 
-  /** A key without a value counts as absent, as an empty `comment:` is meant; free data keeps its nulls. */
+  /** Treats a key without a value as absent, without a warning for `comment:`; free-form data keeps its nulls. */
   #withoutNulls(node: SourceNode, path: readonly PathKey[]): SourceNode {
     if (node.kind === 'list') return { ...node, items: node.items.map((item, index) => this.#withoutNulls(item, [...path, index])) };
     if (node.kind !== 'map') return node;
     const entries: SourceEntry[] = [];
     for (const entry of node.entries) {
       const here = [...path, entry.key];
-      // zod drops this key without a word.
+      // zod would drop this key silently.
       if (entry.key === '__proto__')
         this.#report({ offset: entry.keyOffset, severity: 'error', message: '"__proto__" cannot be a key or a name.' }, here);
       if (path.length >= 2 && entry.node.kind === 'scalar' && entry.node.value === null) {
@@ -262,7 +262,7 @@ class Reader {
 const FRAME: ReadonlySet<string> = new Set(['domains', 'nets']);
 const FREE_DATA: ReadonlySet<string> = new Set(['metadata', 'cpu_custom', 'cloud-init', 'comment', 'build', 'snapshots']);
 
-/** `value` with the keys of its mappings in the order in which `model` has them. */
+/** `value` with its mappings' keys in the order of `model`. */
 function inOrderOf(model: unknown, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item, index) => inOrderOf(Array.isArray(model) ? model[index] : undefined, item));
   if (!isRecord(value) || !isRecord(model)) return value;

@@ -5,9 +5,9 @@ import { entryOf, type SourceEntry, type SourceMap, type SourceNode, type Source
 const MAX_CHAIN = 20;
 
 /**
- * Gives every domain that is `based-on` a prototype those of the prototype's keys that it does not have itself (whole keys, nothing is
- * mixed inside lists or mappings). A prototype may be based on another; cycles and unknown names are problems. The nodes keep their
- * own places, so what is wrong in a prototype is reported where it stands.
+ * Copies to every domain with `based-on` the keys of its prototype that it lacks (whole keys; lists and mappings are not merged). A
+ * prototype may be based on another; cycles and unknown names are problems. Nodes keep their own positions, so an error in a prototype
+ * is reported there.
  */
 export function applyPrototypes(domains: SourceMap, prototypes: SourceNode | undefined): { domains: SourceMap; problems: SourceProblem[] } {
   const problems: SourceProblem[] = [];

@@ -1,15 +1,15 @@
 import { formatPath, type PathKey, type SourceEntry, type SourceMap, type SourceNode } from './source.ts';
 
-/** A document without what is wrong in it. */
+/** A document without its erroneous parts. */
 export interface Pruned {
   readonly document: SourceMap;
-  /** Whether something that is said about this place (`domains.web.disks[0]`) may only follow from what was taken away. */
+  /** Whether a problem at this path (`domains.web.disks[0]`) may be only a consequence of what was removed. */
   hides(path: string): boolean;
 }
 
 /**
- * Takes everything that stands at one of the offsets out of a document, so that the rest of it can be looked at as well and all that is
- * wrong with a file is told at once. A list keeps its length where others count its items by number (`disks`, `nics`).
+ * Removes from a document everything at one of the offsets, so that the rest can be checked too and all errors are reported at once.
+ * Lists whose items are referred to by number (`disks`, `nics`) keep their length.
  */
 export function prune(document: SourceMap, offsets: ReadonlySet<number>): Pruned {
   const broken: string[] = [];
@@ -32,7 +32,7 @@ function pruneEntries(node: SourceMap, offsets: ReadonlySet<number>, path: reado
     const here = [...path, entry.key];
     const isScalar = entry.node.kind === 'scalar';
     if (offsets.has(entry.keyOffset) || (isScalar && offsets.has(entry.node.offset))) {
-      // Without its prototype nobody knows what else the VM has.
+      // Without its prototype, the VM's other keys are unknown.
       broken.push(formatPath(entry.key === 'based-on' ? path : here));
       continue;
     }
@@ -42,14 +42,14 @@ function pruneEntries(node: SourceMap, offsets: ReadonlySet<number>, path: reado
   return kept;
 }
 
-/** Undefined when nothing of it is left. */
+/** Returns undefined when nothing of the node is left. */
 function pruneNode(node: SourceNode, offsets: ReadonlySet<number>, path: readonly PathKey[], broken: string[]): SourceNode | undefined {
   if (node.kind === 'scalar') return node;
   if (node.kind === 'map') return { ...node, entries: pruneEntries(node, offsets, path, broken) };
   const numbered = path.at(-1) === 'disks' || path.at(-1) === 'nics';
   const items: SourceNode[] = [];
   for (const [index, item] of node.items.entries()) {
-    // A mapping in a list begins where its first key does; only that key is meant then.
+    // A mapping in a list has the same offset as its first key; the error concerns only the key.
     const isBroken = item.kind !== 'map' && offsets.has(item.offset);
     if (isBroken) broken.push(formatPath([...path, index]));
     const inner = isBroken ? undefined : pruneNode(item, offsets, [...path, index], broken);

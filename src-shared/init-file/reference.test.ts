@@ -5,7 +5,7 @@ import { initFileJsonSchema, initFileReference } from './reference.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
 
-it('every key is described, with the release that brought it', () => {
+it('every key has a description and the release that added it', () => {
   const rows = initFileReference()
     .split('\n')
     .filter((line) => line.startsWith('| `'));
@@ -18,7 +18,7 @@ it('the written pages are those of the schema (run scripts/write-references.ts)'
   expect(JSON.parse(readFileSync(join(docs, '../resources/init-file.schema.json'), 'utf8'))).toEqual(initFileJsonSchema());
 });
 
-it('the JSON Schema says what may be loose', () => {
+it('the JSON Schema allows loose values', () => {
   const text = JSON.stringify(initFileJsonSchema());
   expect(text).toContain('"based-on"');
   expect(text).toContain('Memory in MiB');

@@ -14,7 +14,7 @@ const SECTIONS: readonly (readonly [string, string, z.ZodObject])[] = [
   ['Networks', 'Keys of an entry of `nets`.', NetDefinition],
 ];
 
-/** The reference page, Markdown, made of the schema so that it cannot say anything else. */
+/** The reference page in Markdown, generated from the schema. */
 export function initFileReference(): string {
   const parts = [
     '# Init file reference',

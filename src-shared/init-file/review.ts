@@ -9,7 +9,7 @@ export interface Finding {
   readonly path: readonly PathKey[];
 }
 
-/** Every key that the schema does not know, as a warning with the known key that it most resembles. */
+/** A warning for every key that the schema does not know, suggesting the most similar known key. */
 export function unknownKeys(schema: z.ZodType, node: SourceNode, path: readonly PathKey[] = []): Finding[] {
   const bare = unwrap(schema);
   if (bare instanceof z.ZodArray && node.kind === 'list') {
@@ -49,7 +49,7 @@ function savedKeysOf(schema: z.ZodType): readonly string[] {
   return [];
 }
 
-/** What is allowed but probably not meant, or goes by an old name; and networks that are not in the file. */
+/** Advice on what is allowed but probably unintended or goes by an old name, and on networks missing from the file. */
 export function adviceOf(document: SourceMap): Finding[] {
   const findings: Finding[] = [];
   const nets = mapOf(document, 'nets');
@@ -74,7 +74,7 @@ export function adviceOf(document: SourceMap): Finding[] {
   return findings;
 }
 
-/** The message about a network that `nets` does not have. */
+/** The message about a network that is missing from `nets`. */
 export function unknownNet(name: string, names: readonly string[]): { message: string; hint: string } {
   const meant = nearest(name, names);
   const all = `Networks of this file: ${names.slice(0, 10).join(', ')}.`;

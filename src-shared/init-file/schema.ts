@@ -3,12 +3,12 @@ import { flag, line, list, mapping, name, nameKey, password, path, told, wholeNu
 import { CPU_MODEL, DISK_NAME, DNS_NAME, NET_NAME, PROTOTYPE_NAME, USER_NAME, VM_NAME, WORD_RULE } from './name-rules.ts';
 
 /**
- * The one definition of an init file: types, validation, JSON Schema and the reference page all come from here. Every key has a
- * description; `since` names the first release of Lago that knew it (0.29 means: that one or earlier; "new" means: not Lago's).
+ * The one definition of an init file, from which types, validation, JSON Schema and the reference page are derived. Every key has a
+ * description; `since` names the first release of Lago that knew it ("0.29" means 0.29 or earlier; "new" means not in Lago).
  */
 
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)$/;
-/** Only the last number counts on leased networks: people wrote `999.999.999.150` for it, and `192,168.200.3`. */
+/** On leased networks only the last number counts, so real files contain `999.999.999.150` and `192,168.200.3`. */
 const LOOSE_IPV4 = /^[\d.,]{1,20}\.(?:25[0-5]|2[0-4]\d|1?\d?\d)$/;
 const IPV6 = /^[0-9a-fA-F:]{2,39}(?:(?<=:)\d{1,3}(?:\.\d{1,3}){3})?$/;
 const SIZE = /^\s*\d+(?:\.\d+)?\s*(?:[bBkKmMgGtTpPeE](?:i?[bB])?)?\s*$/;
@@ -82,7 +82,7 @@ export const DiskDefinition = z.looseObject(
 );
 export type DiskDefinition = z.infer<typeof DiskDefinition>;
 
-/** One network card of a VM; the order makes eth0, eth1... */
+/** One network card of a VM; their order determines eth0, eth1... */
 export const NicDefinition = z.looseObject(
   {
     net: key(name(NET_NAME), '0.29', 'Network that the card is plugged into, by its name in `nets`. Required.'),
@@ -210,7 +210,7 @@ export const NetDefinition = z.looseObject(
 );
 export type NetDefinition = z.infer<typeof NetDefinition>;
 
-/** The whole file. Other top-level keys are allowed: files keep YAML anchors there. */
+/** The whole file. Other top-level keys are allowed, because files keep YAML anchors there. */
 export const InitFileSchema = z.looseObject({
   domains: z
     .record(nameKey(VM_NAME), DomainDefinition, told('a mapping from VM name to VM'))
@@ -225,7 +225,7 @@ export const InitFileSchema = z.looseObject({
   ),
 });
 
-/** Keys that Lago writes into its saved specs and that exported or copied files may still hold; known, and ignored on reading. */
+/** Keys that Lago writes into its saved specs and that exported or copied files may contain. Known, but ignored on reading. */
 export const SAVED_KEYS: Readonly<Record<'domain' | 'disk' | 'nic' | 'net', readonly string[]>> = {
   domain: ['name', 'mgmt_net', 'snapshots'],
   disk: [],

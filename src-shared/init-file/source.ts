@@ -14,7 +14,7 @@ export interface SourceEntry {
   readonly node: SourceNode;
 }
 
-/** A document's value together with where it stands, the same for JSON and YAML. Aliases and merge keys are already resolved. */
+/** A document's value with its position, the same for JSON and YAML. Aliases and merge keys are already resolved. */
 export type SourceNode =
   | {
       readonly kind: 'scalar';
@@ -28,7 +28,7 @@ export type SourceNode =
 
 export type SourceMap = Extract<SourceNode, { kind: 'map' }>;
 
-/** Something that the reader of a text found wrong, before anyone asked what it means. */
+/** A problem found while reading a text, before its meaning is checked. */
 export interface SourceProblem {
   readonly offset: number;
   readonly severity: 'error' | 'warning';
@@ -42,7 +42,7 @@ export interface SourceResult {
   readonly problems: readonly SourceProblem[];
 }
 
-/** Deepest nesting that is read; real files stay below ten. */
+/** Maximum nesting; real files stay below ten. */
 export const MAX_DEPTH = 60;
 
 /** The entry of a mapping by its key; undefined when `node` is no mapping or has no such key. */
@@ -61,7 +61,7 @@ export function valueOf(node: SourceNode): unknown {
   return value;
 }
 
-/** Offset of what `path` leads to (of the key, for mapping entries), or of the deepest part of it that exists. */
+/** Offset of the value at `path` (for mapping entries, of the key), or of the deepest part of the path that exists. */
 export function offsetOf(root: SourceNode, path: readonly PathKey[]): number {
   let node = root;
   let offset = root.offset;
@@ -81,7 +81,7 @@ export function offsetOf(root: SourceNode, path: readonly PathKey[]): number {
   return offset;
 }
 
-/** Turns offsets of a text into lines and columns in logarithmic time. */
+/** Converts offsets of a text to lines and columns in logarithmic time. */
 export function lineIndex(text: string): (offset: number) => Place {
   const starts = [0];
   for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
@@ -98,7 +98,7 @@ export function lineIndex(text: string): (offset: number) => Place {
   };
 }
 
-/** `domains.web.nics[0].net`; keys that would be ambiguous are quoted as in `domains["a.b"]`. */
+/** Formats a path as `domains.web.nics[0].net`; ambiguous keys are quoted, as in `domains["a.b"]`. */
 export function formatPath(path: readonly PathKey[]): string {
   let text = '';
   for (const key of path) {

@@ -1,13 +1,13 @@
 import type { SourceNode, SourceProblem } from './source.ts';
 
-// Lengths are bounded, so that a line of nothing but braces takes linear time.
+// Lengths are bounded, so that a line consisting only of braces takes linear time.
 const JINJA = /\{\{.{0,200}?\}\}|\{%.{0,200}?%\}|\{#.{0,200}?#\}|\{%-?\s{0,9}\w+|\{\{-?\s{0,9}\w+/g;
 const PLACEHOLDER = /__[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*__|@[A-Z][A-Z0-9_]*@/g;
 const MAX_REPORTED = 30;
 
 /**
- * Every Jinja2 expression or statement of a text that could not be read as JSON or YAML; empty when there is none, and then the text
- * has an ordinary mistake.
+ * Problems for all Jinja2 expressions and statements of a text that is neither valid JSON nor YAML. Empty when there are none; then the
+ * text has an ordinary syntax error.
  */
 export function jinjaProblems(text: string): SourceProblem[] {
   const problems: SourceProblem[] = [];
@@ -33,7 +33,7 @@ export function jinjaProblems(text: string): SourceProblem[] {
   return problems;
 }
 
-/** A reading error on a line that has a placeholder of a build script: that is the cause, whatever the reader says. */
+/** Blames a build-script placeholder for a syntax error on its line, whatever the reader reported. */
 export function blamePlaceholder(text: string, problem: SourceProblem): SourceProblem {
   const start = text.lastIndexOf('\n', problem.offset - 1) + 1;
   const end = text.indexOf('\n', problem.offset);
@@ -55,8 +55,8 @@ function jinja(found: string, offset: number): SourceProblem {
 }
 
 /**
- * Placeholders that a build script should have replaced (`__ENGINE__`, `@SUITE@`, a quoted `{{ name }}`) in an otherwise good file. Block
- * texts are left alone: cloud-init data may hold Jinja2 of its own.
+ * Placeholders that a build script should have replaced (`__ENGINE__`, `@SUITE@`, a quoted `{{ name }}`) in an otherwise valid file.
+ * Block scalars are skipped, because cloud-init data may contain Jinja2.
  */
 export function placeholderProblems(root: SourceNode): SourceProblem[] {
   const problems = new Map<number, SourceProblem>();

@@ -1,15 +1,15 @@
 import type { ScalarTag } from 'yaml';
 
 /**
- * How PyYAML's safe loader reads plain scalars (its resolver.py and constructor.py are YAML 1.1 with its own choices: `y` and `n` are
- * strings, a float needs a dot, an exponent needs a sign). A date stays the text that it is.
+ * How PyYAML's safe loader reads plain scalars. Its resolver.py and constructor.py deviate from YAML 1.1: `y` and `n` are strings, a
+ * float needs a dot, an exponent needs a sign. Dates stay text here.
  */
 const BOOL = /^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$/;
 const INT = /^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$/;
 const FLOAT =
   /^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/;
 
-/** The number that PyYAML makes of a text that matched its integer rule: octal by a leading 0, base 60 by colons. */
+/** The number that PyYAML reads from text that matches its integer rule: a leading 0 means octal, colons mean base 60. */
 export function yamlInteger(source: string): number {
   let text = source.replaceAll('_', '');
   const sign = text.startsWith('-') ? -1 : 1;

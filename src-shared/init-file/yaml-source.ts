@@ -3,7 +3,7 @@ import { repeatedKey } from './json-source.ts';
 import { MAX_DEPTH, type SourceEntry, type SourceMap, type SourceNode, type SourceProblem, type SourceResult } from './source.ts';
 import { PYYAML_SCALARS } from './yaml-scalars.ts';
 
-/** Values that a document may have after its aliases are followed. The largest real file has under a thousand. */
+/** Maximum number of values in a document once aliases are resolved. The largest real file has under a thousand. */
 const MAX_NODES = 50_000;
 const MAX_PROBLEMS = 50;
 const TOO_MANY = 'The aliases of this file multiply to too many values.';
@@ -18,8 +18,8 @@ class YamlLimit extends Error {
 }
 
 /**
- * Reads YAML as PyYAML does (version 1.1: merge keys, `yes`/`no`, octal and base-60 numbers), with the place of every key and value.
- * Aliases are followed up to a limit, so no text makes more than a bounded tree. Never throws.
+ * Reads YAML as PyYAML does (version 1.1: merge keys, `yes`/`no`, octal and base-60 numbers), with the position of every key and value.
+ * Aliases are resolved up to a limit, which bounds the size of the tree. Never throws.
  */
 export function readYamlSource(text: string): SourceResult {
   const deep = tooDeep(text);
@@ -33,10 +33,10 @@ export function readYamlSource(text: string): SourceResult {
   }
 }
 
-/** Brackets that a text may open before it closes them, in strings and comments too: room enough, and the parser's stack is safe. */
+/** Maximum number of open brackets, counting those in strings and comments: enough for real files, and safe for the parser's stack. */
 const MAX_BRACKETS = 300;
 
-/** Where a text opens more than the parser should be given: it needs time with the square of the depth. */
+/** Offset at which nesting gets too deep for the parser, whose time grows with the square of the depth. */
 function tooDeep(text: string): number | undefined {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
@@ -197,7 +197,7 @@ class Converter {
       if (own.has(key)) this.problems.push(repeatedKey(key, keyOffset));
       own.set(key, { key, keyOffset, node: this.convert(pair.value, depth + 1, keyOffset) });
     }
-    // PyYAML puts what is merged first and lets the mapping's own keys override it.
+    // As in PyYAML, merged keys come first and the mapping's own keys override them.
     const entries = new Map(merged);
     for (const [key, entry] of own) entries.set(key, entry);
     return { kind: 'map', entries: [...entries.values()], offset };

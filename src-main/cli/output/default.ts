@@ -3,8 +3,8 @@ import { type Plain, pythonText } from './plain.ts';
 const UNIT = '    ';
 
 /**
- * Lago's format for people: sorted keys, `[key]:` before nested ones, nothing for null, empty text and empty mappings.
- * Lists of mappings are printed as Lago prints them: only the first line of each is indented.
+ * Lago's human-readable format: sorted keys, `[key]:` before nested values, nothing for null, empty text and empty mappings.
+ * As in Lago, only the first line of each mapping in a list is indented.
  */
 export function formatDefault(value: Plain, indent = ''): string {
   if (typeof value !== 'object' || value === null) return pythonText(value);

@@ -1,8 +1,8 @@
 import { type Plain, pythonText } from './plain.ts';
 
 /**
- * One `a/b/c: value` a line, keys sorted. Of a status only what is below `Prefix`; a list repeats its path for each element, an
- * empty one disappears. A bare list is one element a line.
+ * One `a/b/c: value` per line, keys sorted. Of a status, prints only what is below `Prefix`. A list repeats its path for each element;
+ * an empty one prints nothing. A top-level list prints one element per line.
  */
 export function formatFlat(value: Plain): string {
   const root = isMapping(value) && value['Prefix'] !== undefined ? value['Prefix'] : value;

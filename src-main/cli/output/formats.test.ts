@@ -34,7 +34,7 @@ interface LagoStatus {
   };
 }
 
-/** The state that Lago printed. */
+/** Parses Lago's output back into a state. */
 function stateOf({ Prefix: prefix }: LagoStatus): PrefixState {
   return {
     id: prefix.UUID,
@@ -76,7 +76,7 @@ function stateOf({ Prefix: prefix }: LagoStatus): PrefixState {
   };
 }
 
-/** What we print where the original printed `text`. */
+/** The value that we print where the original printed `text`. */
 function model(text: string): Record<string, unknown> {
   const printed = JSON.parse(text) as LagoStatus;
   const passwords = Object.entries(printed.Prefix.VMs).map(([name, vm]) => [name, vm['root password']] as const);

@@ -13,7 +13,7 @@ const format = (name: string, write: (value: Plain, order: KeyOrder) => string):
   format: write,
 });
 
-/** Lago's own formats, registered as every plugin's are. */
+/** Lago's own formats, registered like those of plugins. */
 export const FORMATS: readonly OutputPlugin[] = [
   format('default', (value) => formatDefault(value)),
   format('flat', formatFlat),
@@ -22,8 +22,8 @@ export const FORMATS: readonly OutputPlugin[] = [
 ];
 
 /**
- * The text of a value in a format, without the newline that printing adds. Keys are sorted, as Lago printed them; JSON can keep the order
- * of the value. `plugin.failed` naming the format.
+ * Formats a value, without a trailing newline. Keys are sorted, as in Lago; JSON can keep the value's order. Throws `plugin.failed`
+ * naming the format.
  */
 export function formatValue(format: OutputPlugin, value: unknown, order: KeyOrder = 'sorted'): string {
   let text: unknown;
@@ -40,7 +40,7 @@ export function formatValue(format: OutputPlugin, value: unknown, order: KeyOrde
   throw new EngineError('plugin.failed', `The output format "${format.name}" did not return text.`);
 }
 
-/** The format that the configuration chooses; `input.invalid` naming the place and those there are. */
+/** The format that the configuration chooses. Throws `input.invalid` with the setting's origin and the known formats. */
 export function chosenFormat(config: Config, plugins: PluginRegistry): OutputPlugin {
   const entry = config.entry('out_format');
   const found = plugins.find('output', entry?.value ?? 'default');

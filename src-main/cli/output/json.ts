@@ -1,13 +1,13 @@
 import type { KeyOrder, Plain } from './plain.ts';
 
-/** Beyond printable ASCII as `\\uXXXX`, as Python's json does by default. */
+/** Escapes everything beyond printable ASCII as `\\uXXXX`, as Python's json does by default. */
 function quoted(text: string): string {
   return JSON.stringify(text).replace(/[\u007f-\uffff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /**
- * JSON with four spaces and keys sorted as text (also those made of digits), byte for byte as Lago 1.0; with `order: 'kept'` in the
- * order of the value.
+ * JSON with four spaces, byte for byte as Lago 1.0 printed it. Keys are sorted as text, even if they are digits; `order: 'kept'` keeps
+ * the order of the value.
  */
 export function formatJson(value: Plain, order: KeyOrder = 'sorted', indent = ''): string {
   if (typeof value === 'string') return quoted(value);

@@ -1,6 +1,6 @@
 import type { CrashState, PrefixState } from '../../../src-shared/state.ts';
 
-/** An environment's state, and VM → root's password, as the mapping that Lago 1.0 prints for `status`. */
+/** The mapping that Lago 1.0 prints for `status`. `passwords` maps VM names to root passwords. */
 export function statusModel(state: PrefixState, passwords: Readonly<Record<string, string | number | null>>): Record<string, unknown> {
   return {
     Prefix: {
@@ -19,7 +19,7 @@ export function statusModel(state: PrefixState, passwords: Readonly<Record<strin
             'root password': passwords[vm.name] ?? null,
             snapshots: vm.snapshots.join(', '),
             status: vm.status,
-            // Only where Lago 1.0 had nothing to say: a crash is new.
+            // Lago 1.0 has no such key, so it is present only after a crash.
             ...(vm.crash === null ? {} : { crash: crashModel(vm.crash) }),
           },
         ]),

@@ -1,11 +1,11 @@
 import type { Plain } from './plain.ts';
 
 const BEST_WIDTH = 80;
-/** 128 less the five characters of the tag `!!str`, which the emitter counts without writing them. */
+/** 128 minus the five characters of the tag `!!str`, which the emitter counts without writing them. */
 const MAX_SIMPLE_KEY = 123;
 const BREAKS = '\n\u0085\u2028\u2029';
 
-/** What YAML 1.1 would read as something else than a string, so that such strings are quoted. */
+/** Strings that YAML 1.1 would read as another type and that must be quoted. */
 const RESOLVED = [
   /^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$/,
   /^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/,
@@ -43,7 +43,7 @@ function isSpace(character: string | undefined): boolean {
   return character === undefined || '\0 \t\r\n\u0085\u2028\u2029'.includes(character);
 }
 
-/** Which styles can hold a text, by the rules of the YAML 1.1 emitter that Lago used (block context, ASCII only). */
+/** Which styles can represent a text, by the rules of Lago's YAML 1.1 emitter (block context, ASCII only). */
 function analyse(text: readonly string[]): Analysis {
   const first = text[0];
   const last = text.at(-1);
@@ -102,7 +102,7 @@ class Writer {
     else this.doubleQuoted(characters, indent, split);
   }
 
-  /** Plain or single-quoted: a single space beyond the best width becomes a line break, a line break becomes two. */
+  /** Plain or single-quoted style: a single space beyond the best width becomes a line break; a line break becomes two. */
   folded(text: readonly string[], indent: number, split: boolean, quote: boolean): void {
     if (quote) this.write("'");
     for (let at = 0; at < text.length; ) {
@@ -196,7 +196,7 @@ class Writer {
     }
   }
 
-  /** The first entry of a collection inside a sequence entry goes on the line of the dash. */
+  /** Puts the first entry of a collection inside a sequence entry on the line of the dash. */
   startEntry(indent: number, onSameLine: boolean): void {
     if (onSameLine && this.column > 0) this.write(' ');
     else if (this.text !== '') this.newLine(indent);
@@ -213,8 +213,8 @@ function escaped(character: string): string {
 }
 
 /**
- * YAML as Lago 1.0 printed it: block style, sorted keys, strings that YAML 1.1 would read as something else quoted, long text
- * folded at 80 columns, and a newline at the end (so that printing it leaves an empty line).
+ * YAML as Lago 1.0 printed it: block style, sorted keys, quotes around strings that YAML 1.1 would read as another type, long text
+ * folded at 80 columns, and a trailing newline (so printing it leaves an empty line).
  */
 export function formatYaml(value: Plain): string {
   const writer = new Writer();

@@ -130,7 +130,7 @@ describe('the table', () => {
   it('has an option for every key of lago.conf', () => {
     const options = [...spec.options, ...spec.verbs.flatMap((verb) => verb.options)];
     const missing = SETTINGS.filter(
-      // Plugins make options, so which ones there are is decided before options are read.
+      // Plugins define options, so the set of plugins must be known before options are read.
       (setting) => setting.key !== 'plugins' && !options.some((option) => option.name === setting.key && option.config === setting.section),
     );
     expect(missing.map(environmentName)).toEqual([]);
@@ -151,20 +151,20 @@ describe('the table', () => {
 });
 
 describe('help', () => {
-  it('lists every verb with its summary and says what is not there yet', () => {
+  it('lists every verb with its summary and says which are not available', () => {
     const text = helpText(spec, undefined, () => undefined);
     for (const verb of spec.verbs) expect(text).toContain(verb.name);
     expect(text).toContain('Verbs of Lago that are not available yet: shutdown, copy-to-vm,');
     expect(text.split('\n').every((line) => line.length <= 80)).toBe(true);
   });
-  it('shows arguments, options with their present values, and examples', () => {
+  it('shows arguments, options with their current values, and examples', () => {
     const init = spec.verbs.find((verb) => verb.name === 'init');
     const text = helpText(spec, init, (option) => (option.name === 'template_store' ? '/store' : undefined));
     expect(text).toMatch(/^usage: lago init \[-h\] \[--template-repo-path PATH_OR_URL\]/);
     expect(text).toContain('(default: /store)');
     expect(text).toContain('  lago init\n      Creates ./.lago/default from ./LagoInitFile.');
   });
-  it('has short usage', () => {
+  it('prints short usage', () => {
     expect(usageText(spec)).toBe('usage: lago [global options] VERB [options] [arguments]');
     expect(
       usageText(

@@ -1,7 +1,7 @@
 import { nearest } from '../../../src-shared/nearest.ts';
 import type { OptionSpec, PositionalSpec, ProgramSpec, Values, VerbSpec } from './table.ts';
 
-/** What a command line asks for. */
+/** What a command line asks to do. */
 export type Parsed =
   | { readonly action: 'help'; readonly verb: VerbSpec | undefined }
   | { readonly action: 'version' }
@@ -9,7 +9,7 @@ export type Parsed =
   | { readonly action: 'run'; readonly verb: VerbSpec; readonly global: Values; readonly values: Values }
   | { readonly action: 'error'; readonly verb: VerbSpec | undefined; readonly message: string };
 
-/** The built-in options of every parser, also for completion. */
+/** Options that every parser has; completion uses them too. */
 export const HELP_OPTION: OptionSpec = { flags: ['-h', '--help'], name: 'help', kind: 'flag', help: 'Show this help and exit.' };
 export const VERSION_OPTION: OptionSpec = { flags: ['--version'], name: 'version', kind: 'flag', help: 'Show the version and exit.' };
 
@@ -18,22 +18,22 @@ class UsageError extends Error {}
 interface Scan {
   readonly values: Record<string, string | boolean | string[]>;
   readonly positionals: string[];
-  /** Index of the first word that was not read. */
+  /** Index of the first unread word. */
   readonly next: number;
   /** Which of `--help`, `--version` came first. */
   readonly asked: 'help' | 'version' | undefined;
 }
 
 /**
- * Reads a command line by the table, with argparse's rules: global options before the verb, unambiguous beginnings of long options,
- * `-oVALUE`, `--option=VALUE`, joined flags, `--`, and words like `-1` as values. Never throws for what the user typed.
+ * Parses a command line by argparse's rules: global options before the verb, unambiguous prefixes of long options, `-oVALUE`,
+ * `--option=VALUE`, joined flags, `--`, and words like `-1` as values. Never throws for user input.
  */
 export function parseArguments(program: ProgramSpec, argv: readonly string[]): Parsed {
   let verb: VerbSpec | undefined;
   try {
     const global = scan([...program.options, HELP_OPTION, VERSION_OPTION], argv, 0, 'first-positional', program);
     if (global.asked !== undefined) return global.asked === 'help' ? { action: 'help', verb: undefined } : { action: 'version' };
-    // `lago help VERB` is what other programs have taught: the same as `lago VERB --help`.
+    // Users of other programs expect `lago help VERB`; it means `lago VERB --help`.
     const help = global.positionals[0] === 'help';
     const name = help ? argv[global.next] : global.positionals[0];
     if (name === undefined) return help ? { action: 'help', verb: undefined } : { action: 'no-verb', global: global.values };
@@ -69,8 +69,8 @@ export function parseArguments(program: ProgramSpec, argv: readonly string[]): P
 }
 
 /**
- * Global options that may also stand after the verb, which argparse did not allow: those whose names and flags the verb does not use
- * itself, none for a verb that passes its words on. They must be written out in full there.
+ * Global options that are also accepted after the verb, unlike in argparse: those whose names and flags the verb does not use itself.
+ * None for a verb that passes its words on. After the verb they cannot be abbreviated.
  */
 function globalsAfter(program: ProgramSpec, verb: VerbSpec, passesOn: boolean): readonly OptionSpec[] {
   if (passesOn) return [];

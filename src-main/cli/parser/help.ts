@@ -4,7 +4,7 @@ import type { OptionSpec, PositionalSpec, ProgramSpec, VerbSpec } from './table.
 const WIDTH = 80;
 const COLUMN = 26;
 
-/** Words folded to lines of at most `width` characters. */
+/** Wraps text to lines of at most `width` characters. */
 export function foldText(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -18,7 +18,7 @@ export function foldText(text: string, width: number): string[] {
   return lines;
 }
 
-/** What stands for an option's value: its choices, its metavar, or its name. */
+/** The placeholder for an option's value: its choices, its metavar, or its name. */
 export function valueName(option: OptionSpec): string {
   if (option.choices !== undefined) return `{${option.choices.join(',')}}`;
   return option.metavar ?? option.name.toUpperCase();
@@ -60,7 +60,7 @@ function usage(start: string, parts: readonly string[]): string {
 
 const visible = (options: readonly OptionSpec[]): OptionSpec[] => options.filter((option) => option.hidden !== true);
 
-/** The usage lines of the program or of a verb, as they precede an error message. */
+/** The usage lines of the program or of a verb, as printed before an error message. */
 export function usageText(program: ProgramSpec, verb?: VerbSpec): string {
   if (verb === undefined) return `usage: ${program.name} [global options] VERB [options] [arguments]`;
   return usage(`usage: ${program.name} ${verb.name}`, [
@@ -91,8 +91,8 @@ function optionRows(options: readonly OptionSpec[], effective: (option: OptionSp
 }
 
 /**
- * The help of the program or of a verb. `effective` answers the value that an option has when it is not given, from files and
- * environment, so that the help shows what would really be used.
+ * The help of the program or of a verb. `effective` returns an option's value from configuration files and environment, so that the help
+ * shows the defaults that apply.
  */
 export function helpText(program: ProgramSpec, verb: VerbSpec | undefined, effective: (option: OptionSpec) => string | undefined): string {
   const lines = [usageText(program, verb), ''];

@@ -6,7 +6,7 @@ import { listValue } from '../parser/table.ts';
 
 const DEFAULT_KEYS: readonly string[] = ['vm-type', 'groups', 'vm-provider'];
 
-/** The value at `a/b/0` of a VM's definition; undefined where there is none. */
+/** The value at a path such as `a/b/0` in a VM's definition; undefined if there is none. */
 export function valueAt(definition: unknown, key: string): unknown {
   let value: unknown = definition;
   for (const part of key.split('/').filter((one) => one !== '')) {
@@ -25,7 +25,7 @@ function addressOf(specs: EnvironmentSpecs, vm: VmSpec): string | undefined {
   return (vm.nics.find((nic) => nic.net === management && nic.ip !== undefined) ?? vm.nics.find((nic) => nic.ip !== undefined))?.ip;
 }
 
-/** Lago's inventory: a section `[key=value]` per key and value, `[group]` for each of a VM's groups, hosts sorted. */
+/** Lago's inventory format: a section `[key=value]` for each key and value, `[group]` for each group of a VM, hosts sorted. */
 export function inventory(specs: EnvironmentSpecs, prefix: string, keys: readonly string[]): string {
   const sections = new Map<string, string[]>();
   for (const vm of specs.vms) {

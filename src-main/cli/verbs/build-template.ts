@@ -38,7 +38,7 @@ export async function buildTemplate(context: VerbContext, names: readonly string
 
 type Source = { readonly image: string } | { readonly template: string } | { readonly prefix: string; readonly vm: string };
 
-/** A word with a slash, or one that is a file here, is an image; any other a template. */
+/** A word that contains a slash or names an existing file is an image; any other is a template. */
 async function sourceOf(context: VerbContext): Promise<Source> {
   const from = textValue(context.values, 'from');
   const vm = textValue(context.values, 'vm');

@@ -5,7 +5,7 @@ import { rawMode } from '../terminal.ts';
 
 const DETACH = 0x1d;
 
-/** `lago console HOST`: the serial console until Ctrl-], the end of standard input, or the end of the VM. */
+/** `lago console HOST`: attaches to the serial console until Ctrl-], the end of stdin, or the end of the VM. */
 export async function openConsole(context: VerbContext): Promise<number> {
   const host = textValue(context.values, 'host') ?? '';
   const prefix = await context.prefix();

@@ -5,7 +5,7 @@ import { type Engine, endOrphanedHosts, listRunningHosts, type PrefixLocation, r
 import type { VerbContext } from '../context.ts';
 import { flagValue } from '../parser/table.ts';
 
-/** `lago destroy`: also of prefixes that are half-made or already cleaned. A prefix that is a link loses only the link. */
+/** `lago destroy`: also removes incomplete and already cleaned prefixes. If the prefix is a symlink, removes only the link. */
 export async function destroy(context: VerbContext): Promise<number> {
   if (flagValue(context.values, 'orphans')) return await destroyOrphans(context);
   if (flagValue(context.values, 'all_prefixes')) return await destroyAll(context);

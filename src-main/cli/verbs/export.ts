@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { VerbContext } from '../context.ts';
 import { flagValue, listValue } from '../parser/table.ts';
 
-/** `lago export`: says on stdout where the init file is. */
+/** `lago export`: prints the path of the init file on stdout. */
 export async function exportPrefix(context: VerbContext): Promise<number> {
   const { values, config, around } = context;
   const prefix = await context.prefix();

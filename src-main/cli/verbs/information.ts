@@ -5,7 +5,7 @@ import type { VerbContext } from '../context.ts';
 import { statusModel } from '../output/status-model.ts';
 import { flagValue, textValue } from '../parser/table.ts';
 
-/** `lago status`: reads only, and starts nothing. */
+/** `lago status`: read-only; starts nothing. */
 export async function status(context: VerbContext): Promise<number> {
   const prefix = await context.prefix();
   const { state, passwords } = await context.withEngine(async (engine) => {
@@ -16,7 +16,7 @@ export async function status(context: VerbContext): Promise<number> {
   return 0;
 }
 
-/** `lago list [WORKDIR_PATH]`; `list prefixes` and `list envs`, as Lago 0.29 wanted it, mean the same. */
+/** `lago list [WORKDIR_PATH]`. Accepts `list prefixes` and `list envs`, the syntax of Lago 0.29, as synonyms. */
 export async function list(context: VerbContext): Promise<number> {
   if (flagValue(context.values, 'running')) return await listRunning(context);
   const given = textValue(context.values, 'workdir_path');
@@ -29,7 +29,7 @@ export async function list(context: VerbContext): Promise<number> {
   return 0;
 }
 
-/** `lago list --running`: what runs, wherever it is, and what to do with what no other verb finds. */
+/** `lago list --running`: all running environments of this machine, and how to end those whose folder is gone. */
 async function listRunning(context: VerbContext): Promise<number> {
   const hosts = await listRunningHosts();
   if (context.format === 'json' || context.format === 'yaml') {

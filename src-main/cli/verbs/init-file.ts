@@ -17,7 +17,7 @@ async function inspect(context: VerbContext, changes: Partial<EngineSettings> = 
   return await context.withEngine(async (engine) => await engine.initFile.inspect(file, { workdir, allowPaths }), changes);
 }
 
-/** `lago validate FILE`: the issues are the output, so they go to stdout. 2 when `init` would refuse it here. */
+/** `lago validate FILE`: prints the issues on stdout, as they are its output. Returns 2 when `init` would refuse the file here. */
 export async function validate(context: VerbContext): Promise<number> {
   const { file, issues } = await inspect(context);
   if (context.format !== 'default') context.printValue(issues, 'kept');
@@ -26,18 +26,18 @@ export async function validate(context: VerbContext): Promise<number> {
   return issues.some((issue) => issue.severity === 'error') ? 2 : 0;
 }
 
-/** `lago plan FILE`: the plan goes to stdout, and for people its issues to stderr. */
+/** `lago plan FILE`: prints the plan on stdout and, in the default format, its issues on stderr. */
 export async function plan(context: VerbContext): Promise<number> {
   const inspection = flagValue(context.values, 'fresh_leases') ? await withFreshLeases(context) : await inspect(context);
   if (context.format === 'default') {
     reportIssues(context, inspection.issues);
     if (inspection.plan !== undefined) context.printValue({ Plan: planForPeople(inspection.plan) });
   } else context.printValue(inspection.plan ?? { vms: {}, nets: {}, downloads: [], issues: inspection.issues }, 'kept');
-  // What only this machine lacks does not make the plan wrong.
+  // Something missing on this machine does not make the plan invalid.
   return inspection.issues.some((issue) => issue.severity === 'error' && issue.about !== 'machine') ? 2 : 0;
 }
 
-/** The plan with names in place of lists, and sizes with units: the format for people prints mappings better than lists of them. */
+/** The plan with mappings in place of lists, which the default format prints badly, and with sizes in units. */
 export function planForPeople(plan: Plan): Record<string, unknown> {
   const vms = Object.entries(plan.vms).map(([name, vm]) => [
     name,

@@ -7,8 +7,8 @@ import { reportIssues } from '../issues.ts';
 import { listValue, textValue } from '../parser/table.ts';
 
 /**
- * Lago's rule for the positionals of `init`: one is the init file, two are workdir and init file, none means ./LagoInitFile. The
- * workdir is ./.lago unless it is named here or in the configuration.
+ * Lago's rule for the positionals of `init`: one is the init file; two are workdir and init file; none means ./LagoInitFile. The
+ * workdir defaults to ./.lago unless named here or in the configuration.
  */
 export function initPaths(
   cwd: string,
@@ -21,7 +21,7 @@ export function initPaths(
   return { workdir: resolve(cwd, workdir), initFile: resolve(cwd, initFile) };
 }
 
-/** `lago init`: checks the init file, says everything that is wrong with it, and only then makes the environment. */
+/** `lago init`: checks the init file, reports all its errors, and creates the environment only when there are none. */
 export async function init(context: VerbContext): Promise<number> {
   const { config, values, around } = context;
   const configured = config.get('workdir_path') || undefined;
@@ -40,7 +40,7 @@ export async function init(context: VerbContext): Promise<number> {
     await context.follow((options) =>
       engine.prefix.create(
         {
-          // A directory means the init file in it.
+          // Resolved: a directory stands for the init file in it.
           initFile: inspection.file,
           workdir,
           name,

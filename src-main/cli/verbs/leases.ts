@@ -5,10 +5,10 @@ import { textValue } from '../parser/table.ts';
 
 interface LeaseRow {
   readonly subnet: string;
-  /** Path of the prefix that holds it; empty when the lease is damaged. */
+  /** Path of the prefix that holds the lease; empty when the lease is damaged. */
   readonly prefix: string;
   readonly uuid: string;
-  /** Its environment is gone. */
+  /** True when its environment is gone. */
   readonly stale: boolean;
 }
 

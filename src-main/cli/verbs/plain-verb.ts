@@ -3,7 +3,7 @@ import { callVerb } from '../../engine/index.ts';
 import type { VerbHandler } from '../context.ts';
 import { listValue, type PositionalSpec, textValue, type Values, type VerbSpec } from '../parser/table.ts';
 
-/** The positionals that each kind of input is read from, and the reading. */
+/** For each kind of input: its positionals, and how to read them. */
 const READERS: Readonly<
   Record<VerbInputKind, { readonly positionals: readonly PositionalSpec[]; read(values: Values): VerbInputs[VerbInputKind] }>
 > = {
@@ -22,14 +22,14 @@ const READERS: Readonly<
   },
 };
 
-/** The verbs of the engine's table that the command line adds nothing to, as they are parsed and explained. */
+/** The verbs of the engine's table that need no code in the command line, as specs for parsing and help. */
 export function plainVerbs(): readonly VerbSpec[] {
   return allVerbs().flatMap(({ kind, takes, command }) =>
     command === undefined ? [] : [{ name: kind, ...command, positionals: READERS[takes].positionals, options: [], available: true }],
   );
 }
 
-/** What runs one of them to its end; undefined when there is none of that name. */
+/** The handler of a plain verb; undefined when there is none of that name. */
 export function plainVerbHandler(name: string): VerbHandler | undefined {
   const verb = allVerbs().find(({ kind, command }) => kind === name && command !== undefined);
   if (verb === undefined) return undefined;

@@ -7,20 +7,20 @@ import type { VerbContext } from '../context.ts';
 import { listValue, textValue } from '../parser/table.ts';
 import { rawMode } from '../terminal.ts';
 
-/** What the words after HOST ask for. */
+/** What the words after HOST mean. */
 export type ShellPlan =
   | { readonly kind: 'interactive' }
   /** A local script, fed to `bash -s`. */
   | { readonly kind: 'script'; readonly path: string }
   | { readonly kind: 'command'; readonly command: string };
 
-/** Lago's rule: nothing → interactive; one word naming a file → script; else the words joined by spaces, without a leading `-c`. */
+/** Lago's rule: no word → interactive; one word naming a file → script; otherwise a command of all words, without a leading `-c`. */
 export async function shellPlan(cwd: string, words: readonly string[]): Promise<ShellPlan> {
   const [first] = words;
   if (first === undefined) return { kind: 'interactive' };
   if (words.length === 1) {
     const path = resolve(cwd, first);
-    const found = await stat(path).catch(() => undefined); // no such file: then it is a command
+    const found = await stat(path).catch(() => undefined); // no such file: it is a command
     if (found?.isFile() === true) return { kind: 'script', path };
   }
   const command = (first === '-c' ? words.slice(1) : words).join(' ');
@@ -28,7 +28,7 @@ export async function shellPlan(cwd: string, words: readonly string[]): Promise<
   return { kind: 'command', command };
 }
 
-/** The VM of that name, else the first whose name ends so. `vm.missing`, `vm.not-running`. */
+/** The VM of that name, else the first whose name ends with it. `vm.missing`, `vm.not-running`. */
 export function findHost(vms: readonly VmState[], host: string): VmState {
   const vm = vms.find((one) => one.name === host) ?? vms.find((one) => one.name.endsWith(host));
   if (vm === undefined) {
@@ -40,7 +40,7 @@ export function findHost(vms: readonly VmState[], host: string): VmState {
   });
 }
 
-/** `lago shell HOST [args...]`: answers the remote exit status. */
+/** `lago shell HOST [args...]`: returns the remote exit status. */
 export async function shell(context: VerbContext): Promise<number> {
   const { stdin, stdout, environment, cwd } = context.around;
   const words = listValue(context.values, 'args') ?? [];
@@ -77,7 +77,7 @@ async function converse(context: VerbContext, session: ShellSession, script: Buf
   const onResize = (): void => session.resize(stdout.columns || 80, stdout.rows || 24);
   if (pty) stdout.on('resize', onResize);
   const outputs = [forward(session.stream, stdout), ...(session.stderr === undefined ? [] : [forward(session.stderr, stderr)])];
-  session.stream.on('error', () => undefined); // the reason arrives through `exit`
+  session.stream.on('error', () => undefined); // `exit` reports the reason
   const onInput = (chunk: Buffer): void => {
     if (session.stream.write(chunk)) return;
     stdin.pause();
@@ -103,7 +103,7 @@ async function converse(context: VerbContext, session: ShellSession, script: Buf
   }
 }
 
-/** Copies a stream to an output, at the output's speed; settles when the stream has ended. */
+/** Copies a stream to an output, respecting back-pressure; resolves when the stream has ended. */
 async function forward(from: NodeJS.ReadableStream, to: NodeJS.WritableStream): Promise<void> {
   await new Promise<void>((done) => {
     from.on('data', (chunk: Buffer) => {
@@ -113,7 +113,7 @@ async function forward(from: NodeJS.ReadableStream, to: NodeJS.WritableStream): 
     });
     from.once('end', done);
     from.once('close', done);
-    from.once('error', () => done()); // the reason arrives through the session's `exit`
+    from.once('error', () => done()); // the session's `exit` reports the reason
   });
 }
 

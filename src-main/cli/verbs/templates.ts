@@ -6,17 +6,17 @@ import { flagValue, listValue, textValue } from '../parser/table.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** One version of a template as programs get it. */
+/** One version of a template in machine-readable output. */
 interface TemplateRow {
   readonly name: string;
   readonly version: string;
   readonly repository: string;
   readonly title: string;
   readonly distro: string | null;
-  /** Bytes in the store, null when it is not there. */
+  /** Bytes in the store; null when it is not cached. */
   readonly size: number | null;
   readonly cached: boolean;
-  /** Paths of the environments that stand on it. */
+  /** Paths of the environments that use it. */
   readonly used_by: readonly string[];
 }
 
@@ -126,7 +126,7 @@ async function fetchTemplates(context: VerbContext, names: readonly string[]): P
   return 0;
 }
 
-/** Goes through all of them, so that one damaged template does not hide another. */
+/** Checks every template, so that one damaged template does not hide another. */
 async function verifyTemplates(context: VerbContext, names: readonly string[]): Promise<number> {
   return await context.withEngine(async (engine) => {
     const chosen = names.length > 0 ? names : await cachedNames(engine.library.state(context.signal));

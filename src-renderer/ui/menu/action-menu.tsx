@@ -6,7 +6,7 @@ import styles from './action-menu.module.css';
 
 const MenuBody = lazy(async () => ({ default: (await import('./menu-body.tsx')).MenuBody }));
 
-/** The kebab: a button that opens `actions`. */
+/** A kebab button that opens a menu of `actions`. */
 export function ActionMenu(props: { readonly label: string; readonly actions: readonly Action[] }): ReactElement {
   const target = useRef<HTMLSpanElement>(null);
   const [place, setPlace] = useState<MenuPlace | null>(null);
@@ -38,7 +38,7 @@ export function ActionMenu(props: { readonly label: string; readonly actions: re
   );
 }
 
-/** `actions` at a place on the page; nothing when `place` is null. */
+/** A menu of `actions` at a position on the page; nothing when `place` is null. */
 export function ContextMenu(props: {
   readonly label: string;
   readonly place: MenuPlace | null;

@@ -1,13 +1,13 @@
 import type { MouseEvent } from 'react';
 import type { Icon } from '../state-mark.tsx';
 
-/** One thing that can be done, the same for a button, a kebab and a context menu. */
+/** One user action, the same for a button, a kebab menu and a context menu. */
 export interface Action {
   readonly id: string;
   readonly label: string;
   readonly icon: Icon;
   readonly run: () => void;
-  /** Why it cannot be done now; shown in place of nothing. */
+  /** Why it is unavailable now, shown to the user; undefined when it is available. */
   readonly blocked?: string | undefined;
   readonly danger?: boolean;
   /** Has a button of its own beside the menu, where there is room for some. */
@@ -16,15 +16,15 @@ export interface Action {
   readonly group?: boolean;
 }
 
-/** Where a menu is open. */
+/** Where a menu opens, in px of the viewport. */
 export interface MenuPlace {
   readonly x: number;
   readonly y: number;
-  /** Where a menu ends that opens upwards; `y` without it. */
+  /** Bottom edge of a menu that opens upwards; defaults to `y`. */
   readonly top?: number;
 }
 
-/** The place for a context menu: the pointer, or below the element for the keyboard's menu key. */
+/** Where to open a context menu: at the pointer, or below the element for the keyboard's menu key. */
 export function menuPlace(event: MouseEvent<HTMLElement>): MenuPlace {
   event.preventDefault();
   if (event.clientX !== 0 || event.clientY !== 0) return { x: event.clientX, y: event.clientY };

@@ -9,7 +9,7 @@ interface MenuBodyProps {
   readonly place: MenuPlace;
   readonly side: 'bottom-start' | 'bottom-end';
   readonly actions: readonly Action[];
-  /** What opened it and closes it again by itself, if that is a part of the page. */
+  /** The element that opened the menu and toggles it, if it is part of the page. */
   readonly opener?: Element | null;
   readonly onClose: () => void;
 }
@@ -18,7 +18,7 @@ function stop(event: SyntheticEvent): void {
   event.stopPropagation();
 }
 
-/** Below the place, or above it where there is no room; never outside of the window. */
+/** Positions the menu below the place, or above it where there is no room; always inside the window. */
 function position(menu: HTMLElement, place: MenuPlace, side: MenuBodyProps['side']): void {
   const { width, height } = menu.getBoundingClientRect();
   const left = side === 'bottom-end' ? place.x - width : place.x;
@@ -29,8 +29,8 @@ function position(menu: HTMLElement, place: MenuPlace, side: MenuBodyProps['side
 }
 
 /**
- * An open menu of actions at a place on the page, in the browser's top layer. Arrows, Home, End and first letters move, Enter does,
- * Escape, Tab and a press elsewhere close. Loaded when the first menu is opened.
+ * An open menu of actions in the browser's top layer. Arrows, Home, End and first letters move; Enter runs an action; Escape, Tab and a
+ * press elsewhere close. Loaded when the first menu opens.
  */
 export function MenuBody(props: MenuBodyProps): ReactElement {
   const { place, side, actions, onClose, opener } = props;
