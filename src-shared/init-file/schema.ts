@@ -182,7 +182,7 @@ export const NetDefinition = z.looseObject(
     type: key(
       z.enum(['nat', 'bridge'], told('nat or bridge')),
       '0.29',
-      '`nat` (default): an own 192.168.N.0/24 network; `bridge`: a bare bridge without addresses.',
+      '`nat` (default): a 192.168.N.0/24 network of its own; `bridge`: a bare bridge without addresses.',
     ),
     dhcp: key(
       z.looseObject(
@@ -193,7 +193,7 @@ export const NetDefinition = z.looseObject(
         told('a mapping with start and end'),
       ),
       '0.29',
-      'DHCP with this dynamic range; without it the network hands out no addresses, fixed ones neither.',
+      'DHCP with this dynamic range; without it the network hands out no addresses, not even fixed ones.',
     ),
     gw: key(
       z.string(told('an IPv4 address')).regex(IPV4, told('an IPv4 address')),

@@ -9,7 +9,7 @@ import type { OutsidePath, Plan, PlannedNet, PlannedVm } from '../../../src-shar
 import type { EnvironmentSpecs, NetSpec, NicSpec, VmSpec } from '../../../src-shared/specs.ts';
 import { type BuilderOptions, customizeProblems, filesOf } from '../appliance/customize-options.ts';
 import { guestFamily } from '../appliance/sysprep-commands.ts';
-import { cpuCustomProblem } from '../libvirt/xml/cpu.ts';
+import { cpuCustomProblem, vcpuOf } from '../libvirt/xml/cpu.ts';
 import { IssueList, type PlanContext } from './plan-context.ts';
 import { type DiskJob, type OvaImport, type PlannedDisks, planDisks } from './plan-disks.ts';
 import { planNets } from './plan-nets.ts';
@@ -18,9 +18,8 @@ import { type ScriptCopy, ScriptPlanner } from './plan-scripts.ts';
 import { checkUserData, userDataFile, userDataPath } from './user-data.ts';
 import { applyVmType, checkKinds } from './vm-types.ts';
 
-/** Lago's defaults when neither the file nor the configuration says anything. */
+/** Lago's default when neither the file nor the configuration says anything. */
 export const DEFAULT_MEMORY = 16_384;
-export const DEFAULT_VCPU = 2;
 
 /** One `build` command that changes a finished image. */
 export interface BuildJob {
@@ -157,7 +156,7 @@ function plannedVm(
   const booted = disks.ova === undefined ? spec : { ...spec, disks: [] };
   return {
     memory: spec.memory,
-    vcpu: spec.vcpu ?? spec.cpu ?? DEFAULT_VCPU,
+    vcpu: vcpuOf(spec),
     mgmt_net: spec.mgmt_net ?? null,
     nics: spec.nics.map((nic) => ({
       net: nic.net,

@@ -6,6 +6,7 @@ import type { NetworkState, PrefixState, VmState, VmStatus } from '../../../src-
 import { readHolder } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
 import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
+import { vcpuOf } from '../libvirt/xml/cpu.ts';
 import { networkName } from '../libvirt/xml/network-xml.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
 import { expandPrefixPath, type PrefixPaths } from '../prefix/layout.ts';
@@ -179,7 +180,7 @@ async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNo
     crash: domain !== undefined && status === 'crashed' ? await readCrash(prefix.paths, domain, seen.session?.host.kind) : null,
     distro: typeof distro === 'string' ? distro : null,
     memory: vm.memory,
-    vcpu: vm.vcpu ?? vm.cpu ?? 2,
+    vcpu: vcpuOf(vm),
     ip: foreign === undefined ? vmAddress(prefix.specs, vm) : foreign.address,
     nics: vm.nics.map((nic, index) => ({ name: `eth${index}`, network: nic.net, ip: nic.ip ?? null, mac: null })),
     disks: vm.disks.map((disk) => ({
