@@ -369,7 +369,7 @@ export class DemoEngine {
       },
       snapshot: {
         create: os.snapshot.create.handler(({ input }) =>
-          this.#run('snapshot', `Snapshot “${input.name}”`, input.prefix, ['Pause VMs', 'Save memory and disks', 'Resume VMs'], 3, () =>
+          this.#run('snapshot', `Snapshot “${input.name}”`, input.prefix, ['Suspend VMs', 'Save memory and disks', 'Resume VMs'], 3, () =>
             this.#take(input.prefix, input.name),
           ),
         ),
@@ -378,7 +378,7 @@ export class DemoEngine {
             'revert',
             `Revert ${this.#name(input.prefix)} to “${input.name}”`,
             input.prefix,
-            ['Snapshot the present', 'Pause VMs', 'Revert VMs', 'Resume VMs'],
+            ['Snapshot the present', 'Suspend VMs', 'Revert VMs', 'Resume VMs'],
             3,
             () => {
               if (input.first !== undefined) this.#take(input.prefix, input.first);

@@ -252,7 +252,7 @@ export class FakeModel {
   }
 
   suspendDomain(name: string): void {
-    const domain = this.#active(name, 'Pausing');
+    const domain = this.#active(name, 'Suspending');
     if (domain.state === 'paused') return;
     domain.state = 'paused';
     domain.reason = 1;

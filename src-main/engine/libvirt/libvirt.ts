@@ -63,7 +63,7 @@ const CHANGING: ReadonlySet<unknown> = new Set([
  * QEMU responds within milliseconds; after this long it is hung, and other VMs are paused meanwhile. Longer than the 30 s after which
  * libvirt reports that other work on the domain is still going on.
  */
-const PAUSE_TIMEOUT_MS = 40_000;
+const SUSPEND_TIMEOUT_MS = 40_000;
 const AGENT_TIMEOUT_MS = 60_000;
 const SCREENSHOT_MAX = 64 * 1024 * 1024;
 
@@ -339,11 +339,17 @@ class LibvirtHypervisor implements Hypervisor {
   }
 
   async suspendDomain(name: string, options?: CallOptions): Promise<void> {
-    await this.#onDomain(procedures.domainSuspend, name, (domain) => ({ domain }), 'Pausing', { timeoutMs: PAUSE_TIMEOUT_MS, ...options });
+    await this.#onDomain(procedures.domainSuspend, name, (domain) => ({ domain }), 'Suspending', {
+      timeoutMs: SUSPEND_TIMEOUT_MS,
+      ...options,
+    });
   }
 
   async resumeDomain(name: string, options?: CallOptions): Promise<void> {
-    await this.#onDomain(procedures.domainResume, name, (domain) => ({ domain }), 'Resuming', { timeoutMs: PAUSE_TIMEOUT_MS, ...options });
+    await this.#onDomain(procedures.domainResume, name, (domain) => ({ domain }), 'Resuming', {
+      timeoutMs: SUSPEND_TIMEOUT_MS,
+      ...options,
+    });
   }
 
   async undefineDomain(name: string, options?: CallOptions): Promise<void> {

@@ -11,7 +11,7 @@ import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
 import { keptHostKeys, onceFree, resume, runningVms, statusOf } from './snapshot-parts.ts';
-import { pauseAll } from './take-snapshot.ts';
+import { suspendAll } from './take-snapshot.ts';
 
 /** Work after the point of no return is not cancelled; this limits each part of it. */
 const FINISH_MS = 60_000;
@@ -52,7 +52,7 @@ export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot:
   const withMemory = vms.filter((vm) => snapshot.vms[vm.name] === 'memory');
   if (withMemory.length > 0) await startNetworks(session, prefix, prefix.specs.nets, step, undo);
   undo.add('resume the VMs', async (signal) => await resume(session, prefix, running, signal));
-  await pauseAll(session, prefix, now, step);
+  await suspendAll(session, prefix, now, step);
   for (const vm of vms.filter((candidate) => !before.includes(candidate))) await realizeDomain(session, prefix, vm, step.signal, undo);
   step.checkpoint();
   // From the first VM on, the previous state is lost: nothing is undone any more, and cancelling waits for the end.

@@ -88,7 +88,7 @@ export async function takeSnapshotOf(context: RecipeContext, prefix: Prefix, nam
     { timeoutMs: UNDO_MS },
   );
   const session = await openSession(context, prefix, step, undo);
-  await pauseAll(session, prefix, running, step, () => {
+  await suspendAll(session, prefix, running, step, () => {
     hangs = true;
   });
   const off = all.filter((vm) => !active.includes(vm));
@@ -149,7 +149,7 @@ async function saveAll(
 }
 
 /** Pauses all of them at once, so that all VMs stop at the same moment. `onHang` is called when one does not respond. */
-export async function pauseAll(
+export async function suspendAll(
   session: HostSession,
   prefix: Prefix,
   vms: readonly VmSpec[],
@@ -159,7 +159,7 @@ export async function pauseAll(
   await step.each(
     vms,
     Math.max(1, vms.length),
-    (vm) => `Pause VM ${vm.name}`,
+    (vm) => `Suspend VM ${vm.name}`,
     async (vm, one) => {
       try {
         await session.hypervisor.suspendDomain(domainName(prefix.uuid, vm.name), { signal: one.signal });
