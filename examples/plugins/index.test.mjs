@@ -30,7 +30,7 @@ void test('the verb prints addresses', async () => {
   const call = (values) => ({
     values,
     prefix: async () => ({ path: '/somewhere' }),
-    withEngine: async (work) => await work({ status: async () => ({ vms }) }),
+    withEngine: async (work) => await work({ prefix: { status: async () => ({ vms }) } }),
     print: (text) => printed.push(text),
     printValue: (value) => printed.push(value),
     fail: (message) => {
