@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { EngineError } from '../../../src-shared/errors.ts';
 import { injectFault } from '../core/fault.ts';
 import { startOperation } from '../core/operation.ts';
 import { domainName } from '../prefix/prefix.ts';
@@ -70,6 +71,17 @@ it('that fails at any step resumes what was running, and nothing else', async ()
   }
   expect(at).toBeGreaterThan(2);
   expect(states()).toEqual({ [VM0]: 'paused', [VM1]: 'paused' });
+});
+
+it('lets the others go on when a QEMU does not respond, and names that VM', async () => {
+  await run(startEnvironment);
+  const late = new EngineError('hypervisor.failed', 'libvirt did not answer in time.', { details: { timeoutMs: 40_000 } });
+  world.faults.failOn('suspendDomain', 2, late);
+  await expect(run(suspendEnvironment)).rejects.toMatchObject({
+    message: expect.stringMatching(/^VM vm[01] does not answer: its QEMU could not be suspended in time\.$/) as string,
+    hint: expect.stringContaining('lago stop vm') as string,
+  });
+  expect(states()).toEqual({ [VM0]: 'running', [VM1]: 'running' });
 });
 
 it('that is killed at any step leaves a state that the next verb can continue from', async () => {

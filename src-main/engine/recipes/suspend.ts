@@ -7,7 +7,8 @@ import { PARALLEL } from '../runtime/bring-down.ts';
 import { isHosted } from '../runtime/foreign-vms.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
-import { statusOf } from '../snapshot/snapshot-parts.ts';
+import { resumeForSure, statusOf } from '../snapshot/snapshot-parts.ts';
+import { suspendVm } from '../snapshot/take-snapshot.ts';
 import { openForChange } from './recover.ts';
 
 /**
@@ -26,8 +27,14 @@ export async function suspendEnvironment(context: RecipeContext, root: string, n
       async (vm, one) => {
         const now = await statusOf(session, prefix, vm, one.signal);
         if (now === undefined || now.state === 'paused') return;
-        undo.add(`resume ${vm.name}`, async (signal) => await session.hypervisor.resumeDomain(now.name, { signal }));
-        await session.hypervisor.suspendDomain(now.name, { signal: one.signal });
+        let hangs = false;
+        undo.add(`resume ${vm.name}`, async (signal) => {
+          // Nothing can be done with it until it responds; then it may well be suspended.
+          if (!hangs) await resumeForSure(session, prefix, vm, signal);
+        });
+        await suspendVm(session, prefix, vm, one.signal, () => {
+          hangs = true;
+        });
       },
     );
     undo.commit();
@@ -74,10 +81,7 @@ async function onActive(
   if (names.length > 0 && first !== undefined) {
     throw new EngineError('vm.not-running', `${first.name} is off.`, { hint: `Start it with "lago start ${first.name}".` });
   }
-  if (session !== undefined) {
-    await work(
-      session,
-      vms.filter((vm) => !off.includes(vm)),
-    );
-  }
+  const active = vms.filter((vm) => !off.includes(vm));
+  if (session === undefined || active.length === 0) step.log.info('No VM is running.');
+  else await work(session, active);
 }

@@ -161,23 +161,24 @@ export async function suspendAll(
     Math.max(1, vms.length),
     (vm) => `Suspend VM ${vm.name}`,
     async (vm, one) => {
-      try {
-        await session.hypervisor.suspendDomain(domainName(prefix.uuid, vm.name), { signal: one.signal });
-      } catch (error) {
-        if (!(error instanceof EngineError) || error.details['timeoutMs'] === undefined) throw error;
-        onHang();
-        throw hung(vm, error);
-      }
+      await suspendVm(session, prefix, vm, one.signal, onHang);
     },
   );
 }
 
-function hung(vm: VmSpec, cause: EngineError): EngineError {
-  return new EngineError('hypervisor.failed', `VM ${vm.name} does not answer: its QEMU could not be paused in time.`, {
-    cause,
-    details: cause.details,
-    hint: `Power it off: lago stop ${vm.name}.`,
-  });
+/** Suspends a VM. `hypervisor.failed` in the user's words when its QEMU does not respond in time, after calling `onHang`. */
+export async function suspendVm(session: HostSession, prefix: Prefix, vm: VmSpec, signal: AbortSignal, onHang: () => void): Promise<void> {
+  try {
+    await session.hypervisor.suspendDomain(domainName(prefix.uuid, vm.name), { signal });
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.details['timeoutMs'] === undefined) throw error;
+    onHang();
+    throw new EngineError('hypervisor.failed', `VM ${vm.name} does not answer: its QEMU could not be suspended in time.`, {
+      cause: error,
+      details: error.details,
+      hint: `Power it off: lago stop ${vm.name}.`,
+    });
+  }
 }
 
 async function resumeAll(session: HostSession, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
