@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Duplex, PassThrough } from 'node:stream';
 import { EngineError } from '../../src-shared/errors.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
+import type { VmStatus } from '../../src-shared/state.ts';
 import { allVerbs, type VerbNoun } from '../../src-shared/verbs.ts';
 import type { ActionOptions, Engine, EngineSettings, Operation, ShellRequest, ShellSession } from '../engine/index.ts';
 import { runCommandLine } from './command-line.ts';
@@ -57,6 +58,8 @@ export interface Fake {
   /** Lines of stdin that the remote side received. */
   remoteInput: string;
   issues: readonly object[];
+  /** VMs that are in another state than usual. */
+  status?: Readonly<Record<string, VmStatus>>;
 }
 
 /** Records its input. When the input ends, it prints one line on each output and exits with 7. */
@@ -125,7 +128,10 @@ function fakeEngine(fake: Fake): Engine {
         return operation('Exporting', { folder: '/out', initFile: '/out/LagoInitFile', vms: ['db'], bytes: 1 }, options, false);
       },
       exportedDisks: async (_path: string, vms: readonly string[]) => await Promise.resolve({ [vms[0] ?? 'all']: ['/i/root.qcow2'] }),
-      status: async (path: string) => await Promise.resolve({ ...state, path }),
+      status: async (path: string) => {
+        const vms = state.vms.map((vm) => ({ ...vm, status: fake.status?.[vm.name] ?? vm.status }));
+        return await Promise.resolve({ ...state, vms, path });
+      },
     },
     snapshot: { ...verbs('snapshot'), list: async () => await Promise.resolve({ vm0: {}, vm1: {} }) },
     library: {

@@ -337,6 +337,11 @@ describe('shell', () => {
       code: 2,
       err: 'error: Host db is not "running", but "down"\nhint: Start it with "lago start db".\n',
     });
+    const states = { status: { 'web-vm0': 'paused' } } as const;
+    expect(await lago('shell m0 id', { fake: states })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('"lago resume web-vm0"') as string,
+    });
     expect(await lago('console db')).toMatchObject({ code: 2, err: expect.stringContaining('Host db is not "running"') as string });
     expect(await lago('console m0')).toMatchObject({ code: 2, err: expect.stringContaining('Unable to find VM m0') as string });
   });

@@ -2,6 +2,7 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import type { VerbContext } from '../context.ts';
 import { textValue } from '../parser/table.ts';
 import { rawMode } from '../terminal.ts';
+import { requireRunning } from './shell.ts';
 
 const DETACH = 0x1d;
 
@@ -16,11 +17,7 @@ export async function openConsole(context: VerbContext): Promise<number> {
     if (vm === undefined) {
       throw new EngineError('vm.missing', `Unable to find VM ${host}`, { hint: `Available: ${vms.map((one) => one.name).join(', ')}.` });
     }
-    if (vm.status !== 'running') {
-      throw new EngineError('vm.not-running', `Host ${vm.name} is not "running", but "${vm.status}"`, {
-        hint: `Start it with "lago start ${vm.name}".`,
-      });
-    }
+    requireRunning(vm);
     const stream = await engine.vm.console(prefix.path, vm.name, context.signal);
     const terminal = rawMode(stdin);
     context.log.message('info', `Connected to the console of ${vm.name}. Detach with Ctrl-].`);

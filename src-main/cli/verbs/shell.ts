@@ -34,9 +34,15 @@ export function findHost(vms: readonly VmState[], host: string): VmState {
   if (vm === undefined) {
     throw new EngineError('vm.missing', `Unable to find VM ${host}`, { hint: `Available: ${vms.map((one) => one.name).join(', ')}.` });
   }
-  if (vm.status === 'running') return vm;
-  throw new EngineError('vm.not-running', `Host ${vm.name} is not "running", but "${vm.status}"`, {
-    hint: `Start it with "lago start ${vm.name}".`,
+  requireRunning(vm);
+  return vm;
+}
+
+/** `vm.not-running`, with the verb that changes it. */
+export function requireRunning({ name, status }: VmState): void {
+  if (status === 'running') return;
+  throw new EngineError('vm.not-running', `Host ${name} is not "running", but "${status}"`, {
+    hint: status === 'paused' ? `Resume it with "lago resume ${name}".` : `Start it with "lago start ${name}".`,
   });
 }
 
