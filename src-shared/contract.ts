@@ -5,7 +5,7 @@ import { Issue } from './issue.ts';
 import { OperationState } from './operation.ts';
 import { OutsidePath, Plan } from './plan.ts';
 import { LibraryState, MachineState, PrefixState } from './state.ts';
-import { allVerbs, type VerbInputKind, type VerbInputs, type VerbNoun, type Verbs } from './verbs.ts';
+import { type VerbInputKind, type VerbInputs, type VerbNoun, type Verbs, verbsOf } from './verbs.ts';
 
 /**
  * Events pushed to every front door, always as whole values. A new iterator first yields the current values (`prefixes`, `operations`,
@@ -75,8 +75,7 @@ type VerbCalls<Noun extends VerbNoun> = {
     : never];
 };
 function callsOf<Noun extends VerbNoun>(noun: Noun): VerbCalls<Noun> {
-  const verbs = allVerbs().filter((verb) => verb.noun === noun);
-  return Object.fromEntries(verbs.map(({ name, takes }) => [name, CALLS[takes]])) as VerbCalls<Noun>;
+  return Object.fromEntries(verbsOf(noun).map(({ name, takes }) => [name, CALLS[takes]])) as VerbCalls<Noun>;
 }
 
 /** Files outside the init file's folder that the user has allowed. */

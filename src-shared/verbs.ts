@@ -122,7 +122,8 @@ export const VERBS = {
       underWay: 'reverting…',
       command: {
         summary: 'Take all VMs back to a snapshot',
-        description: 'All VMs go back together, and run again if they ran then. What happened since is lost; later snapshots stay.',
+        description:
+          'All VMs go back together. Those that were on run again, also those that were suspended. What happened since is lost; later snapshots stay.',
         examples: [{ line: 'revert clean', does: 'Forgets everything since that snapshot.' }],
       },
     }),
@@ -151,4 +152,9 @@ export function allVerbs(): readonly NamedVerb[] {
   return (Object.keys(VERBS) as VerbNoun[]).flatMap((noun) =>
     (Object.entries(VERBS[noun]) as [string, Verb<VerbKind>][]).map(([name, spec]) => ({ noun, name, ...spec })),
   );
+}
+
+/** The verbs of a noun in their order. */
+export function verbsOf(noun: VerbNoun): readonly NamedVerb[] {
+  return allVerbs().filter((verb) => verb.noun === noun);
 }

@@ -61,7 +61,7 @@ function verb(name: string, summary: string, more: Partial<Omit<VerbSpec, 'name'
   return { name, summary, positionals: [], options: [], examples: [], available: true, ...more };
 }
 
-/** A verb of Lago that is not implemented; its name is reserved and explained. */
+/** A verb of Lago that is not available yet; its name is reserved and explained. */
 function later(name: string, summary: string): VerbSpec {
   const anything: PositionalSpec = { name: 'args', metavar: 'ARG', arity: 'rest', help: 'Not read yet.' };
   return verb(name, summary, { available: false, positionals: [anything] });
@@ -383,7 +383,7 @@ const VERBS: readonly VerbSpec[] = [
   later('ovirt', 'oVirt related actions'),
 ];
 
-/** Names that plugins may not use for their verbs. Verbs that are not implemented may be replaced. */
+/** Names that plugins may not use for their verbs. Those that are not available yet they may. */
 export function ownVerbs(): readonly string[] {
   return VERBS.filter((one) => one.available).map((one) => one.name);
 }

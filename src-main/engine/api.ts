@@ -1,7 +1,7 @@
 import { implement, ORPCError } from '@orpc/server';
 import { contract } from '../../src-shared/contract.ts';
 import { exitCodeOf, toWireError } from '../../src-shared/errors.ts';
-import { allVerbs, type VerbNoun, type Verbs } from '../../src-shared/verbs.ts';
+import { type VerbNoun, type Verbs, verbsOf } from '../../src-shared/verbs.ts';
 import { callVerb } from './call-verb.ts';
 import type { Engine } from './engine.ts';
 import type { StreamTable } from './streams.ts';
@@ -49,12 +49,10 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
   /** The handlers of a noun's verbs. The table gives the contract's input and the engine's argument the same type. */
   function handlersOf<Noun extends VerbNoun>(noun: Noun): HandlersOf<Noun> {
     const calls = os[noun] as unknown as Readonly<Record<string, typeof os.prefix.start>>;
-    const handlers = allVerbs()
-      .filter((verb) => verb.noun === noun)
-      .map((verb) => [
-        verb.name,
-        calls[verb.name]?.handler(({ input: { prefix, ...input } }) => started(callVerb(engine, verb, path(prefix), input))),
-      ]);
+    const handlers = verbsOf(noun).map((verb) => [
+      verb.name,
+      calls[verb.name]?.handler(({ input: { prefix, ...input } }) => started(callVerb(engine, verb, path(prefix), input))),
+    ]);
     return Object.fromEntries(handlers) as HandlersOf<Noun>;
   }
 

@@ -3,7 +3,7 @@ import type { LiveEvent } from '../../src-shared/contract.ts';
 import { EngineError } from '../../src-shared/errors.ts';
 import type { OperationKind } from '../../src-shared/operation.ts';
 import type { LibraryState, MachineState } from '../../src-shared/state.ts';
-import { allVerbs, type VerbInputKind, type VerbInputs, type VerbNoun } from '../../src-shared/verbs.ts';
+import { type VerbInputKind, type VerbInputs, type VerbNoun, verbsOf } from '../../src-shared/verbs.ts';
 import { drop, type Log } from './core/log.ts';
 import { type Operation, type Step, startOperation } from './core/operation.ts';
 import { dataDirOf } from './data-dir.ts';
@@ -136,8 +136,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   function methodsOf<Noun extends VerbNoun>(noun: Noun): VerbMethods<Noun> {
     type Work = (context: RecipeContext, task: VerbTask<VerbInputs[VerbInputKind]>) => Promise<void>;
     const work = VERB_WORK[noun] as unknown as Readonly<Record<string, Work>>;
-    const verbs = allVerbs().filter((verb) => verb.noun === noun);
-    const methods = verbs.map(({ name: verb, kind, label }) => [
+    const methods = verbsOf(noun).map(({ name: verb, kind, label }) => [
       verb,
       (root: string, input: VerbInputs[VerbInputKind], action?: ActionOptions) =>
         launch(kind, label(name(root), input as never), root, action, async (step, _setPrefix, closeLog) => {

@@ -4,22 +4,24 @@ import type { VerbHandler } from '../context.ts';
 import { listValue, type PositionalSpec, textValue, type Values, type VerbSpec } from '../parser/table.ts';
 
 /** For each kind of input: its positionals, and how to read them. */
-const READERS: Readonly<
-  Record<VerbInputKind, { readonly positionals: readonly PositionalSpec[]; read(values: Values): VerbInputs[VerbInputKind] }>
-> = {
+interface Reader {
+  readonly positionals: readonly PositionalSpec[];
+  read(values: Values): VerbInputs[VerbInputKind];
+}
+
+const SNAPSHOT_NAME: Reader = {
+  positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'one', help: 'Its name.', completes: 'snapshot' }],
+  read: (values) => ({ name: textValue(values, 'snapshot_name') ?? '' }),
+};
+
+const READERS: Readonly<Record<VerbInputKind, Reader>> = {
   nothing: { positionals: [], read: () => ({}) },
   vms: {
     positionals: [{ name: 'vms', metavar: 'VM_NAME', arity: 'many', help: 'The VMs; all of them by default.', completes: 'vm' }],
     read: (values) => ({ vms: listValue(values, 'vms') ?? [] }),
   },
-  snapshot: {
-    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'one', help: 'Its name.', completes: 'snapshot' }],
-    read: (values) => ({ name: textValue(values, 'snapshot_name') ?? '' }),
-  },
-  revert: {
-    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'one', help: 'Its name.', completes: 'snapshot' }],
-    read: (values) => ({ name: textValue(values, 'snapshot_name') ?? '' }),
-  },
+  snapshot: SNAPSHOT_NAME,
+  revert: SNAPSHOT_NAME,
 };
 
 /** The verbs of the engine's table that need no code in the command line, as specs for parsing and help. */
