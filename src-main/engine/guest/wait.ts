@@ -1,5 +1,6 @@
 import { EngineError } from '../../../src-shared/errors.ts';
 import { sleep } from '../core/until.ts';
+import type { BootWatch } from './boot/boot-watch.ts';
 import { abortError, type Refusal } from './dial.ts';
 import { dialGuest, loginOver, type SshConnection, type SshTarget } from './ssh.ts';
 
@@ -10,6 +11,8 @@ export interface WaitRequest extends Omit<SshTarget, 'timeoutMs'> {
   readonly onProgress?: ((message: string) => void) | undefined;
   /** How long to tolerate refused logins, e.g. while cloud-init still installs the key. Default 10 s. */
   readonly refusalGraceMs?: number;
+  /** Says when an attempt is worthwhile and why none succeeds; is told the outcome of each. Without it, the address is tried all the time. */
+  readonly watch?: BootWatch | undefined;
 }
 
 /**
@@ -17,65 +20,88 @@ export interface WaitRequest extends Omit<SshTarget, 'timeoutMs'> {
  * second, so most are short. Every fourth is long enough for a slow guest and for ARP, which asks once a second.
  */
 const DIAL_MS = [300, 300, 300, 1200] as const;
-/** A guest that takes longer than this is polled less often. */
-const UNHURRIED_AFTER_MS = 30_000;
+/** A guest without news for longer than this is tried less often. */
+const QUIET_MS = 10_000;
+/** Even a guest that cannot have an address yet is tried this often: it may have one that nobody gave it. */
+const BLIND_MS = 5000;
 /** For one handshake and login; a guest that has just generated its host keys under emulation takes seconds. */
 const LOGIN_MS = 20_000;
+/** Some servers penalise frequent failed logins. */
+const REFUSED_PAUSE_MS = [1000, 1000, 2000, 4000, 8000, 15_000, 30_000] as const;
+/** A guest that has failed may reboot by itself; after this long nobody waits for that. */
+const FAILED_MS = 15_000;
 
 /**
  * Waits until ssh login to a guest succeeds and returns the connection. When the VM stops, abort the signal with an EngineError
- * (`vm.not-running`), which is then thrown. Rejects with `guest.unreachable` on timeout (the message says how far it got), `guest.refused`
- * at once for a changed host key and after `refusalGraceMs` for a refused login, `host.unavailable`, `cancelled`.
+ * (`vm.not-running`), which is then thrown. Rejects with `guest.unreachable` on timeout and some seconds after the guest was seen to fail
+ * (the message says why), `guest.refused` at once for a changed host key and after `refusalGraceMs` for a refused login,
+ * `host.unavailable`, `cancelled`.
  */
 export async function waitForSsh(request: WaitRequest): Promise<SshConnection> {
-  const { signal, vm = request.address, timeoutMs, refusalGraceMs = 10_000 } = request;
+  const { signal, vm = request.address, timeoutMs, refusalGraceMs = 10_000, watch } = request;
   const startedAt = Date.now();
   const tell = teller(request, startedAt);
   let last: EngineError | undefined;
+  let refusals = 0;
   let refusedSince: number | undefined;
 
   tell('no-answer');
   for (let attempt = 0; ; attempt++) {
     if (signal?.aborted) throw abortError(signal);
     const left = startedAt + timeoutMs - Date.now();
-    if (left <= 0) throw timeUp(vm, timeoutMs, last);
+    if (left <= 0) throw timeUp(request, last);
     const target: SshTarget = { ...request, timeoutMs: left };
+    let reason: Refusal;
     try {
       const stream = await dialGuest(target, Math.min(left, DIAL_MS[attempt % DIAL_MS.length] ?? 1200));
-      return await loginOver(stream, target, Math.min(left, LOGIN_MS));
+      const connection = await loginOver(stream, target, Math.min(left, LOGIN_MS));
+      watch?.loggedIn(`login of ${request.user}`);
+      return connection;
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
-      const reason = error.details.reason as Refusal | undefined;
-      if (reason === undefined || reason === 'host-key') throw error;
+      const found = error.details.reason as Refusal | undefined;
+      if (found === undefined) throw error;
+      watch?.refused(found, error);
+      if (found === 'host-key') throw error;
+      reason = found;
       last = error;
-      if (error.code === 'guest.refused') refusedSince ??= Date.now();
-      else refusedSince = undefined;
-      if (refusedSince !== undefined && Date.now() - refusedSince >= refusalGraceMs) throw error;
-      tell(reason);
-      await pause(Math.min(pauseAfter(reason, Date.now() - startedAt), Math.max(1, startedAt + timeoutMs - Date.now())), signal);
+      refusedSince = error.code === 'guest.refused' ? (refusedSince ?? Date.now()) : undefined;
+      refusals = error.code === 'guest.refused' ? refusals + 1 : 0;
+      if (refusedSince !== undefined && Date.now() - refusedSince >= refusalGraceMs) throw explained(request, error);
     }
+    const failedMs = watch?.failedForMs();
+    if (failedMs !== undefined && failedMs >= FAILED_MS) throw explained(request, last ?? unreachable(vm));
+    tell(reason);
+    const quiet = watch === undefined ? Date.now() - startedAt > 3 * QUIET_MS : watch.quietMs() > QUIET_MS;
+    const pauseMs = refusals > 0 ? (REFUSED_PAUSE_MS[refusals - 1] ?? 30_000) : pauseAfter(reason, quiet);
+    await pause(request, Math.min(pauseMs, Math.max(1, startedAt + timeoutMs - Date.now())), () => tell(reason));
   }
 }
 
-function pauseAfter(reason: Refusal, waitedMs: number): number {
-  const slow = waitedMs > UNHURRIED_AFTER_MS ? 5 : 1;
+function pauseAfter(reason: Refusal, quiet: boolean): number {
+  const slow = quiet ? 5 : 1;
   switch (reason) {
     case 'no-answer':
       return 50 * slow;
     case 'refused':
       return 100 * slow;
-    case 'closed':
-    case 'not-ssh':
-      return 300 * slow;
     default:
-      // Some servers penalise frequent failed logins.
-      return 1000;
+      return 300 * slow;
   }
 }
 
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+/** Waits before the next attempt; longer while the watched guest cannot answer yet, shorter when there is news of it. */
+async function pause({ signal, watch }: WaitRequest, ms: number, tell: () => void): Promise<void> {
   try {
-    await sleep(ms, signal);
+    if (watch === undefined || watch.mayAnswer()) {
+      await (watch === undefined ? sleep(ms, signal) : watch.news(ms, signal));
+      return;
+    }
+    const until = Date.now() + BLIND_MS;
+    while (!watch.mayAnswer() && Date.now() < until) {
+      await watch.news(Math.min(1000, until - Date.now()), signal);
+      tell();
+    }
   } catch (error) {
     if (signal?.aborted) throw abortError(signal);
     throw error;
@@ -83,11 +109,11 @@ async function pause(ms: number, signal: AbortSignal | undefined): Promise<void>
 }
 
 function teller(request: WaitRequest, startedAt: number): (reason: Refusal) => void {
-  const { vm = request.address, address, onProgress } = request;
+  const { vm = request.address, address, onProgress, watch } = request;
   let last = '';
   return (reason) => {
     const seconds = Math.floor((Date.now() - startedAt) / 1000);
-    const message = `${state(reason, vm, address, request.user)} (${seconds} s)`;
+    const message = `${watch?.describe() ?? state(reason, vm, address, request.user)} (${seconds} s)`;
     if (message !== last) onProgress?.(message);
     last = message;
   };
@@ -106,9 +132,34 @@ function state(reason: Refusal, vm: string, address: string, user: string): stri
   }
 }
 
-function timeUp(vm: string, timeoutMs: number, last: EngineError | undefined): EngineError {
+function unreachable(vm: string): EngineError {
+  return new EngineError('guest.unreachable', `${vm} cannot be reached by ssh.`, { details: { vm, reason: 'no-answer' } });
+}
+
+/** The same error with the cause that the watch has found, if it has found one. */
+function explained({ watch }: WaitRequest, error: EngineError): EngineError {
+  const hang = watch?.state().hang ?? null;
+  if (hang === null) return error;
+  return new EngineError(error.code, hang.cause, {
+    cause: error,
+    hint: hang.next,
+    details: { ...error.details, stage: hang.stage, lines: hang.lines.join('\n') },
+  });
+}
+
+function timeUp(request: WaitRequest, last: EngineError | undefined): EngineError {
+  const { vm = request.address, timeoutMs, watch } = request;
+  const hang = watch?.state().hang ?? null;
+  const waited = `ssh login to ${vm} timed out after ${Math.round(timeoutMs / 1000)} s.`;
+  if (hang !== null) {
+    return new EngineError('guest.unreachable', `${waited} ${hang.cause}`, {
+      cause: last,
+      details: { vm, ...last?.details, stage: hang.stage, lines: hang.lines.join('\n') },
+      hint: hang.next,
+    });
+  }
   const reason = last === undefined ? '' : ` Last: ${last.message}`;
-  return new EngineError('guest.unreachable', `ssh login to ${vm} timed out after ${Math.round(timeoutMs / 1000)} s.${reason}`, {
+  return new EngineError('guest.unreachable', `${waited}${reason}`, {
     cause: last,
     details: { vm, ...last?.details },
     hint: `Look at the console of ${vm}; raise boot_time_sec in the init file if it only boots slowly.`,
