@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BootState } from './boot.ts';
 
 /** A VM's status in Lago's words (libvirt's states, and `down` when libvirt does not know the VM). */
 export const VmStatus = z.enum([
@@ -40,7 +41,9 @@ export const VmState = z.object({
   disks: z.array(z.object({ name: z.string(), dev: z.string(), format: z.string(), path: z.string() })),
   snapshots: z.array(z.string()),
   metadata: z.record(z.string(), z.unknown()),
-  /** `ready` once ssh has answered since the last start; `waiting` while it is being tried; `off` when the VM is not running. */
+  /** How far it has booted; null when it is not running, or when only an engine that has watched it knows. */
+  boot: BootState.nullable(),
+  /** `ready` once a login by ssh was accepted since the last start; `waiting` while it is being tried; `off` when the VM is not running. */
   ssh: z.enum(['off', 'waiting', 'ready', 'unknown']),
   /** ms since the epoch at which the VM was started; null when unknown. */
   startedAt: z.number().nullable(),

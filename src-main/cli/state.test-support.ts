@@ -12,6 +12,7 @@ function vmState(name: string, status: VmState['status']): VmState {
     disks: [],
     snapshots: ['one', 'two'],
     metadata: {},
+    boot: null,
     ssh: 'unknown',
     startedAt: null,
     crash: null,

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { BootState } from '../../src-shared/boot.ts';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
 import type { HostChoice } from '../../src-shared/host-choice.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
@@ -93,6 +94,11 @@ export interface Vms {
    * `input.invalid` for an invalid service name or an unknown provider.
    */
   service(prefix: string, vm: string, name: string, signal?: AbortSignal): Promise<GuestService>;
+  /**
+   * How far the named VMs (all without names) have booted and why not further, from what can be found out within seconds; null for a VM
+   * that does not run on libvirt now. Takes no lock, changes nothing.
+   */
+  boot(prefix: string, vms: readonly string[], signal?: AbortSignal): Promise<Readonly<Record<string, BootState | null>>>;
   /** The serial console. */
   console(prefix: string, vm: string, signal?: AbortSignal): Promise<Duplex>;
   /** RFB bytes of the VM's screen. */

@@ -40,8 +40,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const publisher = createPublisher();
   const live = createLive({
     known,
-    hosts,
-    plugins,
+    context,
     log,
     publish: (event) => {
       publisher.publish(event);

@@ -20,6 +20,10 @@ export function vmsOf(context: RecipeContext): Vms {
       const { guestService } = await import('./runtime/services.ts');
       return await guestService(context, prefix, vm, service, { detected, signal });
     },
+    async boot(prefix, vms, signal = new AbortController().signal) {
+      const { bootOf } = await import('./runtime/boot.ts');
+      return await bootOf(context, prefix, vms, signal);
+    },
     async console(prefix, vm, signal) {
       const { openConsole } = await import('./runtime/access.ts');
       return await openConsole(context, prefix, vm, signal);

@@ -65,6 +65,7 @@ function stateOf({ Prefix: prefix }: LagoStatus): PrefixState {
       disks: [],
       snapshots: vm.snapshots === '' ? [] : vm.snapshots.split(', '),
       metadata: vm.metadata,
+      boot: null,
       ssh: 'off',
       startedAt: null,
       crash: null,

@@ -26,12 +26,10 @@ beforeEach(async () => {
   await writePrefix(root);
   const known = knownEnvironments(join(folder, 'data'));
   await known.add(root);
-  const { hosts, plugins } = createWorld().context;
   events.length = interrupted.length = 0;
   live = createLive({
     known,
-    hosts,
-    plugins,
+    context: createWorld().context,
     log: silentLog,
     publish: (event) => events.push(event),
     interrupted: (_path, work) => interrupted.push(work),

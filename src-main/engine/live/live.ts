@@ -5,21 +5,20 @@ import type { LiveEvent } from '../../../src-shared/contract.ts';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { PrefixState } from '../../../src-shared/state.ts';
 import { drop, type Log } from '../core/log.ts';
-import type { PluginRegistry } from '../plugins/registry.ts';
 import { type Prefix, readPrefix } from '../prefix/prefix.ts';
 import { type PendingWork, readRecord } from '../prefix/record.ts';
-import type { HostAccess, HostSession } from '../runtime/session.ts';
+import type { RecipeContext } from '../runtime/recipe.ts';
+import type { HostSession } from '../runtime/session.ts';
 import { observe, prefixState } from '../runtime/state.ts';
+import { type BootWatches, createBootWatches } from './boot-watches.ts';
 import type { KnownEnvironments } from './known.ts';
-import { createSshWatch, type SshWatch } from './ssh-watch.ts';
 
 const SETTLE_MS = 40;
 const HOLDER_EVERY_MS = 1000;
 
 export interface LiveOptions {
   readonly known: KnownEnvironments;
-  readonly hosts: HostAccess;
-  readonly plugins: PluginRegistry;
+  readonly context: RecipeContext;
   readonly log: Log;
   readonly publish: (event: LiveEvent) => void;
   /** Called once for each interrupted operation that can be finished or undone. */
@@ -49,7 +48,7 @@ interface Entry {
   state: PrefixState | undefined;
   session: HostSession | undefined;
   unsubscribe: () => void;
-  readonly ssh: SshWatch;
+  readonly boots: BootWatches;
   timer: NodeJS.Timeout | undefined;
   /** When it fires. */
   due: number;
@@ -62,7 +61,8 @@ interface Entry {
 }
 
 export function createLive(options: LiveOptions): Live {
-  const { known, hosts, plugins, log, publish, interrupted } = options;
+  const { known, context, log, publish, interrupted } = options;
+  const { hosts, plugins } = context;
   const entries = new Map<string, Entry>();
   let listWatcher: FSWatcher | undefined;
   let closed = false;
@@ -119,8 +119,8 @@ export function createLive(options: LiveOptions): Live {
       prefix = await readPrefix(entry.path);
       const seen = await observe(prefix, hosts, { plugins, log });
       follow(entry, seen.session);
-      entry.ssh.update(prefix, seen);
-      state = await prefixState(prefix, hosts, seen, { notes: (vm) => entry.ssh.note(vm) });
+      entry.boots.update(prefix, seen);
+      state = await prefixState(prefix, hosts, seen, { notes: (vm) => entry.boots.note(vm) });
     } catch (error) {
       await gone(entry, error);
       return;
@@ -165,7 +165,7 @@ export function createLive(options: LiveOptions): Live {
     clearTimeout(entry.timer);
     entry.watcher?.close();
     entry.unsubscribe();
-    entry.ssh.close();
+    entry.boots.close();
   }
 
   function follow(entry: Entry, session: HostSession | undefined): void {
@@ -174,7 +174,7 @@ export function createLive(options: LiveOptions): Live {
     entry.session = session;
     entry.unsubscribe =
       session?.hypervisor.onEvent((event) => {
-        if (event.type === 'domain' && event.event === 'rebooted') entry.ssh.rebooted(event.name);
+        if (event.type === 'domain' && event.event === 'rebooted') entry.boots.rebooted(event.name);
         schedule(entry);
       }) ?? (() => undefined);
   }
@@ -201,7 +201,7 @@ export function createLive(options: LiveOptions): Live {
       state: undefined,
       session: undefined,
       unsubscribe: () => undefined,
-      ssh: createSshWatch(log, () => schedule(entry)),
+      boots: createBootWatches(context, log, () => schedule(entry)),
       timer: undefined,
       due: 0,
       unanswered: 0,

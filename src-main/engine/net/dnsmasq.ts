@@ -10,17 +10,22 @@ const RESTART_MS = 15_000;
  * it expects the pid files of their libvirt.
  */
 export async function reviveDnsmasq(run: RunInHost, network: string, signal: AbortSignal): Promise<boolean> {
-  if (await lives(run, `/run/libvirt/network/${network}.pid`, signal)) return false;
+  if (await dnsmasqLives(run, network, signal)) return false;
   const libvirtd = await pidIn(run, '/run/libvirtd.pid', signal);
   if (libvirtd === undefined) throw failed(network);
   await run(['kill', '-HUP', libvirtd], { signal });
-  await until(async () => ((await lives(run, `/run/libvirt/network/${network}.pid`, signal)) ? true : undefined), {
+  await until(async () => ((await dnsmasqLives(run, network, signal)) ? true : undefined), {
     everyMs: 100,
     timeoutMs: RESTART_MS,
     signal,
     failure: () => failed(network),
   });
   return true;
+}
+
+/** Whether the dnsmasq of a network runs, on an embedded host. */
+export async function dnsmasqLives(run: RunInHost, network: string, signal: AbortSignal): Promise<boolean> {
+  return await lives(run, `/run/libvirt/network/${network}.pid`, signal);
 }
 
 function failed(network: string): EngineError {

@@ -27,6 +27,10 @@ export interface PrefixPaths {
   readonly snapshots: string;
   /** Ours: lock for a single writer. */
   readonly lock: string;
+  /** Ours: when and how the VM was last started. */
+  boot(name: string): string;
+  /** Ours: what the DHCP server of a network says, on an embedded host. */
+  dhcpLog(net: string): string;
   net(name: string): string;
   vm(name: string): string;
 }
@@ -51,6 +55,8 @@ export function prefixPaths(root: string): PrefixPaths {
     ova: join(root, 'ova'),
     snapshots: join(root, 'snapshots'),
     lock: join(root, '.lago-desktop.lock'),
+    boot: (name) => join(root, 'boot', `${name}.json`),
+    dhcpLog: (net) => join(root, 'logs', `${net}.dhcp`),
     net: (name) => join(virt, `net-${name}`),
     vm: (name) => join(virt, `vm-${name}`),
   };

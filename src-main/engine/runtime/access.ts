@@ -2,8 +2,10 @@ import type { Duplex } from 'node:stream';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
 import { silentLog } from '../core/log.ts';
+import type { BootWatch } from '../guest/boot/boot-watch.ts';
 import type { Dial } from '../guest/dial.ts';
-import type { ExecResult, SshConnection } from '../guest/ssh.ts';
+import type { ExecResult, SshConnection, SshTarget } from '../guest/ssh.ts';
+import type { WaitRequest } from '../guest/wait.ts';
 import { domainName, type Prefix, readPrefix, vmAddress, vmSpec } from '../prefix/prefix.ts';
 import { foreignVm, isHosted } from './foreign-vms.ts';
 import { vncSocket } from './realize.ts';
@@ -57,36 +59,86 @@ export interface ConnectOptions {
 /** Logs in to a VM, waiting up to its boot time limit, but not after it stops. The caller disposes the connection. */
 export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: VmSpec, options: ConnectOptions): Promise<SshConnection> {
   const way = await wayTo(context, prefix, vm, options.signal);
+  const over = new AbortController();
   try {
-    const [{ openHostKeys }, { readPrefixKey }, { waitForSsh }] = await Promise.all([
-      import('../guest/host-keys.ts'),
-      import('../guest/keys.ts'),
-      import('../guest/wait.ts'),
-    ]);
-    const key = await readPrefixKey(prefix.paths.root);
+    const { waitForSsh } = await import('../guest/wait.ts');
     const { signal, onWait, keepaliveMs } = options;
-    return await waitForSsh({
-      dial: way.dial,
-      address: way.address,
-      port: way.port,
-      vm: vm.name,
-      user: vm['ssh-user'],
-      privateKey: key.privateKey,
-      password: String(vm['ssh-password'] ?? vm['root-password'] ?? context.settings.sshPassword),
-      hostKeys: openHostKeys(prefix.paths.hostKeys),
+    const request: WaitRequest = {
+      ...(await loginOf(context, prefix, vm, way)),
       timeoutMs: (vm.boot_time_sec ?? BOOT_SECONDS) * 1000,
       signal: signal === undefined ? way.stopped : AbortSignal.any([signal, way.stopped]),
       onProgress: afterASecond(onWait),
       ...(keepaliveMs === undefined ? {} : { keepaliveMs }),
-      log: silentLog,
-    });
+    };
+    if (way.session === undefined) return await waitForSsh(request);
+    // Most guests are up: only for one that is not it matters how far it has come.
+    const present = await loginNow(request, { dialMs: 300, loginMs: 20_000 });
+    if (!(present instanceof EngineError)) return present;
+    const { watchBoot } = await import('./boot-watch.ts');
+    const watch = await watchBoot(way.session, prefix, vm, { signal: over.signal, log: silentLog });
+    watch.begin();
+    return await waitForSsh({ ...request, watch });
   } finally {
+    over.abort();
     way.forget();
   }
 }
 
+/** Waits, without a time limit, until a watched VM accepts a login. Rejects as `waitForSsh` does. */
+export async function connectWatched(
+  context: RecipeContext,
+  session: HostSession,
+  prefix: Prefix,
+  vm: VmSpec,
+  watch: BootWatch,
+  signal: AbortSignal,
+): Promise<SshConnection> {
+  const { waitForSsh } = await import('../guest/wait.ts');
+  const login = await loginOf(context, prefix, vm, sshOf(session, prefix, vm));
+  return await waitForSsh({ ...login, timeoutMs: Infinity, refusalGraceMs: Infinity, signal, watch });
+}
+
+/** Logs in to a VM if it is up now. A failure that waiting could mend is the result; any other is thrown. */
+export async function loginNow(
+  request: Omit<SshTarget, 'timeoutMs'>,
+  limits: { readonly dialMs: number; readonly loginMs: number },
+): Promise<SshConnection | EngineError> {
+  const { dialGuest, loginOver } = await import('../guest/ssh.ts');
+  const target: SshTarget = { ...request, timeoutMs: limits.dialMs };
+  try {
+    return await loginOver(await dialGuest(target, limits.dialMs), target, limits.loginMs);
+  } catch (error) {
+    if (error instanceof EngineError && error.details['reason'] !== undefined && error.details['reason'] !== 'host-key') return error;
+    throw error;
+  }
+}
+
+/** Key, password and pinned host keys for a VM's ssh. */
+export async function loginOf(
+  context: RecipeContext,
+  prefix: Prefix,
+  vm: VmSpec,
+  way: Pick<Way, 'dial' | 'address' | 'port'>,
+): Promise<Omit<SshTarget, 'timeoutMs'>> {
+  const [{ openHostKeys }, { readPrefixKey }] = await Promise.all([import('../guest/host-keys.ts'), import('../guest/keys.ts')]);
+  const key = await readPrefixKey(prefix.paths.root);
+  return {
+    dial: way.dial,
+    address: way.address,
+    port: way.port,
+    vm: vm.name,
+    user: vm['ssh-user'],
+    privateKey: key.privateKey,
+    password: String(vm['ssh-password'] ?? vm['root-password'] ?? context.settings.sshPassword),
+    hostKeys: openHostKeys(prefix.paths.hostKeys),
+    log: silentLog,
+  };
+}
+
 /** Address of a VM's ssh and how to reach it. */
 interface Way {
+  /** Undefined for a VM that libvirt does not run. */
+  readonly session: HostSession | undefined;
   readonly dial: Dial;
   readonly address: string;
   readonly port: number;
@@ -98,15 +150,20 @@ interface Way {
 async function wayTo(context: RecipeContext, prefix: Prefix, vm: VmSpec, signal: AbortSignal | undefined): Promise<Way> {
   if (!isHosted(context.plugins, vm)) return await wayToMachine(context, prefix, vm, signal);
   const session = await runningVm(context, prefix, vm.name, signal);
+  const way = sshOf(session, prefix, vm);
+  const { signal: stopped, forget } = whenStopped(session, prefix, vm);
+  return { ...way, session, stopped, forget };
+}
+
+/** The ssh of a VM that libvirt runs. */
+export function sshOf(session: HostSession, prefix: Prefix, vm: VmSpec): Pick<Way, 'dial' | 'address' | 'port'> {
   const address = vmAddress(prefix.specs, vm);
   if (address === null) {
     throw new EngineError('guest.unreachable', `VM ${vm.name} has no known address: it is on no network that gives one.`, {
       hint: `Use its serial console: lago console ${vm.name}.`,
     });
   }
-  const { signal: stopped, forget } = whenStopped(session, prefix, vm);
-  const dial: Dial = async (to, port, options) => await session.host.dial(to, port, options);
-  return { dial, address, port: 22, stopped, forget };
+  return { dial: async (to, port, options) => await session.host.dial(to, port, options), address, port: 22 };
 }
 
 async function wayToMachine(context: RecipeContext, prefix: Prefix, vm: VmSpec, signal: AbortSignal | undefined): Promise<Way> {
@@ -124,7 +181,7 @@ async function wayToMachine(context: RecipeContext, prefix: Prefix, vm: VmSpec, 
     });
   }
   const { dialFromMachine } = await import('../host/direct.ts');
-  return { dial: dialFromMachine, address: found.host, port: found.port, stopped: never, forget: () => undefined };
+  return { session: undefined, dial: dialFromMachine, address: found.host, port: found.port, stopped: never, forget: () => undefined };
 }
 
 /** Most guests answer at once; a short wait needs no message. */

@@ -3,6 +3,7 @@ import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { Step } from '../core/operation.ts';
 import type { UndoStack } from '../core/undo.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
+import { noteStart } from './boot-record.ts';
 import { PARALLEL } from './bring-down.ts';
 import type { ForeignVm } from './foreign-vms.ts';
 import { realizeDomain, realizeNetwork } from './realize.ts';
@@ -60,6 +61,7 @@ export async function startVm(session: HostSession, prefix: Prefix, vm: VmSpec, 
   if (now !== undefined && now.state !== 'shut off' && now.state !== 'crashed') return;
   await realizeDomain(session, prefix, vm, step.signal, undo);
   undo.add(`stop ${vm.name}`, async (signal) => await session.hypervisor.destroyDomain(name, { signal }));
+  await noteStart(prefix.paths, vm.name, { continued: false });
   await session.hypervisor.startDomain(name, {}, { signal: step.signal });
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { UndoStack } from '../core/undo.ts';
@@ -9,6 +9,7 @@ import { bridgeName, networkName, networkXml } from '../libvirt/xml/network-xml.
 import { createBridge, removeBridge } from '../net/bridge.ts';
 import { reviveDnsmasq } from '../net/dnsmasq.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
+import { serialLogPath } from './serial-log.ts';
 import type { HostSession } from './session.ts';
 
 /**
@@ -37,6 +38,7 @@ export async function realizeDomain(session: HostSession, prefix: Prefix, vm: Vm
     accelerator: session.host.accelerator,
     vncSocket: vncSocket(session.host.socketDir, prefix.uuid, vm.name),
     nets: prefix.specs.nets,
+    serialLog: serialLogPath(prefix.paths, vm.name),
   });
   undo.add(`undefine ${name}`, async (undoSignal) => await session.hypervisor.undefineDomain(name, { signal: undoSignal }));
   await session.hypervisor.defineDomain(xml, { signal });
@@ -92,9 +94,16 @@ export async function realizeNetwork(
     undo.add(`remove bridge ${bridge}`, async (undoSignal) => await removeBridge(host.run, bridge, undoSignal));
     await createBridge(host.run, bridge, signal);
   }
+  // What it says about earlier runs of the network is of no use any more, and nothing else limits its size.
+  await rm(prefix.paths.dhcpLog(net.name), { force: true });
   undo.add(`undefine network ${name}`, async (undoSignal) => await hypervisor.undefineNetwork(name, { signal: undoSignal }));
   await hypervisor.defineNetwork(
-    networkXml(net, { prefixUuid: prefix.uuid, uuid: stableUuid(prefix.uuid, `net/${net.name}`), dnsmasqAsRoot: host.dnsmasqAsRoot }),
+    networkXml(net, {
+      prefixUuid: prefix.uuid,
+      uuid: stableUuid(prefix.uuid, `net/${net.name}`),
+      dnsmasqAsRoot: host.dnsmasqAsRoot,
+      ...(host.kind === 'embedded' ? { dnsmasqLog: prefix.paths.dhcpLog(net.name) } : {}),
+    }),
     { signal },
   );
   undo.add(`stop network ${name}`, async (undoSignal) => await hypervisor.destroyNetwork(name, { signal: undoSignal }));

@@ -19,6 +19,7 @@ import type { HostAccess, HostSession } from './session.ts';
 /** Facts about a VM that only a running engine knows. */
 export interface VmNote {
   readonly ssh: VmState['ssh'];
+  readonly boot: VmState['boot'];
   readonly startedAt: number | null;
 }
 
@@ -192,6 +193,7 @@ async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNo
     snapshots: Object.keys(vm.snapshots),
     metadata: vm.metadata,
     ssh: running ? (note?.ssh ?? 'unknown') : 'off',
+    boot: running ? (note?.boot ?? null) : null,
     startedAt: running ? (note?.startedAt ?? null) : null,
     screen: domain !== undefined && domain.id >= 0,
   };

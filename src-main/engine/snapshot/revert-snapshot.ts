@@ -5,6 +5,7 @@ import { UndoStack } from '../core/undo.ts';
 import { beginWork, settlePending } from '../prefix/journal.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
 import type { PendingWork, SnapshotRecord } from '../prefix/record.ts';
+import { noteStart } from '../runtime/boot-record.ts';
 import { activeVms } from '../runtime/bring-down.ts';
 import { openSession, startNetworks } from '../runtime/bring-up.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
@@ -127,9 +128,12 @@ async function revertAll(
       async (vm) =>
         await all
           .step(`Revert VM ${vm.name}`, async () => {
-            const how = snapshot.vms[vm.name] === 'memory' ? ({ state: 'paused' } as const) : {};
+            const memory = snapshot.vms[vm.name] === 'memory';
+            const how = memory ? ({ state: 'paused' } as const) : {};
             const domain = domainName(prefix.uuid, vm.name);
             await onceFree(undefined, async () => await session.hypervisor.revertSnapshot(domain, snapshot.name, how));
+            // It stands still until all are back: nothing has been printed yet.
+            if (memory) await noteStart(prefix.paths, vm.name, { continued: true });
           })
           .catch((error: unknown) => {
             failures.set(vm.name, error instanceof Error ? error.message : String(error));

@@ -16,6 +16,8 @@ export interface NetworkContext {
   readonly uuid?: string | undefined;
   /** dnsmasq keeps running as root with an empty group: needed when only uid 0 is mapped. */
   readonly dnsmasqAsRoot?: boolean | undefined;
+  /** File for dnsmasq's messages; by default they go to the system's log. */
+  readonly dnsmasqLog?: string | undefined;
 }
 
 /**
@@ -44,10 +46,14 @@ export function networkXml(net: NetSpec, context: NetworkContext): string {
   // A bridge with spanning tree blocks traffic for seconds after each start; one without loops does not need it.
   const bridge = { name: bridgeName(context.prefixUuid, net), stp: 'off', delay: 0 };
   const leases = net.dhcp === undefined ? [] : reservations(net);
+  const options = [
+    ...(context.dnsmasqAsRoot === true ? ['user=root', 'group='] : []),
+    ...(context.dnsmasqLog === undefined ? [] : [`log-facility=${context.dnsmasqLog}`]),
+  ];
   return printXml(
     element(
       'network',
-      context.dnsmasqAsRoot === true ? { 'xmlns:dnsmasq': DNSMASQ_NAMESPACE } : {},
+      options.length > 0 ? { 'xmlns:dnsmasq': DNSMASQ_NAMESPACE } : {},
       ...head,
       element('forward', { mode: 'nat' }, element('nat', {}, element('port', { start: 1024, end: 65535 }))),
       element('bridge', bridge),
@@ -58,8 +64,7 @@ export function networkXml(net: NetSpec, context: NetworkContext): string {
       net.management
         ? element('dns', { forwardPlainNames: 'no' }, ...dnsHosts(net.dns_records ?? {}, gw))
         : element('dns', { enable: 'no' }),
-      context.dnsmasqAsRoot === true &&
-        element('dnsmasq:options', {}, element('dnsmasq:option', { value: 'user=root' }), element('dnsmasq:option', { value: 'group=' })),
+      options.length > 0 && element('dnsmasq:options', {}, ...options.map((value) => element('dnsmasq:option', { value }))),
     ),
   );
 }
