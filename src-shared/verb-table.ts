@@ -6,6 +6,8 @@ export interface OptionSpec {
   readonly name: string;
   /** `list`: every word up to the next option. `repeated`: one value per occurrence, collected in a list. */
   readonly kind: 'flag' | 'value' | 'list' | 'repeated';
+  /** A list that need not have a word. */
+  readonly mayBeEmpty?: boolean;
   /** Name of the value in usage and help. */
   readonly metavar?: string;
   readonly choices?: readonly string[];

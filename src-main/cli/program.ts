@@ -141,8 +141,19 @@ const VERBS: readonly VerbSpec[] = [
   ...plainVerbs(),
   verb('status', 'Show the environment: networks, VMs, addresses', {
     description: 'Prints what is defined and what is running. It only reads: it starts nothing and does not wait for a busy environment.',
+    options: [
+      {
+        flags: ['--why'],
+        name: 'why',
+        kind: 'list',
+        mayBeEmpty: true,
+        metavar: 'VM_NAME',
+        help: 'Instead, show how far the named VMs, or all, have booted, what showed it, and why one is not up yet.',
+      },
+    ],
     examples: [
       { line: 'status', does: 'Shows it for people.' },
+      { line: 'status --why web', does: 'Says how far web has booted, and what it hangs at.' },
       { line: '--out-format flat status', does: 'One "path: value" per line, for grep.' },
       { line: '--out-format json status', does: 'For programs.' },
     ],

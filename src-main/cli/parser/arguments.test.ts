@@ -57,6 +57,8 @@ describe('parseArguments', () => {
     ['init --allow-path /a file --allow-path=b', run('init', { workdir: 'file', allow_path: ['/a', 'b'] })],
     ['start', run('start', { vms: [] })],
     ['start a b', run('start', { vms: ['a', 'b'] })],
+    ['status --why', run('status', { why: [] })],
+    ['status --why a b -f json', { ...run('status', { why: ['a', 'b'] }), global: { out_format: 'json' } }],
     ['stop -- -odd', run('stop', { vms: ['-odd'] })],
     ['destroy -y --all', run('destroy', { yes: true, all_prefixes: true })],
     ['snapshot -l', run('snapshot', { list: true })],

@@ -121,7 +121,8 @@ function scan(
     if (option.kind === 'list') {
       const words: string[] = joined === undefined ? [] : [joined];
       while (joined === undefined && next < argv.length && !looksLikeOption(argv[next] as string)) words.push(argv[next++] as string);
-      if (words.length === 0) throw new UsageError(`argument ${option.flags.join('/')}: expected at least one value`);
+      if (words.length === 0 && option.mayBeEmpty !== true)
+        throw new UsageError(`argument ${option.flags.join('/')}: expected at least one value`);
       values[option.name] = [...((values[option.name] as string[] | undefined) ?? []), ...words];
       return next;
     }

@@ -29,6 +29,7 @@ function usageOfOption(option: OptionSpec): string {
   if (option.kind === 'flag') return `[${flag}]`;
   const value = valueName(option);
   if (option.kind === 'repeated') return `[${flag} ${value}]...`;
+  if (option.mayBeEmpty === true) return `[${flag} [${value} ...]]`;
   return option.kind === 'list' ? `[${flag} ${value} [${value} ...]]` : `[${flag} ${value}]`;
 }
 

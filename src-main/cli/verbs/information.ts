@@ -2,17 +2,27 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { listRunningHosts, resolveWorkdir } from '../../engine/index.ts';
 import type { VerbContext } from '../context.ts';
+import { bootText } from '../output/boot-text.ts';
 import { statusModel } from '../output/status-model.ts';
-import { flagValue, textValue } from '../parser/table.ts';
+import { flagValue, listValue, textValue } from '../parser/table.ts';
 
-/** `lago status`: read-only; starts nothing. */
+/** `lago status [--why [VM…]]`: read-only; starts nothing. */
 export async function status(context: VerbContext): Promise<number> {
   const prefix = await context.prefix();
+  const why = listValue(context.values, 'why');
+  if (why !== undefined) return await whyNotUp(context, prefix.path, why);
   const { state, passwords } = await context.withEngine(async (engine) => {
     return { state: await engine.prefix.status(prefix.path), passwords: await engine.vm.rootPasswords(prefix.path) };
   });
   for (const problem of [state.problem, state.host.problem]) if (problem !== null) context.log.message('warning', problem);
   context.printValue(statusModel(state, passwords));
+  return 0;
+}
+
+async function whyNotUp(context: VerbContext, prefix: string, vms: readonly string[]): Promise<number> {
+  const boots = await context.withEngine(async (engine) => await engine.vm.boot(prefix, vms, context.signal));
+  if (context.format === 'default') for (const [vm, boot] of Object.entries(boots)) context.print(bootText(vm, boot));
+  else context.printValue(boots);
   return 0;
 }
 

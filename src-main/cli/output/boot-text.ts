@@ -1,0 +1,42 @@
+import { BOOT_STAGE_TITLES, type BootStage, type BootState, waitingStage } from '../../../src-shared/boot.ts';
+
+const MARKS: Readonly<Record<BootStage['state'], string>> = { done: '+', passed: '+', waiting: '>', ahead: ' ' };
+
+/** How far a VM has booted, for people: one line a stage, then the cause, its evidence and the next step. */
+export function bootText(vm: string, boot: BootState | null): string {
+  if (boot === null) return `${vm}: not running`;
+  const from = boot.stages.find((stage) => stage.at !== null)?.at ?? null;
+  const waiting = waitingStage(boot);
+  const head = waiting === undefined ? `${vm}: up` : `${vm}: not up yet`;
+  const stages = boot.stages.map((stage) =>
+    `  ${MARKS[stage.state]} ${BOOT_STAGE_TITLES[stage.id].padEnd(20)} ${about(stage, from)}`.trimEnd(),
+  );
+  if (boot.hang === null) return [head, ...stages].join('\n');
+  const { cause, next, lines } = boot.hang;
+  return [head, ...stages, `  ${cause}`, ...lines.map((line) => `    | ${line}`), `  ${next}`].join('\n');
+}
+
+/** When it was reached, counted from the first known time, and what showed it. */
+function about(stage: BootStage, from: number | null): string {
+  switch (stage.state) {
+    case 'done': {
+      const time =
+        stage.at === null || from === null
+          ? ''
+          : stage.at === from
+            ? new Date(from).toLocaleTimeString('sv')
+            : `+${seconds(stage.at - from)} s`;
+      return `${time.padEnd(9)} ${stage.evidence ?? ''}`;
+    }
+    case 'passed':
+      return 'not seen';
+    case 'waiting':
+      return 'waiting';
+    case 'ahead':
+      return '';
+  }
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(1);
+}
