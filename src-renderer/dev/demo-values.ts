@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { BootState } from '../../src-shared/boot.ts';
 import type { Inspection } from '../../src-shared/contract.ts';
 import type { Issue } from '../../src-shared/issue.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
@@ -59,6 +60,7 @@ export function vm(name: string, change: Partial<VmState> = {}): VmState {
     ssh: 'ready',
     startedAt: START - 250_000,
     crash: null,
+    boot: null,
     screen: true,
     ...change,
   };
@@ -73,6 +75,26 @@ function snapshot(name: string, minutes: number, parent: string | null, vms: Sna
 }
 
 const ALL = { web: 'memory', db: 'memory', app: 'memory' } as const;
+
+/** A guest whose login is refused. */
+const HUNG_BOOT: BootState = {
+  stages: [
+    { id: 'started', state: 'done', at: START - 31_000, evidence: 'QEMU runs' },
+    { id: 'bootloader', state: 'passed', at: null, evidence: null },
+    { id: 'kernel', state: 'done', at: START - 29_400, evidence: '[    0.000000] Linux version 6.1.0-18-amd64' },
+    { id: 'address-asked', state: 'done', at: START - 22_000, evidence: 'DHCPDISCOVER 54:52:c0:a8:c8:02' },
+    { id: 'address-given', state: 'done', at: START - 22_000, evidence: 'DHCPACK 192.168.201.3 54:52:c0:a8:c8:02 db' },
+    { id: 'ssh', state: 'done', at: START - 18_000, evidence: 'port 22 is open' },
+    { id: 'login', state: 'waiting', at: null, evidence: null },
+  ],
+  hang: {
+    stage: 'login',
+    word: 'login refused',
+    cause: 'db refuses the login of root: neither the key of the environment nor the password is accepted.',
+    next: 'Check ssh-user, ssh-password and root-password of the VM, and that its image takes the key (bootstrap).',
+    lines: [],
+  },
+};
 
 export const SHOP: PrefixState = {
   id: 'a'.repeat(32),
@@ -100,6 +122,7 @@ export const SHOP: PrefixState = {
       nics: nics(['back-net', '192.168.201.3']),
       startedAt: START - 31_000,
       ssh: 'waiting',
+      boot: HUNG_BOOT,
     }),
     vm('app', {
       status: 'down',

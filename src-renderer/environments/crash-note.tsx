@@ -3,7 +3,7 @@ import type { ReactElement } from 'react';
 import type { CrashState, VmState } from '../../src-shared/state.ts';
 import { formatClock } from '../format.ts';
 import { useNow } from '../ui/use-now.ts';
-import styles from './crash-note.module.css';
+import styles from './vm-note.module.css';
 
 /** When and why a VM crashed, in one line: `at 14:03: Its QEMU process ended…`. */
 export function crashSentence(crash: CrashState, now: number): string {

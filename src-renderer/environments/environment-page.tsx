@@ -19,6 +19,7 @@ import { StateMark } from '../ui/state-mark.tsx';
 import { Tip } from '../ui/tip.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { useWindow } from '../window-state.ts';
+import { BootNotes } from './boot-notes.tsx';
 import { CrashNotes } from './crash-note.tsx';
 import styles from './environment-page.module.css';
 import { DestroyDialog, ExportDialog } from './lazy-dialogs.ts';
@@ -191,6 +192,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
       />
       <div className={styles.view} role="tabpanel">
         {(view === 'vms' || view === 'activity') && <CrashNotes vms={prefix.vms} />}
+        {view === 'vms' && <BootNotes vms={prefix.vms} />}
         {view === 'vms' && <VmTable vms={prefix.vms} actions={vmActions} creating={prefix.phase === 'creating'} />}
         {view === 'networks' && <NetworkTable networks={prefix.networks} vms={prefix.vms} />}
         {view === 'snapshots' && <SnapshotsView key={prefix.id} prefix={prefix} blocked={blocked} />}

@@ -5,7 +5,7 @@ import { freshCrashes } from '../shell/crash-notices.ts';
 import { blockedBy, prefixStatus, sshStatus } from './status.ts';
 
 function vm(name: string, change: Partial<VmState> = {}): VmState {
-  return { name, status: 'running', ssh: 'ready', startedAt: 0, crash: null, ...change } as VmState;
+  return { name, status: 'running', ssh: 'ready', startedAt: 0, crash: null, boot: null, ...change } as VmState;
 }
 
 function prefix(states: readonly VmState['status'][], busy: string | null = null): PrefixState {

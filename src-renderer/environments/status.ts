@@ -62,6 +62,7 @@ export function sshStatus(vm: VmState, now: number): StatusView {
     case 'ready':
       return { tone: 'ok', icon: IconCircleCheckFilled, word: 'ready' };
     case 'waiting': {
+      if (vm.boot !== null && vm.boot.hang !== null) return { tone: 'warn', icon: IconAlertTriangle, word: vm.boot.hang.word };
       const waited = vm.startedAt === null ? undefined : now - vm.startedAt;
       // A VM with an unknown or long-past start may well be up without ssh.
       const booting = waited !== undefined && waited < BOOT_MS ? 'booting…' : 'waiting for ssh';

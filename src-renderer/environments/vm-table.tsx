@@ -1,5 +1,6 @@
 import { IconServer } from '@tabler/icons-react';
 import { type KeyboardEvent, type ReactElement, useState } from 'react';
+import { waitingStage } from '../../src-shared/boot.ts';
 import type { CrashState, VmState } from '../../src-shared/state.ts';
 import { formatMemory, formatUptime } from '../format.ts';
 import { Copyable } from '../ui/copyable.tsx';
@@ -10,6 +11,7 @@ import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
 import { IconButton, Tip } from '../ui/tip.tsx';
 import { useUptime } from '../ui/use-uptime.ts';
+import { BootStrip } from './boot-strip.tsx';
 import { crashSentence } from './crash-note.tsx';
 import { sshStatus, vmStatus } from './status.ts';
 import styles from './vm-table.module.css';
@@ -75,6 +77,7 @@ function Row(props: { readonly vm: VmState; readonly actions: readonly Action[];
         <StateMark tone={ssh.tone} icon={ssh.icon} spin={ssh.spin === true}>
           {ssh.word}
         </StateMark>
+        {vm.boot !== null && waitingStage(vm.boot) !== undefined && <BootStrip vm={vm.name} boot={vm.boot} />}
       </td>
       <td>
         <span className={styles.addresses}>
