@@ -25,6 +25,7 @@ export const ERROR_CODES = [
   'host.unusable',
   'conflict.locked',
   'conflict.subnet',
+  'conflict.taken',
   'remote.unreachable',
   'remote.invalid',
   'remote.hash-mismatch',

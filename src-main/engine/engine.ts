@@ -10,7 +10,7 @@ import type { BuildRequest, BuiltTemplate } from './export/build-request.ts';
 import type { ExportRequest, ExportResult } from './export/export-request.ts';
 import type { GuestService } from './guest/services.ts';
 import type { ExecResult } from './guest/ssh.ts';
-import type { ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
+import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
 export interface ActionOptions {
   readonly signal?: AbortSignal | undefined;
@@ -99,8 +99,11 @@ export interface Vms {
    * that does not run on libvirt now. Takes no lock, changes nothing.
    */
   boot(prefix: string, vms: readonly string[], signal?: AbortSignal): Promise<Readonly<Record<string, BootState | null>>>;
-  /** The serial console. */
-  console(prefix: string, vm: string, signal?: AbortSignal): Promise<Duplex>;
+  /**
+   * The serial console, shared with the terminals of this process and taken from any other. Fails when the VM stops, and with
+   * `conflict.taken` when another program takes it.
+   */
+  console(prefix: string, vm: string, options?: ConsoleOptions): Promise<Duplex>;
   /** RFB bytes of the VM's screen. */
   screen(prefix: string, vm: string, signal?: AbortSignal): Promise<Duplex>;
   /** VM → root's password at creation, null when it has none. Not part of any state: requested only when it is to be shown. */

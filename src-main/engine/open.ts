@@ -21,6 +21,7 @@ import { readPrefix } from './prefix/prefix.ts';
 import type { PendingWork } from './prefix/record.ts';
 import { pendingLabel, recoverEnvironment } from './recipes/recover.ts';
 import { VERB_WORK, type VerbTask } from './recipes/verbs.ts';
+import { createConsoles } from './runtime/consoles.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
 import { createHostAccess } from './runtime/session.ts';
 import { observe, prefixState } from './runtime/state.ts';
@@ -49,6 +50,12 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     },
     interrupted: (path, work) => void recover(path, work),
   });
+  const consoles = createConsoles(
+    context,
+    (path, vm) =>
+      live.states().some((state) => state.path === path && state.vms.some((one) => one.name === vm && one.status === 'running')),
+    log,
+  );
   const operations = createOperations((event) => publisher.publish(event));
   const workdir = options.workdir ?? join(dataDir, 'environments');
   let began: Promise<unknown> | undefined;
@@ -224,7 +231,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         return Object.fromEntries(specs.vms.map((vm) => [vm.name, vm.snapshots]));
       },
     },
-    vm: vmsOf(context),
+    vm: vmsOf(context, consoles),
     operation: operations,
     library,
     machine: {
@@ -253,6 +260,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     async [Symbol.asyncDispose]() {
       clearInterval(machineTimer);
       library[Symbol.dispose]();
+      consoles.close();
       await live[Symbol.asyncDispose]();
       await hosts[Symbol.asyncDispose]();
     },

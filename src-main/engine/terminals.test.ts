@@ -7,8 +7,9 @@ import type { Engine } from './engine.ts';
 import { createStreamTable } from './streams.ts';
 
 test.each(['serial', 'screen'] as const)('closing the page ends the wait for a %s', async (kind) => {
-  const open = async (_prefix: string, _vm: string, signal?: AbortSignal): Promise<PassThrough> =>
+  const open = async (_prefix: string, _vm: string, how?: AbortSignal | { readonly signal?: AbortSignal }): Promise<PassThrough> =>
     await new Promise((_resolve, reject) => {
+      const signal = how instanceof AbortSignal ? how : how?.signal;
       signal?.addEventListener('abort', () => reject(new EngineError('cancelled', 'Cancelled.')));
     });
   const engine = { prefix: { pathOf: (id: string) => id }, vm: { console: open, screen: open } } as unknown as Engine;

@@ -28,7 +28,7 @@ export async function openTerminal(
 ): Promise<OpenTerminal> {
   switch (request.kind) {
     case 'serial':
-      return { stream: await vms.console(prefix, request.vm, signal), resize: undefined };
+      return { stream: await vms.console(prefix, request.vm, { signal }), resize: undefined };
     case 'screen':
       return { stream: await vms.screen(prefix, request.vm, signal), resize: undefined };
     case 'ssh': {

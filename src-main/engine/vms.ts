@@ -1,10 +1,11 @@
 import type { Vms } from './engine.ts';
 import { readPrefix } from './prefix/prefix.ts';
+import type { Consoles } from './runtime/consoles.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
 import { rootPasswordOf } from './runtime/state.ts';
 
 /** Calls on the VMs of an environment. The code of each is loaded when it is first called. */
-export function vmsOf(context: RecipeContext): Vms {
+export function vmsOf(context: RecipeContext, consoles: Consoles): Vms {
   /** VM → the service provider detected in it. */
   const detected = new Map<string, string>();
   return {
@@ -24,9 +25,9 @@ export function vmsOf(context: RecipeContext): Vms {
       const { bootOf } = await import('./runtime/boot.ts');
       return await bootOf(context, prefix, vms, signal);
     },
-    async console(prefix, vm, signal) {
-      const { openConsole } = await import('./runtime/access.ts');
-      return await openConsole(context, prefix, vm, signal);
+    async console(prefix, vm, options = {}) {
+      const { openSharedConsole } = await import('./runtime/shared-console.ts');
+      return await openSharedConsole(await consoles.of(prefix, vm), options);
     },
     async screen(prefix, vm, signal) {
       const { openScreen } = await import('./runtime/access.ts');

@@ -5,8 +5,10 @@ import { rawMode } from '../terminal.ts';
 import { requireRunning } from './shell.ts';
 
 const DETACH = 0x1d;
+/** Lines of earlier output that are shown where the terminal has no size. */
+const SCREEN_LINES = 24;
 
-/** `lago console HOST`: attaches to the serial console until Ctrl-], the end of stdin, or the end of the VM. */
+/** `lago console HOST`: shows the last screenful of its serial console and attaches to the serial console until Ctrl-], the end of stdin, or the end of the VM. */
 export async function openConsole(context: VerbContext): Promise<number> {
   const host = textValue(context.values, 'host') ?? '';
   const prefix = await context.prefix();
@@ -18,7 +20,10 @@ export async function openConsole(context: VerbContext): Promise<number> {
       throw new EngineError('vm.missing', `Unable to find VM ${host}`, { hint: `Available: ${vms.map((one) => one.name).join(', ')}.` });
     }
     requireRunning(vm);
-    const stream = await engine.vm.console(prefix.path, vm.name, context.signal);
+    const stream = await engine.vm.console(prefix.path, vm.name, {
+      lines: stdout.rows ?? SCREEN_LINES,
+      signal: context.signal,
+    });
     const terminal = rawMode(stdin);
     context.log.message('info', `Connected to the console of ${vm.name}. Detach with Ctrl-].`);
     try {
@@ -34,6 +39,7 @@ export async function openConsole(context: VerbContext): Promise<number> {
           }
         };
         stdin.on('data', onInput);
+        stdin.once('end', resolve);
         stream.on('data', (chunk: Buffer) => {
           if (!stdout.write(chunk)) {
             stream.pause();
@@ -48,6 +54,7 @@ export async function openConsole(context: VerbContext): Promise<number> {
       return 0;
     } finally {
       stdin.removeAllListeners('data');
+      stdin.removeAllListeners('end');
       stdin.pause();
       terminal.restore();
       stream.destroy();

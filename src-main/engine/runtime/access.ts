@@ -200,12 +200,24 @@ function whenStopped(session: HostSession, prefix: Prefix, vm: VmSpec): { readon
   return { signal: abort.signal, forget };
 }
 
-/** The serial console. It allows only one client: opening it disconnects any other. */
+/**
+ * The serial console. libvirt allows only one client: opening it disconnects any other, whose stream then fails with `conflict.taken`.
+ * Within this process, use it through `consoles.ts`, which shares one among all who look.
+ */
 export async function openConsole(context: RecipeContext, root: string, vm: string, signal: AbortSignal | undefined): Promise<Duplex> {
   const prefix = await readPrefix(root);
   const session = await runningVm(context, prefix, vm, signal);
+  const { hypervisor } = session;
   const domain = domainName(prefix.uuid, vm);
-  return new VmStream(await session.hypervisor.openConsole(domain, { force: true }, { signal }), session.hypervisor, { domain, vm });
+  const before = await hypervisor.findDomain(domain, { signal });
+  const raw = await hypervisor.openConsole(domain, { force: true }, { signal });
+  return new VmStream(raw, hypervisor, { domain, vm }, (now, error) => {
+    if (now.id !== before?.id) return new EngineError('vm.not-running', `VM ${vm} was started anew.`);
+    if (error instanceof EngineError && error.code === 'hypervisor.disconnected') return error;
+    return new EngineError('conflict.taken', `Another program has taken the serial console of ${vm}.`, {
+      hint: 'Close it there, then open it here again.',
+    });
+  });
 }
 
 /** The RFB stream of the VM's screen. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { UndoStack } from '../core/undo.ts';
@@ -38,7 +38,7 @@ export async function realizeDomain(session: HostSession, prefix: Prefix, vm: Vm
     accelerator: session.host.accelerator,
     vncSocket: vncSocket(session.host.socketDir, prefix.uuid, vm.name),
     nets: prefix.specs.nets,
-    serialLog: serialLogPath(prefix.paths, vm.name),
+    serialLog: await prepareSerialLog(session, prefix, vm.name),
   });
   undo.add(`undefine ${name}`, async (undoSignal) => await session.hypervisor.undefineDomain(name, { signal: undoSignal }));
   await session.hypervisor.defineDomain(xml, { signal });
@@ -49,6 +49,13 @@ export async function realizeDomain(session: HostSession, prefix: Prefix, vm: Vm
       await session.hypervisor.createSnapshot(name, description, { redefine: true, current }, { signal });
     }
   }
+}
+
+/** A system libvirt would write it as root, whose file we could not read, and where its confinement may not allow it. */
+async function prepareSerialLog(session: HostSession, prefix: Prefix, vm: string): Promise<string | undefined> {
+  if (session.host.kind !== 'embedded') return undefined;
+  await mkdir(prefix.paths.logs, { recursive: true });
+  return serialLogPath(prefix.paths, vm);
 }
 
 /** The snapshots of a VM, oldest first, with the XML to define them in libvirt. */

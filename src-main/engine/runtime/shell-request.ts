@@ -25,6 +25,13 @@ export interface ExecRequest {
   readonly maxOutput?: number;
 }
 
+/** How to open a serial console. */
+export interface ConsoleOptions {
+  /** Lines of earlier output to begin with; default none. */
+  readonly lines?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** An interactive or one-shot ssh session in a VM. */
 export interface ShellSession extends AsyncDisposable {
   /** stdin and stdout (with a pty: both directions of the terminal). */

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { drop, silentLog } from '../core/log.ts';
-import type { Hypervisor } from '../libvirt/hypervisor.ts';
+import type { DomainStatus, Hypervisor } from '../libvirt/hypervisor.ts';
 import { hasCrashed } from './crash.ts';
 
 /** virDomainEventStoppedDetailType. */
@@ -30,20 +30,25 @@ export function onVmStopped(hypervisor: Hypervisor, { domain, vm }: NamedDomain,
 /** How long the end of a console waits for libvirt's report that its VM stopped. */
 const REASON_MS = 1000;
 
+/** What a stream's end means while its VM runs; `error` is that of the original stream. Undefined: it ends like that one. */
+export type EndWhileRunning = (domain: DomainStatus, error: Error | undefined) => Error | undefined;
+
 /** A stream of a running VM. When the VM stops, it ends with the error of `onVmStopped`; otherwise like the original stream. */
 export class VmStream extends Duplex {
   readonly #raw: Duplex;
   readonly #hypervisor: Hypervisor;
   readonly #of: NamedDomain;
+  readonly #whileRunning: EndWhileRunning;
   readonly #forget: () => void;
   #over = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(raw: Duplex, hypervisor: Hypervisor, of: NamedDomain) {
+  constructor(raw: Duplex, hypervisor: Hypervisor, of: NamedDomain, whileRunning: EndWhileRunning = (_domain, error) => error) {
     super({ allowHalfOpen: false });
     this.#raw = raw;
     this.#hypervisor = hypervisor;
     this.#of = of;
+    this.#whileRunning = whileRunning;
     this.#forget = onVmStopped(hypervisor, of, (why) => this.destroy(why));
     raw.on('data', (chunk: Buffer) => {
       if (!this.push(chunk)) raw.pause();
@@ -62,18 +67,19 @@ export class VmStream extends Duplex {
   /** QEMU hangs up before libvirt detects its end, so the reason arrives a moment later. */
   async #end(error: Error | undefined): Promise<void> {
     const { domain, vm } = this.#of;
-    const finish = (): void => {
-      if (error === undefined) this.push(null);
-      else this.destroy(error);
-    };
     try {
       const now = await this.#hypervisor.findDomain(domain);
       if (this.destroyed) return;
       if (now === undefined || now.id < 0) this.destroy(stopped(vm, now !== undefined && hasCrashed(now) ? 'crashed' : 'was stopped'));
-      else this.#timer = setTimeout(finish, REASON_MS);
+      else this.#timer = setTimeout(() => this.#finish(this.#whileRunning(now, error)), REASON_MS);
     } catch (failure) {
       this.destroy(error ?? (failure instanceof Error ? failure : new Error(String(failure))));
     }
+  }
+
+  #finish(error: Error | undefined): void {
+    if (error === undefined) this.push(null);
+    else this.destroy(error);
   }
 
   override _read(): void {
