@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { SshQuestions } from './rpc/uri.ts';
 
 /** libvirt's domain states (virDomainState), in Lago's words. */
 export type DomainRunState = 'no state' | 'running' | 'blocked' | 'paused' | 'being shut down' | 'shut off' | 'crashed' | 'suspended';
@@ -359,5 +360,5 @@ export interface SnapshotCalls {
   deleteSnapshot(domain: string, name: string, how?: { readonly metadataOnly?: boolean }, options?: CallOptions): Promise<void>;
 }
 
-/** Opens a connection: `qemu:///system`, `qemu:///session`, `test:///default`, each with `?socket=/path`. */
-export type ConnectHypervisor = (uri: string, options?: CallOptions) => Promise<Hypervisor>;
+/** Opens a connection: `qemu:///system`, `qemu:///session`, `test:///default`, `qemu+ssh://user@host/system`, each with `?socket=/path`. */
+export type ConnectHypervisor = (uri: string, options?: CallOptions & { readonly questions?: SshQuestions }) => Promise<Hypervisor>;

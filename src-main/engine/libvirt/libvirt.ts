@@ -15,8 +15,10 @@ import { parseLibvirtUri } from './rpc/uri.ts';
  * `host.unavailable` (no daemon), `hypervisor.failed` or `cancelled`. When the connection is lost later, it is opened again as soon as the
  * daemon answers.
  */
-export const connectHypervisor: ConnectHypervisor = async (uri, options = {}) => {
-  const session = await LibvirtSession.open(parseLibvirtUri(uri), options);
+export const connectHypervisor: ConnectHypervisor = async (uri, { questions, ...options } = {}) => {
+  const target = parseLibvirtUri(uri);
+  const ssh = target.ssh === undefined || questions === undefined ? target.ssh : { ...target.ssh, questions };
+  const session = await LibvirtSession.open({ ...target, ssh }, options);
   const close = async (): Promise<void> => {
     session.close();
     await Promise.resolve();
