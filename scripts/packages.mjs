@@ -57,6 +57,8 @@ const TESTS = [
   { names: ['openssl'], why: 'tests of downloads through a proxy', tool: 'openssl' },
   { names: ['debootstrap'], why: 'builds the Debian guests that tests personalise', tool: 'debootstrap' },
   { names: ['libguestfs-tools'], why: 'tests of virt-sysprep and virt-customize', tool: 'virt-sysprep' },
+  { names: ['openssh-server'], why: 'tests of libvirt on another machine', tool: 'sshd' },
+  { names: ['netcat-openbsd'], why: 'tests of libvirt on another machine', tool: 'nc' },
   { names: ['passt'], why: 'tests of the uplink', tool: 'pasta' },
   { names: ['slirp4netns'], why: 'tests of the uplink', tool: 'slirp4netns' },
 ];

@@ -89,3 +89,7 @@ test('uses the uplink that is installed', () => {
   expect(chooseUplink('slirp4netns', {}, log)).toMatchObject({ kind: 'slirp4netns', nameServer: '198.19.254.3' });
   expect(lines).toEqual([]);
 });
+
+test('is never another machine', async () => {
+  await expect(open('qemu+ssh://example.org/system')).rejects.toMatchObject({ code: 'input.invalid', hint: expect.any(String) as string });
+});

@@ -27,12 +27,17 @@ const SOCKET_NAME_LENGTH = 42;
 
 /**
  * The machine's own libvirt as an environment's host. Starts nothing; whether libvirt works shows on connecting. In confined runs it is
- * refused (`host.denied`) in the machine's own network, and so is every connection from there.
+ * refused (`host.denied`) in the machine's own network, and so is every connection from there. `input.invalid` for another machine's.
  */
 export async function openSystemHost(
   spec: SystemHostSpec,
   options: { readonly log: Log; readonly signal?: AbortSignal | undefined },
 ): Promise<Host> {
+  if (/^\w+\+(ssh|libssh2?):/.test(spec.uri)) {
+    throw new EngineError('input.invalid', `The libvirt ${spec.uri} is on another machine, where images and networks are out of reach.`, {
+      hint: 'Use a libvirt of this machine: qemu:///system or qemu:///session.',
+    });
+  }
   const rule = confinement();
   rule.check(`The libvirt ${spec.uri}`);
   const socketDir = spec.socketDir ?? defaultSocketDir(spec.uri);

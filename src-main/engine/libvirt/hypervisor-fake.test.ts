@@ -1,14 +1,18 @@
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { createFakeHypervisor, FakeFaults } from './hypervisor.fake.ts';
+import { createFakeHypervisor } from './hypervisor.fake.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
+import { FakeFaults } from './hypervisor-faults.fake.ts';
 import { FakeModel } from './hypervisor-model.fake.ts';
 import { hypervisorSuite } from './hypervisor-suite.test-support.ts';
 
 function domainXml(name: string, uuid?: string, network?: string): string {
-  const nic = network === undefined ? '' : `<devices><interface type='network'><source network='${network}'/></interface></devices>`;
-  return `<domain><name>${name}</name>${uuid === undefined ? '' : `<uuid>${uuid}</uuid>`}${nic}</domain>`;
+  const disk = "<disk><target dev='vda'/></disk>";
+  const nic =
+    network === undefined ? '' : `<interface type='network'><mac address='54:52:00:00:00:01'/><source network='${network}'/></interface>`;
+  const id = uuid === undefined ? '' : `<uuid>${uuid}</uuid>`;
+  return `<domain><name>${name}</name>${id}<memory>8192</memory><devices>${disk}${nic}</devices></domain>`;
 }
 
 hypervisorSuite('in memory', async () => {
@@ -17,7 +21,9 @@ hypervisorSuite('in memory', async () => {
     connect: async () => createFakeHypervisor({ model }),
     domainXml,
     networkXml: (name) => `<network><name>${name}</name></network>`,
-    can: { startPaused: true, deleteMetadataOnly: true, leases: true, shutdown: true },
+    can: { startPaused: true, deleteMetadataOnly: true, leases: true, shutdown: true, changeRunning: true },
+    savePath: (name) => `/tmp/${name}.save`,
+    diskXml: () => "<disk><target dev='vdb'/></disk>",
     close: async () => undefined,
   };
 });
@@ -94,7 +100,13 @@ describe('the fake hypervisor', () => {
     one.disconnect('the daemon died');
     await expect(waiting).rejects.toMatchObject({ code: 'hypervisor.disconnected' });
     await two.defineDomain(domainXml('vm0'));
-    expect(events).toEqual([{ type: 'closed', reason: 'the daemon died' }]);
+    expect(events).toEqual([{ type: 'disconnected', reason: 'the daemon died' }]);
+    await expect(one.listDomains()).rejects.toMatchObject({ code: 'hypervisor.disconnected' });
+    const back = one.whenConnected();
+    one.reconnect();
+    await back;
+    faults.delay('listDomains', 0);
+    expect((await one.listDomains()).map((domain) => domain.name)).toEqual(['vm0']);
     expect(faults.changes).toBe(1);
   });
 
@@ -129,5 +141,32 @@ describe('the fake hypervisor', () => {
     const lease = { mac: '54:52:00:00:00:01', ip: '192.168.200.2', hostname: 'vm0', expiresAt: 1 };
     fake.model.setLeases('n', [lease]);
     expect(await fake.networkLeases('n')).toEqual([lease]);
+  });
+
+  it('has disks that can be copied, a cable that can be unplugged, addresses and a clock of its CPU', async () => {
+    const fake = createFakeHypervisor({ monitor: (vm, command) => `${vm}:${command}` });
+    const heard: HypervisorEvent[] = [];
+    fake.onEvent((event) => heard.push(event));
+    await fake.defineNetwork('<network><name>n</name></network>');
+    await fake.startNetwork('n');
+    await fake.defineDomain(domainXml('vm0', undefined, 'n'));
+    await fake.startDomain('vm0');
+    await fake.commitDisk('vm0', 'vda', 'backing');
+    expect(await fake.blockJob('vm0', 'vda')).toMatchObject({ kind: 'active commit' });
+    await expect(fake.copyDisk('vm0', 'vda', '<disk/>')).rejects.toMatchObject({ code: 'hypervisor.failed' });
+    await fake.endBlockJob('vm0', 'vda', { pivot: true });
+    expect(heard.flatMap((event) => (event.type === 'block job' ? [event.status] : []))).toEqual(['ready', 'completed']);
+
+    await fake.setLink('vm0', '54:52:00:00:00:01', 'down', { live: true, config: true });
+    expect(await fake.domainXml('vm0', { inactive: true })).toContain("<link state='down'/>");
+    fake.model.setLeases('n', [{ mac: '54:52:00:00:00:01', ip: '192.168.200.2', hostname: 'vm0', expiresAt: 1 }]);
+    const [nic] = await fake.interfaceAddresses('vm0', 'agent');
+    expect(nic).toMatchObject({ name: 'eth0', addresses: [{ ip: '192.168.200.2' }] });
+    fake.model.setCpuTime('vm0', 5e9);
+    expect((await fake.domainStatistics())[0]).toMatchObject({ cpuTimeNs: 5e9, disks: [{ dev: 'vda' }], nics: [{ dev: 'vnet0' }] });
+    expect([await fake.freezeFilesystems('vm0'), await fake.freezeFilesystems('vm0'), await fake.thawFilesystems('vm0')]).toEqual([
+      1, 0, 1,
+    ]);
+    expect(await fake.monitorCommand('vm0', 'q')).toBe('vm0:q');
   });
 });

@@ -1,8 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../../src-shared/errors.ts';
-import type { DhcpLease, DomainRunState, DomainSnapshot, DomainStatus, HypervisorEvent, NetworkStatus } from './hypervisor.ts';
+import type {
+  BlockJob,
+  ChangeScope,
+  DhcpLease,
+  DomainInfo,
+  DomainRunState,
+  DomainSnapshot,
+  DomainStatistics,
+  DomainStatus,
+  GuestInterface,
+  HypervisorEvent,
+  NetworkStatus,
+} from './hypervisor.ts';
+import { changeDeviceXml, type DeviceChange, disksOf, memoryOf, nicsOf, withMemory } from './hypervisor-devices.fake.ts';
+import { libvirtError } from './hypervisor-faults.fake.ts';
 import { LIBVIRT_ERROR } from './rpc/protocol.ts';
 import { sortSnapshots } from './rpc/values.ts';
+import { nicWithLink } from './xml/device-xml.ts';
 import { childrenXml, findXml, readXml, textXml, type XmlElement } from './xml/read-xml.ts';
 
 /** A domain of the fake host. */
@@ -19,6 +34,12 @@ interface Domain {
   activeXml: string | undefined;
   readonly snapshots: Map<string, Snapshot>;
   current: string | undefined;
+  /** Its next start goes on from a saved state. */
+  saved: boolean;
+  frozen: boolean;
+  readonly blockJobs: Map<string, BlockJob>;
+  /** CPU time and traffic as the test set them. */
+  counters: Pick<DomainStatistics, 'cpuTimeNs'>;
 }
 
 interface Snapshot {
@@ -55,14 +76,11 @@ export interface FakeState {
   readonly networks: readonly { readonly name: string; readonly active: boolean; readonly persistent: boolean }[];
 }
 
-/** An error as libvirt would return it. `code` is libvirt's error number. */
-export function libvirtError(message: string, code: number): EngineError {
-  return new EngineError('hypervisor.failed', message, { details: { procedure: 'fake', libvirtCode: code, libvirtDomain: 0 } });
-}
-
 const INVALID_ARGUMENT = 8;
 const OPERATION_FAILED = 9;
 const XML_ERROR = 27;
+/** virDomainEventStoppedDetailType. */
+const STOPPED_SAVED = 4;
 
 function invalid(message: string): EngineError {
   return libvirtError(message, LIBVIRT_ERROR.operationInvalid);
@@ -95,6 +113,8 @@ export class FakeModel {
   readonly #domains = new Map<string, Domain>();
   readonly #networks = new Map<string, Network>();
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
+  /** Saved domains by file. */
+  readonly #saves = new Map<string, { readonly name: string; readonly xml: string; readonly paused: boolean }>();
   #nextId = 1;
   /** Whether the guest shuts down when asked. */
   obeysShutdown = true;
@@ -121,6 +141,10 @@ export class FakeModel {
 
   #announce(domain: Domain, event: Extract<HypervisorEvent, { type: 'domain' }>['event'], detail = 0): void {
     for (const listener of this.#listeners) listener({ type: 'domain', name: domain.name, uuid: domain.uuid, event, detail });
+  }
+
+  #tell(event: HypervisorEvent): void {
+    for (const listener of this.#listeners) listener(event);
   }
 
   #announceNetwork(network: Network, event: Extract<HypervisorEvent, { type: 'network' }>['event']): void {
@@ -198,6 +222,10 @@ export class FakeModel {
         activeXml: undefined,
         snapshots: new Map(),
         current: undefined,
+        saved: false,
+        frozen: false,
+        blockJobs: new Map(),
+        counters: { cpuTimeNs: 0 },
       });
     } else {
       known.xml = text;
@@ -220,6 +248,7 @@ export class FakeModel {
   }
 
   #powerOn(domain: Domain, paused: boolean): void {
+    domain.saved = false;
     domain.id = this.#nextId++;
     domain.activeXml = domain.xml;
     domain.state = paused ? 'paused' : 'running';
@@ -231,6 +260,8 @@ export class FakeModel {
   #powerOff(domain: Domain, detail: number): void {
     domain.id = -1;
     domain.activeXml = undefined;
+    domain.frozen = false;
+    domain.blockJobs.clear();
     domain.state = 'shut off';
     // virDomainShutoffReason has one value ("unknown") before the first of virDomainEventStoppedDetailType.
     domain.reason = detail + 1;
@@ -283,10 +314,161 @@ export class FakeModel {
     const domain = this.#domains.get(name);
     if (domain === undefined) return;
     domain.persistent = false;
+    domain.saved = false;
     domain.snapshots.clear();
     domain.current = undefined;
     this.#announce(domain, 'undefined');
     if (!isActive(domain)) this.#domains.delete(name);
+  }
+
+  renameDomain(name: string, newName: string): void {
+    const domain = this.#domain(name);
+    if (isActive(domain)) throw invalid(`Renaming VM ${name} failed: cannot rename active domain`);
+    if (this.#domains.has(newName)) throw libvirtError(`Renaming VM ${name} failed: domain with name '${newName}' already exists`, 9);
+    const xml = domain.xml.replace(/<name>[^<]*<\/name>/, `<name>${escapeXml(newName)}</name>`);
+    this.#announce(domain, 'undefined', 1);
+    this.#domains.delete(name);
+    this.#domains.set(newName, { ...domain, name: newName, xml });
+    this.#announce(this.#domain(newName), 'defined', 2);
+  }
+
+  domainInfo(name: string): DomainInfo {
+    const domain = this.#domain(name);
+    const { current, maximum, vcpus } = memoryOf(domain.activeXml ?? domain.xml);
+    return { state: domain.state, memoryKiB: current, maximumMemoryKiB: maximum, vcpus, cpuTimeNs: domain.counters.cpuTimeNs };
+  }
+
+  statistics(): readonly DomainStatistics[] {
+    return this.listDomains()
+      .filter((status) => status.id !== -1)
+      .map(({ name, uuid, state }) => {
+        const { xml, activeXml, counters } = this.#domain(name);
+        const { current, maximum, vcpus } = memoryOf(activeXml ?? xml);
+        const zero = { readBytes: 0, readRequests: 0, writtenBytes: 0, writeRequests: 0, capacity: 0, allocation: 0 };
+        return {
+          name,
+          uuid,
+          state,
+          vcpus,
+          memoryKiB: { current, maximum, unused: undefined, resident: undefined },
+          disks: disksOf(activeXml ?? xml).map((dev) => ({ dev, ...zero })),
+          nics: nicsOf(activeXml ?? xml).map((_, index) => ({
+            dev: `vnet${index}`,
+            receivedBytes: 0,
+            receivedPackets: 0,
+            sentBytes: 0,
+            sentPackets: 0,
+          })),
+          ...counters,
+        };
+      });
+  }
+
+  /** Sets what `domainInfo` and `domainStatistics` report as used CPU time. */
+  setCpuTime(name: string, cpuTimeNs: number): void {
+    this.#domain(name).counters = { cpuTimeNs };
+  }
+
+  /** Addresses from the leases of the domain's networks; the agent of a fake guest knows the same. */
+  interfaceAddresses(name: string, source: 'lease' | 'agent' | 'arp'): readonly GuestInterface[] {
+    const domain = this.#active(name, 'Asking for the addresses of');
+    if (source === 'arp') return [];
+    const leases = [...this.#networks.values()].flatMap((network) => network.leases);
+    return nicsOf(domain.activeXml ?? domain.xml).flatMap(({ mac }, index) => {
+      const found = leases.filter((lease) => lease.mac === mac);
+      const nic = source === 'agent' ? `eth${index}` : `vnet${index}`;
+      return found.length === 0 ? [] : [{ name: nic, mac, addresses: found.map(({ ip }) => ({ ip, prefix: 24 })) }];
+    });
+  }
+
+  freeze(name: string, frozen: boolean): number {
+    const domain = this.#active(name, 'Freezing the file systems of');
+    const changed = domain.frozen !== frozen;
+    domain.frozen = frozen;
+    return changed ? 1 : 0;
+  }
+
+  changeDevice(name: string, change: DeviceChange, xml: string, scope: ChangeScope = {}): void {
+    this.#change(name, scope, (domainXml) => changeDeviceXml(domainXml, change, xml));
+  }
+
+  setLink(name: string, mac: string, link: 'up' | 'down', scope: ChangeScope = {}): void {
+    this.#change(name, scope, (domainXml) => changeDeviceXml(domainXml, 'update', nicWithLink(domainXml, mac, link)));
+  }
+
+  setMemory(name: string, memoryKiB: number, scope: ChangeScope = {}): void {
+    this.#change(name, scope, (domainXml) => withMemory(domainXml, memoryKiB));
+  }
+
+  #change(name: string, scope: ChangeScope, edit: (xml: string) => string): void {
+    const domain = this.#domain(name);
+    const neither = scope.live !== true && scope.config !== true;
+    const live = scope.live === true || (neither && isActive(domain));
+    if (live && domain.activeXml === undefined) throw invalid(`Changing VM ${name} failed: domain is not running`);
+    // Both or neither: an edit may be refused.
+    const active = live && domain.activeXml !== undefined ? edit(domain.activeXml) : domain.activeXml;
+    const config = scope.config === true || (neither && !live) ? edit(domain.xml) : domain.xml;
+    domain.activeXml = active;
+    domain.xml = config;
+  }
+
+  requireDisk(name: string, disk: string): void {
+    const domain = this.#active(name, `Working on disk ${disk} of`);
+    if (!disksOf(domain.activeXml ?? domain.xml).includes(disk))
+      throw libvirtError(`Working on disk ${disk} of VM ${name} failed: disk not found`, INVALID_ARGUMENT);
+  }
+
+  /** Jobs take no time: a copy or an active commit is ready at once, any other completed. */
+  startBlockJob(name: string, disk: string, kind: BlockJob['kind']): void {
+    this.requireDisk(name, disk);
+    const domain = this.#domain(name);
+    if (domain.blockJobs.has(disk)) throw libvirtError(`Working on disk ${disk} of VM ${name} failed: it already is in a job`, 70);
+    const stays = kind === 'copy' || kind === 'active commit';
+    if (stays) domain.blockJobs.set(disk, { kind, done: 1, total: 1 });
+    this.#tell({ type: 'block job', name, uuid: domain.uuid, disk, kind, status: stays ? 'ready' : 'completed' });
+  }
+
+  blockJob(name: string, disk: string): BlockJob | undefined {
+    this.requireDisk(name, disk);
+    return this.#domain(name).blockJobs.get(disk);
+  }
+
+  endBlockJob(name: string, disk: string, pivot: boolean): void {
+    this.requireDisk(name, disk);
+    const domain = this.#domain(name);
+    const job = domain.blockJobs.get(disk);
+    if (job === undefined) throw invalid(`Ending the work on disk ${disk} of VM ${name} failed: no job`);
+    domain.blockJobs.delete(disk);
+    this.#tell({ type: 'block job', name, uuid: domain.uuid, disk, kind: job.kind, status: pivot ? 'completed' : 'cancelled' });
+  }
+
+  managedSave(name: string): void {
+    const domain = this.#active(name, 'Saving');
+    this.#powerOff(domain, STOPPED_SAVED);
+    domain.saved = true;
+  }
+
+  hasManagedSave(name: string): boolean {
+    return this.#domain(name).saved;
+  }
+
+  removeManagedSave(name: string): void {
+    this.#domain(name).saved = false;
+  }
+
+  saveDomain(name: string, path: string): void {
+    const domain = this.#active(name, 'Saving');
+    this.#saves.set(path, { name, xml: domain.activeXml ?? domain.xml, paused: domain.state === 'paused' });
+    this.#powerOff(domain, STOPPED_SAVED);
+  }
+
+  restoreDomain(path: string, state: 'running' | 'paused' | undefined): void {
+    const save = this.#saves.get(path);
+    if (save === undefined) throw libvirtError(`Restoring a VM from ${path} failed: no such file`, OPERATION_FAILED);
+    const domain = this.#domain(save.name);
+    if (isActive(domain)) throw invalid(`Restoring a VM from ${path} failed: domain is already active`);
+    this.#powerOn(domain, state === undefined ? save.paused : state === 'paused');
+    domain.activeXml = save.xml;
   }
 
   listNetworks(): readonly NetworkStatus[] {
@@ -345,6 +527,14 @@ export class FakeModel {
     network.persistent = false;
     this.#announceNetwork(network, 'undefined');
     if (!network.active) this.#networks.delete(name);
+  }
+
+  updateNetwork(name: string, change: { readonly command: 'add' | 'modify' | 'delete'; readonly xml: string }): void {
+    const network = this.#network(name);
+    if (!network.active && !network.persistent) throw invalid(`Changing network ${name} failed: network is not active`);
+    // Where it belongs is not modelled, only whether it is there.
+    if (change.command === 'add') network.xml = network.xml.replace('</network>', `${change.xml}</network>`);
+    if (change.command === 'delete') network.xml = network.xml.replace(change.xml, '');
   }
 
   networkLeases(name: string): readonly DhcpLease[] {

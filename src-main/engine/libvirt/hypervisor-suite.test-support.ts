@@ -17,7 +17,13 @@ export interface SuiteHost {
     readonly deleteMetadataOnly: boolean;
     readonly leases: boolean;
     readonly shutdown: boolean;
+    /** Devices and disks of running domains, jobs, the monitor. */
+    readonly changeRunning: boolean;
   };
+  /** A file that the daemon can write. */
+  savePath(name: string): string;
+  /** A small disk `vdb` for a domain. */
+  diskXml(name: string): string;
   close(): Promise<void>;
 }
 
@@ -86,7 +92,7 @@ export function hypervisorSuite(title: string, open: () => Promise<SuiteHost>): 
     });
 
     function eventsOf(name: string): readonly string[] {
-      return events.flatMap((event) => (event.type !== 'closed' && event.name === name ? [event.event] : []));
+      return events.flatMap((event) => ((event.type === 'domain' || event.type === 'network') && event.name === name ? [event.event] : []));
     }
 
     /** Waits until these events have arrived in this order; QEMU sends more in between ("resumed" after each start). */
@@ -188,6 +194,31 @@ export function hypervisorSuite(title: string, open: () => Promise<SuiteHost>): 
         hypervisor.createSnapshot(vm, snapshotXml('s')),
         hypervisor.revertSnapshot(vm, 's'),
         hypervisor.deleteSnapshot(vm, 's'),
+        hypervisor.renameDomain(vm, 'other'),
+        hypervisor.domainInfo(vm),
+        hypervisor.monitorCommand(vm, '{}'),
+        hypervisor.sendKeys(vm, [28]),
+        hypervisor.interfaceAddresses(vm, 'lease'),
+        hypervisor.freezeFilesystems(vm),
+        hypervisor.thawFilesystems(vm),
+        hypervisor.attachDevice(vm, host.diskXml(vm)),
+        hypervisor.detachDevice(vm, host.diskXml(vm)),
+        hypervisor.updateDevice(vm, host.diskXml(vm)),
+        hypervisor.setLink(vm, '54:52:00:00:00:01', 'down'),
+        hypervisor.setMemory(vm, 4096),
+        hypervisor.addLayers(vm, [{ disk: 'vda', path: '/nowhere' }]),
+        hypervisor.copyDisk(vm, 'vda', host.diskXml(vm)),
+        hypervisor.commitDisk(vm, 'vda', 'backing'),
+        hypervisor.pullDisk(vm, 'vda'),
+        hypervisor.resizeDisk(vm, 'vda', 2 ** 20),
+        hypervisor.blockJob(vm, 'vda'),
+        hypervisor.endBlockJob(vm, 'vda'),
+        hypervisor.managedSave(vm),
+        hypervisor.hasManagedSave(vm),
+        hypervisor.removeManagedSave(vm),
+        hypervisor.saveDomain(vm, host.savePath(vm)),
+        hypervisor.domainJob(vm),
+        hypervisor.abortJob(vm),
       ];
       expect(await Promise.all(calls.map(outcomeOf))).toEqual(calls.map(() => unknownVm));
     });
@@ -338,6 +369,109 @@ export function hypervisorSuite(title: string, open: () => Promise<SuiteHost>): 
       expect(await hypervisor.listSnapshots(vm)).toEqual(before.map((snapshot) => ({ ...snapshot, current: snapshot.name === 'two' })));
       await hypervisor.revertSnapshot(vm, 'one');
       expect((await hypervisor.listSnapshots(vm)).find((one) => one.current)?.name).toBe('one');
+    });
+
+    it('renames a VM that is off, and no other', async () => {
+      const { uuid } = await hypervisor.defineDomain(host.domainXml(vm));
+      await hypervisor.renameDomain(vm, `${vm}-new`);
+      expect(await hypervisor.findDomain(vm)).toBeUndefined();
+      expect(await hypervisor.findDomain(`${vm}-new`)).toMatchObject({ uuid, state: 'shut off' });
+      await hypervisor.startDomain(`${vm}-new`);
+      expect(await outcomeOf(hypervisor.renameDomain(`${vm}-new`, vm))).toEqual(failed);
+    });
+
+    it('counts what running VMs use, and leaves out the others', async () => {
+      await hypervisor.defineDomain(host.domainXml(`${vm}-off`));
+      await hypervisor.defineDomain(host.domainXml(vm));
+      const { memoryKiB, maximumMemoryKiB, vcpus, state } = await hypervisor.domainInfo(vm);
+      expect([memoryKiB, vcpus, state]).toEqual([maximumMemoryKiB, 1, 'shut off']);
+      expect(memoryKiB).toBeGreaterThanOrEqual(8192);
+      await hypervisor.startDomain(vm);
+      const all = (await hypervisor.domainStatistics()).filter((one) => one.name.startsWith(vm));
+      expect(all.map((one) => [one.name, one.state])).toEqual([[vm, 'running']]);
+      expect((await hypervisor.domainInfo(vm)).cpuTimeNs).toBeGreaterThanOrEqual(all[0]?.cpuTimeNs ?? Number.NaN);
+    });
+
+    it('keeps the state of a VM for its next start, or for none', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      expect(await outcomeOf(hypervisor.managedSave(vm))).toEqual(failed);
+      await hypervisor.startDomain(vm);
+      await hypervisor.managedSave(vm);
+      expect(await hypervisor.findDomain(vm)).toMatchObject({ state: 'shut off', id: -1 });
+      expect(await hypervisor.hasManagedSave(vm)).toBe(true);
+      await hypervisor.startDomain(vm);
+      expect(await hypervisor.hasManagedSave(vm)).toBe(false);
+      await hypervisor.managedSave(vm);
+      await hypervisor.removeManagedSave(vm);
+      expect(await hypervisor.hasManagedSave(vm)).toBe(false);
+    });
+
+    it('saves a VM into a file and restores it from there', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      await hypervisor.startDomain(vm);
+      await hypervisor.saveDomain(vm, host.savePath(vm));
+      expect((await hypervisor.findDomain(vm))?.state).toBe('shut off');
+      await hypervisor.restoreDomain(host.savePath(vm));
+      expect((await hypervisor.findDomain(vm))?.state).toBe('running');
+      expect(await outcomeOf(hypervisor.restoreDomain(host.savePath('nothing')))).toEqual(failed);
+    });
+
+    it('changes the memory of a definition, and no further than its maximum', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      await hypervisor.setMemory(vm, 4096, { config: true });
+      expect(await hypervisor.domainInfo(vm)).toMatchObject({ memoryKiB: 4096 });
+      expect(await outcomeOf(hypervisor.setMemory(vm, 2 ** 30, { config: true }))).toEqual(failed);
+    });
+
+    it('adds and removes a device, in the definition and while the VM runs', async () => {
+      const config = { config: true };
+      await hypervisor.defineDomain(host.domainXml(vm));
+      const added = await outcomeOf(hypervisor.attachDevice(vm, host.diskXml(vm), config));
+      expect(added).toEqual(host.can.changeRunning ? 'done' : failed);
+      if (!host.can.changeRunning) return;
+      const hasDisk = async (inactive: boolean): Promise<boolean> =>
+        /<target dev=['"]vdb['"]/.test(await hypervisor.domainXml(vm, { inactive }));
+      expect(await outcomeOf(hypervisor.attachDevice(vm, host.diskXml(vm), config))).toEqual(failed);
+      expect(await outcomeOf(hypervisor.attachDevice(vm, host.diskXml(vm), { live: true }))).toEqual(failed);
+      await hypervisor.detachDevice(vm, host.diskXml(vm), config);
+      expect(await hasDisk(true)).toBe(false);
+      await hypervisor.startDomain(vm);
+      await hypervisor.attachDevice(vm, host.diskXml(vm), { live: true });
+      expect([await hasDisk(false), await hasDisk(true)]).toEqual([true, false]);
+      expect(await outcomeOf(hypervisor.detachDevice(vm, host.diskXml(vm), { config: true }))).toEqual(failed);
+    });
+
+    it('knows of no work where there is none', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      await hypervisor.startDomain(vm);
+      if (!host.can.changeRunning) {
+        for (const call of [hypervisor.domainJob(vm), hypervisor.blockJob(vm, 'vda'), hypervisor.monitorCommand(vm, '{}')])
+          expect(await outcomeOf(call)).toEqual(failed);
+        return;
+      }
+      expect(await hypervisor.domainJob(vm)).toBeUndefined();
+      expect(await outcomeOf(hypervisor.abortJob(vm))).toEqual(failed);
+      expect(await hypervisor.blockJob(vm, 'vda')).toBeUndefined();
+      expect(await outcomeOf(hypervisor.blockJob(vm, 'vdz'))).toEqual(failed);
+      expect(await outcomeOf(hypervisor.endBlockJob(vm, 'vdz'))).toEqual(failed);
+    });
+
+    it('presses keys and knows the addresses of NICs', async () => {
+      await hypervisor.defineDomain(host.domainXml(vm));
+      expect(await outcomeOf(hypervisor.sendKeys(vm, [28]))).toEqual(failed);
+      await hypervisor.startDomain(vm);
+      await hypervisor.sendKeys(vm, [29, 46], { holdMs: 5 });
+      expect(await hypervisor.interfaceAddresses(vm, 'lease')).toEqual([]);
+    });
+
+    it('changes a network while it is up', async () => {
+      await hypervisor.defineNetwork(host.networkXml(net));
+      await hypervisor.startNetwork(net);
+      const xml = "<host ip='192.168.77.7'><hostname>seven</hostname></host>";
+      await hypervisor.updateNetwork(net, { command: 'add', section: 'dns host', xml }, { live: true });
+      expect(await hypervisor.networkXml(net)).toContain('192.168.77.7');
+      await hypervisor.updateNetwork(net, { command: 'delete', section: 'dns host', xml }, { live: true });
+      expect(await hypervisor.networkXml(net)).not.toContain('192.168.77.7');
     });
 
     it('rejects with cancelled when the signal is aborted', async () => {

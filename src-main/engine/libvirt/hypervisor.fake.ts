@@ -2,86 +2,9 @@ import { type Duplex, PassThrough } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { CallOptions, Hypervisor, HypervisorEvent } from './hypervisor.ts';
-import { FakeModel, libvirtError } from './hypervisor-model.fake.ts';
-
-/** Methods that can be made to fail. */
-export type FakeMethod = Exclude<keyof Hypervisor, 'uri' | 'onEvent' | 'close' | typeof Symbol.asyncDispose>;
-
-/** Methods that change nothing. */
-const READING: ReadonlySet<FakeMethod> = new Set<FakeMethod>([
-  'version',
-  'capabilities',
-  'domainCapabilities',
-  'listDomains',
-  'findDomain',
-  'domainXml',
-  'screenshot',
-  'listNetworks',
-  'findNetwork',
-  'networkXml',
-  'networkLeases',
-  'listSnapshots',
-  'snapshotXml',
-]);
-
-interface Fault {
-  readonly method: FakeMethod | 'any';
-  left: number;
-  readonly error: Error;
-  readonly when: 'before' | 'after';
-}
-
-/** Makes calls of one connection, or of all that share it, fail or take time. */
-export class FakeFaults {
-  readonly #faults: Fault[] = [];
-  readonly #delays = new Map<FakeMethod | 'any', number>();
-  readonly #calls: { readonly method: FakeMethod; readonly subject: string }[] = [];
-
-  /** Every call so far, in order; `subject` is its name or XML argument. */
-  get calls(): readonly { readonly method: FakeMethod; readonly subject: string }[] {
-    return this.#calls;
-  }
-
-  /** Number of changing calls so far, that is of steps at which work can fail. */
-  get changes(): number {
-    return this.#calls.filter((call) => !READING.has(call.method)).length;
-  }
-
-  /**
-   * Makes the `n`-th call of `method` from now on (1: the next) fail once. `any` counts all changing calls. `before`: it had no effect;
-   * `after`: it had its effect, but the answer was lost.
-   */
-  failOn(
-    method: FakeMethod | 'any',
-    n = 1,
-    error: Error = libvirtError(`Injected failure of ${method}.`, 1),
-    when: 'before' | 'after' = 'before',
-  ): void {
-    this.#faults.push({ method, left: n, error, when });
-  }
-
-  /** Makes each call of `method` take `ms`; `any` means all methods without a delay of their own. */
-  delay(method: FakeMethod | 'any', ms: number): void {
-    this.#delays.set(method, ms);
-  }
-
-  /** Forgets faults, delays and recorded calls. */
-  clear(): void {
-    this.#faults.length = 0;
-    this.#delays.clear();
-    this.#calls.length = 0;
-  }
-
-  /** Records a call and returns its delay and fault. */
-  begin(method: FakeMethod, subject: string): { readonly delayMs: number; readonly fault: Fault | undefined } {
-    this.#calls.push({ method, subject });
-    const matching = this.#faults.filter((fault) => fault.method === method || (fault.method === 'any' && !READING.has(method)));
-    for (const fault of matching) fault.left -= 1;
-    const hit = matching.find((fault) => fault.left === 0);
-    if (hit !== undefined) this.#faults.splice(this.#faults.indexOf(hit), 1);
-    return { delayMs: this.#delays.get(method) ?? this.#delays.get('any') ?? 0, fault: hit };
-  }
-}
+import { FakeFaults, type FakeMethod, libvirtError, READING } from './hypervisor-faults.fake.ts';
+import { FakeModel } from './hypervisor-model.fake.ts';
+import { LIBVIRT_ERROR } from './rpc/protocol.ts';
 
 export interface FakeHypervisorOptions {
   /** Can be shared between connections; default a new, empty one. */
@@ -91,6 +14,8 @@ export interface FakeHypervisorOptions {
   readonly uri?: string;
   /** Replies of the guest agent; default an empty result. */
   readonly agent?: (domain: string, command: string) => string;
+  /** Replies of QEMU's monitor; default an empty result. */
+  readonly monitor?: (domain: string, command: string) => string;
   /** The far end of a serial console; by default it echoes. */
   readonly console?: (domain: string) => Duplex;
   readonly capabilities?: string;
@@ -101,8 +26,10 @@ export interface FakeHypervisorOptions {
 export interface FakeHypervisor extends Hypervisor {
   readonly model: FakeModel;
   readonly faults: FakeFaults;
-  /** Ends the connection as if the daemon had died. */
+  /** Breaks the connection as if the daemon had died; until `reconnect` every call fails. */
   disconnect(reason?: string): void;
+  /** The daemon is there again. */
+  reconnect(): void;
 }
 
 const CAPABILITIES =
@@ -121,7 +48,9 @@ class Fake implements FakeHypervisor {
   readonly #pending = new Set<(error: EngineError) => void>();
   readonly #consoles = new Map<string, Duplex>();
   readonly #unsubscribe: () => void;
-  #closed: string | undefined;
+  /** Why there is no connection. */
+  #lost: string | undefined;
+  #closed = false;
 
   constructor(options: FakeHypervisorOptions) {
     this.#options = options;
@@ -135,7 +64,7 @@ class Fake implements FakeHypervisor {
   }
 
   #emit(event: HypervisorEvent): void {
-    if (this.#closed !== undefined && event.type !== 'closed') return;
+    if (this.#closed || (this.#lost !== undefined && event.type !== 'disconnected')) return;
     if (event.type === 'domain' && event.event === 'stopped') {
       this.#consoles.get(event.name)?.destroy();
       this.#consoles.delete(event.name);
@@ -144,14 +73,18 @@ class Fake implements FakeHypervisor {
   }
 
   #gone(doing: string): EngineError {
-    return new EngineError('hypervisor.disconnected', `${doing} failed: the connection to libvirt is gone: ${this.#closed ?? 'closed'}.`, {
-      hint: 'Check that libvirt is running.',
-    });
+    return new EngineError(
+      'hypervisor.disconnected',
+      `${doing} failed: the connection to libvirt is gone: ${this.#lost ?? 'it was closed'}.`,
+      {
+        hint: 'Check that libvirt is running.',
+      },
+    );
   }
 
   /** Like the real one: on cancel or timeout a query fails at once; a change, once begun, is waited for. */
   async #call<T>(method: FakeMethod, subject: string, options: CallOptions | undefined, work: () => T): Promise<T> {
-    if (this.#closed !== undefined) throw this.#gone(method);
+    if (this.#lost !== undefined) throw this.#gone(method);
     if (options?.signal?.aborted === true) throw new EngineError('cancelled', `${method} was cancelled.`);
     const { delayMs, fault } = this.faults.begin(method, subject);
     let cleanUp = (): void => undefined;
@@ -269,6 +202,77 @@ class Fake implements FakeHypervisor {
   deleteSnapshot: Hypervisor['deleteSnapshot'] = async (domain, name, _how, options) =>
     await this.#call('deleteSnapshot', domain, options, () => this.model.deleteSnapshot(domain, name));
 
+  renameDomain: Hypervisor['renameDomain'] = async (name, newName, options) =>
+    await this.#call('renameDomain', name, options, () => this.model.renameDomain(name, newName));
+  domainInfo: Hypervisor['domainInfo'] = async (name, options) =>
+    await this.#call('domainInfo', name, options, () => this.model.domainInfo(name));
+  domainStatistics: Hypervisor['domainStatistics'] = async (options) =>
+    await this.#call('domainStatistics', '', options, () => this.model.statistics());
+  sendKeys: Hypervisor['sendKeys'] = async (name, _keys, _how, options) =>
+    await this.#call('sendKeys', name, options, () => this.model.requireActive(name, 'Sending keys to'));
+  interfaceAddresses: Hypervisor['interfaceAddresses'] = async (name, source, options) =>
+    await this.#call('interfaceAddresses', name, options, () => this.model.interfaceAddresses(name, source));
+  freezeFilesystems: Hypervisor['freezeFilesystems'] = async (name, options) =>
+    await this.#call('freezeFilesystems', name, options, () => this.model.freeze(name, true));
+  thawFilesystems: Hypervisor['thawFilesystems'] = async (name, options) =>
+    await this.#call('thawFilesystems', name, options, () => this.model.freeze(name, false));
+  attachDevice: Hypervisor['attachDevice'] = async (name, xml, scope, options) =>
+    await this.#call('attachDevice', name, options, () => this.model.changeDevice(name, 'attach', xml, scope));
+  detachDevice: Hypervisor['detachDevice'] = async (name, xml, scope, options) =>
+    await this.#call('detachDevice', name, options, () => this.model.changeDevice(name, 'detach', xml, scope));
+  updateDevice: Hypervisor['updateDevice'] = async (name, xml, scope, options) =>
+    await this.#call('updateDevice', name, options, () => this.model.changeDevice(name, 'update', xml, scope));
+  setLink: Hypervisor['setLink'] = async (name, mac, link, scope, options) =>
+    await this.#call('setLink', name, options, () => this.model.setLink(name, mac, link, scope));
+  setMemory: Hypervisor['setMemory'] = async (name, memoryKiB, scope, options) =>
+    await this.#call('setMemory', name, options, () => this.model.setMemory(name, memoryKiB, scope));
+  addLayers: Hypervisor['addLayers'] = async (name, layers, _how, options) =>
+    await this.#call('addLayers', name, options, () => {
+      for (const { disk } of layers) this.model.requireDisk(name, disk);
+    });
+  copyDisk: Hypervisor['copyDisk'] = async (name, disk, _xml, _how, options) =>
+    await this.#call('copyDisk', name, options, () => this.model.startBlockJob(name, disk, 'copy'));
+  commitDisk: Hypervisor['commitDisk'] = async (name, disk, into, options) =>
+    await this.#call('commitDisk', name, options, () =>
+      this.model.startBlockJob(name, disk, into === 'backing' || into.top === undefined ? 'active commit' : 'commit'),
+    );
+  pullDisk: Hypervisor['pullDisk'] = async (name, disk, options) =>
+    await this.#call('pullDisk', name, options, () => this.model.startBlockJob(name, disk, 'pull'));
+  resizeDisk: Hypervisor['resizeDisk'] = async (name, disk, _bytes, options) =>
+    await this.#call('resizeDisk', name, options, () => this.model.requireDisk(name, disk));
+  blockJob: Hypervisor['blockJob'] = async (name, disk, options) =>
+    await this.#call('blockJob', name, options, () => this.model.blockJob(name, disk));
+  endBlockJob: Hypervisor['endBlockJob'] = async (name, disk, how, options) =>
+    await this.#call('endBlockJob', name, options, () => this.model.endBlockJob(name, disk, how?.pivot === true));
+  managedSave: Hypervisor['managedSave'] = async (name, options) =>
+    await this.#call('managedSave', name, options, () => this.model.managedSave(name));
+  hasManagedSave: Hypervisor['hasManagedSave'] = async (name, options) =>
+    await this.#call('hasManagedSave', name, options, () => this.model.hasManagedSave(name));
+  removeManagedSave: Hypervisor['removeManagedSave'] = async (name, options) =>
+    await this.#call('removeManagedSave', name, options, () => this.model.removeManagedSave(name));
+  saveDomain: Hypervisor['saveDomain'] = async (name, path, options) =>
+    await this.#call('saveDomain', name, options, () => this.model.saveDomain(name, path));
+  restoreDomain: Hypervisor['restoreDomain'] = async (path, how, options) =>
+    await this.#call('restoreDomain', path, options, () => this.model.restoreDomain(path, how?.state));
+  domainJob: Hypervisor['domainJob'] = async (name, options) =>
+    await this.#call('domainJob', name, options, () => {
+      this.model.domain(name);
+      // Nothing takes time here.
+      return undefined;
+    });
+  abortJob: Hypervisor['abortJob'] = async (name, options) =>
+    await this.#call('abortJob', name, options, () => {
+      this.model.domain(name);
+      throw libvirtError(`Stopping the work on VM ${name} failed: no job is active on the domain`, LIBVIRT_ERROR.operationInvalid);
+    });
+  updateNetwork: Hypervisor['updateNetwork'] = async (name, change, _scope, options) =>
+    await this.#call('updateNetwork', name, options, () => this.model.updateNetwork(name, change));
+  monitorCommand: Hypervisor['monitorCommand'] = async (name, command, options) =>
+    await this.#call('monitorCommand', name, options, () => {
+      this.model.requireActive(name, 'Asking the monitor of');
+      return this.#options.monitor?.(name, command) ?? '{"return":{}}';
+    });
+
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => {
@@ -277,17 +281,43 @@ class Fake implements FakeHypervisor {
   }
 
   disconnect(reason = 'libvirt closed the connection'): void {
-    if (this.#closed !== undefined) return;
-    this.#closed = reason;
-    this.#unsubscribe();
+    if (this.#lost !== undefined) return;
+    this.#lost = reason;
     for (const reject of this.#pending) reject(this.#gone('The call'));
     for (const stream of this.#consoles.values()) stream.destroy();
-    this.#emit({ type: 'closed', reason });
-    this.#listeners.clear();
+    this.#emit({ type: 'disconnected', reason });
+  }
+
+  reconnect(): void {
+    if (this.#closed || this.#lost === undefined) return;
+    this.#lost = undefined;
+    this.#emit({ type: 'connected' });
+  }
+
+  /** Waits for `reconnect`, without a limit of its own. */
+  async whenConnected(): Promise<void> {
+    if (this.#lost === undefined) return;
+    if (this.#closed) throw this.#gone('Connecting');
+    await new Promise<void>((resolve) => {
+      const forget = this.onEvent((event) => {
+        if (event.type !== 'connected') return;
+        forget();
+        resolve();
+      });
+    });
   }
 
   async close(): Promise<void> {
-    this.disconnect('it was closed');
+    if (this.#closed) return;
+    this.#unsubscribe();
+    const reason = 'it was closed';
+    this.#lost ??= reason;
+    for (const reject of this.#pending) reject(this.#gone('The call'));
+    for (const stream of this.#consoles.values()) stream.destroy();
+    this.#closed = true;
+    for (const listener of this.#listeners) listener({ type: 'closed' });
+    this.#listeners.clear();
+    await Promise.resolve();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

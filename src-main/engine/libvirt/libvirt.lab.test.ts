@@ -23,7 +23,9 @@ hypervisorSuite("libvirtd's test driver", async () => {
     domainXml,
     networkXml: (name) =>
       `<network><name>${name}</name><bridge name="vb${bridge++}"/><ip address="192.168.${bridge}.1" netmask="255.255.255.0"/></network>`,
-    can: { startPaused: false, deleteMetadataOnly: false, leases: false, shutdown: true },
+    can: { startPaused: false, deleteMetadataOnly: false, leases: false, shutdown: true, changeRunning: false },
+    savePath: (name) => join(daemon.dir, `${name}.save`),
+    diskXml: (name) => `<disk type='file' device='disk'><source file='${join(daemon.dir, name)}'/><target dev='vdb' bus='virtio'/></disk>`,
     close: async () => {
       await anchor.close();
       await daemon.stop();
@@ -81,10 +83,11 @@ describe('a real libvirtd', () => {
   it.each(['SIGKILL', 'SIGSTOP'] as const)('that gets %s is given up, and all waiting calls with it', async (signal) => {
     await using victim = await startTestDaemon();
     const hypervisor = await connectHypervisor(`test:///default?socket=${victim.socket}`);
-    const closed = new Promise<HypervisorEvent>((resolve) => hypervisor.onEvent(resolve));
+    const lost = new Promise<HypervisorEvent>((resolve) => hypervisor.onEvent(resolve));
     victim.kill(signal);
     const waiting = await Promise.allSettled([hypervisor.listDomains(), hypervisor.startDomain('test'), hypervisor.listNetworks()]);
     for (const one of waiting) expect(one).toMatchObject({ status: 'rejected', reason: { code: 'hypervisor.disconnected' } });
-    expect(await closed).toMatchObject({ type: 'closed' });
+    expect(await lost).toMatchObject({ type: 'disconnected' });
+    await hypervisor.close();
   });
 });

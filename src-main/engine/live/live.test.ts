@@ -7,15 +7,18 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { LiveEvent } from '../../../src-shared/contract.ts';
 import { silentLog } from '../core/log.ts';
 import { bootId, startTimeOf } from '../core/process-identity.ts';
+import type { FakeHypervisor } from '../libvirt/hypervisor.fake.ts';
 import { prefixPaths } from '../prefix/layout.ts';
+import { domainName, readPrefix } from '../prefix/prefix.ts';
 import { type PendingWork, readRecord, writeRecord } from '../prefix/record.ts';
-import { createWorld, writePrefix } from '../recipes/world.test-support.ts';
+import { createWorld, UUID, type World, writePrefix } from '../recipes/world.test-support.ts';
 import { knownEnvironments } from './known.ts';
 import { createLive, type Live } from './live.ts';
 
 let folder: string;
 let root: string;
 let live: Live;
+let world: World;
 let holder: ChildProcess;
 const events: LiveEvent[] = [];
 const interrupted: PendingWork[] = [];
@@ -26,10 +29,11 @@ beforeEach(async () => {
   await writePrefix(root);
   const known = knownEnvironments(join(folder, 'data'));
   await known.add(root);
+  world = createWorld();
   events.length = interrupted.length = 0;
   live = createLive({
     known,
-    context: createWorld().context,
+    context: world.context,
     log: silentLog,
     publish: (event) => events.push(event),
     interrupted: (_path, work) => interrupted.push(work),
@@ -65,4 +69,24 @@ test('a command that is killed without another word is noticed, and what it was 
   await expect.poll(() => live.states()[0]?.busy, { timeout: 15_000 }).toBeNull();
   await expect.poll(() => interrupted, { timeout: 15_000 }).toEqual([pending]);
   expect(events.at(-1)).toMatchObject({ type: 'prefix', prefix: { busy: null } });
+});
+
+test('a libvirt that goes away and comes back is followed: unknown meanwhile, then right again, read afresh', async () => {
+  const prefix = await readPrefix(root);
+  const session = await world.context.hosts.open(prefix, silentLog, new AbortController().signal);
+  const hypervisor = session.hypervisor as FakeHypervisor;
+  await hypervisor.defineDomain(`<domain><name>${domainName(UUID, 'vm0')}</name></domain>`);
+  await hypervisor.startDomain(domainName(UUID, 'vm0'));
+  const seen = (): unknown => {
+    const state = live.states()[0];
+    return [state?.host.status, state?.vms[0]?.status];
+  };
+  await live.begin();
+  expect(seen()).toEqual(['up', 'running']);
+  hypervisor.disconnect('the daemon died');
+  await expect.poll(seen, { timeout: 15_000 }).toEqual(['unusable', 'unknown']);
+  // Missed by everybody: no event tells of it.
+  world.model.suspendDomain(domainName(UUID, 'vm0'));
+  hypervisor.reconnect();
+  await expect.poll(seen, { timeout: 15_000 }).toEqual(['up', 'paused']);
 });

@@ -15,6 +15,8 @@ import type { KnownEnvironments } from './known.ts';
 
 const SETTLE_MS = 40;
 const HOLDER_EVERY_MS = 1000;
+/** Pause before a host that does not respond is asked again: its state is right within 2 s of its recovery. */
+const UNANSWERED_EVERY_MS = 1000;
 
 export interface LiveOptions {
   readonly known: KnownEnvironments;
@@ -52,8 +54,8 @@ interface Entry {
   timer: NodeJS.Timeout | undefined;
   /** When it fires. */
   due: number;
-  /** Consecutive failures of its host to respond. */
-  unanswered: number;
+  /** Consecutive failures to read it. */
+  unreadable: number;
   /** Start time of the interrupted work that was already reported. */
   told: number | undefined;
   reading: boolean;
@@ -78,11 +80,11 @@ export function createLive(options: LiveOptions): Live {
     }, afterMs);
   }
 
-  /** Looks again at a host that does not respond, first each second, then less often, and each second whether the lock's holder lives. */
+  /** Looks again at a host that does not respond, and at whether the lock's holder lives: no event tells of either. */
   function askAgain(entry: Entry, state: PrefixState): void {
-    entry.unanswered = state.host.status === 'unusable' ? entry.unanswered + 1 : 0;
-    if (entry.unanswered > 0) schedule(entry, Math.min(5000, 1000 * entry.unanswered));
+    if (state.host.status === 'unusable') schedule(entry, UNANSWERED_EVERY_MS);
     else if (state.busy !== null) schedule(entry, HOLDER_EVERY_MS);
+    entry.unreadable = 0;
   }
 
   async function tellInterrupted(entry: Entry, prefix: Prefix, state: PrefixState): Promise<void> {
@@ -118,7 +120,8 @@ export function createLive(options: LiveOptions): Live {
     try {
       prefix = await readPrefix(entry.path);
       const seen = await observe(prefix, hosts, { plugins, log });
-      follow(entry, seen.session);
+      // A host that does not respond is followed further: its client tells when it responds again.
+      if (seen.problem === null) follow(entry, seen.session);
       entry.boots.update(prefix, seen);
       state = await prefixState(prefix, hosts, seen, { notes: (vm) => entry.boots.note(vm) });
     } catch (error) {
@@ -141,7 +144,7 @@ export function createLive(options: LiveOptions): Live {
     if (!missing && !code.startsWith('input.')) {
       // Its files are fine: keep the last state and try again.
       log.warn(`${entry.path}: ${message}`);
-      schedule(entry, Math.min(5000, 1000 * ++entry.unanswered));
+      schedule(entry, Math.min(5000, 1000 * ++entry.unreadable));
       return;
     }
     if (!missing && entry.state !== undefined) {
@@ -204,7 +207,7 @@ export function createLive(options: LiveOptions): Live {
       boots: createBootWatches(context, log, () => schedule(entry)),
       timer: undefined,
       due: 0,
-      unanswered: 0,
+      unreadable: 0,
       told: undefined,
       reading: false,
       again: false,

@@ -93,3 +93,14 @@ test('a host without its sockets, or with a libvirt that does not respond, is un
     hint: expect.stringContaining('lago stop') as string,
   });
 });
+
+test('a session outlives its libvirt: unusable while that is away, and the same one afterwards', { timeout: 60_000 }, async () => {
+  await using host = await fakeHost();
+  const session = await host.access.find(host.prefix);
+  const noticed = new Promise((resolve) => session?.hypervisor.onEvent(resolve));
+  await host.server.pause();
+  await noticed;
+  await expect(host.access.find(host.prefix)).rejects.toMatchObject({ code: 'host.unusable', details: { reason: 'libvirt' } });
+  await host.server.resume();
+  expect(await host.access.find(host.prefix)).toBe(session);
+});

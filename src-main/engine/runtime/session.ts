@@ -8,13 +8,13 @@ import type { EmbeddedHost, EmbeddedHostSpec, Host } from '../host/host.ts';
 import type { Hypervisor } from '../libvirt/hypervisor.ts';
 import { hostChoiceOf, type Prefix } from '../prefix/prefix.ts';
 
-/** A running host of an environment, with an open libvirt connection. */
+/** A running host of an environment, with a libvirt client, which connects again by itself when libvirt comes back. */
 export interface HostSession {
   readonly host: Host;
   readonly hypervisor: Hypervisor;
 }
 
-/** Provides a prefix's host to recipes. Connections are kept per prefix and reopened after a loss; tests replace it with a fake. */
+/** Provides a prefix's host to recipes. Clients are kept per prefix; tests replace it with a fake. */
 export interface HostAccess extends AsyncDisposable {
   /** The host, started if it is down. */
   open(prefix: Prefix, log: Log, signal: AbortSignal): Promise<HostSession>;
@@ -49,6 +49,12 @@ function embeddedSpec(prefix: Prefix, settings: EngineSettings, choice: HostChoi
 /** After a crash, libvirtd is restarted in less than a second. */
 const PATIENCE_MS = 3000;
 
+/** An embedded host that was started again is another one at the same place. */
+function isSameHost(one: Host, other: Host): boolean {
+  const pidOf = (host: Host): unknown => ('pid' in host ? host.pid : undefined);
+  return one.uri === other.uri && pidOf(one) === pidOf(other);
+}
+
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await work;
   signal.throwIfAborted();
@@ -71,12 +77,16 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
   const connecting = new Map<string, Promise<HostSession>>();
   const choiceOf = (prefix: Prefix): HostChoice => hostChoiceOf(prefix, defaultHostChoice(settings));
 
-  /** Opens one connection to a prefix's host, however many callers ask at once; cancelling only ends the caller's wait. */
+  /** One client of a prefix's host, connected, however many callers ask at once; cancelling only ends the caller's wait. */
   async function connect(prefix: Prefix, host: Host, signal: AbortSignal | undefined): Promise<HostSession> {
     const { root } = prefix.paths;
     signal?.throwIfAborted();
     const known = sessions.get(root);
-    if (known !== undefined) return known;
+    if (known !== undefined && isSameHost(known.host, host)) {
+      await known.hypervisor.whenConnected({ signal });
+      return known;
+    }
+    if (known !== undefined) await forget(prefix);
     // There must be no await between get and set, or two concurrent callers would open two connections.
     let opening = connecting.get(root);
     if (opening === undefined) {
@@ -93,9 +103,6 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
       const hypervisor = await connectHypervisor(host.uri);
       const session: HostSession = { host, hypervisor };
       sessions.set(root, session);
-      hypervisor.onEvent((event) => {
-        if (event.type === 'closed' && sessions.get(root) === session) sessions.delete(root);
-      });
       return session;
     } finally {
       connecting.delete(root);
@@ -142,7 +149,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
 
   async function findSystem(prefix: Prefix, uri: string, signal: AbortSignal | undefined): Promise<HostSession | undefined> {
     try {
-      return await connect(prefix, await openSystem(uri), signal);
+      return await connect(prefix, sessions.get(prefix.paths.root)?.host ?? (await openSystem(uri)), signal);
     } catch (error) {
       if (isCancelled(error)) throw error;
       if (error instanceof EngineError && error.code === 'hypervisor.disconnected') {
@@ -173,7 +180,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
     },
     async find(prefix, signal) {
       const choice = choiceOf(prefix);
-      if (choice.kind === 'system') return sessions.get(prefix.paths.root) ?? (await findSystem(prefix, choice.uri, signal));
+      if (choice.kind === 'system') return await findSystem(prefix, choice.uri, signal);
       const host = await findEmbedded(prefix, choice).catch(async (error: unknown) => {
         await forget(prefix);
         throw error;

@@ -1,5 +1,5 @@
 import { type BootState, waitingStage } from '../../../../src-shared/boot.ts';
-import type { EngineError } from '../../../../src-shared/errors.ts';
+import { EngineError } from '../../../../src-shared/errors.ts';
 import { drop, type Log } from '../../core/log.ts';
 import { sleep } from '../../core/until.ts';
 import type { Refusal } from '../dial.ts';
@@ -253,8 +253,18 @@ export class BootWatch {
         continue;
       }
       await sleep(LOOK_MS, signal);
-      if (this.#ssh.login === undefined) this.#around = await this.#sources.around(state, this.quietMs(), signal);
+      if (this.#ssh.login === undefined) await this.#lookOnce(state, signal);
       this.#update();
+    }
+  }
+
+  /** A host that does not answer may answer the next time. */
+  async #lookOnce(state: BootState, signal: AbortSignal): Promise<void> {
+    try {
+      this.#around = await this.#sources.around(state, this.quietMs(), signal);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof EngineError)) throw error;
+      this.#options.log.debug(`${this.#subject.vm}: ${error.message}`);
     }
   }
 

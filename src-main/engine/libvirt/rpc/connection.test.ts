@@ -322,8 +322,8 @@ describe('trap 5: a daemon that pings drops clients that do not answer', () => {
     await eventually(() => client?.pongs === 2);
     held.release();
     await waiting;
-    // 60 asks "do you support this feature"; feature 10 turns the pings on.
-    expect(Object.values(procedures).some((procedure) => procedure.number === 60)).toBe(false);
+    // Feature 10 turns the pings on.
+    expect(server.calls().filter((call) => call.name === 'connectSupportsFeature')).toEqual([]);
   });
 
   it('detects a daemon that is stopped', async () => {
@@ -366,24 +366,49 @@ describe('trap 7: a lost connection', () => {
     // Only the connection for slow calls dies: the other one must follow.
     server.clients.find((client) => client.calls.some((call) => call.name === 'domainCreate'))?.socket.destroy();
     for (const error of await Promise.all(calls)) expect(error.code).toBe('hypervisor.disconnected');
-    expect(events).toEqual([{ type: 'closed', reason: expect.any(String) as string }]);
-    const later = await failureOf(hypervisor.findDomain('vm0'));
-    expect(later).toMatchObject({ code: 'hypervisor.disconnected', hint: expect.any(String) as string });
-    expect(later.stack).toContain('connection.test.ts');
-    await eventually(() => server.clients.every((client) => client.socket.destroyed));
+    expect(events).toEqual([{ type: 'disconnected', reason: expect.any(String) as string }]);
+    // The two connections that were lost, whatever has been opened again by now.
+    await eventually(() => server.clients.slice(0, 2).every((client) => client.socket.destroyed));
   });
 
-  it('is replaced by connecting again, events included', async () => {
+  it('is opened again, events included, while callers wait', async () => {
     const server = await daemon();
-    const first = await connect(server);
-    const closed = new Promise((resolve) => first.onEvent(resolve));
-    for (const client of server.clients) client.socket.destroy();
-    await closed;
-    const second = await connect(server);
-    const event = new Promise((resolve) => second.onEvent(resolve));
+    const hypervisor = await connect(server);
+    const events: HypervisorEvent[] = [];
+    hypervisor.onEvent((event) => events.push(event));
+    await server.pause();
+    await eventually(() => events.length === 1);
+    const waiting = hypervisor.findDomain('vm0');
+    const abort = new AbortController();
+    const cancelled = failureOf(hypervisor.findDomain('vm0', { signal: abort.signal }));
+    abort.abort();
+    expect(await cancelled).toMatchObject({ code: 'cancelled' });
+    const late = await failureOf(hypervisor.findDomain('vm0', { timeoutMs: 10 }));
+    expect(late).toMatchObject({ code: 'hypervisor.disconnected', hint: expect.any(String) as string });
+    expect(late.stack).toContain('connection.test.ts');
+    await server.resume();
+    expect((await waiting)?.name).toBe('vm0');
+    expect(events.map((event) => event.type)).toEqual(['disconnected', 'connected']);
     const domain = { name: 'vm0', uuid: '00000000-0000-4000-8000-000000000001', id: 3 };
     for (const client of server.clients.slice(2)) client.notify(notices.domainLifecycle, { callback: 1, domain, event: 2, detail: 0 });
-    expect(await event).toEqual({ type: 'domain', name: 'vm0', uuid: domain.uuid, event: 'started', detail: 0 });
+    await eventually(() => events.length > 2);
+    expect(events.at(-1)).toEqual({ type: 'domain', name: 'vm0', uuid: domain.uuid, event: 'started', detail: 0 });
+  });
+
+  it('is not opened again once it was closed', async () => {
+    const server = await daemon();
+    const hypervisor = await connect(server);
+    const events: HypervisorEvent[] = [];
+    hypervisor.onEvent((event) => events.push(event));
+    await server.pause();
+    await eventually(() => events.length === 1);
+    const waiting = failureOf(hypervisor.whenConnected());
+    await hypervisor.close();
+    expect(await waiting).toMatchObject({ code: 'hypervisor.disconnected' });
+    await server.resume();
+    expect(await failureOf(hypervisor.findDomain('vm0'))).toMatchObject({ code: 'hypervisor.disconnected' });
+    expect(events.map((event) => event.type)).toEqual(['disconnected', 'closed']);
+    expect(server.clients).toHaveLength(2);
   });
 
   it('reports a guest reboot', async () => {

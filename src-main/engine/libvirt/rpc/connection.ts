@@ -93,7 +93,7 @@ export class RpcConnection {
   readonly #streams = new Map<number, RpcStream>();
   readonly #notices = new Map<string, (payload: XdrReader) => void>();
   readonly #closeListeners = new Set<(reason: string) => void>();
-  readonly #keepalive: NodeJS.Timeout | undefined;
+  #keepalive: NodeJS.Timeout | undefined;
   readonly #sweeper: NodeJS.Timeout;
   readonly #onTick = (): void => {
     this.#flushing = false;
@@ -115,11 +115,14 @@ export class RpcConnection {
     socket.on('close', () => this.#fail('libvirt closed the connection'));
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#sweeper.unref();
-    if (options.keepalive !== undefined) {
-      const { everyMs, missed } = options.keepalive;
-      this.#keepalive = setInterval(() => this.#watch(missed), everyMs);
-      this.#keepalive.unref();
-    }
+    if (options.keepalive !== undefined) this.watch(options.keepalive);
+  }
+
+  /** Begins to ping a silent daemon each `everyMs`, and gives up after `missed` pings without any data. */
+  watch({ everyMs, missed }: { readonly everyMs: number; readonly missed: number }): void {
+    if (this.#closed !== undefined) return;
+    this.#keepalive = setInterval(() => this.#watch(missed), everyMs);
+    this.#keepalive.unref();
   }
 
   /** Why it is closed; undefined while it is open. */

@@ -40,8 +40,7 @@ describe('connecting', () => {
     expect(names).toEqual([
       'authList',
       'connectOpen',
-      'connectDomainEventRegister',
-      'connectDomainEventRegister',
+      ...Array.from({ length: 6 }, () => 'connectDomainEventRegister'),
       'connectNetworkEventRegister',
     ]);
   });

@@ -1,15 +1,20 @@
 import { createConnection, type Socket } from 'node:net';
-import { EngineError } from '../../../../src-shared/errors.ts';
+import { EngineError, isCancelled } from '../../../../src-shared/errors.ts';
 import type { CallOptions } from '../hypervisor.ts';
 import { type ConnectionOptions, RpcConnection } from './connection.ts';
 import { LIBVIRT_ERROR, procedures } from './protocol.ts';
-import type { LibvirtTarget } from './uri.ts';
+import { connectByBuiltInSsh } from './ssh-client.ts';
+import { connectBySshProgram, type SshLine } from './ssh-program.ts';
+import type { LibvirtTarget, SshTarget } from './uri.ts';
 
 const AUTH_NONE = 0;
 const AUTH_POLKIT = 2;
 
 /** Bytes read at once. */
 const READ_SIZE = 64 * 1024;
+
+/** For log-in, the far side's programs and the first answer. */
+const SSH_TIMEOUT_MS = 30_000;
 
 /** The user may have to type a password. */
 const POLKIT_TIMEOUT_MS = 2 * 60_000;
@@ -127,13 +132,18 @@ function polkitError(error: unknown): unknown {
 }
 
 /**
- * A connection on which the target is open. Rejects with `host.denied` (socket or polkit), `host.unavailable` (no daemon; the hint says
- * how to start it), `hypervisor.failed` (the daemon refuses the URI) or `cancelled`.
+ * A connection on which the target is open. Rejects with `host.denied` (socket, polkit or ssh), `host.unavailable` (no daemon; the hint
+ * says how to start it), `hypervisor.failed` (the daemon refuses the URI) or `cancelled`.
  */
 export async function dialLibvirt(target: LibvirtTarget, how: ConnectionOptions, options: CallOptions = {}): Promise<RpcConnection> {
+  if (target.ssh !== undefined) return await dialRemote(target, target.ssh, how, options);
   const line = await connectAny(target, options.signal);
   const connection = new RpcConnection(line.socket, { ...how, fed: true });
   line.feed = (chunk, size) => connection.receive(chunk, size);
+  return await open(connection, target, options);
+}
+
+async function open(connection: RpcConnection, target: LibvirtTarget, options: CallOptions): Promise<RpcConnection> {
   try {
     await authenticate(connection, options);
     await connection.call(procedures.connectOpen, { name: target.name, flags: 0 }, `Opening ${target.name}`, options);
@@ -141,5 +151,33 @@ export async function dialLibvirt(target: LibvirtTarget, how: ConnectionOptions,
   } catch (error) {
     connection.close();
     throw error;
+  }
+}
+
+/** By the chosen ssh client; where the far side has no program that leads to the socket, the built-in client opens it by itself. */
+async function dialRemote(target: LibvirtTarget, ssh: SshTarget, how: ConnectionOptions, options: CallOptions): Promise<RpcConnection> {
+  if (ssh.client === 'built-in') return await openLine(await connectByBuiltInSsh(target, ssh, options.signal), target, how, options);
+  try {
+    return await openLine(connectBySshProgram(target, ssh), target, how, options);
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.details['reason'] !== 'no-tool') throw error;
+    try {
+      return await openLine(await connectByBuiltInSsh(target, ssh, options.signal), target, how, options);
+    } catch (second) {
+      if (isCancelled(second)) throw second;
+      throw error;
+    }
+  }
+}
+
+async function openLine(line: SshLine, target: LibvirtTarget, how: ConnectionOptions, options: CallOptions): Promise<RpcConnection> {
+  // Pings begin later: a log-in may take longer than a daemon may be silent.
+  const { keepalive, ...rest } = how;
+  try {
+    const connection = await open(new RpcConnection(line.stream, rest), target, { timeoutMs: SSH_TIMEOUT_MS, ...options });
+    if (keepalive !== undefined) connection.watch(keepalive);
+    return connection;
+  } catch (error) {
+    throw error instanceof EngineError && error.code === 'hypervisor.disconnected' ? await line.failure() : error;
   }
 }

@@ -73,6 +73,9 @@ export interface FakeLibvirtd {
   calls(): readonly ReceivedCall[];
   /** Whether it answers pings; false simulates a stopped daemon. */
   answersPings: boolean;
+  /** Ends all connections and listens no more, until `resume`. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -227,18 +230,22 @@ export async function startFakeLibvirtd(handlers: Handlers = {}): Promise<FakeLi
     clients,
     answersPings: true,
     calls: (): readonly ReceivedCall[] => clients.flatMap((client) => client.calls),
-    async stop(): Promise<void> {
+    async pause(): Promise<void> {
       for (const client of clients) client.socket.destroy();
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+    async resume(): Promise<void> {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(path, resolve);
       });
+    },
+    async stop(): Promise<void> {
+      await daemon.pause();
       await rm(dir, { recursive: true, force: true });
     },
   };
   const server = createServer((socket) => clients.push(new Client(socket, all, daemon)));
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
-  });
+  await daemon.resume();
   return daemon;
 }

@@ -1,5 +1,7 @@
-import type { DomainRunState, DomainSnapshot, HypervisorEvent } from '../hypervisor.ts';
+import type { BlockJobKind, DomainJob, DomainRunState, DomainSnapshot, DomainStatistics, HypervisorEvent } from '../hypervisor.ts';
 import { findXml, readXml, textXml } from '../xml/read-xml.ts';
+import type { DomainRef } from './protocol.ts';
+import { ParameterReader, type TypedParameters } from './typed-parameters.ts';
 
 /** virDomainState, by number. */
 const STATES: readonly DomainRunState[] = [
@@ -32,6 +34,14 @@ const DOMAIN_EVENTS: readonly DomainEvent[] = [
 /** virNetworkEventLifecycleType, by number. */
 const NETWORK_EVENTS: readonly NetworkEvent[] = ['defined', 'undefined', 'started', 'stopped'];
 
+type BlockJobStatus = Extract<HypervisorEvent, { type: 'block job' }>['status'];
+
+/** virDomainBlockJobType, by number. */
+const BLOCK_JOBS: readonly BlockJobKind[] = ['unknown', 'pull', 'copy', 'commit', 'active commit', 'backup'];
+
+/** virConnectDomainEventBlockJobStatus, by number. */
+const BLOCK_JOB_STATUSES: readonly BlockJobStatus[] = ['completed', 'failed', 'cancelled', 'ready'];
+
 /** An unknown state is "no state". */
 export function runStateOf(state: number): DomainRunState {
   return STATES[state] ?? 'no state';
@@ -45,6 +55,62 @@ export function domainEventOf(event: number): DomainEvent | undefined {
 /** undefined for an unknown kind of event. */
 export function networkEventOf(event: number): NetworkEvent | undefined {
   return NETWORK_EVENTS[event];
+}
+
+export function blockJobKindOf(kind: number): BlockJobKind {
+  return BLOCK_JOBS[kind] ?? 'unknown';
+}
+
+/** undefined for an unknown status. */
+export function blockJobStatusOf(status: number): BlockJobStatus | undefined {
+  return BLOCK_JOB_STATUSES[status];
+}
+
+/** What libvirt tells about a job, under way or completed. */
+export function jobOf(values: TypedParameters): DomainJob {
+  const job = new ParameterReader(values);
+  return {
+    elapsedMs: job.number('time_elapsed') ?? 0,
+    processed: job.number('data_processed') ?? job.number('memory_processed') ?? 0,
+    total: job.number('data_total') ?? job.number('memory_total') ?? 0,
+  };
+}
+
+/** Bulk statistics of one domain; groups that libvirt leaves out are empty or 0. */
+export function statisticsOf(domain: DomainRef, values: TypedParameters): DomainStatistics {
+  const all = new ParameterReader(values);
+  const number = (name: string): number => all.number(name) ?? 0;
+  const each = <T>(group: string, read: (key: string) => T): T[] =>
+    Array.from({ length: number(`${group}.count`) }, (_, index) => read(`${group}.${index}`));
+  return {
+    name: domain.name,
+    uuid: domain.uuid,
+    state: runStateOf(number('state.state')),
+    cpuTimeNs: number('cpu.time'),
+    vcpus: number('vcpu.current'),
+    memoryKiB: {
+      current: all.number('balloon.current'),
+      maximum: all.number('balloon.maximum'),
+      unused: all.number('balloon.unused'),
+      resident: all.number('balloon.rss'),
+    },
+    disks: each('block', (disk) => ({
+      dev: all.text(`${disk}.name`) ?? '',
+      readBytes: number(`${disk}.rd.bytes`),
+      readRequests: number(`${disk}.rd.reqs`),
+      writtenBytes: number(`${disk}.wr.bytes`),
+      writeRequests: number(`${disk}.wr.reqs`),
+      capacity: number(`${disk}.capacity`),
+      allocation: number(`${disk}.allocation`),
+    })),
+    nics: each('net', (nic) => ({
+      dev: all.text(`${nic}.name`) ?? '',
+      receivedBytes: number(`${nic}.rx.bytes`),
+      receivedPackets: number(`${nic}.rx.pkts`),
+      sentBytes: number(`${nic}.tx.bytes`),
+      sentPackets: number(`${nic}.tx.pkts`),
+    })),
+  };
 }
 
 /** libvirt's number 9000000 as "9.0.0". */

@@ -81,6 +81,11 @@ export class XdrWriter {
     this.#buffer.writeBigInt64BE(BigInt(value), at);
   }
 
+  double(value: number): void {
+    const at = this.#reserve(8);
+    this.#buffer.writeDoubleBE(value, at);
+  }
+
   /** Bytes of a length known to both sides, padded. */
   opaque(value: Uint8Array): void {
     const padding = -value.length & 3;
@@ -174,6 +179,15 @@ export class XdrReader {
     return value;
   }
 
+  /** A 64-bit number without sign, rounded to what a double can hold. */
+  counter(): number {
+    return Number(this.#buffer.readBigUInt64BE(this.#take(8)));
+  }
+
+  double(): number {
+    return this.#buffer.readDoubleBE(this.#take(8));
+  }
+
   /** Sixteen bytes as text with dashes. */
   uuid(): string {
     const at = this.#take(16);
@@ -233,6 +247,12 @@ export const uint: Codec<number> = { encode: (w, v) => w.int(v), decode: (r) => 
 
 /** 64 bits, within the range that a double holds exactly. */
 export const hyper: Codec<number> = { encode: (w, v) => w.hyper(v), decode: (r) => r.hyper() };
+
+/** 64 bits without sign, for amounts and times that may be rounded: nanoseconds of CPU time pass 2^53 after 104 days. */
+export const counter: Codec<number> = { encode: (w, v) => w.hyper(v), decode: (r) => r.counter() };
+
+/** An IEEE double. */
+export const double: Codec<number> = { encode: (w, v) => w.double(v), decode: (r) => r.double() };
 
 /** UTF-8, never null. */
 export const string: Codec<string> = { encode: (w, v) => w.string(v), decode: (r) => r.string() };

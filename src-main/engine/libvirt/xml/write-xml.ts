@@ -1,3 +1,5 @@
+import type { XmlElement as ReadElement } from './read-xml.ts';
+
 /** One element of an XML document to be written. Everything is escaped on printing. */
 export interface XmlElement {
   readonly name: string;
@@ -16,6 +18,12 @@ export function element(
   const kept: Record<string, string> = {};
   for (const [key, value] of Object.entries(attributes)) if (value !== undefined) kept[key] = String(value);
   return { name, attributes: kept, children: children.filter((child) => child !== undefined && child !== false) };
+}
+
+/** An element that was read, to be written again; text beside elements is left out. */
+export function copyXml(read: ReadElement): XmlElement {
+  const text = read.text.trim();
+  return element(read.name, Object.fromEntries(read.attributes), ...(text === '' ? read.children.map(copyXml) : [text]));
 }
 
 /** The text of an element and its descendants, indented by two spaces. Elements with text are kept on one line. */

@@ -1,0 +1,59 @@
+import { libvirtError } from './hypervisor-faults.fake.ts';
+import { identityOf } from './xml/device-xml.ts';
+import { childrenXml, findXml, readXml, textXml, type XmlElement } from './xml/read-xml.ts';
+import { copyXml, element, printXml } from './xml/write-xml.ts';
+
+export type DeviceChange = 'attach' | 'detach' | 'update';
+
+const INVALID_ARGUMENT = 8;
+const KIB: Readonly<Record<string, number>> = { KiB: 1, MiB: 1024, GiB: 1024 * 1024 };
+
+function devicesOf(xml: string, kind: string): readonly XmlElement[] {
+  const devices = findXml(readXml(xml), 'devices');
+  return devices === undefined ? [] : childrenXml(devices, kind);
+}
+
+/** Target names of the disks. */
+export function disksOf(xml: string): readonly string[] {
+  return devicesOf(xml, 'disk').map((disk) => findXml(disk, 'target')?.attributes.get('dev') ?? '');
+}
+
+export function nicsOf(xml: string): readonly { readonly mac: string | undefined }[] {
+  return devicesOf(xml, 'interface').map((nic) => ({ mac: findXml(nic, 'mac')?.attributes.get('address') }));
+}
+
+/** Memory in KiB, and virtual CPUs. */
+export function memoryOf(xml: string): { readonly current: number; readonly maximum: number; readonly vcpus: number } {
+  const domain = readXml(xml);
+  const amount = (name: string): number | undefined => {
+    const found = findXml(domain, name);
+    return found === undefined ? undefined : Number(found.text.trim()) * (KIB[found.attributes.get('unit') ?? 'KiB'] ?? 1);
+  };
+  const maximum = amount('memory') ?? 0;
+  return { maximum, current: amount('currentMemory') ?? maximum, vcpus: Number(textXml(domain, 'vcpu') ?? 1) };
+}
+
+/** The domain with its balloon at this size. */
+export function withMemory(xml: string, memoryKiB: number): string {
+  if (memoryKiB > memoryOf(xml).maximum) throw libvirtError('cannot set memory higher than max memory', INVALID_ARGUMENT);
+  const domain = readXml(xml);
+  const kept = domain.children.filter((child) => child.name !== 'currentMemory').map(copyXml);
+  const current = element('currentMemory', { unit: 'KiB' }, String(memoryKiB));
+  return printXml(element(domain.name, Object.fromEntries(domain.attributes), ...kept, current));
+}
+
+/** The domain with a device more, less or different; refused as libvirt would. */
+export function changeDeviceXml(xml: string, change: DeviceChange, deviceXml: string): string {
+  const device = readXml(deviceXml, { what: 'The description of a device' });
+  const identity = identityOf(device);
+  const domain = readXml(xml);
+  const devices = findXml(domain, 'devices');
+  const isIt = (other: XmlElement): boolean => other.name === device.name && identity !== undefined && identityOf(other) === identity;
+  const known = devices?.children.some(isIt) === true;
+  if (change === 'attach' && known) throw libvirtError(`Adding a device failed: ${identity ?? ''} already exists`, INVALID_ARGUMENT);
+  if (change !== 'attach' && !known) throw libvirtError(`Changing a device failed: no such device`, INVALID_ARGUMENT);
+  const others = (devices?.children ?? []).filter((other) => !isIt(other)).map(copyXml);
+  const kept = domain.children.filter((child) => child !== devices).map(copyXml);
+  const changed = element('devices', {}, ...others, change !== 'detach' && copyXml(device));
+  return printXml(element(domain.name, Object.fromEntries(domain.attributes), ...kept, changed));
+}
