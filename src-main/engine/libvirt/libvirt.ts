@@ -1,6 +1,7 @@
 import { type Duplex, finished } from 'node:stream';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type {
+  AskGuest,
   CallOptions,
   ConnectHypervisor,
   DhcpLease,
@@ -38,6 +39,8 @@ const REVERT_RUNNING = 1;
 const REVERT_PAUSED = 2;
 const REVERT_FORCE = 4;
 const DELETE_METADATA_ONLY = 2;
+/** virDomainShutdownFlagValues and virDomainRebootFlagValues have the same values for these. */
+const ASK_BY = { acpi: 1, agent: 2 } as const;
 
 /**
  * Calls that change something are not abandoned: otherwise the caller would undo, or release the lock, while the daemon is still working.
@@ -326,12 +329,14 @@ class LibvirtHypervisor implements Hypervisor {
     return status === undefined || status.state === 'shut off' || status.state === 'crashed';
   }
 
-  async shutdownDomain(name: string, options?: CallOptions): Promise<void> {
-    await this.#onDomain(procedures.domainShutdown, name, (domain) => ({ domain, flags: 0 }), 'Shutting down', options);
+  async shutdownDomain(name: string, how: AskGuest = {}, options?: CallOptions): Promise<void> {
+    const flags = how.by === undefined ? 0 : ASK_BY[how.by];
+    await this.#onDomain(procedures.domainShutdown, name, (domain) => ({ domain, flags }), 'Shutting down', options);
   }
 
-  async rebootDomain(name: string, options?: CallOptions): Promise<void> {
-    await this.#onDomain(procedures.domainReboot, name, (domain) => ({ domain, flags: 0 }), 'Rebooting', options);
+  async rebootDomain(name: string, how: AskGuest = {}, options?: CallOptions): Promise<void> {
+    const flags = how.by === undefined ? 0 : ASK_BY[how.by];
+    await this.#onDomain(procedures.domainReboot, name, (domain) => ({ domain, flags }), 'Rebooting', options);
   }
 
   async resetDomain(name: string, options?: CallOptions): Promise<void> {

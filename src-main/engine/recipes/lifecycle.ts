@@ -1,12 +1,11 @@
-import type { VmSpec } from '../../../src-shared/specs.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { beginWork } from '../prefix/journal.ts';
-import { type Prefix, vmSpec } from '../prefix/prefix.ts';
 import { netsOf, PARALLEL, stopVms } from '../runtime/bring-down.ts';
 import { findToStart, openSession, startForeignVm, startNetworks, startVm } from '../runtime/bring-up.ts';
 import { foreignVm, isHosted } from '../runtime/foreign-vms.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
+import { namedVms } from './active-vms.ts';
 import { openForChange } from './recover.ts';
 
 /**
@@ -17,7 +16,7 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
   await using opened = await openForChange(context, root, 'start', step);
   const { prefix } = opened;
   requireReady(prefix);
-  const vms = named(prefix, names);
+  const vms = namedVms(prefix, names);
   const hosted = vms.filter((vm) => isHosted(context.plugins, vm));
   // Checked before anything starts: a missing provider is an error.
   const foreign = vms.filter((vm) => !hosted.includes(vm)).map((vm) => foreignVm(context.plugins, prefix, vm));
@@ -63,7 +62,7 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
 export async function stopEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
   await using opened = await openForChange(context, root, 'stop', step);
   const { prefix } = opened;
-  const vms = named(prefix, names);
+  const vms = namedVms(prefix, names);
   await step.step(names.length === 0 ? 'Stop prefix' : 'Stop specified VMs', async (stop) => {
     const journal = await beginWork(
       prefix,
@@ -77,8 +76,4 @@ export async function stopEnvironment(context: RecipeContext, root: string, name
       await journal.settle();
     }
   });
-}
-
-function named(prefix: Prefix, names: readonly string[]): readonly VmSpec[] {
-  return names.length === 0 ? prefix.specs.vms : names.map((name) => vmSpec(prefix, name));
 }

@@ -52,9 +52,11 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onWait?: ((message: string) => void) | undefined;
   readonly keepaliveMs?: number;
+  /** Default: the VM's boot time. */
+  readonly timeoutMs?: number;
 }
 
-/** Logs in to a VM, waiting up to its boot time limit, but not after it stops. The caller disposes the connection. */
+/** Logs in to a VM, waiting up to `timeoutMs`, but not after it stops. The caller disposes the connection. */
 export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: VmSpec, options: ConnectOptions): Promise<SshConnection> {
   const way = await wayTo(context, prefix, vm, options.signal);
   try {
@@ -74,7 +76,7 @@ export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: V
       privateKey: key.privateKey,
       password: String(vm['ssh-password'] ?? vm['root-password'] ?? context.settings.sshPassword),
       hostKeys: openHostKeys(prefix.paths.hostKeys),
-      timeoutMs: (vm.boot_time_sec ?? BOOT_SECONDS) * 1000,
+      timeoutMs: options.timeoutMs ?? (vm.boot_time_sec ?? BOOT_SECONDS) * 1000,
       signal: signal === undefined ? way.stopped : AbortSignal.any([signal, way.stopped]),
       onProgress: afterASecond(onWait),
       ...(keepaliveMs === undefined ? {} : { keepaliveMs }),
