@@ -139,7 +139,7 @@ describe('shutdown', () => {
     await start();
     const operation = shutdown({ forceAfter: 3600 });
     await expect.poll(() => operation.state.forceAt ?? 0).toBeGreaterThan(Date.now() + 3_000_000);
-    await expect.poll(() => operation.state.steps[0]?.steps[0]?.detail).toMatch(/^3\d{3} s until it is powered off$/);
+    await expect.poll(() => operation.state.steps[0]?.steps[0]?.detail).toMatch(/^power off in 3\d{3} s$/);
     operation.hurry();
     await operation.done;
     expect(world.describe()).toEqual(DOWN);

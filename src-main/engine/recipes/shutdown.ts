@@ -164,8 +164,8 @@ async function askAll(
   step: Step,
   finish: (vm: VmSpec, obeyed: boolean, step: Step) => Promise<void>,
 ): Promise<readonly string[]> {
-  const [title, doing, forced] =
-    wish === 'shut down' ? ['Shut down vms', 'Shutting down', 'powered off'] : ['Reboot vms', 'Rebooting', 'reset'];
+  const [title, doing, force] =
+    wish === 'shut down' ? ['Shut down vms', 'Shutting down', 'power off'] : ['Reboot vms', 'Rebooting', 'reset'];
   const seconds = forceAfter ?? SHUTDOWN_SECONDS;
   const deadline = Date.now() + seconds * 1000;
   using countdown = forceAfter === undefined ? undefined : step.countdown(deadline);
@@ -173,7 +173,7 @@ async function askAll(
   await step.step(title, async (all) => {
     const tell = (): void => {
       const rest = Math.max(0, Math.ceil((deadline - Date.now()) / 1000));
-      all.progress(0, forceAfter === undefined ? `${rest} s left` : `${rest} s until it is ${forced}`);
+      all.progress(0, forceAfter === undefined ? `${rest} s left` : `${force} in ${rest} s`);
     };
     tell();
     const ticks = setInterval(tell, 1000);
