@@ -56,7 +56,7 @@ export const VERBS = {
       command: {
         summary: 'Start networks and VMs',
         description:
-          'Starts all networks and VMs, or the named VMs with the networks they need. What is already up is left alone. If one fails to start, everything that this command started is stopped again.',
+          'Starts all networks and VMs, or the named VMs with the networks they need. What is already up is left alone. Several VMs start at the same time, in the order of "start-after" in the init file; one after the other, with a warning, when their memory exceeds what this machine has left. If one fails to start, everything that this command started is stopped again.',
         examples: [
           { line: 'start', does: 'Starts the whole environment.' },
           { line: 'start web db', does: 'Starts two VMs and their networks.' },
