@@ -118,6 +118,9 @@ for (const colorScheme of ['light', 'dark'] as const) {
       'closing',
     );
     await page.getByRole('main').getByRole('button', { name: 'Stop', exact: true }).click();
+    await expect(page.getByRole('timer')).toContainText('power off in');
+    await expectAccessible(page, 'shutting down');
+    await page.getByRole('button', { name: 'Power off now' }).click();
     await expect(page.getByRole('main').getByRole('button', { name: 'Start', exact: true })).toBeEnabled();
     await expectAccessibleDialog(async () => await choose(`More for ${SHOP}`, 'Export…'), 'export');
   });

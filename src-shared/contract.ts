@@ -59,12 +59,18 @@ const Started = z.object({ operation: z.string() });
 const INPUTS = {
   nothing: Prefix,
   vms: Prefix.extend({ vms: z.array(z.string()).optional() }),
+  shutdown: Prefix.extend({
+    vms: z.array(z.string()).optional(),
+    reboot: z.boolean().optional(),
+    forceAfter: z.number().min(0).max(86_400).optional(),
+  }),
   snapshot: Prefix.extend({ name: z.string() }),
   revert: Prefix.extend({ name: z.string(), first: z.string().optional() }),
 } satisfies { readonly [Kind in VerbInputKind]: z.ZodType<VerbInputs[Kind]> };
 const CALLS = {
   nothing: oc.input(INPUTS.nothing).output(Started),
   vms: oc.input(INPUTS.vms).output(Started),
+  shutdown: oc.input(INPUTS.shutdown).output(Started),
   snapshot: oc.input(INPUTS.snapshot).output(Started),
   revert: oc.input(INPUTS.revert).output(Started),
 };
@@ -162,6 +168,8 @@ export const contract = {
     /** Only for operations whose state has `paused`: closes the connection and keeps what was received. Does nothing to others. */
     pause: oc.input(z.object({ operation: z.string() })).output(z.object({})),
     resume: oc.input(z.object({ operation: z.string() })).output(z.object({})),
+    /** Only for operations whose state has `forceAt`: they act by force now. Does nothing to others. */
+    hurry: oc.input(z.object({ operation: z.string() })).output(z.object({})),
     /** Yields the kept lines of its log (`OPERATION_LOG_LINES`), then each new one. Ends with the operation. */
     log: oc.input(z.object({ operation: z.string() })).output(eventIterator(z.array(z.string()))),
     /** Removes a finished operation from the list. */

@@ -67,6 +67,8 @@ export const OperationState = z.object({
   status: z.enum(['running', 'cancelling', 'succeeded', 'failed', 'cancelled']),
   /** Whether it is paused; absent on work that cannot be paused. `status` stays `running` while paused. */
   paused: z.boolean().optional(),
+  /** ms since the epoch: when it acts by force (powers VMs off) unless it is done before; absent when it does not. */
+  forceAt: z.number().optional(),
   fraction: z.number().min(0).max(1),
   startedAt: z.number(),
   endedAt: z.number().optional(),

@@ -44,6 +44,8 @@ export const VmSpec = z.looseObject({
   distro: z.string().optional(),
   boot_time_sec: z.coerce.number().optional(),
   groups: z.array(z.string()).optional(),
+  /** VMs to be powered on before this one. */
+  'start-after': z.array(z.string()).optional(),
   artifacts: z.array(z.string()).optional(),
   /** Snapshot name → the disk entries at that moment, as Lago records them. */
   snapshots: z.record(z.string(), z.array(z.looseObject({}))).default({}),

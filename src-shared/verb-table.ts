@@ -4,8 +4,11 @@ export interface OptionSpec {
   readonly flags: readonly string[];
   /** The key of its value in `Values`; for options with a lago.conf key, that key. */
   readonly name: string;
-  /** `list`: every word up to the next option. `repeated`: one value per occurrence, collected in a list. */
-  readonly kind: 'flag' | 'value' | 'list' | 'repeated';
+  /**
+   * `optional`: a value or none (then `true`); the next word is its value only if it fits its type. `list`: every word up to the next
+   * option. `repeated`: one value per occurrence, collected in a list.
+   */
+  readonly kind: 'flag' | 'value' | 'optional' | 'list' | 'repeated';
   /** A list that need not have a word. */
   readonly mayBeEmpty?: boolean;
   /** Name of the value in usage and help. */

@@ -5,12 +5,21 @@ export interface VerbInputs {
   readonly nothing: Readonly<Record<never, never>>;
   /** Names of VMs; without any, all VMs. */
   readonly vms: { readonly vms?: readonly string[] | undefined };
+  /** VMs as in `vms`; whether their guests reboot instead; seconds after which those that ignore it are powered off (or reset). */
+  readonly shutdown: {
+    readonly vms?: readonly string[] | undefined;
+    readonly reboot?: boolean | undefined;
+    readonly forceAfter?: number | undefined;
+  };
   /** Name of a snapshot. */
   readonly snapshot: { readonly name: string };
   /** Snapshot to revert to, and a name under which to save the current state first. */
   readonly revert: { readonly name: string; readonly first?: string | undefined };
 }
 export type VerbInputKind = keyof VerbInputs;
+
+/** Seconds that `shutdown` gives guests, as in Lago. */
+export const SHUTDOWN_SECONDS = 300;
 
 export interface Verb<Kind extends string = string, Takes extends VerbInputKind = VerbInputKind> {
   /** Kind of its operation, purpose of its lock, and its name on the command line. */
@@ -29,7 +38,7 @@ function verb<const Kind extends string, const Takes extends VerbInputKind>(spec
 }
 
 /** The named VMs, or the whole environment. */
-function vmsOr(environment: string, { vms = [] }: VerbInputs['vms']): string {
+function vmsOr(environment: string, { vms = [] }: { readonly vms?: readonly string[] | undefined }): string {
   return vms.length === 0 ? environment : vms.join(', ');
 }
 
@@ -47,7 +56,7 @@ export const VERBS = {
       command: {
         summary: 'Start networks and VMs',
         description:
-          'Starts all networks and VMs, or the named VMs with the networks they need. What is already up is left alone. If one fails to start, everything that this command started is stopped again.',
+          'Starts all networks and VMs, or the named VMs with the networks they need. What is already up is left alone. Several VMs start at the same time, in the order of "start-after" in the init file; one after the other, with a warning, when their memory exceeds what this machine has left. If one fails to start, everything that this command started is stopped again.',
         examples: [
           { line: 'start', does: 'Starts the whole environment.' },
           { line: 'start web db', does: 'Starts two VMs and their networks.' },
@@ -63,6 +72,44 @@ export const VERBS = {
         summary: 'Power off VMs and take down networks',
         description: 'Powers off all VMs, or the named ones, and then takes down the networks that no running VM uses.',
         examples: [{ line: 'stop web', does: 'Powers off one VM.' }],
+      },
+    }),
+    shutdown: verb({
+      kind: 'shutdown',
+      takes: 'shutdown',
+      label: (environment, input) => `${input.reboot === true ? 'Reboot' : 'Shut down'} ${vmsOr(environment, input)}`,
+      underWay: 'shutting down…',
+      command: {
+        summary: 'Let guests shut down, then take down networks',
+        description: `Asks the guests of all VMs, or of the named ones, to shut down: by guest agent, then ACPI, then ssh, until they obey. Waits until they are off, and then takes down the networks that no running VM uses, like "lago stop". VMs that are off are left alone; suspended ones are resumed first. Fails when a VM is still on after ${SHUTDOWN_SECONDS} s, unless --force is given.`,
+        examples: [
+          { line: 'shutdown', does: 'Shuts the whole environment down.' },
+          { line: 'shutdown --force 60 web', does: 'Powers web off if it is still on after a minute.' },
+          { line: 'shutdown --reboot db', does: 'The same as "lago reboot db".' },
+        ],
+      },
+    }),
+    reboot: verb({
+      kind: 'reboot',
+      takes: 'vms',
+      label: (environment, input) => `Reboot ${vmsOr(environment, input)}`,
+      underWay: 'rebooting…',
+      command: {
+        summary: 'Let guests reboot',
+        description:
+          'Asks the guests of all running VMs, or of the named ones, to reboot, in the same ways as "lago shutdown". Waits until each has begun to, not until it is up again. Suspended VMs are resumed first.',
+        examples: [{ line: 'reboot web', does: 'Reboots one VM.' }],
+      },
+    }),
+    reset: verb({
+      kind: 'reset',
+      takes: 'vms',
+      label: (environment, input) => `Reset ${vmsOr(environment, input)}`,
+      command: {
+        summary: 'Reset VMs at once, without asking their guests',
+        description:
+          'Restarts all running VMs, or the named ones, as their reset button would: what guests have not written to their disks is lost. Suspended VMs run again after it.',
+        examples: [{ line: 'reset web', does: 'Restarts a VM that hangs.' }],
       },
     }),
     suspend: verb({

@@ -42,6 +42,7 @@ function operation<T>(label: string, result: T | EngineError, options: ActionOpt
     cancel: () => cancel(),
     pause: () => undefined,
     resume: () => undefined,
+    hurry: () => undefined,
     onState: () => () => undefined,
     onEvent: () => () => undefined,
     log: () => [],

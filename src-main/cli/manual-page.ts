@@ -13,7 +13,8 @@ function roff(text: string): string {
 }
 
 function optionEntry(option: OptionSpec): string[] {
-  const value = option.kind === 'flag' ? '' : ` \\fI${roff(valueName(option))}\\fR`;
+  const name = `\\fI${roff(valueName(option))}\\fR`;
+  const value = option.kind === 'flag' ? '' : option.kind === 'optional' ? ` [${name}]` : ` ${name}`;
   const setting = option.config === undefined ? undefined : settingKey(option.name, option.config);
   const fallback = setting?.default === undefined ? '' : ` Default: ${setting.default}.`;
   const places = setting === undefined ? '' : ` (lago.conf: [${setting.section}] ${setting.key}; environment: ${environmentName(setting)})`;

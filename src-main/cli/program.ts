@@ -386,7 +386,6 @@ const VERBS: readonly VerbSpec[] = [
     description: 'lago(1) as troff, made from the same table as this help.',
     examples: [{ line: 'man > lago.1', does: 'Read it with "man ./lago.1".' }],
   }),
-  later('shutdown', 'Shut down or reboot VMs from inside'),
   later('copy-to-vm', 'Copy a file or directory into a VM'),
   later('copy-from-vm', 'Copy a file or directory out of a VM'),
   later('deploy', 'Run the deploy scripts of all VMs'),

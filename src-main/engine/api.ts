@@ -117,6 +117,10 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
         engine.operation.get(input.operation)?.resume();
         return {};
       }),
+      hurry: os.operation.hurry.handler(({ input }) => {
+        engine.operation.get(input.operation)?.hurry();
+        return {};
+      }),
       log: os.operation.log.handler(async function* ({ input, signal }) {
         for await (const lines of engine.operation.log(input.operation, signal ?? new AbortController().signal)) yield [...lines];
       }),

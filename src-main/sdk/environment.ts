@@ -17,7 +17,7 @@ export interface SshOptions extends CallOptions {
 
 /**
  * A VM of an environment. Methods query the current state on each call; properties come from the definition. `start`, `stop` (powers it
- * off), `suspend` and `resume` work as on the environment, for this VM only.
+ * off), `shutdown`, `reboot`, `reset`, `suspend` and `resume` work as on the environment, for this VM only.
  */
 export interface Vm extends VmVerbs {
   readonly name: string;
@@ -39,9 +39,18 @@ export interface Vm extends VmVerbs {
 /** `delete-snapshot` → `deleteSnapshot`. */
 type Camel<Text extends string> = Text extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<Camel<Rest>>}` : Text;
 type AnyVerb = { [Noun in keyof Verbs]: Verbs[Noun][keyof Verbs[Noun]] }[keyof Verbs];
+/** For `shutdown`. */
+export interface ShutdownOptions extends CallOptions {
+  /** Let the guests reboot instead. */
+  readonly reboot?: boolean;
+  /** Seconds after which VMs whose guests ignore it are powered off (or reset). Without it, `shutdown` fails after 300 s, naming them. */
+  readonly forceAfter?: number;
+}
+
 type VerbArguments = {
   nothing: [options?: CallOptions];
   vms: [vms?: readonly string[], options?: CallOptions];
+  shutdown: [vms?: readonly string[], options?: ShutdownOptions];
   snapshot: [name: string, options?: CallOptions];
   revert: [name: string, options?: CallOptions];
 };
@@ -51,12 +60,14 @@ export type EnvironmentVerbs = {
 };
 /** The verbs that take VM names, bound to one VM. */
 export type VmVerbs = {
-  readonly [One in AnyVerb as One['takes'] extends 'vms' ? Camel<One['kind']> : never]: (options?: CallOptions) => Promise<void>;
+  readonly [One in AnyVerb as One['takes'] extends 'vms' | 'shutdown' ? Camel<One['kind']> : never]: (
+    options?: VerbArguments[One['takes']][1],
+  ) => Promise<void>;
 };
 
 /**
  * An environment: its prefix on disk and, while it runs, its VMs and networks. The verbs do the same as on the command line and take the
- * same lock: `start`, `stop`, `suspend`, `resume` (all VMs, or the named ones with the networks that they need), `snapshot` (of all VMs
+ * same lock: `start`, `stop`, `shutdown`, `reboot`, `reset`, `suspend`, `resume` (all VMs, or the named ones with the networks that they need), `snapshot` (of all VMs
  * at one moment), `revert` (all VMs; later changes are lost), `deleteSnapshot`, `cleanup`, and `destroy` (stops everything and deletes
  * the prefix with all its files).
  */
@@ -90,16 +101,16 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
       async (...given: [unknown?, CallOptions?]) => {
         const [first, options] = given;
         if (verb.takes === 'nothing') await run(verb, {}, first as CallOptions | undefined);
-        else if (verb.takes === 'vms') await run(verb, { vms: first as readonly string[] | undefined }, options);
+        else if (takesVms(verb)) await run(verb, inputFor(verb, first as readonly string[] | undefined, options), options);
         else await run(verb, { name: String(first) }, options);
       },
     ]),
   ) as unknown as EnvironmentVerbs;
 
   function vmVerbs(vm: string): VmVerbs {
-    const verbs = allVerbs().filter((verb) => verb.takes === 'vms');
+    const verbs = allVerbs().filter(takesVms);
     return Object.fromEntries(
-      verbs.map((verb) => [camel(verb.kind), async (options?: CallOptions) => await run(verb, { vms: [vm] }, options)]),
+      verbs.map((verb) => [camel(verb.kind), async (options?: CallOptions) => await run(verb, inputFor(verb, [vm], options), options)]),
     ) as unknown as VmVerbs;
   }
 
@@ -136,6 +147,15 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
     },
     nets: async () => Object.fromEntries((await status()).networks.map((net) => [net.name, net])),
   };
+}
+
+function takesVms(verb: NamedVerb): boolean {
+  return verb.takes === 'vms' || verb.takes === 'shutdown';
+}
+
+/** The input of a verb that takes VMs. */
+function inputFor(verb: NamedVerb, vms: readonly string[] | undefined, options: ShutdownOptions = {}): VerbInputs[VerbInputKind] {
+  return verb.takes === 'shutdown' ? { vms, reboot: options.reboot, forceAfter: options.forceAfter } : { vms };
 }
 
 function camel(kind: string): string {

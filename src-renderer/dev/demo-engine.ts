@@ -16,6 +16,7 @@ export class DemoEngine {
   readonly #streams = new Map<string, { readonly vm: string; readonly kind: string }>();
   readonly #cancelled = new Set<string>();
   readonly #paused = new Set<string>();
+  readonly #forceAt = new Map<string, number>();
   readonly #logs = new Map<string, readonly string[]>([[FAILED.id, FAILED_LOG]]);
   #library: LibraryState;
   #prefixes: readonly PrefixState[];
@@ -95,6 +96,8 @@ export class DemoEngine {
     const steps: StepState[] = [];
     const timer = setInterval(() => {
       const paused = this.#paused.has(id) && !this.#cancelled.has(id);
+      const forceAt = this.#forceAt.get(id);
+      if (forceAt !== undefined && Date.now() >= forceAt) fraction = 1;
       if (!paused) fraction = Math.min(1, fraction + TICK / 1_000 / seconds);
       const index = Math.min(names.length - 1, Math.floor(fraction * names.length));
       names.slice(0, index + 1).forEach((name, at) => {
@@ -127,6 +130,7 @@ export class DemoEngine {
         steps: [...steps],
         logLines: log.length,
         ...(kind === 'fetch' || kind === 'verify' ? { paused } : {}),
+        ...(forceAt === undefined || over ? {} : { forceAt }),
         ...(prefix === undefined ? {} : { prefix }),
         ...(template === undefined ? {} : { template }),
         ...(over ? { endedAt: Date.now() } : {}),
@@ -332,6 +336,24 @@ export class DemoEngine {
             this.#power(input.prefix, input.vms, false),
           ),
         ),
+        shutdown: os.prefix.shutdown.handler(({ input }) => {
+          const { forceAfter } = input;
+          const steps = ['Shut down vms', 'Stop nets'];
+          const done = (): void => this.#power(input.prefix, input.vms, false);
+          const run = this.#run('shutdown', `Shut down ${this.#name(input.prefix)}`, input.prefix, steps, 12, done);
+          if (forceAfter !== undefined) this.#forceAt.set(run.operation, Date.now() + forceAfter * 1000);
+          return run;
+        }),
+        reboot: os.prefix.reboot.handler(({ input }) =>
+          this.#run('reboot', `Reboot ${this.#name(input.prefix)}`, input.prefix, ['Reboot vms'], 2, () =>
+            this.#power(input.prefix, input.vms, true),
+          ),
+        ),
+        reset: os.prefix.reset.handler(({ input }) =>
+          this.#run('reset', `Reset ${this.#name(input.prefix)}`, input.prefix, ['Reset vms'], 1, () =>
+            this.#power(input.prefix, input.vms, true),
+          ),
+        ),
         suspend: os.prefix.suspend.handler(({ input }) =>
           this.#run('suspend', `Suspend ${this.#name(input.prefix)}`, input.prefix, ['Suspend VMs'], 1, () =>
             this.#switch(input, 'running', 'paused'),
@@ -417,6 +439,10 @@ export class DemoEngine {
         }),
         resume: os.operation.resume.handler(({ input }) => {
           this.#paused.delete(input.operation);
+          return {};
+        }),
+        hurry: os.operation.hurry.handler(({ input }) => {
+          this.#forceAt.set(input.operation, Date.now());
           return {};
         }),
         log: os.operation.log.handler(async function* ({ input }) {

@@ -2,10 +2,9 @@ import { Button } from '@mantine/core';
 import { IconAlertTriangle, IconLock, IconPlugConnectedX } from '@tabler/icons-react';
 import { type ReactElement, Suspense, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
-import type { OperationState } from '../../src-shared/operation.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
-import { dots, formatFraction, subnetOf } from '../format.ts';
+import { dots, subnetOf } from '../format.ts';
 import { isRunning, useOperations, usePrefix, usePrefixes, useRunningOperation } from '../live-cache.ts';
 import { SnapshotsView } from '../snapshots/snapshots-view.tsx';
 import { TaskCard } from '../tasks/task-card.tsx';
@@ -14,7 +13,6 @@ import { Empty } from '../ui/empty.tsx';
 import { GuardedButton } from '../ui/guarded-button.tsx';
 import type { Action } from '../ui/menu/action.ts';
 import { ActionMenu } from '../ui/menu/action-menu.tsx';
-import { ProgressBar } from '../ui/progress-bar.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
 import { Tip } from '../ui/tip.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
@@ -24,6 +22,7 @@ import { CrashNotes } from './crash-note.tsx';
 import styles from './environment-page.module.css';
 import { DestroyDialog, ExportDialog } from './lazy-dialogs.ts';
 import { NetworkTable } from './network-table.tsx';
+import { RunningWork } from './running-work.tsx';
 import { countOf, prefixStatus } from './status.ts';
 import { useBlocked, useEnvironmentActions, useVmActions } from './use-environment-actions.tsx';
 import { VmTable } from './vm-table.tsx';
@@ -39,36 +38,6 @@ function ActionButton(props: { readonly action: Action; readonly primary: boolea
     >
       {action.label.replace('…', '')}
     </GuardedButton>
-  );
-}
-
-/** The running operation. It replaces the line of facts, so that nothing moves when it begins or ends. */
-function Running(props: { readonly operation: OperationState }): ReactElement {
-  const { operation } = props;
-  const { dispatch } = useWindow();
-  const call = useCall();
-  return (
-    <div className={styles.running} role="group" aria-label={`Under way: ${operation.label}`}>
-      <button
-        type="button"
-        className={styles.runningLabel}
-        title="Show its steps"
-        onClick={() => dispatch({ type: 'dock', open: true, view: 'tasks' })}
-      >
-        {operation.label}
-      </button>
-      <ProgressBar fraction={operation.fraction} label={operation.label} width={120} />
-      <span className={styles.percent}>{formatFraction(operation.fraction)}</span>
-      <Button
-        size="compact-xs"
-        variant="subtle"
-        color="gray"
-        disabled={operation.status === 'cancelling'}
-        onClick={() => void call(`Could not cancel “${operation.label}”`, (client) => client.operation.cancel({ operation: operation.id }))}
-      >
-        {operation.status === 'cancelling' ? 'Cancelling…' : 'Cancel'}
-      </Button>
-    </div>
   );
 }
 
@@ -115,7 +84,7 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
           <StateMark tone={status.tone} icon={status.icon} spin={status.spin === true}>
             {status.word}
           </StateMark>
-          {running === undefined ? <Facts prefix={prefix} /> : <Running operation={running} />}
+          {running === undefined ? <Facts prefix={prefix} /> : <RunningWork operation={running} />}
         </div>
       </div>
       <div className={styles.actions}>

@@ -9,6 +9,9 @@ import {
   IconPlayerPlay,
   IconPlayerStop,
   IconPlayerTrackNext,
+  IconPower,
+  IconReload,
+  IconRotateClockwise,
   IconTerminal,
   IconTerminal2,
   IconTrash,
@@ -40,6 +43,18 @@ function useVerb(prefix: PrefixState): (verb: VmVerb, vm?: VmState) => () => voi
     );
 }
 
+/** How long guests may take to shut down before they are powered off, seconds. */
+const STOP_SECONDS = 60;
+
+/** Lets the guests of the whole environment or of one VM shut down. */
+function useShutdown(prefix: PrefixState): (vm?: VmState) => () => void {
+  const call = useCall();
+  return (vm) => () =>
+    void call(`Could not stop ${vm?.name ?? prefix.name}`, (client) =>
+      client.prefix.shutdown({ prefix: prefix.id, forceAfter: STOP_SECONDS, ...(vm === undefined ? {} : { vms: [vm.name] }) }),
+    );
+}
+
 /** The actions of an environment, the same list for its page, its row and its menus. */
 export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void, onExport: () => void): readonly Action[] {
   const call = useCall();
@@ -49,7 +64,10 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
   const busy = useRunningOperation(prefix.id) !== undefined;
   const [running, paused] = [countOf(prefix, 'running'), countOf(prefix, 'paused')];
   const verb = useVerb(prefix);
-  const stopBlocked = useBlocked({ ...prefix, host: { ...prefix.host, status: 'up' } });
+  const shutdown = useShutdown(prefix);
+  const powerOffBlocked = useBlocked({ ...prefix, host: { ...prefix.host, status: 'up' } });
+  const nothingUp = running + paused === 0 && prefix.host.status === 'down' ? 'Nothing is running' : undefined;
+  const nothingRuns = running + paused === 0 ? 'Nothing is running' : undefined;
   return [
     {
       id: 'start',
@@ -63,11 +81,21 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       id: 'stop',
       label: 'Stop',
       icon: IconPlayerStop,
-      // Stop also ends a host that does not answer.
-      blocked: stopBlocked ?? (running === 0 && prefix.host.status === 'down' ? 'Nothing is running' : undefined),
+      blocked: blocked ?? nothingUp,
       button: true,
+      run: shutdown(),
+    },
+    {
+      id: 'power-off',
+      label: 'Power off',
+      icon: IconPower,
+      // It also ends a host that does not answer.
+      blocked: powerOffBlocked ?? nothingUp,
+      button: prefix.host.status === 'unusable',
       run: verb('stop'),
     },
+    { id: 'reboot', label: 'Reboot', icon: IconReload, blocked: blocked ?? nothingRuns, run: verb('reboot') },
+    { id: 'reset', label: 'Reset', icon: IconRotateClockwise, blocked: blocked ?? nothingRuns, run: verb('reset') },
     {
       id: 'suspend',
       label: 'Suspend',
@@ -131,6 +159,7 @@ export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Act
   const { dispatch } = useWindow();
   const blocked = useBlocked(prefix);
   const verb = useVerb(prefix);
+  const shutdown = useShutdown(prefix);
 
   async function copyPassword(vm: string): Promise<void> {
     const answer = await call(`Could not read root’s password of ${vm}`, (client) => client.vm.rootPassword({ prefix: prefix.id, vm }));
@@ -141,6 +170,7 @@ export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Act
     const running = vm.status === 'running';
     const paused = vm.status === 'paused';
     const off = running ? undefined : `${vm.name} is not running`;
+    const inactive = running || paused ? undefined : `${vm.name} is off`;
     function session(kind: SessionKind): () => void {
       return () => dispatch({ type: 'open-session', prefix: prefix.id, vm: vm.name, kind });
     }
@@ -156,11 +186,14 @@ export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Act
         run: session('screen'),
       },
       running || paused
-        ? { id: 'power', label: 'Stop', icon: IconPlayerStop, group: true, blocked, run: verb('stop', vm) }
+        ? { id: 'power', label: 'Stop', icon: IconPlayerStop, group: true, blocked, run: shutdown(vm) }
         : { id: 'power', label: 'Start', icon: IconPlayerPlay, group: true, blocked, run: verb('start', vm) },
       paused
         ? { id: 'resume', label: 'Resume', icon: IconPlayerTrackNext, blocked, run: verb('resume', vm) }
         : { id: 'suspend', label: 'Suspend', icon: IconPlayerPause, blocked: blocked ?? off, run: verb('suspend', vm) },
+      { id: 'reboot', label: 'Reboot', icon: IconReload, blocked: blocked ?? inactive, run: verb('reboot', vm) },
+      { id: 'reset', label: 'Reset', icon: IconRotateClockwise, blocked: blocked ?? inactive, run: verb('reset', vm) },
+      { id: 'power-off', label: 'Power off', icon: IconPower, blocked: blocked ?? inactive, run: verb('stop', vm) },
       { id: 'copy-name', label: 'Copy name', icon: IconCopy, group: true, run: () => void copyText(vm.name) },
       ...(address === null ? [] : [{ id: 'copy-address', label: 'Copy address', icon: IconCopy, run: () => void copyText(address) }]),
       { id: 'copy-password', label: 'Copy root password', icon: IconKey, run: () => void copyPassword(vm.name) },

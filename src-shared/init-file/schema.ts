@@ -163,6 +163,11 @@ export const DomainDefinition = z.looseObject(
       '0.39',
       'Groups of the Ansible inventory.',
     ),
+    'start-after': key(
+      z.union([list(name(VM_NAME), 'a list of VM names'), name(VM_NAME).transform((value) => [value])], told('a list of VM names')),
+      'new',
+      'VMs that are powered on before this one when they are started together. It does not wait until they have booted.',
+    ),
     'skip-export': key(flag(), '0.40', 'Leave this VM out of `lago export`.'),
   },
   told('a mapping that describes one VM'),

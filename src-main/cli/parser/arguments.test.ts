@@ -60,6 +60,12 @@ describe('parseArguments', () => {
     ['status --why', run('status', { why: [] })],
     ['status --why a b -f json', { ...run('status', { why: ['a', 'b'] }), global: { out_format: 'json' } }],
     ['stop -- -odd', run('stop', { vms: ['-odd'] })],
+    ['shutdown -r a b', run('shutdown', { reboot: true, vms: ['a', 'b'] })],
+    ['shutdown --force', run('shutdown', { force: true, vms: [] })],
+    ['shutdown --force 60 a', run('shutdown', { force: '60', vms: ['a'] })],
+    ['shutdown --force a', run('shutdown', { force: true, vms: ['a'] })],
+    ['shutdown --force=60 -r', run('shutdown', { force: '60', reboot: true, vms: [] })],
+    ['shutdown --force=soon', { error: "argument --force: invalid whole number: 'soon'", verb: 'shutdown' }],
     ['destroy -y --all', run('destroy', { yes: true, all_prefixes: true })],
     ['snapshot -l', run('snapshot', { list: true })],
     ['snapshot --list=x', { error: 'argument -l/--list: takes no value, but got "x"', verb: 'snapshot' }],
@@ -156,7 +162,7 @@ describe('help', () => {
   it('lists every verb with its summary and says which are not available', () => {
     const text = helpText(spec, undefined, () => undefined);
     for (const verb of spec.verbs) expect(text).toContain(verb.name);
-    expect(text).toContain('Verbs of Lago that are not available yet: shutdown, copy-to-vm,');
+    expect(text).toContain('Verbs of Lago that are not available yet: copy-to-vm,');
     expect(text.split('\n').every((line) => line.length <= 80)).toBe(true);
   });
   it('shows arguments, options with their current values, and examples', () => {
@@ -165,6 +171,15 @@ describe('help', () => {
     expect(text).toMatch(/^usage: lago init \[-h\] \[--template-repo-path PATH_OR_URL\]/);
     expect(text).toContain('(default: /store)');
     expect(text).toContain('  lago init\n      Creates ./.lago/default from ./LagoInitFile.');
+  });
+  it('shows that a value can be left out', () => {
+    const text = helpText(
+      spec,
+      spec.verbs.find((verb) => verb.name === 'shutdown'),
+      () => undefined,
+    );
+    expect(text).toContain('usage: lago shutdown [-h] [-r] [--force [SECONDS]] [VM_NAME ...]');
+    expect(text).toContain('  --force [SECONDS]');
   });
   it('prints short usage', () => {
     expect(usageText(spec)).toBe('usage: lago [global options] VERB [options] [arguments]');

@@ -126,6 +126,12 @@ function scan(
       values[option.name] = [...((values[option.name] as string[] | undefined) ?? []), ...words];
       return next;
     }
+    if (option.kind === 'optional') {
+      const following = argv[next];
+      const value = joined ?? (following !== undefined && fits(option, following) ? following : undefined);
+      set(option, value === undefined ? true : checked(option, value));
+      return joined === undefined && value !== undefined ? next + 1 : next;
+    }
     let value = joined;
     if (value === undefined) {
       const following = argv[next];
@@ -218,6 +224,17 @@ function checked(
   if (spec.type === 'number' && (value.trim() === '' || !Number.isFinite(Number(value))))
     throw new UsageError(`argument ${name}: invalid number: '${value}'`);
   return value;
+}
+
+function fits(option: OptionSpec, word: string): boolean {
+  if (looksLikeOption(word)) return false;
+  try {
+    checked(option, word);
+    return true;
+  } catch (error) {
+    if (error instanceof UsageError) return false;
+    throw error;
+  }
 }
 
 function assign(specs: readonly PositionalSpec[], words: readonly string[]): Record<string, string | string[]> {

@@ -28,6 +28,7 @@ function usageOfOption(option: OptionSpec): string {
   const flag = option.flags[0] ?? '';
   if (option.kind === 'flag') return `[${flag}]`;
   const value = valueName(option);
+  if (option.kind === 'optional') return `[${flag} [${value}]]`;
   if (option.kind === 'repeated') return `[${flag} ${value}]...`;
   if (option.mayBeEmpty === true) return `[${flag} [${value} ...]]`;
   return option.kind === 'list' ? `[${flag} ${value} [${value} ...]]` : `[${flag} ${value}]`;
@@ -80,7 +81,8 @@ function row(left: string, right: string, indent = 2): string[] {
 
 /** `-l, --loglevel {info,debug}`. */
 export function optionTitle(option: OptionSpec): string {
-  const value = option.kind === 'flag' ? '' : ` ${valueName(option)}`;
+  const name = valueName(option);
+  const value = option.kind === 'flag' ? '' : option.kind === 'optional' ? ` [${name}]` : ` ${name}`;
   return `${option.flags.join(', ')}${value}`;
 }
 

@@ -1,11 +1,13 @@
-import { allVerbs, type VerbInputKind, type VerbInputs } from '../../../src-shared/verbs.ts';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { allVerbs, SHUTDOWN_SECONDS, type VerbInputKind, type VerbInputs } from '../../../src-shared/verbs.ts';
 import { callVerb } from '../../engine/index.ts';
 import type { VerbHandler } from '../context.ts';
-import { listValue, type PositionalSpec, textValue, type Values, type VerbSpec } from '../parser/table.ts';
+import { flagValue, listValue, type OptionSpec, type PositionalSpec, textValue, type Values, type VerbSpec } from '../parser/table.ts';
 
-/** For each kind of input: its positionals, and how to read them. */
+/** For each kind of input: its positionals and options, and how to read them. */
 interface Reader {
   readonly positionals: readonly PositionalSpec[];
+  readonly options?: readonly OptionSpec[];
   read(values: Values): VerbInputs[VerbInputKind];
 }
 
@@ -14,11 +16,44 @@ const SNAPSHOT_NAME: Reader = {
   read: (values) => ({ name: textValue(values, 'snapshot_name') ?? '' }),
 };
 
+const VMS: PositionalSpec = {
+  name: 'vms',
+  metavar: 'VM_NAME',
+  arity: 'many',
+  help: 'The VMs; all of them by default.',
+  completes: 'vm',
+};
+
+const SHUTDOWN_OPTIONS: readonly OptionSpec[] = [
+  { flags: ['-r', '--reboot'], name: 'reboot', kind: 'flag', help: 'Reboot instead.' },
+  {
+    flags: ['--force'],
+    name: 'force',
+    kind: 'optional',
+    metavar: 'SECONDS',
+    type: 'integer',
+    help: `Power off (or reset) what has not obeyed after this time; ${SHUTDOWN_SECONDS} s if no time is given.`,
+  },
+];
+
+/** `--force [SECONDS]`. */
+function forceAfter(values: Values): number | undefined {
+  const seconds = textValue(values, 'force');
+  if (seconds === undefined) return values['force'] === true ? SHUTDOWN_SECONDS : undefined;
+  if (Number(seconds) < 0) throw new EngineError('input.usage', 'argument --force: the number of seconds cannot be negative.');
+  return Number(seconds);
+}
+
 const READERS: Readonly<Record<VerbInputKind, Reader>> = {
   nothing: { positionals: [], read: () => ({}) },
   vms: {
-    positionals: [{ name: 'vms', metavar: 'VM_NAME', arity: 'many', help: 'The VMs; all of them by default.', completes: 'vm' }],
+    positionals: [VMS],
     read: (values) => ({ vms: listValue(values, 'vms') ?? [] }),
+  },
+  shutdown: {
+    positionals: [VMS],
+    options: SHUTDOWN_OPTIONS,
+    read: (values) => ({ vms: listValue(values, 'vms') ?? [], reboot: flagValue(values, 'reboot'), forceAfter: forceAfter(values) }),
   },
   snapshot: SNAPSHOT_NAME,
   revert: SNAPSHOT_NAME,
@@ -27,7 +62,9 @@ const READERS: Readonly<Record<VerbInputKind, Reader>> = {
 /** The verbs of the engine's table that need no code in the command line, as specs for parsing and help. */
 export function plainVerbs(): readonly VerbSpec[] {
   return allVerbs().flatMap(({ kind, takes, command }) =>
-    command === undefined ? [] : [{ name: kind, ...command, positionals: READERS[takes].positionals, options: [], available: true }],
+    command === undefined
+      ? []
+      : [{ name: kind, ...command, positionals: READERS[takes].positionals, options: READERS[takes].options ?? [], available: true }],
   );
 }
 

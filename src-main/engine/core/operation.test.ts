@@ -61,6 +61,22 @@ describe('startOperation', () => {
     expect(operation.state.steps[0]?.status).toBe('cancelled');
   });
 
+  it('shows when it acts by force, and does so at once when it is hurried', async () => {
+    const operation = startOperation({ kind: 'shutdown', label: 'x' }, async (root) => {
+      const at = Date.now() + 60_000;
+      using countdown = root.countdown(at);
+      await new Promise((resolve) => countdown.hurried.addEventListener('abort', resolve));
+      return at;
+    });
+    operation.hurry();
+    await expect.poll(() => operation.state.forceAt).toBeTypeOf('number');
+    const { forceAt } = operation.state;
+    operation.hurry();
+    expect(await operation.done).toBe(forceAt);
+    expect(operation.state).not.toHaveProperty('forceAt');
+    operation.hurry();
+  });
+
   it('keeps the error of the step that failed and marks its parents failed', async () => {
     const states: OperationState[] = [];
     const operation = startOperation({ kind: 'start', label: 'x' }, async (root) => {

@@ -48,10 +48,18 @@ export interface Step {
   checkpoint(): void;
   /** Progress of this step's own work (0..1, never decreasing), and what it is doing right now. */
   progress(fraction: number, detail?: string): void;
+  /** Announces that this operation acts by force at `at` (ms since the epoch). To be disposed when the wait is over. */
+  countdown(at: number): Countdown;
   /** Runs a nested step; its failure fails this one unless caught. */
   step<T>(label: string, work: (step: Step) => Promise<T>, options?: StepOptions): Promise<T>;
   /** Runs one nested step per item, at most `limit` at once; the first failure aborts the rest. */
   each<T, R>(items: readonly T[], limit: number, label: (item: T) => string, work: (item: T, step: Step) => Promise<R>): Promise<R[]>;
+}
+
+/** The time until an operation acts by force. */
+export interface Countdown extends Disposable {
+  /** Aborted when somebody wants it now (`Operation.hurry`). */
+  readonly hurried: AbortSignal;
 }
 
 interface Node {
@@ -77,6 +85,8 @@ export interface Operation<T = unknown> {
   /** Pauses and resumes if the work supports it; otherwise, and once ended, no-ops. */
   pause(): void;
   resume(): void;
+  /** Ends its countdown, if it has one: it acts by force now. */
+  hurry(): void;
   /** Called with complete states, at most every 50 ms and always at the end. Returns the unsubscriber. */
   onState(listener: (state: OperationState) => void): () => void;
   onEvent(listener: (event: OperationEvent) => void): () => void;
@@ -150,6 +160,7 @@ export function startOperation<T>(
   let best = 0;
   let timer: NodeJS.Timeout | undefined;
   const startedAt = Date.now();
+  let forced: { readonly at: number; readonly abort: AbortController } | undefined;
 
   const root = makeNode(options.label, 1);
 
@@ -177,6 +188,7 @@ export function startOperation<T>(
       ...(options.template === undefined ? {} : { template: options.template }),
       status,
       ...(options.gate === undefined ? {} : { paused: options.gate.paused && endedAt === undefined }),
+      ...(forced === undefined ? {} : { forceAt: forced.at }),
       fraction: best,
       startedAt,
       endedAt,
@@ -201,6 +213,19 @@ export function startOperation<T>(
     for (const listener of eventListeners) listener(event);
   }
 
+  function countdown(at: number): Countdown {
+    const mine = { at, abort: new AbortController() };
+    forced = mine;
+    announce(false);
+    return {
+      hurried: mine.abort.signal,
+      [Symbol.dispose]() {
+        if (forced === mine) forced = undefined;
+        announce(false);
+      },
+    };
+  }
+
   function makeStep(node: Node, path: readonly string[], own: AbortSignal, worker: string | undefined): Step {
     const log = createLog((level, message) => {
       if (level !== 'debug') {
@@ -222,6 +247,7 @@ export function startOperation<T>(
         if (detail !== undefined) node.detail = detail;
         announce(false);
       },
+      countdown,
       step: async (label, inner, stepOptions) =>
         await runStep(node, path, own, label, inner, stepOptions?.weight ?? 1, stepOptions?.worker ?? worker),
       each: async (items, limit, label, inner) =>
@@ -319,6 +345,7 @@ export function startOperation<T>(
       if (status === 'running') options.gate?.pause();
     },
     resume: () => options.gate?.resume(),
+    hurry: () => forced?.abort.abort(),
     onState(listener) {
       stateListeners.add(listener);
       return () => stateListeners.delete(listener);

@@ -111,7 +111,8 @@ export function exportedDefinition(specs: EnvironmentSpecs, plan: ExportPlan, op
     domains: Object.fromEntries(
       plan.vms.map((vm) => {
         const saved = specs.vms.find((one) => one.name === vm.name) ?? vm;
-        return [vm.name, definedVm(saved, vm.disks, names, options)];
+        const after = saved['start-after']?.filter((name) => plan.vms.some((one) => one.name === name));
+        return [vm.name, definedVm({ ...saved, 'start-after': after }, vm.disks, names, options)];
       }),
     ),
     nets: Object.fromEntries(

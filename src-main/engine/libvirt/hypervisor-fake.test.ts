@@ -128,7 +128,7 @@ describe('the fake hypervisor', () => {
     await expect(fake.openConsole('vm0')).rejects.toMatchObject({ code: 'hypervisor.failed' });
     console.end('hello');
     expect(await text(console)).toBe('hello');
-    fake.model.obeysShutdown = false;
+    fake.model.obeys = new Set();
     await fake.shutdownDomain('vm0');
     expect((await fake.findDomain('vm0'))?.state).toBe('running');
     fake.model.crashDomain('vm0');

@@ -116,8 +116,8 @@ export class FakeModel {
   /** Saved domains by file. */
   readonly #saves = new Map<string, { readonly name: string; readonly xml: string; readonly paused: boolean }>();
   #nextId = 1;
-  /** Whether the guest shuts down when asked. */
-  obeysShutdown = true;
+  /** By which means guests obey when they are asked to shut down or reboot. */
+  obeys: ReadonlySet<'agent' | 'acpi'> = new Set(['agent', 'acpi'] as const);
 
   /** The host as a value; equal values mean that nothing was left behind or lost. */
   describe(): FakeState {
@@ -274,10 +274,10 @@ export class FakeModel {
     if (domain !== undefined && isActive(domain)) this.#powerOff(domain, 1);
   }
 
-  shutdownDomain(name: string): void {
+  shutdownDomain(name: string, by: 'agent' | 'acpi' = 'acpi'): void {
     const domain = this.#active(name, 'Shutting down');
     if (domain.state !== 'running') throw invalid(`Shutting down VM ${name} failed: domain is paused`);
-    if (!this.obeysShutdown) return;
+    if (!this.obeys.has(by)) return;
     this.#announce(domain, 'shutdown');
     this.#powerOff(domain, 0);
   }
@@ -298,9 +298,13 @@ export class FakeModel {
     this.#announce(domain, 'resumed');
   }
 
-  /** Resets a guest, from inside or outside. */
-  rebootDomain(name: string, doing: string): void {
-    this.#announce(this.#active(name, doing), 'rebooted');
+  rebootDomain(name: string, by: 'agent' | 'acpi' = 'acpi'): void {
+    const domain = this.#active(name, 'Rebooting');
+    if (this.obeys.has(by)) this.#announce(domain, 'rebooted');
+  }
+
+  resetDomain(name: string): void {
+    this.#announce(this.#active(name, 'Resetting'), 'rebooted');
   }
 
   /** Simulates a kernel crash in the guest, to test how the application reacts. */

@@ -133,12 +133,12 @@ class Fake implements FakeHypervisor {
     await this.#call('startDomain', name, options, () => this.model.startDomain(name, how?.paused === true));
   destroyDomain: Hypervisor['destroyDomain'] = async (name, options) =>
     await this.#call('destroyDomain', name, options, () => this.model.destroyDomain(name));
-  shutdownDomain: Hypervisor['shutdownDomain'] = async (name, options) =>
-    await this.#call('shutdownDomain', name, options, () => this.model.shutdownDomain(name));
-  rebootDomain: Hypervisor['rebootDomain'] = async (name, options) =>
-    await this.#call('rebootDomain', name, options, () => this.model.rebootDomain(name, 'Rebooting'));
+  shutdownDomain: Hypervisor['shutdownDomain'] = async (name, how, options) =>
+    await this.#call('shutdownDomain', name, options, () => this.model.shutdownDomain(name, how?.by));
+  rebootDomain: Hypervisor['rebootDomain'] = async (name, how, options) =>
+    await this.#call('rebootDomain', name, options, () => this.model.rebootDomain(name, how?.by));
   resetDomain: Hypervisor['resetDomain'] = async (name, options) =>
-    await this.#call('resetDomain', name, options, () => this.model.rebootDomain(name, 'Resetting'));
+    await this.#call('resetDomain', name, options, () => this.model.resetDomain(name));
   suspendDomain: Hypervisor['suspendDomain'] = async (name, options) =>
     await this.#call('suspendDomain', name, options, () => this.model.suspendDomain(name));
   resumeDomain: Hypervisor['resumeDomain'] = async (name, options) =>

@@ -129,6 +129,11 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
+/** How a guest is asked to shut down or reboot; default: libvirt's choice. */
+export interface AskGuest {
+  readonly by?: 'agent' | 'acpi';
+}
+
 export type HypervisorEvent =
   | {
       readonly type: 'domain';
@@ -221,9 +226,11 @@ export interface DomainCalls {
   startDomain(name: string, how?: { readonly paused?: boolean }, options?: CallOptions): Promise<void>;
   /** Hard power-off. Not an error when the domain is already off or gone. */
   destroyDomain(name: string, options?: CallOptions): Promise<void>;
-  /** Asks the guest to shut down; resolves when it has been asked, not when it is off. */
-  shutdownDomain(name: string, options?: CallOptions): Promise<void>;
-  rebootDomain(name: string, options?: CallOptions): Promise<void>;
+  /** Asks the guest to shut down; resolves when it has been asked, not when it is off. By its agent, only once libvirt sees it obey. */
+  shutdownDomain(name: string, how?: AskGuest, options?: CallOptions): Promise<void>;
+  /** Asks the guest to reboot, like `shutdownDomain`. */
+  rebootDomain(name: string, how?: AskGuest, options?: CallOptions): Promise<void>;
+  /** Hard reset. */
   resetDomain(name: string, options?: CallOptions): Promise<void>;
   suspendDomain(name: string, options?: CallOptions): Promise<void>;
   resumeDomain(name: string, options?: CallOptions): Promise<void>;

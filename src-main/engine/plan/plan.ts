@@ -15,6 +15,7 @@ import { type DiskJob, type OvaImport, type PlannedDisks, planDisks } from './pl
 import { planNets } from './plan-nets.ts';
 import { askConsent, reportMissing, reportUnusable } from './plan-paths.ts';
 import { type ScriptCopy, ScriptPlanner } from './plan-scripts.ts';
+import { checkStartOrder } from './start-order.ts';
 import { checkUserData, userDataFile, userDataPath } from './user-data.ts';
 import { applyVmType, checkKinds } from './vm-types.ts';
 
@@ -55,6 +56,7 @@ export interface PlannedEnvironment {
 export function planEnvironment(init: InitFile, context: PlanContext): PlannedEnvironment {
   const issues = new IssueList(init);
   const { nets, nics, management } = planNets(init, context, issues);
+  checkStartOrder(init, issues);
   const scripts = new ScriptPlanner(context, issues);
   const vms: VmSpec[] = [];
   const planned: [string, PlannedVm][] = [];

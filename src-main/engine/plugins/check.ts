@@ -25,7 +25,7 @@ const option: Check = (value) => {
     (flags as []).length > 0 &&
     text(name) &&
     text(help) &&
-    ['flag', 'value', 'list', 'repeated'].includes(String(kind))
+    ['flag', 'value', 'optional', 'list', 'repeated'].includes(String(kind))
   );
 };
 const positional: Check = (value) => {
@@ -53,6 +53,8 @@ const SHAPES: Readonly<Record<Plugin['kind'], readonly (readonly [string, Check,
   'vm-provider': [
     ['start', func, 'a function'],
     ['stop', func, 'a function'],
+    ['shutdown', optional(func), 'a function'],
+    ['reboot', optional(func), 'a function'],
     ['state', func, 'a function'],
     ['address', optional(func), 'a function'],
   ],

@@ -127,6 +127,10 @@ export interface ForeignProvider extends Named {
   start(vm: ProvidedVm, call: ProviderCall): Promise<void>;
   /** Called only while the machine is not down. */
   stop(vm: ProvidedVm, call: ProviderCall): Promise<void>;
+  /** Lets the guest shut down, and resolves once it is down. Called like `stop`, which is used instead when there is none. */
+  shutdown?(vm: ProvidedVm, call: ProviderCall): Promise<void>;
+  /** Lets the guest reboot, and resolves once it has begun to. Called only while the machine is not down. */
+  reboot?(vm: ProvidedVm, call: ProviderCall): Promise<void>;
   state(vm: ProvidedVm, call: ProviderCall): Promise<VmStatus>;
   /** Its ssh address, null when it has none. Default: `vm.address`, port 22. */
   address?(vm: ProvidedVm, call: ProviderCall): Promise<{ readonly host: string; readonly port?: number } | null>;

@@ -12,6 +12,7 @@ import { observe, prefixState } from '../runtime/state.ts';
 import { requireSpace } from '../snapshot/snapshot-space.ts';
 import { cleanUpEnvironment, destroyEnvironment } from './destroy.ts';
 import { startEnvironment, stopEnvironment } from './lifecycle.ts';
+import { shutDownEnvironment } from './shutdown.ts';
 import { removeSnapshot, revertSnapshot, takeSnapshot } from './snapshots.ts';
 import { createWorld, UUID, type World, writePrefix } from './world.test-support.ts';
 
@@ -37,6 +38,7 @@ async function doing(work: (step: Step) => Promise<void>, signal?: AbortSignal):
 const start = async (...vms: string[]): Promise<void> =>
   await doing(async (step) => await startEnvironment(world.context, root, vms, step));
 const stop = async (...vms: string[]): Promise<void> => await doing(async (step) => await stopEnvironment(world.context, root, vms, step));
+const shutDown = async (): Promise<void> => await doing(async (step) => await shutDownEnvironment(world.context, root, {}, step));
 const take = async (name: string, signal?: AbortSignal): Promise<void> =>
   await doing(async (step) => await takeSnapshot(world.context, root, name, step), signal);
 const revert = async (name: string): Promise<void> =>
@@ -82,6 +84,7 @@ const VERBS: Readonly<Record<string, { readonly prepare: () => Promise<void>; re
   },
   delete: { prepare: async () => await oneRunning(), work: async () => await remove('base') },
   stop: { prepare: async () => await start(), work: stop },
+  shutdown: { prepare: async () => await start(), work: shutDown },
   cleanup: { prepare: async () => await oneRunning(), work: cleanUp },
 };
 
@@ -96,6 +99,7 @@ const NEXT: readonly (readonly [string, () => Promise<void>])[] = [
   ['revert', async () => await revert('base')],
   ['delete', async () => await remove('base')],
   ['stop', stop],
+  ['shutdown', shutDown],
   ['cleanup', cleanUp],
 ];
 
@@ -137,7 +141,7 @@ describe.each(Object.keys(VERBS))('%s', { timeout: 120_000 }, (verb) => {
       // Work past the point of no return stays pending, and is continued; a stop is either repeated or not.
       const left = (await readPrefix(root)).record?.pending?.kind ?? null;
       expect([point, left]).toEqual([point, expect.toBeOneOf([null, verb === 'delete' ? 'delete-snapshot' : 'revert'])]);
-      if (verb !== 'stop' && verb !== 'cleanup' && left === null) expect([point, await inconsistencies()]).toEqual([point, []]);
+      if (!['stop', 'shutdown', 'cleanup'].includes(verb) && left === null) expect([point, await inconsistencies()]).toEqual([point, []]);
       if (!(await readPrefix(root)).initialized) {
         expect([point, world.describe()]).toEqual([point, expect.objectContaining({ up: false, domains: [] })]);
         return await cleanUp();
@@ -162,7 +166,7 @@ describe.each(Object.keys(VERBS))('%s', { timeout: 120_000 }, (verb) => {
       const { record } = await readPrefix(root);
       if (record?.pending !== null) {
         // Verbs that stop everything do not continue a half-done revert; the next start does.
-        expect([point, name, record?.pending?.kind]).toEqual([point, expect.stringMatching(/^(stop|cleanup)$/), 'revert']);
+        expect([point, name, record?.pending?.kind]).toEqual([point, expect.stringMatching(/^(stop|shutdown|cleanup)$/), 'revert']);
         expect(world.describe()).toMatchObject({ up: false, domains: [] });
         return;
       }

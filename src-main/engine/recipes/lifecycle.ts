@@ -1,23 +1,25 @@
-import type { VmSpec } from '../../../src-shared/specs.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
+import { startWaves } from '../plan/start-order.ts';
 import { beginWork } from '../prefix/journal.ts';
-import { type Prefix, vmSpec } from '../prefix/prefix.ts';
-import { netsOf, PARALLEL, stopVms } from '../runtime/bring-down.ts';
+import { activeVms, netsOf, PARALLEL, stopVms } from '../runtime/bring-down.ts';
 import { findToStart, openSession, startForeignVm, startNetworks, startVm } from '../runtime/bring-up.ts';
 import { foreignVm, isHosted } from '../runtime/foreign-vms.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
+import { currentBudget } from '../runtime/start-budget.ts';
+import { namedVms } from './active-vms.ts';
 import { openForChange } from './recover.ts';
 
 /**
- * Starts the named VMs (all when none are named) in parallel, and the networks that they need. VMs and networks that are already up are
- * left alone; on failure, whatever this call started is stopped again. VMs that libvirt does not run are started by their provider.
+ * Starts the named VMs (all when none are named), and the networks that they need: as many at once as the machine allows, in the order of
+ * their `start-after`. VMs and networks that are already up are left alone; on failure, whatever this call started is stopped again. VMs
+ * that libvirt does not run are started by their provider.
  */
 export async function startEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
   await using opened = await openForChange(context, root, 'start', step);
   const { prefix } = opened;
   requireReady(prefix);
-  const vms = named(prefix, names);
+  const vms = namedVms(prefix, names);
   const hosted = vms.filter((vm) => isHosted(context.plugins, vm));
   // Checked before anything starts: a missing provider is an error.
   const foreign = vms.filter((vm) => !hosted.includes(vm)).map((vm) => foreignVm(context.plugins, prefix, vm));
@@ -31,24 +33,31 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
     );
     await using undo = new UndoStack(step.log);
     undo.add('nothing is being started', async () => await journal.settle());
-    const begin: (readonly [string, (one: Step) => Promise<void>])[] = foreign.map((one) => [
-      one.vm.name,
-      async (starting) => await startForeignVm(one, starting, undo),
-    ]);
+    const begin = new Map<string, (one: Step) => Promise<void>>(
+      foreign.map((one) => [one.vm.name, async (starting) => await startForeignVm(one, starting, undo)]),
+    );
+    let parallel = PARALLEL;
     if (hosted.length > 0 || nets.length > 0) {
       const session = await openSession(context, prefix, start, undo);
       await startNetworks(session, prefix, nets, start, undo);
-      begin.unshift(...hosted.map((vm) => [vm.name, async (one: Step) => await startVm(session, prefix, vm, one, undo)] as const));
+      for (const vm of hosted) begin.set(vm.name, async (one) => await startVm(session, prefix, vm, one, undo));
+      const active = await activeVms(session, prefix, start.signal);
+      const budget = await currentBudget(hosted.filter((vm) => !active.includes(vm)));
+      if (budget.warning !== undefined) start.log.warn(budget.warning);
+      parallel = budget.parallel;
     }
     await start.step(
       'Start vms',
-      async (all) =>
-        await all.each(
-          begin,
-          PARALLEL,
-          ([name]) => `Starting VM ${name}`,
-          async ([, startOne], one) => await startOne(one),
-        ),
+      async (all) => {
+        for (const wave of startWaves(vms)) {
+          await all.each(
+            wave,
+            parallel,
+            (vm) => `Starting VM ${vm.name}`,
+            async (vm, one) => await begin.get(vm.name)?.(one),
+          );
+        }
+      },
       { weight: 4 },
     );
     undo.commit();
@@ -63,7 +72,7 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
 export async function stopEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
   await using opened = await openForChange(context, root, 'stop', step);
   const { prefix } = opened;
-  const vms = named(prefix, names);
+  const vms = namedVms(prefix, names);
   await step.step(names.length === 0 ? 'Stop prefix' : 'Stop specified VMs', async (stop) => {
     const journal = await beginWork(
       prefix,
@@ -77,8 +86,4 @@ export async function stopEnvironment(context: RecipeContext, root: string, name
       await journal.settle();
     }
   });
-}
-
-function named(prefix: Prefix, names: readonly string[]): readonly VmSpec[] {
-  return names.length === 0 ? prefix.specs.vms : names.map((name) => vmSpec(prefix, name));
 }

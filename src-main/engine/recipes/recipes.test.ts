@@ -113,6 +113,26 @@ describe('start and stop', () => {
     await expect(start('vmX')).rejects.toMatchObject({ code: 'vm.missing', hint: 'It has: vm0, vm1.' });
   });
 
+  it('starts VMs after those that they are to follow', async () => {
+    const { paths, specs } = await readPrefix(root);
+    await writeSpecs(paths, { ...specs, vms: specs.vms.map((vm) => (vm.name === 'vm0' ? { ...vm, 'start-after': ['vm1'] } : vm)) });
+    await start();
+    const started = world.faults.calls.filter((call) => call.method === 'startDomain').map((call) => call.subject);
+    expect(started).toEqual([domainName(UUID, 'vm1'), domainName(UUID, 'vm0')]);
+    await stop();
+    await start('vm0');
+    expect(await seen()).toMatchObject({ vm0: 'running', vm1: 'down' });
+  });
+
+  it('warns when the memory does not fit this machine, and starts them all the same', async () => {
+    const { paths, specs } = await readPrefix(root);
+    await writeSpecs(paths, { ...specs, vms: specs.vms.map((vm) => ({ ...vm, memory: 2 ** 30 })) });
+    const starting = operation(async (step) => await startEnvironment(world.context, root, [], step));
+    await starting.done;
+    expect(starting.log()).toEqual([expect.stringMatching(/^The 2 VMs may together use .* are available on this machine\./)]);
+    expect(await seen()).toMatchObject({ vm0: 'running', vm1: 'running' });
+  });
+
   it.each(['before', 'after'] as const)('leaves the host as it was when any step fails (%s the effect)', async (when) => {
     const steps = await failAtEachStep(
       async () => {},

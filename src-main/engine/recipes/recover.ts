@@ -25,7 +25,7 @@ export interface OpenedPrefix extends AsyncDisposable {
 }
 
 /** Verbs that must always be possible: pending work that cannot be resolved stays pending. */
-const ANYHOW: ReadonlySet<Purpose> = new Set<Purpose>(['stop', 'cleanup']);
+const ANYHOW: ReadonlySet<Purpose> = new Set<Purpose>(['stop', 'shutdown', 'cleanup']);
 
 /**
  * Takes a prefix's lock, then first finishes or undoes the work of a killed command. `conflict.locked`, `prefix.missing`, and the errors of
@@ -117,6 +117,7 @@ async function resolve(context: RecipeContext, prefix: Prefix, pending: PendingW
       await clearUp(context, prefix, pending, step);
       break;
     case 'stop':
+    case 'shutdown':
       // VMs that still run are left alone; the user can repeat the stop. A host in which nothing runs is not needed.
       await clearUp(context, prefix, { ...pending, hostWasUp: false }, step);
       break;

@@ -28,6 +28,18 @@ export const VERB_WORK: VerbWork = {
       const { stopEnvironment } = await import('./lifecycle.ts');
       await stopEnvironment(context, root, input.vms ?? [], step);
     },
+    async shutdown(context, { root, input, step }) {
+      const { shutDownEnvironment } = await import('./shutdown.ts');
+      await shutDownEnvironment(context, root, input, step);
+    },
+    async reboot(context, { root, input, step }) {
+      const { rebootEnvironment } = await import('./shutdown.ts');
+      await rebootEnvironment(context, root, input, step);
+    },
+    async reset(context, { root, input, step }) {
+      const { resetEnvironment } = await import('./shutdown.ts');
+      await resetEnvironment(context, root, input.vms ?? [], step);
+    },
     async suspend(context, { root, input, step }) {
       const { suspendEnvironment } = await import('./suspend.ts');
       await suspendEnvironment(context, root, input.vms ?? [], step);

@@ -1,9 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
+import { EngineError } from '../../../src-shared/errors.ts';
 import { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { EngineSettings } from '../configuration/settings.ts';
+import type { Dial } from '../guest/dial.ts';
 import type { Host } from '../host/host.ts';
 import { createFakeHypervisor } from '../libvirt/hypervisor.fake.ts';
-import { FakeFaults } from '../libvirt/hypervisor-faults.fake.ts';
+import { FakeFaults, libvirtError } from '../libvirt/hypervisor-faults.fake.ts';
 import { FakeModel } from '../libvirt/hypervisor-model.fake.ts';
 import { createRegistry } from '../plugins/registry.ts';
 import { prefixPaths } from '../prefix/layout.ts';
@@ -15,6 +17,8 @@ import type { HostAccess, HostSession } from '../runtime/session.ts';
 /** Uuid of the prefix created by `writePrefix`. */
 export const UUID = 'aaaabbbbccccddddeeeeffff00001111';
 
+const AGENT_UNRESPONSIVE = 86;
+
 /** A private host in memory: a model of libvirt, and bridges that vanish when the host stops. */
 export interface World {
   readonly context: RecipeContext;
@@ -22,6 +26,10 @@ export interface World {
   model: FakeModel;
   bridges: Set<string>;
   up: boolean;
+  /** Whether guests have an agent that answers. */
+  agent: boolean;
+  /** How guests are reached; by default they are not. */
+  dial: Dial;
   describe(): unknown;
 }
 
@@ -35,7 +43,7 @@ export function createWorld(): World {
     uplink: 'none',
     dnsmasqAsRoot: true,
     socketDir: '/run/fake',
-    dial: async () => await Promise.reject(new Error('nobody dials here')),
+    dial: async (...to) => await self.dial(...to),
     listen: async () => await Promise.reject(new Error('nobody listens here')),
     run: async (argv) => {
       // Every dnsmasq is running.
@@ -52,10 +60,14 @@ export function createWorld(): World {
       });
     },
   };
+  const agent = (): string => {
+    if (!self.agent) throw libvirtError('Guest agent is not responding: QEMU guest agent is not connected', AGENT_UNRESPONSIVE);
+    return '{"return":{}}';
+  };
   const hosts: HostAccess = {
     async open() {
       self.up = true;
-      session ??= { host, hypervisor: createFakeHypervisor({ model: self.model, faults }) };
+      session ??= { host, hypervisor: createFakeHypervisor({ model: self.model, faults, agent }) };
       return await Promise.resolve(session);
     },
     find: async () => await Promise.resolve(self.up ? session : undefined),
@@ -82,6 +94,8 @@ export function createWorld(): World {
     model: new FakeModel(),
     bridges: new Set(),
     up: false,
+    agent: true,
+    dial: async () => await Promise.reject(new EngineError('guest.unreachable', 'Nobody answers.')),
     describe: () => ({ up: self.up, bridges: [...self.bridges], ...self.model.describe() }),
   };
   return self;

@@ -54,9 +54,11 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onWait?: ((message: string) => void) | undefined;
   readonly keepaliveMs?: number;
+  /** Default: the VM's boot time. */
+  readonly timeoutMs?: number;
 }
 
-/** Logs in to a VM, waiting up to its boot time limit, but not after it stops. The caller disposes the connection. */
+/** Logs in to a VM, waiting up to `timeoutMs`, but not after it stops. The caller disposes the connection. */
 export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: VmSpec, options: ConnectOptions): Promise<SshConnection> {
   const way = await wayTo(context, prefix, vm, options.signal);
   const over = new AbortController();
@@ -65,7 +67,7 @@ export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: V
     const { signal, onWait, keepaliveMs } = options;
     const request: WaitRequest = {
       ...(await loginOf(context, prefix, vm, way)),
-      timeoutMs: (vm.boot_time_sec ?? BOOT_SECONDS) * 1000,
+      timeoutMs: options.timeoutMs ?? (vm.boot_time_sec ?? BOOT_SECONDS) * 1000,
       signal: signal === undefined ? way.stopped : AbortSignal.any([signal, way.stopped]),
       onProgress: afterASecond(onWait),
       ...(keepaliveMs === undefined ? {} : { keepaliveMs }),

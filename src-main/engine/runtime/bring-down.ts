@@ -17,7 +17,7 @@ export async function stopVms(context: RecipeContext, prefix: Prefix, vms: reado
   const hosted = vms.filter((vm) => isHosted(context.plugins, vm));
   if (hosted.length < vms.length) {
     const foreign = vms.filter((vm) => !hosted.includes(vm));
-    await step.step('Stop VMs of other providers', async (all) => await stopForeignVms(context.plugins, prefix, foreign, all));
+    await step.step('Stop VMs of other providers', async (all) => await stopForeignVms(context.plugins, prefix, foreign, 'stop', all));
   }
   const everything = prefix.specs.vms.every((vm) => vms.includes(vm) || !isHosted(context.plugins, vm));
   try {
@@ -43,6 +43,11 @@ async function stopHosted(context: RecipeContext, prefix: Prefix, hosted: readon
       },
     );
   });
+  await takeDownUnused(context, session, prefix, step);
+}
+
+/** Takes down the networks that no active VM uses, and ends the environment's own host when no VM is active. */
+export async function takeDownUnused(context: RecipeContext, session: HostSession, prefix: Prefix, step: Step): Promise<void> {
   const active = await activeVms(session, prefix, step.signal);
   const needed = new Set(netsOf(prefix, active).map((net) => net.name));
   await step.step('Stop nets', async (all) => {
@@ -59,8 +64,17 @@ async function stopHosted(context: RecipeContext, prefix: Prefix, hosted: readon
   if (active.length === 0) await context.hosts.stop(prefix);
 }
 
-/** A VM whose provider is missing is left alone with a warning: the rest of the environment can still be stopped. */
-async function stopForeignVms(plugins: PluginRegistry, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
+/**
+ * Stops VMs of other providers: `shutdown` asks providers that can shut down a guest to do so. A VM whose provider is missing is left
+ * alone with a warning: the rest of the environment can still be stopped.
+ */
+export async function stopForeignVms(
+  plugins: PluginRegistry,
+  prefix: Prefix,
+  vms: readonly VmSpec[],
+  how: 'stop' | 'shutdown',
+  step: Step,
+): Promise<void> {
   const known = vms.filter((vm) => {
     const there = plugins.find('vm-provider', vm['vm-provider']) !== undefined;
     if (!there) step.log.warn(`VM ${vm.name} is left as it is: no plugin offers its provider "${vm['vm-provider']}".`);
@@ -71,7 +85,7 @@ async function stopForeignVms(plugins: PluginRegistry, prefix: Prefix, vms: read
     PARALLEL,
     (foreign) => `Stopping VM ${foreign.vm.name}`,
     async (foreign, one) => {
-      if ((await foreign.state(one)) !== 'down') await foreign.stop(one);
+      if ((await foreign.state(one)) !== 'down') await foreign[how](one);
     },
   );
 }

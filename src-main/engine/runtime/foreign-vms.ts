@@ -16,6 +16,10 @@ export interface ForeignVm {
   state(call: ProviderCall): Promise<VmStatus>;
   start(call: ProviderCall): Promise<void>;
   stop(call: ProviderCall): Promise<void>;
+  /** Lets its guest shut down; stops it if its provider cannot do that. */
+  shutdown(call: ProviderCall): Promise<void>;
+  /** `not-available` when its provider cannot do it. */
+  reboot(call: ProviderCall): Promise<void>;
   /** Its ssh address; null when unknown. */
   address(call: ProviderCall): Promise<{ readonly host: string; readonly port: number } | null>;
 }
@@ -41,6 +45,18 @@ export function foreignVm(plugins: PluginRegistry, prefix: Prefix, vm: VmSpec): 
     },
     start: async (call) => await asked(provider, vm, 'start it', async () => await provider.start(told, call)),
     stop: async (call) => await asked(provider, vm, 'stop it', async () => await provider.stop(told, call)),
+    shutdown: async (call) =>
+      await asked(provider, vm, 'shut it down', async () =>
+        provider.shutdown === undefined ? await provider.stop(told, call) : await provider.shutdown(told, call),
+      ),
+    reboot: async (call) => {
+      if (provider.reboot === undefined) {
+        throw new EngineError('not-available', `VM ${vm.name}: its provider "${provider.name}" cannot reboot it.`, {
+          hint: `Stop and start it: "lago stop ${vm.name}", "lago start ${vm.name}".`,
+        });
+      }
+      await asked(provider, vm, 'reboot it', async () => await provider.reboot?.(told, call));
+    },
     address: async (call) => {
       const planned = told.address === null ? null : { host: told.address, port: 22 };
       const found =

@@ -1,4 +1,4 @@
-import type { CallOptions, DomainCalls, DomainStatus } from '../hypervisor.ts';
+import type { AskGuest, CallOptions, DomainCalls, DomainStatus } from '../hypervisor.ts';
 import { type DomainRef, LIBVIRT_ERROR, procedures } from '../rpc/protocol.ts';
 import { runStateOf, statisticsOf } from '../rpc/values.ts';
 import { domainMissing, libvirtCode } from './errors.ts';
@@ -11,6 +11,8 @@ const UNDEFINE_MANAGED_SAVE = 1;
 const UNDEFINE_SNAPSHOTS = 2;
 const UNDEFINE_NVRAM = 4;
 const UNDEFINE_CHECKPOINTS = 16;
+/** virDomainShutdownFlagValues and virDomainRebootFlagValues have the same values for these. */
+const ASK_BY = { acpi: 1, agent: 2 } as const;
 /** State, CPU, balloon, virtual CPUs, NICs and disks. */
 const STATISTICS = 1 | 2 | 4 | 8 | 16 | 32;
 const STATISTICS_ACTIVE = 1;
@@ -75,12 +77,14 @@ export function domainCalls(session: LibvirtSession): DomainCalls {
       }
     },
 
-    async shutdownDomain(name: string, options?: CallOptions): Promise<void> {
-      await session.onDomain(procedures.domainShutdown, name, (domain) => ({ domain, flags: 0 }), 'Shutting down', options);
+    async shutdownDomain(name: string, how: AskGuest = {}, options?: CallOptions): Promise<void> {
+      const flags = how.by === undefined ? 0 : ASK_BY[how.by];
+      await session.onDomain(procedures.domainShutdown, name, (domain) => ({ domain, flags }), 'Shutting down', options);
     },
 
-    async rebootDomain(name: string, options?: CallOptions): Promise<void> {
-      await session.onDomain(procedures.domainReboot, name, (domain) => ({ domain, flags: 0 }), 'Rebooting', options);
+    async rebootDomain(name: string, how: AskGuest = {}, options?: CallOptions): Promise<void> {
+      const flags = how.by === undefined ? 0 : ASK_BY[how.by];
+      await session.onDomain(procedures.domainReboot, name, (domain) => ({ domain, flags }), 'Rebooting', options);
     },
 
     async resetDomain(name: string, options?: CallOptions): Promise<void> {

@@ -296,7 +296,7 @@ describe('trap 4: the daemon finishes an abandoned call', () => {
   it('rejects a call that exceeds its time limit', async () => {
     const server = await daemon({ domainShutdown: async () => await new Promise(() => undefined) });
     const hypervisor = await connect(server);
-    const error = await failureOf(hypervisor.shutdownDomain('vm0', { timeoutMs: 20 }));
+    const error = await failureOf(hypervisor.shutdownDomain('vm0', {}, { timeoutMs: 20 }));
     expect(error).toMatchObject({ code: 'hypervisor.failed', details: { procedure: 'domainShutdown', timeoutMs: 20 } });
   });
 

@@ -1,0 +1,40 @@
+import { availableParallelism } from 'node:os';
+import { formatBytes } from '../../../src-shared/bytes.ts';
+import type { VmSpec } from '../../../src-shared/specs.ts';
+import { machineMemory } from '../core/memory.ts';
+import { PARALLEL } from './bring-down.ts';
+
+const MIB = 1024 * 1024;
+
+/** How VMs are started on this machine. */
+export interface StartBudget {
+  /** How many at the same time. */
+  readonly parallel: number;
+  /** What the user should know before they start. */
+  readonly warning: string | undefined;
+}
+
+/** The part of a machine that starting VMs uses. `available` in bytes. */
+export interface Machine {
+  readonly available: number;
+  readonly cpus: number;
+}
+
+/**
+ * Starting QEMU takes a core, and a booting guest its memory: no more VMs start at once than there are cores, and only one when their
+ * memory does not fit what is available. That is no error, since guests rarely use all of their memory (Lago's default is 16 GiB each).
+ */
+export function startBudget(vms: readonly Pick<VmSpec, 'memory'>[], machine: Machine): StartBudget {
+  const needed = vms.reduce((sum, vm) => sum + vm.memory * MIB, 0);
+  if (needed <= machine.available) return { parallel: Math.max(1, Math.min(PARALLEL, machine.cpus)), warning: undefined };
+  const which = vms.length === 1 ? 'The VM may use' : `The ${vms.length} VMs may together use`;
+  return {
+    parallel: 1,
+    warning: `${which} ${formatBytes(needed)} of memory, but only ${formatBytes(machine.available)} are available on this machine. Started one after the other; if their guests use it all, Linux ends some of them.`,
+  };
+}
+
+/** The budget on this machine, now. */
+export async function currentBudget(vms: readonly Pick<VmSpec, 'memory'>[]): Promise<StartBudget> {
+  return startBudget(vms, { available: (await machineMemory()).available, cpus: availableParallelism() });
+}
