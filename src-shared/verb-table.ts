@@ -4,8 +4,11 @@ export interface OptionSpec {
   readonly flags: readonly string[];
   /** The key of its value in `Values`; for options with a lago.conf key, that key. */
   readonly name: string;
-  /** `list`: every word up to the next option. `repeated`: one value per occurrence, collected in a list. */
-  readonly kind: 'flag' | 'value' | 'list' | 'repeated';
+  /**
+   * `optional`: a value that may be missing; it is then the empty text. `list`: every word up to the next option. `repeated`: one value per
+   * occurrence, collected in a list.
+   */
+  readonly kind: 'flag' | 'value' | 'optional' | 'list' | 'repeated';
   /** Name of the value in usage and help. */
   readonly metavar?: string;
   readonly choices?: readonly string[];

@@ -88,7 +88,7 @@ function zshOption(option: OptionSpec): string[] {
   const value =
     option.kind === 'flag'
       ? ''
-      : `:${option.metavar ?? option.name}:${option.choices === undefined ? '_files' : `(${option.choices.join(' ')})`}`;
+      : `${option.kind === 'optional' ? '::' : ':'}${option.metavar ?? option.name}:${option.choices === undefined ? '_files' : `(${option.choices.join(' ')})`}`;
   return option.flags.map((flag) => quote(`${flag}[${help}]${value}`));
 }
 
@@ -131,7 +131,8 @@ _lago "$@"`;
 
 function fishOption(option: OptionSpec, condition: string): string {
   const flags = option.flags.map((flag) => (flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`)).join(' ');
-  const value = option.kind === 'flag' ? '' : option.choices === undefined ? ' -r' : ` -x -a ${quote(option.choices.join(' '))}`;
+  const bare = option.kind === 'flag' || option.kind === 'optional';
+  const value = bare ? '' : option.choices === undefined ? ' -r' : ` -x -a ${quote(option.choices.join(' '))}`;
   return `complete -c lago -n ${quote(condition)} ${flags}${value} -d ${quote(option.help)}`;
 }
 

@@ -139,6 +139,7 @@ export const SHOP: PrefixState = {
     snapshot('postgres', 60, 'installed', ALL),
     snapshot('before-upgrade', 12, 'postgres', ALL, true),
   ],
+  deploy: [],
   diskUsage: 2.14 * GIB,
   busy: null,
 };
@@ -163,6 +164,7 @@ export const OVIRT: PrefixState = {
     },
   ],
   snapshots: [],
+  deploy: [],
   diskUsage: 38.7 * GIB,
 };
 
@@ -182,6 +184,7 @@ export const BROKEN: PrefixState = {
   problem: 'virt/env names the VM "client", but virt/vm-client is missing.',
   vms: [],
   networks: [],
+  deploy: [],
   diskUsage: 0.4 * GIB,
 };
 

@@ -6,7 +6,7 @@ import type { OperationState } from '../../src-shared/operation.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
 import { dots, formatFraction, subnetOf } from '../format.ts';
-import { isRunning, useOperations, usePrefix, usePrefixes, useRunningOperation } from '../live-cache.ts';
+import { isRunning, useOperations, usePrefix, usePrefixes, useRunningOperation, useWorkBeside } from '../live-cache.ts';
 import { SnapshotsView } from '../snapshots/snapshots-view.tsx';
 import { TaskCard } from '../tasks/task-card.tsx';
 import { TaskList } from '../tasks/task-list.tsx';
@@ -99,6 +99,8 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
     () => setExporting(true),
   );
   const running = useRunningOperation(prefix.id);
+  const beside = useWorkBeside(prefix.id);
+  const shown = running ?? beside;
   const status = prefixStatus(prefix, running);
   const off = prefix.vms.every((vm) => vm.status !== 'running');
   const paused = countOf(prefix, 'paused') > 0;
@@ -114,7 +116,7 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
           <StateMark tone={status.tone} icon={status.icon} spin={status.spin === true}>
             {status.word}
           </StateMark>
-          {running === undefined ? <Facts prefix={prefix} /> : <Running operation={running} />}
+          {shown === undefined ? <Facts prefix={prefix} /> : <Running operation={shown} />}
         </div>
       </div>
       <div className={styles.actions}>

@@ -71,6 +71,7 @@ function stateOf({ Prefix: prefix }: LagoStatus): PrefixState {
       screen: false,
     })),
     snapshots: [],
+    deploy: [],
     diskUsage: 0,
     busy: null,
   };

@@ -128,6 +128,10 @@ function scan(
     let value = joined;
     if (value === undefined) {
       const following = argv[next];
+      if (option.kind === 'optional' && (following === undefined || looksLikeOption(following))) {
+        set(option, '');
+        return next;
+      }
       if (following === undefined || looksLikeOption(following)) throw new UsageError(`argument ${flag}: expected one value`);
       value = following;
       next++;

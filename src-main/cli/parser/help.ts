@@ -21,7 +21,8 @@ export function foldText(text: string, width: number): string[] {
 /** The placeholder for an option's value: its choices, its metavar, or its name. */
 export function valueName(option: OptionSpec): string {
   if (option.choices !== undefined) return `{${option.choices.join(',')}}`;
-  return option.metavar ?? option.name.toUpperCase();
+  const name = option.metavar ?? option.name.toUpperCase();
+  return option.kind === 'optional' ? `[${name}]` : name;
 }
 
 function usageOfOption(option: OptionSpec): string {

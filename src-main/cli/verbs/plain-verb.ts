@@ -1,11 +1,12 @@
 import { allVerbs, type VerbInputKind, type VerbInputs } from '../../../src-shared/verbs.ts';
 import { callVerb } from '../../engine/index.ts';
 import type { VerbHandler } from '../context.ts';
-import { listValue, type PositionalSpec, textValue, type Values, type VerbSpec } from '../parser/table.ts';
+import { listValue, type OptionSpec, type PositionalSpec, textValue, type Values, type VerbSpec } from '../parser/table.ts';
 
-/** For each kind of input: its positionals, and how to read them. */
+/** For each kind of input: its positionals and options, and how to read them. */
 interface Reader {
   readonly positionals: readonly PositionalSpec[];
+  readonly options?: readonly OptionSpec[];
   read(values: Values): VerbInputs[VerbInputKind];
 }
 
@@ -14,21 +15,54 @@ const SNAPSHOT_NAME: Reader = {
   read: (values) => ({ name: textValue(values, 'snapshot_name') ?? '' }),
 };
 
+const VMS: PositionalSpec = { name: 'vms', metavar: 'VM_NAME', arity: 'many', help: 'The VMs; all of them by default.', completes: 'vm' };
+
+const DEPLOY: Reader = {
+  positionals: [{ ...VMS, help: 'The VMs; by default all that have deploy scripts.' }],
+  options: [
+    {
+      flags: ['--from'],
+      name: 'from',
+      kind: 'optional',
+      metavar: 'SCRIPT',
+      help: 'Begin at this script in each VM that has it: its name, the end of its name, or its number. Without a value: at the script that failed, in VMs that have not finished. Write it after the names of VMs.',
+    },
+    {
+      flags: ['--timeout'],
+      name: 'timeout',
+      kind: 'value',
+      metavar: 'SECONDS',
+      type: 'number',
+      help: 'End a script that takes longer; by default there is no limit.',
+    },
+  ],
+  read: (values) => {
+    const [from, timeout] = [textValue(values, 'from'), textValue(values, 'timeout')];
+    return {
+      vms: listValue(values, 'vms') ?? [],
+      ...(from === undefined ? {} : { from: from === '' ? true : from }),
+      ...(timeout === undefined ? {} : { timeout: Number(timeout) }),
+    };
+  },
+};
+
 const READERS: Readonly<Record<VerbInputKind, Reader>> = {
   nothing: { positionals: [], read: () => ({}) },
   vms: {
-    positionals: [{ name: 'vms', metavar: 'VM_NAME', arity: 'many', help: 'The VMs; all of them by default.', completes: 'vm' }],
+    positionals: [VMS],
     read: (values) => ({ vms: listValue(values, 'vms') ?? [] }),
   },
   snapshot: SNAPSHOT_NAME,
   revert: SNAPSHOT_NAME,
+  deploy: DEPLOY,
 };
 
 /** The verbs of the engine's table that need no code in the command line, as specs for parsing and help. */
 export function plainVerbs(): readonly VerbSpec[] {
-  return allVerbs().flatMap(({ kind, takes, command }) =>
-    command === undefined ? [] : [{ name: kind, ...command, positionals: READERS[takes].positionals, options: [], available: true }],
-  );
+  return allVerbs().flatMap(({ kind, takes, command }) => {
+    const { positionals, options = [] } = READERS[takes];
+    return command === undefined ? [] : [{ name: kind, ...command, positionals, options, available: true }];
+  });
 }
 
 /** The handler of a plain verb; undefined when there is none of that name. */

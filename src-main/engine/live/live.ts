@@ -78,11 +78,11 @@ export function createLive(options: LiveOptions): Live {
     }, afterMs);
   }
 
-  /** Looks again at a host that does not respond, first each second, then less often, and each second whether the lock's holder lives. */
+  /** Looks again at a host that does not respond, first each second, then less often, and each second whether a lock's holder lives. */
   function askAgain(entry: Entry, state: PrefixState): void {
     entry.unanswered = state.host.status === 'unusable' ? entry.unanswered + 1 : 0;
     if (entry.unanswered > 0) schedule(entry, Math.min(5000, 1000 * entry.unanswered));
-    else if (state.busy !== null) schedule(entry, HOLDER_EVERY_MS);
+    else if (state.busy !== null || isDeploying(state)) schedule(entry, HOLDER_EVERY_MS);
   }
 
   async function tellInterrupted(entry: Entry, prefix: Prefix, state: PrefixState): Promise<void> {
@@ -242,4 +242,8 @@ export function createLive(options: LiveOptions): Live {
       await Promise.resolve();
     },
   };
+}
+
+function isDeploying(state: PrefixState): boolean {
+  return state.deploy.some(({ scripts }) => scripts.some((script) => script.state === 'running'));
 }

@@ -24,7 +24,7 @@ export interface World {
   describe(): unknown;
 }
 
-export function createWorld(): World {
+export function createWorld(options: { readonly dial?: Host['dial'] } = {}): World {
   const faults = new FakeFaults();
   let session: HostSession | undefined;
   const host: Host = {
@@ -34,7 +34,7 @@ export function createWorld(): World {
     uplink: 'none',
     dnsmasqAsRoot: true,
     socketDir: '/run/fake',
-    dial: async () => await Promise.reject(new Error('nobody dials here')),
+    dial: options.dial ?? (async () => await Promise.reject(new Error('nobody dials here'))),
     listen: async () => await Promise.reject(new Error('nobody listens here')),
     run: async (argv) => {
       // Every dnsmasq is running.
