@@ -1,11 +1,13 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from '@playwright/test';
+import { expect, type Locator, test } from '@playwright/test';
+import { expectRunning, showView } from './support/environment.ts';
 import { type CommandOptions, lago, lagoOk, type Outcome } from './support/lago.ts';
 import { expectNoProcess, qemuOf } from './support/leaks.ts';
 import { makeScratch, type Scratch } from './support/scratch.ts';
-import { closeDesktops } from './support/window.ts';
+import { picture } from './support/screenshots.ts';
+import { closeDesktops, openDesktop } from './support/window.ts';
 
 /** Deploy scripts in two VMs that all tests share. Each test writes the scripts that it runs, and leaves both VMs running. */
 
@@ -179,4 +181,61 @@ test('a VM that dies is named and the other goes on; one that is off is refused 
   await lagoOk(scratch, ['--prefix-path', prefix, '--ignore-warnings', 'start', 'web']);
   write({ [FIRST]: 'echo fine\n', [SECOND]: 'echo fine too\n' });
   expect((await deploy(['--from'])).code).toBe(0);
+});
+
+test('in the window: run, watch, cancel, look at what failed, and go on from there', async () => {
+  test.setTimeout(BOOT);
+  write({
+    [FIRST]: 'echo "step one"\nwhile [ ! -e /tmp/go ]; do sleep 0.2; done; rm /tmp/go\n',
+    [SECOND]: 'seq 200000\nprintf "\\033[31mbroken\\033[0m\\n"\nexit 5\n',
+    [DB]: 'echo only once >>/root/trace\n',
+  });
+  const { page, pageErrors } = await openDesktop(scratch);
+  await page.getByRole('table', { name: 'Environments' }).getByText('shop', { exact: true }).click();
+  await expectRunning(page, 'shop', ['web', 'db']);
+  await showView(page, 'shop', 'Deploy');
+  const scripts = page.getByRole('table', { name: 'Deploy scripts' });
+  const row = (name: string, vm: string): Locator => scripts.getByRole('row', { name: `${name.replace('\n', ' ')} on ${vm}` });
+  const output = page.getByRole('log', { name: 'Output' });
+
+  await page.getByRole('button', { name: 'Run all scripts' }).click();
+  await expect(row(FIRST, 'web')).toContainText('running');
+  await expect(output).toContainText('step one');
+  await expect(row(DB, 'db')).toContainText('succeeded');
+  await expect(page.getByRole('main').getByRole('button', { name: 'Snapshot', exact: true })).toBeEnabled();
+  await page.getByRole('button', { name: 'Cancel the deploy' }).click();
+  await expect(row(FIRST, 'web')).toContainText('cancelled');
+  await expect(row(SECOND, 'web')).toContainText('not run');
+
+  await page.getByRole('button', { name: 'Go on where it failed' }).click();
+  await expect(row(FIRST, 'web')).toContainText('running');
+  await inGuest('web', 'touch /tmp/go');
+  await expect(row(SECOND, 'web')).toContainText('failed with status 5');
+  await expect(output).toContainText('broken');
+  await expect(output).toContainText('Only the end is shown.');
+  await expect(output).toContainText('200000');
+  await picture(page, 'deploy-window');
+  await showView(page, 'shop', 'Activity');
+  const task = page.getByRole('main').getByTestId('task').first();
+  await expect(task.filter({ hasText: 'failed with status 5 on web' })).toBeVisible();
+
+  write({ [SECOND]: 'echo mended\n' });
+  await showView(page, 'shop', 'Deploy');
+  await page.getByRole('button', { name: `Run again from ${SECOND.replace('\n', ' ')} on web` }).click();
+  await expect(row(SECOND, 'web')).toContainText('succeeded');
+  await row(SECOND, 'web').click();
+  await expect(output).toHaveText('mended');
+  expect(await inGuest('db', 'cat /root/trace')).toBe('only once\n');
+
+  // The command line's deploy shows here too.
+  write({ [DB]: 'echo from the command line\nwhile [ ! -e /tmp/go ]; do sleep 0.2; done\n' });
+  await row(DB, 'db').click();
+  const outcome = await deploy(['db'], 'from the command line', async () => {
+    await expect(page.getByRole('main')).toContainText('Another process is running them.');
+    await expect(output).toHaveText('from the command line');
+    await inGuest('db', 'touch /tmp/go');
+  });
+  expect(outcome.code).toBe(0);
+  await expect(row(DB, 'db')).toContainText('succeeded');
+  expect(pageErrors()).toEqual([]);
 });

@@ -5,3 +5,9 @@ export function cleanText(text: string): string {
     .replace(/\u001b\[[0-?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g, '')
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
 }
+
+/** A line without its line break as a terminal would leave it: what follows the last carriage return has replaced what was before. */
+export function cleanLine(line: string): string {
+  const whole = line.replace(/\r+$/, '');
+  return cleanText(whole.slice(whole.lastIndexOf('\r') + 1));
+}

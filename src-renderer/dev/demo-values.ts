@@ -139,7 +139,17 @@ export const SHOP: PrefixState = {
     snapshot('postgres', 60, 'installed', ALL),
     snapshot('before-upgrade', 12, 'postgres', ALL, true),
   ],
-  deploy: [],
+  deploy: [
+    {
+      vm: 'web',
+      scripts: [
+        { name: 'setup_packages.sh', state: 'ok', code: 0, startedAt: START - 600_000, endedAt: START - 571_000 },
+        { name: 'setup_site.sh', state: 'failed', code: 3, startedAt: START - 571_000, endedAt: START - 564_000 },
+        { name: 'setup_smoke-test.sh', state: 'pending', code: null, startedAt: null, endedAt: null },
+      ],
+    },
+    { vm: 'db', scripts: [{ name: 'setup_db.sh', state: 'ok', code: 0, startedAt: START - 600_000, endedAt: START - 412_000 }] },
+  ],
   diskUsage: 2.14 * GIB,
   busy: null,
 };

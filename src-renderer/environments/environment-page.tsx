@@ -4,6 +4,7 @@ import { type ReactElement, Suspense, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
+import { DeployView } from '../deploy/deploy-view.tsx';
 import { useCall } from '../engine-context.ts';
 import { dots, formatFraction, subnetOf } from '../format.ts';
 import { isRunning, useOperations, usePrefix, usePrefixes, useRunningOperation, useWorkBeside } from '../live-cache.ts';
@@ -188,6 +189,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
           { id: 'vms', title: 'VMs', count: prefix.vms.length },
           { id: 'networks', title: 'Networks', count: prefix.networks.length },
           { id: 'snapshots', title: 'Snapshots', count: prefix.snapshots.length },
+          { id: 'deploy', title: 'Deploy', count: prefix.deploy.reduce((sum, { scripts }) => sum + scripts.length, 0) },
           { id: 'activity', title: 'Activity' },
         ]}
       />
@@ -196,13 +198,14 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
         {view === 'vms' && <VmTable vms={prefix.vms} actions={vmActions} creating={prefix.phase === 'creating'} />}
         {view === 'networks' && <NetworkTable networks={prefix.networks} vms={prefix.vms} />}
         {view === 'snapshots' && <SnapshotsView key={prefix.id} prefix={prefix} blocked={blocked} />}
+        {view === 'deploy' && <DeployView key={prefix.id} prefix={prefix} />}
         {view === 'activity' && <TaskList operations={own} emptyBody={`What is done with ${prefix.name} appears here.`} />}
       </div>
     </>
   );
 }
 
-/** One environment: its facts and actions, and its VMs, networks, snapshots and tasks. */
+/** One environment: its facts and actions, and its VMs, networks, snapshots, deploy scripts and tasks. */
 export function EnvironmentPage(props: { readonly id: string }): ReactElement {
   const prefix = usePrefix(props.id);
   const known = usePrefixes() !== undefined;

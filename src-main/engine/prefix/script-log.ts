@@ -1,6 +1,6 @@
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
-import { cleanText } from '../../../src-shared/clean-text.ts';
+import { cleanLine } from '../../../src-shared/clean-text.ts';
 import { diskError } from '../core/json-file.ts';
 import { Tail } from '../core/tail.ts';
 
@@ -48,7 +48,7 @@ export class ScriptLog {
     return this.#tail
       .toString()
       .split('\n')
-      .map(shown)
+      .map(cleanLine)
       .filter((line) => line.trim() !== '')
       .slice(-count);
   }
@@ -56,7 +56,7 @@ export class ScriptLog {
   /** Passes on the last line, if it has no end, and closes the file. */
   async close(): Promise<void> {
     this.#pass(this.#decoder.end());
-    if (this.#line !== '') this.#onLine(shown(this.#line));
+    if (this.#line !== '') this.#onLine(cleanLine(this.#line));
     this.#line = '';
     await this.#file.close();
   }
@@ -64,14 +64,8 @@ export class ScriptLog {
   #pass(text: string): void {
     const lines = (this.#line + text).split('\n');
     let rest = lines.pop() ?? '';
-    for (const line of lines) this.#onLine(shown(line));
-    for (; rest.length > LINE; rest = rest.slice(LINE)) this.#onLine(shown(rest.slice(0, LINE)));
+    for (const line of lines) this.#onLine(cleanLine(line));
+    for (; rest.length > LINE; rest = rest.slice(LINE)) this.#onLine(cleanLine(rest.slice(0, LINE)));
     this.#line = rest;
   }
-}
-
-/** A line as a terminal would leave it: what follows the last carriage return has replaced what was before. */
-function shown(line: string): string {
-  const whole = line.replace(/\r+$/, '');
-  return cleanText(whole.slice(whole.lastIndexOf('\r') + 1));
 }
