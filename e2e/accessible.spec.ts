@@ -62,7 +62,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await page.getByRole('button', { name: 'Environments' }).click();
     await demo.showShop();
     await expectAccessible(page, 'VMs');
-    for (const view of ['Networks', 'Snapshots', 'Activity', 'VMs']) {
+    for (const view of ['Networks', 'Snapshots', 'Deploy', 'Activity', 'VMs']) {
       await page
         .getByRole('tablist', { name: `Views of ${SHOP}` })
         .getByRole('tab', { name: view })

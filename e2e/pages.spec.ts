@@ -1,5 +1,6 @@
 import { expect, type Locator, type Page, test } from '@playwright/test';
 import { type DemoPage, openDemoPage, SHOP } from './support/demo-page.ts';
+import { picture } from './support/screenshots.ts';
 
 /** Behaviour of the page alone, on its demo engine, which needs no VM. */
 let demo: DemoPage;
@@ -176,7 +177,7 @@ test('in a small window two rows stand above the open dock, and at twice the siz
     expect(await cut(), `plan ${width}`).toEqual([]);
     await page.getByRole('button', { name: 'Environments' }).click();
     await demo.showShop();
-    for (const view of ['Networks', 'Snapshots', 'Activity', 'VMs']) {
+    for (const view of ['Networks', 'Snapshots', 'Deploy', 'Activity', 'VMs']) {
       await page
         .getByRole('tablist', { name: `Views of ${SHOP}` })
         .getByRole('tab', { name: view })
@@ -210,4 +211,41 @@ test('an environment whose libvirt does not answer says so everywhere and does n
   await expect(page.getByRole('row', { name: 'web', exact: true })).toContainText('unknown');
   await expect(page.getByRole('main').getByRole('button', { name: 'Start', exact: true })).toBeDisabled();
   await expect(page.getByRole('main').getByRole('button', { name: 'Stop', exact: true })).toBeEnabled();
+});
+
+test('the Deploy view shows the script that failed; arrows select another, and running it again follows the deploy', async () => {
+  await demo.show('demo');
+  await demo.showShop();
+  await page
+    .getByRole('tablist', { name: `Views of ${SHOP}` })
+    .getByRole('tab', { name: 'Deploy' })
+    .click();
+  const scripts = page.getByRole('table', { name: 'Deploy scripts' });
+  const output = page.getByRole('log', { name: 'Output' });
+  await expect(scripts.getByRole('row', { name: 'setup_site.sh on web' })).toContainText('failed with status 3');
+  await expect(output).toContainText('host not found in upstream "app"');
+  await picture(page, 'deploy-light');
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await picture(page, 'deploy-dark');
+  await scripts.getByRole('row', { name: 'setup_site.sh on web' }).focus();
+  await page.keyboard.press('ArrowDown');
+  await expect(output).toHaveText('It has not run yet.');
+  await page.keyboard.press('ArrowDown');
+  await expect(page.getByRole('region', { name: 'Output of setup_db.sh on db' })).toBeVisible();
+  await expect(output).toContainText('Only the end is shown.');
+  await expect(output).toContainText('Unpacking package-400 (1.99-2+deb12u1) …');
+
+  // The deploy excludes no other action.
+  await scripts.getByRole('button', { name: 'Run again from setup_site.sh on web' }).click();
+  await expect(page.getByRole('group', { name: `Under way: Deploy ${SHOP}` })).toBeVisible();
+  await expect(page.getByRole('main').getByRole('button', { name: 'Stop', exact: true })).toBeEnabled();
+  await expect(page.getByRole('button', { name: 'Run all scripts' })).toBeDisabled();
+  await page.getByRole('button', { name: 'Cancel the deploy' }).click();
+  await expect(scripts.getByRole('row', { name: 'setup_site.sh on web' })).toContainText('cancelled');
+
+  await page.getByRole('button', { name: 'Environments' }).click();
+  await page.getByRole('table', { name: 'Environments' }).getByText('ovirt-4.0', { exact: true }).click();
+  await page.getByRole('tablist', { name: 'Views of ovirt-4.0' }).getByRole('tab', { name: 'Deploy' }).click();
+  await expect(page.getByRole('heading', { name: 'No deploy scripts' })).toBeVisible();
+  await picture(page, 'deploy-empty');
 });

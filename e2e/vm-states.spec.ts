@@ -3,7 +3,7 @@ import { expectAccessible } from './support/axe.ts';
 import { createFromPlan, dropPlan, expectRunning, expectTask, showView, vmRow } from './support/environment.ts';
 import { twoVms } from './support/init-files.ts';
 import { lagoOk } from './support/lago.ts';
-import { expectNoProcess, ownedProcesses } from './support/leaks.ts';
+import { expectNoProcess, qemuOf } from './support/leaks.ts';
 import { askMain } from './support/main-process.ts';
 import { makeScratch, type Scratch } from './support/scratch.ts';
 import { picture } from './support/screenshots.ts';
@@ -39,21 +39,13 @@ test.afterAll(async () => {
   scratch.remove();
 });
 
-/** The QEMU process of a VM. */
-function qemuOf(vm: string): number {
-  const found = ownedProcesses(scratch).filter(({ command }) => command.includes('qemu-system') && command.includes(`guest=`));
-  const one = found.find(({ command }) => new RegExp(`guest=[^ ,]*-${vm},`).test(command));
-  if (one === undefined) throw new Error(`No QEMU of ${vm} among ${found.length}.`);
-  return one.pid;
-}
-
 function tab(): ReturnType<Page['locator']> {
   return page.getByRole('tablist', { name: 'Open environments' }).getByRole('tab', { name: 'shop' });
 }
 
 test('a VM whose QEMU is killed has crashed, until it is started again', async () => {
   const terminal = await openTerminal(page, 'web', 'Terminal');
-  process.kill(qemuOf('web'), 'SIGKILL');
+  process.kill(qemuOf(scratch, 'web'), 'SIGKILL');
   const row = vmRow(page, 'web');
   await expect(row).toContainText('crashed');
   await expect(terminal).toHaveAttribute('data-state', 'waiting');

@@ -16,6 +16,7 @@ function prefix(id: string, name = id): PrefixState {
     vms: [],
     networks: [],
     snapshots: [],
+    deploy: [],
     diskUsage: 0,
     busy: null,
   };

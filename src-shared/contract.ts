@@ -1,5 +1,6 @@
 import { eventIterator, oc } from '@orpc/contract';
 import { z } from 'zod';
+import { DeployOutput } from './deploy.ts';
 import { HostChoice } from './host-choice.ts';
 import { Issue } from './issue.ts';
 import { OperationState } from './operation.ts';
@@ -66,6 +67,11 @@ const INPUTS = {
   }),
   snapshot: Prefix.extend({ name: z.string() }),
   revert: Prefix.extend({ name: z.string(), first: z.string().optional() }),
+  deploy: Prefix.extend({
+    vms: z.array(z.string()).optional(),
+    from: z.union([z.string(), z.literal(true)]).optional(),
+    timeout: z.number().optional(),
+  }),
 } satisfies { readonly [Kind in VerbInputKind]: z.ZodType<VerbInputs[Kind]> };
 const CALLS = {
   nothing: oc.input(INPUTS.nothing).output(Started),
@@ -73,6 +79,7 @@ const CALLS = {
   shutdown: oc.input(INPUTS.shutdown).output(Started),
   snapshot: oc.input(INPUTS.snapshot).output(Started),
   revert: oc.input(INPUTS.revert).output(Started),
+  deploy: oc.input(INPUTS.deploy).output(Started),
 };
 /** The calls of a noun's verbs. */
 type VerbCalls<Noun extends VerbNoun> = {
@@ -130,6 +137,10 @@ export const contract = {
       )
       .output(Started),
     ...callsOf('prefix'),
+    /**
+     * Output of a VM's deploy script (counted from 0) in its last run: the end of what there is, then what comes. Ends with the script.
+     */
+    deployOutput: oc.input(Prefix.extend({ vm: z.string(), script: z.number().int().min(0) })).output(eventIterator(DeployOutput)),
     /** Operation of kind `export`: writes disks and an init file to a folder (absolute path) without such files. All VMs must be off. */
     export: oc
       .input(Prefix.extend({ destination: z.string().startsWith('/'), standalone: z.boolean(), compress: z.boolean() }))

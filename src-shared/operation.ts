@@ -51,6 +51,13 @@ export const OperationKind = z.enum([
 ]);
 export type OperationKind = z.infer<typeof OperationKind>;
 
+const BESIDE: ReadonlySet<OperationKind> = new Set(allVerbs().flatMap((verb) => (verb.exclusive === false ? [verb.kind] : [])));
+
+/** Whether no other work can begin on an environment while work of this kind is under way. */
+export function isExclusive(kind: OperationKind): boolean {
+  return !BESIDE.has(kind);
+}
+
 /** How many of an operation's last log lines are kept. */
 export const OPERATION_LOG_LINES = 500;
 

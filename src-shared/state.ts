@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { BootState } from './boot.ts';
+import { VmDeploy } from './deploy.ts';
 
 /** A VM's status in Lago's words (libvirt's states, and `down` when libvirt does not know the VM). */
 export const VmStatus = z.enum([
@@ -105,6 +106,8 @@ export const PrefixState = z.object({
   vms: z.array(VmState),
   networks: z.array(NetworkState),
   snapshots: z.array(SnapshotState),
+  /** The VMs that have deploy scripts, and how the last run of each script went. */
+  deploy: z.array(VmDeploy),
   /** Disk usage of its files in bytes. */
   diskUsage: z.number(),
   /** What the process that holds the write lock is doing, and for how long. */

@@ -1,5 +1,18 @@
 import type { VerbSpec } from './verb-table.ts';
 
+/** Which deploy scripts to run, and how long each may take. */
+export interface DeployInput {
+  /** Names of VMs; without any, all that have scripts. */
+  readonly vms?: readonly string[] | undefined;
+  /**
+   * Where to begin in each VM: at the script of this name (or the end of its name, or its number, counted from 1); VMs without it are left
+   * out. `true`: at the first script that has not succeeded yet; VMs without one are left out.
+   */
+  readonly from?: string | true | undefined;
+  /** Seconds for each script; by default there is no limit. */
+  readonly timeout?: number | undefined;
+}
+
 /** A verb's input besides the environment, by kind. */
 export interface VerbInputs {
   readonly nothing: Readonly<Record<never, never>>;
@@ -15,6 +28,7 @@ export interface VerbInputs {
   readonly snapshot: { readonly name: string };
   /** Snapshot to revert to, and a name under which to save the current state first. */
   readonly revert: { readonly name: string; readonly first?: string | undefined };
+  readonly deploy: DeployInput;
 }
 export type VerbInputKind = keyof VerbInputs;
 
@@ -29,6 +43,8 @@ export interface Verb<Kind extends string = string, Takes extends VerbInputKind 
   label(environment: string, input: VerbInputs[Takes]): string;
   /** Shown as the environment's status meanwhile. Only for work that changes VM states as intermediate steps. */
   readonly underWay?: string;
+  /** `false` for work that does not take the prefix's write lock: it goes on beside other work, and blocks none. */
+  readonly exclusive?: false;
   /** Help for the command line. Without it, the command line has its own code for this verb, or none. */
   readonly command?: Pick<VerbSpec, 'summary' | 'description' | 'examples'>;
 }
@@ -136,6 +152,23 @@ export const VERBS = {
         summary: 'Let suspended VMs go on',
         description: 'Resumes all suspended VMs, or the named ones. What runs already is left alone; VMs that are off stay off.',
         examples: [{ line: 'resume', does: 'Lets the whole environment go on.' }],
+      },
+    }),
+    deploy: verb({
+      kind: 'deploy',
+      takes: 'deploy',
+      label: (environment, input) => `Deploy ${vmsOr(environment, input)}`,
+      exclusive: false,
+      command: {
+        summary: 'Run the deploy scripts of VMs',
+        description:
+          'Feeds the deploy-scripts of each VM to its bash (sh where there is none), in their order; VMs in parallel. Output is shown as it comes and kept in logs/deploy of the prefix. A script that fails ends the deploy of its VM; other VMs finish. Scripts get LAGO_VM_NAME, LAGO_VM_IP, LAGO_SCRIPT, LAGO_PREFIX_NAME, LAGO_PREFIX_UUID, LAGO_GATEWAY, LAGO_IP_VM for each VM and LAGO_NET_NETWORK for each network (docs/deploy.md).',
+        examples: [
+          { line: 'deploy', does: 'Runs all scripts of all VMs.' },
+          { line: 'deploy --timeout 600 web', does: 'Runs those of one VM, each for ten minutes at most.' },
+          { line: 'deploy --from', does: 'Goes on where the last deploy failed; finished VMs are left alone.' },
+          { line: 'deploy --from setup.sh', does: 'Begins at that script in each VM that has it.' },
+        ],
       },
     }),
     cleanup: verb({

@@ -42,6 +42,14 @@ export function ownedProcesses(scratch: Scratch): OwnedProcess[] {
   return found;
 }
 
+/** The QEMU process of a VM. */
+export function qemuOf(scratch: Scratch, vm: string): number {
+  const found = ownedProcesses(scratch).filter(({ command }) => command.includes('qemu-system') && command.includes(`guest=`));
+  const one = found.find(({ command }) => new RegExp(`guest=[^ ,]*-${vm},`).test(command));
+  if (one === undefined) throw new Error(`No QEMU of ${vm} among ${found.length}.`);
+  return one.pid;
+}
+
 /** Kept open, because the kernel may reuse the number of a removed namespace for an unrelated one. */
 const held = new Map<string, number>();
 

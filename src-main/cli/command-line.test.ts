@@ -134,6 +134,9 @@ describe('lifecycle verbs', () => {
     ['snapshot clean', 'snapshot', { name: 'clean' }],
     ['snapshot --delete clean', 'delete-snapshot', { name: 'clean' }],
     ['revert clean', 'revert', { name: 'clean' }],
+    ['deploy', 'deploy', { vms: [] }],
+    ['deploy web --from', 'deploy', { vms: ['web'], from: true }],
+    ['deploy --from 2 --timeout 1.5', 'deploy', { vms: [], from: '2', timeout: 1.5 }],
     ['destroy -y', 'destroy', {}],
   ])('%s', async (line, name, input) => {
     const { code, fake, out } = await lago(line);

@@ -131,11 +131,8 @@ _lago "$@"`;
 
 function fishOption(option: OptionSpec, condition: string): string {
   const flags = option.flags.map((flag) => (flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`)).join(' ');
-  const value = ['flag', 'optional'].includes(option.kind)
-    ? ''
-    : option.choices === undefined
-      ? ' -r'
-      : ` -x -a ${quote(option.choices.join(' '))}`;
+  const bare = option.kind === 'flag' || option.kind === 'optional';
+  const value = bare ? '' : option.choices === undefined ? ' -r' : ` -x -a ${quote(option.choices.join(' '))}`;
   return `complete -c lago -n ${quote(condition)} ${flags}${value} -d ${quote(option.help)}`;
 }
 

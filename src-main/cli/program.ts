@@ -388,7 +388,6 @@ const VERBS: readonly VerbSpec[] = [
   }),
   later('copy-to-vm', 'Copy a file or directory into a VM'),
   later('copy-from-vm', 'Copy a file or directory out of a VM'),
-  later('deploy', 'Run the deploy scripts of all VMs'),
   later('collect', 'Collect artifacts from all VMs'),
   later('ovirt', 'oVirt related actions'),
 ];

@@ -1,3 +1,4 @@
+import { cleanText } from '../../src-shared/clean-text.ts';
 import { type EngineError, toWireError } from '../../src-shared/errors.ts';
 import type { OperationEvent } from '../engine/index.ts';
 
@@ -45,14 +46,6 @@ export function formatElapsed(ms: number): string {
   const seconds = Math.floor(ms / 1000);
   const two = (value: number): string => String(value).padStart(2, '0');
   return `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
-}
-
-/** Removes escape sequences and control characters except newline and tab, so that output of guests and tools cannot move the cursor. */
-export function cleanText(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the purpose
-  return text
-    .replace(/\u001b\[[0-?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g, '')
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
 }
 
 /**

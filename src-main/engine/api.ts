@@ -79,6 +79,9 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
     prefix: {
       create: os.prefix.create.handler(({ input }) => started(engine.prefix.create(input))),
       ...handlersOf('prefix'),
+      deployOutput: os.prefix.deployOutput.handler(async function* ({ input, signal }) {
+        yield* engine.prefix.deployOutput(path(input.prefix), input.vm, input.script, signal ?? new AbortController().signal);
+      }),
       export: os.prefix.export.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.export(path(prefix), wanted))),
       open: os.prefix.open.handler(async ({ input }) => ({ prefixes: [...(await engine.prefix.open(input.path))] })),
       forget: os.prefix.forget.handler(async ({ input }) => {

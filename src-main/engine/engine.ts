@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { BootState } from '../../src-shared/boot.ts';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
+import type { DeployOutput } from '../../src-shared/deploy.ts';
 import type { HostChoice } from '../../src-shared/host-choice.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { VerbInput, VerbNoun, Verbs } from '../../src-shared/verbs.ts';
@@ -65,6 +66,11 @@ export interface Prefixes extends VerbMethods<'prefix'> {
   export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
   /** VM → paths of the disks that an export would read. Creates nothing. */
   exportedDisks(prefix: string, vms: readonly string[]): Promise<Record<string, readonly string[]>>;
+  /**
+   * Output of the last run of a VM's deploy script (counted from 0): the end of what there is, then what comes, also from other processes.
+   * Ends with the script, and on abort.
+   */
+  deployOutput(prefix: string, vm: string, script: number, signal: AbortSignal): AsyncIterableIterator<DeployOutput>;
   /** The current state, read from disk and, if it is up, from its host. Takes no lock, starts nothing. */
   status(prefix: string): Promise<PrefixState>;
   /** Adds environments found at a path (prefix or workdir) to the list; returns their ids. */

@@ -184,6 +184,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       const { collectDisks } = await import('./export/export.ts');
       return await collectDisks(path, vms);
     },
+    async *deployOutput(path, vm, script, signal) {
+      const [{ followOutput }, { prefixPaths }] = await Promise.all([import('./prefix/deploy-output.ts'), import('./prefix/layout.ts')]);
+      yield* followOutput(prefixPaths(path), vm, script, signal);
+    },
     async status(path) {
       const read = await readPrefix(path);
       return await prefixState(read, hosts, await observe(read, hosts, { plugins, log }));

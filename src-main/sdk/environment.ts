@@ -1,6 +1,6 @@
 import { EngineError } from '../../src-shared/errors.ts';
 import type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-shared/state.ts';
-import { allVerbs, type NamedVerb, type VerbInputKind, type VerbInputs, type Verbs } from '../../src-shared/verbs.ts';
+import { allVerbs, type DeployInput, type NamedVerb, type VerbInputKind, type VerbInputs, type Verbs } from '../../src-shared/verbs.ts';
 import { type ActionOptions, callVerb, type Engine, type ExecResult, type GuestService, type Operation } from '../engine/index.ts';
 
 /** For every call that waits: an aborted `signal` cancels it, undoes its work, and rejects with code `cancelled`. */
@@ -53,6 +53,7 @@ type VerbArguments = {
   shutdown: [vms?: readonly string[], options?: ShutdownOptions];
   snapshot: [name: string, options?: CallOptions];
   revert: [name: string, options?: CallOptions];
+  deploy: [which?: DeployInput, options?: CallOptions];
 };
 /** Every verb of the engine's table, as a method named after its kind. */
 export type EnvironmentVerbs = {
@@ -67,9 +68,9 @@ export type VmVerbs = {
 
 /**
  * An environment: its prefix on disk and, while it runs, its VMs and networks. The verbs do the same as on the command line and take the
- * same lock: `start`, `stop`, `shutdown`, `reboot`, `reset`, `suspend`, `resume` (all VMs, or the named ones with the networks that they need), `snapshot` (of all VMs
- * at one moment), `revert` (all VMs; later changes are lost), `deleteSnapshot`, `cleanup`, and `destroy` (stops everything and deletes
- * the prefix with all its files).
+ * same lock: `start`, `stop`, `shutdown`, `reboot`, `reset`, `suspend`, `resume` (all VMs, or the named ones with the networks that they
+ * need), `deploy` (runs deploy scripts; takes no lock), `snapshot` (of all VMs at one moment), `revert` (all VMs; later changes are lost),
+ * `deleteSnapshot`, `cleanup`, and `destroy` (stops everything and deletes the prefix with all its files).
  */
 export interface Environment extends EnvironmentVerbs {
   readonly name: string;
@@ -101,6 +102,7 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
       async (...given: [unknown?, CallOptions?]) => {
         const [first, options] = given;
         if (verb.takes === 'nothing') await run(verb, {}, first as CallOptions | undefined);
+        else if (verb.takes === 'deploy') await run(verb, (first ?? {}) as DeployInput, options);
         else if (takesVms(verb)) await run(verb, inputFor(verb, first as readonly string[] | undefined, options), options);
         else await run(verb, { name: String(first) }, options);
       },

@@ -5,6 +5,7 @@ import { openByteChannel } from '../../src-shared/byte-stream.ts';
 import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import type { LibraryState, PrefixState, SnapshotState, VmStatus } from '../../src-shared/state.ts';
+import { demoOutput, deployed } from './demo-deploy.ts';
 import { BROKEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
 
 const TICK = 120;
@@ -364,6 +365,20 @@ export class DemoEngine {
             this.#switch(input, 'paused', 'running'),
           ),
         ),
+        deploy: os.prefix.deploy.handler(({ input }) =>
+          this.#run(
+            'deploy',
+            `Deploy ${this.#name(input.prefix)}`,
+            input.prefix,
+            ['Wait for ssh connectivity', 'Run scripts'],
+            6,
+            () => this.#setPrefix(input.prefix, (prefix) => ({ ...prefix, deploy: deployed(prefix.deploy, input, 'ok') })),
+            () => this.#setPrefix(input.prefix, (prefix) => ({ ...prefix, deploy: deployed(prefix.deploy, input, 'cancelled') })),
+          ),
+        ),
+        deployOutput: os.prefix.deployOutput.handler(async function* ({ input, signal }) {
+          yield* demoOutput(input.vm, input.script, signal);
+        }),
         destroy: os.prefix.destroy.handler(({ input }) =>
           this.#run(
             'destroy',

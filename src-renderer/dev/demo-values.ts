@@ -162,6 +162,17 @@ export const SHOP: PrefixState = {
     snapshot('postgres', 60, 'installed', ALL),
     snapshot('before-upgrade', 12, 'postgres', ALL, true),
   ],
+  deploy: [
+    {
+      vm: 'web',
+      scripts: [
+        { name: 'setup_packages.sh', state: 'ok', code: 0, startedAt: START - 600_000, endedAt: START - 571_000 },
+        { name: 'setup_site.sh', state: 'failed', code: 3, startedAt: START - 571_000, endedAt: START - 564_000 },
+        { name: 'setup_smoke-test.sh', state: 'pending', code: null, startedAt: null, endedAt: null },
+      ],
+    },
+    { vm: 'db', scripts: [{ name: 'setup_db.sh', state: 'ok', code: 0, startedAt: START - 600_000, endedAt: START - 412_000 }] },
+  ],
   diskUsage: 2.14 * GIB,
   busy: null,
 };
@@ -186,6 +197,7 @@ export const OVIRT: PrefixState = {
     },
   ],
   snapshots: [],
+  deploy: [],
   diskUsage: 38.7 * GIB,
 };
 
@@ -205,6 +217,7 @@ export const BROKEN: PrefixState = {
   problem: 'virt/env names the VM "client", but virt/vm-client is missing.',
   vms: [],
   networks: [],
+  deploy: [],
   diskUsage: 0.4 * GIB,
 };
 

@@ -3,9 +3,10 @@ import { IconAlertTriangle, IconLock, IconPlugConnectedX } from '@tabler/icons-r
 import { type ReactElement, Suspense, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
+import { DeployView } from '../deploy/deploy-view.tsx';
 import { useCall } from '../engine-context.ts';
 import { dots, subnetOf } from '../format.ts';
-import { isRunning, useOperations, usePrefix, usePrefixes, useRunningOperation } from '../live-cache.ts';
+import { isRunning, useOperations, usePrefix, usePrefixes, useRunningOperation, useWorkBeside } from '../live-cache.ts';
 import { SnapshotsView } from '../snapshots/snapshots-view.tsx';
 import { TaskCard } from '../tasks/task-card.tsx';
 import { TaskList } from '../tasks/task-list.tsx';
@@ -69,6 +70,8 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
     () => setExporting(true),
   );
   const running = useRunningOperation(prefix.id);
+  const beside = useWorkBeside(prefix.id);
+  const shown = running ?? beside;
   const status = prefixStatus(prefix, running);
   const off = prefix.vms.every((vm) => vm.status !== 'running');
   const paused = countOf(prefix, 'paused') > 0;
@@ -84,7 +87,7 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
           <StateMark tone={status.tone} icon={status.icon} spin={status.spin === true}>
             {status.word}
           </StateMark>
-          {running === undefined ? <Facts prefix={prefix} /> : <RunningWork operation={running} />}
+          {shown === undefined ? <Facts prefix={prefix} /> : <RunningWork operation={shown} />}
         </div>
       </div>
       <div className={styles.actions}>
@@ -156,6 +159,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
           { id: 'vms', title: 'VMs', count: prefix.vms.length },
           { id: 'networks', title: 'Networks', count: prefix.networks.length },
           { id: 'snapshots', title: 'Snapshots', count: prefix.snapshots.length },
+          { id: 'deploy', title: 'Deploy', count: prefix.deploy.reduce((sum, { scripts }) => sum + scripts.length, 0) },
           { id: 'activity', title: 'Activity' },
         ]}
       />
@@ -165,13 +169,14 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
         {view === 'vms' && <VmTable vms={prefix.vms} actions={vmActions} creating={prefix.phase === 'creating'} />}
         {view === 'networks' && <NetworkTable networks={prefix.networks} vms={prefix.vms} />}
         {view === 'snapshots' && <SnapshotsView key={prefix.id} prefix={prefix} blocked={blocked} />}
+        {view === 'deploy' && <DeployView key={prefix.id} prefix={prefix} />}
         {view === 'activity' && <TaskList operations={own} emptyBody={`What is done with ${prefix.name} appears here.`} />}
       </div>
     </>
   );
 }
 
-/** One environment: its facts and actions, and its VMs, networks, snapshots and tasks. */
+/** One environment: its facts and actions, and its VMs, networks, snapshots, deploy scripts and tasks. */
 export function EnvironmentPage(props: { readonly id: string }): ReactElement {
   const prefix = usePrefix(props.id);
   const known = usePrefixes() !== undefined;

@@ -1,5 +1,6 @@
 import { IconFileCode, IconPlus, IconX } from '@tabler/icons-react';
 import type { KeyboardEvent, ReactElement } from 'react';
+import { isExclusive } from '../../src-shared/operation.ts';
 import { prefixStatus } from '../environments/status.ts';
 import { baseName } from '../format.ts';
 import { isRunning, useOperations, usePrefixes } from '../live-cache.ts';
@@ -40,7 +41,7 @@ export function TabBar(props: { readonly onOpenFile: () => void }): ReactElement
     if (prefix === undefined) return { title: '…', tip: '', mark: <span /> };
     const status = prefixStatus(
       prefix,
-      operations.find((operation) => operation.prefix === prefix.id && isRunning(operation)),
+      operations.find((operation) => operation.prefix === prefix.id && isRunning(operation) && isExclusive(operation.kind)),
     );
     return {
       title: prefix.name,

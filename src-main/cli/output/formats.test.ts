@@ -72,6 +72,7 @@ function stateOf({ Prefix: prefix }: LagoStatus): PrefixState {
       screen: false,
     })),
     snapshots: [],
+    deploy: [],
     diskUsage: 0,
     busy: null,
   };

@@ -44,6 +44,36 @@ function forceAfter(values: Values): number | undefined {
   return Number(seconds);
 }
 
+const DEPLOY: Reader = {
+  positionals: [{ ...VMS, help: 'The VMs; by default all that have deploy scripts.' }],
+  options: [
+    {
+      flags: ['--from'],
+      name: 'from',
+      kind: 'optional',
+      metavar: 'SCRIPT',
+      help: 'Begin at this script in each VM that has it: its name, the end of its name, or its number. Without a value: at the script that failed, in VMs that have not finished. Write it after the names of VMs.',
+    },
+    {
+      flags: ['--timeout'],
+      name: 'timeout',
+      kind: 'value',
+      metavar: 'SECONDS',
+      type: 'number',
+      help: 'End a script that takes longer; by default there is no limit.',
+    },
+  ],
+  read: (values) => {
+    const from = values['from'] === true ? true : textValue(values, 'from');
+    const timeout = textValue(values, 'timeout');
+    return {
+      vms: listValue(values, 'vms') ?? [],
+      ...(from === undefined ? {} : { from }),
+      ...(timeout === undefined ? {} : { timeout: Number(timeout) }),
+    };
+  },
+};
+
 const READERS: Readonly<Record<VerbInputKind, Reader>> = {
   nothing: { positionals: [], read: () => ({}) },
   vms: {
@@ -57,15 +87,15 @@ const READERS: Readonly<Record<VerbInputKind, Reader>> = {
   },
   snapshot: SNAPSHOT_NAME,
   revert: SNAPSHOT_NAME,
+  deploy: DEPLOY,
 };
 
 /** The verbs of the engine's table that need no code in the command line, as specs for parsing and help. */
 export function plainVerbs(): readonly VerbSpec[] {
-  return allVerbs().flatMap(({ kind, takes, command }) =>
-    command === undefined
-      ? []
-      : [{ name: kind, ...command, positionals: READERS[takes].positionals, options: READERS[takes].options ?? [], available: true }],
-  );
+  return allVerbs().flatMap(({ kind, takes, command }) => {
+    const { positionals, options = [] } = READERS[takes];
+    return command === undefined ? [] : [{ name: kind, ...command, positionals, options, available: true }];
+  });
 }
 
 /** The handler of a plain verb; undefined when there is none of that name. */

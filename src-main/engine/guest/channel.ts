@@ -10,6 +10,11 @@ export interface ChannelRequest {
   readonly command?: string | undefined;
   readonly pty?: { readonly columns: number; readonly rows: number; readonly term?: string } | undefined;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Closes the channel when nothing was printed for this long after the command ended, or twenty times this long after it. Otherwise a
+   * process that it left in the background keeps the channel open for as long as it may still print.
+   */
+  readonly lingerMs?: number | undefined;
 }
 
 /** One session channel of a connection. */
@@ -163,10 +168,23 @@ function wrap(client: Client, lost: () => EngineError, channel: ClientChannel, r
   const onLost = (): void => end(lost());
   request.signal?.addEventListener('abort', onAbort, { once: true });
   client.once('close', onLost);
+  let linger: NodeJS.Timeout | undefined;
+  let latest: number | undefined;
+  const endSoon = (): void => {
+    if (code === undefined || request.lingerMs === undefined) return;
+    latest ??= Date.now() + 20 * request.lingerMs;
+    clearTimeout(linger);
+    linger = setTimeout(() => channel.close(), Math.min(request.lingerMs, latest - Date.now()));
+  };
   channel.on('exit', (status: number | null, name?: string) => {
     code = status ?? 128 + (constants.signals[name as NodeJS.Signals] ?? 0);
+    endSoon();
   });
-  channel.on('close', () => end(undefined));
+  channel.on('data', endSoon);
+  channel.on('close', () => {
+    clearTimeout(linger);
+    end(undefined);
+  });
 
   return {
     stream,

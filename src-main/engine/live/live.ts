@@ -83,7 +83,7 @@ export function createLive(options: LiveOptions): Live {
   /** Looks again at a host that does not respond, and at whether the lock's holder lives: no event tells of either. */
   function askAgain(entry: Entry, state: PrefixState): void {
     if (state.host.status === 'unusable') schedule(entry, UNANSWERED_EVERY_MS);
-    else if (state.busy !== null) schedule(entry, HOLDER_EVERY_MS);
+    else if (state.busy !== null || isDeploying(state)) schedule(entry, HOLDER_EVERY_MS);
     entry.unreadable = 0;
   }
 
@@ -245,4 +245,8 @@ export function createLive(options: LiveOptions): Live {
       await Promise.resolve();
     },
   };
+}
+
+function isDeploying(state: PrefixState): boolean {
+  return state.deploy.some(({ scripts }) => scripts.some((script) => script.state === 'running'));
 }

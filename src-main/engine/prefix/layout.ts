@@ -25,6 +25,12 @@ export interface PrefixPaths {
   readonly ova: string;
   /** Ours: libvirt's description of each snapshot, `SNAPSHOT/VM.xml`. */
   readonly snapshots: string;
+  /** Ours: how the last run of each deploy script went. */
+  readonly deploy: string;
+  /** Ours: held while deploy scripts run. */
+  readonly deployLock: string;
+  /** Ours: output of deploy scripts, `VM/NUMBER-SCRIPT.log`. */
+  readonly deployLogs: string;
   /** Ours: lock for a single writer. */
   readonly lock: string;
   /** Ours: when and how the VM was last started. */
@@ -54,6 +60,9 @@ export function prefixPaths(root: string): PrefixPaths {
     seeds: join(root, 'cloud-init'),
     ova: join(root, 'ova'),
     snapshots: join(root, 'snapshots'),
+    deploy: join(root, 'lago-desktop-deploy.json'),
+    deployLock: join(root, '.lago-desktop-deploy.lock'),
+    deployLogs: join(root, 'logs', 'deploy'),
     lock: join(root, '.lago-desktop.lock'),
     boot: (name) => join(root, 'boot', `${name}.json`),
     dhcpLog: (net) => join(root, 'logs', `${net}.dhcp`),

@@ -1,14 +1,18 @@
-import { rm } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
+import { type HeldLock, takeLock } from '../core/lock.ts';
 import type { Step } from '../core/operation.ts';
 import { releaseLeases } from '../create/leases.ts';
-import { prefixPaths } from '../prefix/layout.ts';
+import { type PrefixPaths, prefixPaths } from '../prefix/layout.ts';
 import { type Prefix, readPrefix, readPrefixWithoutSpecs } from '../prefix/prefix.ts';
 import { type PendingWork, writeRecord } from '../prefix/record.ts';
 import { isRemovable, removePrefixFolder } from '../prefix/remains.ts';
 import { stopVms } from '../runtime/bring-down.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
 import { openForChange } from './recover.ts';
+
+/** How long a deploy may take to end once its VMs are off. */
+const DEPLOY_MS = 15_000;
 
 /** Stops everything and removes the prefix's marker, so that it no longer counts as a prefix; its files stay. */
 export async function cleanUpEnvironment(context: RecipeContext, root: string, step: Step): Promise<void> {
@@ -42,12 +46,23 @@ export async function destroyEnvironment(
       });
       await destroy.step('Release subnets', async (one) => await releaseLeases(context.settings, prefix, one.signal));
     }
+    // It has lost its VMs, and must have written the last of it.
+    await using _deploy = await whenNotDeploying(paths, step.signal);
     await beforeRemoval();
     await destroy.step('Remove files', async () => {
       if (prefix !== undefined) await markForRemoval(prefix, step);
       await removePrefixFolder(paths);
     });
   });
+}
+
+/** Waits for the end of a deploy, and keeps others from beginning. Undefined where nothing was ever deployed. */
+async function whenNotDeploying(paths: PrefixPaths, signal: AbortSignal): Promise<HeldLock | undefined> {
+  const known = await access(paths.deployLock).then(
+    () => true,
+    () => false,
+  );
+  return known ? await takeLock(paths.deployLock, { purpose: 'destroy', signal, waitMs: DEPLOY_MS }) : undefined;
 }
 
 /** A folder that the user put beside the prefixes is not ours to remove. Also checked before the lock, which would leave a file in it. */

@@ -48,6 +48,10 @@ export const VERB_WORK: VerbWork = {
       const { resumeEnvironment } = await import('./suspend.ts');
       await resumeEnvironment(context, root, input.vms ?? [], step);
     },
+    async deploy(context, { root, input, step }) {
+      const { deployEnvironment } = await import('./deploy.ts');
+      await deployEnvironment(context, root, input, step);
+    },
     async cleanup(context, { root, step }) {
       const { cleanUpEnvironment } = await import('./destroy.ts');
       await cleanUpEnvironment(context, root, step);

@@ -50,6 +50,34 @@ export async function runInGuest(context: RecipeContext, root: string, request: 
   return await connection.exec(command, options);
 }
 
+/** A login that lasts. */
+export interface GuestVisit extends AsyncDisposable {
+  readonly connection: SshConnection;
+  /** Aborts with `vm.not-running` when the VM stops, which ssh itself notices only after a silence. */
+  readonly stopped: AbortSignal;
+}
+
+/** Logs in to a VM like `connectGuest`, for work that has to notice at once when the VM stops. Disposing it closes the connection. */
+export async function visitGuest(context: RecipeContext, prefix: Prefix, vm: VmSpec, options: ConnectOptions): Promise<GuestVisit> {
+  const { signal, forget } = isHosted(context.plugins, vm)
+    ? whenStopped(await runningVm(context, prefix, vm.name, options.signal), prefix, vm)
+    : { signal: new AbortController().signal, forget: () => undefined };
+  try {
+    const connection = await connectGuest(context, prefix, vm, options);
+    return {
+      connection,
+      stopped: signal,
+      async [Symbol.asyncDispose]() {
+        forget();
+        await connection.close();
+      },
+    };
+  } catch (error) {
+    forget();
+    throw error;
+  }
+}
+
 export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onWait?: ((message: string) => void) | undefined;

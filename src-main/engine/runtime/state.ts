@@ -9,6 +9,7 @@ import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
 import { vcpuOf } from '../libvirt/xml/cpu.ts';
 import { networkName } from '../libvirt/xml/network-xml.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
+import { deployStates } from '../prefix/deploy-record.ts';
 import { expandPrefixPath, type PrefixPaths } from '../prefix/layout.ts';
 import { domainName, type Prefix, vmAddress } from '../prefix/prefix.ts';
 import type { PendingWork } from '../prefix/record.ts';
@@ -109,10 +110,11 @@ async function noteOf(foreign: ForeignVm, log: Log, signal: AbortSignal | undefi
 
 /** The complete state that views and `lago status` show. */
 export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Observation, options: StateOptions = {}): Promise<PrefixState> {
-  const [diskUsage, holder, workdir, vms] = await Promise.all([
+  const [diskUsage, holder, workdir, deploy, vms] = await Promise.all([
     usage(prefix.paths),
     readHolder(prefix.paths.lock),
     workdirOf(prefix.paths.root),
+    deployStates(prefix.paths, prefix.specs.vms),
     Promise.all(prefix.specs.vms.map(async (vm) => await vmState(prefix, vm, seen, options.notes?.(vm.name)))),
   ]);
   const busy = holder ?? null;
@@ -130,6 +132,7 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     vms,
     networks: prefix.specs.nets.map((net) => networkState(prefix, net, seen)),
     snapshots: (prefix.record?.snapshots ?? []).map((snapshot) => ({ ...snapshot, current: snapshot.name === prefix.record?.current })),
+    deploy,
     diskUsage,
     busy,
   };
