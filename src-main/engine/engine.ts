@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
 import type { HostChoice } from '../../src-shared/host-choice.ts';
+import type { LiveNumbers } from '../../src-shared/numbers.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { VerbInput, VerbNoun, Verbs } from '../../src-shared/verbs.ts';
 import type { Operation, OperationEvent } from './core/operation.ts';
@@ -66,6 +67,8 @@ export interface Prefixes extends VerbMethods<'prefix'> {
   exportedDisks(prefix: string, vms: readonly string[]): Promise<Record<string, readonly string[]>>;
   /** The current state, read from disk and, if it is up, from its host. Takes no lock, starts nothing. */
   status(prefix: string): Promise<PrefixState>;
+  /** What its running VMs use, about once a second until abort; libvirt is asked only meanwhile. */
+  numbers(prefix: string, signal: AbortSignal): AsyncIterableIterator<LiveNumbers>;
   /** Adds environments found at a path (prefix or workdir) to the list; returns their ids. */
   open(path: string): Promise<readonly string[]>;
   forget(id: string): Promise<void>;
