@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { DeployOutput } from './deploy.ts';
 import { HostChoice } from './host-choice.ts';
 import { Issue } from './issue.ts';
+import { LiveNumbers } from './numbers.ts';
 import { OperationState } from './operation.ts';
 import { OutsidePath, Plan } from './plan.ts';
 import { LibraryState, MachineState, PrefixState } from './state.ts';
@@ -147,6 +148,8 @@ export const contract = {
       .output(Started),
     /** Adds environments that are already on disk (a prefix or a workdir) to the list. */
     open: oc.input(z.object({ path: z.string() })).output(z.object({ prefixes: z.array(z.string()) })),
+    /** What its running VMs use, about once a second; the hypervisor is asked only meanwhile. */
+    numbers: oc.input(Prefix).output(eventIterator(LiveNumbers)),
     /** Removes an environment from the list; its files stay. */
     forget: oc.input(Prefix).output(z.object({})),
   },

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { chaos } from './chaos.ts';
 import type { Torture } from './contract.ts';
 import { faults } from './faults.ts';
 import { fuzz } from './fuzz.ts';
@@ -19,10 +20,11 @@ Object.assign(process.env, { LAGO_CONFINED: '1', LAGO_UPLINK: 'none' });
 
 /** In order, each with its share of the time. A short run limits kills by number; its time limit is for slow machines. */
 const ALL = {
-  kills: { run: kills, shortSeconds: 360, share: 0.7 },
-  faults: { run: faults, shortSeconds: 80, share: 0.15 },
-  leases: { run: leases, shortSeconds: 20, share: 0.05 },
-  fuzz: { run: fuzz, shortSeconds: 20, share: 0.1 },
+  kills: { run: kills, shortSeconds: 360, share: 0.65 },
+  faults: { run: faults, shortSeconds: 80, share: 0.13 },
+  chaos: { run: chaos, shortSeconds: 60, share: 0.1 },
+  leases: { run: leases, shortSeconds: 20, share: 0.04 },
+  fuzz: { run: fuzz, shortSeconds: 20, share: 0.08 },
 } as const;
 type Name = keyof typeof ALL;
 const NAMES = Object.keys(ALL) as Name[];

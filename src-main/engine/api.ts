@@ -84,6 +84,9 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       }),
       export: os.prefix.export.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.export(path(prefix), wanted))),
       open: os.prefix.open.handler(async ({ input }) => ({ prefixes: [...(await engine.prefix.open(input.path))] })),
+      numbers: os.prefix.numbers.handler(async function* ({ input, signal }) {
+        yield* engine.prefix.numbers(path(input.prefix), signal ?? new AbortController().signal);
+      }),
       forget: os.prefix.forget.handler(async ({ input }) => {
         await engine.prefix.forget(input.prefix);
         return {};

@@ -3,6 +3,7 @@ import type { BootState } from '../../src-shared/boot.ts';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
 import type { DeployOutput } from '../../src-shared/deploy.ts';
 import type { HostChoice } from '../../src-shared/host-choice.ts';
+import type { LiveNumbers } from '../../src-shared/numbers.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { VerbInput, VerbNoun, Verbs } from '../../src-shared/verbs.ts';
 import type { Operation, OperationEvent } from './core/operation.ts';
@@ -73,6 +74,8 @@ export interface Prefixes extends VerbMethods<'prefix'> {
   deployOutput(prefix: string, vm: string, script: number, signal: AbortSignal): AsyncIterableIterator<DeployOutput>;
   /** The current state, read from disk and, if it is up, from its host. Takes no lock, starts nothing. */
   status(prefix: string): Promise<PrefixState>;
+  /** What its running VMs use, about once a second until abort; libvirt is asked only meanwhile. */
+  numbers(prefix: string, signal: AbortSignal): AsyncIterableIterator<LiveNumbers>;
   /** Adds environments found at a path (prefix or workdir) to the list; returns their ids. */
   open(path: string): Promise<readonly string[]>;
   forget(id: string): Promise<void>;

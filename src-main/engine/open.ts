@@ -13,6 +13,7 @@ import { createLibrary } from './library.ts';
 import { knownEnvironments } from './live/known.ts';
 import { createLive } from './live/live.ts';
 import { readMachine } from './live/machine.ts';
+import { createNumbers } from './live/numbers.ts';
 import { createOperations } from './live/operations.ts';
 import { createPublisher } from './live/publisher.ts';
 import { createRegistry } from './plugins/registry.ts';
@@ -56,6 +57,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       live.states().some((state) => state.path === path && state.vms.some((one) => one.name === vm && one.status === 'running')),
     log,
   );
+  const numbers = createNumbers({ hosts, log });
   const operations = createOperations((event) => publisher.publish(event));
   const workdir = options.workdir ?? join(dataDir, 'environments');
   let began: Promise<unknown> | undefined;
@@ -204,6 +206,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         .filter((state) => found.includes(state.path))
         .map((state) => state.id);
     },
+    numbers: (path, signal) => numbers.watch(path, signal),
     async forget(id) {
       await known.remove(prefix.pathOf(id));
       await live.reload();

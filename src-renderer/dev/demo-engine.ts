@@ -393,6 +393,9 @@ export class DemoEngine {
           ),
         ),
         open: os.prefix.open.handler(() => ({ prefixes: [SHOP.id] })),
+        numbers: os.prefix.numbers.handler(async function* () {
+          yield await Promise.resolve({ vms: [] });
+        }),
         forget: os.prefix.forget.handler(() => {
           throw new ORPCError('CONFLICT', {
             data: {
