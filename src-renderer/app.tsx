@@ -19,6 +19,7 @@ import { Notices } from './shell/notices.tsx';
 import { Rail } from './shell/rail.tsx';
 import { StatusBar } from './shell/status-bar.tsx';
 import { TabBar } from './shell/tab-bar.tsx';
+import { useKeptSessions } from './terminals/use-kept-sessions.ts';
 import {
   initialWindow,
   keyOf,
@@ -141,7 +142,9 @@ function useFollowEngine(state: WindowState, dispatch: (action: WindowAction) =>
 export function App(props: { readonly connection: EngineConnection }): ReactElement {
   const { connection } = props;
   const kept = useMemo(readKept, []);
-  const [state, dispatch] = useReducer(reduceWindow, kept, ({ environments }) => initialWindow(environments));
+  const [state, dispatch] = useReducer(reduceWindow, kept, ({ environments }) =>
+    initialWindow(environments, false, crypto.randomUUID().slice(0, 8)),
+  );
   const [notices, setNotices] = useState<readonly Notice[]>([]);
   const [closing, setClosing] = useState(false);
   const [keys, setKeys] = useState(false);
@@ -231,6 +234,7 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
   usePrefetch();
   useCrashNotices(notify);
   useFollowEngine(state, dispatch);
+  useKeptSessions(connection, state.sessions, dispatch);
   useWindowKeys(
     state,
     dispatch,

@@ -2,12 +2,14 @@ import { QueryClient as Client, type QueryClient, skipToken, useQuery } from '@t
 import type { LiveEvent } from '../src-shared/contract.ts';
 import { isExclusive, type OperationState } from '../src-shared/operation.ts';
 import type { LibraryState, MachineState, PrefixState } from '../src-shared/state.ts';
+import type { TerminalState } from '../src-shared/terminal.ts';
 import type { ConnectionState } from './engine-client.ts';
 
 const PREFIXES = ['prefixes'] as const;
 const OPERATIONS = ['operations'] as const;
 const MACHINE = ['machine'] as const;
 const LIBRARY = ['library'] as const;
+const TERMINALS = ['terminals'] as const;
 const CONNECTION = ['connection'] as const;
 
 /** A cache that only mirrors the engine's events: it never fetches, goes stale or evicts entries. */
@@ -56,6 +58,9 @@ export function applyLiveEvent(cache: QueryClient, event: LiveEvent): void {
     case 'library':
       cache.setQueryData<LibraryState>(LIBRARY, event.library);
       return;
+    case 'terminals':
+      cache.setQueryData<readonly TerminalState[]>(TERMINALS, event.terminals);
+      return;
     default:
       event satisfies never;
   }
@@ -101,6 +106,11 @@ export function useMachine(): MachineState | undefined {
 /** The template library; undefined until the engine has sent it. */
 export function useLibrary(): LibraryState | undefined {
   return useMirror<LibraryState>(LIBRARY);
+}
+
+/** The engine's terminal sessions; undefined until it has sent them. */
+export function useTerminals(): readonly TerminalState[] | undefined {
+  return useMirror<readonly TerminalState[]>(TERMINALS);
 }
 
 /** State of the connection to the engine. */

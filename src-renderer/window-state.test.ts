@@ -53,12 +53,26 @@ describe('window state', () => {
     expect(state.tabs[0]).toMatchObject({ draft: { name: 'demo', internet: true } });
   });
 
-  it('opens one serial console per VM and many ssh sessions', () => {
-    const open = (kind: 'ssh' | 'serial'): WindowAction => ({ type: 'open-session', prefix: 'p', vm: 'web', kind });
-    const state = play(open('ssh'), open('ssh'), open('serial'), open('ssh'), open('serial'));
-    expect(state.sessions.map((session) => session.kind)).toEqual(['ssh', 'ssh', 'serial', 'ssh']);
-    expect(state.session).toBe('s3');
+  it('opens one screen per VM, and any number of shells and serial consoles', () => {
+    const open = (kind: 'ssh' | 'serial' | 'screen', again = false): WindowAction => ({
+      type: 'open-session',
+      prefix: 'p',
+      vm: 'web',
+      kind,
+      again,
+    });
+    const state = play(open('ssh'), open('ssh'), open('serial'), open('screen'), open('serial'), open('screen'));
+    expect(state.sessions.map((session) => session.kind)).toEqual(['ssh', 'ssh', 'serial', 'screen', 'serial']);
+    expect(state.session).toBe('s4');
     expect(state.dock).toEqual({ open: true, view: 'terminals' });
+    expect(reduceWindow(state, open('serial', true))).toMatchObject({ session: 's3', sessions: { length: 5 } });
+  });
+
+  it('gives sessions that the engine kept their tabs back, once', () => {
+    const kept = { id: 'old-s1', prefix: 'p', vm: 'web', kind: 'ssh' } as const;
+    const state = play({ type: 'kept-sessions', sessions: [kept] }, { type: 'kept-sessions', sessions: [kept] });
+    expect(state).toMatchObject({ sessions: [kept], session: 'old-s1', dock: { open: true } });
+    expect(play({ type: 'kept-sessions', sessions: [] })).toEqual(initialWindow());
   });
 
   it('closes the tab and the sessions of an environment that is gone', () => {

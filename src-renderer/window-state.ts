@@ -69,6 +69,8 @@ export interface WindowState {
   /** Id of the visible session. */
   readonly session: string | null;
   readonly nextSession: number;
+  /** Begins the ids of this page's sessions: those of an earlier page may still exist. */
+  readonly run: string;
   /** Environment → its selected view, by default `vms`. */
   readonly views: Readonly<Record<string, EnvironmentView>>;
   readonly library: LibraryView;
@@ -86,7 +88,10 @@ export type WindowAction =
   | { readonly type: 'created'; readonly path: string; readonly id: string }
   | { readonly type: 'gone'; readonly ids: readonly string[] }
   | { readonly type: 'dock'; readonly open?: boolean; readonly view?: DockView }
-  | { readonly type: 'open-session'; readonly prefix: string; readonly vm: string; readonly kind: SessionKind }
+  /** `again`: shows one that is already open. */
+  | { readonly type: 'open-session'; readonly prefix: string; readonly vm: string; readonly kind: SessionKind; readonly again?: boolean }
+  /** Sessions that the engine kept while there was no page: they get their tabs back. */
+  | { readonly type: 'kept-sessions'; readonly sessions: readonly TerminalSession[] }
   | { readonly type: 'show-session'; readonly id: string }
   | { readonly type: 'close-session'; readonly id: string };
 
@@ -107,7 +112,7 @@ function pageOf(tab: Tab): Page {
 }
 
 /** Initial state of a window with these tabs. */
-export function initialWindow(environments: readonly string[] = [], dockOpen = false): WindowState {
+export function initialWindow(environments: readonly string[] = [], dockOpen = false, run = ''): WindowState {
   return {
     page: { kind: 'home' },
     tabs: environments.map((id) => ({ kind: 'environment', id })),
@@ -115,6 +120,7 @@ export function initialWindow(environments: readonly string[] = [], dockOpen = f
     sessions: [],
     session: null,
     nextSession: 1,
+    run,
     views: {},
     library: { view: 'templates', filter: '', stored: false, order: 'name', open: [] },
   };
@@ -152,12 +158,22 @@ function created(state: WindowState, path: string, id: string): WindowState {
 
 function openSession(state: WindowState, action: WindowAction & { type: 'open-session' }): WindowState {
   const { prefix, vm, kind } = action;
-  // A VM has at most one serial console and one screen, but any number of ssh sessions.
-  const present = kind === 'ssh' ? undefined : state.sessions.find((one) => one.prefix === prefix && one.vm === vm && one.kind === kind);
+  // A VM has one screen, but any number of shells and of views of its serial console.
+  const present =
+    action.again !== true && kind !== 'screen'
+      ? undefined
+      : state.sessions.find((one) => one.prefix === prefix && one.vm === vm && one.kind === kind);
   const dock = { open: true, view: 'terminals' } as const;
   if (present !== undefined) return { ...state, dock, session: present.id };
-  const id = `s${state.nextSession}`;
+  const id = `${state.run}s${state.nextSession}`;
   return { ...state, dock, session: id, nextSession: state.nextSession + 1, sessions: [...state.sessions, { id, prefix, vm, kind }] };
+}
+
+function keptSessions(state: WindowState, kept: readonly TerminalSession[]): WindowState {
+  const added = kept.filter((session) => !state.sessions.some((one) => one.id === session.id));
+  if (added.length === 0) return state;
+  const session = state.session ?? added.at(-1)?.id ?? null;
+  return { ...state, dock: { ...state.dock, open: true }, session, sessions: [...state.sessions, ...added] };
 }
 
 function closeSessions(state: WindowState, gone: (session: TerminalSession) => boolean): WindowState {
@@ -195,6 +211,8 @@ export function reduceWindow(state: WindowState, action: WindowAction): WindowSt
       return { ...state, dock: { open: action.open ?? state.dock.open, view: action.view ?? state.dock.view } };
     case 'open-session':
       return openSession(state, action);
+    case 'kept-sessions':
+      return keptSessions(state, action.sessions);
     case 'show-session':
       return { ...state, session: action.id, dock: { open: true, view: 'terminals' } };
     case 'close-session':

@@ -7,11 +7,12 @@ import { LiveNumbers } from './numbers.ts';
 import { OperationState } from './operation.ts';
 import { OutsidePath, Plan } from './plan.ts';
 import { LibraryState, MachineState, PrefixState } from './state.ts';
+import { TerminalState } from './terminal.ts';
 import { type VerbInputKind, type VerbInputs, type VerbNoun, type Verbs, verbsOf } from './verbs.ts';
 
 /**
  * Events pushed to every front door, always as whole values. A new iterator first yields the current values (`prefixes`, `operations`,
- * `machine`, `library`), then each change once.
+ * `machine`, `library`, `terminals`), then each change once.
  */
 export const LiveEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('prefixes'), prefixes: z.array(PrefixState) }),
@@ -22,6 +23,7 @@ export const LiveEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('operation-gone'), id: z.string() }),
   z.object({ type: z.literal('machine'), machine: MachineState }),
   z.object({ type: z.literal('library'), library: LibraryState }),
+  z.object({ type: z.literal('terminals'), terminals: z.array(TerminalState) }),
 ]);
 export type LiveEvent = z.infer<typeof LiveEvent>;
 
@@ -161,18 +163,23 @@ export const contract = {
   terminal: {
     /**
      * Opens a byte stream to a VM and returns its id, to which the front door then attaches (a MessagePort in Electron).
-     * Unattached streams are closed after 30 s. `ssh` waits for the guest and writes what it waits for to the stream.
+     * Unattached streams are closed after 30 s. `ssh` and `serial` belong to a session of the engine that outlives the page: `session` is
+     * the id of an existing one, whose stream begins with what draws its screen and history, or of a new one. Sessions connect by
+     * themselves and show in the stream what they wait for. A session has one page at a time.
      */
     open: oc
       .input(
         Prefix.extend({
           vm: z.string(),
           kind: z.enum(['ssh', 'serial', 'screen']),
+          session: z.string().min(1).max(100),
           columns: z.number().int().min(2).max(1000).default(80),
           rows: z.number().int().min(2).max(1000).default(24),
         }),
       )
       .output(z.object({ stream: z.string() })),
+    /** Ends a session. */
+    close: oc.input(z.object({ session: z.string() })).output(z.object({})),
     resize: oc
       .input(z.object({ stream: z.string(), columns: z.number().int().min(2).max(1000), rows: z.number().int().min(2).max(1000) }))
       .output(z.object({})),

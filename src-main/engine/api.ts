@@ -5,7 +5,6 @@ import { type VerbNoun, type Verbs, verbsOf } from '../../src-shared/verbs.ts';
 import { callVerb } from './call-verb.ts';
 import type { Engine } from './engine.ts';
 import type { StreamTable } from './streams.ts';
-import { openTerminal } from './terminals.ts';
 import { watchInitFile } from './watch-init-file.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -100,10 +99,18 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
     },
     terminal: {
       open: os.terminal.open.handler(async ({ input, signal }) => {
-        const { stream, resize } = await openTerminal(engine.vm, path(input.prefix), input, signal);
+        const opened =
+          input.kind === 'screen'
+            ? { stream: await engine.vm.screen(path(input.prefix), input.vm, signal), resize: undefined }
+            : await engine.terminal.open({ ...input, kind: input.kind });
+        const { stream, resize } = opened;
         // The page went away in the meantime: nobody will take the stream.
         if (signal?.aborted === true) stream.destroy();
         return { stream: streams.add(stream, resize) };
+      }),
+      close: os.terminal.close.handler(({ input }) => {
+        engine.terminal.close(input.session);
+        return {};
       }),
       resize: os.terminal.resize.handler(({ input }) => {
         streams.resize(input.stream, input.columns, input.rows);

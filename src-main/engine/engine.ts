@@ -5,6 +5,7 @@ import type { DeployOutput } from '../../src-shared/deploy.ts';
 import type { HostChoice } from '../../src-shared/host-choice.ts';
 import type { LiveNumbers } from '../../src-shared/numbers.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
+import type { TerminalState } from '../../src-shared/terminal.ts';
 import type { VerbInput, VerbNoun, Verbs } from '../../src-shared/verbs.ts';
 import type { Operation, OperationEvent } from './core/operation.ts';
 import type { CreateRequest } from './create/create-request.ts';
@@ -35,6 +36,7 @@ export interface Engine extends AsyncDisposable {
   readonly prefix: Prefixes;
   readonly snapshot: Snapshots;
   readonly vm: Vms;
+  readonly terminal: Terminals;
   readonly operation: Operations;
   readonly library: Library;
   readonly machine: Machine;
@@ -117,6 +119,26 @@ export interface Vms {
   screen(prefix: string, vm: string, signal?: AbortSignal): Promise<Duplex>;
   /** VM → root's password at creation, null when it has none. Not part of any state: requested only when it is to be shown. */
   rootPasswords(prefix: string): Promise<Readonly<Record<string, string | number | null>>>;
+}
+
+export interface TerminalRequest {
+  /** Id of the session to attach to, or of a new one. */
+  readonly session: string;
+  /** Id of the environment. */
+  readonly prefix: string;
+  readonly vm: string;
+  readonly kind: TerminalState['kind'];
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** Terminals that outlive the page that shows them. */
+export interface Terminals {
+  /** Attaches to a session, opening it first if it is new; see `terminals/terminals.ts`. */
+  open(request: TerminalRequest): Promise<{ readonly stream: Duplex; readonly resize: (columns: number, rows: number) => void }>;
+  /** Ends a session. */
+  close(session: string): void;
+  states(): readonly TerminalState[];
 }
 
 /** Operations of this process, running or ended and not dismissed. */

@@ -27,6 +27,7 @@ import type { RecipeContext } from './runtime/recipe.ts';
 import { createHostAccess } from './runtime/session.ts';
 import { observe, prefixState } from './runtime/state.ts';
 import { readSamples } from './samples.ts';
+import { createTerminals } from './terminals/terminals.ts';
 import { vmsOf } from './vms.ts';
 
 const MACHINE_EVERY_MS = 5000;
@@ -48,6 +49,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       publisher.publish(event);
       // The library shows the users of each template.
       if (event.type === 'prefix-gone') library.touch();
+      terminals.checkVms();
     },
     interrupted: (path, work) => void recover(path, work),
   });
@@ -58,7 +60,18 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     log,
   );
   const numbers = createNumbers({ hosts, log });
-  const operations = createOperations((event) => publisher.publish(event));
+  const operations = createOperations((event) => {
+    publisher.publish(event);
+    if (event.type === 'operation') terminals.onOperation(event.operation);
+  });
+  const vms = vmsOf(context, consoles);
+  const terminals = createTerminals({
+    vms,
+    consoles,
+    states: () => live.states(),
+    publish: (states) => publisher.publish({ type: 'terminals', terminals: [...states] }),
+    log,
+  });
   const workdir = options.workdir ?? join(dataDir, 'environments');
   let began: Promise<unknown> | undefined;
   let machine: MachineState | undefined;
@@ -238,7 +251,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         return Object.fromEntries(specs.vms.map((vm) => [vm.name, vm.snapshots]));
       },
     },
-    vm: vmsOf(context, consoles),
+    vm: vms,
+    terminal: terminals,
     operation: operations,
     library,
     machine: {
@@ -253,6 +267,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       const first: LiveEvent[] = [
         { type: 'prefixes', prefixes: [...live.states()] },
         { type: 'operations', operations: operations.states() },
+        { type: 'terminals', terminals: [...terminals.states()] },
       ];
       if (machine !== undefined) first.push({ type: 'machine', machine });
       else drop(readMachineNow(true), log, 'Checking the machine');
@@ -267,6 +282,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     async [Symbol.asyncDispose]() {
       clearInterval(machineTimer);
       library[Symbol.dispose]();
+      terminals.close();
       consoles.close();
       await live[Symbol.asyncDispose]();
       await hosts[Symbol.asyncDispose]();

@@ -6,6 +6,7 @@ import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import type { LibraryState, PrefixState, SnapshotState, VmStatus } from '../../src-shared/state.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
+import type { TerminalState } from '../../src-shared/terminal.ts';
 import { BROKEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
 
 const TICK = 120;
@@ -14,7 +15,8 @@ const TICK = 120;
 export class DemoEngine {
   readonly #listeners = new Set<(event: LiveEvent) => void>();
   readonly #scenario: string;
-  readonly #streams = new Map<string, { readonly vm: string; readonly kind: string }>();
+  readonly #streams = new Map<string, { readonly vm: string; readonly kind: string; readonly session: string }>();
+  readonly #terminals = new Map<string, TerminalState>();
   readonly #cancelled = new Set<string>();
   readonly #paused = new Set<string>();
   readonly #forceAt = new Map<string, number>();
@@ -223,6 +225,12 @@ export class DemoEngine {
     });
   }
 
+  #setTerminal(id: string, state: TerminalState | undefined): void {
+    if (state === undefined) this.#terminals.delete(id);
+    else this.#terminals.set(id, state);
+    this.#emit({ type: 'terminals', terminals: [...this.#terminals.values()] });
+  }
+
   #name(id: string): string {
     return this.#prefixes.find((prefix) => prefix.id === id)?.name ?? id;
   }
@@ -235,6 +243,7 @@ export class DemoEngine {
       { type: 'operations', operations: [...this.#operations] },
       { type: 'machine', machine: MACHINE },
       { type: 'library', library: this.#library },
+      { type: 'terminals', terminals: [...this.#terminals.values()] },
     ];
     // Calls that no view uses are missing; the handler answers them with an error.
     return {
@@ -441,8 +450,14 @@ export class DemoEngine {
       terminal: {
         open: os.terminal.open.handler(({ input }) => {
           const stream = `stream${this.#next++}`;
-          this.#streams.set(stream, { vm: input.vm, kind: input.kind });
+          this.#streams.set(stream, { vm: input.vm, kind: input.kind, session: input.session });
+          const { session: id, prefix, vm, kind } = input;
+          if (kind !== 'screen') this.#setTerminal(id, { id, prefix, vm, kind, status: 'connected' });
           return { stream };
+        }),
+        close: os.terminal.close.handler(({ input }) => {
+          this.#setTerminal(input.session, undefined);
+          return {};
         }),
         resize: os.terminal.resize.handler(() => ({})),
       },
@@ -545,6 +560,7 @@ export class DemoEngine {
     const encoder = new TextEncoder();
     const decoder = new TextDecoder();
     const prompt = `\x1b[32mroot@${target?.vm ?? 'vm'}\x1b[0m:\x1b[34m~\x1b[0m# `;
+    let session = this.#terminals.get(target?.session ?? '');
     let line = '';
     const channel = openByteChannel(
       {
@@ -559,6 +575,13 @@ export class DemoEngine {
         onData: (bytes, taken) => {
           taken();
           for (const letter of decoder.decode(bytes)) {
+            if (session?.status === 'ended') {
+              if (letter !== '\r') continue;
+              session = { ...session, status: 'connected' };
+              this.#setTerminal(session.id, session);
+              channel.write(encoder.encode(prompt));
+              continue;
+            }
             if (letter !== '\r') {
               line = letter === '\x7f' ? line.slice(0, -1) : line + letter;
               channel.write(encoder.encode(letter === '\x7f' ? '\b \b' : letter));
@@ -566,9 +589,13 @@ export class DemoEngine {
             }
             const command = line.trim();
             line = '';
-            if (command === 'exit') channel.end();
-            else if (command === 'reboot') channel.end('The guest closed the connection.');
-            else
+            if (command === 'exit' && session !== undefined) {
+              session = { ...session, status: 'ended' };
+              this.#setTerminal(session.id, session);
+              channel.write(encoder.encode('\r\n\x1b[2m— session ended; press Enter to connect again —\x1b[0m\r\n'));
+            } else if (command === 'reboot') {
+              channel.write(encoder.encode(`\r\n\x1b[2m— The guest closed the connection; connecting again —\x1b[0m\r\n${prompt}`));
+            } else
               channel.write(
                 encoder.encode(
                   `\r\n${command === 'ls' ? '\x1b[34manaconda\x1b[0m  setup.sh  \x1b[31mbackup.tar\x1b[0m\r\n' : command === '' ? '' : `-bash: ${command}: command not found\r\n`}${prompt}`,

@@ -39,6 +39,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
     keys: [
       ['Ctrl Shift C / V', 'Copy, paste'],
       ['Ctrl Shift F', 'Search'],
+      ['Ctrl Shift S', 'Serial console of the same VM'],
     ],
   },
 ];

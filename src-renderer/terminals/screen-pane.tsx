@@ -2,17 +2,17 @@ import { Button } from '@mantine/core';
 import RFB from '@novnc/novnc';
 import { IconDeviceDesktopOff, IconKeyboard, IconRefresh } from '@tabler/icons-react';
 import { type ReactElement, useEffect, useEffectEvent, useRef, useState } from 'react';
+import type { TerminalStatus } from '../../src-shared/terminal.ts';
 import type { TerminalSession } from '../window-state.ts';
 import { ScreenChannel } from './screen-channel.ts';
 import styles from './screen-pane.module.css';
-import type { LinkState } from './session-link.ts';
 import { useSessionLink } from './use-session-link.ts';
 
 /** A VM's screen. While focused, it sends keys and pointer events to the VM. */
 export function ScreenPane(props: {
   readonly session: TerminalSession;
   readonly visible: boolean;
-  readonly onState: (state: LinkState) => void;
+  readonly onState: (state: TerminalStatus) => void;
 }): ReactElement {
   const { session, visible } = props;
   const box = useRef<HTMLDivElement>(null);
@@ -58,7 +58,7 @@ export function ScreenPane(props: {
     box.current?.replaceChildren();
   }
 
-  const reportState = useEffectEvent((next: LinkState) => {
+  const reportState = useEffectEvent((next: TerminalStatus) => {
     props.onState(next);
     if (next !== 'connected') leave();
   });

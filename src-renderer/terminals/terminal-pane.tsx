@@ -5,12 +5,12 @@ import '@xterm/xterm/css/xterm.css';
 import { useComputedColorScheme } from '@mantine/core';
 import { IconArrowDown, IconArrowUp, IconX } from '@tabler/icons-react';
 import { type KeyboardEvent, type ReactElement, useEffect, useEffectEvent, useRef, useState } from 'react';
+import type { TerminalStatus } from '../../src-shared/terminal.ts';
 import { useEngine } from '../engine-context.ts';
 import { copyText } from '../ui/copy-text.ts';
 import { IconButton } from '../ui/tip.tsx';
-import type { TerminalSession } from '../window-state.ts';
+import { type TerminalSession, useWindow } from '../window-state.ts';
 import { PALETTES } from './palettes.ts';
-import type { LinkState } from './session-link.ts';
 import styles from './terminal-pane.module.css';
 import { useSessionLink } from './use-session-link.ts';
 
@@ -70,17 +70,18 @@ function SearchBar(props: { readonly search: SearchAddon; readonly onClose: () =
   );
 }
 
-/** An ssh session or serial console. Stays connected while hidden; keeps its scrollback when it reconnects. */
+/** An ssh session or serial console. The engine keeps its screen, history and connection; this shows them and types. */
 export function TerminalPane(props: {
   readonly session: TerminalSession;
   readonly visible: boolean;
-  readonly onState: (state: LinkState) => void;
+  readonly onState: (state: TerminalStatus) => void;
 }): ReactElement {
   const { session, visible } = props;
   const { connection } = useEngine();
   const scheme = useComputedColorScheme('dark');
   const box = useRef<TerminalElement>(null);
   const parts = useRef<Parts | null>(null);
+  const { dispatch } = useWindow();
   const stream = useRef<string | null>(null);
   const waiting = useRef<Uint8Array[]>([]);
   const [ready, setReady] = useState(false);
@@ -91,6 +92,8 @@ export function TerminalPane(props: {
     onOpen: (opened) => {
       stream.current = opened.stream;
       waiting.current = [];
+      // The stream begins with the whole screen and its history.
+      parts.current?.terminal.reset();
       resize();
     },
     onData: (bytes, taken) => {
@@ -101,11 +104,12 @@ export function TerminalPane(props: {
     onNotice: (sentence) => parts.current?.terminal.write(`\r\n\x1b[0m\x1b[2m— ${sentence} —\x1b[0m\r\n`),
   });
 
-  const reportState = useEffectEvent(props.onState);
-  useEffect(() => {
-    reportState(state);
-    if (state === 'ended' && ready) parts.current?.terminal.write('\x1b[2mPress Enter to connect again.\x1b[0m\r\n');
-  }, [state, ready]);
+  const reportState = useEffectEvent((next: TerminalStatus) => {
+    props.onState(next);
+    // Otherwise the engine says it.
+    if (link()?.state === 'ended') parts.current?.terminal.write('\x1b[2mPress Enter to connect again.\x1b[0m\r\n');
+  });
+  useEffect(() => reportState(state), [state]);
 
   function flush(): void {
     while (waiting.current.length > 0) {
@@ -152,6 +156,10 @@ export function TerminalPane(props: {
       case 'KeyF':
         event.preventDefault();
         setSearching(true);
+        return false;
+      case 'KeyS':
+        event.preventDefault();
+        dispatch({ type: 'open-session', prefix: session.prefix, vm: session.vm, kind: 'serial', again: true });
         return false;
       case 'KeyV':
         // Let the browser paste; xterm handles the paste event.

@@ -1,11 +1,11 @@
 import { IconDeviceDesktop, IconTerminal, IconTerminal2, IconX } from '@tabler/icons-react';
 import { type KeyboardEvent, lazy, type ReactElement, Suspense, useState } from 'react';
+import type { TerminalStatus } from '../../src-shared/terminal.ts';
 import { usePrefixes } from '../live-cache.ts';
 import { moveFocus } from '../shell/tab-bar.tsx';
 import { Empty } from '../ui/empty.tsx';
 import type { Icon } from '../ui/state-mark.tsx';
 import { type TerminalSession, useWindow } from '../window-state.ts';
-import type { LinkState } from './session-link.ts';
 import { TerminalPane } from './terminal-pane.tsx';
 import styles from './terminals.module.css';
 
@@ -17,13 +17,19 @@ const KINDS: Readonly<Record<TerminalSession['kind'], { readonly icon: Icon; rea
   screen: { icon: IconDeviceDesktop, word: 'screen' },
 };
 
-const WORDS: Readonly<Record<LinkState, string>> = { connecting: 'connecting', connected: '', waiting: 'VM is off', ended: 'ended' };
+const WORDS: Readonly<Record<TerminalStatus, string>> = {
+  connecting: 'connecting',
+  connected: '',
+  waiting: 'VM is off',
+  taken: 'taken',
+  ended: 'ended',
+};
 
 /** The dock's sessions, one tab each. Those in the background stay connected. */
 export function Terminals(props: { readonly visible: boolean }): ReactElement {
   const { state, dispatch } = useWindow();
   const prefixes = usePrefixes() ?? [];
-  const [states, setStates] = useState<Readonly<Record<string, LinkState>>>({});
+  const [states, setStates] = useState<Readonly<Record<string, TerminalStatus>>>({});
   const several = new Set(state.sessions.map((session) => session.prefix)).size > 1;
 
   function onKeyDown(event: KeyboardEvent, session: TerminalSession): void {

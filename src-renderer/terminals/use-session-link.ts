@@ -1,7 +1,8 @@
 import { useEffect, useEffectEvent, useRef, useState } from 'react';
+import type { TerminalStatus } from '../../src-shared/terminal.ts';
 import { readError } from '../engine-client.ts';
 import { useEngine } from '../engine-context.ts';
-import { useConnection, useOperations, usePrefix } from '../live-cache.ts';
+import { useConnection, useOperations, usePrefix, useTerminals } from '../live-cache.ts';
 import type { TerminalSession } from '../window-state.ts';
 import { type LinkOptions, type LinkState, SessionLink } from './session-link.ts';
 
@@ -11,17 +12,18 @@ export type SessionSink = Pick<LinkOptions, 'onOpen' | 'onData' | 'onDrain' | 'o
 };
 
 /**
- * A link for a session that survives reverts, reboots and a lost engine. `ready` false delays the first connection until the pane can
+ * A link for a session. A screen's reconnects after reverts and reboots; a terminal's only to the engine, which keeps the session and does the rest. `ready` false delays the first connection until the pane can
  * show something; the sink is read on each use.
  */
 export function useSessionLink(
   session: TerminalSession,
   ready: boolean,
   sink: SessionSink,
-): { readonly state: LinkState; readonly link: () => SessionLink | null } {
+): { readonly state: TerminalStatus; readonly link: () => SessionLink | null } {
   const { connection } = useEngine();
   const prefix = usePrefix(session.prefix);
   const operations = useOperations();
+  const terminals = useTerminals();
   const connected = useConnection().status === 'connected';
   const vm = prefix?.vms.find((one) => one.name === session.vm);
   const running = vm?.status === 'running';
@@ -36,7 +38,10 @@ export function useSessionLink(
     return new SessionLink({
       connect: async (events, signal) => {
         const { columns, rows } = sink.size();
-        const { stream } = await connection.client.terminal.open({ prefix: id, vm: name, kind, columns, rows }, { signal });
+        const { stream } = await connection.client.terminal.open(
+          { prefix: id, vm: name, kind, columns, rows, session: session.id },
+          { signal },
+        );
         return { stream, channel: await connection.attach(stream, events, signal) };
       },
       readError,
@@ -46,10 +51,10 @@ export function useSessionLink(
       onData: (bytes, taken) => onData(bytes, taken),
       onDrain: () => onDrain(),
       onNotice: (sentence) => onNotice(sentence),
-      endsByUser: kind === 'ssh',
+      endsByUser: kind !== 'screen',
     });
   });
-  const isRunning = useEffectEvent(() => running && connected);
+  const isRunning = useEffectEvent(() => connected && (running || session.kind !== 'screen'));
   const onOpen = useEffectEvent(sink.onOpen);
   const onData = useEffectEvent(sink.onData);
   const onNotice = useEffectEvent(sink.onNotice);
@@ -74,9 +79,11 @@ export function useSessionLink(
   const revertedAt = lastRevert?.endedAt ?? 0;
   useEffect(() => {
     const present = link.current;
-    if (present !== null && revertedAt > 0 && present.state === 'connected' && present.openedAt < revertedAt)
+    if (present !== null && session.kind === 'screen' && revertedAt > 0 && present.state === 'connected' && present.openedAt < revertedAt)
       present.renew('the VM was reverted');
-  }, [revertedAt]);
+  }, [revertedAt, session.kind]);
 
-  return { state, link: () => link.current };
+  const kept = terminals?.find(({ id }) => id === session.id)?.status;
+  // While the page is attached, the engine knows better.
+  return { state: session.kind !== 'screen' && state === 'connected' ? (kept ?? 'connecting') : state, link: () => link.current };
 }

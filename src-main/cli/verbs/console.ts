@@ -39,7 +39,8 @@ export async function openConsole(context: VerbContext): Promise<number> {
           }
         };
         stdin.on('data', onInput);
-        stdin.once('end', resolve);
+        // What it has printed so far still comes.
+        stdin.once('end', () => stream.end());
         stream.on('data', (chunk: Buffer) => {
           if (!stdout.write(chunk)) {
             stream.pause();

@@ -8,8 +8,6 @@ import { serialLogPath } from './serial-log.ts';
 export interface Consoles {
   /** The hub of a VM; it is open while it has users. `vm.missing`, `prefix.missing`. */
   of(prefix: string, vm: string): Promise<ConsoleHub>;
-  /** To be called when VMs may have started. */
-  checkVms(): void;
   close(): void;
 }
 
@@ -32,9 +30,6 @@ export function createConsoles(context: RecipeContext, isRunning: (prefix: strin
       });
       hubs.set(key, hub);
       return hub;
-    },
-    checkVms() {
-      for (const hub of hubs.values()) hub.checkVm();
     },
     close() {
       for (const hub of hubs.values()) hub.close();

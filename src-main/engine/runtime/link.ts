@@ -11,12 +11,14 @@ export interface LinkReason {
 }
 
 export interface LinkOptions {
-  /** Opens a stream to the VM. One that ends without an error was ended by the user inside the VM. */
+  /** Opens a stream to the VM. */
   open(signal: AbortSignal): Promise<Duplex>;
   /** Whether the VM is running as far as the engine knows. */
   isRunning(): boolean;
   /** A new stream is open. It is destroyed when the link is closed or renewed. */
   onOpen(stream: Duplex): void;
+  /** Why a stream ended that has no error of its own; by default the user ended it inside the VM. */
+  whyEnded?(): Promise<Error | undefined>;
   onStatus(status: TerminalStatus, reason: LinkReason): void;
 }
 
@@ -116,9 +118,7 @@ export class Link {
       this.#openedAt = Date.now();
       // Its reason arrives with "close"; without a listener an error would end the program.
       stream.on('error', () => undefined);
-      stream.once('close', () => {
-        if (round === this.#round) this.#ended(stream.errored);
-      });
+      stream.once('close', () => drop(this.#closed(round, stream), silentLog, 'terminal'));
       this.#options.onOpen(stream);
       this.#set('connected');
     } catch (error) {
@@ -133,11 +133,22 @@ export class Link {
     } else this.#again(error);
   }
 
-  #ended(error: Error | null): void {
-    this.#round += 1;
+  async #closed(round: number, stream: Duplex): Promise<void> {
+    if (round !== this.#round) return;
     this.#stream = undefined;
+    let error = stream.errored ?? undefined;
+    try {
+      error ??= await this.#options.whyEnded?.();
+    } catch (reason) {
+      error = reason instanceof Error ? reason : new Error(String(reason));
+    }
+    if (round === this.#round) this.#ended(error);
+  }
+
+  #ended(error: Error | undefined): void {
+    this.#round += 1;
     if (Date.now() - this.#openedAt > LASTING_MS) this.#failures = 0;
-    if (error === null) this.#set('ended', { notice: 'session ended' });
+    if (error === undefined) this.#set('ended', { notice: 'session ended' });
     else if (error instanceof EngineError && error.code === 'conflict.taken') this.#set('taken', { notice: sentence(error), error });
     else this.#again(error);
   }

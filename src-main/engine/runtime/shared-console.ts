@@ -34,6 +34,7 @@ class SharedConsole extends Duplex implements ConsoleUser {
   }
 
   onOutput(bytes: Buffer): boolean {
+    if (this.writableEnded) return true;
     return this.push(bytes);
   }
 
@@ -52,6 +53,11 @@ class SharedConsole extends Duplex implements ConsoleUser {
     else this.#seat.write(chunk, done);
   }
 
+  override _final(done: (error?: Error | null) => void): void {
+    this.push(null);
+    done();
+  }
+
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#seat?.leave();
     done(error);
@@ -59,7 +65,7 @@ class SharedConsole extends Duplex implements ConsoleUser {
 }
 
 /**
- * Opens a VM's serial console as a stream that begins with the last lines of earlier output. Rejects when it cannot be opened now; fails
+ * Opens a VM's serial console as a stream that begins with the last lines of earlier output and ends when its input is ended. Rejects when it cannot be opened now; fails
  * when the VM stops, or with `conflict.taken`.
  */
 export async function openSharedConsole(hub: ConsoleHub, options: ConsoleOptions): Promise<Duplex> {

@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto';
+import { expect, type Locator, type Page, test } from '@playwright/test';
+import { createFromPlan, dropPlan, expectRunning, expectTask, showView, vmRow } from './support/environment.ts';
+import { twoVms } from './support/init-files.ts';
+import { lago, lagoOk } from './support/lago.ts';
+import { expectNoProcess, ownedProcesses } from './support/leaks.ts';
+import { makeScratch, type Scratch } from './support/scratch.ts';
+import { picture } from './support/screenshots.ts';
+import { expectTerminal, openTerminal, runInTerminal, terminalText, typeLine } from './support/terminal.ts';
+import { closeDesktops, type Desktop, openDesktop } from './support/window.ts';
+
+/** Terminals survive: what happens to the page, the guest, libvirt or the console does not end them. */
+
+test.describe.configure({ mode: 'serial' });
+
+const VMS = ['web', 'db'];
+const BOOT = 180_000;
+let scratch: Scratch;
+let desktop: Desktop;
+let page: Page;
+
+test.beforeAll(async () => {
+  test.setTimeout(300_000);
+  scratch = makeScratch();
+  desktop = await openDesktop(scratch);
+  page = desktop.page;
+  await dropPlan(page, twoVms(scratch, 'shop'), VMS);
+  await createFromPlan(page, 'shop');
+  await expectRunning(page, 'shop', VMS);
+  await expectTask(page, 'shop', 'Create shop');
+  await showView(page, 'shop', 'VMs');
+});
+
+test.afterEach(async () => {
+  // Each test begins without terminals.
+  const tabs = page.getByRole('tablist', { name: 'Terminals' }).getByRole('tab');
+  while ((await tabs.count()) > 0) {
+    const before = await tabs.count();
+    await tabs.first().press('Delete');
+    await expect(tabs).toHaveCount(before - 1);
+  }
+});
+
+test.afterAll(async () => {
+  await closeDesktops();
+  await lagoOk(scratch, ['--prefix-path', `${scratch.workdir}/shop`, 'destroy', '--yes']);
+  await expectNoProcess(scratch);
+  scratch.remove();
+});
+
+function shown(kind: 'ssh' | 'serial'): Locator {
+  return page.locator(`[data-testid="terminal"][data-kind="${kind}"]:visible`);
+}
+
+async function paste(terminal: Locator, text: string): Promise<void> {
+  await terminal.click();
+  await terminal.evaluate((element, data) => {
+    (element as unknown as { readonly terminal: { paste(text: string): void } }).terminal.paste(data);
+  }, text);
+}
+
+test('a reloaded page shows the same screen and history, and the session goes on', async () => {
+  const before = await openTerminal(page, 'web', 'Terminal');
+  const pid = await runInTerminal(before, 'echo $$; for i in $(seq 200); do echo line $i; done');
+  const text = await terminalText(before);
+  await page.reload();
+  const after = shown('ssh');
+  await expect(after).toHaveAttribute('data-state', 'connected', { timeout: 60_000 });
+  await expect.poll(async () => await terminalText(after)).toBe(text);
+  await page
+    .getByRole('table', { name: 'Environments' })
+    .getByRole('row', { name: 'shop', exact: true })
+    .or(page.getByRole('tablist', { name: 'Open environments' }).getByRole('tab', { name: 'shop' }))
+    .first()
+    .click();
+  expect((await runInTerminal(after, 'echo $$')).trim()).toBe(pid.split('\n')[0]);
+  await picture(page, 'terminal-reloaded');
+});
+
+test('serial consoles show what was printed before and share one guest, also with the command line', async () => {
+  const first = await openTerminal(page, 'db', 'Serial console');
+  await expectTerminal(first, /login:/);
+  await typeLine(first, 'someone');
+  await expectTerminal(first, /login: someone\s+Password:/);
+  const text = await terminalText(first);
+  const second = await openTerminal(page, 'db', 'Serial console');
+  await expect.poll(async () => await terminalText(second)).toBe(text);
+
+  const other = await lago(scratch, ['--prefix-path', `${scratch.workdir}/shop`, 'console', 'db'], { input: 'wrong\n' });
+  expect(other.stdout).toContain('Password:');
+  await expect(second).toHaveAttribute('data-state', 'taken');
+  await expectTerminal(second, /Another program has taken the serial console of db; press Enter to take it back/);
+  await picture(page, 'terminal-taken');
+  await second.click();
+  await page.keyboard.press('Enter');
+  await expect(second).toHaveAttribute('data-state', 'connected', { timeout: 60_000 });
+  await page.keyboard.press('Enter');
+  await expectTerminal(second, /login:\s*$/);
+});
+
+test('UTF-8, a paste of 1 MB, a new size and a flood', async () => {
+  const terminal = await openTerminal(page, 'web', 'Terminal');
+  // Written one byte at a time, so that every letter is split.
+  await runInTerminal(terminal, String.raw`for b in 342 202 254 360 237 220 247; do printf "\\$b"; done; echo`);
+  await expectTerminal(terminal, /€🐧/);
+
+  const text = Array.from({ length: 16_384 }, (_, index) => `${String(index).padStart(5, '0')} ${'x'.repeat(57)}\n`).join('');
+  const sum = createHash('md5').update(text).digest('hex');
+  await typeLine(terminal, 'stty -echo; head -c 1048576 | md5sum; stty echo');
+  await paste(terminal, text);
+  await expectTerminal(terminal, new RegExp(sum), BOOT);
+
+  const columns = await runInTerminal(terminal, 'stty size');
+  await page.setViewportSize({ width: 1000, height: 700 });
+  await expect.poll(async () => await runInTerminal(terminal, 'stty size'), { timeout: 60_000 }).not.toBe(columns);
+
+  await typeLine(terminal, 'yes flood | head -c 104857600');
+  await expectTerminal(terminal, /flood\nflood\nflood/);
+  await page.keyboard.press('Control+c');
+  expect(await runInTerminal(terminal, 'echo after')).toBe('after');
+});
+
+test('ten terminals at once', async () => {
+  test.slow();
+  const terminals: Locator[] = [];
+  for (let index = 0; index < 10; index++) {
+    const opened = await openTerminal(page, 'web', 'Terminal');
+    expect(await runInTerminal(opened, `echo number $((${index} + 1))`)).toBe(`number ${index + 1}`);
+    terminals.push(opened);
+  }
+  await expect(page.getByRole('tablist', { name: 'Terminals' }).getByRole('tab')).toHaveCount(10);
+});
+
+test('after a reboot in the guest, terminals connect again and say so', async () => {
+  test.slow();
+  const serial = await openTerminal(page, 'web', 'Serial console');
+  const ssh = await openTerminal(page, 'web', 'Terminal');
+  const boot = await runInTerminal(ssh, 'cat /proc/sys/kernel/random/boot_id');
+  await typeLine(ssh, 'reboot');
+  await expectTerminal(ssh, /— .*; connecting again —/, BOOT);
+  await expect(ssh).toHaveAttribute('data-state', 'connected', { timeout: BOOT });
+  await expect(vmRow(page, 'web')).toContainText('ready', { timeout: BOOT });
+  expect(await runInTerminal(ssh, 'cat /proc/sys/kernel/random/boot_id')).not.toBe(boot);
+  await ssh.click();
+  await page.keyboard.press('Control+Shift+S');
+  await expectTerminal(shown('serial'), /login:[\s\S]*login:/);
+  expect(await serial.count()).toBe(1);
+});
+
+test('after libvirtd was killed, the serial console connects again and ssh never noticed', async () => {
+  const ssh = await openTerminal(page, 'web', 'Terminal');
+  await runInTerminal(ssh, 'echo here');
+  const serial = await openTerminal(page, 'web', 'Serial console');
+  const daemon = ownedProcesses(scratch).find(({ command }) => /^\S*libvirtd /.test(command));
+  if (daemon === undefined) throw new Error('no libvirtd runs');
+  process.kill(daemon.pid, 'SIGKILL');
+  await expectTerminal(serial, /— .* —/);
+  await expect(serial).toHaveAttribute('data-state', 'connected', { timeout: 60_000 });
+  const lines = (await terminalText(serial)).split('\n').length;
+  await serial.click();
+  await page.keyboard.press('Enter');
+  await expect.poll(async () => (await terminalText(serial)).split('\n').length).toBeGreaterThan(lines);
+});
+
+test('after a revert, a shell begins anew in the same tab', async () => {
+  test.slow();
+  const here = ['--prefix-path', `${scratch.workdir}/shop`];
+  await lagoOk(scratch, [...here, 'snapshot', 'base']);
+  const ssh = await openTerminal(page, 'web', 'Terminal');
+  await runInTerminal(ssh, 'echo later >/root/later');
+  await lagoOk(scratch, [...here, 'revert', 'base']);
+  await expectTerminal(ssh, /— .*; connect\w* again.* —/, BOOT);
+  await expect(ssh).toHaveAttribute('data-state', 'connected', { timeout: BOOT });
+  expect(await runInTerminal(ssh, 'ls /root/later 2>/dev/null || echo gone')).toBe('gone');
+});
