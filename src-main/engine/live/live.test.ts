@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { LiveEvent } from '../../../src-shared/contract.ts';
+import type { PrefixState } from '../../../src-shared/state.ts';
 import { silentLog } from '../core/log.ts';
 import { bootId, startTimeOf } from '../core/process-identity.ts';
+import { DeployRecorder, neverRun } from '../prefix/deploy-record.ts';
 import { prefixPaths } from '../prefix/layout.ts';
+import { readPrefix, writeSpecs } from '../prefix/prefix.ts';
 import { type PendingWork, readRecord, writeRecord } from '../prefix/record.ts';
 import { createWorld, writePrefix } from '../recipes/world.test-support.ts';
 import { knownEnvironments } from './known.ts';
@@ -46,9 +49,9 @@ afterEach(async () => {
 });
 
 /** As a command writes it that takes the lock. */
-async function lockedBy(pid: number, purpose: string): Promise<void> {
+async function lockedBy(pid: number, purpose: string, lock = prefixPaths(root).lock): Promise<void> {
   const identity = { pid, purpose, since: Date.now(), start: startTimeOf(pid), boot: bootId() };
-  await writeFile(prefixPaths(root).lock, JSON.stringify(identity));
+  await writeFile(lock, JSON.stringify(identity));
 }
 
 test('a command that is killed without another word is noticed, and what it was doing is reported once', async () => {
@@ -67,4 +70,19 @@ test('a command that is killed without another word is noticed, and what it was 
   await expect.poll(() => live.states()[0]?.busy, { timeout: 15_000 }).toBeNull();
   await expect.poll(() => interrupted, { timeout: 15_000 }).toEqual([pending]);
   expect(events.at(-1)).toMatchObject({ type: 'prefix', prefix: { busy: null } });
+});
+
+test('a deploy that is killed is noticed: its script shows as interrupted', async () => {
+  const paths = prefixPaths(root);
+  const { specs } = await readPrefix(root);
+  const metadata = { 'deploy-scripts': ['$LAGO_PREFIX_PATH/scripts/a.sh'] };
+  await writeSpecs(paths, { ...specs, vms: specs.vms.map((vm) => ({ ...vm, metadata })) });
+  const recorder = new DeployRecorder(paths, { version: 1, vms: {} });
+  recorder.setAll('vm0', [{ ...neverRun('a.sh'), state: 'running', startedAt: 1, run: 'r' }]);
+  await recorder.save();
+  await lockedBy(holder.pid ?? 0, 'deploy', paths.deployLock);
+  const stateOf = (states: readonly PrefixState[]): string | undefined => states[0]?.deploy[0]?.scripts[0]?.state;
+  expect(stateOf(await live.begin())).toBe('running');
+  holder.kill('SIGKILL');
+  await expect.poll(() => stateOf(live.states()), { timeout: 15_000 }).toBe('interrupted');
 });
