@@ -68,8 +68,7 @@ async function deployScript(
   const { step, recorder, timeoutMs, several } = options;
   const content = await readScript(script, vm.name);
   const path = await deployLogPath(prefix.paths, vm.name, index, script.name);
-  const lines = several ? step.log.child(vm.name) : step.log;
-  const log = await ScriptLog.create(path, (line) => lines.info(line));
+  const log = await ScriptLog.create(path, (line) => step.output(several ? `${vm.name}: ${line}` : line));
   const run = randomUUID();
   let outcome: ScriptOutcome;
   try {
