@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { OperationState } from '../../../src-shared/operation.ts';
+import { createLog } from './log.ts';
 import { type OperationEvent, startOperation } from './operation.ts';
 import { sleep } from './until.ts';
 
@@ -98,4 +99,28 @@ describe('startOperation', () => {
     expect(last).toMatchObject({ status: 'failed', error: { code: 'host.no-space', hint: 'Free some.' } });
     expect(last?.steps[0]?.steps.map((step) => `${step.label} ${step.status}`)).toEqual(['do a cancelled', 'do b failed']);
   });
+});
+
+it('shows output of programs without writing it to the log file', async () => {
+  const written: string[] = [];
+  const events: string[] = [];
+  const operation = startOperation(
+    {
+      kind: 'start',
+      label: 'test',
+      log: createLog((_level, message) => written.push(message)),
+      onEvent: (event) => {
+        if (event.type === 'log') events.push(event.message);
+      },
+    },
+    async (step) => {
+      step.log.info('ours');
+      step.output('theirs');
+      await Promise.resolve();
+    },
+  );
+  await operation.done;
+  expect(written).toEqual(['ours']);
+  expect(events).toEqual(['ours', 'theirs']);
+  expect(operation.log()).toEqual(['ours', 'theirs']);
 });

@@ -8,7 +8,7 @@ import {
   type StepStatus,
 } from '../../../src-shared/operation.ts';
 import { faultPoint } from './fault.ts';
-import { createLog, type Log } from './log.ts';
+import { createLog, type Log, type LogLevel } from './log.ts';
 import type { PauseGate } from './pause.ts';
 import { forEachLimit } from './until.ts';
 
@@ -44,6 +44,8 @@ export interface StepOptions {
 export interface Step {
   readonly signal: AbortSignal;
   readonly log: Log;
+  /** Shows a line of a program's output like a line of the log, but without writing it to the log file: it is kept elsewhere. */
+  output(line: string): void;
   /** Throws `cancelled` once the user has cancelled. */
   checkpoint(): void;
   /** Progress of this step's own work (0..1, never decreasing), and what it is doing right now. */
@@ -227,20 +229,24 @@ export function startOperation<T>(
   }
 
   function makeStep(node: Node, path: readonly string[], own: AbortSignal, worker: string | undefined): Step {
-    const log = createLog((level, message) => {
+    const show = (level: LogLevel, message: string): void => {
       if (level !== 'debug') {
         written++;
         lines.push(message);
         if (lines.length > OPERATION_LOG_LINES) lines.shift();
         for (const listener of lineListeners) listener(message);
       }
-      options.log?.[level](message);
       emit({ type: 'log', path, level, message });
       announce(false);
+    };
+    const log = createLog((level, message) => {
+      options.log?.[level](message);
+      show(level, message);
     });
     const step: Step = {
       signal: own,
       log,
+      output: (line) => show('info', line),
       checkpoint: () => own.throwIfAborted(),
       progress(fraction, detail) {
         node.own = Math.max(node.own, Math.min(1, fraction));

@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { LiveEvent } from '../../../src-shared/contract.ts';
+import type { PrefixState } from '../../../src-shared/state.ts';
 import { silentLog } from '../core/log.ts';
 import { bootId, startTimeOf } from '../core/process-identity.ts';
 import type { FakeHypervisor } from '../libvirt/hypervisor.fake.ts';
+import { DeployRecorder, neverRun } from '../prefix/deploy-record.ts';
 import { prefixPaths } from '../prefix/layout.ts';
-import { domainName, readPrefix } from '../prefix/prefix.ts';
+import { domainName, readPrefix, writeSpecs } from '../prefix/prefix.ts';
 import { type PendingWork, readRecord, writeRecord } from '../prefix/record.ts';
 import { createWorld, UUID, type World, writePrefix } from '../recipes/world.test-support.ts';
 import { knownEnvironments } from './known.ts';
@@ -48,9 +50,9 @@ afterEach(async () => {
 });
 
 /** As a command writes it that takes the lock. */
-async function lockedBy(pid: number, purpose: string): Promise<void> {
+async function lockedBy(pid: number, purpose: string, lock = prefixPaths(root).lock): Promise<void> {
   const identity = { pid, purpose, since: Date.now(), start: startTimeOf(pid), boot: bootId() };
-  await writeFile(prefixPaths(root).lock, JSON.stringify(identity));
+  await writeFile(lock, JSON.stringify(identity));
 }
 
 test('a command that is killed without another word is noticed, and what it was doing is reported once', async () => {
@@ -89,4 +91,19 @@ test('a libvirt that goes away and comes back is followed: unknown meanwhile, th
   world.model.suspendDomain(domainName(UUID, 'vm0'));
   hypervisor.reconnect();
   await expect.poll(seen, { timeout: 15_000 }).toEqual(['up', 'paused']);
+});
+
+test('a deploy that is killed is noticed: its script shows as interrupted', async () => {
+  const paths = prefixPaths(root);
+  const { specs } = await readPrefix(root);
+  const metadata = { 'deploy-scripts': ['$LAGO_PREFIX_PATH/scripts/a.sh'] };
+  await writeSpecs(paths, { ...specs, vms: specs.vms.map((vm) => ({ ...vm, metadata })) });
+  const recorder = new DeployRecorder(paths, { version: 1, vms: {} });
+  recorder.setAll('vm0', [{ ...neverRun('a.sh'), state: 'running', startedAt: 1, run: 'r' }]);
+  await recorder.save();
+  await lockedBy(holder.pid ?? 0, 'deploy', paths.deployLock);
+  const stateOf = (states: readonly PrefixState[]): string | undefined => states[0]?.deploy[0]?.scripts[0]?.state;
+  expect(stateOf(await live.begin())).toBe('running');
+  holder.kill('SIGKILL');
+  await expect.poll(() => stateOf(live.states()), { timeout: 15_000 }).toBe('interrupted');
 });

@@ -52,9 +52,15 @@ export function usesOldName(vm: VmSpec): boolean {
   return Array.isArray(old) && old.length > 0;
 }
 
-/** Empty when nothing was ever deployed. */
+/** Empty when nothing was ever deployed, and when the file is damaged: it tells only what was, and the next deploy writes it anew. */
 export async function readDeployRecord(paths: PrefixPaths): Promise<DeployRecord> {
-  return (await readJson(paths.deploy, DeployRecord)) ?? { version: 1, vms: {} };
+  const nothing: DeployRecord = { version: 1, vms: {} };
+  try {
+    return (await readJson(paths.deploy, DeployRecord)) ?? nothing;
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'input.invalid') return nothing;
+    throw error;
+  }
 }
 
 /** The scripts of a VM with their recorded runs; a script that was not there then has none. */

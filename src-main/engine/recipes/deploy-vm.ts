@@ -35,7 +35,7 @@ export async function deployVm(context: RecipeContext, prefix: Prefix, runs: VmR
       return await visitGuest(context, prefix, vm, { signal: wait.signal, onWait, keepaliveMs: KEEPALIVE_MS });
     });
   } catch (error) {
-    await note(options, vm.name, first, isCancelled(error) ? 'cancelled' : 'lost', null);
+    await note(options, vm.name, first, stateAfter(error), null);
     throw error;
   }
   await using guest = visit;
@@ -68,8 +68,7 @@ async function deployScript(
   const { step, recorder, timeoutMs, several } = options;
   const content = await readScript(script, vm.name);
   const path = await deployLogPath(prefix.paths, vm.name, index, script.name);
-  const lines = several ? step.log.child(vm.name) : step.log;
-  const log = await ScriptLog.create(path, (line) => lines.info(line));
+  const log = await ScriptLog.create(path, (line) => step.output(several ? `${vm.name}: ${line}` : line));
   const run = randomUUID();
   let outcome: ScriptOutcome;
   try {
@@ -84,9 +83,9 @@ async function deployScript(
       stopped: guest.stopped,
     });
   } catch (error) {
-    const lost = isLost(error);
-    await note(options, vm.name, index, lost ? 'lost' : isCancelled(error) ? 'cancelled' : 'failed', null);
-    if (!lost) throw error;
+    const state = stateAfter(error);
+    await note(options, vm.name, index, state, null);
+    if (state !== 'lost') throw error;
     throw new EngineError('guest.unreachable', `${script.name} did not finish on ${vm.name}: ${(error as Error).message}`, {
       cause: error,
       details: { vm: vm.name, script: script.name, log: path, output: log.lastLines(LAST_LINES).join('\n') },
@@ -108,9 +107,11 @@ async function deployScript(
   });
 }
 
-/** Whether the VM or the connection to it went away. */
-function isLost(error: unknown): boolean {
-  return error instanceof EngineError && ['vm.not-running', 'guest.unreachable', 'guest.failed'].includes(error.code);
+/** State of a script that could not be run to its end: `lost` when the VM or the connection to it went away. */
+function stateAfter(error: unknown): ScriptStatus {
+  if (isCancelled(error)) return 'cancelled';
+  const lost = error instanceof EngineError && (error.code === 'vm.not-running' || error.code.startsWith('guest.'));
+  return lost ? 'lost' : 'failed';
 }
 
 function stateOf({ how, code }: ScriptOutcome): ScriptStatus {

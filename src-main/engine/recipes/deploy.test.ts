@@ -260,6 +260,14 @@ it.each([1, 2, 3, 4, 5, 6])('after a death at point %i the next deploy runs ever
   expect(traces()).toBe('a\nb\n');
 });
 
+it('a damaged record counts as none', async () => {
+  await scripts({ vm0: { 'a.sh': trace('a') } });
+  await writeFile(prefixPaths(root).deploy, '{"version": 1, "vms": {"vm0": 5}}');
+  expect(await words('vm0')).toBe('pending null');
+  await settled(begin({ from: true }));
+  expect(await words('vm0')).toBe('ok 0');
+});
+
 it('scripts of other places are not read, and ovirt-scripts are run with a warning', async () => {
   await scripts({ vm0: { 'a.sh': trace('a') } });
   const paths = prefixPaths(root);
