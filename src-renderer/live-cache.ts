@@ -1,13 +1,14 @@
 import { QueryClient as Client, type QueryClient, skipToken, useQuery } from '@tanstack/react-query';
 import type { LiveEvent } from '../src-shared/contract.ts';
 import type { OperationState } from '../src-shared/operation.ts';
-import type { LibraryState, MachineState, PrefixState } from '../src-shared/state.ts';
+import type { ForwardState, LibraryState, MachineState, PrefixState } from '../src-shared/state.ts';
 import type { ConnectionState } from './engine-client.ts';
 
 const PREFIXES = ['prefixes'] as const;
 const OPERATIONS = ['operations'] as const;
 const MACHINE = ['machine'] as const;
 const LIBRARY = ['library'] as const;
+const FORWARDS = ['forwards'] as const;
 const CONNECTION = ['connection'] as const;
 
 /** A cache that only mirrors the engine's events: it never fetches, goes stale or evicts entries. */
@@ -56,6 +57,9 @@ export function applyLiveEvent(cache: QueryClient, event: LiveEvent): void {
     case 'library':
       cache.setQueryData<LibraryState>(LIBRARY, event.library);
       return;
+    case 'forwards':
+      cache.setQueryData<readonly ForwardState[]>(FORWARDS, event.forwards);
+      return;
     default:
       event satisfies never;
   }
@@ -101,6 +105,11 @@ export function useMachine(): MachineState | undefined {
 /** The template library; undefined until the engine has sent it. */
 export function useLibrary(): LibraryState | undefined {
   return useMirror<LibraryState>(LIBRARY);
+}
+
+/** The open forwards to ports of a VM. */
+export function useForwards(prefix: string, vm: string): readonly ForwardState[] {
+  return (useMirror<readonly ForwardState[]>(FORWARDS) ?? []).filter((forward) => forward.prefix === prefix && forward.vm === vm);
 }
 
 /** State of the connection to the engine. */

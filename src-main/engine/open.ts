@@ -9,6 +9,7 @@ import { type Operation, type Step, startOperation } from './core/operation.ts';
 import { dataDirOf } from './data-dir.ts';
 import type { ActionOptions, Engine, Prefixes, VerbMethods } from './engine.ts';
 import type { EngineOptions } from './engine-options.ts';
+import { createForwards } from './forwards.ts';
 import { createLibrary } from './library.ts';
 import { knownEnvironments } from './live/known.ts';
 import { createLive } from './live/live.ts';
@@ -51,6 +52,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     interrupted: (path, work) => void recover(path, work),
   });
   const operations = createOperations((event) => publisher.publish(event));
+  const forwards = createForwards(context, {
+    log,
+    idOf: (path) => live.states().find((state) => state.path === path)?.id,
+    publish: (event) => publisher.publish(event),
+  });
   const workdir = options.workdir ?? join(dataDir, 'environments');
   let began: Promise<unknown> | undefined;
   let machine: MachineState | undefined;
@@ -225,7 +231,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         return Object.fromEntries(specs.vms.map((vm) => [vm.name, vm.snapshots]));
       },
     },
-    vm: vmsOf(context),
+    vm: vmsOf(context, forwards),
     operation: operations,
     library,
     machine: {
@@ -240,6 +246,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       const first: LiveEvent[] = [
         { type: 'prefixes', prefixes: [...live.states()] },
         { type: 'operations', operations: operations.states() },
+        { type: 'forwards', forwards: [...forwards.states()] },
       ];
       if (machine !== undefined) first.push({ type: 'machine', machine });
       else drop(readMachineNow(true), log, 'Checking the machine');
@@ -254,6 +261,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     async [Symbol.asyncDispose]() {
       clearInterval(machineTimer);
       library[Symbol.dispose]();
+      await forwards[Symbol.asyncDispose]();
       await live[Symbol.asyncDispose]();
       await hosts[Symbol.asyncDispose]();
     },

@@ -19,7 +19,7 @@ import { ViewTabs } from '../ui/view-tabs.tsx';
 import { useWindow } from '../window-state.ts';
 import { CrashNotes } from './crash-note.tsx';
 import styles from './environment-page.module.css';
-import { DestroyDialog, ExportDialog } from './lazy-dialogs.ts';
+import { DestroyDialog, ExportDialog, ForwardDialog } from './lazy-dialogs.ts';
 import { NetworkTable } from './network-table.tsx';
 import { RunningWork } from './running-work.tsx';
 import { countOf, prefixStatus } from './status.ts';
@@ -127,7 +127,8 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
   const { prefix } = props;
   const { state, dispatch } = useWindow();
   const operations = useOperations();
-  const vmActions = useVmActions(prefix);
+  const [forwarding, setForwarding] = useState<string | null>(null);
+  const vmActions = useVmActions(prefix, (vm) => setForwarding(vm.name));
   const blocked = useBlocked(prefix);
   const call = useCall();
   const view = state.views[prefix.id] ?? 'vms';
@@ -165,6 +166,9 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
         {view === 'snapshots' && <SnapshotsView key={prefix.id} prefix={prefix} blocked={blocked} />}
         {view === 'activity' && <TaskList operations={own} emptyBody={`What is done with ${prefix.name} appears here.`} />}
       </div>
+      <Suspense fallback={null}>
+        {forwarding !== null && <ForwardDialog prefix={prefix} vm={forwarding} onClose={() => setForwarding(null)} />}
+      </Suspense>
     </>
   );
 }
