@@ -1,11 +1,15 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { expect, type Page, test } from '@playwright/test';
+import { expectAccessible } from './support/axe.ts';
 import { createFromPlan, dropPlan, expectRunning, expectTask, showView, vmRow } from './support/environment.ts';
 import { twoVms } from './support/init-files.ts';
-import { lagoOk, type Outcome } from './support/lago.ts';
+import { lago, lagoOk, type Outcome } from './support/lago.ts';
 import { expectNoProcess } from './support/leaks.ts';
+import { askMain } from './support/main-process.ts';
 import { makeScratch, type Scratch } from './support/scratch.ts';
 import { picture } from './support/screenshots.ts';
-import { closeDesktops, openDesktop } from './support/window.ts';
+import { closeDesktops, type Desktop, openDesktop } from './support/window.ts';
 
 /** Shutting down, rebooting and resetting real guests, from the window and from the command line, on one shared environment. */
 
@@ -14,12 +18,14 @@ test.describe.configure({ mode: 'serial' });
 const VMS = ['web', 'db'];
 const BOOT = 180_000;
 let scratch: Scratch;
+let desktop: Desktop;
 let page: Page;
 
 test.beforeAll(async () => {
   test.setTimeout(300_000);
   scratch = makeScratch();
-  ({ page } = await openDesktop(scratch));
+  desktop = await openDesktop(scratch);
+  page = desktop.page;
   await dropPlan(page, twoVms(scratch, 'shop'), VMS);
   await createFromPlan(page, 'shop');
   await expectRunning(page, 'shop', VMS);
@@ -52,6 +58,39 @@ async function choose(vm: string, action: string): Promise<void> {
     .getByRole('button', { name: `More for ${vm}` })
     .click();
   await page.getByRole('menuitem', { name: action, exact: true }).click();
+}
+
+/** Calls `work` with the addresses that `lago forward` prints, and ends it as Ctrl-C does. Returns what it printed. */
+async function whileForwarding(ports: readonly string[], work: (addresses: readonly string[]) => Promise<void>): Promise<string> {
+  let failure: unknown;
+  const { code, stdout } = await lago(scratch, ['--prefix-path', `${scratch.workdir}/shop`, 'forward', ...ports], {
+    onStart: (child) => {
+      let printed = '';
+      child.stdout?.on('data', (chunk: Buffer) => {
+        printed += chunk.toString();
+        const addresses = [...printed.matchAll(/ is at (.*)\n/g)].map((match) => match[1] ?? '');
+        if (addresses.length < ports.length) return;
+        work(addresses)
+          .catch((error: unknown) => {
+            failure = error;
+          })
+          .finally(() => child.kill('SIGINT'));
+      });
+    },
+  });
+  if (failure !== undefined) throw failure;
+  // As any command that SIGINT ended.
+  expect(code).toBe(130);
+  return stdout;
+}
+
+/** What a server at `HOST:PORT` says first. */
+async function banner(address: string): Promise<string> {
+  const [host = '', port = ''] = address.split(':');
+  const socket = connect(Number(port), host);
+  const [chunk] = (await once(socket, 'data')) as [Buffer];
+  socket.destroy();
+  return chunk.toString();
 }
 
 async function statusOf(what: string): Promise<string> {
@@ -95,11 +134,55 @@ test('Stop lets guests shut down and counts down; Power off now does not wait', 
   for (const vm of VMS) await expect(vmRow(page, vm)).toContainText('down');
   await expect(header.getByRole('timer')).toBeHidden();
   expect(await statusOf('Networks/front')).toBe('down');
+  await main.getByRole('button', { name: 'Start', exact: true }).click();
+  await expectRunning(page, 'shop', VMS);
+});
+
+test('ports of VMs can be reached from this machine, from the window and the command line', async () => {
+  await inGuest('web', 'mkdir -p /srv && echo hello from web >/srv/index.html && busybox httpd -p 8080 -h /srv');
+
+  await choose('web', 'Forward port…');
+  const dialog = page.getByRole('dialog', { name: 'Ports of web' });
+  await dialog.getByRole('textbox', { name: 'Port in the VM' }).fill('8080');
+  await dialog.getByRole('button', { name: 'Forward port' }).click();
+  const link = dialog.getByRole('link', { name: 'Open in browser' });
+  const address = (await link.getAttribute('href')) ?? '';
+  expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  expect(await (await fetch(address)).text()).toBe('hello from web\n');
+  await expectAccessible(page, 'ports of a VM');
+  await picture(page, 'ports');
+  await dialog.getByRole('button', { name: 'Close the forward to port 8080' }).click();
+  await expect(link).toBeHidden();
+  await expect(fetch(address)).rejects.toThrow('fetch failed');
+  await dialog.getByRole('button', { name: 'Done' }).click();
+
+  const printed = await whileForwarding(['web:8080', 'db:22'], async ([web = '', db = '']) => {
+    expect(await (await fetch(web)).text()).toBe('hello from web\n');
+    expect(await banner(db)).toMatch(/^SSH-2\.0-/);
+  });
+  expect(printed).toMatch(/^web:8080 is at http:\/\/127\.0\.0\.1:\d+\ndb:22 is at 127\.0\.0\.1:\d+\n$/);
+
+  await choose('db', 'Copy ssh command');
+  await expect
+    .poll(async () => await askMain(desktop.app, ({ clipboard }) => clipboard.readText()))
+    .toMatch(/^ssh -i .*\/id_ed25519 -o 'ProxyCommand=lago --prefix-path .*\/shop forward db 22 -' .* root@db$/);
+  const { stdout } = await lagoOk(scratch, ['--prefix-path', `${scratch.workdir}/shop`, 'forward', 'db', '22', '-'], {
+    input: 'SSH-2.0-test\r\n',
+  });
+  expect(stdout).toMatch(/^SSH-2\.0-/);
+});
+
+test('a guest that shuts itself down is down, and says by whom', async () => {
+  await inGuest('db', '(sleep 0.2; shutdown -h -P +0) >/dev/null 2>&1 &');
+  await expect(vmRow(page, 'db')).toContainText('down, by its guest', { timeout: 60_000 });
+  const { stdout } = await lagoHere('--out-format', 'flat', 'status');
+  expect(stdout).toContain('VMs/db/status: down');
+  expect(stdout).toContain('VMs/db/shut down by: its guest');
+  await vmRow(page, 'db').getByRole('button', { name: 'Start db', exact: true }).click();
+  await expectRunning(page, 'shop', VMS);
 });
 
 test('shutdown takes everything down, like stop', async () => {
-  await page.getByRole('main').getByRole('button', { name: 'Start', exact: true }).click();
-  await expectRunning(page, 'shop', VMS);
   const { stderr } = await lagoHere('shutdown');
   expect(stderr).not.toContain('powered off');
   for (const what of ['VMs/web', 'VMs/db', 'Networks/front']) expect(await statusOf(what)).toBe('down');

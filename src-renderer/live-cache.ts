@@ -1,7 +1,7 @@
 import { QueryClient as Client, type QueryClient, skipToken, useQuery } from '@tanstack/react-query';
 import type { LiveEvent } from '../src-shared/contract.ts';
 import { isExclusive, type OperationState } from '../src-shared/operation.ts';
-import type { LibraryState, MachineState, PrefixState } from '../src-shared/state.ts';
+import type { ForwardState, LibraryState, MachineState, PrefixState } from '../src-shared/state.ts';
 import type { TerminalState } from '../src-shared/terminal.ts';
 import type { ConnectionState } from './engine-client.ts';
 
@@ -10,6 +10,7 @@ const OPERATIONS = ['operations'] as const;
 const MACHINE = ['machine'] as const;
 const LIBRARY = ['library'] as const;
 const TERMINALS = ['terminals'] as const;
+const FORWARDS = ['forwards'] as const;
 const CONNECTION = ['connection'] as const;
 
 /** A cache that only mirrors the engine's events: it never fetches, goes stale or evicts entries. */
@@ -61,6 +62,9 @@ export function applyLiveEvent(cache: QueryClient, event: LiveEvent): void {
     case 'terminals':
       cache.setQueryData<readonly TerminalState[]>(TERMINALS, event.terminals);
       return;
+    case 'forwards':
+      cache.setQueryData<readonly ForwardState[]>(FORWARDS, event.forwards);
+      return;
     default:
       event satisfies never;
   }
@@ -111,6 +115,11 @@ export function useLibrary(): LibraryState | undefined {
 /** The engine's terminal sessions; undefined until it has sent them. */
 export function useTerminals(): readonly TerminalState[] | undefined {
   return useMirror<readonly TerminalState[]>(TERMINALS);
+}
+
+/** The open forwards to ports of a VM. */
+export function useForwards(prefix: string, vm: string): readonly ForwardState[] {
+  return (useMirror<readonly ForwardState[]>(FORWARDS) ?? []).filter((forward) => forward.prefix === prefix && forward.vm === vm);
 }
 
 /** State of the connection to the engine. */

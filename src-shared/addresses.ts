@@ -50,3 +50,10 @@ export function isPrivate(ip: string): boolean {
   const [a, b] = octets;
   return a === 10 || (a === 172 && b >= 16 && b <= 31) || (a === 192 && b === 168);
 }
+
+/** Where a forward to this port of a VM is found on this machine: the URL of a web server's port, the bare address of any other. */
+export function forwardAddress(port: number, localPort: number): string {
+  const address = `127.0.0.1:${localPort}`;
+  if ([443, 8443].includes(port)) return `https://${address}`;
+  return [80, 3000, 5000, 8000, 8008, 8080].includes(port) ? `http://${address}` : address;
+}

@@ -6,13 +6,13 @@ import { Issue } from './issue.ts';
 import { LiveNumbers } from './numbers.ts';
 import { OperationState } from './operation.ts';
 import { OutsidePath, Plan } from './plan.ts';
-import { LibraryState, MachineState, PrefixState } from './state.ts';
+import { ForwardState, LibraryState, MachineState, PrefixState } from './state.ts';
 import { TerminalState } from './terminal.ts';
 import { type VerbInputKind, type VerbInputs, type VerbNoun, type Verbs, verbsOf } from './verbs.ts';
 
 /**
  * Events pushed to every front door, always as whole values. A new iterator first yields the current values (`prefixes`, `operations`,
- * `machine`, `library`, `terminals`), then each change once.
+ * `machine`, `library`, `terminals`, `forwards`), then each change once.
  */
 export const LiveEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('prefixes'), prefixes: z.array(PrefixState) }),
@@ -24,6 +24,7 @@ export const LiveEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('machine'), machine: MachineState }),
   z.object({ type: z.literal('library'), library: LibraryState }),
   z.object({ type: z.literal('terminals'), terminals: z.array(TerminalState) }),
+  z.object({ type: z.literal('forwards'), forwards: z.array(ForwardState) }),
 ]);
 export type LiveEvent = z.infer<typeof LiveEvent>;
 
@@ -58,6 +59,7 @@ export const Inspection = z.object({
 export type Inspection = z.infer<typeof Inspection>;
 
 const Prefix = z.object({ prefix: z.string() });
+const Port = z.number().int().min(1).max(65_535);
 const Started = z.object({ operation: z.string() });
 /** Input schemas of the verbs, by kind of input; each verb also takes the environment. */
 const INPUTS = {
@@ -157,8 +159,16 @@ export const contract = {
   },
   snapshot: callsOf('snapshot'),
   vm: {
+    /** A command line that logs in to the VM from a shell on this machine, through `lago forward`. */
+    sshCommand: oc.input(Prefix.extend({ vm: z.string() })).output(z.object({ command: z.string() })),
     /** The password in the definition, null if it has none. No state contains it; front doors ask for it when they show it. */
     rootPassword: oc.input(Prefix.extend({ vm: z.string() })).output(z.object({ password: z.union([z.string(), z.number()]).nullable() })),
+  },
+  forward: {
+    /** Opens a port on 127.0.0.1 that leads to the VM's port; it appears in `forwards`. `localPort`: see `Vms.forward`. */
+    open: oc.input(Prefix.extend({ vm: z.string(), port: Port, localPort: Port.optional() })).output(z.object({ localPort: Port })),
+    /** Ends it and its connections. */
+    close: oc.input(z.object({ forward: z.string() })).output(z.object({})),
   },
   terminal: {
     /**

@@ -33,6 +33,8 @@ export const VmState = z.object({
   status: VmStatus,
   /** Present exactly when the status is `crashed`. */
   crash: CrashState.nullable(),
+  /** Present when it is down because its guest shut itself down. */
+  shutDownByGuest: z.literal(true).optional(),
   distro: z.string().nullable(),
   memory: z.number(),
   vcpu: z.number(),
@@ -89,6 +91,18 @@ export const HostSummary = z.object({
   uplink: z.enum(['none', 'pasta', 'slirp4netns']),
 });
 export type HostSummary = z.infer<typeof HostSummary>;
+
+/** A port of this machine's loopback address that leads to a port of a VM, until it or the program is closed. */
+export const ForwardState = z.object({
+  id: z.string(),
+  /** uuid of the VM's environment. */
+  prefix: z.string(),
+  vm: z.string(),
+  /** Port in the guest. */
+  port: z.number(),
+  localPort: z.number(),
+});
+export type ForwardState = z.infer<typeof ForwardState>;
 
 /** Everything that a view shows of one environment: a whole value, sent again at each change. */
 export const PrefixState = z.object({

@@ -20,6 +20,7 @@ const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
   ansible_hosts: async () => (await import('./verbs/ansible.ts')).ansibleHosts,
   shell: async () => (await import('./verbs/shell.ts')).shell,
   console: async () => (await import('./verbs/console.ts')).openConsole,
+  forward: async () => (await import('./verbs/forward.ts')).forward,
   snapshot: async () => (await import('./verbs/snapshots.ts')).snapshot,
   validate: async () => (await import('./verbs/init-file.ts')).validate,
   plan: async () => (await import('./verbs/init-file.ts')).plan,

@@ -203,6 +203,23 @@ const VERBS: readonly VerbSpec[] = [
       { line: 'shell web ./setup.sh', does: 'Runs a local script in the VM.' },
     ],
   }),
+  verb('forward', 'Make ports of VMs reachable from this machine', {
+    description:
+      'Listens on 127.0.0.1 only, and passes each connection on to the port of the VM, until Ctrl-C or until the environment is removed. The VM need not run: while it is off, connections are closed at once. Without LOCALPORT it is the same port, or a free one if that is taken. Every user of this machine can connect.',
+    positionals: [
+      {
+        name: 'ports',
+        metavar: 'PORTS',
+        arity: 'many',
+        help: 'VM PORT [LOCALPORT], or VM:PORT[:LOCALPORT] once or more. "-" as LOCALPORT connects stdin and stdout, for the ProxyCommand of ssh.',
+        completes: 'vm',
+      },
+    ],
+    examples: [
+      { line: 'forward web 80 8080', does: 'http://127.0.0.1:8080 is the web server in web.' },
+      { line: 'forward web:80 db:5432', does: 'Two ports at once.' },
+    ],
+  }),
   verb('console', 'Connect to the serial console of a VM', {
     description: 'Everything typed goes to the VM. Leave with Ctrl-].',
     positionals: [host('The VM.')],

@@ -118,6 +118,8 @@ export function isPermitted(permission: string): boolean {
 /** How to treat a link out of the page: open it, ask the user first, or refuse. */
 export function linkPolicy(address: string): 'open' | 'ask' | 'refuse' {
   const url = safeUrl(address);
+  // A forward to a VM's web server.
+  if (url?.protocol === 'http:' && url.hostname === '127.0.0.1' && url.username === '' && url.password === '') return 'ask';
   if (url === undefined || url.protocol !== 'https:' || url.username !== '' || url.password !== '') return 'refuse';
   return KNOWN_HOSTS.has(url.hostname) && url.port === '' ? 'open' : 'ask';
 }

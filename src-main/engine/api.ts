@@ -93,9 +93,19 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
     },
     snapshot: handlersOf('snapshot'),
     vm: {
+      sshCommand: os.vm.sshCommand.handler(async ({ input }) => ({ command: await engine.vm.sshCommand(path(input.prefix), input.vm) })),
       rootPassword: os.vm.rootPassword.handler(async ({ input }) => ({
         password: (await engine.vm.rootPasswords(path(input.prefix)))[input.vm] ?? null,
       })),
+    },
+    forward: {
+      open: os.forward.open.handler(async ({ input: { prefix, ...request } }) => ({
+        localPort: (await engine.vm.forward(path(prefix), request)).localPort,
+      })),
+      close: os.forward.close.handler(async ({ input }) => {
+        await engine.vm.closeForward(input.forward);
+        return {};
+      }),
     },
     terminal: {
       open: os.terminal.open.handler(async ({ input, signal }) => {

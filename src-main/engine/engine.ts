@@ -13,6 +13,7 @@ import type { BuildRequest, BuiltTemplate } from './export/build-request.ts';
 import type { ExportRequest, ExportResult } from './export/export-request.ts';
 import type { GuestService } from './guest/services.ts';
 import type { ExecResult } from './guest/ssh.ts';
+import type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
 export interface ActionOptions {
@@ -117,6 +118,17 @@ export interface Vms {
   console(prefix: string, vm: string, options?: ConsoleOptions): Promise<Duplex>;
   /** RFB bytes of the VM's screen. */
   screen(prefix: string, vm: string, signal?: AbortSignal): Promise<Duplex>;
+  /**
+   * Opens a port on 127.0.0.1 that leads to a port of the VM, until it is disposed, the engine is closed, or the environment is removed.
+   * Without `localPort` it is the same port, or a free one. The VM need not run. `conflict.locked` for a port that is taken.
+   */
+  forward(prefix: string, request: ForwardRequest): Promise<Forward>;
+  /** Ends a forward; does nothing to one that has ended. */
+  closeForward(id: string): Promise<void>;
+  /** A stream to a port of a running VM. `vm.not-running`, `guest.unreachable`. */
+  connect(prefix: string, vm: string, port: number, signal?: AbortSignal): Promise<Duplex>;
+  /** A command line that logs in to the VM from a shell on this machine. */
+  sshCommand(prefix: string, vm: string): Promise<string>;
   /** VM → root's password at creation, null when it has none. Not part of any state: requested only when it is to be shown. */
   rootPasswords(prefix: string): Promise<Readonly<Record<string, string | number | null>>>;
 }

@@ -44,6 +44,7 @@ export { createRegistry, type PluginRegistry } from './plugins/registry.ts';
 export type { PrefixLocation } from './prefix/location.ts';
 export { findPrefixes, isWorkdir, newPrefixName, type ResolveRequest, resolvePrefix, resolveWorkdir, Workdir } from './prefix/workdir.ts';
 export { findResources } from './resources-dir.ts';
+export type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 export type { ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 export { createStreamTable, type StreamTable } from './streams.ts';
 

@@ -9,6 +9,7 @@ import { type Operation, type Step, startOperation } from './core/operation.ts';
 import { dataDirOf } from './data-dir.ts';
 import type { ActionOptions, Engine, Prefixes, VerbMethods } from './engine.ts';
 import type { EngineOptions } from './engine-options.ts';
+import { createForwards } from './forwards.ts';
 import { createLibrary } from './library.ts';
 import { knownEnvironments } from './live/known.ts';
 import { createLive } from './live/live.ts';
@@ -64,7 +65,12 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     publisher.publish(event);
     if (event.type === 'operation') terminals.onOperation(event.operation);
   });
-  const vms = vmsOf(context, consoles);
+  const forwards = createForwards(context, {
+    log,
+    idOf: (path) => live.states().find((state) => state.path === path)?.id,
+    publish: (event) => publisher.publish(event),
+  });
+  const vms = vmsOf(context, consoles, forwards);
   const terminals = createTerminals({
     vms,
     consoles,
@@ -268,6 +274,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         { type: 'prefixes', prefixes: [...live.states()] },
         { type: 'operations', operations: operations.states() },
         { type: 'terminals', terminals: [...terminals.states()] },
+        { type: 'forwards', forwards: [...forwards.states()] },
       ];
       if (machine !== undefined) first.push({ type: 'machine', machine });
       else drop(readMachineNow(true), log, 'Checking the machine');
@@ -284,6 +291,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       library[Symbol.dispose]();
       terminals.close();
       consoles.close();
+      await forwards[Symbol.asyncDispose]();
       await live[Symbol.asyncDispose]();
       await hosts[Symbol.asyncDispose]();
     },

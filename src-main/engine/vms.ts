@@ -1,11 +1,12 @@
 import type { Vms } from './engine.ts';
-import { readPrefix } from './prefix/prefix.ts';
+import type { Forwards } from './forwards.ts';
+import { readPrefix, vmSpec } from './prefix/prefix.ts';
 import type { Consoles } from './runtime/consoles.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
 import { rootPasswordOf } from './runtime/state.ts';
 
 /** Calls on the VMs of an environment. The code of each is loaded when it is first called. */
-export function vmsOf(context: RecipeContext, consoles: Consoles): Vms {
+export function vmsOf(context: RecipeContext, consoles: Consoles, forwards: Forwards): Vms {
   /** VM → the service provider detected in it. */
   const detected = new Map<string, string>();
   return {
@@ -32,6 +33,18 @@ export function vmsOf(context: RecipeContext, consoles: Consoles): Vms {
     async screen(prefix, vm, signal) {
       const { openScreen } = await import('./runtime/access.ts');
       return await openScreen(context, prefix, vm, signal);
+    },
+    forward: async (prefix, request) => await forwards.open(prefix, request),
+    closeForward: async (id) => await forwards.close(id),
+    async connect(prefix, vm, port, signal) {
+      const { connectToPort } = await import('./runtime/access.ts');
+      const read = await readPrefix(prefix);
+      return await connectToPort(context, read, vmSpec(read, vm), port, signal);
+    },
+    async sshCommand(prefix, vm) {
+      const { sshCommand } = await import('./runtime/ssh-command.ts');
+      const read = await readPrefix(prefix);
+      return await sshCommand(read, vmSpec(read, vm));
     },
     rootPasswords: async (prefix) => Object.fromEntries((await readPrefix(prefix)).specs.vms.map((vm) => [vm.name, rootPasswordOf(vm)])),
   };

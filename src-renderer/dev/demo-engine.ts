@@ -4,9 +4,9 @@ import type { Bridge } from '../../src-shared/bridge.ts';
 import { openByteChannel } from '../../src-shared/byte-stream.ts';
 import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
-import type { LibraryState, PrefixState, SnapshotState, VmStatus } from '../../src-shared/state.ts';
-import { demoOutput, deployed } from './demo-deploy.ts';
+import type { ForwardState, LibraryState, PrefixState, SnapshotState, VmStatus } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';
+import { demoOutput, deployed } from './demo-deploy.ts';
 import { BROKEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
 
 const TICK = 120;
@@ -19,6 +19,7 @@ export class DemoEngine {
   readonly #terminals = new Map<string, TerminalState>();
   readonly #cancelled = new Set<string>();
   readonly #paused = new Set<string>();
+  #forwards: readonly ForwardState[] = [];
   readonly #forceAt = new Map<string, number>();
   readonly #logs = new Map<string, readonly string[]>([[FAILED.id, FAILED_LOG]]);
   #library: LibraryState;
@@ -73,6 +74,11 @@ export class DemoEngine {
     this.#prefixes = this.#prefixes.map((prefix) => (prefix.id === id ? change(prefix) : prefix));
     const prefix = this.#prefixes.find((one) => one.id === id);
     if (prefix !== undefined) this.#emit({ type: 'prefix', prefix });
+  }
+
+  #setForwards(forwards: readonly ForwardState[]): void {
+    this.#forwards = forwards;
+    this.#emit({ type: 'forwards', forwards: [...forwards] });
   }
 
   #setOperation(operation: OperationState): void {
@@ -446,6 +452,17 @@ export class DemoEngine {
             })),
           ),
         ),
+      },
+      forward: {
+        open: os.forward.open.handler(({ input: { prefix, vm, port } }) => {
+          const localPort = 8000 + this.#forwards.length;
+          this.#setForwards([...this.#forwards, { id: `forward${this.#next++}`, prefix, vm, port, localPort }]);
+          return { localPort };
+        }),
+        close: os.forward.close.handler(({ input }) => {
+          this.#setForwards(this.#forwards.filter((forward) => forward.id !== input.forward));
+          return {};
+        }),
       },
       terminal: {
         open: os.terminal.open.handler(({ input }) => {

@@ -21,7 +21,7 @@ import { useWindow } from '../window-state.ts';
 import { BootNotes } from './boot-notes.tsx';
 import { CrashNotes } from './crash-note.tsx';
 import styles from './environment-page.module.css';
-import { DestroyDialog, ExportDialog } from './lazy-dialogs.ts';
+import { DestroyDialog, ExportDialog, ForwardDialog } from './lazy-dialogs.ts';
 import { NetworkTable } from './network-table.tsx';
 import { RunningWork } from './running-work.tsx';
 import { countOf, prefixStatus } from './status.ts';
@@ -131,7 +131,8 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
   const { prefix } = props;
   const { state, dispatch } = useWindow();
   const operations = useOperations();
-  const vmActions = useVmActions(prefix);
+  const [forwarding, setForwarding] = useState<string | null>(null);
+  const vmActions = useVmActions(prefix, (vm) => setForwarding(vm.name));
   const blocked = useBlocked(prefix);
   const call = useCall();
   const view = state.views[prefix.id] ?? 'vms';
@@ -172,6 +173,9 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
         {view === 'deploy' && <DeployView key={prefix.id} prefix={prefix} />}
         {view === 'activity' && <TaskList operations={own} emptyBody={`What is done with ${prefix.name} appears here.`} />}
       </div>
+      <Suspense fallback={null}>
+        {forwarding !== null && <ForwardDialog prefix={prefix} vm={forwarding} onClose={() => setForwarding(null)} />}
+      </Suspense>
     </>
   );
 }

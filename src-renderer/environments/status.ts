@@ -34,6 +34,7 @@ export function vmStatus(vm: VmState): StatusView {
     case 'running':
       return { tone: 'ok', icon: IconCircleFilled, word: 'running' };
     case 'down':
+      return { tone: 'off', icon: IconCircle, word: vm.shutDownByGuest === true ? 'down, by its guest' : 'down' };
     case 'shut off':
       return { tone: 'off', icon: IconCircle, word: vm.status };
     case 'paused':

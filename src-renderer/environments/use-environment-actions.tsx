@@ -15,6 +15,7 @@ import {
   IconTerminal,
   IconTerminal2,
   IconTrash,
+  IconWorldShare,
 } from '@tabler/icons-react';
 import type { PrefixState, VmState } from '../../src-shared/state.ts';
 import type { Verbs } from '../../src-shared/verbs.ts';
@@ -154,7 +155,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
 }
 
 /** The actions of one VM, the same list for its row's buttons, kebab menu and context menu. */
-export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Action[] {
+export function useVmActions(prefix: PrefixState, onForward: (vm: VmState) => void): (vm: VmState) => readonly Action[] {
   const call = useCall();
   const { dispatch } = useWindow();
   const blocked = useBlocked(prefix);
@@ -164,6 +165,11 @@ export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Act
   async function copyPassword(vm: string): Promise<void> {
     const answer = await call(`Could not read root’s password of ${vm}`, (client) => client.vm.rootPassword({ prefix: prefix.id, vm }));
     if (answer?.password !== undefined && answer.password !== null) await copyText(String(answer.password));
+  }
+
+  async function copySshCommand(vm: string): Promise<void> {
+    const answer = await call(`Could not make the ssh command of ${vm}`, (client) => client.vm.sshCommand({ prefix: prefix.id, vm }));
+    if (answer !== undefined) await copyText(answer.command);
   }
 
   return (vm) => {
@@ -194,6 +200,8 @@ export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Act
       { id: 'reboot', label: 'Reboot', icon: IconReload, blocked: blocked ?? inactive, run: verb('reboot', vm) },
       { id: 'reset', label: 'Reset', icon: IconRotateClockwise, blocked: blocked ?? inactive, run: verb('reset', vm) },
       { id: 'power-off', label: 'Power off', icon: IconPower, blocked: blocked ?? inactive, run: verb('stop', vm) },
+      { id: 'forward', label: 'Forward port…', icon: IconWorldShare, group: true, run: () => onForward(vm) },
+      { id: 'copy-ssh', label: 'Copy ssh command', icon: IconCopy, run: () => void copySshCommand(vm.name) },
       { id: 'copy-name', label: 'Copy name', icon: IconCopy, group: true, run: () => void copyText(vm.name) },
       ...(address === null ? [] : [{ id: 'copy-address', label: 'Copy address', icon: IconCopy, run: () => void copyText(address) }]),
       { id: 'copy-password', label: 'Copy root password', icon: IconKey, run: () => void copyPassword(vm.name) },

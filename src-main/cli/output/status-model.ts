@@ -21,6 +21,7 @@ export function statusModel(state: PrefixState, passwords: Readonly<Record<strin
             status: vm.status,
             // Lago 1.0 has no such key, so it is present only after a crash.
             ...(vm.crash === null ? {} : { crash: crashModel(vm.crash) }),
+            ...(vm.shutDownByGuest === true ? { 'shut down by': 'its guest' } : {}),
           },
         ]),
       ),

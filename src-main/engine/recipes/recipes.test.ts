@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { PrefixState } from '../../../src-shared/state.ts';
 import { silentLog } from '../core/log.ts';
 import { type Operation, type Step, startOperation } from '../core/operation.ts';
 import { prefixPaths } from '../prefix/layout.ts';
@@ -26,14 +27,22 @@ const snapshot = (name: string): Promise<void> => operation(async (step) => awai
 const revert = (name: string, first?: string): Promise<void> =>
   operation(async (step) => await revertSnapshot(world.context, root, name, first, step)).done;
 
-/** The state as shown to users, abbreviated. */
-async function seen(): Promise<Record<string, string>> {
+async function stateNow(): Promise<PrefixState> {
   const prefix = await readPrefix(root);
-  const state = await prefixState(
+  return await prefixState(
     prefix,
     world.context.hosts,
     await observe(prefix, world.context.hosts, { plugins: world.context.plugins, log: silentLog }),
   );
+}
+
+async function shutDownByGuest(): Promise<readonly string[]> {
+  return (await stateNow()).vms.filter((vm) => vm.shutDownByGuest === true).map((vm) => vm.name);
+}
+
+/** The state as shown to users, abbreviated. */
+async function seen(): Promise<Record<string, string>> {
+  const state = await stateNow();
   return Object.fromEntries([...state.vms.map((vm) => [vm.name, vm.status]), ...state.networks.map((net) => [net.name, net.status])]);
 }
 
@@ -74,8 +83,11 @@ describe('a VM that crashed', () => {
     await start();
     world.model.shutdownDomain(domainName(UUID, 'vm0'));
     expect(await seen()).toMatchObject({ vm0: 'down', vm1: 'running' });
+    expect(await shutDownByGuest()).toEqual(['vm0']);
     world.model.crashDomain(domainName(UUID, 'vm1'));
     expect(await seen()).toMatchObject({ vm0: 'down', vm1: 'crashed' });
+    await stop();
+    expect(await shutDownByGuest()).toEqual([]);
   });
 
   it.each([

@@ -165,6 +165,22 @@ export async function loginOf(
   };
 }
 
+/** Connects to a TCP port of a running VM. `vm.not-running`, and the errors of `Host.dial`. */
+export async function connectToPort(
+  context: RecipeContext,
+  prefix: Prefix,
+  vm: VmSpec,
+  port: number,
+  signal?: AbortSignal,
+): Promise<Duplex> {
+  const way = await wayTo(context, prefix, vm, signal);
+  try {
+    return await way.dial(way.address, port, { signal });
+  } finally {
+    way.forget();
+  }
+}
+
 /** Address of a VM's ssh and how to reach it. */
 interface Way {
   /** Undefined for a VM that libvirt does not run. */

@@ -6,7 +6,8 @@ import type { Host } from '../host/host.ts';
 import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import type { PrefixPaths } from '../prefix/layout.ts';
 
-/** virDomainShutoffReason: the QEMU process ended without a shutdown, or failed to start. */
+/** virDomainShutoffReason: the guest shut down; the QEMU process ended without a shutdown, or failed to start. */
+const SHUTOFF_SHUTDOWN = 1;
 const SHUTOFF_CRASHED = 3;
 const SHUTOFF_FAILED = 6;
 
@@ -17,6 +18,11 @@ const LINE_LENGTH = 240;
 /** Whether a VM is off although nobody stopped it and its guest did not shut down. */
 export function hasCrashed({ state, reason }: DomainStatus): boolean {
   return state === 'crashed' || (state === 'shut off' && (reason === SHUTOFF_CRASHED || reason === SHUTOFF_FAILED));
+}
+
+/** Whether a VM is off because its guest shut down by itself: verbs that do it leave no domain defined. */
+export function shutItselfDown({ state, reason }: DomainStatus): boolean {
+  return state === 'shut off' && reason === SHUTOFF_SHUTDOWN;
 }
 
 /**

@@ -14,6 +14,7 @@ import { createRegistry } from '../plugins/registry.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { readPrefix, writeSpecs } from '../prefix/prefix.ts';
 import { startEnvironment, stopEnvironment } from '../recipes/lifecycle.ts';
+import { rebootEnvironment, shutDownEnvironment } from '../recipes/shutdown.ts';
 import { runInGuest } from './access.ts';
 import type { RecipeContext } from './recipe.ts';
 import { guestService } from './services.ts';
@@ -91,6 +92,28 @@ describe('machines of a provider plugin', () => {
     await run(async (step) => await stopEnvironment(context, root, ['b'], step));
     await run(async (step) => await stopEnvironment(context, root, [], step));
     expect(calls.slice(2)).toEqual(['stop b', 'stop a']);
+  });
+
+  it('are shut down and rebooted by a provider that can, and else only stopped', async () => {
+    await define({ a: 'cloud' });
+    const asked: string[] = [];
+    const able = cloud({
+      shutdown: async (vm) => await Promise.resolve(void asked.push(`shutdown ${vm.name}`)),
+      reboot: async (vm) => await Promise.resolve(void asked.push(`reboot ${vm.name}`)),
+    });
+    await run(async (step) => await startEnvironment(able.context, root, [], step));
+    await run(async (step) => await rebootEnvironment(able.context, root, {}, step));
+    await run(async (step) => await shutDownEnvironment(able.context, root, {}, step));
+    expect([asked, able.calls]).toEqual([['reboot a', 'shutdown a'], ['start a']]);
+
+    const plain = cloud();
+    await run(async (step) => await startEnvironment(plain.context, root, [], step));
+    await expect(run(async (step) => await rebootEnvironment(plain.context, root, {}, step))).rejects.toMatchObject({
+      code: 'not-available',
+      message: 'VM a: its provider "cloud" cannot reboot it.',
+    });
+    await run(async (step) => await shutDownEnvironment(plain.context, root, {}, step));
+    expect(plain.calls).toEqual(['start a', 'stop a']);
   });
 
   it('are stopped again when another one fails to start, with an error that names the plugin', async () => {

@@ -13,7 +13,7 @@ import { deployStates } from '../prefix/deploy-record.ts';
 import { expandPrefixPath, type PrefixPaths } from '../prefix/layout.ts';
 import { domainName, type Prefix, vmAddress } from '../prefix/prefix.ts';
 import type { PendingWork } from '../prefix/record.ts';
-import { hasCrashed, readCrash } from './crash.ts';
+import { hasCrashed, readCrash, shutItselfDown } from './crash.ts';
 import { type ForeignVm, foreignVm, isHosted } from './foreign-vms.ts';
 import type { HostAccess, HostSession } from './session.ts';
 
@@ -182,6 +182,7 @@ async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNo
     name: vm.name,
     status,
     crash: domain !== undefined && status === 'crashed' ? await readCrash(prefix.paths, domain, seen.session?.host.kind) : null,
+    ...(domain !== undefined && status === 'down' && shutItselfDown(domain) ? { shutDownByGuest: true as const } : {}),
     distro: typeof distro === 'string' ? distro : null,
     memory: vm.memory,
     vcpu: vcpuOf(vm),
