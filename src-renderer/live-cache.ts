@@ -1,6 +1,6 @@
 import { QueryClient as Client, type QueryClient, skipToken, useQuery } from '@tanstack/react-query';
 import type { LiveEvent } from '../src-shared/contract.ts';
-import type { OperationState } from '../src-shared/operation.ts';
+import { isExclusive, type OperationState } from '../src-shared/operation.ts';
 import type { LibraryState, MachineState, PrefixState } from '../src-shared/state.ts';
 import type { ConnectionState } from './engine-client.ts';
 
@@ -120,9 +120,9 @@ export function isRunning(operation: OperationState): boolean {
   return operation.status === 'running' || operation.status === 'cancelling';
 }
 
-/** The operation that is running on an environment, if any. */
+/** The operation that is running on an environment and that others have to wait for, if any. */
 export function useRunningOperation(prefix: string): OperationState | undefined {
-  return useOperations().find((operation) => operation.prefix === prefix && isRunning(operation));
+  return useOperations().find((operation) => operation.prefix === prefix && isRunning(operation) && isExclusive(operation.kind));
 }
 
 /** Fills the cache with the last known environments until the engine sends its own. */

@@ -47,9 +47,19 @@ export const OperationKind = z.enum([
   'evict',
   'repository',
   'export',
+  'copy',
+  'collect',
   'build',
 ]);
 export type OperationKind = z.infer<typeof OperationKind>;
+
+/** Work on an environment that changes nothing in it: everything else can go on meanwhile. */
+const SHARING: ReadonlySet<OperationKind> = new Set(['copy', 'collect']);
+
+/** Whether other actions on the same environment have to wait for an operation of this kind. */
+export function isExclusive(kind: OperationKind): boolean {
+  return !SHARING.has(kind);
+}
 
 /** How many of an operation's last log lines are kept. */
 export const OPERATION_LOG_LINES = 500;

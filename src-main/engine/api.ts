@@ -80,6 +80,7 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       create: os.prefix.create.handler(({ input }) => started(engine.prefix.create(input))),
       ...handlersOf('prefix'),
       export: os.prefix.export.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.export(path(prefix), wanted))),
+      collect: os.prefix.collect.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.collect(path(prefix), wanted))),
       open: os.prefix.open.handler(async ({ input }) => ({ prefixes: [...(await engine.prefix.open(input.path))] })),
       forget: os.prefix.forget.handler(async ({ input }) => {
         await engine.prefix.forget(input.prefix);
@@ -87,10 +88,28 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       }),
     },
     snapshot: handlersOf('snapshot'),
+    collection: {
+      list: os.collection.list.handler(async ({ input }) => ({ collections: [...(await engine.collection.list(path(input.prefix)))] })),
+      files: os.collection.files.handler(async ({ input }) => ({
+        files: [...(await engine.collection.files(path(input.prefix), input.collection, input.path))],
+      })),
+      read: os.collection.read.handler(
+        async ({ input }) => await engine.collection.read(path(input.prefix), input.collection, input.path, input.from, input.length),
+      ),
+      compare: os.collection.compare.handler(async ({ input }) => ({
+        changes: [...(await engine.collection.compare(path(input.prefix), input.before, input.after))],
+      })),
+      remove: os.collection.remove.handler(async ({ input }) => {
+        await engine.collection.remove(path(input.prefix), input.collection);
+        return {};
+      }),
+    },
     vm: {
       rootPassword: os.vm.rootPassword.handler(async ({ input }) => ({
         password: (await engine.vm.rootPasswords(path(input.prefix)))[input.vm] ?? null,
       })),
+      copyTo: os.vm.copyTo.handler(({ input: { prefix, ...request } }) => started(engine.vm.copyTo(path(prefix), request))),
+      copyFrom: os.vm.copyFrom.handler(({ input: { prefix, ...request } }) => started(engine.vm.copyFrom(path(prefix), request))),
     },
     terminal: {
       open: os.terminal.open.handler(async ({ input, signal }) => {

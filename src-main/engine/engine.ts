@@ -1,14 +1,17 @@
 import type { Duplex } from 'node:stream';
+import type { CollectedChange, CollectedFile, Collection, FileRange } from '../../src-shared/collection.ts';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
 import type { HostChoice } from '../../src-shared/host-choice.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { VerbInput, VerbNoun, Verbs } from '../../src-shared/verbs.ts';
+import type { CopyRequest, CopyResult } from './copy/copy-request.ts';
 import type { Operation, OperationEvent } from './core/operation.ts';
 import type { CreateRequest } from './create/create-request.ts';
 import type { BuildRequest, BuiltTemplate } from './export/build-request.ts';
 import type { ExportRequest, ExportResult } from './export/export-request.ts';
 import type { GuestService } from './guest/services.ts';
 import type { ExecResult } from './guest/ssh.ts';
+import type { CollectRequest } from './recipes/collect-request.ts';
 import type { ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
 export interface ActionOptions {
@@ -32,6 +35,7 @@ export interface Engine extends AsyncDisposable {
   readonly prefix: Prefixes;
   readonly snapshot: Snapshots;
   readonly vm: Vms;
+  readonly collection: Collections;
   readonly operation: Operations;
   readonly library: Library;
   readonly machine: Machine;
@@ -62,6 +66,8 @@ export interface Prefixes extends VerbMethods<'prefix'> {
   create(request: CreateRequest, options?: ActionOptions): Operation<PrefixState>;
   /** Writes the disks of VMs that are off, and an init file that recreates them elsewhere; see `export/export.ts`. */
   export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
+  /** Fetches the artifacts of all VMs, or of the named ones; see `recipes/collect.ts`. Does not take the environment's lock. */
+  collect(prefix: string, request: CollectRequest, options?: ActionOptions): Operation<Collection>;
   /** VM → paths of the disks that an export would read. Creates nothing. */
   exportedDisks(prefix: string, vms: readonly string[]): Promise<Record<string, readonly string[]>>;
   /** The current state, read from disk and, if it is up, from its host. Takes no lock, starts nothing. */
@@ -93,12 +99,32 @@ export interface Vms {
    * `input.invalid` for an invalid service name or an unknown provider.
    */
   service(prefix: string, vm: string, name: string, signal?: AbortSignal): Promise<GuestService>;
+  /**
+   * Copies a file or directory into a VM, or out of it, like `scp -r`: see `copy/copy.ts`. Does not take the environment's lock. Waits for
+   * ssh as `shell` does.
+   */
+  copyTo(prefix: string, request: CopyRequest, options?: ActionOptions): Operation<CopyResult>;
+  copyFrom(prefix: string, request: CopyRequest, options?: ActionOptions): Operation<CopyResult>;
   /** The serial console. */
   console(prefix: string, vm: string, signal?: AbortSignal): Promise<Duplex>;
   /** RFB bytes of the VM's screen. */
   screen(prefix: string, vm: string, signal?: AbortSignal): Promise<Duplex>;
   /** VM → root's password at creation, null when it has none. Not part of any state: requested only when it is to be shown. */
   rootPasswords(prefix: string): Promise<Readonly<Record<string, string | number | null>>>;
+}
+
+/** What was collected from an environment. A `path` is relative to the collection, `/` between its parts; links in it are not followed. */
+export interface Collections {
+  /** Newest first. */
+  list(prefix: string): Promise<readonly Collection[]>;
+  /** The content of a folder; the collection's own without a path. */
+  files(prefix: string, id: string, path: string): Promise<readonly CollectedFile[]>;
+  /** Bytes of a file, at most `MAX_FILE_RANGE`. */
+  read(prefix: string, id: string, path: string, from: number, length: number): Promise<FileRange>;
+  /** What differs between two collections; see `recipes/compare-collections.ts`. */
+  compare(prefix: string, before: string, after: string): Promise<readonly CollectedChange[]>;
+  /** Deletes it with its files. */
+  remove(prefix: string, id: string): Promise<void>;
 }
 
 /** Operations of this process, running or ended and not dismissed. */

@@ -1,10 +1,28 @@
-import type { Vms } from './engine.ts';
+import { basename } from 'node:path';
+import type { OperationKind } from '../../src-shared/operation.ts';
+import type { CopyRequest, CopyResult } from './copy/copy-request.ts';
+import type { Operation, Step } from './core/operation.ts';
+import type { ActionOptions, Vms } from './engine.ts';
 import { readPrefix } from './prefix/prefix.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
 import { rootPasswordOf } from './runtime/state.ts';
 
+/** Begins an operation on the prefix at a path. */
+export type Launch = <T>(
+  kind: OperationKind,
+  label: string,
+  path: string,
+  action: ActionOptions | undefined,
+  work: (step: Step) => Promise<T>,
+) => Operation<T>;
+
 /** Calls on the VMs of an environment. The code of each is loaded when it is first called. */
-export function vmsOf(context: RecipeContext): Vms {
+export function vmsOf(context: RecipeContext, launch: Launch): Vms {
+  const copy = (way: 'to' | 'from', label: string, prefix: string, request: CopyRequest, action?: ActionOptions): Operation<CopyResult> =>
+    launch('copy', label, prefix, action, async (step) => {
+      const { copy: start } = await import('./copy/copy.ts');
+      return await start(context, prefix, way, request, step);
+    });
   /** VM → the service provider detected in it. */
   const detected = new Map<string, string>();
   return {
@@ -20,6 +38,8 @@ export function vmsOf(context: RecipeContext): Vms {
       const { guestService } = await import('./runtime/services.ts');
       return await guestService(context, prefix, vm, service, { detected, signal });
     },
+    copyTo: (prefix, request, action) => copy('to', `Copy ${basename(request.local)} to ${request.vm}`, prefix, request, action),
+    copyFrom: (prefix, request, action) => copy('from', `Copy ${basename(request.remote)} from ${request.vm}`, prefix, request, action),
     async console(prefix, vm, signal) {
       const { openConsole } = await import('./runtime/access.ts');
       return await openConsole(context, prefix, vm, signal);

@@ -25,6 +25,8 @@ export interface PrefixPaths {
   readonly ova: string;
   /** Ours: libvirt's description of each snapshot, `SNAPSHOT/VM.xml`. */
   readonly snapshots: string;
+  /** Ours: what `lago collect` fetched: a folder per collection, and `NAME.json` about it. */
+  readonly collected: string;
   /** Ours: lock for a single writer. */
   readonly lock: string;
   net(name: string): string;
@@ -50,6 +52,7 @@ export function prefixPaths(root: string): PrefixPaths {
     seeds: join(root, 'cloud-init'),
     ova: join(root, 'ova'),
     snapshots: join(root, 'snapshots'),
+    collected: join(root, 'collected'),
     lock: join(root, '.lago-desktop.lock'),
     net: (name) => join(virt, `net-${name}`),
     vm: (name) => join(virt, `vm-${name}`),

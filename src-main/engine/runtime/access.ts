@@ -52,6 +52,8 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onWait?: ((message: string) => void) | undefined;
   readonly keepaliveMs?: number;
+  /** How long to wait for ssh; default: the VM's boot time limit. */
+  readonly timeoutMs?: number;
 }
 
 /** Logs in to a VM, waiting up to its boot time limit, but not after it stops. The caller disposes the connection. */
@@ -74,7 +76,7 @@ export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: V
       privateKey: key.privateKey,
       password: String(vm['ssh-password'] ?? vm['root-password'] ?? context.settings.sshPassword),
       hostKeys: openHostKeys(prefix.paths.hostKeys),
-      timeoutMs: (vm.boot_time_sec ?? BOOT_SECONDS) * 1000,
+      timeoutMs: options.timeoutMs ?? (vm.boot_time_sec ?? BOOT_SECONDS) * 1000,
       signal: signal === undefined ? way.stopped : AbortSignal.any([signal, way.stopped]),
       onProgress: afterASecond(onWait),
       ...(keepaliveMs === undefined ? {} : { keepaliveMs }),
@@ -82,6 +84,40 @@ export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: V
     });
   } finally {
     way.forget();
+  }
+}
+
+/** A login for copying, and a signal that aborts with the caller's or when the VM stops. */
+export interface GuestForTransfer extends AsyncDisposable {
+  readonly connection: SshConnection;
+  readonly signal: AbortSignal;
+}
+
+/** ssh patience while a guest is busy with its disk, ms. */
+const TRANSFER_KEEPALIVE_MS = 30_000;
+
+/** Like `connectGuest`, for work that lasts: it ends at once when the VM stops, which ssh itself notices only after seconds of silence. */
+export async function connectForTransfer(
+  context: RecipeContext,
+  prefix: Prefix,
+  vm: VmSpec,
+  options: ConnectOptions & { readonly signal: AbortSignal },
+): Promise<GuestForTransfer> {
+  const hosted = isHosted(context.plugins, vm);
+  const stopped = hosted ? whenStopped(await runningVm(context, prefix, vm.name, options.signal), prefix, vm) : undefined;
+  try {
+    const connection = await connectGuest(context, prefix, vm, { keepaliveMs: TRANSFER_KEEPALIVE_MS, ...options });
+    return {
+      connection,
+      signal: stopped === undefined ? options.signal : AbortSignal.any([options.signal, stopped.signal]),
+      async [Symbol.asyncDispose]() {
+        stopped?.forget();
+        await connection.close();
+      },
+    };
+  } catch (error) {
+    stopped?.forget();
+    throw error;
   }
 }
 
