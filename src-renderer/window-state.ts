@@ -45,7 +45,7 @@ export interface TerminalSession {
 }
 
 /** The views of an environment's page. */
-export type EnvironmentView = 'vms' | 'networks' | 'snapshots' | 'activity';
+export type EnvironmentView = 'vms' | 'networks' | 'snapshots' | 'artifacts' | 'activity';
 
 /** Filter, order and unfolded rows of the library, restored when the user comes back to it. */
 export interface LibraryView {

@@ -34,7 +34,7 @@ export function vmRow(page: Page, vm: string): Locator {
 }
 
 /** Shows a view of the environment's page. */
-export async function showView(page: Page, name: string, view: 'VMs' | 'Networks' | 'Snapshots' | 'Activity'): Promise<void> {
+export async function showView(page: Page, name: string, view: 'VMs' | 'Networks' | 'Snapshots' | 'Artifacts' | 'Activity'): Promise<void> {
   await page
     .getByRole('tablist', { name: `Views of ${name}` })
     .getByRole('tab', { name: view })

@@ -5,6 +5,7 @@ import { openByteChannel } from '../../src-shared/byte-stream.ts';
 import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import type { LibraryState, PrefixState, SnapshotState, VmStatus } from '../../src-shared/state.ts';
+import { collectionHandlers } from './demo-collections.ts';
 import { BROKEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
 
 const TICK = 120;
@@ -355,6 +356,9 @@ export class DemoEngine {
             },
           ),
         ),
+        collect: os.prefix.collect.handler(({ input }) =>
+          this.#run('collect', `Collect artifacts of ${this.#name(input.prefix)}`, input.prefix, ['web', 'db'], 2, () => undefined),
+        ),
         open: os.prefix.open.handler(() => ({ prefixes: [SHOP.id] })),
         forget: os.prefix.forget.handler(() => {
           throw new ORPCError('CONFLICT', {
@@ -398,6 +402,15 @@ export class DemoEngine {
           ),
         ),
       },
+      vm: {
+        copyTo: os.vm.copyTo.handler(({ input }) =>
+          this.#run('copy', `Copy ${input.local} to ${input.vm}`, input.prefix, [`Copy to ${input.vm}`], 2, () => undefined),
+        ),
+        copyFrom: os.vm.copyFrom.handler(({ input }) =>
+          this.#run('copy', `Copy ${input.remote} from ${input.vm}`, input.prefix, [`Copy from ${input.vm}`], 2, () => undefined),
+        ),
+      },
+      collection: collectionHandlers(os.collection),
       terminal: {
         open: os.terminal.open.handler(({ input }) => {
           const stream = `stream${this.#next++}`;

@@ -19,9 +19,10 @@ import { StateMark } from '../ui/state-mark.tsx';
 import { Tip } from '../ui/tip.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { useWindow } from '../window-state.ts';
+import type { WantedCopy } from './copy-dialog.tsx';
 import { CrashNotes } from './crash-note.tsx';
 import styles from './environment-page.module.css';
-import { DestroyDialog, ExportDialog } from './lazy-dialogs.ts';
+import { ArtifactsView, CopyDialog, DestroyDialog, ExportDialog } from './lazy-dialogs.ts';
 import { NetworkTable } from './network-table.tsx';
 import { countOf, prefixStatus } from './status.ts';
 import { useBlocked, useEnvironmentActions, useVmActions } from './use-environment-actions.tsx';
@@ -158,7 +159,8 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
   const { prefix } = props;
   const { state, dispatch } = useWindow();
   const operations = useOperations();
-  const vmActions = useVmActions(prefix);
+  const [copying, setCopying] = useState<WantedCopy | null>(null);
+  const vmActions = useVmActions(prefix, setCopying);
   const blocked = useBlocked(prefix);
   const call = useCall();
   const view = state.views[prefix.id] ?? 'vms';
@@ -178,6 +180,9 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
           />
         </div>
       )}
+      <Suspense fallback={null}>
+        {copying !== null && <CopyDialog prefix={prefix} wanted={copying} onClose={() => setCopying(null)} />}
+      </Suspense>
       <ViewTabs
         label={`Views of ${prefix.name}`}
         active={view}
@@ -186,14 +191,29 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
           { id: 'vms', title: 'VMs', count: prefix.vms.length },
           { id: 'networks', title: 'Networks', count: prefix.networks.length },
           { id: 'snapshots', title: 'Snapshots', count: prefix.snapshots.length },
+          { id: 'artifacts', title: 'Artifacts' },
           { id: 'activity', title: 'Activity' },
         ]}
       />
       <div className={styles.view} role="tabpanel">
         {(view === 'vms' || view === 'activity') && <CrashNotes vms={prefix.vms} />}
-        {view === 'vms' && <VmTable vms={prefix.vms} actions={vmActions} creating={prefix.phase === 'creating'} />}
+        {view === 'vms' && (
+          <VmTable
+            vms={prefix.vms}
+            actions={vmActions}
+            creating={prefix.phase === 'creating'}
+            onFiles={(vm, files) =>
+              setCopying({ way: 'to', vm, paths: files.map((file) => window.bridge.pathOf(file)).filter((path) => path !== '') })
+            }
+          />
+        )}
         {view === 'networks' && <NetworkTable networks={prefix.networks} vms={prefix.vms} />}
         {view === 'snapshots' && <SnapshotsView key={prefix.id} prefix={prefix} blocked={blocked} />}
+        {view === 'artifacts' && (
+          <Suspense fallback={null}>
+            <ArtifactsView key={prefix.id} prefix={prefix} />
+          </Suspense>
+        )}
         {view === 'activity' && <TaskList operations={own} emptyBody={`What is done with ${prefix.name} appears here.`} />}
       </div>
     </>

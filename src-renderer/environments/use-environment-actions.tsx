@@ -1,7 +1,10 @@
 import {
+  IconArchive,
   IconCamera,
   IconCopy,
   IconDeviceDesktop,
+  IconFileDownload,
+  IconFileUpload,
   IconKey,
   IconListDetails,
   IconPackageExport,
@@ -20,6 +23,7 @@ import { useRunningOperation, useUnreachable } from '../live-cache.ts';
 import { copyText } from '../ui/copy-text.ts';
 import type { Action } from '../ui/menu/action.ts';
 import { type SessionKind, useWindow } from '../window-state.ts';
+import type { WantedCopy } from './copy-dialog.tsx';
 import { blockedBy, countOf } from './status.ts';
 
 /** Why writing actions on an environment are blocked now; undefined when they are not. */
@@ -96,10 +100,21 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       },
     },
     {
+      id: 'collect',
+      label: 'Collect artifacts',
+      icon: IconArchive,
+      group: true,
+      blocked: unreachable,
+      run: () => {
+        void call(`Could not collect artifacts of ${prefix.name}`, (client) => client.prefix.collect({ prefix: prefix.id }));
+        dispatch({ type: 'view', id: prefix.id, view: 'artifacts' });
+        dispatch({ type: 'show', page: { kind: 'environment', id: prefix.id } });
+      },
+    },
+    {
       id: 'export',
       label: 'Export…',
       icon: IconPackageExport,
-      group: true,
       blocked: blocked ?? (running + paused > 0 ? 'Stop it first: only disks of stopped VMs can be exported' : undefined),
       run: onExport,
     },
@@ -126,7 +141,8 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
 }
 
 /** The actions of one VM, the same list for its row's buttons, kebab menu and context menu. */
-export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Action[] {
+export function useVmActions(prefix: PrefixState, onCopy: (wanted: WantedCopy) => void): (vm: VmState) => readonly Action[] {
+  const unreachable = useUnreachable();
   const call = useCall();
   const { dispatch } = useWindow();
   const blocked = useBlocked(prefix);
@@ -161,6 +177,21 @@ export function useVmActions(prefix: PrefixState): (vm: VmState) => readonly Act
       paused
         ? { id: 'resume', label: 'Resume', icon: IconPlayerTrackNext, blocked, run: verb('resume', vm) }
         : { id: 'suspend', label: 'Suspend', icon: IconPlayerPause, blocked: blocked ?? off, run: verb('suspend', vm) },
+      {
+        id: 'copy-to',
+        label: 'Copy files to VM…',
+        icon: IconFileUpload,
+        group: true,
+        blocked: unreachable ?? off,
+        run: () => onCopy({ way: 'to', vm, paths: [] }),
+      },
+      {
+        id: 'copy-from',
+        label: 'Save file from VM…',
+        icon: IconFileDownload,
+        blocked: unreachable ?? off,
+        run: () => onCopy({ way: 'from', vm }),
+      },
       { id: 'copy-name', label: 'Copy name', icon: IconCopy, group: true, run: () => void copyText(vm.name) },
       ...(address === null ? [] : [{ id: 'copy-address', label: 'Copy address', icon: IconCopy, run: () => void copyText(address) }]),
       { id: 'copy-password', label: 'Copy root password', icon: IconKey, run: () => void copyPassword(vm.name) },

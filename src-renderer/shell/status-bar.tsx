@@ -37,7 +37,8 @@ function Work(props: { readonly operations: readonly OperationState[]; readonly 
   if (shown === undefined) return null;
   const running = operations.filter(isRunning).length;
   return (
-    <button type="button" className={styles.item} onClick={props.onClick} aria-label={`Tasks: ${shown.label}`}>
+    <button type="button" className={styles.item} onClick={props.onClick}>
+      <span className="hidden-visually">Tasks: </span>
       {isRunning(shown) && <IconLoader2 size={14} stroke={2} className={styles.spin ?? ''} />}
       {shown.status === 'failed' && <IconCircleX size={14} stroke={2} className={styles.bad ?? ''} />}
       {shown.status === 'succeeded' && <IconCheck size={14} stroke={2} className={styles.ok ?? ''} />}

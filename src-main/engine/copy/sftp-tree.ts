@@ -1,5 +1,4 @@
 import { posix } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { FileEntryWithStats, SFTPWrapper } from 'ssh2';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { forEachLimit } from '../core/until.ts';
@@ -13,6 +12,9 @@ import { type Transfer, unique } from './transfer.ts';
 
 const PARALLEL = 8;
 const NO_SUCH_FILE = 2;
+const END_OF_FILE = 1;
+/** Bytes of one request. */
+const READ = 32 * 1024;
 const TYPE = 0o170000;
 const FOLDER = 0o040000;
 const FILE = 0o100000;
@@ -57,7 +59,17 @@ async function sendContent(transfer: Transfer, sftp: SFTPWrapper, entry: LocalEn
     onBytes: (count) => progress.addBytes(count),
     warn: (sentence) => step.log.warn(sentence),
   });
-  await pipeline(content, sftp.createWriteStream(part, { mode: 0o600 }), { signal });
+  const handle = await ask<Buffer>((done) => sftp.open(part, 'w', 0o600, done));
+  try {
+    let at = 0;
+    for await (const chunk of content) {
+      const position = at;
+      await ask<unknown>((done) => sftp.write(handle, chunk, 0, chunk.length, position, (error) => done(error, undefined)));
+      at += chunk.length;
+    }
+  } finally {
+    await ask<unknown>((done) => sftp.close(handle, (error) => done(error, undefined)));
+  }
   const { mode, mtime } = entry;
   await ask<unknown>((done) => sftp.setstat(part, { mode, mtime, atime: mtime }, (error) => done(error, undefined)));
 }
@@ -101,7 +113,7 @@ export async function* membersBySftp(connection: SshConnection, path: string, si
         const target = type === '2' ? await ask<string>((done) => sftp.readlink(posix.join(path, name), done)) : '';
         if (type === '5') waiting.push(name);
         const size = type === '0' ? attrs.size : 0;
-        const content: AsyncIterable<Buffer> = type === '0' ? sftp.createReadStream(posix.join(path, name)) : nothing();
+        const content: AsyncIterable<Buffer> = type === '0' ? contentOf(sftp, posix.join(path, name)) : nothing();
         yield { name, type, size, mode: attrs.mode, mtime: attrs.mtime, target, sparse: undefined, content };
       }
     }
@@ -109,6 +121,27 @@ export async function* membersBySftp(connection: SshConnection, path: string, si
     throw translate(connection, error);
   } finally {
     sftp.end();
+  }
+}
+
+/** The bytes of a file. It is opened when they are asked for, and closed after them. */
+async function* contentOf(sftp: SFTPWrapper, path: string): AsyncGenerator<Buffer> {
+  const handle = await ask<Buffer>((done) => sftp.open(path, 'r', done));
+  try {
+    for (let at = 0; ; ) {
+      const position = at;
+      const chunk = await ask<Buffer>((done) =>
+        sftp.read(handle, Buffer.allocUnsafe(READ), 0, READ, position, (error, count, buffer) => {
+          const end = (error as { code?: number } | undefined)?.code === END_OF_FILE;
+          done(end ? undefined : error, end ? Buffer.alloc(0) : buffer.subarray(0, count));
+        }),
+      );
+      if (chunk.length === 0) return;
+      at += chunk.length;
+      yield chunk;
+    }
+  } finally {
+    await ask<unknown>((done) => sftp.close(handle, (error) => done(error, undefined)));
   }
 }
 
