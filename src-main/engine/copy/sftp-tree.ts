@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { FileEntryWithStats, SFTPWrapper } from 'ssh2';
+import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { forEachLimit } from '../core/until.ts';
 import type { TarMember } from '../disk/tar-members.ts';
@@ -46,7 +46,7 @@ export async function sendTreeBySftp(transfer: Transfer, root: LocalEntry, entri
       progress.addFile();
     });
   } catch (error) {
-    throw translate(connection, error);
+    throw translate(error, `Failed to copy to ${path} in ${connection.vm}`);
   } finally {
     sftp.end();
   }
@@ -101,6 +101,8 @@ async function replace(sftp: SFTPWrapper, part: string, final: string): Promise<
 export async function* membersBySftp(connection: SshConnection, path: string, signal: AbortSignal): AsyncGenerator<TarMember> {
   const sftp = await openSftp(connection);
   try {
+    const { mode, mtime } = await ask<Stats>((done) => sftp.stat(path, done));
+    yield { name: './', type: '5', size: 0, mode, mtime, target: '', sparse: undefined, content: nothing() };
     const waiting = [''];
     for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
       const at = posix.join(path, folder);
@@ -118,7 +120,7 @@ export async function* membersBySftp(connection: SshConnection, path: string, si
       }
     }
   } catch (error) {
-    throw translate(connection, error);
+    throw translate(error, `${path} of ${connection.vm} could not be read`);
   } finally {
     sftp.end();
   }
@@ -167,7 +169,8 @@ async function ask<T>(call: (done: Done<T>) => void): Promise<T> {
   });
 }
 
-function translate(connection: SshConnection, error: unknown): unknown {
+/** The error of a failed request; `failure` is a sentence without its full stop. */
+function translate(error: unknown, failure: string): unknown {
   if (error instanceof EngineError || !(error instanceof Error) || error.name === 'AbortError') return error;
-  return new EngineError('guest.failed', `Copying by sftp with ${connection.vm} failed: ${error.message}.`, { cause: error });
+  return new EngineError('guest.failed', `${failure}: ${error.message}.`, { cause: error });
 }
