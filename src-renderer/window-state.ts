@@ -45,7 +45,7 @@ export interface TerminalSession {
 }
 
 /** The views of an environment's page. */
-export type EnvironmentView = 'vms' | 'networks' | 'snapshots' | 'deploy' | 'activity';
+export type EnvironmentView = 'vms' | 'networks' | 'snapshots' | 'deploy' | 'artifacts' | 'activity';
 
 /** Filter, order and unfolded rows of the library, restored when the user comes back to it. */
 export interface LibraryView {

@@ -1,5 +1,6 @@
 import { eventIterator, oc } from '@orpc/contract';
 import { z } from 'zod';
+import { CollectedChange, CollectedFile, Collection, FileRange } from './collection.ts';
 import { DeployOutput } from './deploy.ts';
 import { HostChoice } from './host-choice.ts';
 import { Issue } from './issue.ts';
@@ -96,6 +97,9 @@ function callsOf<Noun extends VerbNoun>(noun: Noun): VerbCalls<Noun> {
   return Object.fromEntries(verbsOf(noun).map(({ name, takes }) => [name, CALLS[takes]])) as VerbCalls<Noun>;
 }
 
+const CollectedPath = Prefix.extend({ collection: z.string(), path: z.string() });
+const Copy = Prefix.extend({ vm: z.string(), local: z.string().startsWith('/'), remote: z.string() });
+
 /** Files outside the init file's folder that the user has allowed. */
 const AllowPaths = z.array(z.string().startsWith('/')).max(1000).default([]);
 
@@ -150,6 +154,8 @@ export const contract = {
     export: oc
       .input(Prefix.extend({ destination: z.string().startsWith('/'), standalone: z.boolean(), compress: z.boolean() }))
       .output(Started),
+    /** Operation of kind `collect`: fetches the artifacts of the named VMs, or of all, into the environment. */
+    collect: oc.input(Prefix.extend({ vms: z.array(z.string()).optional() })).output(Started),
     /** Adds environments that are already on disk (a prefix or a workdir) to the list. */
     open: oc.input(z.object({ path: z.string() })).output(z.object({ prefixes: z.array(z.string()) })),
     /** What its running VMs use, about once a second; the hypervisor is asked only meanwhile. */
@@ -158,11 +164,23 @@ export const contract = {
     forget: oc.input(Prefix).output(z.object({})),
   },
   snapshot: callsOf('snapshot'),
+  /** What was collected. `path` is relative to the collection; links in it are not followed. */
+  collection: {
+    list: oc.input(Prefix).output(z.object({ collections: z.array(Collection) })),
+    files: oc.input(CollectedPath).output(z.object({ files: z.array(CollectedFile) })),
+    /** At most `MAX_FILE_RANGE` bytes, fewer at the end of the file. */
+    read: oc.input(CollectedPath.extend({ from: z.number().int().min(0), length: z.number().int().min(0) })).output(FileRange),
+    compare: oc.input(Prefix.extend({ before: z.string(), after: z.string() })).output(z.object({ changes: z.array(CollectedChange) })),
+    remove: oc.input(Prefix.extend({ collection: z.string() })).output(z.object({})),
+  },
   vm: {
     /** A command line that logs in to the VM from a shell on this machine, through `lago forward`. */
     sshCommand: oc.input(Prefix.extend({ vm: z.string() })).output(z.object({ command: z.string() })),
     /** The password in the definition, null if it has none. No state contains it; front doors ask for it when they show it. */
     rootPassword: oc.input(Prefix.extend({ vm: z.string() })).output(z.object({ password: z.union([z.string(), z.number()]).nullable() })),
+    /** Operations of kind `copy`, between a path of this machine (absolute) and one in the VM, like `scp -r`. */
+    copyTo: oc.input(Copy).output(Started),
+    copyFrom: oc.input(Copy).output(Started),
   },
   forward: {
     /** Opens a port on 127.0.0.1 that leads to the VM's port; it appears in `forwards`. `localPort`: see `Vms.forward`. */

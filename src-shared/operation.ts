@@ -47,11 +47,18 @@ export const OperationKind = z.enum([
   'evict',
   'repository',
   'export',
+  'copy',
+  'collect',
   'build',
 ]);
 export type OperationKind = z.infer<typeof OperationKind>;
 
-const BESIDE: ReadonlySet<OperationKind> = new Set(allVerbs().flatMap((verb) => (verb.exclusive === false ? [verb.kind] : [])));
+/** Kinds that only use running VMs: everything else can go on meanwhile. */
+const BESIDE: ReadonlySet<OperationKind> = new Set([
+  'copy',
+  'collect',
+  ...allVerbs().flatMap((verb) => (verb.exclusive === false ? [verb.kind] : [])),
+]);
 
 /** Whether no other work can begin on an environment while work of this kind is under way. */
 export function isExclusive(kind: OperationKind): boolean {

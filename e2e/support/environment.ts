@@ -34,7 +34,11 @@ export function vmRow(page: Page, vm: string): Locator {
 }
 
 /** Shows a view of the environment's page. */
-export async function showView(page: Page, name: string, view: 'VMs' | 'Networks' | 'Snapshots' | 'Deploy' | 'Activity'): Promise<void> {
+export async function showView(
+  page: Page,
+  name: string,
+  view: 'VMs' | 'Networks' | 'Snapshots' | 'Deploy' | 'Artifacts' | 'Activity',
+): Promise<void> {
   await page
     .getByRole('tablist', { name: `Views of ${name}` })
     .getByRole('tab', { name: view })

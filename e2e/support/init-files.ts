@@ -1,8 +1,21 @@
 import type { Scratch } from './scratch.ts';
 
+/** One VM of the sample guest. */
+export function oneVm(scratch: Scratch, name: string): string {
+  const disk = { name: 'root', dev: 'vda', format: 'qcow2', type: 'template', template_name: 'lago-sample' };
+  return scratch.write(
+    `${name}.json`,
+    JSON.stringify({
+      nets: { front: { type: 'nat', management: true, gw: '192.168.200.1', dhcp: { start: 100, end: 200 } } },
+      domains: { web: { memory: 192, vcpu: 1, nics: [{ net: 'front' }], disks: [disk] } },
+    }),
+  );
+}
+
 /** Two VMs of the sample guest on one network with a fixed subnet. */
-export function twoVms(scratch: Scratch, name: string): string {
+export function twoVms(scratch: Scratch, name: string, more: object = {}): string {
   const vm = (): object => ({
+    ...more,
     memory: 192,
     vcpu: 1,
     nics: [{ net: 'front' }],
@@ -19,6 +32,11 @@ export function twoVms(scratch: Scratch, name: string): string {
       2,
     ),
   );
+}
+
+/** Two VMs from which the same paths are collected. */
+export function withArtifacts(scratch: Scratch, name: string, artifacts: readonly string[]): string {
+  return twoVms(scratch, name, { artifacts });
 }
 
 /** Three VMs on a NAT network, two of them also on a bridge without addresses; YAML with an anchor. */

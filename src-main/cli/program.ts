@@ -57,6 +57,22 @@ const initFile = (arity: 'one' | 'optional'): PositionalSpec => ({
   completes: 'file',
 });
 
+const LOCAL_PATH: PositionalSpec = {
+  name: 'local_path',
+  metavar: 'LOCAL_PATH',
+  arity: 'one',
+  help: 'A file or directory of this machine.',
+  completes: 'file',
+};
+const REMOTE_PATH: PositionalSpec = {
+  name: 'remote_path',
+  metavar: 'REMOTE_PATH',
+  arity: 'one',
+  help: 'A file or directory of the VM, relative to the home directory of its ssh user.',
+};
+const COPY_RULES =
+  'If the target is a directory, the copy is made in it, else under exactly that name. Modes, times and symbolic links are kept, holes of sparse files where possible; nothing incomplete is ever under its final name, and a large file that was interrupted is continued by the same command. Devices, sockets and pipes are skipped with a warning.';
+
 function verb(name: string, summary: string, more: Partial<Omit<VerbSpec, 'name' | 'summary'>> = {}): VerbSpec {
   return { name, summary, positionals: [], options: [], examples: [], available: true, ...more };
 }
@@ -224,6 +240,38 @@ const VERBS: readonly VerbSpec[] = [
     description: 'Everything typed goes to the VM. Leave with Ctrl-].',
     positionals: [host('The VM.')],
     examples: [{ line: 'console web', does: 'Shows what the VM prints on its serial port.' }],
+  }),
+  verb('copy-to-vm', 'Copy a file or directory into a VM', {
+    description: `Directories are copied with everything in them. ${COPY_RULES}`,
+    positionals: [host('The VM.'), LOCAL_PATH, REMOTE_PATH],
+    examples: [
+      { line: 'copy-to-vm web site /srv', does: 'Copies the directory to /srv/site.' },
+      { line: 'copy-to-vm web site/. /srv/www', does: 'Adds its content to a directory that exists.' },
+    ],
+  }),
+  verb('copy-from-vm', 'Copy a file or directory out of a VM', {
+    description: `Directories are copied with everything in them. ${COPY_RULES}`,
+    positionals: [host('The VM.'), REMOTE_PATH, LOCAL_PATH],
+    examples: [{ line: 'copy-from-vm web /var/log logs', does: 'Copies the directory; if logs exists, to logs/log.' }],
+  }),
+  verb('collect', 'Collect artifacts from all VMs', {
+    description:
+      'Fetches the files and directories that the init file lists under "artifacts": by ssh from VMs that run, from the disks of those that are off. DIR/VM gets each path as one entry with every "/" replaced by "_". A path that a VM does not have is reported and skipped. A VM that fails does not keep the others from finishing.',
+    positionals: [{ name: 'vms', metavar: 'VM_NAME', arity: 'many', help: 'The VMs; all of them by default.', completes: 'vm' }],
+    options: [
+      {
+        flags: ['--output'],
+        name: 'output',
+        kind: 'value',
+        metavar: 'DIR',
+        help: 'Directory to collect to; one that exists is renamed. Default: a new one in the environment, shown in the window.',
+      },
+      { flags: ['--no-skip'], name: 'no_skip', kind: 'flag', help: 'Fail if a VM does not have one of the paths.' },
+    ],
+    examples: [
+      { line: 'collect', does: 'Collects from all VMs and prints the directory.' },
+      { line: 'collect --output logs web', does: 'Collects from one VM to logs/web.' },
+    ],
   }),
   verb('snapshot', 'Take, list or delete snapshots of all VMs', {
     description: 'Saves the disks of all VMs, and the memory of those that run, at one moment. Each name can be used once.',
@@ -403,9 +451,6 @@ const VERBS: readonly VerbSpec[] = [
     description: 'lago(1) as troff, made from the same table as this help.',
     examples: [{ line: 'man > lago.1', does: 'Read it with "man ./lago.1".' }],
   }),
-  later('copy-to-vm', 'Copy a file or directory into a VM'),
-  later('copy-from-vm', 'Copy a file or directory out of a VM'),
-  later('collect', 'Collect artifacts from all VMs'),
   later('ovirt', 'oVirt related actions'),
 ];
 

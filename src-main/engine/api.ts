@@ -82,6 +82,7 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
         yield* engine.prefix.deployOutput(path(input.prefix), input.vm, input.script, signal ?? new AbortController().signal);
       }),
       export: os.prefix.export.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.export(path(prefix), wanted))),
+      collect: os.prefix.collect.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.collect(path(prefix), wanted))),
       open: os.prefix.open.handler(async ({ input }) => ({ prefixes: [...(await engine.prefix.open(input.path))] })),
       numbers: os.prefix.numbers.handler(async function* ({ input, signal }) {
         yield* engine.prefix.numbers(path(input.prefix), signal ?? new AbortController().signal);
@@ -92,11 +93,29 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       }),
     },
     snapshot: handlersOf('snapshot'),
+    collection: {
+      list: os.collection.list.handler(async ({ input }) => ({ collections: [...(await engine.collection.list(path(input.prefix)))] })),
+      files: os.collection.files.handler(async ({ input }) => ({
+        files: [...(await engine.collection.files(path(input.prefix), input.collection, input.path))],
+      })),
+      read: os.collection.read.handler(
+        async ({ input }) => await engine.collection.read(path(input.prefix), input.collection, input.path, input.from, input.length),
+      ),
+      compare: os.collection.compare.handler(async ({ input }) => ({
+        changes: [...(await engine.collection.compare(path(input.prefix), input.before, input.after))],
+      })),
+      remove: os.collection.remove.handler(async ({ input }) => {
+        await engine.collection.remove(path(input.prefix), input.collection);
+        return {};
+      }),
+    },
     vm: {
       sshCommand: os.vm.sshCommand.handler(async ({ input }) => ({ command: await engine.vm.sshCommand(path(input.prefix), input.vm) })),
       rootPassword: os.vm.rootPassword.handler(async ({ input }) => ({
         password: (await engine.vm.rootPasswords(path(input.prefix)))[input.vm] ?? null,
       })),
+      copyTo: os.vm.copyTo.handler(({ input: { prefix, ...request } }) => started(engine.vm.copyTo(path(prefix), request))),
+      copyFrom: os.vm.copyFrom.handler(({ input: { prefix, ...request } }) => started(engine.vm.copyFrom(path(prefix), request))),
     },
     forward: {
       open: os.forward.open.handler(async ({ input: { prefix, ...request } }) => ({

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { BootState } from '../../src-shared/boot.ts';
+import type { CollectedChange, CollectedFile, Collection, FileRange } from '../../src-shared/collection.ts';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
 import type { DeployOutput } from '../../src-shared/deploy.ts';
 import type { HostChoice } from '../../src-shared/host-choice.ts';
@@ -7,6 +8,7 @@ import type { LiveNumbers } from '../../src-shared/numbers.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';
 import type { VerbInput, VerbNoun, Verbs } from '../../src-shared/verbs.ts';
+import type { CopyRequest, CopyResult } from './copy/copy-request.ts';
 import type { Operation, OperationEvent } from './core/operation.ts';
 import type { CreateRequest } from './create/create-request.ts';
 import type { BuildRequest, BuiltTemplate } from './export/build-request.ts';
@@ -14,6 +16,7 @@ import type { ExportRequest, ExportResult } from './export/export-request.ts';
 import type { GuestService } from './guest/services.ts';
 import type { ExecResult } from './guest/ssh.ts';
 import type { Forward, ForwardRequest } from './runtime/forward-request.ts';
+import type { CollectRequest } from './recipes/collect-request.ts';
 import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
 export interface ActionOptions {
@@ -38,6 +41,7 @@ export interface Engine extends AsyncDisposable {
   readonly snapshot: Snapshots;
   readonly vm: Vms;
   readonly terminal: Terminals;
+  readonly collection: Collections;
   readonly operation: Operations;
   readonly library: Library;
   readonly machine: Machine;
@@ -68,6 +72,8 @@ export interface Prefixes extends VerbMethods<'prefix'> {
   create(request: CreateRequest, options?: ActionOptions): Operation<PrefixState>;
   /** Writes the disks of VMs that are off, and an init file that recreates them elsewhere; see `export/export.ts`. */
   export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
+  /** Fetches the artifacts of all VMs, or of the named ones; see `recipes/collect.ts`. Does not take the environment's lock. */
+  collect(prefix: string, request: CollectRequest, options?: ActionOptions): Operation<Collection>;
   /** VM → paths of the disks that an export would read. Creates nothing. */
   exportedDisks(prefix: string, vms: readonly string[]): Promise<Record<string, readonly string[]>>;
   /**
@@ -106,6 +112,12 @@ export interface Vms {
    * `input.invalid` for an invalid service name or an unknown provider.
    */
   service(prefix: string, vm: string, name: string, signal?: AbortSignal): Promise<GuestService>;
+  /**
+   * Copies a file or directory into a VM, or out of it, like `scp -r`: see `copy/copy.ts`. Does not take the environment's lock. Waits for
+   * ssh as `shell` does.
+   */
+  copyTo(prefix: string, request: CopyRequest, options?: ActionOptions): Operation<CopyResult>;
+  copyFrom(prefix: string, request: CopyRequest, options?: ActionOptions): Operation<CopyResult>;
   /**
    * How far the named VMs (all without names) have booted and why not further, from what can be found out within seconds; null for a VM
    * that does not run on libvirt now. Takes no lock, changes nothing.
@@ -151,6 +163,20 @@ export interface Terminals {
   /** Ends a session. */
   close(session: string): void;
   states(): readonly TerminalState[];
+}
+
+/** What was collected from an environment. A `path` is relative to the collection, `/` between its parts; links in it are not followed. */
+export interface Collections {
+  /** Newest first. */
+  list(prefix: string): Promise<readonly Collection[]>;
+  /** The content of a folder; the collection's own without a path. */
+  files(prefix: string, id: string, path: string): Promise<readonly CollectedFile[]>;
+  /** Bytes of a file, at most `MAX_FILE_RANGE`. */
+  read(prefix: string, id: string, path: string, from: number, length: number): Promise<FileRange>;
+  /** What differs between two collections; see `recipes/compare-collections.ts`. */
+  compare(prefix: string, before: string, after: string): Promise<readonly CollectedChange[]>;
+  /** Deletes it with its files. */
+  remove(prefix: string, id: string): Promise<void>;
 }
 
 /** Operations of this process, running or ended and not dismissed. */

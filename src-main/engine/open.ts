@@ -4,6 +4,7 @@ import { EngineError } from '../../src-shared/errors.ts';
 import type { OperationKind } from '../../src-shared/operation.ts';
 import type { LibraryState, MachineState } from '../../src-shared/state.ts';
 import { type VerbInputKind, type VerbInputs, type VerbNoun, verbsOf } from '../../src-shared/verbs.ts';
+import { collectionCalls } from './collections.ts';
 import { drop, type Log } from './core/log.ts';
 import { type Operation, type Step, startOperation } from './core/operation.ts';
 import { dataDirOf } from './data-dir.ts';
@@ -70,7 +71,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     idOf: (path) => live.states().find((state) => state.path === path)?.id,
     publish: (event) => publisher.publish(event),
   });
-  const vms = vmsOf(context, consoles, forwards);
+  const vms = vmsOf(context, launch, consoles, forwards);
   const terminals = createTerminals({
     vms,
     consoles,
@@ -201,6 +202,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         const { exportEnvironment } = await import('./export/export.ts');
         return await exportEnvironment(context, path, request, step);
       }),
+    collect: (path, request, action) =>
+      launch('collect', `Collect artifacts of ${name(path)}`, path, action, async (step) => {
+        const { collectArtifacts } = await import('./recipes/collect.ts');
+        return await collectArtifacts(context, path, request, step);
+      }),
     async exportedDisks(path, vms) {
       const { collectDisks } = await import('./export/export.ts');
       return await collectDisks(path, vms);
@@ -259,6 +265,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     },
     vm: vms,
     terminal: terminals,
+    collection: collectionCalls(),
     operation: operations,
     library,
     machine: {

@@ -1,12 +1,30 @@
-import type { Vms } from './engine.ts';
+import { basename } from 'node:path';
+import type { OperationKind } from '../../src-shared/operation.ts';
+import type { CopyRequest, CopyResult } from './copy/copy-request.ts';
+import type { Operation, Step } from './core/operation.ts';
+import type { ActionOptions, Vms } from './engine.ts';
 import type { Forwards } from './forwards.ts';
 import { readPrefix, vmSpec } from './prefix/prefix.ts';
 import type { Consoles } from './runtime/consoles.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
 import { rootPasswordOf } from './runtime/state.ts';
 
+/** Begins an operation on the prefix at a path. */
+export type Launch = <T>(
+  kind: OperationKind,
+  label: string,
+  path: string,
+  action: ActionOptions | undefined,
+  work: (step: Step) => Promise<T>,
+) => Operation<T>;
+
 /** Calls on the VMs of an environment. The code of each is loaded when it is first called. */
-export function vmsOf(context: RecipeContext, consoles: Consoles, forwards: Forwards): Vms {
+export function vmsOf(context: RecipeContext, launch: Launch, consoles: Consoles, forwards: Forwards): Vms {
+  const copy = (way: 'to' | 'from', label: string, prefix: string, request: CopyRequest, action?: ActionOptions): Operation<CopyResult> =>
+    launch('copy', label, prefix, action, async (step) => {
+      const { copy: start } = await import('./copy/copy.ts');
+      return await start(context, prefix, way, request, step);
+    });
   /** VM → the service provider detected in it. */
   const detected = new Map<string, string>();
   return {
@@ -22,6 +40,8 @@ export function vmsOf(context: RecipeContext, consoles: Consoles, forwards: Forw
       const { guestService } = await import('./runtime/services.ts');
       return await guestService(context, prefix, vm, service, { detected, signal });
     },
+    copyTo: (prefix, request, action) => copy('to', `Copy ${basename(request.local)} to ${request.vm}`, prefix, request, action),
+    copyFrom: (prefix, request, action) => copy('from', `Copy ${basename(request.remote)} from ${request.vm}`, prefix, request, action),
     async boot(prefix, vms, signal = new AbortController().signal) {
       const { bootOf } = await import('./runtime/boot.ts');
       return await bootOf(context, prefix, vms, signal);

@@ -1,3 +1,4 @@
+import type { Collection } from '../../src-shared/collection.ts';
 import { EngineError } from '../../src-shared/errors.ts';
 import type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-shared/state.ts';
 import { allVerbs, type DeployInput, type NamedVerb, type VerbInputKind, type VerbInputs, type Verbs } from '../../src-shared/verbs.ts';
@@ -13,6 +14,13 @@ export interface SshOptions extends CallOptions {
   readonly input?: string | Uint8Array;
   /** How many bytes to keep of each output, counted from its end. Default 1 MiB. */
   readonly maxOutput?: number;
+}
+
+export interface CollectOptions extends CallOptions {
+  /** Directory to collect to, absolute; one that exists is renamed. */
+  readonly output?: string | undefined;
+  /** Fail if a VM does not have one of the paths. */
+  readonly noSkip?: boolean | undefined;
 }
 
 /**
@@ -32,6 +40,10 @@ export interface Vm extends VmVerbs {
    * error. `vm.not-running`, `guest.unreachable`, `guest.refused`.
    */
   ssh(command: string, options?: SshOptions): Promise<ExecResult>;
+  /** Copies a file or directory of this machine into the VM, like `scp -r`; returns where it is. Waits for ssh as `ssh` does. */
+  copyTo(local: string, remote: string, options?: CallOptions): Promise<string>;
+  /** Copies a file or directory of the VM to this machine, like `scp -r`; returns where it is. */
+  copyFrom(remote: string, local: string, options?: CallOptions): Promise<string>;
   /** A service, managed by the provider that the VM's definition names, else by the first one that the guest has. */
   service(name: string, options?: CallOptions): Promise<GuestService>;
 }
@@ -77,6 +89,11 @@ export interface Environment extends EnvironmentVerbs {
   /** Absolute path of the prefix. */
   readonly path: string;
   status(): Promise<PrefixState>;
+  /**
+   * Collects the artifacts of all VMs, or of the named ones, to a new directory in the environment, or to `output`; returns what was
+   * collected. `guest.failed` naming the VMs that failed, after the others have finished.
+   */
+  collect(vms?: readonly string[], options?: CollectOptions): Promise<Collection>;
   /** Its VMs by name, in the order of the init file. */
   vms(): Promise<Readonly<Record<string, Vm>>>;
   /** One VM. Throws `vm.missing` listing the known names. */
@@ -132,6 +149,10 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
       ip: async () => (await info()).ip,
       ...vmVerbs(vm),
       ssh: async (command, options = {}) => await engine.vm.exec(path, { vm, command, ...options }),
+      copyTo: async (local, remote, options) =>
+        (await follow((action) => engine.vm.copyTo(path, { vm, local, remote }, action), options)).target,
+      copyFrom: async (remote, local, options) =>
+        (await follow((action) => engine.vm.copyFrom(path, { vm, local, remote }, action), options)).target,
       service: async (service, options) => await engine.vm.service(path, vm, service, options?.signal),
     };
   }
@@ -141,6 +162,10 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
     path,
     status,
     ...environmentVerbs,
+    collect: async (vms, options) => {
+      const { signal, ...request } = options ?? {};
+      return await follow((action) => engine.prefix.collect(path, { ...request, vms }, action), { signal });
+    },
     vms: async () => Object.fromEntries((await status()).vms.map((vm) => [vm.name, vmNamed(vm.name)])),
     vm: async (vm) => {
       const found = vmNamed(vm);

@@ -22,6 +22,7 @@ import { type CallOptions, type Environment, environmentAt } from './environment
  * The SDK, imported with `import { openEngine } from 'lago-desktop'`: a thin typed layer over the engine, which runs in the calling
  * process. See docs/sdk.md.
  */
+export type { CollectedArtifact, CollectedVm, Collection } from '../../src-shared/collection.ts';
 export { EngineError, type ErrorCode } from '../../src-shared/errors.ts';
 export type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-shared/state.ts';
 export type {
@@ -42,7 +43,7 @@ export type {
   VmTypePlugin,
 } from '../engine/index.ts';
 export { definePlugin } from '../engine/index.ts';
-export type { CallOptions, Environment, SshOptions, Vm } from './environment.ts';
+export type { CallOptions, CollectOptions, Environment, SshOptions, Vm } from './environment.ts';
 
 export interface OpenOptions {
   /**

@@ -6,6 +6,7 @@ import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import type { ForwardState, LibraryState, PrefixState, SnapshotState, VmStatus } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';
+import { collectionHandlers } from './demo-collections.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
 import { BROKEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
 
@@ -407,6 +408,9 @@ export class DemoEngine {
             },
           ),
         ),
+        collect: os.prefix.collect.handler(({ input }) =>
+          this.#run('collect', `Collect artifacts of ${this.#name(input.prefix)}`, input.prefix, ['web', 'db'], 2, () => undefined),
+        ),
         open: os.prefix.open.handler(() => ({ prefixes: [SHOP.id] })),
         numbers: os.prefix.numbers.handler(async function* () {
           yield await Promise.resolve({ vms: [] });
@@ -464,6 +468,15 @@ export class DemoEngine {
           return {};
         }),
       },
+      vm: {
+        copyTo: os.vm.copyTo.handler(({ input }) =>
+          this.#run('copy', `Copy ${input.local} to ${input.vm}`, input.prefix, [`Copy to ${input.vm}`], 2, () => undefined),
+        ),
+        copyFrom: os.vm.copyFrom.handler(({ input }) =>
+          this.#run('copy', `Copy ${input.remote} from ${input.vm}`, input.prefix, [`Copy from ${input.vm}`], 2, () => undefined),
+        ),
+      },
+      collection: collectionHandlers(os.collection),
       terminal: {
         open: os.terminal.open.handler(({ input }) => {
           const stream = `stream${this.#next++}`;

@@ -19,9 +19,10 @@ import { Tip } from '../ui/tip.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { useWindow } from '../window-state.ts';
 import { BootNotes } from './boot-notes.tsx';
+import type { WantedCopy } from './copy-dialog.tsx';
 import { CrashNotes } from './crash-note.tsx';
 import styles from './environment-page.module.css';
-import { DestroyDialog, ExportDialog, ForwardDialog } from './lazy-dialogs.ts';
+import { ArtifactsView, CopyDialog, DestroyDialog, ExportDialog, ForwardDialog } from './lazy-dialogs.ts';
 import { NetworkTable } from './network-table.tsx';
 import { RunningWork } from './running-work.tsx';
 import { countOf, prefixStatus } from './status.ts';
@@ -132,7 +133,8 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
   const { state, dispatch } = useWindow();
   const operations = useOperations();
   const [forwarding, setForwarding] = useState<string | null>(null);
-  const vmActions = useVmActions(prefix, (vm) => setForwarding(vm.name));
+  const [copying, setCopying] = useState<WantedCopy | null>(null);
+  const vmActions = useVmActions(prefix, { onForward: (vm) => setForwarding(vm.name), onCopy: setCopying });
   const blocked = useBlocked(prefix);
   const call = useCall();
   const view = state.views[prefix.id] ?? 'vms';
@@ -152,6 +154,9 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
           />
         </div>
       )}
+      <Suspense fallback={null}>
+        {copying !== null && <CopyDialog prefix={prefix} wanted={copying} onClose={() => setCopying(null)} />}
+      </Suspense>
       <ViewTabs
         label={`Views of ${prefix.name}`}
         active={view}
@@ -161,16 +166,31 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
           { id: 'networks', title: 'Networks', count: prefix.networks.length },
           { id: 'snapshots', title: 'Snapshots', count: prefix.snapshots.length },
           { id: 'deploy', title: 'Deploy', count: prefix.deploy.reduce((sum, { scripts }) => sum + scripts.length, 0) },
+          { id: 'artifacts', title: 'Artifacts' },
           { id: 'activity', title: 'Activity' },
         ]}
       />
       <div className={styles.view} role="tabpanel">
         {(view === 'vms' || view === 'activity') && <CrashNotes vms={prefix.vms} />}
         {view === 'vms' && <BootNotes vms={prefix.vms} />}
-        {view === 'vms' && <VmTable vms={prefix.vms} actions={vmActions} creating={prefix.phase === 'creating'} />}
+        {view === 'vms' && (
+          <VmTable
+            vms={prefix.vms}
+            actions={vmActions}
+            creating={prefix.phase === 'creating'}
+            onFiles={(vm, files) =>
+              setCopying({ way: 'to', vm, paths: files.map((file) => window.bridge.pathOf(file)).filter((path) => path !== '') })
+            }
+          />
+        )}
         {view === 'networks' && <NetworkTable networks={prefix.networks} vms={prefix.vms} />}
         {view === 'snapshots' && <SnapshotsView key={prefix.id} prefix={prefix} blocked={blocked} />}
         {view === 'deploy' && <DeployView key={prefix.id} prefix={prefix} />}
+        {view === 'artifacts' && (
+          <Suspense fallback={null}>
+            <ArtifactsView key={prefix.id} prefix={prefix} />
+          </Suspense>
+        )}
         {view === 'activity' && <TaskList operations={own} emptyBody={`What is done with ${prefix.name} appears here.`} />}
       </div>
       <Suspense fallback={null}>

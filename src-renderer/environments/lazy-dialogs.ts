@@ -1,10 +1,16 @@
 import { lazy } from 'react';
 
+/** What was collected; loaded on first use. */
+export const ArtifactsView = lazy(async () => ({ default: (await import('../artifacts/artifacts-view.tsx')).ArtifactsView }));
+
 /** Confirmation by typing the name; loaded on first use. */
 export const DestroyDialog = lazy(async () => ({ default: (await import('./destroy-dialog.tsx')).DestroyDialog }));
 
 /** Ports of a VM on this machine. */
 export const ForwardDialog = lazy(async () => ({ default: (await import('./forward-dialog.tsx')).ForwardDialog }));
+
+/** What to copy to or from a VM, and where to. */
+export const CopyDialog = lazy(async () => ({ default: (await import('./copy-dialog.tsx')).CopyDialog }));
 
 /** Where and how to export. */
 export const ExportDialog = lazy(async () => ({ default: (await import('./export-dialog.tsx')).ExportDialog }));

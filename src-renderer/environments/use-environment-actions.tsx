@@ -1,7 +1,10 @@
 import {
+  IconArchive,
   IconCamera,
   IconCopy,
   IconDeviceDesktop,
+  IconFileDownload,
+  IconFileUpload,
   IconKey,
   IconListDetails,
   IconPackageExport,
@@ -24,6 +27,7 @@ import { useRunningOperation, useUnreachable } from '../live-cache.ts';
 import { copyText } from '../ui/copy-text.ts';
 import type { Action } from '../ui/menu/action.ts';
 import { type SessionKind, useWindow } from '../window-state.ts';
+import type { WantedCopy } from './copy-dialog.tsx';
 import { blockedBy, countOf } from './status.ts';
 
 /** Why writing actions on an environment are blocked now; undefined when they are not. */
@@ -125,10 +129,21 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       },
     },
     {
+      id: 'collect',
+      label: 'Collect artifacts',
+      icon: IconArchive,
+      group: true,
+      blocked: unreachable,
+      run: () => {
+        void call(`Could not collect artifacts of ${prefix.name}`, (client) => client.prefix.collect({ prefix: prefix.id }));
+        dispatch({ type: 'view', id: prefix.id, view: 'artifacts' });
+        dispatch({ type: 'show', page: { kind: 'environment', id: prefix.id } });
+      },
+    },
+    {
       id: 'export',
       label: 'Export…',
       icon: IconPackageExport,
-      group: true,
       blocked: blocked ?? (running + paused > 0 ? 'Stop it first: only disks of stopped VMs can be exported' : undefined),
       run: onExport,
     },
@@ -154,8 +169,15 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
   ];
 }
 
+/** Open the dialogs that some actions of a VM need. */
+export interface VmDialogs {
+  onForward(vm: VmState): void;
+  onCopy(wanted: WantedCopy): void;
+}
+
 /** The actions of one VM, the same list for its row's buttons, kebab menu and context menu. */
-export function useVmActions(prefix: PrefixState, onForward: (vm: VmState) => void): (vm: VmState) => readonly Action[] {
+export function useVmActions(prefix: PrefixState, on: VmDialogs): (vm: VmState) => readonly Action[] {
+  const unreachable = useUnreachable();
   const call = useCall();
   const { dispatch } = useWindow();
   const blocked = useBlocked(prefix);
@@ -200,8 +222,23 @@ export function useVmActions(prefix: PrefixState, onForward: (vm: VmState) => vo
       { id: 'reboot', label: 'Reboot', icon: IconReload, blocked: blocked ?? inactive, run: verb('reboot', vm) },
       { id: 'reset', label: 'Reset', icon: IconRotateClockwise, blocked: blocked ?? inactive, run: verb('reset', vm) },
       { id: 'power-off', label: 'Power off', icon: IconPower, blocked: blocked ?? inactive, run: verb('stop', vm) },
-      { id: 'forward', label: 'Forward port…', icon: IconWorldShare, group: true, run: () => onForward(vm) },
+      { id: 'forward', label: 'Forward port…', icon: IconWorldShare, group: true, run: () => on.onForward(vm) },
       { id: 'copy-ssh', label: 'Copy ssh command', icon: IconCopy, run: () => void copySshCommand(vm.name) },
+      {
+        id: 'copy-to',
+        label: 'Copy files to VM…',
+        icon: IconFileUpload,
+        group: true,
+        blocked: unreachable ?? off,
+        run: () => on.onCopy({ way: 'to', vm, paths: [] }),
+      },
+      {
+        id: 'copy-from',
+        label: 'Save file from VM…',
+        icon: IconFileDownload,
+        blocked: unreachable ?? off,
+        run: () => on.onCopy({ way: 'from', vm }),
+      },
       { id: 'copy-name', label: 'Copy name', icon: IconCopy, group: true, run: () => void copyText(vm.name) },
       ...(address === null ? [] : [{ id: 'copy-address', label: 'Copy address', icon: IconCopy, run: () => void copyText(address) }]),
       { id: 'copy-password', label: 'Copy root password', icon: IconKey, run: () => void copyPassword(vm.name) },

@@ -1,5 +1,5 @@
 import { IconServer } from '@tabler/icons-react';
-import { type KeyboardEvent, type ReactElement, useState } from 'react';
+import { type DragEvent, type KeyboardEvent, type ReactElement, useState } from 'react';
 import { waitingStage } from '../../src-shared/boot.ts';
 import type { CrashState, VmState } from '../../src-shared/state.ts';
 import { formatMemory, formatUptime } from '../format.ts';
@@ -28,8 +28,14 @@ function CrashTip(props: { readonly crash: CrashState; readonly word: string }):
   );
 }
 
-function Row(props: { readonly vm: VmState; readonly actions: readonly Action[]; readonly focusable: boolean }): ReactElement {
+function Row(props: {
+  readonly vm: VmState;
+  readonly actions: readonly Action[];
+  readonly focusable: boolean;
+  readonly onFiles: (files: readonly File[]) => void;
+}): ReactElement {
   const { vm, actions } = props;
+  const [over, setOver] = useState(false);
   const [place, setPlace] = useState<MenuPlace | null>(null);
   const uptime = useUptime(vm.status === 'running' ? vm.startedAt : null);
   const status = vmStatus(vm);
@@ -39,6 +45,18 @@ function Row(props: { readonly vm: VmState; readonly actions: readonly Action[];
   function openTerminal(): void {
     if (terminal?.blocked === undefined) terminal?.run();
   }
+
+  const carriesFiles = (event: DragEvent): boolean => vm.status === 'running' && event.dataTransfer.types.includes('Files');
+  const drop = {
+    onDragOver: (event: DragEvent): void => setOver(carriesFiles(event)),
+    onDragLeave: (): void => setOver(false),
+    onDrop: (event: DragEvent): void => {
+      setOver(false);
+      if (!carriesFiles(event)) return;
+      event.preventDefault();
+      props.onFiles([...event.dataTransfer.files]);
+    },
+  };
 
   function onKeyDown(event: KeyboardEvent<HTMLTableRowElement>): void {
     if (event.target !== event.currentTarget) return;
@@ -58,7 +76,9 @@ function Row(props: { readonly vm: VmState; readonly actions: readonly Action[];
     <tr
       aria-label={vm.name}
       tabIndex={props.focusable ? 0 : -1}
-      data-menu={place !== null}
+      data-menu={place !== null || over}
+      data-takes-files={vm.status === 'running'}
+      {...drop}
       onDoubleClick={openTerminal}
       onKeyDown={onKeyDown}
       onContextMenu={(event) => setPlace(menuPlace(event))}
@@ -122,6 +142,8 @@ export function VmTable(props: {
   readonly vms: readonly VmState[];
   readonly actions: (vm: VmState) => readonly Action[];
   readonly creating: boolean;
+  /** Files were dropped on a running VM. */
+  readonly onFiles: (vm: VmState, files: readonly File[]) => void;
 }): ReactElement {
   if (props.vms.length === 0) {
     return <Empty compact icon={IconServer} title={props.creating ? 'The VMs appear here when their disks are created' : 'No VMs'} />;
@@ -143,7 +165,7 @@ export function VmTable(props: {
       </thead>
       <tbody>
         {props.vms.map((vm, index) => (
-          <Row key={vm.name} vm={vm} actions={props.actions(vm)} focusable={index === 0} />
+          <Row key={vm.name} vm={vm} actions={props.actions(vm)} focusable={index === 0} onFiles={(files) => props.onFiles(vm, files)} />
         ))}
       </tbody>
     </table>

@@ -6,13 +6,18 @@ function carriesFiles(event: DragEvent): boolean {
   return event.dataTransfer?.types.includes('Files') === true;
 }
 
+/** Whether the pointer is over something that takes files itself. */
+function isTaken(event: DragEvent): boolean {
+  return event.target instanceof Element && event.target.closest('[data-takes-files="true"]') !== null;
+}
+
 /** One dropped file or folder; which of the two is known only during the drop event. */
 export interface Dropped {
   readonly file: File;
   readonly folder: boolean;
 }
 
-/** Accepts files dropped anywhere on the window, and says what a drop will do while one is dragged over it. */
+/** Accepts files dropped anywhere on the window except where something takes them itself, and says what a drop will do while one is dragged over it. */
 export function DropZone(props: { readonly onDrop: (dropped: readonly Dropped[]) => void }): ReactElement | null {
   const [over, setOver] = useState(false);
   const onDrop = useEffectEvent(props.onDrop);
@@ -35,6 +40,7 @@ export function DropZone(props: { readonly onDrop: (dropped: readonly Dropped[])
       (event) => {
         if (!carriesFiles(event)) return;
         event.preventDefault();
+        setOver(!isTaken(event));
         if (event.dataTransfer !== null) event.dataTransfer.dropEffect = 'copy';
       },
       options,
@@ -55,6 +61,7 @@ export function DropZone(props: { readonly onDrop: (dropped: readonly Dropped[])
         event.preventDefault();
         depth = 0;
         setOver(false);
+        if (isTaken(event)) return;
         const items = [...(event.dataTransfer?.items ?? [])];
         const dropped = [...(event.dataTransfer?.files ?? [])].map((file, index) => ({
           file,

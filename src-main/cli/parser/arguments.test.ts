@@ -168,7 +168,7 @@ describe('help', () => {
   it('lists every verb with its summary and says which are not available', () => {
     const text = helpText(spec, undefined, () => undefined);
     for (const verb of spec.verbs) expect(text).toContain(verb.name);
-    expect(text).toContain('Verbs of Lago that are not available yet: copy-to-vm,');
+    expect(text).toContain('Verbs of Lago that are not available yet: ovirt');
     expect(text.split('\n').every((line) => line.length <= 80)).toBe(true);
   });
   it('shows arguments, options with their current values, and examples', () => {

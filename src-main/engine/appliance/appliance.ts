@@ -199,10 +199,12 @@ function explain(command: ApplianceCommand, tool: string, result: RunResult, mas
   const lines = stderr.split('\n').filter((line) => line.trim() !== '');
   const reason = (
     lines.find((line) => line.startsWith(`${tool}: error: `)) ??
+    lines.find((line) => line.startsWith('libguestfs: error: ')) ??
     lines.at(-1) ??
     `it ended with ${result.code ?? result.signal}`
   )
     .replace(`${tool}: error: `, '')
+    .replace('libguestfs: error: ', '')
     .replace(/\.$/, '');
   const known = KNOWN.find(({ pattern }) => pattern.test(stderr));
   return new EngineError(known?.code ?? 'host.unavailable', `${command.failure}: ${reason}.`, {

@@ -31,6 +31,8 @@ export interface PrefixPaths {
   readonly deployLock: string;
   /** Ours: output of deploy scripts, `VM/NUMBER-SCRIPT.log`. */
   readonly deployLogs: string;
+  /** Ours: what `lago collect` fetched: a folder per collection, and `NAME.json` about it. */
+  readonly collected: string;
   /** Ours: lock for a single writer. */
   readonly lock: string;
   /** Ours: when and how the VM was last started. */
@@ -63,6 +65,7 @@ export function prefixPaths(root: string): PrefixPaths {
     deploy: join(root, 'lago-desktop-deploy.json'),
     deployLock: join(root, '.lago-desktop-deploy.lock'),
     deployLogs: join(root, 'logs', 'deploy'),
+    collected: join(root, 'collected'),
     lock: join(root, '.lago-desktop.lock'),
     boot: (name) => join(root, 'boot', `${name}.json`),
     dhcpLog: (net) => join(root, 'logs', `${net}.dhcp`),

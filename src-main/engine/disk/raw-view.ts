@@ -1,0 +1,87 @@
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError, toEngineError } from '../../../src-shared/errors.ts';
+import { diskError } from '../core/json-file.ts';
+import { drop, silentLog } from '../core/log.ts';
+import { type RunResult, run, runChecked } from '../core/run.ts';
+import { until } from '../core/until.ts';
+
+export interface ViewedImage {
+  /** Absolute. */
+  readonly path: string;
+  readonly format: string;
+  /** Byte at which the view begins. Default 0; that of a partition shows only this. */
+  readonly offset?: number;
+}
+
+const APPEAR_MS = 30_000;
+
+/**
+ * Shows an image as a raw file while `work` runs. The image itself is only read, and not locked: what is written to the view, such as a
+ * journal that is replayed, goes to an overlay in `scratch`, a folder that must not exist and is removed. Needs qemu-storage-daemon and
+ * /dev/fuse: `host.missing-tool`, `host.unavailable`.
+ */
+export async function withRawView<T>(
+  image: ViewedImage,
+  scratch: string,
+  signal: AbortSignal,
+  work: (raw: string) => Promise<T>,
+): Promise<T> {
+  const overlay = join(scratch, 'overlay.qcow2');
+  const raw = join(scratch, 'raw');
+  const end = new AbortController();
+  let daemon: Promise<RunResult | undefined> | undefined;
+  try {
+    await mkdir(scratch, { recursive: true, mode: 0o700 });
+    await writeFile(raw, '');
+    const create = ['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', image.format, '-b', image.path, overlay];
+    await runChecked(create, `The disk ${image.path} cannot be read.`, { signal });
+    daemon = startDaemon(image, overlay, raw, AbortSignal.any([end.signal, signal]));
+    await appeared(raw, daemon, image, signal);
+    return await work(raw);
+  } catch (error) {
+    throw diskError(error, scratch);
+  } finally {
+    end.abort();
+    await Promise.allSettled([daemon]); // that it was ended is its error
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function startDaemon(image: ViewedImage, overlay: string, raw: string, signal: AbortSignal): Promise<RunResult> {
+  const file = (filename: string, more = {}): object => ({ driver: 'file', filename, ...more });
+  // Not locked, so that the VM can be started meanwhile.
+  const backing = { driver: image.format, 'read-only': true, file: file(image.path, { locking: 'off' }) };
+  const disk = { driver: 'qcow2', file: file(overlay), backing };
+  const node = { driver: 'raw', 'node-name': 'disk', offset: image.offset ?? 0, file: disk };
+  const view = `type=fuse,id=view,node-name=disk,mountpoint=${raw.replaceAll(',', ',,')},writable=on`;
+  const daemon = ['qemu-storage-daemon', '--blockdev', JSON.stringify(node), '--export', view];
+  return await run(['setpriv', '--pdeathsig', 'TERM', ...daemon], { signal });
+}
+
+/** Waits until the view has the disk's size. */
+async function appeared(raw: string, daemon: Promise<RunResult | undefined>, image: ViewedImage, signal: AbortSignal): Promise<void> {
+  let ended: RunResult | undefined;
+  let failed: EngineError | undefined;
+  const watch = async (): Promise<void> => {
+    try {
+      ended = await daemon;
+    } catch (error) {
+      failed = toEngineError(error);
+    }
+  };
+  drop(watch(), silentLog, 'qemu-storage-daemon');
+  const failure = (): EngineError =>
+    new EngineError('host.unavailable', `The disk ${image.path} could not be shown as a file.`, {
+      details: { stderr: ended?.stderr.slice(-2000) ?? '' },
+      hint: 'qemu-storage-daemon needs /dev/fuse and fusermount3 (package fuse3).',
+    });
+  await until(
+    async () => {
+      if (failed !== undefined) throw failed;
+      if (ended !== undefined) throw failure();
+      return (await stat(raw)).size > 0 ? true : undefined;
+    },
+    { everyMs: 20, timeoutMs: APPEAR_MS, signal, failure },
+  );
+}
