@@ -16,6 +16,7 @@ import { runLocally } from '../guest/local-shell.test-support.ts';
 import { deployStates, readDeployRecord } from '../prefix/deploy-record.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { readPrefix, writeSpecs } from '../prefix/prefix.ts';
+import { listCollections } from './collections.ts';
 import { deployEnvironment } from './deploy.ts';
 import { destroyEnvironment } from './destroy.ts';
 import { startEnvironment, stopEnvironment } from './lifecycle.ts';
@@ -302,3 +303,16 @@ function endLeftBehind(run: string): void {
   const command = 'for f in $(grep -lsF -- "$1" /proc/[0-9]*/environ); do p=${f#/proc/}; kill "${p%/environ}"; done';
   spawnSync('sh', ['-c', command, 'sh', `LAGO_RUN=${run}`]);
 }
+
+it('collects the artifacts of the VMs concerned when a script fails, and stays the same failure', async () => {
+  await scripts({ vm0: { 'breaks.sh': `echo evidence > '${folder}/evidence'; exit 3\n` } });
+  const paths = prefixPaths(root);
+  const { specs } = await readPrefix(root);
+  await writeSpecs(paths, { ...specs, vms: specs.vms.map((vm) => ({ ...vm, artifacts: [`${folder}/evidence`] })) });
+  expect((await failure(begin())).message).toContain('breaks.sh failed with status 3 on vm0');
+  const [collection, ...others] = await listCollections(root);
+  expect(others).toEqual([]);
+  expect(collection).toMatchObject({ why: 'deploy failed', finished: true, vms: [{ name: 'vm0', by: 'ssh' }] });
+  const kept = join(collection?.folder ?? '', 'vm0', collection?.vms[0]?.artifacts[0]?.name ?? '');
+  expect(readFileSync(kept, 'utf8')).toBe('evidence\n');
+});

@@ -40,7 +40,25 @@ export async function deployEnvironment(context: RecipeContext, root: string, in
   const recorder = new DeployRecorder(prefix.paths, record);
   for (const { vm, records } of runs) recorder.setAll(vm.name, records);
   await recorder.save();
-  await step.step('Deploy environment', async (all) => await deployAll(context, prefix, runs, recorder, input.timeout, all));
+  try {
+    await step.step('Deploy environment', async (all) => await deployAll(context, prefix, runs, recorder, input.timeout, all));
+  } catch (error) {
+    const concerned = runs.filter(({ vm }) => (vm.artifacts ?? []).length > 0).map(({ vm }) => vm.name);
+    if (concerned.length > 0 && !step.signal.aborted) await collectAfterFailure(context, root, concerned, step);
+    throw error;
+  }
+}
+
+/** Keeps what shows why the deploy failed. A failure to do so is told, but the deploy's own is the error. */
+async function collectAfterFailure(context: RecipeContext, root: string, vms: readonly string[], step: Step): Promise<void> {
+  const { collectArtifacts } = await import('./collect.ts');
+  try {
+    const collection = await collectArtifacts(context, root, { vms, why: 'deploy failed' }, step);
+    step.log.info(`The artifacts of ${vms.join(', ')} were collected into ${collection.folder}`);
+  } catch (error) {
+    if (step.signal.aborted || !(error instanceof EngineError)) throw error;
+    step.log.warn(`The artifacts could not be collected: ${error.message}`);
+  }
 }
 
 /** Throws the failure that happened first, after all VMs have finished. */
