@@ -12,11 +12,24 @@ export interface LocalGuest extends AsyncDisposable {
   readonly fake: FakeGuest;
 }
 
-/** A guest whose commands run on this machine, in a folder, by its sh; `path` replaces the PATH in which they find programs. */
-export async function startLocalGuest(home: string, path = process.env['PATH']): Promise<LocalGuest> {
+/** An ordinary user: root can read everything. */
+const NOBODY = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+
+/**
+ * A guest whose commands run on this machine, in a folder, by its sh; `path` replaces the PATH in which they find programs. With `ordinary`
+ * they do not run as root.
+ */
+export async function startLocalGuest(
+  home: string,
+  { path = process.env['PATH'], ordinary = false }: { readonly path?: string | undefined; readonly ordinary?: boolean } = {},
+): Promise<LocalGuest> {
   const fake = await startFakeGuest({
     run: (channel, command) => {
-      const child = spawn('/bin/sh', ['-c', command ?? ''], { cwd: home, env: { PATH: path, HOME: home, LC_ALL: 'C.UTF-8' } });
+      const child = spawn('/bin/sh', ['-c', command ?? ''], {
+        cwd: home,
+        env: { PATH: path, HOME: home, LC_ALL: 'C.UTF-8' },
+        ...(ordinary ? NOBODY : {}),
+      });
       channel.pipe(child.stdin);
       child.stdin.on('error', () => undefined);
       child.stdout.pipe(channel, { end: false });
