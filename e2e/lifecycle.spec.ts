@@ -2,47 +2,24 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect, type Page, test } from '@playwright/test';
 import { expectAccessible } from './support/axe.ts';
-import { createFromPlan, dropPlan, expectRunning, expectTask, showView, vmRow } from './support/environment.ts';
-import { twoVms } from './support/init-files.ts';
-import { lago, lagoOk, type Outcome } from './support/lago.ts';
-import { expectNoProcess } from './support/leaks.ts';
+import { expectRunning, expectTask, showView, vmRow } from './support/environment.ts';
+import { lago, lagoOk } from './support/lago.ts';
 import { askMain } from './support/main-process.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
+import { type Scratch } from './support/scratch.ts';
 import { picture } from './support/screenshots.ts';
-import { closeDesktops, type Desktop, openDesktop } from './support/window.ts';
+import { type SharedEnvironment, useSharedEnvironment, VMS } from './support/shared-environment.ts';
+import { type Desktop } from './support/window.ts';
 
 /** Shutting down, rebooting and resetting real guests, from the window and from the command line, on one shared environment. */
 
-test.describe.configure({ mode: 'serial' });
-
-const VMS = ['web', 'db'];
 const BOOT = 180_000;
 let scratch: Scratch;
 let desktop: Desktop;
 let page: Page;
-
-test.beforeAll(async () => {
-  test.setTimeout(300_000);
-  scratch = makeScratch();
-  desktop = await openDesktop(scratch);
-  page = desktop.page;
-  await dropPlan(page, twoVms(scratch, 'shop'), VMS);
-  await createFromPlan(page, 'shop');
-  await expectRunning(page, 'shop', VMS);
-  await expectTask(page, 'shop', 'Create shop');
-  await showView(page, 'shop', 'VMs');
+let lagoHere: SharedEnvironment['lago'];
+useSharedEnvironment((shared) => {
+  ({ scratch, desktop, page, lago: lagoHere } = shared);
 });
-
-test.afterAll(async () => {
-  await closeDesktops();
-  await lagoHere('destroy', '--yes');
-  await expectNoProcess(scratch);
-  scratch.remove();
-});
-
-async function lagoHere(...words: string[]): Promise<Outcome> {
-  return await lagoOk(scratch, ['--prefix-path', `${scratch.workdir}/shop`, ...words]);
-}
 
 async function inGuest(vm: string, command: string): Promise<string> {
   return (await lagoHere('shell', vm, command)).stdout;

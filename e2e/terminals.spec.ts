@@ -1,34 +1,20 @@
 import { createHash } from 'node:crypto';
 import { expect, type Locator, type Page, test } from '@playwright/test';
-import { createFromPlan, dropPlan, expectRunning, expectTask, showView, vmRow } from './support/environment.ts';
-import { twoVms } from './support/init-files.ts';
+import { vmRow } from './support/environment.ts';
 import { lago, lagoOk } from './support/lago.ts';
-import { expectNoProcess, ownedProcesses } from './support/leaks.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
+import { ownedProcesses } from './support/leaks.ts';
+import { type Scratch } from './support/scratch.ts';
 import { picture } from './support/screenshots.ts';
+import { useSharedEnvironment } from './support/shared-environment.ts';
 import { expectTerminal, openTerminal, runInTerminal, terminalText, typeLine } from './support/terminal.ts';
-import { closeDesktops, type Desktop, openDesktop } from './support/window.ts';
 
 /** Terminals survive: what happens to the page, the guest, libvirt or the console does not end them. */
 
-test.describe.configure({ mode: 'serial' });
-
-const VMS = ['web', 'db'];
 const BOOT = 180_000;
 let scratch: Scratch;
-let desktop: Desktop;
 let page: Page;
-
-test.beforeAll(async () => {
-  test.setTimeout(300_000);
-  scratch = makeScratch();
-  desktop = await openDesktop(scratch);
-  page = desktop.page;
-  await dropPlan(page, twoVms(scratch, 'shop'), VMS);
-  await createFromPlan(page, 'shop');
-  await expectRunning(page, 'shop', VMS);
-  await expectTask(page, 'shop', 'Create shop');
-  await showView(page, 'shop', 'VMs');
+useSharedEnvironment((shared) => {
+  ({ scratch, page } = shared);
 });
 
 test.afterEach(async () => {
@@ -39,13 +25,6 @@ test.afterEach(async () => {
     await tabs.first().press('Delete');
     await expect(tabs).toHaveCount(before - 1);
   }
-});
-
-test.afterAll(async () => {
-  await closeDesktops();
-  await lagoOk(scratch, ['--prefix-path', `${scratch.workdir}/shop`, 'destroy', '--yes']);
-  await expectNoProcess(scratch);
-  scratch.remove();
 });
 
 function shown(kind: 'ssh' | 'serial'): Locator {

@@ -1,42 +1,23 @@
 import { expect, type Page, test } from '@playwright/test';
 import { expectAccessible } from './support/axe.ts';
-import { createFromPlan, dropPlan, expectRunning, expectTask, showView, vmRow } from './support/environment.ts';
-import { twoVms } from './support/init-files.ts';
+import { expectRunning, expectTask, showView, vmRow } from './support/environment.ts';
 import { lagoOk } from './support/lago.ts';
-import { expectNoProcess, qemuOf } from './support/leaks.ts';
+import { qemuOf } from './support/leaks.ts';
 import { askMain } from './support/main-process.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
+import { type Scratch } from './support/scratch.ts';
 import { picture } from './support/screenshots.ts';
+import { useSharedEnvironment, VMS } from './support/shared-environment.ts';
 import { openTerminal, runInTerminal, typeLine } from './support/terminal.ts';
-import { closeDesktops, type Desktop, openDesktop } from './support/window.ts';
+import { type Desktop } from './support/window.ts';
 
 /** What the window shows of VMs that end, pause or reboot by themselves. Each test leaves the shared environment running. */
 
-test.describe.configure({ mode: 'serial' });
-
-const VMS = ['web', 'db'];
 const BOOT = 180_000;
 let scratch: Scratch;
 let desktop: Desktop;
 let page: Page;
-
-test.beforeAll(async () => {
-  test.setTimeout(300_000);
-  scratch = makeScratch();
-  desktop = await openDesktop(scratch);
-  page = desktop.page;
-  await dropPlan(page, twoVms(scratch, 'shop'), VMS);
-  await createFromPlan(page, 'shop');
-  await expectRunning(page, 'shop', VMS);
-  await expectTask(page, 'shop', 'Create shop');
-  await showView(page, 'shop', 'VMs');
-});
-
-test.afterAll(async () => {
-  await closeDesktops();
-  await lagoOk(scratch, ['--prefix-path', `${scratch.workdir}/shop`, 'destroy', '--yes']);
-  await expectNoProcess(scratch);
-  scratch.remove();
+useSharedEnvironment((shared) => {
+  ({ scratch, desktop, page } = shared);
 });
 
 function tab(): ReturnType<Page['locator']> {

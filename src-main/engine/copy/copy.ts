@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
 import type { Step } from '../core/operation.ts';
 import { readPrefix, vmSpec } from '../prefix/prefix.ts';
-import { connectForTransfer } from '../runtime/access.ts';
+import { visitGuest } from '../runtime/access.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { CopyRequest, CopyResult } from './copy-request.ts';
 import { CopyProgress } from './progress.ts';
 import { receive } from './receive.ts';
 import { send } from './send.ts';
-import type { Transfer } from './transfer.ts';
+import { TRANSFER_KEEPALIVE_MS, type Transfer } from './transfer.ts';
 
 /**
  * Copies a file or folder into a VM, or out of it, with `scp -r`'s rules for targets. Modes, times and symbolic links are kept. Takes no
@@ -25,9 +25,10 @@ export async function copy(
   const vm = vmSpec(prefix, request.vm);
   return await step.step(way === 'to' ? `Copy to ${vm.name}` : `Copy from ${vm.name}`, async (one) => {
     const onWait = (message: string): void => one.progress(0, message);
-    await using guest = await connectForTransfer(context, prefix, vm, { signal: one.signal, onWait });
+    await using guest = await visitGuest(context, prefix, vm, { signal: one.signal, onWait, keepaliveMs: TRANSFER_KEEPALIVE_MS });
     const progress = new CopyProgress(one);
-    const transfer: Transfer = { connection: guest.connection, signal: guest.signal, step: one, progress };
+    const signal = AbortSignal.any([one.signal, guest.stopped]);
+    const transfer: Transfer = { connection: guest.connection, signal, step: one, progress };
     const target =
       way === 'to'
         ? await send(transfer, localPath(request.local), request.remote)

@@ -12,6 +12,9 @@ export interface Transfer {
   readonly progress: CopyProgress;
 }
 
+/** ssh patience with a guest that is busy with its disk, ms. */
+export const TRANSFER_KEEPALIVE_MS = 30_000;
+
 /** Part of the name of something incomplete. */
 export function unique(): string {
   return randomBytes(6).toString('hex');

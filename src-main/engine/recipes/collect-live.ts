@@ -6,9 +6,10 @@ import type { VmSpec } from '../../../src-shared/specs.ts';
 import { guestPath, lookAt } from '../copy/guest-files.ts';
 import { CopyProgress } from '../copy/progress.ts';
 import { receiveTo } from '../copy/receive.ts';
+import { TRANSFER_KEEPALIVE_MS } from '../copy/transfer.ts';
 import type { Step } from '../core/operation.ts';
 import type { Prefix } from '../prefix/prefix.ts';
-import { connectForTransfer } from '../runtime/access.ts';
+import { visitGuest } from '../runtime/access.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 
 /** A path to collect and its name in the VM's folder. */
@@ -29,23 +30,26 @@ export async function collectLive(
   folder: string,
   step: Step,
 ): Promise<CollectedArtifact[]> {
-  const options = { signal: step.signal, onWait: (message: string) => step.progress(0, message), timeoutMs: SSH_MS };
-  await using guest = await connectForTransfer(context, prefix, vm, options);
+  const onWait = (message: string): void => step.progress(0, message);
+  const options = { signal: step.signal, onWait, timeoutMs: SSH_MS, keepaliveMs: TRANSFER_KEEPALIVE_MS };
+  await using guest = await visitGuest(context, prefix, vm, options);
+  const { connection } = guest;
+  const signal = AbortSignal.any([step.signal, guest.stopped]);
   const progress = new CopyProgress(step);
   const collected: CollectedArtifact[] = [];
   await mkdir(folder, { recursive: true });
   for (const { path, name } of wanted) {
     const before = progress.bytes;
-    const there = await lookAt(guest.connection, guestPath(path), guest.signal);
+    const there = await lookAt(connection, guestPath(path), signal);
     if (there.kind === 'missing' || there.kind === 'link') {
       collected.push(missingArtifact(path));
       continue;
     }
     let problem: string | null = null;
     try {
-      await receiveTo({ connection: guest.connection, step, signal: guest.signal, progress }, there, join(folder, name));
+      await receiveTo({ connection, step, signal, progress }, there, join(folder, name));
     } catch (error) {
-      if (isCancelled(error) || guest.signal.aborted || !(error instanceof EngineError) || error.code === 'guest.unreachable') throw error;
+      if (isCancelled(error) || signal.aborted || !(error instanceof EngineError) || error.code === 'guest.unreachable') throw error;
       problem = error.message;
       step.log.warn(error.message);
     }

@@ -181,40 +181,6 @@ export async function connectToPort(
   }
 }
 
-/** A login for copying, and a signal that aborts with the caller's or when the VM stops. */
-export interface GuestForTransfer extends AsyncDisposable {
-  readonly connection: SshConnection;
-  readonly signal: AbortSignal;
-}
-
-/** ssh patience while a guest is busy with its disk, ms. */
-const TRANSFER_KEEPALIVE_MS = 30_000;
-
-/** Like `connectGuest`, for work that lasts: it ends at once when the VM stops, which ssh itself notices only after seconds of silence. */
-export async function connectForTransfer(
-  context: RecipeContext,
-  prefix: Prefix,
-  vm: VmSpec,
-  options: ConnectOptions & { readonly signal: AbortSignal },
-): Promise<GuestForTransfer> {
-  const hosted = isHosted(context.plugins, vm);
-  const stopped = hosted ? whenStopped(await runningVm(context, prefix, vm.name, options.signal), prefix, vm) : undefined;
-  try {
-    const connection = await connectGuest(context, prefix, vm, { keepaliveMs: TRANSFER_KEEPALIVE_MS, ...options });
-    return {
-      connection,
-      signal: stopped === undefined ? options.signal : AbortSignal.any([options.signal, stopped.signal]),
-      async [Symbol.asyncDispose]() {
-        stopped?.forget();
-        await connection.close();
-      },
-    };
-  } catch (error) {
-    stopped?.forget();
-    throw error;
-  }
-}
-
 /** Address of a VM's ssh and how to reach it. */
 interface Way {
   /** Undefined for a VM that libvirt does not run. */
