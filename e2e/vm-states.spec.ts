@@ -33,6 +33,7 @@ test('a VM whose QEMU is killed has crashed, until it is started again', async (
   await expect(tab().locator('[role="img"]')).toHaveAttribute('aria-label', '1 of 2 running, 1 crashed');
   const notes = page.getByRole('region', { name: 'Crashed VMs' });
   await expect(notes).toContainText('shutting down, reason=crashed');
+  await expect(notes).toContainText('web login:');
   await expect(page.getByRole('region', { name: 'Notices' })).toContainText('VM web of shop crashed');
   await row.getByRole('button', { name: 'crashed' }).hover();
   await expect(page.getByRole('tooltip')).toContainText('Its QEMU process ended without shutting down.');

@@ -25,6 +25,8 @@ export const CrashState = z.object({
   reason: z.string(),
   /** QEMU's last log lines, oldest first; empty when its log cannot be read. */
   lines: z.array(z.string()),
+  /** The last lines that the guest printed on its serial console, oldest first; empty when they cannot be read. */
+  console: z.array(z.string()).readonly(),
 });
 export type CrashState = z.infer<typeof CrashState>;
 

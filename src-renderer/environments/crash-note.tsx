@@ -10,7 +10,24 @@ export function crashSentence(crash: CrashState, now: number): string {
   return crash.at === null ? crash.reason : `${formatClock(crash.at, now)}: ${crash.reason}`;
 }
 
-/** What is known about each crashed VM of an environment, with QEMU's last lines; nothing when none has crashed. */
+function Lines(props: {
+  readonly of: string;
+  readonly vm: string;
+  readonly lines: readonly string[];
+  readonly none: string;
+}): ReactElement {
+  if (props.lines.length === 0) return <p className="dim">{props.none}</p>;
+  return (
+    <>
+      <p className="dim">Last lines of {props.of}:</p>
+      <pre className="mono" tabIndex={0} aria-label={`Last lines of ${props.of} for ${props.vm}`}>
+        {props.lines.join('\n')}
+      </pre>
+    </>
+  );
+}
+
+/** What is known about each crashed VM of an environment, with the last lines of QEMU and of its console; nothing when none has crashed. */
 export function CrashNotes(props: { readonly vms: readonly VmState[] }): ReactElement | null {
   const now = useNow(false);
   const crashed = props.vms.flatMap((vm) => (vm.crash === null ? [] : [{ name: vm.name, crash: vm.crash }]));
@@ -26,13 +43,8 @@ export function CrashNotes(props: { readonly vms: readonly VmState[] }): ReactEl
             </span>
             <span className="dim">{crashSentence(crash, now)}</span>
           </summary>
-          {crash.lines.length === 0 ? (
-            <p className="dim">QEMU left no message.</p>
-          ) : (
-            <pre className="mono" aria-label={`Last lines of QEMU for ${name}`}>
-              {crash.lines.join('\n')}
-            </pre>
-          )}
+          <Lines of="QEMU" vm={name} lines={crash.lines} none="QEMU left no message." />
+          <Lines of="the serial console" vm={name} lines={crash.console} none="The guest printed nothing on its serial console." />
         </details>
       ))}
     </section>

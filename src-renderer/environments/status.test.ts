@@ -72,7 +72,7 @@ describe('the ssh of a VM', () => {
 });
 
 describe('notices of crashes', () => {
-  const crash = { at: 12, reason: 'Its QEMU process ended without shutting down.', lines: ['last words'] };
+  const crash = { at: 12, reason: 'Its QEMU process ended without shutting down.', lines: ['last words'], console: [] };
   const crashed: PrefixState = { ...prefix([]), vms: [vm('web', { status: 'crashed', crash }), vm('db')] };
 
   it('come once for each crash', () => {

@@ -29,6 +29,6 @@ export function statusModel(state: PrefixState, passwords: Readonly<Record<strin
   };
 }
 
-function crashModel({ at, reason, lines }: CrashState): Record<string, unknown> {
-  return { time: at === null ? null : new Date(at).toISOString(), reason, log: lines };
+function crashModel({ at, reason, lines, console }: CrashState): Record<string, unknown> {
+  return { time: at === null ? null : new Date(at).toISOString(), reason, log: lines, console };
 }

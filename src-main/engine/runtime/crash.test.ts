@@ -61,19 +61,22 @@ describe('a crash', () => {
     expect(hasCrashed(domain(state, reason))).toBe(crashed),
   );
 
-  it("has QEMU's last lines where the log can be read", async () => {
+  it('has the last lines of QEMU and of the guest where they can be read', async () => {
     const root = await mkdtemp(join(tmpdir(), 'lago-crash-'));
     onTestFinished(async () => await rm(root, { recursive: true }));
     const paths = prefixPaths(root);
     const off = domain('shut off', 3);
-    const unknown = { at: null, reason: 'Its QEMU process ended without shutting down.', lines: [] };
-    expect(await readCrash(paths, off, 'embedded')).toEqual(unknown);
+    const unknown = { at: null, reason: 'Its QEMU process ended without shutting down.', lines: [], console: [] };
+    expect(await readCrash(paths, 'web', off, 'embedded')).toEqual(unknown);
     await mkdir(join(paths.host, 'log/qemu'), { recursive: true });
     await writeFile(join(paths.host, 'log/qemu/x-web.log'), `${START}${'.\n'.repeat(100_000)}last words\n${END}`);
-    expect(await readCrash(paths, off, 'embedded')).toMatchObject({
+    expect(await readCrash(paths, 'web', off, 'embedded')).toMatchObject({
       at: Date.UTC(2026, 10, 27, 1, 2, 3, 500),
       lines: expect.arrayContaining(['last words']) as string[],
     });
-    expect(await readCrash(paths, off, 'system')).toEqual(unknown);
+    expect(await readCrash(paths, 'web', off, 'system')).toEqual(unknown);
+    await mkdir(paths.logs);
+    await writeFile(join(paths.logs, 'web.console'), 'Oops: 0002\r\nweb login: ');
+    expect((await readCrash(paths, 'web', off, 'embedded')).console).toEqual(['Oops: 0002', 'web login:']);
   });
 });

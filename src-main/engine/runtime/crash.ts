@@ -5,6 +5,7 @@ import { diskError } from '../core/disk-error.ts';
 import type { Host } from '../host/host.ts';
 import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import type { PrefixPaths } from '../prefix/layout.ts';
+import { readSerialTail, serialLogPath } from './serial-log.ts';
 
 /** virDomainShutoffReason: the guest shut down; the QEMU process ended without a shutdown, or failed to start. */
 const SHUTOFF_SHUTDOWN = 1;
@@ -27,13 +28,23 @@ export function shutItselfDown({ state, reason }: DomainStatus): boolean {
 
 /**
  * Details of a crash. libvirt keeps the reason; the time and QEMU's messages are in its log of the domain, which is readable only on an
- * embedded host.
+ * embedded host, and the guest's last words in the log of its serial console.
  */
-export async function readCrash(paths: PrefixPaths, domain: DomainStatus, host: Host['kind'] | undefined): Promise<CrashState> {
+export async function readCrash(paths: PrefixPaths, vm: string, domain: DomainStatus, host: Host['kind'] | undefined): Promise<CrashState> {
   const failed = domain.state === 'shut off' && domain.reason === SHUTOFF_FAILED;
   const reason = failed ? 'Its QEMU process could not start.' : 'Its QEMU process ended without shutting down.';
   const text = host === 'embedded' ? await readTail(join(paths.host, 'log', 'qemu', `${domain.name}.log`)) : '';
-  return { reason, ...readQemuLog(text) };
+  return { reason, ...readQemuLog(text), console: await lastPrinted(paths, vm) };
+}
+
+/** What the guest printed last; nothing where nobody keeps that. */
+async function lastPrinted(paths: PrefixPaths, vm: string): Promise<readonly string[]> {
+  const tail = await readSerialTail(serialLogPath(paths, vm), TAIL_BYTES);
+  if (tail === undefined) return [];
+  const { SerialScan } = await import('../guest/boot/serial-scan.ts');
+  const scan = new SerialScan();
+  scan.push(tail.bytes, null);
+  return scan.signs().lines;
 }
 
 /** The lines that QEMU wrote after its last start, without its command line, and when libvirt detected its end. */
