@@ -210,7 +210,7 @@ test('an environment whose libvirt does not answer says so everywhere and does n
   await expect(page.getByRole('contentinfo')).toContainText('reconnecting…');
   await expect(page.getByRole('row', { name: 'web', exact: true })).toContainText('unknown');
   await expect(page.getByRole('main').getByRole('button', { name: 'Start', exact: true })).toBeDisabled();
-  await expect(page.getByRole('main').getByRole('button', { name: 'Stop', exact: true })).toBeEnabled();
+  await expect(page.getByRole('main').getByRole('button', { name: 'Power off', exact: true })).toBeEnabled();
 });
 
 test('the Deploy view shows the script that failed; arrows select another, and running it again follows the deploy', async () => {

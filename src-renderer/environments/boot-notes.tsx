@@ -10,7 +10,7 @@ export function BootNotes(props: { readonly vms: readonly VmState[] }): ReactEle
   return (
     <section className={styles.notes} aria-label="VMs that are not up">
       {hung.map(({ name, hang }) => (
-        <details key={name} className={styles.note} data-tone="warn" open={hung.length === 1}>
+        <details key={name} className={styles.note} data-tone="warn">
           <summary>
             <IconAlertTriangle size={16} stroke={1.8} />
             <span>{hang.cause}</span>
