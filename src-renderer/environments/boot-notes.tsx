@@ -8,7 +8,7 @@ export function BootNotes(props: { readonly vms: readonly VmState[] }): ReactEle
   const hung = props.vms.flatMap(({ name, boot }) => (boot === null || boot.hang === null ? [] : [{ name, hang: boot.hang }]));
   if (hung.length === 0) return null;
   return (
-    <section className={styles.notes} aria-label="VMs that are not up">
+    <section className={styles.notes} data-below aria-label="VMs that are not up">
       {hung.map(({ name, hang }) => (
         <details key={name} className={styles.note} data-tone="warn">
           <summary>

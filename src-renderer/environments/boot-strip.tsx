@@ -26,7 +26,13 @@ export function BootStrip(props: { readonly vm: string; readonly boot: BootState
   const waiting = waitingStage(boot);
   const next = waiting === undefined ? '' : `, waiting for: ${BOOT_STAGE_TITLES[waiting.id]}`;
   return (
-    <Tip label={<span className={styles.lines}>{boot.stages.map((stage) => lineOf(stage, from)).join('\n')}</span>}>
+    <Tip
+      label={
+        <span className={styles.lines}>
+          {[...boot.stages.map((stage) => lineOf(stage, from)), ...(boot.hang === null ? [] : [boot.hang.cause])].join('\n')}
+        </span>
+      }
+    >
       <button type="button" className={styles.strip} aria-label={`Boot of ${vm}: ${reached} of ${boot.stages.length} stages${next}`}>
         {boot.stages.map((stage) => (
           <span key={stage.id} data-state={stage.state === 'waiting' && boot.hang !== null ? 'hang' : stage.state} />

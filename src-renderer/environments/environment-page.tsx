@@ -172,7 +172,6 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
       />
       <div className={styles.view} role="tabpanel">
         {(view === 'vms' || view === 'activity') && <CrashNotes vms={prefix.vms} />}
-        {view === 'vms' && <BootNotes vms={prefix.vms} />}
         {view === 'vms' && (
           <VmTable
             vms={prefix.vms}
@@ -183,6 +182,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
             }
           />
         )}
+        {view === 'vms' && <BootNotes vms={prefix.vms} />}
         {view === 'networks' && <NetworkTable networks={prefix.networks} vms={prefix.vms} />}
         {view === 'snapshots' && <SnapshotsView key={prefix.id} prefix={prefix} blocked={blocked} />}
         {view === 'deploy' && <DeployView key={prefix.id} prefix={prefix} />}
