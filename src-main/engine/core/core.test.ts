@@ -28,6 +28,15 @@ describe('run', () => {
       details: { program: 'no-such-program-here' },
     });
   });
+  it('ends a whole group on abort, also what its leader left behind', async () => {
+    const abort = new AbortController();
+    const running = run(['sh', '-c', '(echo begun; exec sleep 1000.5) & wait'], {
+      asGroup: true,
+      signal: abort.signal,
+      onLine: () => abort.abort(),
+    });
+    await expect(running).rejects.toMatchObject({ code: 'cancelled' });
+  });
   it('ends the program on abort', async () => {
     const abort = new AbortController();
     const started = Date.now();

@@ -17,6 +17,8 @@ export interface RunOptions {
   /** Bytes kept of each stream (default 4 MiB); the oldest excess is dropped. */
   readonly maxOutput?: number;
   readonly detached?: boolean;
+  /** It gets a process group of its own, and is ended with all of it: also what it has just started and does not wait for. */
+  readonly asGroup?: boolean;
 }
 
 export interface RunResult {
@@ -60,14 +62,18 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       cwd: options.cwd,
       env: { ...process.env, LC_ALL: 'C', ...options.env },
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-      detached: options.detached ?? false,
+      detached: options.detached === true || options.asGroup === true,
     });
     let failure: unknown;
     let hardKill: NodeJS.Timeout | undefined;
+    const kill = (signal: NodeJS.Signals): void => {
+      if (options.asGroup !== true || child.pid === undefined) child.kill(signal);
+      else killGroup(child.pid, signal);
+    };
     const stop = (reason: unknown): void => {
       failure ??= reason;
-      child.kill('SIGTERM');
-      hardKill ??= setTimeout(() => child.kill('SIGKILL'), 2000);
+      kill('SIGTERM');
+      hardKill ??= setTimeout(() => kill('SIGKILL'), 2000);
     };
     const onAbort = (): void => stop(new EngineError('cancelled', `Cancelled while ${program} was running.`));
     options.signal?.addEventListener('abort', onAbort, { once: true });
@@ -113,6 +119,15 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       else resolve({ code, signal, stdout: stdout.toString(), stderr: stderr.toString() });
     });
   });
+}
+
+function killGroup(leader: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-leader, signal);
+  } catch (error) {
+    // All of it has ended already.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /**

@@ -184,6 +184,16 @@ const machineState = async (): Promise<unknown> => ({
   rules: (await run(['iptables-save'])).stdout,
 });
 
+/** Command line of a process; empty when it has ended. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
+    throw error;
+  }
+}
+
 class Driver {
   readonly child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
@@ -516,6 +526,7 @@ describe('as an ordinary user', () => {
   test('a host needs no rights at all', async () => {
     const spec = newSpec(home);
     const driver = new Driver({ spec, resourcesDir }, asUser, userEnvironment());
+    opened.push(async () => void (await driver.call({ op: 'stop' })));
     const { pid = 0, uri = '' } = await driver.call({ op: 'start' });
     const tree = processTree(pid);
     expect(statSync(`/proc/${pid}`).uid).toBe(USER);
@@ -542,7 +553,7 @@ describe('as an ordinary user', () => {
     await virshAsUser('start', 'vm0');
     expect(await screenGreeting(`/tmp/lago-${USER}/${spec.id.slice(0, 12)}/vnc/vm0.sock`)).toMatch(/^RFB 003/);
     tree.push(...processTree(pid));
-    const emulator = tree.find((each) => readFileSync(`/proc/${each.pid}/cmdline`, 'utf8').startsWith('/usr/bin/qemu-system'));
+    const emulator = tree.find((each) => commandOf(each.pid).startsWith('/usr/bin/qemu-system'));
     expect(statSync(`/proc/${emulator?.pid ?? 0}`).uid).toBe(USER);
 
     const greeter = [

@@ -220,6 +220,8 @@ function hostOf(spec: EmbeddedHostSpec, record: CellRecord, facts: CellFacts | u
       // Ends with nsenter, even if that is killed; otherwise it would stay in the host's process tree.
       return await run([...enterArguments(record), 'setpriv', '--pdeathsig', 'KILL', ...inside], {
         ...rest,
+        // Killed before setpriv has asked for that signal, nsenter alone would leave it behind, and with it the open pipes.
+        asGroup: true,
         env: { PATH: searchPath(), ...rest.env },
       });
     },
