@@ -135,5 +135,13 @@ export async function ensurePackages({ tests, display }) {
   await apt('update');
   const names = installable(missing);
   await apt('install', '-y', '--no-install-recommends', ...names);
+  // Tests start one of their own; nobody asked for one that listens on this machine.
+  if (names.includes('openssh-server') && fs.existsSync('/run/systemd/system')) {
+    await must(['systemctl', 'disable', '--now', 'ssh'], {
+      what: 'systemctl disable ssh',
+      hint: 'Stop it yourself: sudo systemctl disable --now ssh',
+      quiet: true,
+    });
+  }
   return `${names.length} packages installed`;
 }
