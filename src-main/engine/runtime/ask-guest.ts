@@ -158,7 +158,7 @@ async function attempt(way: Way, question: Question, limits: AskLimits, step: St
   try {
     return await new Promise<Outcome>((resolve, reject) => {
       unsubscribe = session.hypervisor.onEvent((event) => {
-        if (event.type === 'closed') resolve('lost');
+        if (event.type === 'disconnected') resolve('lost');
         else if (event.type === 'domain' && event.name === domain) {
           // An end counts for a reboot too: the next look at the VM says so.
           if (event.event === 'stopped') resolve(wish === 'shut down' ? 'done' : 'ignored');
