@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import type { BootState } from '../src-shared/boot.ts';
@@ -57,28 +57,12 @@ function fourVms(): string {
   );
 }
 
-/** Plugs the cable of a VM in or out, as another libvirt client would. */
-function setLink(vm: string, state: 'up' | 'down'): void {
-  const hosts = join(scratch.dir, 'run/lago');
-  const host = readdirSync(hosts).find((name) => existsSync(join(hosts, name, 'libvirt'))) ?? '';
-  const virsh = (...args: readonly string[]): string =>
-    execFileSync('virsh', ['-q', '-c', `qemu:///system?socket=${join(hosts, host, 'libvirt/libvirt-sock')}`, ...args], {
-      encoding: 'utf8',
-    });
-  const domain =
-    virsh('list', '--name')
-      .split('\n')
-      .find((name) => name.endsWith(`-${vm}`)) ?? '';
-  const mac = /(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/.exec(virsh('domiflist', domain))?.[0] ?? '';
-  virsh('domif-setlink', domain, mac, state);
-}
-
 test('each cause is named, in the window and on the command line', async () => {
   test.setTimeout(600_000);
   const ok = async (...argv: readonly string[]): Promise<string> => (await lagoOk(scratch, argv)).stdout;
   await ok('init', fourVms());
   await ok('start', 'unplugged');
-  setLink('unplugged', 'down');
+  await ok('vm', 'link', 'unplugged', 'eth0', 'down');
   await ok('start');
 
   const { page } = await openDesktop(scratch);
@@ -118,7 +102,7 @@ test('each cause is named, in the window and on the command line', async () => {
   const dead = await lago(scratch, ['shell', 'panicking', 'true']);
   expect(dead.stderr).toContain('The kernel of panicking panicked');
 
-  setLink('unplugged', 'up');
+  await ok('vm', 'link', 'unplugged', 'eth0', 'up');
   await expect(vmRow(page, 'unplugged')).toContainText('ready', { timeout: BOOT });
   await ok('destroy', '--yes');
 });

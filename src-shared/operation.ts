@@ -49,6 +49,7 @@ export const OperationKind = z.enum([
   'export',
   'copy',
   'collect',
+  'vm',
   'build',
 ]);
 export type OperationKind = z.infer<typeof OperationKind>;

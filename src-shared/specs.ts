@@ -22,6 +22,8 @@ export const NicSpec = z.looseObject({
   net: z.string(),
   ip: z.string().optional(),
   mtu: z.number().optional(),
+  /** Not in Lago: the cable is unplugged. */
+  link: z.enum(['up', 'down']).optional(),
 });
 export type NicSpec = z.infer<typeof NicSpec>;
 

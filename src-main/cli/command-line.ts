@@ -14,6 +14,7 @@ import { plainVerbHandler } from './verbs/plain-verb.ts';
 const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
   init: async () => (await import('./verbs/init.ts')).init,
   destroy: async () => (await import('./verbs/destroy.ts')).destroy,
+  vm: async () => (await import('./verbs/vm.ts')).vm,
   status: async () => (await import('./verbs/information.ts')).status,
   list: async () => (await import('./verbs/information.ts')).list,
   'set-current': async () => (await import('./verbs/information.ts')).setCurrent,

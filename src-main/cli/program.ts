@@ -174,6 +174,16 @@ const VERBS: readonly VerbSpec[] = [
       { line: '--out-format json status', does: 'For programs.' },
     ],
   }),
+  verb('vm', 'Change a VM, also while it runs', {
+    description: 'Plugs or unplugs the cable of a network card: at once if the VM runs, and for its later starts.',
+    positionals: [
+      { name: 'change', metavar: 'CHANGE', arity: 'one', choices: ['link'], help: 'What to change.' },
+      host('The VM.'),
+      { name: 'nic', metavar: 'NIC', arity: 'one', help: 'The network card: eth0 is the first one in the definition.' },
+      { name: 'link', metavar: 'STATE', arity: 'one', choices: ['up', 'down'], help: 'Plugged in or not.' },
+    ],
+    examples: [{ line: 'vm link web eth0 down', does: 'Lets web lose its network, as when somebody trips over the cable.' }],
+  }),
   verb('list', 'List the prefixes of a workdir', {
     description:
       'Prints the names, one per line; the current one is not marked. In place of the path, "prefixes" or "envs" means the nearest workdir, as in old versions.',

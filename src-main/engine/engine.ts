@@ -16,6 +16,7 @@ import type { ExportRequest, ExportResult } from './export/export-request.ts';
 import type { GuestService } from './guest/services.ts';
 import type { ExecResult } from './guest/ssh.ts';
 import type { CollectRequest } from './recipes/collect-request.ts';
+import type { LinkRequest } from './recipes/set-link-request.ts';
 import type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
@@ -123,6 +124,8 @@ export interface Vms {
    * that does not run on libvirt now. Takes no lock, changes nothing.
    */
   boot(prefix: string, vms: readonly string[], signal?: AbortSignal): Promise<Readonly<Record<string, BootState | null>>>;
+  /** Plugs or unplugs the cable of a network card (`eth0`), now and for later starts; see `recipes/set-link.ts`. */
+  setLink(prefix: string, request: LinkRequest, options?: ActionOptions): Operation<void>;
   /**
    * The serial console, shared with the terminals of this process and taken from any other. Fails when the VM stops, and with
    * `conflict.taken` when another program takes it.

@@ -42,6 +42,11 @@ export function vmsOf(context: RecipeContext, launch: Launch, consoles: Consoles
     },
     copyTo: (prefix, request, action) => copy('to', `Copy ${basename(request.local)} to ${request.vm}`, prefix, request, action),
     copyFrom: (prefix, request, action) => copy('from', `Copy ${basename(request.remote)} from ${request.vm}`, prefix, request, action),
+    setLink: (prefix, request, action) =>
+      launch('vm', `Set link of ${request.nic} of ${request.vm} ${request.link}`, prefix, action, async (step) => {
+        const { setLink } = await import('./recipes/set-link.ts');
+        await setLink(context, prefix, request, step);
+      }),
     async boot(prefix, vms, signal = new AbortController().signal) {
       const { bootOf } = await import('./runtime/boot.ts');
       return await bootOf(context, prefix, vms, signal);

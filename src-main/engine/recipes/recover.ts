@@ -15,7 +15,7 @@ import { onceFree, resumeForSure, statusOf } from '../snapshot/snapshot-parts.ts
 import { takeBack } from '../snapshot/take-snapshot.ts';
 
 /** Why the lock is taken: a verb, or one of the few other operations that change a prefix. */
-export type Purpose = VerbKind | 'export' | 'recover';
+export type Purpose = VerbKind | 'export' | 'vm' | 'recover';
 
 /** A locked prefix without pending work that could be resolved. Disposing it releases the lock. */
 export interface OpenedPrefix extends AsyncDisposable {

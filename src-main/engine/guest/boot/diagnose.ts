@@ -90,7 +90,7 @@ function knownCause(facts: BootFacts, stage: BootStageId, now: number): Finding 
     return {
       word: 'link down',
       cause: `The link of ${around.linksDown.join(' and ')} of ${vm} is down: no packet gets through.`,
-      next: `Switch it on again, as if plugging in the cable.`,
+      next: `Plug it in again: lago vm link ${vm} ${around.linksDown[0]} up.`,
       lines: [],
     };
   }

@@ -131,6 +131,7 @@ function nicXml(vm: VmSpec, nic: NicSpec, index: number, context: DomainContext)
     // Without KVM the kernel's vhost threads only take time from the emulation.
     context.accelerator === 'tcg' && element('driver', { name: 'qemu' }),
     mtu !== undefined && mtu !== 1500 && element('mtu', { size: mtu }),
+    nic.link === 'down' && element('link', { state: 'down' }),
     // No network boot, and so no option ROM to run: saves a second.
     element('rom', { enabled: 'no' }),
   );
