@@ -15,7 +15,7 @@ import type { BuildRequest, BuiltTemplate } from './export/build-request.ts';
 import type { ExportRequest, ExportResult } from './export/export-request.ts';
 import type { GuestService } from './guest/services.ts';
 import type { ExecResult } from './guest/ssh.ts';
-import type { CollectRequest } from './recipes/collect-request.ts';
+import type { CollectRequest } from './recipes/collect/collect-request.ts';
 import type { LinkRequest } from './recipes/set-link-request.ts';
 import type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
@@ -73,7 +73,7 @@ export interface Prefixes extends VerbMethods<'prefix'> {
   create(request: CreateRequest, options?: ActionOptions): Operation<PrefixState>;
   /** Writes the disks of VMs that are off, and an init file that recreates them elsewhere; see `export/export.ts`. */
   export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
-  /** Fetches the artifacts of all VMs, or of the named ones; see `recipes/collect.ts`. Does not take the environment's lock. */
+  /** Fetches the artifacts of all VMs, or of the named ones; see `recipes/collect/collect.ts`. Does not take the environment's lock. */
   collect(prefix: string, request: CollectRequest, options?: ActionOptions): Operation<Collection>;
   /** VM → paths of the disks that an export would read. Creates nothing. */
   exportedDisks(prefix: string, vms: readonly string[]): Promise<Record<string, readonly string[]>>;
@@ -176,7 +176,7 @@ export interface Collections {
   files(prefix: string, id: string, path: string): Promise<readonly CollectedFile[]>;
   /** Bytes of a file, at most `MAX_FILE_RANGE`. */
   read(prefix: string, id: string, path: string, from: number, length: number): Promise<FileRange>;
-  /** What differs between two collections; see `recipes/compare-collections.ts`. */
+  /** What differs between two collections; see `recipes/collect/compare-collections.ts`. */
   compare(prefix: string, before: string, after: string): Promise<readonly CollectedChange[]>;
   /** Deletes it with its files. */
   remove(prefix: string, id: string): Promise<void>;

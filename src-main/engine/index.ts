@@ -44,7 +44,7 @@ export { openPlugins, pluginWarnings } from './plugins/open.ts';
 export { createRegistry, type PluginRegistry } from './plugins/registry.ts';
 export type { PrefixLocation } from './prefix/location.ts';
 export { findPrefixes, isWorkdir, newPrefixName, type ResolveRequest, resolvePrefix, resolveWorkdir, Workdir } from './prefix/workdir.ts';
-export type { CollectRequest } from './recipes/collect-request.ts';
+export type { CollectRequest } from './recipes/collect/collect-request.ts';
 export { findResources } from './resources-dir.ts';
 export type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 export type { ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';

@@ -24,7 +24,7 @@ import { readPrefix } from './prefix/prefix.ts';
 import type { PendingWork } from './prefix/record.ts';
 import { pendingLabel, recoverEnvironment } from './recipes/recover.ts';
 import { VERB_WORK, type VerbTask } from './recipes/verbs.ts';
-import { createConsoles } from './runtime/consoles.ts';
+import { createConsoles } from './runtime/console/consoles.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
 import { createHostAccess } from './runtime/session.ts';
 import { observe, prefixState } from './runtime/state.ts';
@@ -204,7 +204,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       }),
     collect: (path, request, action) =>
       launch('collect', `Collect artifacts of ${name(path)}`, path, action, async (step) => {
-        const { collectArtifacts } = await import('./recipes/collect.ts');
+        const { collectArtifacts } = await import('./recipes/collect/collect.ts');
         return await collectArtifacts(context, path, request, step);
       }),
     async exportedDisks(path, vms) {

@@ -5,7 +5,7 @@ import type { Operation, Step } from './core/operation.ts';
 import type { ActionOptions, Vms } from './engine.ts';
 import type { Forwards } from './forwards.ts';
 import { readPrefix, vmSpec } from './prefix/prefix.ts';
-import type { Consoles } from './runtime/consoles.ts';
+import type { Consoles } from './runtime/console/consoles.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
 import { rootPasswordOf } from './runtime/state.ts';
 
@@ -48,11 +48,11 @@ export function vmsOf(context: RecipeContext, launch: Launch, consoles: Consoles
         await setLink(context, prefix, request, step);
       }),
     async boot(prefix, vms, signal = new AbortController().signal) {
-      const { bootOf } = await import('./runtime/boot.ts');
+      const { bootOf } = await import('./runtime/boot/boot.ts');
       return await bootOf(context, prefix, vms, signal);
     },
     async console(prefix, vm, options = {}) {
-      const { openSharedConsole } = await import('./runtime/shared-console.ts');
+      const { openSharedConsole } = await import('./runtime/console/shared-console.ts');
       return await openSharedConsole(await consoles.of(prefix, vm), options);
     },
     async screen(prefix, vm, signal) {

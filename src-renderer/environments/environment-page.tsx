@@ -18,16 +18,16 @@ import { StateMark } from '../ui/state-mark.tsx';
 import { Tip } from '../ui/tip.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { useWindow } from '../window-state.ts';
-import { BootNotes } from './boot-notes.tsx';
-import type { WantedCopy } from './copy-dialog.tsx';
-import { CrashNotes } from './crash-note.tsx';
 import styles from './environment-page.module.css';
 import { ArtifactsView, CopyDialog, DestroyDialog, ExportDialog, ForwardDialog } from './lazy-dialogs.ts';
 import { NetworkTable } from './network-table.tsx';
 import { RunningWork } from './running-work.tsx';
 import { countOf, prefixStatus } from './status.ts';
 import { useBlocked, useEnvironmentActions, useVmActions } from './use-environment-actions.tsx';
-import { VmTable } from './vm-table.tsx';
+import { BootNotes } from './vm/boot-notes.tsx';
+import type { WantedCopy } from './vm/copy-dialog.tsx';
+import { CrashNotes } from './vm/crash-note.tsx';
+import { VmTable } from './vm/vm-table.tsx';
 
 function ActionButton(props: { readonly action: Action; readonly primary: boolean }): ReactElement {
   const { action } = props;

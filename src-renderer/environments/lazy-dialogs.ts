@@ -7,10 +7,10 @@ export const ArtifactsView = lazy(async () => ({ default: (await import('../arti
 export const DestroyDialog = lazy(async () => ({ default: (await import('./destroy-dialog.tsx')).DestroyDialog }));
 
 /** Ports of a VM on this machine. */
-export const ForwardDialog = lazy(async () => ({ default: (await import('./forward-dialog.tsx')).ForwardDialog }));
+export const ForwardDialog = lazy(async () => ({ default: (await import('./vm/forward-dialog.tsx')).ForwardDialog }));
 
 /** What to copy to or from a VM, and where to. */
-export const CopyDialog = lazy(async () => ({ default: (await import('./copy-dialog.tsx')).CopyDialog }));
+export const CopyDialog = lazy(async () => ({ default: (await import('./vm/copy-dialog.tsx')).CopyDialog }));
 
 /** Where and how to export. */
 export const ExportDialog = lazy(async () => ({ default: (await import('./export-dialog.tsx')).ExportDialog }));

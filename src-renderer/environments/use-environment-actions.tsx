@@ -27,8 +27,8 @@ import { useRunningOperation, useUnreachable } from '../live-cache.ts';
 import { copyText } from '../ui/copy-text.ts';
 import type { Action } from '../ui/menu/action.ts';
 import { type SessionKind, useWindow } from '../window-state.ts';
-import type { WantedCopy } from './copy-dialog.tsx';
 import { blockedBy, countOf } from './status.ts';
+import type { WantedCopy } from './vm/copy-dialog.tsx';
 
 /** Why writing actions on an environment are blocked now; undefined when they are not. */
 export function useBlocked(prefix: PrefixState): string | undefined {

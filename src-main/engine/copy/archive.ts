@@ -1,6 +1,6 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { drop, silentLog } from '../core/log.ts';
-import { tarEnd, tarHeader, tarPadding } from '../disk/tar-writer.ts';
+import { tarEnd, tarHeader, tarPadding } from '../disk/tar/tar-writer.ts';
 import { type LocalEntry, unreadable } from './local-tree.ts';
 
 /** Files up to this size are read at once, some of them ahead. */

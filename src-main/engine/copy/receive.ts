@@ -3,7 +3,7 @@ import { dirname, join, posix, resolve } from 'node:path';
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
 import { writeSparse } from '../disk/sparse-file.ts';
-import { readMembers } from '../disk/tar-members.ts';
+import { readMembers } from '../disk/tar/tar-members.ts';
 import type { SshConnection } from '../guest/ssh.ts';
 import { drain, type GuestFile, type GuestPath, guestPath, lastLine, lookAt, type ScriptEnd, scriptLine } from './guest-files.ts';
 import { PACK_FILE, PACK_FOLDER, READ_FILE } from './guest-scripts.ts';

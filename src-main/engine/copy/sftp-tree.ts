@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { forEachLimit } from '../core/until.ts';
-import type { TarMember } from '../disk/tar-members.ts';
+import type { TarMember } from '../disk/tar/tar-members.ts';
 import type { SshConnection } from '../guest/ssh.ts';
 import { exactly } from './archive.ts';
 import type { LocalEntry } from './local-tree.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { TarMember } from '../disk/tar-members.ts';
+import type { TarMember } from '../disk/tar/tar-members.ts';
 import { memberName, unpack } from './unpack.ts';
 
 let dir: string;

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { EngineError, toEngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
 import { writeSparse } from '../disk/sparse-file.ts';
-import type { TarMember } from '../disk/tar-members.ts';
+import type { TarMember } from '../disk/tar/tar-members.ts';
 
 /** Files up to this size are written while the next ones are being received. */
 const SMALL = 256 * 1024;

@@ -3,7 +3,7 @@ import { chown, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { run } from '../core/run.ts';
-import type { TarMember } from './tar-members.ts';
+import type { TarMember } from './tar/tar-members.ts';
 
 interface Entry {
   readonly inode: number;

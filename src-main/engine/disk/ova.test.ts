@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startMisbehavingServer } from '../core/misbehaving-server.test-support.ts';
 import { runChecked } from '../core/run.ts';
 import { unpackOva } from './ova.ts';
-import { type Member, tarOf } from './tar.test-support.ts';
+import { type Member, tarOf } from './tar/tar.test-support.ts';
 
 let folder = '';
 let count = 0;

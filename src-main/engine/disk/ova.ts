@@ -9,7 +9,7 @@ import { decompress } from './decompress.ts';
 import { requireSpace, spaceWatch } from './free-space.ts';
 import type { ReceiveOptions } from './receive-image.ts';
 import { writeSparse } from './sparse-file.ts';
-import { readTar, type TarEntry } from './tar.ts';
+import { readTar, type TarEntry } from './tar/tar.ts';
 
 /** An unpacked OVA: its description as unparsed text, and its files. */
 export interface UnpackedOva {

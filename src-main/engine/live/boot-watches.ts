@@ -35,7 +35,7 @@ export function createBootWatches(context: RecipeContext, log: Log, onChange: ()
 
   async function follow(session: HostSession, prefix: Prefix, vm: VmSpec, entry: Watched): Promise<void> {
     const { signal } = entry.abort;
-    const { watchBoot } = await import('../runtime/boot-watch.ts');
+    const { watchBoot } = await import('../runtime/boot/boot-watch.ts');
     const watch = await watchBoot(session, prefix, vm, { signal, log, onChange });
     entry.watch = watch;
     watch.begin();
@@ -51,7 +51,10 @@ export function createBootWatches(context: RecipeContext, log: Log, onChange: ()
       await watch.news(NEWS_MS, signal);
       return true;
     }
-    const [{ connectWatched }, { followCloudInit }] = await Promise.all([import('../runtime/access.ts'), import('../runtime/boot.ts')]);
+    const [{ connectWatched }, { followCloudInit }] = await Promise.all([
+      import('../runtime/access.ts'),
+      import('../runtime/boot/boot.ts'),
+    ]);
     try {
       await using connection = await connectWatched(context, session, prefix, vm, watch, signal);
       await followCloudInit(connection, watch, signal);

@@ -49,7 +49,7 @@ export const VERB_WORK: VerbWork = {
       await resumeEnvironment(context, root, input.vms ?? [], step);
     },
     async deploy(context, { root, input, step }) {
-      const { deployEnvironment } = await import('./deploy.ts');
+      const { deployEnvironment } = await import('./deploy/deploy.ts');
       await deployEnvironment(context, root, input, step);
     },
     async cleanup(context, { root, step }) {

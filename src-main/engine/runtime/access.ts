@@ -104,7 +104,7 @@ export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: V
     // Most guests are up: only for one that is not it matters how far it has come.
     const present = await loginNow(request, { dialMs: 300, loginMs: 20_000 });
     if (!(present instanceof EngineError)) return present;
-    const { watchBoot } = await import('./boot-watch.ts');
+    const { watchBoot } = await import('./boot/boot-watch.ts');
     const watch = await watchBoot(way.session, prefix, vm, { signal: over.signal, log: silentLog });
     watch.begin();
     return await waitForSsh({ ...request, watch });

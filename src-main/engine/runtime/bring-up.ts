@@ -3,7 +3,7 @@ import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { Step } from '../core/operation.ts';
 import type { UndoStack } from '../core/undo.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
-import { noteStart } from './boot-record.ts';
+import { noteStart } from './boot/boot-record.ts';
 import { PARALLEL } from './bring-down.ts';
 import type { ForeignVm } from './foreign-vms.ts';
 import { realizeDomain, realizeNetwork } from './realize.ts';

@@ -5,7 +5,7 @@ import { diskError } from '../core/disk-error.ts';
 import type { Host } from '../host/host.ts';
 import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import type { PrefixPaths } from '../prefix/layout.ts';
-import { readSerialTail, serialLogPath } from './serial-log.ts';
+import { readSerialTail, serialLogPath } from './console/serial-log.ts';
 
 /** virDomainShutoffReason: the guest shut down; the QEMU process ended without a shutdown, or failed to start. */
 const SHUTOFF_SHUTDOWN = 1;

@@ -9,7 +9,7 @@ import { bridgeName, networkName, networkXml } from '../libvirt/xml/network-xml.
 import { createBridge, removeBridge } from '../net/bridge.ts';
 import { reviveDnsmasq } from '../net/dnsmasq.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
-import { serialLogPath } from './serial-log.ts';
+import { serialLogPath } from './console/serial-log.ts';
 import type { HostSession } from './session.ts';
 
 /**

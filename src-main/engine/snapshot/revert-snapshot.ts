@@ -5,7 +5,7 @@ import { UndoStack } from '../core/undo.ts';
 import { beginWork, settlePending } from '../prefix/journal.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
 import type { PendingWork, SnapshotRecord } from '../prefix/record.ts';
-import { noteStart } from '../runtime/boot-record.ts';
+import { noteStart } from '../runtime/boot/boot-record.ts';
 import { activeVms } from '../runtime/bring-down.ts';
 import { openSession, startNetworks } from '../runtime/bring-up.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';

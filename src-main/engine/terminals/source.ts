@@ -1,7 +1,7 @@
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { TerminalStatus } from '../../../src-shared/terminal.ts';
 import type { Vms } from '../engine.ts';
-import type { ConsoleHub, ConsoleSeat } from '../runtime/console-hub.ts';
+import type { ConsoleHub, ConsoleSeat } from '../runtime/console/console-hub.ts';
 import { Link, type LinkReason } from '../runtime/link.ts';
 import type { ShellSession } from '../runtime/shell-request.ts';
 

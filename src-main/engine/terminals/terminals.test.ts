@@ -5,7 +5,7 @@ import type { PrefixState } from '../../../src-shared/state.ts';
 import type { TerminalState } from '../../../src-shared/terminal.ts';
 import { silentLog } from '../core/log.ts';
 import type { TerminalRequest, Vms } from '../engine.ts';
-import type { Consoles } from '../runtime/consoles.ts';
+import type { Consoles } from '../runtime/console/consoles.ts';
 import type { ShellRequest, ShellSession } from '../runtime/shell-request.ts';
 import { createTerminals } from './terminals.ts';
 

@@ -4,7 +4,7 @@ import type { PrefixState, VmStatus } from '../../../src-shared/state.ts';
 import type { TerminalState } from '../../../src-shared/terminal.ts';
 import type { Log } from '../core/log.ts';
 import type { TerminalRequest, Terminals, Vms } from '../engine.ts';
-import type { Consoles } from '../runtime/consoles.ts';
+import type { Consoles } from '../runtime/console/consoles.ts';
 import type { TerminalSession } from './session.ts';
 
 /** Sessions at a time; each may hold some tens of MB of history. */

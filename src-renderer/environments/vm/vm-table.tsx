@@ -1,0 +1,173 @@
+import { IconServer } from '@tabler/icons-react';
+import { type DragEvent, type KeyboardEvent, type ReactElement, useState } from 'react';
+import { waitingStage } from '../../../src-shared/boot.ts';
+import type { CrashState, VmState } from '../../../src-shared/state.ts';
+import { formatMemory, formatUptime } from '../../format.ts';
+import { Copyable } from '../../ui/copyable.tsx';
+import { Empty } from '../../ui/empty.tsx';
+import { type Action, type MenuPlace, menuPlace } from '../../ui/menu/action.ts';
+import { ActionMenu, ContextMenu } from '../../ui/menu/action-menu.tsx';
+import { StateMark } from '../../ui/state-mark.tsx';
+import table from '../../ui/table.module.css';
+import { IconButton, Tip } from '../../ui/tip.tsx';
+import { useUptime } from '../../ui/use-uptime.ts';
+import { sshStatus, vmStatus } from '../status.ts';
+import { BootStrip } from './boot-strip.tsx';
+import { crashSentence } from './crash-note.tsx';
+import styles from './vm-table.module.css';
+
+/** The word "crashed", whose tooltip gives time, reason and QEMU's last lines. */
+function CrashTip(props: { readonly crash: CrashState; readonly word: string }): ReactElement {
+  const { crash, word } = props;
+  return (
+    <Tip label={<span className={styles.crash}>{[crashSentence(crash, Date.now()), ...crash.lines].join('\n')}</span>}>
+      <button type="button" className={styles.crashed}>
+        {word}
+      </button>
+    </Tip>
+  );
+}
+
+function Row(props: {
+  readonly vm: VmState;
+  readonly actions: readonly Action[];
+  readonly focusable: boolean;
+  readonly onFiles: (files: readonly File[]) => void;
+}): ReactElement {
+  const { vm, actions } = props;
+  const [over, setOver] = useState(false);
+  const [place, setPlace] = useState<MenuPlace | null>(null);
+  const uptime = useUptime(vm.status === 'running' ? vm.startedAt : null);
+  const status = vmStatus(vm);
+  const ssh = sshStatus(vm, (vm.startedAt ?? 0) + uptime);
+  const terminal = actions.find((action) => action.id === 'terminal');
+
+  function openTerminal(): void {
+    if (terminal?.blocked === undefined) terminal?.run();
+  }
+
+  const carriesFiles = (event: DragEvent): boolean => vm.status === 'running' && event.dataTransfer.types.includes('Files');
+  const drop = {
+    onDragOver: (event: DragEvent): void => setOver(carriesFiles(event)),
+    onDragLeave: (): void => setOver(false),
+    onDrop: (event: DragEvent): void => {
+      setOver(false);
+      if (!carriesFiles(event)) return;
+      event.preventDefault();
+      props.onFiles([...event.dataTransfer.files]);
+    },
+  };
+
+  function onKeyDown(event: KeyboardEvent<HTMLTableRowElement>): void {
+    if (event.target !== event.currentTarget) return;
+    const sibling =
+      event.key === 'ArrowDown'
+        ? event.currentTarget.nextElementSibling
+        : event.key === 'ArrowUp'
+          ? event.currentTarget.previousElementSibling
+          : null;
+    if (event.key === 'Enter') openTerminal();
+    else if (sibling instanceof HTMLElement) sibling.focus();
+    else return;
+    event.preventDefault();
+  }
+
+  return (
+    <tr
+      aria-label={vm.name}
+      tabIndex={props.focusable ? 0 : -1}
+      data-menu={place !== null || over}
+      data-takes-files={vm.status === 'running'}
+      {...drop}
+      onDoubleClick={openTerminal}
+      onKeyDown={onKeyDown}
+      onContextMenu={(event) => setPlace(menuPlace(event))}
+    >
+      <td className={styles.name}>
+        <span className="mono">{vm.name}</span>
+        {vm.distro !== null && <span className={styles.distro}>{vm.distro}</span>}
+      </td>
+      <td className={styles.state}>
+        <StateMark tone={status.tone} icon={status.icon}>
+          {vm.crash === null ? status.word : <CrashTip crash={vm.crash} word={status.word} />}
+          {vm.status === 'running' && vm.startedAt !== null && <span className="faint"> {formatUptime(uptime)}</span>}
+        </StateMark>
+      </td>
+      <td className={styles.ssh}>
+        <StateMark tone={ssh.tone} icon={ssh.icon} spin={ssh.spin === true}>
+          {ssh.word}
+        </StateMark>
+        {vm.boot !== null && waitingStage(vm.boot) !== undefined && <BootStrip vm={vm.name} boot={vm.boot} />}
+      </td>
+      <td>
+        <span className={styles.addresses}>
+          {vm.nics.length === 0 && <span className="faint">none</span>}
+          {vm.nics.map((nic) =>
+            nic.ip === null ? (
+              <span key={nic.name} className="faint" title={nic.network}>
+                {nic.network}: no address
+              </span>
+            ) : (
+              <span key={nic.name} title={nic.network}>
+                <Copyable text={nic.ip} what={`address of ${vm.name}`} />
+              </span>
+            ),
+          )}
+        </span>
+      </td>
+      <td className={table.number}>{formatMemory(vm.memory)}</td>
+      <td className={table.number}>{vm.vcpu}</td>
+      <td className={table.actions} onDoubleClick={(event) => event.stopPropagation()}>
+        <div className={table.actionRow}>
+          {actions.slice(0, 4).map((action) => (
+            <IconButton
+              key={action.id}
+              label={`${action.label} ${action.id === 'power' ? '' : 'of '}${vm.name}`}
+              tip={action.blocked ?? action.label}
+              icon={action.icon}
+              disabled={action.blocked !== undefined}
+              onClick={action.run}
+            />
+          ))}
+          <ActionMenu label={`More for ${vm.name}`} actions={actions} />
+        </div>
+        <ContextMenu label={`Actions for ${vm.name}`} place={place} actions={actions} onClose={() => setPlace(null)} />
+      </td>
+    </tr>
+  );
+}
+
+/** The VMs of an environment. Double-click or Enter opens a terminal; the context menu has the kebab menu's actions. */
+export function VmTable(props: {
+  readonly vms: readonly VmState[];
+  readonly actions: (vm: VmState) => readonly Action[];
+  readonly creating: boolean;
+  /** Files were dropped on a running VM. */
+  readonly onFiles: (vm: VmState, files: readonly File[]) => void;
+}): ReactElement {
+  if (props.vms.length === 0) {
+    return <Empty compact icon={IconServer} title={props.creating ? 'The VMs appear here when their disks are created' : 'No VMs'} />;
+  }
+  return (
+    <table className={`${table.table} ${table.rows}`} aria-label="VMs">
+      <thead>
+        <tr>
+          <th title="Lago calls a VM a domain">Name</th>
+          <th>State</th>
+          <th className={styles.ssh}>ssh</th>
+          <th>Addresses</th>
+          <th className={table.number}>Memory</th>
+          <th className={table.number}>vCPU</th>
+          <th>
+            <span className="hidden-visually">Actions</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {props.vms.map((vm, index) => (
+          <Row key={vm.name} vm={vm} actions={props.actions(vm)} focusable={index === 0} onFiles={(files) => props.onFiles(vm, files)} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
