@@ -119,7 +119,9 @@ export async function bundle(scratch: Scratch, source: string): Promise<readonly
   const entry = join(scratch.dir, 'program.ts');
   const program = join(scratch.dir, 'program.mjs');
   writeFileSync(entry, source);
-  const banner = { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url), __dirname = import.meta.dirname;" };
+  const banner = {
+    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url), __dirname = import.meta.dirname;",
+  };
   const nodePaths = [join(root, 'node_modules')];
   const options = { platform: 'node', format: 'esm', target: 'node20', bundle: true, minify: true, logLevel: 'error' } as const;
   // ssh2 works without its optional native modules.

@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium, expect, type Page, test } from '@playwright/test';
-import { expectNothingLeft } from './support/leaks.ts';
+import { commandOf, expectNothingLeft } from './support/leaks.ts';
 import { askMain, doInMain } from './support/main-process.ts';
 import { useScratch } from './support/prologue.ts';
 import { root, type Scratch } from './support/scratch.ts';
@@ -253,9 +253,7 @@ test("an ordinary user's window runs in Chromium's own sandbox", async () => {
     await expect.poll(() => browser.contexts()[0]?.pages()[0]?.url()).toBe('app://lago/index.html');
     const page = browser.contexts()[0]?.pages()[0];
     await expect.poll(async () => await page?.evaluate(() => document.getElementById('root')?.childElementCount ?? 0)).toBeGreaterThan(0);
-    const renderers = descendantsOf(child.pid ?? 0).filter((pid) =>
-      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--type=renderer'),
-    );
+    const renderers = descendantsOf(child.pid ?? 0).filter((pid) => commandOf(pid).includes('--type=renderer'));
     expect(renderers.length).toBeGreaterThan(0);
     for (const pid of renderers) {
       const status = readFileSync(`/proc/${pid}/status`, 'utf8');

@@ -27,6 +27,11 @@ function link(file: string): string {
   }
 }
 
+/** Command line of a process; empty when it has ended. */
+export function commandOf(pid: number): string {
+  return read(`/proc/${pid}/cmdline`);
+}
+
 /** Living processes of the run, except this one. */
 export function ownedProcesses(scratch: Scratch): OwnedProcess[] {
   const found: OwnedProcess[] = [];
