@@ -1,6 +1,7 @@
-import { memo, type ReactElement, useLayoutEffect, useRef } from 'react';
+import { memo, type ReactElement } from 'react';
 import { cleanLine } from '../../src-shared/clean-text.ts';
 import type { ScriptRun } from '../../src-shared/deploy.ts';
+import { useFollowEnd } from '../ui/use-follow-end.ts';
 import styles from './deploy-view.module.css';
 import type { OutputBlock } from './output-lines.ts';
 import { useScriptOutput } from './use-script-output.ts';
@@ -19,12 +20,7 @@ export function OutputPane(props: {
 }): ReactElement {
   const { vm, script } = props;
   const { output, problem } = useScriptOutput(props.prefix, vm, props.index, script.startedAt);
-  const box = useRef<HTMLDivElement>(null);
-  const atEnd = useRef(true);
-
-  useLayoutEffect(() => {
-    if (atEnd.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
-  });
+  const followEnd = useFollowEnd();
 
   const empty = output.blocks.length === 0 && output.rest === '';
   const running = script.state === 'running';
@@ -33,17 +29,7 @@ export function OutputPane(props: {
       <h2 className="ellipsis" title={script.name}>
         <span className="mono">{script.name}</span> <span className="dim">on {vm}</span>
       </h2>
-      <div
-        ref={box}
-        className={styles.lines}
-        role="log"
-        aria-label="Output"
-        tabIndex={0}
-        onScroll={(event) => {
-          const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
-          atEnd.current = scrollHeight - scrollTop - clientHeight < 24;
-        }}
-      >
+      <div {...followEnd} className={styles.lines} role="log" aria-label="Output" tabIndex={0}>
         {output.cut && <p className="faint">Only the end is shown. logs/deploy in the environment’s folder has everything.</p>}
         {output.blocks.map((block) => (
           <Block key={block.id} block={block} />

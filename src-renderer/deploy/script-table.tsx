@@ -2,6 +2,7 @@ import { IconPlayerPlay } from '@tabler/icons-react';
 import type { KeyboardEvent, ReactElement } from 'react';
 import type { ScriptRun, VmDeploy } from '../../src-shared/deploy.ts';
 import { formatClock, formatDuration } from '../format.ts';
+import { rowSibling } from '../ui/row-sibling.ts';
 import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
 import { IconButton } from '../ui/tip.tsx';
@@ -40,9 +41,8 @@ function Row(props: RowProps): ReactElement {
 
   function onKeyDown(event: KeyboardEvent<HTMLTableRowElement>): void {
     if (event.target !== event.currentTarget) return;
-    const { nextElementSibling: next, previousElementSibling: previous } = event.currentTarget;
-    const sibling = event.key === 'ArrowDown' ? next : event.key === 'ArrowUp' ? previous : null;
-    if (sibling instanceof HTMLElement) sibling.focus();
+    const sibling = rowSibling(event);
+    if (sibling !== undefined) sibling.focus();
     else if (event.key === 'Enter' || event.key === ' ') props.onSelect();
     else return;
     event.preventDefault();

@@ -14,6 +14,7 @@ import { ErrorNotice } from '../ui/error-notice.tsx';
 import { type MenuPlace, menuPlace } from '../ui/menu/action.ts';
 import { ActionMenu, ContextMenu } from '../ui/menu/action-menu.tsx';
 import { ProgressBar } from '../ui/progress-bar.tsx';
+import { rowSibling } from '../ui/row-sibling.ts';
 import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
 import { IconButton } from '../ui/tip.tsx';
@@ -68,15 +69,10 @@ function Row(props: { readonly prefix: PrefixState; readonly focusable: boolean 
 
   function onKeyDown(event: KeyboardEvent<HTMLTableRowElement>): void {
     if (event.target !== event.currentTarget) return;
-    const sibling =
-      event.key === 'ArrowDown'
-        ? event.currentTarget.nextElementSibling
-        : event.key === 'ArrowUp'
-          ? event.currentTarget.previousElementSibling
-          : null;
+    const sibling = rowSibling(event);
     if (event.key === 'Enter') open();
     else if (event.key === 'Delete') setDestroying(true);
-    else if (sibling instanceof HTMLElement) sibling.focus();
+    else if (sibling !== undefined) sibling.focus();
     else return;
     event.preventDefault();
   }

@@ -1,7 +1,8 @@
 import { IconArticle } from '@tabler/icons-react';
-import { type ReactElement, useDeferredValue, useLayoutEffect, useRef, useState } from 'react';
+import { type ReactElement, useDeferredValue, useState } from 'react';
 import { useOperations } from '../live-cache.ts';
 import { Empty } from '../ui/empty.tsx';
+import { useFollowEnd } from '../ui/use-follow-end.ts';
 import styles from './log-view.module.css';
 import { useOperationLogs } from './use-operation-logs.ts';
 
@@ -10,8 +11,7 @@ export function LogView(): ReactElement {
   const operations = useOperations();
   const logs = useDeferredValue(useOperationLogs(operations.map((operation) => operation.id)));
   const [filter, setFilter] = useState('');
-  const box = useRef<HTMLDivElement>(null);
-  const atEnd = useRef(true);
+  const followEnd = useFollowEnd();
   const wanted = filter.toLowerCase();
   const parts = operations
     .map((operation) => ({
@@ -19,10 +19,6 @@ export function LogView(): ReactElement {
       lines: (logs.get(operation.id) ?? []).filter((line) => wanted === '' || line.toLowerCase().includes(wanted)),
     }))
     .filter((part) => part.lines.length > 0);
-
-  useLayoutEffect(() => {
-    if (atEnd.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
-  });
 
   if (operations.every((operation) => operation.logLines === 0))
     return <Empty compact icon={IconArticle} title="Nothing logged" body="What tasks write appears here." />;
@@ -38,17 +34,7 @@ export function LogView(): ReactElement {
           onChange={(event) => setFilter(event.target.value)}
         />
       </div>
-      <div
-        ref={box}
-        className={styles.lines}
-        role="log"
-        aria-label="Log"
-        tabIndex={0}
-        onScroll={(event) => {
-          const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
-          atEnd.current = scrollHeight - scrollTop - clientHeight < 24;
-        }}
-      >
+      <div {...followEnd} className={styles.lines} role="log" aria-label="Log" tabIndex={0}>
         {parts.map(({ operation, lines }) => (
           <div key={operation.id} className={styles.part}>
             <div className={styles.title}>{operation.label}</div>

@@ -7,6 +7,7 @@ import { Copyable } from '../../ui/copyable.tsx';
 import { Empty } from '../../ui/empty.tsx';
 import { type Action, type MenuPlace, menuPlace } from '../../ui/menu/action.ts';
 import { ActionMenu, ContextMenu } from '../../ui/menu/action-menu.tsx';
+import { rowSibling } from '../../ui/row-sibling.ts';
 import { StateMark } from '../../ui/state-mark.tsx';
 import table from '../../ui/table.module.css';
 import { IconButton, Tip } from '../../ui/tip.tsx';
@@ -60,14 +61,9 @@ function Row(props: {
 
   function onKeyDown(event: KeyboardEvent<HTMLTableRowElement>): void {
     if (event.target !== event.currentTarget) return;
-    const sibling =
-      event.key === 'ArrowDown'
-        ? event.currentTarget.nextElementSibling
-        : event.key === 'ArrowUp'
-          ? event.currentTarget.previousElementSibling
-          : null;
+    const sibling = rowSibling(event);
     if (event.key === 'Enter') openTerminal();
-    else if (sibling instanceof HTMLElement) sibling.focus();
+    else if (sibling !== undefined) sibling.focus();
     else return;
     event.preventDefault();
   }
