@@ -39,7 +39,7 @@ beforeEach(async () => {
   await session.hypervisor.defineDomain(
     domainXml({ ...vm, nics: [] }, { prefixUuid: UUID, prefixPath: root, accelerator: 'tcg', nets: prefix.specs.nets, uuid: undefined }),
   );
-  await noteStart(prefix.paths, 'vm0', { continued: false });
+  await noteStart(prefix.paths, 'vm0', { continued: false }, silentLog);
   await session.hypervisor.startDomain(DOMAIN);
   watches = createBootWatches(context, silentLog, () => changed());
 });

@@ -1,7 +1,9 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { readJson, writeJson } from '../../core/json-file.ts';
+import { EngineError, toEngineError } from '../../../../src-shared/errors.ts';
+import { diskError, readJson, writeJson } from '../../core/json-file.ts';
+import type { Log } from '../../core/log.ts';
 import type { PrefixPaths } from '../../prefix/layout.ts';
 import { type LogPosition, serialLogPath } from '../console/serial-log.ts';
 
@@ -16,16 +18,31 @@ const BootRecord = z.object({
 });
 export type BootRecord = z.infer<typeof BootRecord>;
 
-/** Notes that a VM is being started now, for everybody who later asks how far it is. To be called before QEMU prints anything. */
-export async function noteStart(paths: PrefixPaths, vm: string, how: { readonly continued: boolean }): Promise<void> {
+/**
+ * Notes that a VM is being started now, for everybody who later asks how far it is. To be called before QEMU prints anything. A note that
+ * cannot be written (a full disk) keeps nothing from starting; it is logged.
+ */
+export async function noteStart(paths: PrefixPaths, vm: string, how: { readonly continued: boolean }, log: Log): Promise<void> {
   const record: BootRecord = { version: 1, startedAt: Date.now(), ...how, console: await endOf(serialLogPath(paths, vm)) };
-  await mkdir(dirname(paths.boot(vm)), { recursive: true });
-  await writeJson(paths.boot(vm), record);
+  const path = paths.boot(vm);
+  try {
+    // One of an earlier start would mislead if this one could not be written.
+    await rm(path, { force: true });
+    await mkdir(dirname(path), { recursive: true });
+    await writeJson(path, record);
+  } catch (error) {
+    log.warn(`How far VM ${vm} has booted will not be known: ${toEngineError(diskError(error, path)).message}`);
+  }
 }
 
-/** The VM's last start; undefined when it was never started, or by a version that kept no record. */
+/** The VM's last start; undefined when there is no record of it, or one that cannot be read: it only serves to explain. */
 export async function readBootRecord(paths: PrefixPaths, vm: string): Promise<BootRecord | undefined> {
-  return await readJson(paths.boot(vm), BootRecord);
+  try {
+    return await readJson(paths.boot(vm), BootRecord);
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'input.invalid') return undefined;
+    throw error;
+  }
 }
 
 async function endOf(path: string): Promise<LogPosition> {
