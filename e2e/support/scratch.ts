@@ -36,6 +36,7 @@ export function makeScratch(): Scratch {
     workdir: join(dir, 'environments'),
     env: {
       ...inherited,
+      ...ownDisplay(),
       HOME: folder('home'),
       XDG_DATA_HOME: folder('data'),
       XDG_CACHE_HOME: folder('cache'),
@@ -55,6 +56,12 @@ export function makeScratch(): Scratch {
     },
     remove: () => removeFolder(dir),
   };
+}
+
+/** The screen of this worker of the test runner; by default the only one. */
+function ownDisplay(): { readonly DISPLAY?: string } {
+  const display = process.env['LAGO_TEST_DISPLAYS']?.split(' ')[Number(process.env['TEST_PARALLEL_INDEX'] ?? 0)];
+  return display === undefined ? {} : { DISPLAY: display };
 }
 
 /** Retries, because processes may still write to it: Chromium's helpers until they notice that the window is gone, a running libvirt always. */
