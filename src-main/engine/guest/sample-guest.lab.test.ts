@@ -21,6 +21,7 @@ const resourcesDir = join(checkout, 'resources');
 const environment = { ...process.env };
 const key = utils.generateKeyPairSync('ed25519');
 const password = 'päss "word" $1';
+const personal: NocloudSeed = { hostname: 'web', instanceId: 'one', publicKey: key.public, rootPassword: password, sshByPassword: true };
 let folder = '';
 let template: StoredTemplate;
 let host: EmbeddedHost;
@@ -95,8 +96,7 @@ async function makeDisk(): Promise<string> {
 
 async function boot(disk: string, seed?: Partial<NocloudSeed>): Promise<void> {
   const path = join(folder, `${randomBytes(4).toString('hex')}.iso`);
-  if (seed !== undefined)
-    writeFileSync(path, nocloudSeed({ hostname: 'web', instanceId: 'one', publicKey: key.public, rootPassword: password, ...seed }));
+  if (seed !== undefined) writeFileSync(path, nocloudSeed({ ...personal, ...seed }));
   await hypervisor.defineDomain(domainXml(disk, seed === undefined ? undefined : path));
   await hypervisor.startDomain('vm');
 }
