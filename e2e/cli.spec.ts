@@ -1,8 +1,9 @@
-import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { threeVmsWithBridge, twoVms } from './support/init-files.ts';
-import { lago, lagoOk, type Outcome } from './support/lago.ts';
+import { CLI, lago, lagoOk, type Outcome } from './support/lago.ts';
 import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
 import type { Scratch } from './support/scratch.ts';
@@ -21,6 +22,30 @@ interface Status {
 
 async function status(options = {}): Promise<Status['Prefix']> {
   return (JSON.parse((await lagoOk(scratch, ['-f', 'json', 'status'], options)).stdout) as Status).Prefix;
+}
+
+/** Runs `lago shell` on a terminal of 101 columns, which become 90 meanwhile, and leaves it with `exit CODE`; returns its exit code. */
+async function shellOnTerminal(vm: string, code: number): Promise<number | null> {
+  const line = `stty cols 101 rows 31; tty; exec '${process.execPath}' '${CLI}' shell ${vm}`;
+  const child = spawn('script', ['-qec', line, '/dev/null'], { cwd: scratch.dir, env: scratch.env, stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  let shown = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    shown += chunk.toString();
+  });
+  await expect.poll(() => shown, { timeout: 60_000 }).toMatch(/# $/);
+  const [tty = ''] = /^\/dev\/pts\/\d+/.exec(shown) ?? [];
+  const size = async (): Promise<string | undefined> => {
+    const from = shown.length;
+    child.stdin.write('stty size\n');
+    await expect.poll(() => shown.slice(from), { timeout: 60_000 }).toMatch(/\d+ \d+[^]*# $/);
+    return /\d+ \d+/.exec(shown.slice(from))?.[0];
+  };
+  expect(await size()).toBe('31 101');
+  execFileSync('stty', ['-F', tty, 'cols', '90']);
+  await expect.poll(size, { timeout: 60_000 }).toBe('31 90');
+  child.stdin.write(`exit ${code}\n`);
+  return await ended;
 }
 
 test('the whole path on the command line: init, start, shell, snapshot, revert, console, stop, destroy', async () => {
@@ -42,6 +67,9 @@ test('the whole path on the command line: init, start, shell, snapshot, revert, 
   expect((await lagoOk(scratch, ['shell', 'web', 'hostname'])).stdout).toBe('web\n');
   expect((await lago(scratch, ['shell', 'web', '-c', 'exit', '7'])).code).toBe(7);
   expect((await lagoOk(scratch, ['shell', 'db'], { input: 'echo from $(hostname)\n' })).stdout).toContain('from db');
+  expect(await shellOnTerminal('web', 9)).toBe(9);
+  writeFileSync(join(scratch.dir, 'where.sh'), 'cat >/dev/null <<E\nscript\nE\necho script on $(hostname); exit 4\n');
+  expect(await lago(scratch, ['shell', 'web', 'where.sh'])).toMatchObject({ code: 4, stdout: 'script on web\n' });
   const other = await lagoOk(scratch, ['shell', 'web', 'ping', '-c', '1', '-W', '5', 'db']);
   expect(other.stdout).toContain('1 packets received');
 

@@ -67,8 +67,8 @@ export const SETTINGS: readonly SettingKey[] = [
   lago('prefix_name', 'text', 'current', 'Name of the prefix inside the workdir.'),
   lago('ssh_user', 'text', 'root', 'User for ssh connections to the VMs.'),
   lago('ssh_password', 'text', '123456', 'Password for ssh connections to the VMs.', { secret: true }),
-  lago('ssh_tries', 'integer', '100', 'How many times to try an ssh connection.'),
-  lago('ssh_timeout', 'number', '10', 'Seconds to wait for each ssh connection attempt.'),
+  lago('ssh_tries', 'integer', '100', 'How many times to try to log in to a VM whose ssh answers, a second apart.'),
+  lago('ssh_timeout', 'number', '10', 'Seconds to wait for an answer to each attempt to connect to ssh.'),
   lago(
     'host',
     'text',

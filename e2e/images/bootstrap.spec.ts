@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from '@playwright/test';
 import { lago, lagoOk } from '../support/lago.ts';
 import { expectNothingLeft, ownedNamespaces, ownedProcesses } from '../support/leaks.ts';
@@ -41,6 +43,58 @@ const addresses = async (vm: string): Promise<string[]> => {
   const { stdout } = await lagoOk(scratch, ['shell', vm, "ip -4 -o addr show scope global | awk '{ print $2, $4 }'"]);
   return stdout.trim().split('\n').sort();
 };
+
+/** Logs in as root on a VM's serial console, runs a command and returns what the console showed. */
+async function onSerialConsole(vm: string, password: string, command: string): Promise<string> {
+  const input = new PassThrough();
+  // What was printed before comes first, the boot's last messages after the prompt: Enter asks for another prompt.
+  const answers: [RegExp, string][] = [
+    [/./, ''],
+    [/login: $/, 'root'],
+    [/Password: $/, password],
+    [/# $/, `${command}; exit`],
+  ];
+  let shown = '';
+  const answer = (chunk: Buffer): void => {
+    shown += chunk.toString();
+    const [wanted, text] = answers[0] ?? [/login: $/, undefined];
+    if (!wanted.test(stripVTControlCharacters(shown))) return;
+    shown = '';
+    answers.shift();
+    if (text === undefined) input.end();
+    else input.write(`${text}\n`);
+  };
+  const { stdout } = await lagoOk(scratch, ['console', vm], { input, onStart: (child) => child.stdout?.on('data', answer) });
+  return stdout;
+}
+
+/** Uses services of a VM as a script does, by the SDK. */
+function aboutServices(vm: string): unknown {
+  mkdirSync(join(scratch.dir, 'node_modules'));
+  symlinkSync(root, join(scratch.dir, 'node_modules/lago-desktop'));
+  const script = scratch.write(
+    'services.mjs',
+    `import { openEngine } from 'lago-desktop';
+const lago = await openEngine();
+const vm = await (await lago.loadEnv('.lago')).vm('${vm}');
+const getty = await vm.service('serial-getty@ttyS0');
+const told = { provider: await getty.provider(), getty: [await getty.state()] };
+for (const change of ['stop', 'stop', 'start', 'start']) {
+  await getty[change]();
+  told.getty.push(await getty.state());
+}
+const nowhere = await vm.service('nowhere');
+told.nowhere = await nowhere.state();
+await nowhere.stop();
+const failure = async (name) => await (await vm.service(name)).start().then(() => 'started', (error) => error.message);
+told.failures = [await failure('nowhere'), await failure('broken')];
+told.broken = await (await vm.service('broken')).state();
+await lago.close();
+console.log(JSON.stringify(told));
+`,
+  );
+  return JSON.parse(execFileSync(process.execPath, [script], { cwd: scratch.dir, env: scratch.env, encoding: 'utf8' }));
+}
 
 test('real guests are personalised by cloud-init and by virt-sysprep, and let in by key and by password', async () => {
   // Two libguestfs appliances and two systemd guests, all emulated.
@@ -107,6 +161,34 @@ domains:
   expect(await said('seeded', loginByPassword('192.168.200.6', PASSWORD))).toBe('prepared\n');
   expect(await said('prepared', loginByPassword('192.168.200.5', PASSWORD))).toBe('seeded\n');
   expect((await lago(scratch, ['shell', 'prepared', loginByPassword('192.168.200.5', 'wrong')])).code).not.toBe(0);
+  expect(await onSerialConsole('seeded', PASSWORD, 'echo "by $(whoami) on $(tty)"')).toContain('by root on /dev/ttyS0');
+
+  await said(
+    'prepared',
+    "printf '[Service]\\nType=oneshot\\nExecStart=/bin/false\\n' >/etc/systemd/system/broken.service; systemctl daemon-reload",
+  );
+  expect(aboutServices('prepared')).toEqual({
+    provider: 'systemd',
+    getty: ['active', 'inactive', 'inactive', 'active', 'active'],
+    nowhere: 'missing',
+    failures: [
+      'Service nowhere not present in prepared.',
+      expect.stringMatching(/^Failed to start service broken in prepared: Job for broken/),
+    ],
+    broken: 'inactive',
+  });
+
+  // Deaf to the power button and without ssh, it can be asked by its agent only.
+  const deaf = [
+    'mkdir -p /run/systemd/logind.conf.d',
+    "printf '[Login]\\nHandlePowerKey=ignore\\n' >/run/systemd/logind.conf.d/deaf.conf",
+    'systemctl restart systemd-logind',
+    'systemctl stop ssh',
+  ];
+  await said('seeded', deaf.join(' && '));
+  await lagoOk(scratch, ['shutdown', 'seeded'], { env });
+  const { stdout } = await lagoOk(scratch, ['-f', 'json', 'status']);
+  expect(JSON.parse(stdout)).toMatchObject({ Prefix: { VMs: { seeded: { status: 'down' }, prepared: { status: 'running' } } } });
   await lagoOk(scratch, ['destroy', '--yes']);
   await expectNothingLeft(scratch, namespaces);
 });

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { root, type Scratch } from './scratch.ts';
 
@@ -16,7 +17,8 @@ export interface Outcome {
 export interface CommandOptions {
   /** By default the scratch folder, whose `.lago` is then the workdir. */
   readonly cwd?: string;
-  readonly input?: string;
+  /** For stdin: all of it, or what a stream brings until it ends. */
+  readonly input?: string | Readable;
   readonly env?: Readonly<Record<string, string>>;
   /** Runs the command as this user id, without groups: the rootless case. */
   readonly uid?: number;
@@ -48,7 +50,8 @@ export async function lago(scratch: Scratch, args: readonly string[], options: C
     const stderr: Buffer[] = [];
     child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
-    if (options.input !== undefined) child.stdin?.end(options.input);
+    if (typeof options.input === 'string') child.stdin?.end(options.input);
+    else if (child.stdin !== null) options.input?.pipe(child.stdin);
     child.on('error', reject);
     const ended = new Promise<readonly [number | null, NodeJS.Signals | null]>((end) =>
       child.on('close', (code, signal) => end([code, signal])),

@@ -150,12 +150,21 @@ function fakeEngine(fake: Fake): Engine {
         onWait?.('Waiting for ssh on 192.168.200.2');
         return fakeSession(fake, request);
       },
+      console: async () => await Promise.resolve(takenConsole()),
     },
     async [Symbol.asyncDispose]() {
       await Promise.resolve();
       fake.disposed++;
     },
   } as unknown as Engine;
+}
+
+/** A console that another program takes at once: it takes no more input, and then ends. */
+function takenConsole(): Duplex {
+  const stream = new Duplex({ read: () => undefined });
+  stream.end();
+  setImmediate(() => stream.push(null));
+  return stream;
 }
 
 export interface Outcome {

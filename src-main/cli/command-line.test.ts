@@ -354,6 +354,12 @@ describe('shell', () => {
     expect(await lago('console db')).toMatchObject({ code: 2, err: expect.stringContaining('Host db is not "running"') as string });
     expect(await lago('console m0')).toMatchObject({ code: 2, err: expect.stringContaining('Unable to find VM m0') as string });
   });
+  it('leaves a console that another program has taken, whatever is typed meanwhile', async () => {
+    expect(await lago('console vm0', { stdin: 'root\n' })).toMatchObject({
+      code: 0,
+      err: expect.stringContaining('Left the console of vm0.') as string,
+    });
+  });
 });
 
 describe('validate and plan', () => {

@@ -146,7 +146,7 @@ export const DomainDefinition = z.looseObject(
       'How services are managed in the guest: `systemd`, `sysvinit`, `systemdcontainer`. Default: found out on first use.',
     ),
     service_class: key(name(WORD_RULE), '0.29', 'Deprecated name of `service_provider`, as a class name such as `SystemdService`.'),
-    'root-password': key(password(), '0.29', 'Password of root in the guest, set by bootstrap.'),
+    'root-password': key(password(), '0.29', 'Password of root in the guest, set by bootstrap; with cloud-init for ssh as well.'),
     'ssh-user': key(name(USER_NAME), '0.29', 'User for ssh. Default from the configuration (`root`).'),
     'ssh-password': key(password(), '0.29', 'Password for ssh. Default: `root-password`, else from the configuration.'),
     distro: key(name(WORD_RULE), '0.29', 'Distribution of the guest (el7, fc24, debian…). Default: what the template says.'),

@@ -33,7 +33,7 @@ export async function openConsole(context: VerbContext): Promise<number> {
           if (at >= 0) {
             if (at > 0) stream.write(chunk.subarray(0, at));
             resolve();
-          } else if (!stream.write(chunk)) {
+          } else if (stream.writable && !stream.write(chunk)) {
             stdin.pause();
             stream.once('drain', () => stdin.resume());
           }

@@ -189,6 +189,8 @@ async function seed(vm: VmSpec, work: DiskWork): Promise<VmSpec> {
     instanceId: `${uuid}-${vm.name}`,
     publicKey: key.publicKey,
     ...(password === undefined ? {} : { rootPassword: String(password) }),
+    // `ssh-password` may be the default that everybody knows: with that one, root logs in on the console only.
+    sshByPassword: vm['root-password'] !== undefined,
     ...(networkConfig === undefined ? {} : { networkConfig }),
     ...own,
   });

@@ -21,6 +21,7 @@ const resourcesDir = join(checkout, 'resources');
 const environment = { ...process.env };
 const key = utils.generateKeyPairSync('ed25519');
 const password = 'päss "word" $1';
+const personal: NocloudSeed = { hostname: 'web', instanceId: 'one', publicKey: key.public, rootPassword: password, sshByPassword: true };
 let folder = '';
 let template: StoredTemplate;
 let host: EmbeddedHost;
@@ -95,8 +96,7 @@ async function makeDisk(): Promise<string> {
 
 async function boot(disk: string, seed?: Partial<NocloudSeed>): Promise<void> {
   const path = join(folder, `${randomBytes(4).toString('hex')}.iso`);
-  if (seed !== undefined)
-    writeFileSync(path, nocloudSeed({ hostname: 'web', instanceId: 'one', publicKey: key.public, rootPassword: password, ...seed }));
+  if (seed !== undefined) writeFileSync(path, nocloudSeed({ ...personal, ...seed }));
   await hypervisor.defineDomain(domainXml(disk, seed === undefined ? undefined : path));
   await hypervisor.startDomain('vm');
 }
@@ -180,6 +180,34 @@ async function ssh(command: string, login: ConnectConfig = { privateKey: key.pri
   } finally {
     client.destroy();
   }
+}
+
+/** The result of one command of the guest agent. */
+async function agent(execute: string, args: object = {}): Promise<unknown> {
+  const reply = JSON.parse(await hypervisor.agentCommand('vm', JSON.stringify({ execute, arguments: args }))) as {
+    readonly return: unknown;
+  };
+  return reply.return;
+}
+
+/** Runs a command line in the guest by its agent, without ssh. */
+async function byAgent(command: string): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  interface Status {
+    readonly exited: boolean;
+    readonly exitcode: number;
+    readonly 'out-data': string;
+    readonly 'err-data': string;
+  }
+  const { pid } = (await agent('guest-exec', { path: '/bin/sh', arg: ['-c', command], 'capture-output': true })) as {
+    readonly pid: number;
+  };
+  const ended = async (): Promise<Status | undefined> => {
+    const status = (await agent('guest-exec-status', { pid })) as Status;
+    return status.exited ? status : undefined;
+  };
+  const status = await until(ended, { everyMs: 100, timeoutMs: 30_000, failure: () => new Error('still running') as never });
+  const text = (data: string): string => Buffer.from(data, 'base64').toString();
+  return { code: status.exitcode, stdout: text(status['out-data']), stderr: text(status['err-data']) };
 }
 
 describe('the sample guest', () => {
@@ -284,7 +312,7 @@ describe('the sample guest', () => {
     console_.destroy();
   });
 
-  test('has the guest agent, and shuts down on request', async () => {
+  test('has the guest agent: name, network, commands, frozen file systems, time; and shuts down on request', async () => {
     await boot(await makeDisk(), {});
     await waitForSsh();
     const ping = async (): Promise<string | undefined> => {
@@ -297,7 +325,28 @@ describe('the sample guest', () => {
     };
     const answer = await until(ping, { everyMs: 200, timeoutMs: 30_000, failure: () => new Error('no agent') as never });
     expect(JSON.parse(answer)).toEqual({ return: { 'host-name': 'web' } });
-    await hypervisor.shutdownDomain('vm');
+    const nics = await hypervisor.interfaceAddresses('vm', 'agent');
+    expect(nics.find(({ mac }) => mac === '54:52:c0:a8:c8:02')?.addresses).toContainEqual({ ip: '192.168.200.2', prefix: 24 });
+
+    expect(await byAgent('echo out; echo err >&2; exit 3')).toEqual({ code: 3, stdout: 'out\n', stderr: 'err\n' });
+
+    // While it is frozen, the agent obeys few commands; thawing what is not frozen does nothing.
+    const frozen = await hypervisor.freezeFilesystems('vm');
+    expect(frozen).toBeGreaterThan(0);
+    expect(await agent('guest-fsfreeze-status')).toBe('frozen');
+    await expect(hypervisor.freezeFilesystems('vm')).rejects.toMatchObject({ code: 'hypervisor.failed' });
+    expect(await hypervisor.thawFilesystems('vm')).toBe(frozen);
+    expect(await agent('guest-fsfreeze-status')).toBe('thawed');
+    expect(await hypervisor.thawFilesystems('vm')).toBe(0);
+    expect(await ssh('touch /thawed && echo written')).toBe('written');
+
+    const year2001 = 1_000_000_000;
+    await agent('guest-set-time', { time: year2001 * 1e9 });
+    expect(Math.floor(Number(await agent('guest-get-time')) / 1e12)).toBe(year2001 / 1000);
+    expect(await ssh('date +%Y')).toBe('2001');
+    await expect(hypervisor.agentCommand('vm', '{"execute":"no-such-command"}')).rejects.toMatchObject({ code: 'hypervisor.failed' });
+
+    await hypervisor.shutdownDomain('vm', { by: 'agent' });
     const off = async (): Promise<true | undefined> => ((await hypervisor.findDomain('vm'))?.state === 'shut off' ? true : undefined);
     await until(off, { everyMs: 100, timeoutMs: 30_000, failure: () => new Error('still on') as never });
   });

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import { type Duplex, PassThrough } from 'node:stream';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { silentLog } from '../core/log.ts';
@@ -92,6 +92,34 @@ describe('waitForSsh', () => {
     await using guest = await startFakeGuest({ authenticate: (context) => context.reject() });
     const waiting = waitForSsh(request({ port: guest.port, timeoutMs: 600_000, refusalGraceMs: 900 }));
     await expect(waiting).rejects.toMatchObject({ code: 'guest.refused', details: { reason: 'login' } });
+  });
+
+  test.each([
+    ['that refuses the login', 'guest.refused'],
+    ['that hangs up', 'guest.unreachable'],
+  ])('a guest %s is tried as often as wanted, one that is not up yet for as long as it may boot', async (_, code) => {
+    await using guest = await startFakeGuest({ authenticate: (context) => context.reject() });
+    const hangUp: Dial = async () => {
+      const stream = new PassThrough();
+      stream.end();
+      return stream;
+    };
+    const answering = code === 'guest.refused' ? loopbackDial() : hangUp;
+    const notYet = booting(['silent', 'refused', 'silent']);
+    const dial: Dial = async (...args) => (notYet.calls < 3 ? await notYet(...args) : await answering(...args));
+    const waiting = waitForSsh(request({ port: guest.port, dial, timeoutMs: 600_000, refusalGraceMs: Infinity, tries: 1 }));
+    await expect(waiting).rejects.toMatchObject({ code });
+    expect(notYet.calls).toBe(3);
+  });
+
+  test('no dial takes longer than wanted', async () => {
+    const asked: number[] = [];
+    const dial: Dial = async (_address, _port, options) => {
+      asked.push(options?.timeoutMs ?? 0);
+      throw new EngineError('guest.unreachable', 'no');
+    };
+    await expect(waitForSsh(request({ dial, timeoutMs: 300, dialMs: 40 }))).rejects.toMatchObject({ code: 'guest.unreachable' });
+    expect(Math.max(...asked)).toBeLessThanOrEqual(40);
   });
 
   test('a changed host key ends it at once', async () => {

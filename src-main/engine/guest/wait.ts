@@ -11,6 +11,10 @@ export interface WaitRequest extends Omit<SshTarget, 'timeoutMs'> {
   readonly onProgress?: ((message: string) => void) | undefined;
   /** How long to tolerate refused logins, e.g. while cloud-init still installs the key. Default 10 s. */
   readonly refusalGraceMs?: number;
+  /** After how many tries to give up on a guest whose ssh answers without letting in. Default: never. */
+  readonly tries?: number;
+  /** Limit for each dial; most are shorter. */
+  readonly dialMs?: number;
   /** Says when an attempt is worthwhile and why none succeeds; is told the outcome of each. Without it, the address is tried all the time. */
   readonly watch?: BootWatch | undefined;
 }
@@ -28,22 +32,26 @@ const BLIND_MS = 5000;
 const LOGIN_MS = 20_000;
 /** Some servers penalise frequent failed logins. */
 const REFUSED_PAUSE_MS = [1000, 1000, 2000, 4000, 8000, 15_000, 30_000] as const;
+/** Lago's tries are this far apart: attempts that follow each other faster count as one. */
+const TRY_MS = 1000;
 /** A guest that has failed may reboot by itself; after this long nobody waits for that. */
 const FAILED_MS = 15_000;
 
 /**
  * Waits until ssh login to a guest succeeds and returns the connection. When the VM stops, abort the signal with an EngineError
  * (`vm.not-running`), which is then thrown. Rejects with `guest.unreachable` on timeout and some seconds after the guest was seen to fail
- * (the message says why), `guest.refused` at once for a changed host key and after `refusalGraceMs` for a refused login,
- * `host.unavailable`, `cancelled`.
+ * (the message says why), `guest.refused` at once for a changed host key and after `refusalGraceMs` for a refused login, either of them
+ * after `tries`, `host.unavailable`, `cancelled`.
  */
 export async function waitForSsh(request: WaitRequest): Promise<SshConnection> {
-  const { signal, vm = request.address, timeoutMs, refusalGraceMs = 10_000, watch } = request;
+  const { signal, vm = request.address, timeoutMs, refusalGraceMs = 10_000, tries = Infinity, dialMs = Infinity, watch } = request;
   const startedAt = Date.now();
   const tell = teller(request, startedAt);
   let last: EngineError | undefined;
   let refusals = 0;
   let refusedSince: number | undefined;
+  let tried = 0;
+  let triedAt = -Infinity;
 
   tell('no-answer');
   for (let attempt = 0; ; attempt++) {
@@ -53,7 +61,7 @@ export async function waitForSsh(request: WaitRequest): Promise<SshConnection> {
     const target: SshTarget = { ...request, timeoutMs: left };
     let reason: Refusal;
     try {
-      const stream = await dialGuest(target, Math.min(left, DIAL_MS[attempt % DIAL_MS.length] ?? 1200));
+      const stream = await dialGuest(target, Math.min(left, dialMs, DIAL_MS[attempt % DIAL_MS.length] ?? 1200));
       const connection = await loginOver(stream, target, Math.min(left, LOGIN_MS));
       watch?.loggedIn(`login of ${request.user}`);
       return connection;
@@ -68,6 +76,11 @@ export async function waitForSsh(request: WaitRequest): Promise<SshConnection> {
       refusedSince = error.code === 'guest.refused' ? (refusedSince ?? Date.now()) : undefined;
       refusals = error.code === 'guest.refused' ? refusals + 1 : 0;
       if (refusedSince !== undefined && Date.now() - refusedSince >= refusalGraceMs) throw explained(request, error);
+      if (hasAnswered(reason) && Date.now() - triedAt >= TRY_MS) {
+        tried += 1;
+        triedAt = Date.now();
+        if (tried >= tries) throw explained(request, error);
+      }
     }
     const failedMs = watch?.failedForMs();
     if (failedMs !== undefined && failedMs >= FAILED_MS) throw explained(request, last ?? unreachable(vm));
@@ -76,6 +89,11 @@ export async function waitForSsh(request: WaitRequest): Promise<SshConnection> {
     const pauseMs = refusals > 0 ? (REFUSED_PAUSE_MS[refusals - 1] ?? 30_000) : pauseAfter(reason, quiet);
     await pause(request, Math.min(pauseMs, Math.max(1, startedAt + timeoutMs - Date.now())), () => tell(reason));
   }
+}
+
+/** Whether something accepted the connection. */
+function hasAnswered(reason: Refusal): boolean {
+  return reason !== 'no-answer' && reason !== 'refused';
 }
 
 function pauseAfter(reason: Refusal, quiet: boolean): number {

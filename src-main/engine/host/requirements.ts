@@ -25,10 +25,17 @@ function tool(id: string, why: string, packages: Packages, programs: readonly st
 const same = (name: string): Packages => ({ debian: name, fedora: name, suse: name, arch: name });
 const utilLinux = same('util-linux');
 
-const QEMU_DRIVER = 'libvirt_driver_qemu.so';
 const DRIVER_FOLDERS = ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/lib'].map((folder) => join(folder, 'libvirt/connection-driver'));
 
+/** A driver of libvirtd. If none of the usual folders exist, libvirt keeps its drivers elsewhere: starting it will tell. */
+function driver(id: string, why: string, packages: Packages): Tool {
+  const file = `libvirt_driver_${id}.so`;
+  const found = (): boolean => !DRIVER_FOLDERS.some(existsSync) || DRIVER_FOLDERS.some((folder) => existsSync(join(folder, file)));
+  return { id: `libvirt-${id}-driver`, why, packages, found };
+}
+
 const TOOLS: readonly Tool[] = [
+  // Distributions that run one daemon per driver (virtqemud, virtnetworkd…) have libvirtd too, in a package that is not always installed.
   tool('libvirtd', 'manages the VMs and networks of an environment', {
     debian: 'libvirt-daemon',
     fedora: 'libvirt-daemon',
@@ -41,18 +48,19 @@ const TOOLS: readonly Tool[] = [
     suse: 'libvirt-daemon-log',
     arch: 'libvirt',
   }),
-  {
-    id: 'libvirt-qemu-driver',
-    why: 'lets libvirt run QEMU',
-    packages: {
-      debian: 'libvirt-daemon-driver-qemu',
-      fedora: 'libvirt-daemon-driver-qemu',
-      suse: 'libvirt-daemon-driver-qemu',
-      arch: 'libvirt',
-    },
-    // If none of the usual folders exist, libvirt keeps its drivers elsewhere: starting it will tell.
-    found: () => !DRIVER_FOLDERS.some(existsSync) || DRIVER_FOLDERS.some((folder) => existsSync(join(folder, QEMU_DRIVER))),
-  },
+  driver('qemu', 'lets libvirt run QEMU', {
+    debian: 'libvirt-daemon-driver-qemu',
+    fedora: 'libvirt-daemon-driver-qemu',
+    suse: 'libvirt-daemon-driver-qemu',
+    arch: 'libvirt',
+  }),
+  // Up to Debian 12, libvirtd's own package has it.
+  driver('network', 'lets libvirt make an environment’s networks', {
+    debian: 'libvirt-daemon-driver-network',
+    fedora: 'libvirt-daemon-driver-network',
+    suse: 'libvirt-daemon-driver-network',
+    arch: 'libvirt',
+  }),
   {
     id: 'qemu-system-x86_64',
     why: 'runs the VMs',
@@ -80,6 +88,12 @@ const TOOLS: readonly Tool[] = [
   tool('timeout', 'ends programs that hang', same('coreutils')),
   tool('bash', 'runs the start scripts of an environment', same('bash')),
 ];
+
+/** Of what is not a program. */
+const TITLES: Readonly<Record<string, string>> = {
+  'libvirt-qemu-driver': 'libvirt’s QEMU driver',
+  'libvirt-network-driver': 'libvirt’s network driver',
+};
 
 /** The family of this distribution, from /etc/os-release. */
 export function distributionFamily(osRelease: string): Family {
@@ -119,7 +133,7 @@ export function checkPrograms(options: RequirementOptions = {}): HostCheck[] {
   const environment = options.environment ?? process.env;
   const family = currentFamily();
   return TOOLS.map(({ id, why, packages, found }) => {
-    const title = id === 'libvirt-qemu-driver' ? 'libvirt’s QEMU driver' : id;
+    const title = TITLES[id] ?? id;
     if (found(environment)) return { id, title, state: 'ok' as const, detail: `Installed: it ${why}.`, remedy: null, command: null };
     return { id, title, state: 'error' as const, detail: `${title} is not installed; it ${why}.`, ...remedyFor(family, packages) };
   });

@@ -387,6 +387,18 @@ describe('VMs', () => {
     expect(passwords(', ssh-password: x')).toEqual([undefined, 'x']);
   });
 
+  it.each([
+    ['root-password: x', []],
+    ['bootstrap: false', []],
+    ['bootstrap: false, root-password: x', ['info domains.a.root-password']],
+    ['vm-provider: ssh, root-password: x', []],
+  ])('with %j say where a root password is not set', (keys, expected) => {
+    const { issues } = plan(file({ a: `${VM}, ${keys}` }));
+    expect(issues.filter(({ path }) => path.endsWith('root-password')).map(({ severity, path }) => `${severity} ${path}`)).toEqual(
+      expected,
+    );
+  });
+
   it.each<[string, string]>([
     ['vm-type: defualt', 'Unknown VM type: defualt. Did you mean default?'],
     ['vm-provider: local-libvrt', 'Unknown VM provider: local-libvrt. Did you mean local-libvirt?'],

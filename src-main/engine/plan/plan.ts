@@ -73,7 +73,12 @@ export function planEnvironment(init: InitFile, context: PlanContext): PlannedEn
     disks.push(own);
     vms.push(spec);
     builds.push(...planBuilds(name, domain, context, issues));
-    planned.push([name, plannedVm(spec, domain, own, copies, context)]);
+    const vm = plannedVm(spec, domain, own, copies, context);
+    if (vm.bootstrap === 'none' && domain['root-password'] !== undefined && isHosted(spec['vm-provider'], context)) {
+      const message = `Nothing sets the root password of VM ${name}, whose disks are left as they are: it must be the one that they have.`;
+      issues.info(['domains', name, 'root-password'], message);
+    }
+    planned.push([name, vm]);
   }
   const plan: Plan = {
     vms: Object.fromEntries(planned),

@@ -96,6 +96,8 @@ export async function connectGuest(context: RecipeContext, prefix: Prefix, vm: V
     const request: WaitRequest = {
       ...(await loginOf(context, prefix, vm, way)),
       timeoutMs: options.timeoutMs ?? (vm.boot_time_sec ?? BOOT_SECONDS) * 1000,
+      tries: context.settings.sshTries,
+      dialMs: context.settings.sshTimeout * 1000,
       signal: signal === undefined ? way.stopped : AbortSignal.any([signal, way.stopped]),
       onProgress: afterASecond(onWait),
       ...(keepaliveMs === undefined ? {} : { keepaliveMs }),

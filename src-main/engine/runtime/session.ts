@@ -156,7 +156,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
         // Something listens there but does not respond: what is running is unknown.
         throw new EngineError('host.unusable', `The libvirt at ${uri} does not answer: ${error.message}`, {
           cause: error,
-          hint: 'Start libvirt again on this machine (systemctl restart libvirtd).',
+          hint: 'Start libvirt again on this machine (systemctl restart libvirtd, or virtqemud).',
         });
       }
       log.debug(`${prefix.name}: ${uri} does not answer: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,3 +1,6 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { runChecked } from '../core/run.ts';
@@ -50,6 +53,53 @@ test('the password is nowhere in the image', () => {
 
 test('without a password root keeps the template’s', () => {
   expect(read({ rootPassword: undefined }).user).not.toHaveProperty('chpasswd');
+});
+
+test.each([
+  ['a password that is for ssh too', { sshByPassword: true }, true],
+  ['a password for the console', {}, false],
+  ['no password', { sshByPassword: true, rootPassword: undefined }, false],
+  ['user data that disables root', { sshByPassword: true, userData: { disable_root: true } }, false],
+  ['user data that disables passwords', { sshByPassword: true, userData: { ssh_pwauth: false } }, false],
+])('sshd is told to let root in by password: %s', (_, over, told) => {
+  expect(Object.keys(read(over).files).includes('vendor-data')).toBe(told);
+});
+
+const LINE = 'PermitRootLogin yes\n';
+const INCLUDE = 'Include /etc/ssh/sshd_config.d/*.conf\nPermitRootLogin no\n';
+
+test.each([
+  [
+    'a folder that the main file includes',
+    { 'sshd_config.d/50-cloud.conf': '', sshd_config: INCLUDE },
+    'sshd_config.d/00-root-password.conf',
+    LINE,
+  ],
+  ['a folder, and the main file in /usr', { 'sshd_config.d/50-cloud.conf': '' }, 'sshd_config.d/00-root-password.conf', LINE],
+  [
+    'a folder that nothing includes',
+    { 'sshd_config.d/x.conf': '', sshd_config: '#Include\nPort 22\n' },
+    'sshd_config',
+    `${LINE}#Include\nPort 22\n`,
+  ],
+  ['no folder', { sshd_config: 'PermitRootLogin no\n' }, 'sshd_config', `${LINE}PermitRootLogin no\n`],
+])('the boot hook comes before what sshd is told otherwise: %s', async (_, present, path, content) => {
+  const etc = await mkdtemp(join(tmpdir(), 'lago-sshd-'));
+  try {
+    for (const [name, text] of Object.entries(present)) {
+      await mkdir(dirname(join(etc, name)), { recursive: true });
+      await writeFile(join(etc, name), text);
+    }
+    const hook = read({ sshByPassword: true }).files['vendor-data'] ?? '';
+    expect(hook).toMatch(/^#cloud-boothook\n#!\/bin\/sh\n/);
+    // cloud-init runs it at each boot.
+    for (const boot of ['first', 'second']) {
+      await runChecked(['sh', '-eu', '-c', hook.replace('config=/etc/ssh/', `config=${etc}/`)], `The ${boot} run failed.`);
+    }
+    expect(await readFile(join(etc, path), 'utf8')).toBe(content);
+  } finally {
+    await rm(etc, { recursive: true });
+  }
 });
 
 test('the user’s own mappings are merged into the defaults', () => {

@@ -15,6 +15,8 @@ export interface NocloudSeed {
   readonly publicKey: string;
   /** In clear text; only its hash gets into the image. Without it root keeps the template's password. */
   readonly rootPassword?: string | undefined;
+  /** Whether root may log in by ssh with that password too, which sshd of nearly all vendors' images refuses. */
+  readonly sshByPassword?: boolean;
   /** The VM's own `cloud-init.user-data`, merged into the defaults: mappings key by key, everything else replaces. */
   readonly userData?: CloudConfig | undefined;
   /** The same for `cloud-init.meta-data`. */
@@ -26,10 +28,26 @@ export interface NocloudSeed {
 }
 
 /**
- * The bytes of a NoCloud seed: an ISO image labelled `cidata` with `meta-data`, `user-data` and optionally `network-config`, to be attached
- * as a read-only disk. By default it sets the host name, allows root login by key (and by password if given), and generates only an ed25519
- * host key, since RSA keys cost 15 s of a first boot without hardware virtualization. It holds a password hash and perhaps the user's own
- * secrets: keep the file 0600.
+ * Runs as vendor data, since the user's own lists (`write_files`, `bootcmd`) replace those of the defaults, and as a boot hook, which comes
+ * before sshd. sshd takes the first value that it reads: the folder's files in order, where the main file includes them at its beginning.
+ * A distribution that keeps the main file in /usr has none in /etc.
+ */
+const ALLOW_ROOT_PASSWORD = `#cloud-boothook
+#!/bin/sh
+config=/etc/ssh/sshd_config
+line='PermitRootLogin yes'
+if [ -d $config.d ] && { [ ! -e $config ] || grep -Eqi '^[[:space:]]*Include[[:space:]]+"?/etc/ssh/sshd_config\\.d/' $config; }; then
+  echo "$line" >$config.d/00-root-password.conf
+elif [ -e $config ] && [ "$(head -n 1 $config)" != "$line" ]; then
+  sed -i "1i $line" $config
+fi
+`;
+
+/**
+ * The bytes of a NoCloud seed: an ISO image labelled `cidata` with `meta-data`, `user-data` and optionally `network-config` and
+ * `vendor-data`, to be attached as a read-only disk. By default it sets the host name, allows root login by key (and by password if given),
+ * and generates only an ed25519 host key, since RSA keys cost 15 s of a first boot without hardware virtualization. It holds a password hash
+ * and perhaps the user's own secrets: keep the file 0600.
  */
 export function nocloudSeed(seed: NocloudSeed): Uint8Array {
   return writeIso('cidata', nocloudFiles(seed));
@@ -37,7 +55,7 @@ export function nocloudSeed(seed: NocloudSeed): Uint8Array {
 
 /** The files of `nocloudSeed`. */
 export function nocloudFiles(seed: NocloudSeed): readonly IsoFile[] {
-  const { hostname, instanceId, rootPassword } = seed;
+  const { hostname, instanceId, rootPassword, sshByPassword = false } = seed;
   const publicKey = seed.publicKey.trim();
   if (publicKey.includes('\n')) throw new EngineError('internal', 'A seed takes one public key, in one line.');
   const metaData = merge({ 'instance-id': instanceId, 'local-hostname': hostname }, seed.metaData ?? {});
@@ -58,6 +76,9 @@ export function nocloudFiles(seed: NocloudSeed): readonly IsoFile[] {
     { name: 'meta-data', content: yaml(metaData) },
     { name: 'user-data', content: `#cloud-config\n${yaml(userData)}` },
   ];
+  // Who disables root, or password logins, in the init file's own user data wants it so.
+  const rootMayUsePassword = sshByPassword && userData['disable_root'] === false && userData['ssh_pwauth'] === true;
+  if (rootPassword !== undefined && rootMayUsePassword) files.push({ name: 'vendor-data', content: ALLOW_ROOT_PASSWORD });
   if (seed.networkConfig !== undefined) files.push({ name: 'network-config', content: yaml(seed.networkConfig) });
   return files;
 }

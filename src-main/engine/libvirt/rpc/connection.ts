@@ -79,6 +79,17 @@ interface Pending {
 const noticeKey = (program: number, procedure: number): string => `${program}:${procedure}`;
 
 /**
+ * Where libvirt has one daemon per driver, virtqemud answers for all of them, asking the others by their sockets: calls and events about
+ * networks need no connection to virtnetworkd of our own. But that one has to be there.
+ */
+function hintOnDaemons(message: string | undefined): { readonly hint?: string } {
+  const [, folder, daemon] = /'(\/[^']*)\/(virt[a-z]+d)-sock'/.exec(message ?? '') ?? [];
+  if (folder === undefined || daemon === undefined) return {};
+  const start = /^(?:\/var)?\/run\/libvirt$/.test(folder) ? `sudo systemctl start ${daemon}.socket` : `${daemon} --daemon`;
+  return { hint: `libvirt has one daemon per driver there, and ${daemon} does not answer. Start it with: ${start}` };
+}
+
+/**
  * One connection to a libvirt daemon: calls, notices and streams over an already connected duplex byte stream. Answers pings but never asks
  * the daemon to send them: it would drop a client that was busy for 30 s. Once it is closed, by either side, every pending and later call
  * rejects with `hypervisor.disconnected`.
@@ -437,6 +448,7 @@ export class RpcConnection {
       case 'refused':
         return new EngineError('hypervisor.failed', `${doing} failed: ${failure.error?.message ?? 'libvirt gave no reason'}`, {
           details: { procedure, libvirtCode: failure.error?.code ?? 0, libvirtDomain: failure.error?.domain ?? 0 },
+          ...hintOnDaemons(failure.error?.message),
         });
       case 'unreadable':
         return new EngineError('hypervisor.failed', `${doing} failed: ${cause instanceof Error ? cause.message : String(cause)}`, {

@@ -67,24 +67,52 @@ describe('connecting', () => {
     await expect(attempt).rejects.toThrow(path);
   });
 
-  it('takes the second socket when the first one is not there', async () => {
-    const server = await startFakeLibvirtd();
+  it.each([
+    ['virtqemud where it has one daemon per driver', 'there', 'virtqemud'],
+    ['libvirtd where there is no virtqemud', 'missing', 'libvirtd'],
+    ['libvirtd where virtqemud has left a dead socket', 'dead', 'libvirtd'],
+  ])('asks %s', async (_, virtqemud, answers) => {
+    const opened: string[] = [];
+    const daemon = async (name: string): ReturnType<typeof startFakeLibvirtd> =>
+      await startFakeLibvirtd({
+        connectOpen: () => {
+          opened.push(name);
+          return undefined;
+        },
+      });
+    const servers = { virtqemud: await daemon('virtqemud'), libvirtd: await daemon('libvirtd') };
     const before = process.env['XDG_RUNTIME_DIR'];
     try {
       await mkdir(join(dir, 'libvirt'));
-      await symlink(server.path, join(dir, 'libvirt', 'libvirt-sock'));
+      await symlink(servers.libvirtd.path, join(dir, 'libvirt', 'libvirt-sock'));
+      if (virtqemud === 'there') await symlink(servers.virtqemud.path, join(dir, 'libvirt', 'virtqemud-sock'));
+      if (virtqemud === 'dead') await writeFile(join(dir, 'libvirt', 'virtqemud-sock'), '');
       process.env['XDG_RUNTIME_DIR'] = dir;
       const hypervisor = await connectHypervisor('qemu:///session');
       expect(hypervisor.uri).toBe('qemu:///session');
       await hypervisor.close();
-      await symlink(server.path, join(dir, 'libvirt', 'virtqemud-sock'));
-      await rm(join(dir, 'libvirt', 'libvirt-sock'));
-      await (await connectHypervisor('qemu:///session')).close();
+      expect(opened).toEqual([answers, answers]);
     } finally {
       if (before === undefined) delete process.env['XDG_RUNTIME_DIR'];
       else process.env['XDG_RUNTIME_DIR'] = before;
-      await server.stop();
+      await servers.virtqemud.stop();
+      await servers.libvirtd.stop();
     }
+  });
+
+  it.each([
+    ['/var/run/libvirt', 'sudo systemctl start virtnetworkd.socket'],
+    ['/run/user/1000/libvirt', 'virtnetworkd --daemon'],
+  ])('tells how to start the daemon that virtqemud asks about networks (%s)', async (folder, command) => {
+    const attempt = connectTo({
+      connectNetworkEventRegister: () => {
+        throw new FakeLibvirtError(38, `Failed to connect socket to '${folder}/virtnetworkd-sock': No such file or directory`);
+      },
+    });
+    await expect(attempt).rejects.toMatchObject({
+      code: 'hypervisor.failed',
+      hint: `libvirt has one daemon per driver there, and virtnetworkd does not answer. Start it with: ${command}`,
+    });
   });
 
   it('names the group when the socket may not be used', async () => {

@@ -5,7 +5,7 @@ import { type ConnectionOptions, RpcConnection } from './connection.ts';
 import { LIBVIRT_ERROR, procedures } from './protocol.ts';
 import { connectByBuiltInSsh } from './ssh-client.ts';
 import { connectBySshProgram, type SshLine } from './ssh-program.ts';
-import type { LibvirtTarget, SshTarget } from './uri.ts';
+import { type LibvirtTarget, type SshTarget, START_DAEMON } from './uri.ts';
 
 const AUTH_NONE = 0;
 const AUTH_POLKIT = 2;
@@ -84,7 +84,7 @@ async function connectAny(target: LibvirtTarget, signal: AbortSignal | undefined
   throw new EngineError('host.unavailable', `libvirt does not answer at ${target.sockets.join(' or ')}.`, {
     hint: target.name.endsWith('///session')
       ? 'Install libvirt-daemon and start it with: libvirtd --daemon'
-      : 'Install libvirt-daemon-system and start it with: sudo systemctl start libvirtd',
+      : `Install libvirt-daemon-system and start it with: ${START_DAEMON}`,
     details: { uri: target.uri, error: codeOf(last) },
     cause: last,
   });

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { openPipe, type PipeEnd } from '../../core/pipe.ts';
-import type { LibvirtTarget, SshTarget } from './uri.ts';
+import { type LibvirtTarget, type SshTarget, START_DAEMON } from './uri.ts';
 
 /** A byte stream to a daemon, and why it ended before the daemon answered. */
 export interface SshLine {
@@ -112,6 +112,6 @@ export function sshFailure(ssh: SshTarget, target: LibvirtTarget, { code, stderr
   return new EngineError(
     'host.unavailable',
     `libvirt does not answer on ${host} (${target.name})${stderr.includes(NO_SOCKET) ? '' : `: ${last}`}.`,
-    { hint: 'Install libvirt-daemon-system there and start it with: sudo systemctl start libvirtd', details },
+    { hint: `Install libvirt-daemon-system there and start it with: ${START_DAEMON}`, details },
   );
 }

@@ -41,6 +41,10 @@ export interface SshQuestions {
   readonly hostKey?: (host: string, fingerprint: string) => Promise<boolean>;
 }
 
+/** How to start the system's daemon, whichever kind the distribution runs. */
+export const START_DAEMON =
+  'sudo systemctl start libvirtd (where libvirt has one daemon per driver: sudo systemctl start virtqemud.socket virtnetworkd.socket)';
+
 /** Linux: 108 bytes with the final zero. */
 const SOCKET_PATH_MAX = 107;
 
@@ -108,7 +112,7 @@ function sshTarget(uri: string, transport: string, authority: string, parameters
  * Accepts `qemu:///system`, `qemu:///session`, `test:///default` and `test:///absolute/file.xml`, each with `?socket=/path`, the same
  * with `+unix`, and with `+ssh://[user@]host[:port]` (by the system's ssh program) or `+libssh2://` (by the built-in client); of ssh
  * libvirt's parameters `socket`, `command`, `keyfile`, `known_hosts` and `no_verify`. Anything else is `input.invalid`. Without a socket,
- * the modular daemon's (virtqemud) is tried before libvirtd's.
+ * virtqemud's (the daemon for QEMU where libvirt has one per driver) is tried before libvirtd's, which a proxy may have there.
  */
 export function parseLibvirtUri(uri: string, env: Readonly<Record<string, string | undefined>> = process.env): LibvirtTarget {
   const match = /^(qemu|test)(?:\+(unix|ssh|libssh2?))?:\/\/([^/?#]*)\/([^?#]+)(?:\?([^#]*))?$/.exec(uri);
