@@ -1,4 +1,5 @@
 import { createContext, type Dispatch, use } from 'react';
+import type { HostChoice } from '../src-shared/host-choice.ts';
 import type { CatalogueOrder } from './library/catalogue.ts';
 
 /** The page in the middle of the window. */
@@ -18,8 +19,10 @@ export type Tab =
 export interface PlanDraft {
   readonly name: string | null;
   readonly workdir: string | null;
-  readonly host: 'embedded' | 'system';
+  readonly host: HostChoice['kind'];
   readonly uri: string;
+  /** The machine of a remote host: `ssh://user@machine`. */
+  readonly machine: string;
   readonly internet: boolean;
   /** Files outside the init file's folder that the user has allowed. */
   readonly allowPaths: readonly string[];
@@ -30,6 +33,7 @@ export const EMPTY_DRAFT: PlanDraft = {
   workdir: null,
   host: 'embedded',
   uri: 'qemu:///system',
+  machine: 'ssh://',
   internet: true,
   allowPaths: [],
 };

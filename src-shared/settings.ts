@@ -73,7 +73,7 @@ export const SETTINGS: readonly SettingKey[] = [
     'host',
     'text',
     'embedded',
-    'Where environments run: embedded gives each one a private libvirt of its own, a libvirt URI uses that libvirt.',
+    'Where environments run: embedded gives each one a private libvirt of its own, ssh://user@machine does so on that machine, a libvirt URI uses that libvirt.',
   ),
   lago('uplink', 'text', 'auto', 'Whether VMs on an embedded host reach the outside: auto if the machine allows it, none never.', {
     choices: ['auto', 'none'],

@@ -82,8 +82,8 @@ export const SnapshotState = z.object({
 export type SnapshotState = z.infer<typeof SnapshotState>;
 
 export const HostSummary = z.object({
-  kind: z.enum(['embedded', 'system']),
-  /** libvirt URI. */
+  kind: z.enum(['embedded', 'system', 'remote']),
+  /** libvirt URI; of a host on another machine the machine's address: `ssh://user@machine`. */
   uri: z.string(),
   status: z.enum(['down', 'up', 'unusable']),
   /** Why it is unusable, one sentence; null otherwise. */

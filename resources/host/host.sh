@@ -29,19 +29,22 @@ private_run() {
   done
 }
 
-# Makes a mount point that the distribution did not make: an overlay over its parent, on which the parent's folders are mounted
+# Makes a mount point that does not exist: an overlay over the nearest folder above it, on which that folder's own folders are mounted
 # again, since what is written there (images) must not end up in the overlay.
 mount_point() {
   if [ -d "$1" ]; then return 0; fi
   local parent=${1%/*} work=/run/lago-overlay${1//\//-} entry
-  mkdir -p "$work/upper/${1##*/}" "$work/work" "$work/old"
+  until [ -d "$parent" ]; do parent=${parent%/*}; done
+  mkdir -p "$work/upper/${1#"$parent"/}" "$work/work" "$work/old"
   mount -n --rbind "$parent" "$work/old"
   mount -n -t overlay -o "lowerdir=$parent,upperdir=$work/upper,workdir=$work/work,userxattr" overlay "$parent"
   if [ "$parent" = /etc ]; then return 0; fi
+  shopt -s dotglob
   for entry in "$work/old"/*/; do
     entry=${entry%/}
     if [ -d "$entry" ] && [ ! -L "$entry" ]; then bind "$entry" "$parent/${entry##*/}"; fi
   done
+  shopt -u dotglob
 }
 
 prepare() {
@@ -50,6 +53,11 @@ prepare() {
   private_run
   local folder
   for folder in /var/lib/libvirt /var/cache/libvirt /var/log/libvirt /etc/libvirt; do mount_point "$folder"; done
+  # On another machine than the environment's own its files are at the same place nevertheless.
+  if [ -n "${LAGO_FILES:-}" ]; then
+    mount_point "$LAGO_PREFIX"
+    bind "$LAGO_FILES" "$LAGO_PREFIX"
+  fi
   bind "$LAGO_STATE/var" /var/lib/libvirt
   bind "$LAGO_STATE/etc" /etc/libvirt
   bind "$LAGO_STATE/log" /var/log/libvirt

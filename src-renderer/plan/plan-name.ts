@@ -1,3 +1,4 @@
+import { parseMachineAddress } from '../../src-shared/machine-address.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -15,4 +16,9 @@ export function environmentNameProblem(name: string, workdir: string, prefixes: 
 export function workdirProblem(workdir: string): string | undefined {
   if (workdir === '') return 'Say where';
   return workdir.startsWith('/') ? undefined : 'An absolute path';
+}
+
+/** Why this is not the address of a machine; undefined when it is one. */
+export function machineProblem(address: string): string | undefined {
+  return parseMachineAddress(address) === undefined ? 'Name the machine: ssh://user@machine' : undefined;
 }

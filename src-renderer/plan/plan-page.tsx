@@ -22,12 +22,16 @@ import { EMPTY_DRAFT, type PlanDraft, useWindow } from '../window-state.ts';
 import { Issues } from './issues.tsx';
 import { allAllowed } from './outside.ts';
 import { OutsideQuestion } from './outside-question.tsx';
-import { environmentNameProblem, workdirProblem } from './plan-name.ts';
+import { environmentNameProblem, machineProblem, workdirProblem } from './plan-name.ts';
 import styles from './plan-page.module.css';
 import { Downloads, PlannedNets, PlannedVms } from './plan-tables.tsx';
 
 function hostOf(draft: PlanDraft): HostChoice {
-  return draft.host === 'system' ? { kind: 'system', uri: draft.uri } : { kind: 'embedded', uplink: draft.internet ? 'auto' : 'none' };
+  const uplink = draft.internet ? 'auto' : 'none';
+  if (draft.host === 'system') return { kind: 'system', uri: draft.uri };
+  // Until the address is one, the plan is the same as for a host of this machine.
+  if (draft.host === 'remote' && machineProblem(draft.machine) === undefined) return { kind: 'remote', uri: draft.machine, uplink };
+  return { kind: 'embedded', uplink };
 }
 
 /** A counter that increases when watching begins, each time the file is saved or dropped again, and on `reload`. */
@@ -156,16 +160,33 @@ function Settings(props: {
           size="xs"
           aria-label="Host"
           value={draft.host}
-          onChange={(host) => onChange({ host: host === 'system' ? 'system' : 'embedded' })}
+          onChange={(host) => onChange({ host: host === 'system' || host === 'remote' ? host : 'embedded' })}
           data={[
             { value: 'embedded', label: 'Embedded' },
+            { value: 'remote', label: 'Remote' },
             { value: 'system', label: 'System libvirt' },
           ]}
           transitionDuration={100}
         />
-        {draft.host === 'embedded' ? (
+        {draft.host !== 'system' ? (
           <>
-            <p className={styles.note}>A private libvirt for this environment alone: nothing to set up, no clash with others.</p>
+            <p className={styles.note}>
+              {draft.host === 'remote'
+                ? 'A private libvirt for this environment alone, on another machine. Its disks are sent there.'
+                : 'A private libvirt for this environment alone: nothing to set up, no clash with others.'}
+            </p>
+            {draft.host === 'remote' && (
+              <TextInput
+                label="Machine"
+                aria-label="Machine"
+                classNames={{ input: 'mono' }}
+                placeholder="ssh://user@machine"
+                value={draft.machine}
+                error={draft.machine === EMPTY_DRAFT.machine ? undefined : machineProblem(draft.machine)}
+                spellCheck={false}
+                onChange={(event) => onChange({ machine: event.currentTarget.value })}
+              />
+            )}
             <Switch
               size="xs"
               label="Internet access for guests"
@@ -242,7 +263,7 @@ export function PlanPage(props: { readonly path: string }): ReactElement {
       : errors > 0 || inspection.plan === undefined
         ? `${count(Math.max(1, errors), 'error')} to fix first`
         : allowed
-          ? (nameProblem ?? workdirProblem(workdir))
+          ? (nameProblem ?? workdirProblem(workdir) ?? (draft.host === 'remote' ? machineProblem(draft.machine) : undefined))
           : 'A question about files to answer first';
   const underWay = creating !== undefined && (creating.status === 'running' || creating.status === 'cancelling');
 

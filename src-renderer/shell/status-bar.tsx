@@ -9,7 +9,9 @@ import {
 } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
+import { machineName, parseMachineAddress } from '../../src-shared/machine-address.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
+import type { HostSummary } from '../../src-shared/state.ts';
 import { dots, formatFraction } from '../format.ts';
 import { isRunning, useConnection, useMachine, useOperations, usePrefix } from '../live-cache.ts';
 import { ProgressBar } from '../ui/progress-bar.tsx';
@@ -60,6 +62,13 @@ function Work(props: { readonly operations: readonly OperationState[]; readonly 
 
 const HOST_TONES = { up: styles.ok, down: styles.off, unusable: styles.warn } as const;
 
+/** Where an environment's VMs run. */
+function hostName({ kind, uri }: HostSummary): string {
+  if (kind === 'system') return 'System libvirt';
+  const address = kind === 'remote' ? parseMachineAddress(uri) : undefined;
+  return address === undefined ? 'Embedded host' : `Host on ${machineName(address)}`;
+}
+
 /** The bottom line: where VMs run, free space, the current operation, and what needs attention. */
 export function StatusBar(): ReactElement {
   const { state, dispatch } = useWindow();
@@ -67,7 +76,7 @@ export function StatusBar(): ReactElement {
   const connection = useConnection();
   const operations = useOperations();
   const prefix = usePrefix(state.page.kind === 'environment' ? state.page.id : undefined);
-  const kind = prefix?.host.kind === 'system' ? 'System libvirt' : 'Embedded host';
+  const kind = prefix === undefined ? 'Embedded host' : hostName(prefix.host);
   const accelerator =
     ACCELERATORS[
       prefix === undefined || prefix.host.accelerator === 'unknown' ? (machine?.accelerator ?? 'unknown') : prefix.host.accelerator

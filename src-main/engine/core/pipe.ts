@@ -37,7 +37,9 @@ export function openPipe(argv: readonly string[]): { readonly stream: Duplex; re
     });
     child.on('close', (code) => {
       resolve({ code, stderr: stderr.toString() });
-      stream.destroy();
+      // What it has printed last may still wait to be read.
+      if (stream.readableEnded) stream.destroy();
+      else stream.once('end', () => stream.destroy());
     });
   });
   return { stream, ended };

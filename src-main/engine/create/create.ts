@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
+import type { HostChoice } from '../../../src-shared/host-choice.ts';
 import type { EnvironmentSpecs } from '../../../src-shared/specs.ts';
 import { diskError, writeJson } from '../core/json-file.ts';
 import type { HeldLock } from '../core/lock.ts';
@@ -11,11 +12,12 @@ import { makePrefixKey } from '../guest/keys.ts';
 import type { PlannedEnvironment } from '../plan/plan.ts';
 import type { ScriptCopy } from '../plan/plan-scripts.ts';
 import { expandPrefixPath, type PrefixPaths, prefixPaths } from '../prefix/layout.ts';
-import { writeSpecs } from '../prefix/prefix.ts';
+import { readPrefixWithoutSpecs, writeSpecs } from '../prefix/prefix.ts';
 import { type PrefixRecord, writeRecord } from '../prefix/record.ts';
 import { isHalfMade, removeEmpty, removePrefixFolder } from '../prefix/remains.ts';
 import { newPrefixName, Workdir } from '../prefix/workdir.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
+import { remoteFiles, remoteOf, requireSendable } from '../runtime/remote-files.ts';
 import { defaultHostChoice } from '../runtime/session.ts';
 import type { CreateRequest } from './create-request.ts';
 import { createDisks } from './disks.ts';
@@ -64,6 +66,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
   }
 
   let { environment, templates } = await draft();
+  if (host.kind === 'remote') await requireRemote(context, { host, paths, uuid, environment }, step);
   for (const issue of environment.issues) if (issue.severity === 'warning') step.log.warn(`${issue.path}: ${issue.message}`);
   return await step.step('Initialize and populate prefix', async (whole) => {
     // Released after the undo: until then nobody else may use the name.
@@ -81,7 +84,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
     };
     const workdir = await openWorkdir(workdirPath, basename(root), undo);
     await whole.step('Initialize prefix', async (one) => {
-      await one.step('Create prefix dirs', async (dirs) => await claimName(workdir, paths, record, { lock, undo }, dirs));
+      await one.step('Create prefix dirs', async (dirs) => await claimName(context, workdir, paths, record, { lock, undo }, dirs));
       await one.step('Generate prefix uuid', async () => await writeFile(paths.uuid, uuid));
       await one.step('Create ssh keys', async () => await makePrefixKey(paths.root, `lago ${basename(paths.root)}`));
     });
@@ -95,6 +98,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
       ({ environment, templates } = await draft());
     }
     const specs = await createDisks({ paths, uuid, initFile, environment, templates, undo, settings: context.settings }, whole);
+    if (host.kind === 'remote') await sendFiles(context, paths, undo, whole);
     await whole.step('Copying any deploy scripts', async (one) => await copyScripts(environment.scripts, paths, one));
     await whole.step('Save prefix', async (save) => await savePrefix(paths, specs, record, save));
     undo.commit();
@@ -125,6 +129,7 @@ async function openWorkdir(path: string, name: string, undo: UndoStack): Promise
  * a workdir: of two that want the same name one gets it, the other `prefix.exists`, or `conflict.locked` while the first is unfinished.
  */
 async function claimName(
+  context: RecipeContext,
   workdir: Workdir,
   paths: PrefixPaths,
   record: PrefixRecord,
@@ -132,7 +137,7 @@ async function claimName(
   step: Step,
 ): Promise<void> {
   await using _names = await workdir.lockNames(basename(paths.root), step.signal);
-  await clearHalfMade(paths, step);
+  await clearHalfMade(context, paths, step);
   try {
     await mkdir(paths.root);
   } catch (error) {
@@ -157,11 +162,13 @@ async function claimName(
 }
 
 /** Removes what a killed `init` or `destroy` left, so that the name is free again. Keeps a prefix that is completed meanwhile. */
-async function clearHalfMade(paths: PrefixPaths, step: Step): Promise<void> {
+async function clearHalfMade(context: RecipeContext, paths: PrefixPaths, step: Step): Promise<void> {
   if (!(await isHalfMade(paths.root))) return;
   await using lock = await lockUnlessGone(paths, step);
   if (lock === undefined || !(await isHalfMade(paths.root))) return;
   step.log.info(`Removing what an interrupted command left at ${paths.root}.`);
+  const remains = await readPrefixWithoutSpecs(paths.root);
+  if (remains !== undefined) await remoteOf(context, remains, step.log)?.place.remove();
   await removePrefixFolder(paths);
 }
 
@@ -173,6 +180,40 @@ async function lockUnlessGone(paths: PrefixPaths, step: Step): Promise<HeldLock 
     if (error instanceof EngineError && error.code === 'prefix.missing') return undefined;
     throw error;
   }
+}
+
+/** Everything that the other machine must have and be, before anything is created. */
+async function requireRemote(
+  context: RecipeContext,
+  made: {
+    readonly host: HostChoice & { kind: 'remote' };
+    readonly paths: PrefixPaths;
+    readonly uuid: string;
+    readonly environment: PlannedEnvironment;
+  },
+  step: Step,
+): Promise<void> {
+  const { host, paths, uuid, environment } = made;
+  const { place } = remoteFiles({ paths, uuid, name: basename(paths.root) }, host, { ...context, log: step.log });
+  requireSendable(environment.specs, paths.root, place.machine.name);
+  try {
+    await place.check(step.signal);
+  } catch (error) {
+    await place.machine.close();
+    throw error;
+  }
+}
+
+/** Sends the disks to the machine that the VMs will run on. */
+async function sendFiles(context: RecipeContext, paths: PrefixPaths, undo: UndoStack, step: Step): Promise<void> {
+  const prefix = await readPrefixWithoutSpecs(paths.root);
+  const remote = prefix === undefined ? undefined : remoteOf(context, prefix, step.log);
+  if (remote === undefined) return;
+  const { place, send } = remote;
+  undo.add(`remove what is on ${place.machine.name}`, async () => await place.remove());
+  await step.step(`Send the disks to ${place.machine.name}`, async (one) => {
+    await send({ log: one.log, signal: one.signal, progress: (fraction, detail) => one.progress(fraction, detail) });
+  });
 }
 
 async function copyScripts(scripts: readonly ScriptCopy[], paths: PrefixPaths, step: Step): Promise<void> {

@@ -67,7 +67,7 @@ export async function draftEnvironment(around: DraftContext, log: Log, request: 
   const parsed = parseInitFile(text, file);
   const init = parsed.value ?? parsed.partial?.init;
   if (init === undefined) return { environment: undefined, issues: parsed.issues, outside: [], templates };
-  const taken = request.freshLeases === true || request.host.kind === 'embedded' ? [] : await takenSubnets(settings, request.root);
+  const taken = request.freshLeases === true || request.host.kind !== 'system' ? [] : await takenSubnets(settings, request.root);
   const trust = await openTrust({
     initFile: file,
     templateStore: await storePath(settings),
@@ -113,7 +113,7 @@ function plan(
     fileInfo: world.fileInfo,
     text: world.text,
     trust,
-    opensImagesItself: request.host.kind === 'embedded',
+    opensImagesItself: request.host.kind !== 'system',
     defaults: {
       sshUser: settings.sshUser,
       sshPassword: settings.sshPassword,

@@ -26,7 +26,7 @@ export async function leaseSubnets(
   owner: { readonly root: string; readonly uuid: string; readonly nets: readonly NetSpec[]; readonly signal: AbortSignal },
   undo: UndoStack,
 ): Promise<boolean> {
-  if (host.kind === 'embedded') return true;
+  if (host.kind !== 'system') return true;
   const store = createLeaseStore({ dir: settings.leaseDir });
   const uuidPath = prefixPaths(owner.root).uuid;
   for (const net of owner.nets) {
@@ -45,6 +45,6 @@ export async function leaseSubnets(
 
 /** Returns a prefix's subnets to the machine's store. An embedded host has its own networks and leases nothing. */
 export async function releaseLeases(settings: EngineSettings, prefix: Prefix, signal: AbortSignal): Promise<void> {
-  if (hostChoiceOf(prefix, defaultHostChoice(settings)).kind === 'embedded') return;
+  if (hostChoiceOf(prefix, defaultHostChoice(settings)).kind !== 'system') return;
   await createLeaseStore({ dir: settings.leaseDir }).releaseAll({ uuid: prefix.uuid, signal });
 }

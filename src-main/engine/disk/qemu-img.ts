@@ -13,6 +13,8 @@ export type ReadableFormat = ImageFormat | 'vmdk' | 'vdi' | 'vpc' | 'vhdx' | 'qe
 
 export interface ImageOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Runs qemu-img where the image is; default: on this machine. */
+  readonly run?: typeof run | undefined;
 }
 
 /** One internal snapshot of a qcow2 file. */
@@ -66,8 +68,13 @@ function checkPath(path: string): void {
   if (!isAbsolute(path)) throw new EngineError('internal', `Image paths must be absolute, not "${path}".`);
 }
 
-async function qemuImg(args: readonly string[], message: string, path: string, options: RunOptions): Promise<RunResult> {
-  const result = await run(['qemu-img', ...args], options);
+async function qemuImg(
+  args: readonly string[],
+  message: string,
+  path: string,
+  { run: runThere = run, ...options }: RunOptions & Pick<ImageOptions, 'run'>,
+): Promise<RunResult> {
+  const result = await runThere(['qemu-img', ...args], options);
   if (result.code === 0) return result;
   const reason = result.stderr
     .trim()
@@ -102,6 +109,7 @@ export async function inspectImage(
   const format = options.format === undefined ? [] : ['-f', options.format];
   const { stdout } = await qemuImg(['info', '-U', '--output=json', ...format, path], `The disk image ${path} cannot be read.`, path, {
     signal: options.signal,
+    run: options.run,
   });
   const parsed = Info.safeParse(JSON.parse(stdout));
   if (!parsed.success) throw new EngineError('input.invalid', `qemu-img gave no usable answer about ${path}.`, { cause: parsed.error });

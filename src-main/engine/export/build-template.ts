@@ -18,7 +18,7 @@ import { requireXz } from '../disk/pack.ts';
 import { convertImage, measureConversion, type ReadableFormat } from '../disk/qemu-img.ts';
 import { findAccelerator } from '../host/kvm.ts';
 import { expandPrefixPath, prefixPaths } from '../prefix/layout.ts';
-import { readPrefix, vmSpec } from '../prefix/prefix.ts';
+import { readPrefix, requireDisksHere, vmSpec } from '../prefix/prefix.ts';
 import { lockPrefix, type RecipeContext, requireReady } from '../runtime/recipe.ts';
 import { addToRepository, readLocalRepository } from '../template/local-repository.ts';
 import { openStore } from '../template/store.ts';
@@ -130,6 +130,7 @@ async function withSource<T>(context: RecipeContext, request: BuildRequest, step
   await using _lock = await lockPrefix(paths, 'templates build', step.signal);
   const prefix = await readPrefix(from.prefix);
   requireReady(prefix);
+  requireDisksHere(prefix, 'Building a template');
   const vm = vmSpec(prefix, from.vm);
   await requireOff(context, prefix, [vm], step.signal);
   const [disk] = vm.disks;

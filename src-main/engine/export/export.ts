@@ -11,7 +11,7 @@ import { requireSpace, type SpaceOptions } from '../disk/free-space.ts';
 import { requireXz } from '../disk/pack.ts';
 import { findAccelerator } from '../host/kvm.ts';
 import { expandPrefixPath } from '../prefix/layout.ts';
-import { type Prefix, readPrefix } from '../prefix/prefix.ts';
+import { type Prefix, readPrefix, requireDisksHere } from '../prefix/prefix.ts';
 import { openForChange } from '../recipes/recover.ts';
 import { activeVms } from '../runtime/bring-down.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
@@ -27,6 +27,7 @@ const IMAGES = 2;
 export async function collectDisks(root: string, vms: readonly string[]): Promise<Record<string, readonly string[]>> {
   const prefix = await readPrefix(root);
   requireReady(prefix);
+  requireDisksHere(prefix, 'Export');
   const plan = planExport(prefix.specs, vms, root);
   return Object.fromEntries(plan.vms.map((vm) => [vm.name, vm.disks.map((disk) => expandPrefixPath(disk.path, root))]));
 }
@@ -54,6 +55,7 @@ export async function exportEnvironment(
   await using opened = await openForChange(context, root, 'export', step);
   const { prefix } = opened;
   requireReady(prefix);
+  requireDisksHere(prefix, 'Export');
   const plan = planExport(prefix.specs, request.vms ?? [], root);
   for (const note of plan.notes) step.log.warn(note);
   await requireOff(context, prefix, plan.vms, step.signal);

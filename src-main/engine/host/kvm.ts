@@ -80,18 +80,20 @@ export async function bootsOn(accelerator: 'kvm' | 'tcg', qemu: string, options:
   // Always the same file, never written by the guest: killed processes leave no growing rubbish.
   const disk = join(folder, 'boot-sector.img');
   await writeFileAtomic(disk, bootSector(), 0o600);
-  const cpu = accelerator === 'kvm' ? 'host' : 'max';
-  const result = await run(
-    [
-      // Also ends a hung guest after this process is gone.
-      ...['timeout', '--signal=KILL', String(PROBE_SECONDS)],
-      qemu,
-      ...['-nodefaults', '-no-user-config', '-no-reboot', '-nic', 'none', '-display', 'none', '-monitor', 'none', '-serial', 'none'],
-      ...['-machine', 'pc', '-accel', accelerator, '-cpu', cpu, '-smp', '2', '-m', '16'],
-      ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
-      ...['-drive', 'file=boot-sector.img,format=raw,if=ide,file.locking=off'],
-    ],
-    { cwd: folder, signal: options.signal },
-  );
+  const result = await run(bootArguments(accelerator, qemu), { cwd: folder, signal: options.signal });
   return result.code === BOOT_SECTOR_EXIT;
+}
+
+/** The command that boots `boot-sector.img` of the working directory; it ends with `BOOT_SECTOR_EXIT` when that has worked. */
+export function bootArguments(accelerator: 'kvm' | 'tcg', qemu: string): readonly string[] {
+  const cpu = accelerator === 'kvm' ? 'host' : 'max';
+  return [
+    // Also ends a hung guest after this process is gone.
+    ...['timeout', '--signal=KILL', String(PROBE_SECONDS)],
+    qemu,
+    ...['-nodefaults', '-no-user-config', '-no-reboot', '-nic', 'none', '-display', 'none', '-monitor', 'none', '-serial', 'none'],
+    ...['-machine', 'pc', '-accel', accelerator, '-cpu', cpu, '-smp', '2', '-m', '16'],
+    ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+    ...['-drive', 'file=boot-sector.img,format=raw,if=ide,file.locking=off'],
+  ];
 }

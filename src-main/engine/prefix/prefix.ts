@@ -32,6 +32,15 @@ export function hostChoiceOf(prefix: Prefix, fallback: HostChoice): HostChoice {
   return prefix.record?.host ?? fallback;
 }
 
+/** `not-available` when the environment's disks are on another machine: `what` reads or changes them as files of this one. */
+export function requireDisksHere(prefix: Prefix, what: string): void {
+  const host = prefix.record?.host;
+  if (host?.kind !== 'remote') return;
+  throw new EngineError('not-available', `${what} is not possible: the disks of ${prefix.name} are on another machine (${host.uri}).`, {
+    hint: 'See docs/remote-hosts.md for what works there.',
+  });
+}
+
 /** Reads a prefix. `prefix.missing` when the folder is not one, `input.invalid` naming a damaged file. */
 export async function readPrefix(root: string): Promise<Prefix> {
   const paths = prefixPaths(root);

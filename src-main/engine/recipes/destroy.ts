@@ -9,6 +9,7 @@ import { type PendingWork, writeRecord } from '../prefix/record.ts';
 import { isRemovable, removePrefixFolder } from '../prefix/remains.ts';
 import { stopVms } from '../runtime/bring-down.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
+import { remoteOf } from '../runtime/remote-files.ts';
 import { openForChange } from './recover.ts';
 
 /** How long a deploy may take to end once its VMs are off. */
@@ -44,6 +45,10 @@ export async function destroyEnvironment(
         await stopVms(context, prefix, prefix.specs.vms, stop);
         await context.hosts.stop(prefix);
       });
+      const remote = remoteOf(context, prefix, destroy.log);
+      if (remote !== undefined) {
+        await destroy.step(`Remove what is on ${remote.place.machine.name}`, async () => await remote.place.remove());
+      }
       await destroy.step('Release subnets', async (one) => await releaseLeases(context.settings, prefix, one.signal));
     }
     // It has lost its VMs, and must have written the last of it.

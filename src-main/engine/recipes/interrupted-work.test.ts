@@ -310,12 +310,12 @@ describe('host keys', () => {
 describe('space', () => {
   it('is checked before anything is paused', async () => {
     const prefix = await readPrefix(root);
-    await expect(requireSpace(prefix, prefix.specs.vms, 300 * 1024 * 1024)).rejects.toMatchObject({
+    await expect(requireSpace(prefix, prefix.specs.vms, { free: 300 * 1024 * 1024 })).rejects.toMatchObject({
       code: 'host.no-space',
       message: expect.stringMatching(/may need 608 MiB .* 300 MiB are free/) as string,
     });
-    await requireSpace(prefix, prefix.specs.vms, 2 ** 40);
-    await requireSpace(prefix, [], 64 * 1024 * 1024);
+    await requireSpace(prefix, prefix.specs.vms, { free: 2 ** 40 });
+    await requireSpace(prefix, [], { free: 64 * 1024 * 1024 });
   });
 });
 

@@ -42,7 +42,10 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
       await startNetworks(session, prefix, nets, start, undo);
       for (const vm of hosted) begin.set(vm.name, async (one) => await startVm(session, prefix, vm, one, undo));
       const active = await activeVms(session, prefix, start.signal);
-      const budget = await currentBudget(hosted.filter((vm) => !active.includes(vm)));
+      const budget = await currentBudget(
+        hosted.filter((vm) => !active.includes(vm)),
+        session.host,
+      );
       if (budget.warning !== undefined) start.log.warn(budget.warning);
       parallel = budget.parallel;
     }

@@ -89,7 +89,7 @@ export function createWorld(): World {
     [Symbol.asyncDispose]: async () => await Promise.resolve(),
   };
   const self: World = {
-    context: { hosts, settings: {} as EngineSettings, resourcesDir: '/nowhere', plugins: createRegistry() },
+    context: { hosts, settings: { host: 'embedded' } as EngineSettings, resourcesDir: '/nowhere', plugins: createRegistry() },
     faults,
     model: new FakeModel(),
     bridges: new Set(),

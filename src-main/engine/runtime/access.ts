@@ -273,7 +273,8 @@ export async function openScreen(context: RecipeContext, root: string, vm: strin
   const prefix = await readPrefix(root);
   const session = await runningVm(context, prefix, vm, signal);
   const { connectScreen } = await import('../guest/vnc.ts');
-  const raw = await connectScreen(vncSocket(session.host.socketDir, prefix.uuid, vm), { vm, signal });
+  const there = vncSocket(session.host.socketDir, prefix.uuid, vm);
+  const raw = await connectScreen((await session.host.nearSocket?.(there, signal)) ?? there, { vm, signal });
   return new VmStream(raw, session.hypervisor, { domain: domainName(prefix.uuid, vm), vm });
 }
 

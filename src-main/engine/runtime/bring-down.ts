@@ -23,7 +23,7 @@ export async function stopVms(context: RecipeContext, prefix: Prefix, vms: reado
   try {
     await stopHosted(context, prefix, hosted, step);
   } catch (error) {
-    if (!everything || isDead() || isCancelled(error) || context.hosts.summary(prefix, undefined).kind !== 'embedded') throw error;
+    if (!everything || isDead() || isCancelled(error) || context.hosts.summary(prefix, undefined).kind === 'system') throw error;
     // Ending the host ends all of its processes, whatever libvirt replies.
     step.log.warn(`${error instanceof Error ? error.message : String(error)} The host is ended without it.`);
     await context.hosts.stop(prefix);

@@ -61,7 +61,7 @@ export async function startVm(session: HostSession, prefix: Prefix, vm: VmSpec, 
   if (now !== undefined && now.state !== 'shut off' && now.state !== 'crashed') return;
   await realizeDomain(session, prefix, vm, step.signal, undo);
   undo.add(`stop ${vm.name}`, async (signal) => await session.hypervisor.destroyDomain(name, { signal }));
-  await noteStart(prefix.paths, vm.name, { continued: false }, step.log);
+  await noteStart(prefix.paths, vm.name, { continued: false, logs: session.host.logs }, step.log);
   await session.hypervisor.startDomain(name, {}, { signal: step.signal });
 }
 

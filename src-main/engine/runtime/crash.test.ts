@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Host } from '../host/host.ts';
 import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { hasCrashed, readCrash, readQemuLog } from './crash.ts';
@@ -67,16 +68,16 @@ describe('a crash', () => {
     const paths = prefixPaths(root);
     const off = domain('shut off', 3);
     const unknown = { at: null, reason: 'Its QEMU process ended without shutting down.', lines: [], console: [] };
-    expect(await readCrash(paths, 'web', off, 'embedded')).toEqual(unknown);
+    expect(await readCrash(paths, 'web', off, { kind: 'embedded' } as Host)).toEqual(unknown);
     await mkdir(join(paths.host, 'log/qemu'), { recursive: true });
     await writeFile(join(paths.host, 'log/qemu/x-web.log'), `${START}${'.\n'.repeat(100_000)}last words\n${END}`);
-    expect(await readCrash(paths, 'web', off, 'embedded')).toMatchObject({
+    expect(await readCrash(paths, 'web', off, { kind: 'embedded' } as Host)).toMatchObject({
       at: Date.UTC(2026, 10, 27, 1, 2, 3, 500),
       lines: expect.arrayContaining(['last words']) as string[],
     });
-    expect(await readCrash(paths, 'web', off, 'system')).toEqual(unknown);
+    expect(await readCrash(paths, 'web', off, { kind: 'system' } as Host)).toEqual(unknown);
     await mkdir(paths.logs);
     await writeFile(join(paths.logs, 'web.console'), 'Oops: 0002\r\nweb login: ');
-    expect((await readCrash(paths, 'web', off, 'embedded')).console).toEqual(['Oops: 0002', 'web login:']);
+    expect((await readCrash(paths, 'web', off, { kind: 'embedded' } as Host)).console).toEqual(['Oops: 0002', 'web login:']);
   });
 });

@@ -2,10 +2,10 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CrashState } from '../../../src-shared/state.ts';
 import { diskError } from '../core/disk-error.ts';
-import type { Host } from '../host/host.ts';
+import type { Host, HostLogs } from '../host/host.ts';
 import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import type { PrefixPaths } from '../prefix/layout.ts';
-import { readSerialTail, serialLogPath } from './console/serial-log.ts';
+import { LOCAL_LOGS, serialLogPath } from './console/serial-log.ts';
 
 /** virDomainShutoffReason: the guest shut down; the QEMU process ended without a shutdown, or failed to start. */
 const SHUTOFF_SHUTDOWN = 1;
@@ -30,16 +30,22 @@ export function shutItselfDown({ state, reason }: DomainStatus): boolean {
  * Details of a crash. libvirt keeps the reason; the time and QEMU's messages are in its log of the domain, which is readable only on an
  * embedded host, and the guest's last words in the log of its serial console.
  */
-export async function readCrash(paths: PrefixPaths, vm: string, domain: DomainStatus, host: Host['kind'] | undefined): Promise<CrashState> {
+export async function readCrash(paths: PrefixPaths, vm: string, domain: DomainStatus, host: Host | undefined): Promise<CrashState> {
   const failed = domain.state === 'shut off' && domain.reason === SHUTOFF_FAILED;
   const reason = failed ? 'Its QEMU process could not start.' : 'Its QEMU process ended without shutting down.';
-  const text = host === 'embedded' ? await readTail(join(paths.host, 'log', 'qemu', `${domain.name}.log`)) : '';
-  return { reason, ...readQemuLog(text), console: await lastPrinted(paths, vm) };
+  const text = await qemuLog(paths, domain.name, host);
+  return { reason, ...readQemuLog(text), console: await lastPrinted(paths, vm, host?.logs) };
+}
+
+async function qemuLog(paths: PrefixPaths, domain: string, host: Host | undefined): Promise<string> {
+  if (host?.kind === 'embedded') return await readTail(join(paths.host, 'log', 'qemu', `${domain}.log`));
+  if (host?.kind !== 'remote') return '';
+  return (await host.run(['tail', '-c', String(TAIL_BYTES), `/var/log/libvirt/qemu/${domain}.log`])).stdout;
 }
 
 /** What the guest printed last; nothing where nobody keeps that. */
-async function lastPrinted(paths: PrefixPaths, vm: string): Promise<readonly string[]> {
-  const tail = await readSerialTail(serialLogPath(paths, vm), TAIL_BYTES);
+async function lastPrinted(paths: PrefixPaths, vm: string, logs: HostLogs = LOCAL_LOGS): Promise<readonly string[]> {
+  const tail = await logs.tail(serialLogPath(paths, vm), TAIL_BYTES);
   if (tail === undefined) return [];
   const { SerialScan } = await import('../guest/boot/serial-scan.ts');
   const scan = new SerialScan();

@@ -70,7 +70,7 @@ function cloud(more: Partial<ForeignProvider> = {}, broken?: string): { readonly
     ...more,
   };
   const plugins = createRegistry([{ source: 'test', plugins: [provider], problems: [] }]);
-  return { context: { hosts: noHosts, settings: {} as EngineSettings, resourcesDir: '/nowhere', plugins }, calls };
+  return { context: { hosts: noHosts, settings: { host: 'embedded' } as EngineSettings, resourcesDir: '/nowhere', plugins }, calls };
 }
 
 const run = async (work: (step: Step) => Promise<void>): Promise<void> =>

@@ -53,8 +53,8 @@ export async function realizeDomain(session: HostSession, prefix: Prefix, vm: Vm
 
 /** A system libvirt would write it as root, whose file we could not read, and where its confinement may not allow it. */
 async function prepareSerialLog(session: HostSession, prefix: Prefix, vm: string): Promise<string | undefined> {
-  if (session.host.kind !== 'embedded') return undefined;
-  await mkdir(prefix.paths.logs, { recursive: true });
+  if (session.host.kind === 'system') return undefined;
+  if (session.host.kind === 'embedded') await mkdir(prefix.paths.logs, { recursive: true });
   return serialLogPath(prefix.paths, vm);
 }
 
@@ -93,7 +93,7 @@ export async function realizeNetwork(
   const { hypervisor, host } = session;
   if ((await hypervisor.findNetwork(name, { signal }))?.active === true) {
     const served = net.type !== 'bridge' && (net.management || net.dhcp !== undefined);
-    if (host.kind === 'embedded' && served) await reviveDnsmasq(host.run, name, signal);
+    if (host.kind !== 'system' && served) await reviveDnsmasq(host.run, name, signal);
     return;
   }
   if (net.type === 'bridge') {
@@ -102,14 +102,15 @@ export async function realizeNetwork(
     await createBridge(host.run, bridge, signal);
   }
   // What it says about earlier runs of the network is of no use any more, and nothing else limits its size.
-  await rm(prefix.paths.dhcpLog(net.name), { force: true });
+  if (host.kind === 'remote') await host.run(['rm', '-f', prefix.paths.dhcpLog(net.name)], { signal });
+  else await rm(prefix.paths.dhcpLog(net.name), { force: true });
   undo.add(`undefine network ${name}`, async (undoSignal) => await hypervisor.undefineNetwork(name, { signal: undoSignal }));
   await hypervisor.defineNetwork(
     networkXml(net, {
       prefixUuid: prefix.uuid,
       uuid: stableUuid(prefix.uuid, `net/${net.name}`),
       dnsmasqAsRoot: host.dnsmasqAsRoot,
-      ...(host.kind === 'embedded' ? { dnsmasqLog: prefix.paths.dhcpLog(net.name) } : {}),
+      ...(host.kind !== 'system' ? { dnsmasqLog: prefix.paths.dhcpLog(net.name) } : {}),
     }),
     { signal },
   );

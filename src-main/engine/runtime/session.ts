@@ -1,12 +1,14 @@
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import type { HostChoice } from '../../../src-shared/host-choice.ts';
+import { parseMachineAddress } from '../../../src-shared/machine-address.ts';
 import type { HostSummary } from '../../../src-shared/state.ts';
 import type { EngineSettings } from '../configuration/settings.ts';
 import type { Log } from '../core/log.ts';
 import { sleep } from '../core/until.ts';
-import type { EmbeddedHost, EmbeddedHostSpec, Host } from '../host/host.ts';
+import type { EmbeddedHost, EmbeddedHostSpec, Host, RemoteHost } from '../host/host.ts';
 import type { Hypervisor } from '../libvirt/hypervisor.ts';
 import { hostChoiceOf, type Prefix } from '../prefix/prefix.ts';
+import type { RemoteFiles } from './remote-files.ts';
 
 /** A running host of an environment, with a libvirt client, which connects again by itself when libvirt comes back. */
 export interface HostSession {
@@ -37,7 +39,11 @@ export interface HostAccessOptions {
 
 /** The host for new environments, from the settings. */
 export function defaultHostChoice(settings: EngineSettings): HostChoice {
-  return settings.host === 'embedded' ? { kind: 'embedded', uplink: settings.uplink } : { kind: 'system', uri: settings.host };
+  const { host, uplink } = settings;
+  if (host === 'embedded') return { kind: 'embedded', uplink };
+  if (!host.startsWith('ssh:')) return { kind: 'system', uri: host };
+  if (parseMachineAddress(host) !== undefined) return { kind: 'remote', uri: host, uplink };
+  throw new EngineError('input.invalid', `The host ${host} is not the address of a machine.`, { hint: 'Write ssh://user@machine.' });
 }
 
 function embeddedSpec(prefix: Prefix, settings: EngineSettings, choice: HostChoice & { kind: 'embedded' }): EmbeddedHostSpec {
@@ -110,7 +116,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
   }
 
   /** A running host has a libvirt, or will have one again in a moment. */
-  async function connectEmbedded(prefix: Prefix, host: EmbeddedHost, signal: AbortSignal | undefined): Promise<HostSession> {
+  async function connectOwn(prefix: Prefix, host: EmbeddedHost | RemoteHost, signal: AbortSignal | undefined): Promise<HostSession> {
     const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
       try {
@@ -134,6 +140,11 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
   async function findEmbedded(prefix: Prefix, choice: HostChoice & { kind: 'embedded' }): Promise<EmbeddedHost | undefined> {
     const { findEmbeddedHost } = await import('../host/embedded/embedded.ts');
     return await findEmbeddedHost(embeddedSpec(prefix, settings, choice), { resourcesDir, log });
+  }
+
+  async function remote(prefix: Prefix, choice: HostChoice & { kind: 'remote' }): Promise<RemoteFiles> {
+    const { remoteFiles } = await import('./remote-files.ts');
+    return remoteFiles(prefix, choice, { settings, resourcesDir, log });
   }
 
   async function openSystem(uri: string): Promise<Host> {
@@ -174,6 +185,11 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
       });
       if (known !== undefined) return known;
       if (choice.kind === 'system') return await connect(prefix, await openSystem(choice.uri), signal);
+      if (choice.kind === 'remote') {
+        const { place, send } = await remote(prefix, choice);
+        await send({ log: operationLog, signal, progress: () => undefined });
+        return await connectOwn(prefix, await place.start(operationLog, signal), signal);
+      }
       const { startEmbeddedHost } = await import('../host/embedded/embedded.ts');
       const host = await startEmbeddedHost(embeddedSpec(prefix, settings, choice), { resourcesDir, log: operationLog, signal });
       return await connect(prefix, host, signal);
@@ -181,7 +197,8 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
     async find(prefix, signal) {
       const choice = choiceOf(prefix);
       if (choice.kind === 'system') return await findSystem(prefix, choice.uri, signal);
-      const host = await findEmbedded(prefix, choice).catch(async (error: unknown) => {
+      const finding = choice.kind === 'remote' ? (await remote(prefix, choice)).place.find(signal) : findEmbedded(prefix, choice);
+      const host = await finding.catch(async (error: unknown) => {
         await forget(prefix);
         throw error;
       });
@@ -189,12 +206,13 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
         await forget(prefix);
         return undefined;
       }
-      return await connectEmbedded(prefix, host, signal);
+      return await connectOwn(prefix, host, signal);
     },
     async stop(prefix) {
       await forget(prefix);
       const choice = choiceOf(prefix);
-      if (choice.kind !== 'embedded') return;
+      if (choice.kind === 'system') return;
+      if (choice.kind === 'remote') return await (await remote(prefix, choice)).place.stop();
       const { endEmbeddedHost } = await import('../host/embedded/embedded.ts');
       await endEmbeddedHost(embeddedSpec(prefix, settings, choice));
     },
@@ -202,7 +220,7 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
       const choice = choiceOf(prefix);
       return {
         kind: choice.kind,
-        uri: session?.host.uri ?? (choice.kind === 'system' ? choice.uri : 'qemu:///system'),
+        uri: choice.kind === 'remote' ? choice.uri : (session?.host.uri ?? (choice.kind === 'system' ? choice.uri : 'qemu:///system')),
         status: problem !== null ? 'unusable' : session === undefined ? 'down' : 'up',
         problem,
         accelerator: session?.host.accelerator ?? 'unknown',

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { formatBytes } from '../../../src-shared/bytes.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
 import { machineMemory } from '../core/memory.ts';
+import type { Host } from '../host/host.ts';
 import { PARALLEL } from './bring-down.ts';
 
 const MIB = 1024 * 1024;
@@ -34,7 +35,12 @@ export function startBudget(vms: readonly Pick<VmSpec, 'memory'>[], machine: Mac
   };
 }
 
-/** The budget on this machine, now. */
-export async function currentBudget(vms: readonly Pick<VmSpec, 'memory'>[]): Promise<StartBudget> {
+/** The budget now, on this machine or on that of a remote host. */
+export async function currentBudget(vms: readonly Pick<VmSpec, 'memory'>[], host?: Host): Promise<StartBudget> {
+  if (host?.kind === 'remote') {
+    const [memory, cpus] = await Promise.all([host.run(['cat', '/proc/meminfo']), host.run(['nproc'])]);
+    const available = Number(/^MemAvailable:\s+(\d+) kB/m.exec(memory.stdout)?.[1] ?? 0) * 1024;
+    return startBudget(vms, { available, cpus: Number(cpus.stdout) });
+  }
   return startBudget(vms, { available: (await machineMemory()).available, cpus: availableParallelism() });
 }

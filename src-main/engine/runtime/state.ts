@@ -181,7 +181,7 @@ async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNo
   return {
     name: vm.name,
     status,
-    crash: domain !== undefined && status === 'crashed' ? await readCrash(prefix.paths, vm.name, domain, seen.session?.host.kind) : null,
+    crash: domain !== undefined && status === 'crashed' ? await readCrash(prefix.paths, vm.name, domain, seen.session?.host) : null,
     ...(domain !== undefined && status === 'down' && shutItselfDown(domain) ? { shutDownByGuest: true as const } : {}),
     distro: typeof distro === 'string' ? distro : null,
     memory: vm.memory,

@@ -133,7 +133,7 @@ async function revertAll(
             const domain = domainName(prefix.uuid, vm.name);
             await onceFree(undefined, async () => await session.hypervisor.revertSnapshot(domain, snapshot.name, how));
             // It stands still until all are back: nothing has been printed yet.
-            if (memory) await noteStart(prefix.paths, vm.name, { continued: true }, all.log);
+            if (memory) await noteStart(prefix.paths, vm.name, { continued: true, logs: session.host.logs }, all.log);
           })
           .catch((error: unknown) => {
             failures.set(vm.name, error instanceof Error ? error.message : String(error));

@@ -9,6 +9,8 @@ import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import { expandPrefixPath } from '../prefix/layout.ts';
 import { domainName, type Prefix, readSpecs } from '../prefix/prefix.ts';
 import type { PrefixRecord, SnapshotRecord } from '../prefix/record.ts';
+import type { RecipeContext } from '../runtime/recipe.ts';
+import { diskPlace } from '../runtime/remote-files.ts';
 import type { HostSession } from '../runtime/session.ts';
 
 /** Common parts of taking, reverting and deleting a snapshot, and of completing these after a kill. */
@@ -158,22 +160,30 @@ export async function deleteFromVm(session: HostSession, prefix: Prefix, vm: VmS
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     if (error.code === 'snapshot.missing') return;
-    if (error.code !== 'hypervisor.failed' || (await isInDisks(prefix, vm, name))) throw error;
+    if (error.code !== 'hypervisor.failed' || (await isInDisks(session, prefix, vm, name))) throw error;
     await session.hypervisor.deleteSnapshot(domain, name, { metadataOnly: true }, { signal });
   }
 }
 
 /** Whether any disk of the VM still contains the snapshot. */
-async function isInDisks(prefix: Prefix, vm: VmSpec, name: string): Promise<boolean> {
+async function isInDisks({ host }: HostSession, prefix: Prefix, vm: VmSpec, name: string): Promise<boolean> {
   const { listImageSnapshots } = await import('../disk/qemu-img.ts');
-  const lists = await Promise.all(snapshotDisks(prefix, vm).map(async (path) => await listImageSnapshots(path)));
+  const there = host.kind === 'remote' ? { run: host.run } : {};
+  const lists = await Promise.all(snapshotDisks(prefix, vm).map(async (path) => await listImageSnapshots(path, there)));
   return lists.flat().some((snapshot) => snapshot.name === name);
 }
 
-/** Deletes a snapshot from the disks of a VM that is off, even if libvirt does not know it. */
-export async function deleteFromDisks(prefix: Prefix, vm: VmSpec, name: string, signal?: AbortSignal): Promise<void> {
+/** Deletes a snapshot from the disks of a VM that is off, even if libvirt does not know it and the host is down. */
+export async function deleteFromDisks(
+  context: RecipeContext,
+  prefix: Prefix,
+  vm: VmSpec,
+  name: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const place = diskPlace(context, prefix);
   const { deleteImageSnapshot } = await import('../disk/qemu-img.ts');
-  for (const path of snapshotDisks(prefix, vm)) await deleteImageSnapshot(path, name, { signal });
+  for (const path of snapshotDisks(prefix, vm)) await deleteImageSnapshot(await place.path(path), name, { signal, run: place.run });
 }
 
 /** Paths of the disks that can contain snapshots. */

@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { formatBytes } from '../../../src-shared/bytes.ts';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
+import type { Host } from '../host/host.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
 
 /** For tables, device state and what the guests write meanwhile. */
@@ -12,13 +13,17 @@ const MARGIN = 32 * 1024 * 1024;
  * `host.no-space` when the memory of these VMs does not fit on the disk with their images. Counts at most the resident memory of QEMU or,
  * if its process cannot be seen, the memory that the VM may use.
  */
-export async function requireSpace(prefix: Prefix, vms: readonly VmSpec[], free?: number): Promise<void> {
-  const resident = residentMemory();
+export async function requireSpace(
+  prefix: Prefix,
+  vms: readonly VmSpec[],
+  { free, host }: { readonly free?: number; readonly host?: Host | undefined } = {},
+): Promise<void> {
+  const resident = host?.kind === 'remote' ? new Map<string, number>() : residentMemory();
   const needed = vms.reduce((sum, vm) => {
     const most = vm.memory * 1024 * 1024;
     return sum + Math.min(most, resident.get(domainName(prefix.uuid, vm.name)) ?? most) + MARGIN;
   }, MARGIN);
-  const there = free ?? (await freeBytes(prefix.paths.images));
+  const there = free ?? (await freeBytes(prefix.paths.images, host));
   if (there >= needed) return;
   throw new EngineError(
     'host.no-space',
@@ -34,9 +39,9 @@ export async function requireSpace(prefix: Prefix, vms: readonly VmSpec[], free?
 const FULL = 4 * 1024 * 1024;
 
 /** The error for a snapshot that QEMU could not write: `host.no-space` when the disk is full, else the original error. */
-export async function fullDiskInstead(prefix: Prefix, vm: VmSpec, error: unknown): Promise<unknown> {
+export async function fullDiskInstead(prefix: Prefix, vm: VmSpec, error: unknown, host?: Host): Promise<unknown> {
   if (!(error instanceof EngineError) || error.code !== 'hypervisor.failed') return error;
-  const free = await freeBytes(prefix.paths.images);
+  const free = await freeBytes(prefix.paths.images, host);
   if (free > FULL) return error;
   const message = `The file system of ${prefix.paths.images} is full: there was no space left for the memory of VM ${vm.name}.`;
   const details = { ...error.details, free, path: prefix.paths.images };
@@ -44,7 +49,12 @@ export async function fullDiskInstead(prefix: Prefix, vm: VmSpec, error: unknown
   return new EngineError('host.no-space', message, { cause: error, details, hint });
 }
 
-async function freeBytes(path: string): Promise<number> {
+async function freeBytes(path: string, host: Host | undefined): Promise<number> {
+  if (host?.kind === 'remote') {
+    const { stdout } = await host.run(['stat', '--file-system', '--format', '%a %S', path]);
+    const [blocks = '0', size = '0'] = stdout.trim().split(' ');
+    return Number(blocks) * Number(size);
+  }
   const { bavail, bsize } = await statfs(path);
   return bavail * bsize;
 }

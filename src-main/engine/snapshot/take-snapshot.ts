@@ -67,7 +67,7 @@ export async function takeSnapshotOf(context: RecipeContext, prefix: Prefix, nam
   const found = await context.hosts.find(prefix, step.signal);
   const active = found === undefined ? [] : await activeVms(found, prefix, step.signal);
   const running = found === undefined ? [] : await runningVms(found, prefix, active, step.signal);
-  await requireSpace(prefix, active);
+  await requireSpace(prefix, active, { host: found?.host });
   const work: Omit<PendingWork, 'since'> = {
     kind: 'snapshot',
     name,
@@ -139,7 +139,7 @@ async function saveAll(
       try {
         await session.hypervisor.createSnapshot(domainName(prefix.uuid, vm.name), xml, {}, { signal: one.signal });
       } catch (error) {
-        throw await fullDiskInstead(prefix, vm, error);
+        throw await fullDiskInstead(prefix, vm, error, session.host);
       }
       kinds[vm.name] = off ? 'disk' : 'memory';
       await keepXml(session, prefix, vm, name, one.signal);
@@ -206,7 +206,9 @@ export async function takeBack(
   const vms = prefix.specs.vms.filter((vm) => work.vms.includes(vm.name));
   // In parallel: a VM that does not respond must not delay the others.
   const outcomes = await Promise.allSettled(
-    vms.map(async (vm) => await takeBackFrom(session, prefix, vm, { name, ran: work.running.includes(vm.name), patienceMs }, signal)),
+    vms.map(
+      async (vm) => await takeBackFrom(context, session, prefix, vm, { name, ran: work.running.includes(vm.name), patienceMs }, signal),
+    ),
   );
   const failure = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
@@ -215,6 +217,7 @@ export async function takeBack(
 }
 
 async function takeBackFrom(
+  context: RecipeContext,
   session: HostSession | undefined,
   prefix: Prefix,
   vm: VmSpec,
@@ -224,13 +227,13 @@ async function takeBackFrom(
   const domain = domainName(prefix.uuid, vm.name);
   const now = session === undefined ? undefined : await statusOf(session, prefix, vm, signal);
   if (session === undefined || now === undefined) {
-    await deleteFromDisks(prefix, vm, about.name, signal);
+    await deleteFromDisks(context, prefix, vm, about.name, signal);
     return;
   }
   if (now.id < 0) {
     await deleteFromVm(session, prefix, vm, about.name, signal);
     await onceFree(signal, async () => await session.hypervisor.undefineDomain(domain, { signal }));
-    await deleteFromDisks(prefix, vm, about.name, signal);
+    await deleteFromDisks(context, prefix, vm, about.name, signal);
     return;
   }
   // Both wait until libvirt's job is over; afterwards its list of snapshots is final. A VM that is running although it was not before was

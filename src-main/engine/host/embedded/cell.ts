@@ -18,7 +18,7 @@ import type { Uplink } from './uplink.ts';
 const ALREADY_RUNNING = 75;
 
 /** `facts.json` in the runtime folder: what later processes need to know about a running host. */
-const CellFacts = z.object({
+export const CellFacts = z.object({
   version: z.literal(1),
   id: z.string(),
   stateDir: z.string(),

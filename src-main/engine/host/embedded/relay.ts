@@ -61,7 +61,13 @@ export function unreachable(address: string, port: number, reason: string): Engi
  */
 export async function listenThroughRelay(
   endpoint: RelayEndpoint,
-  listen: { readonly address: string; readonly port: number; readonly path: string },
+  listen: {
+    readonly address: string;
+    readonly port: number;
+    readonly path: string;
+    /** What the relay calls `path`, where it is on another machine. */
+    readonly farPath?: string;
+  },
   onConnection: (stream: Duplex) => void,
   log: Log,
 ): Promise<AsyncDisposable> {
@@ -90,7 +96,8 @@ export async function listenThroughRelay(
   /** Asks the relay to listen, and again each time the relay has gone away. */
   async function connectControl(): Promise<void> {
     const socket = await reachRelay(endpoint, ended.signal);
-    const answer = await ask(socket, { op: 'listen', ...listen }, ended.signal);
+    const { address, port, farPath } = listen;
+    const answer = await ask(socket, { op: 'listen', address, port, path: farPath ?? listen.path }, ended.signal);
     if (!answer.startsWith('ok')) {
       socket.destroy();
       throw listenError(listen.address, listen.port, answer.slice(4) || 'the relay ended');

@@ -13,7 +13,7 @@ import { ExtFiles } from '../../disk/ext-files.ts';
 import { type ExtPartition, extPartitions } from '../../disk/partitions.ts';
 import { type ViewedImage, withRawView } from '../../disk/raw-view.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
-import type { Prefix } from '../../prefix/prefix.ts';
+import { type Prefix, requireDisksHere } from '../../prefix/prefix.ts';
 import { missingArtifact, type WantedArtifact } from './collect-live.ts';
 
 /**
@@ -28,6 +28,7 @@ export async function collectFromDisk(
   accelerator: 'kvm' | 'tcg',
   step: Step,
 ): Promise<CollectedArtifact[]> {
+  requireDisksHere(prefix, `Collecting from VM ${vm.name} while it is off`);
   const [disk] = vm.disks;
   if (disk === undefined) throw new EngineError('input.invalid', `VM ${vm.name} has no disk, so nothing can be read from it.`);
   const image = { path: expandPrefixPath(disk.path, prefix.paths.root), format: disk.format };

@@ -1,11 +1,12 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { EngineError, toEngineError } from '../../../../src-shared/errors.ts';
 import { diskError, readJson, writeJson } from '../../core/json-file.ts';
 import type { Log } from '../../core/log.ts';
+import type { HostLogs } from '../../host/host.ts';
 import type { PrefixPaths } from '../../prefix/layout.ts';
-import { type LogPosition, serialLogPath } from '../console/serial-log.ts';
+import { LOCAL_LOGS, serialLogPath } from '../console/serial-log.ts';
 
 const BootRecord = z.object({
   version: z.literal(1),
@@ -22,8 +23,15 @@ export type BootRecord = z.infer<typeof BootRecord>;
  * Notes that a VM is being started now, for everybody who later asks how far it is. To be called before QEMU prints anything. A note that
  * cannot be written (a full disk) keeps nothing from starting; it is logged.
  */
-export async function noteStart(paths: PrefixPaths, vm: string, how: { readonly continued: boolean }, log: Log): Promise<void> {
-  const record: BootRecord = { version: 1, startedAt: Date.now(), ...how, console: await endOf(serialLogPath(paths, vm)) };
+export async function noteStart(
+  paths: PrefixPaths,
+  vm: string,
+  how: { readonly continued: boolean; readonly logs?: HostLogs | undefined },
+  log: Log,
+): Promise<void> {
+  const { continued, logs = LOCAL_LOGS } = how;
+  const console = (await logs.tail(serialLogPath(paths, vm), 0))?.end ?? { inode: 0, offset: 0 };
+  const record: BootRecord = { version: 1, startedAt: Date.now(), continued, console };
   const path = paths.boot(vm);
   try {
     // One of an earlier start would mislead if this one could not be written.
@@ -41,16 +49,6 @@ export async function readBootRecord(paths: PrefixPaths, vm: string): Promise<Bo
     return await readJson(paths.boot(vm), BootRecord);
   } catch (error) {
     if (error instanceof EngineError && error.code === 'input.invalid') return undefined;
-    throw error;
-  }
-}
-
-async function endOf(path: string): Promise<LogPosition> {
-  try {
-    const { ino, size } = await stat(path);
-    return { inode: ino, offset: size };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { inode: 0, offset: 0 };
     throw error;
   }
 }

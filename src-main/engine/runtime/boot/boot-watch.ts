@@ -4,12 +4,13 @@ import type { NetSpec, VmSpec } from '../../../../src-shared/specs.ts';
 import { sleep } from '../../core/until.ts';
 import { type BootSources, BootWatch, type BootWatchOptions } from '../../guest/boot/boot-watch.ts';
 import type { Surroundings } from '../../guest/boot/facts.ts';
+import type { HostLogs } from '../../host/host.ts';
 import { nicMac } from '../../libvirt/xml/domain-xml.ts';
 import { networkName } from '../../libvirt/xml/network-xml.ts';
 import { childrenXml, findXml, readXml } from '../../libvirt/xml/read-xml.ts';
 import { dnsmasqLives } from '../../net/dnsmasq.ts';
 import { domainName, type Prefix, vmAddress } from '../../prefix/prefix.ts';
-import { followSerialLog, readSerialTail, serialLogPath } from '../console/serial-log.ts';
+import { LOCAL_LOGS, serialLogPath } from '../console/serial-log.ts';
 import type { HostSession } from '../session.ts';
 import { type BootRecord, readBootRecord } from './boot-record.ts';
 
@@ -38,7 +39,7 @@ export async function watchBoot(session: HostSession, prefix: Prefix, vm: VmSpec
     serial:
       record === undefined
         ? undefined
-        : (signal) => serialOutput(serialLogPath(prefix.paths, vm.name), record, options.once === true, signal),
+        : (signal) => serialOutput(session.host.logs, serialLogPath(prefix.paths, vm.name), record, options.once === true, signal),
     dhcp: net?.dhcp === undefined ? undefined : dhcpOf(session, prefix, vm, { index, net }, options.once === true),
     around: async (state, quietMs, signal) => {
       const stage = waitingStage(state)?.id;
@@ -49,19 +50,20 @@ export async function watchBoot(session: HostSession, prefix: Prefix, vm: VmSpec
 }
 
 async function* serialOutput(
+  logs: HostLogs = LOCAL_LOGS,
   path: string,
   record: BootRecord,
   once: boolean,
   signal: AbortSignal,
 ): AsyncGenerator<{ readonly bytes: Uint8Array; readonly fresh: boolean }> {
-  const tail = await readSerialTail(path, CONSOLE_BYTES);
+  const tail = await logs.tail(path, CONSOLE_BYTES);
   const { inode, offset } = record.console;
   if (tail !== undefined) {
     const since = tail.end.inode === inode ? tail.end.offset - offset : tail.bytes.length;
     yield { bytes: tail.bytes.subarray(Math.max(0, tail.bytes.length - since)), fresh: false };
   }
   if (once) return;
-  for await (const bytes of followSerialLog(path, { from: tail?.end ?? { inode: 0, offset: 0 }, signal })) yield { bytes, fresh: true };
+  for await (const bytes of logs.follow(path, tail?.end ?? { inode: 0, offset: 0 }, signal)) yield { bytes, fresh: true };
 }
 
 function dhcpOf(
@@ -75,8 +77,8 @@ function dhcpOf(
   const spec = vm.nics[index];
   if (spec === undefined) return undefined;
   const mac = nicMac(prefix.uuid, vm.name, index, spec);
-  if (session.host.kind === 'embedded') {
-    return { mac, log: (signal) => dhcpMessages(prefix.paths.dhcpLog(net.name), once, signal) };
+  if (session.host.kind !== 'system') {
+    return { mac, log: (signal) => dhcpMessages(session.host.logs, prefix.paths.dhcpLog(net.name), once, signal) };
   }
   const lease = async (signal: AbortSignal): Promise<string | undefined> => {
     for (;;) {
@@ -89,10 +91,10 @@ function dhcpOf(
   return { mac, lease };
 }
 
-async function* dhcpMessages(path: string, once: boolean, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const tail = await readSerialTail(path, CONSOLE_BYTES);
+async function* dhcpMessages(logs: HostLogs = LOCAL_LOGS, path: string, once: boolean, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const tail = await logs.tail(path, CONSOLE_BYTES);
   if (tail !== undefined) yield tail.bytes;
-  if (!once) yield* followSerialLog(path, { from: tail?.end ?? { inode: 0, offset: 0 }, signal });
+  if (!once) yield* logs.follow(path, tail?.end ?? { inode: 0, offset: 0 }, signal);
 }
 
 interface Place {
@@ -111,7 +113,7 @@ async function lookAround(session: HostSession, prefix: Prefix, vm: VmSpec, plac
   const [xml, status, dhcpServer, neighbour] = await Promise.all([
     hypervisor.domainXml(domain, {}, { signal }),
     hypervisor.findDomain(domain, { signal }),
-    addressing && net !== undefined && host.kind === 'embedded'
+    addressing && net !== undefined && host.kind !== 'system'
       ? dnsmasqLives(host.run, networkName(prefix.uuid, net.name), signal)
       : undefined,
     stage === 'ssh' && address !== undefined ? isNeighbour(session, address, signal) : undefined,

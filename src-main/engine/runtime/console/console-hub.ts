@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { TerminalStatus } from '../../../../src-shared/terminal.ts';
 import { drop, type Log } from '../../core/log.ts';
+import type { HostLogs } from '../../host/host.ts';
 import { Link, type LinkReason } from '../link.ts';
-import { followSerialLog, readSerialTail } from './serial-log.ts';
+import { LOCAL_LOGS } from './serial-log.ts';
 
 /** Bytes of output that a hub keeps, and reads from the log when it begins. */
 export const KEPT_BYTES = 1024 * 1024;
@@ -15,6 +16,8 @@ export interface HubOptions {
   open(signal: AbortSignal): Promise<Duplex>;
   /** The VM's serial log; see `serial-log.ts`. Undefined where there is none that we may read. */
   readonly log: string | undefined;
+  /** Finds what reads the log; default: it is a file of this machine. */
+  readonly logs?: (() => Promise<HostLogs>) | undefined;
   isRunning(): boolean;
   readonly engineLog: Log;
 }
@@ -144,12 +147,13 @@ export class ConsoleHub {
     const { log, engineLog } = this.#options;
     if (log === undefined) return;
     const { signal } = this.#life;
-    const tail = await readSerialTail(log, tailBytes);
+    const logs = (await this.#options.logs?.()) ?? LOCAL_LOGS;
+    const tail = await logs.tail(log, tailBytes);
     if (tail === undefined || signal.aborted) return;
     for (let at = 0; at < tail.bytes.length; at += PIECE) this.#output(tail.bytes.subarray(at, at + PIECE));
     const following = new AbortController();
     this.#following = following;
-    drop(this.#readLog(followSerialLog(log, { from: tail.end, signal: following.signal }), following), engineLog, `Following ${log}`);
+    drop(this.#readLog(logs.follow(log, tail.end, following.signal), following), engineLog, `Following ${log}`);
   }
 
   async #readLog(chunks: AsyncIterable<Buffer>, following: AbortController): Promise<void> {

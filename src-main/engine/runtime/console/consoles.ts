@@ -2,7 +2,7 @@ import type { Log } from '../../core/log.ts';
 import { readPrefix } from '../../prefix/prefix.ts';
 import type { RecipeContext } from '../recipe.ts';
 import type { ConsoleHub } from './console-hub.ts';
-import { serialLogPath } from './serial-log.ts';
+import { LOCAL_LOGS, serialLogPath } from './serial-log.ts';
 
 /** The serial consoles in use by this process: one hub per VM, shared by all who look at it. */
 export interface Consoles {
@@ -16,7 +16,7 @@ export function createConsoles(context: RecipeContext, isRunning: (prefix: strin
   const hubs = new Map<string, ConsoleHub>();
   return {
     async of(prefix, vm) {
-      const { paths } = await readPrefix(prefix);
+      const read = await readPrefix(prefix);
       const [{ ConsoleHub: Hub }, { openConsole }] = await Promise.all([import('./console-hub.ts'), import('../access.ts')]);
       // There must be no await between get and set, or two users would open two consoles.
       const key = JSON.stringify([prefix, vm]);
@@ -24,7 +24,8 @@ export function createConsoles(context: RecipeContext, isRunning: (prefix: strin
       if (known !== undefined) return known;
       const hub = new Hub({
         open: async (signal) => await openConsole(context, prefix, vm, signal),
-        log: serialLogPath(paths, vm),
+        log: serialLogPath(read.paths, vm),
+        logs: async () => (read.record?.host.kind === 'remote' ? (await context.hosts.find(read))?.host.logs : undefined) ?? LOCAL_LOGS,
         isRunning: () => isRunning(prefix, vm),
         engineLog: log,
       });

@@ -1,6 +1,7 @@
 import { watch } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { HostLogs, LogPosition } from '../../host/host.ts';
 import type { PrefixPaths } from '../../prefix/layout.ts';
 
 /**
@@ -9,12 +10,6 @@ import type { PrefixPaths } from '../../prefix/layout.ts';
  */
 export function serialLogPath(paths: PrefixPaths, vm: string): string {
   return join(paths.logs, `${vm}.console`);
-}
-
-/** A place in a serial log that stays valid when the file is rotated. */
-export interface LogPosition {
-  readonly inode: number;
-  readonly offset: number;
 }
 
 /** The end of a serial log, and where it ends: `followSerialLog` goes on from there without a gap or a repetition. */
@@ -47,6 +42,12 @@ async function readRange(file: FileHandle, from: number, to: number): Promise<Bu
   }
   return buffer.subarray(0, length);
 }
+
+/** The logs of a host on this machine: files, read as they grow. */
+export const LOCAL_LOGS: HostLogs = {
+  tail: readSerialTail,
+  follow: (path, from, signal) => followSerialLog(path, { ...(from === undefined ? {} : { from }), signal }),
+};
 
 /** The last `bytes` of a serial log, reaching into the file before the last rotation. Undefined where there is none that we may read. */
 export async function readSerialTail(path: string, bytes: number): Promise<SerialTail | undefined> {
