@@ -9,7 +9,7 @@ import { type Bench, say } from './measure.ts';
  */
 Object.assign(process.env, { LAGO_CONFINED: '1', LAGO_UPLINK: 'none' });
 
-const NOT_BENCHES = new Set(['run', 'measure', 'python', 'guest-environment']);
+const NOT_BENCHES = new Set(['run', 'measure', 'python', 'guest-environment', 'sample-environment']);
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
   .map((file) => file.slice(0, -'.ts'.length))

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { type CommandOptions, lago, lagoOk } from './support/lago.ts';
@@ -184,4 +184,28 @@ test('a snapshot that finds the disk full, before it begins or in the middle, le
     await lagoOk(scratch, ['snapshot', 'new'], options);
     expect(snapshots()).toContain('new');
   });
+});
+
+test('a snapshot that QEMU finished after libvirt was killed is taken back from the disks of a running VM', async () => {
+  await lagoOk(scratch, ['init', emptyVm()]);
+  await lagoOk(scratch, ['start']);
+  const image = join(prefix(), 'images/silent_root.qcow2');
+  const inImage = (): string => execFileSync('qemu-img', ['snapshot', '-l', '-U', image], { encoding: 'utf8' });
+  const recordFile = join(prefix(), 'lago-desktop.json');
+  const before = JSON.parse(readFileSync(recordFile, 'utf8')) as object;
+  await lagoOk(scratch, ['snapshot', 'late']);
+  const runtime = join(scratch.env['XDG_RUNTIME_DIR'] ?? '', 'lago');
+  const [host = ''] = readdirSync(runtime).filter((name) => existsSync(join(runtime, name, 'libvirt/libvirt-sock')));
+  const virsh = ['-c', `qemu:///system?socket=${join(runtime, host, 'libvirt/libvirt-sock')}`];
+  const domain = execFileSync('virsh', [...virsh, 'list', '--name'], { encoding: 'utf8' }).trim();
+  execFileSync('virsh', [...virsh, 'snapshot-delete', domain, 'late', '--metadata']);
+  const pending = { kind: 'snapshot', name: 'late', step: 'taking', vms: ['silent'], running: ['silent'], hostWasUp: true, since: 1 };
+  writeFileSync(recordFile, JSON.stringify({ ...before, pending }));
+  expect(inImage()).toContain('late');
+
+  await lagoOk(scratch, ['start']);
+  expect(inImage()).not.toContain('late');
+  expect(execFileSync('virsh', [...virsh, 'snapshot-list', domain, '--name'], { encoding: 'utf8' }).trim()).toBe('');
+  await lagoOk(scratch, ['snapshot', 'late']);
+  await lagoOk(scratch, ['destroy', '--yes']);
 });

@@ -3,21 +3,27 @@ import { expect, type Locator, type Page, test } from '@playwright/test';
 import { vmRow } from './support/environment.ts';
 import { lago, lagoOk } from './support/lago.ts';
 import { ownedProcesses } from './support/leaks.ts';
+import { askMain, doInMain } from './support/main-process.ts';
 import { type Scratch } from './support/scratch.ts';
 import { picture } from './support/screenshots.ts';
-import { useSharedEnvironment } from './support/shared-environment.ts';
+import { type SharedEnvironment, useSharedEnvironment } from './support/shared-environment.ts';
 import { expectTerminal, openTerminal, runInTerminal, terminalText, typeLine } from './support/terminal.ts';
 
 /** Terminals survive: what happens to the page, the guest, libvirt or the console does not end them. */
 
 const BOOT = 180_000;
+let shared: SharedEnvironment;
 let scratch: Scratch;
 let page: Page;
-useSharedEnvironment((shared) => {
+/** Playwright cannot use a page that has crashed, even after it was loaded again. */
+let pageCrashed = false;
+useSharedEnvironment((given) => {
+  shared = given;
   ({ scratch, page } = shared);
 });
 
 test.afterEach(async () => {
+  if (pageCrashed) return;
   // Each test begins without terminals.
   const tabs = page.getByRole('tablist', { name: 'Terminals' }).getByRole('tab');
   while ((await tabs.count()) > 0) {
@@ -36,6 +42,13 @@ async function paste(terminal: Locator, text: string): Promise<void> {
   await terminal.evaluate((element, data) => {
     (element as unknown as { readonly terminal: { paste(text: string): void } }).terminal.paste(data);
   }, text);
+}
+
+/** Lines that no terminal's line discipline is too small for. */
+const MEGABYTE = Array.from({ length: 16_384 }, (_, index) => `${String(index).padStart(5, '0')} ${'x'.repeat(57)}\n`).join('');
+
+function md5(text: string): string {
+  return createHash('md5').update(text).digest('hex');
 }
 
 test('a reloaded page shows the same screen and history, and the session goes on', async () => {
@@ -83,11 +96,9 @@ test('UTF-8, a paste of 1 MB, a new size and a flood', async () => {
   await runInTerminal(terminal, String.raw`for b in 342 202 254 360 237 220 247; do printf "\\$b"; done; echo`);
   await expectTerminal(terminal, /€🐧/);
 
-  const text = Array.from({ length: 16_384 }, (_, index) => `${String(index).padStart(5, '0')} ${'x'.repeat(57)}\n`).join('');
-  const sum = createHash('md5').update(text).digest('hex');
   await typeLine(terminal, 'stty -echo; head -c 1048576 | md5sum; stty echo');
-  await paste(terminal, text);
-  await expectTerminal(terminal, new RegExp(sum), BOOT);
+  await paste(terminal, MEGABYTE);
+  await expectTerminal(terminal, new RegExp(md5(MEGABYTE)), BOOT);
 
   const columns = await runInTerminal(terminal, 'stty size');
   await page.setViewportSize({ width: 1000, height: 700 });
@@ -97,6 +108,22 @@ test('UTF-8, a paste of 1 MB, a new size and a flood', async () => {
   await expectTerminal(terminal, /flood\nflood\nflood/);
   await page.keyboard.press('Control+c');
   expect(await runInTerminal(terminal, 'echo after')).toBe('after');
+});
+
+test('a large paste on the serial console arrives whole', async () => {
+  test.slow();
+  const inGuest = async (command: string): Promise<string> => (await shared.lago('shell', 'web', command)).stdout;
+  // An emulated serial port takes some kilobytes a second.
+  const text = MEGABYTE.slice(0, 65_536);
+  // No line editing, and nobody else who reads: getty goes on afterwards.
+  const mode = await inGuest('killall -STOP getty; stty -F /dev/ttyS0 -g; stty -F /dev/ttyS0 raw -echo');
+  await inGuest('(head -c 65536 /dev/ttyS0 | md5sum >/root/sum) </dev/null >/dev/null 2>&1 &');
+  const serial = await openTerminal(page, 'web', 'Serial console');
+  await paste(serial, text);
+  await expect
+    .poll(async () => await inGuest('cat /root/sum'), { timeout: BOOT, intervals: [1000] })
+    .toContain(md5(text.replaceAll('\n', '\r')));
+  await inGuest(`stty -F /dev/ttyS0 ${mode.trim()}; killall -CONT getty`);
 });
 
 test('ten terminals at once', async () => {
@@ -151,4 +178,42 @@ test('after a revert, a shell begins anew in the same tab', async () => {
   await expectTerminal(ssh, /— .*; connect\w* again.* —/, BOOT);
   await expect(ssh).toHaveAttribute('data-state', 'connected', { timeout: BOOT });
   expect(await runInTerminal(ssh, 'ls /root/later 2>/dev/null || echo gone')).toBe('gone');
+});
+
+test('where ssh is dead, the tab says which key opens the serial console, and it does', async () => {
+  test.slow();
+  const ssh = await openTerminal(page, 'web', 'Terminal');
+  await typeLine(ssh, 'killall dropbear');
+  await expectTerminal(ssh, /ssh does not answer yet; Ctrl\+Shift\+S opens the serial console/, BOOT);
+  await expect(ssh).not.toHaveAttribute('data-state', 'connected');
+  await ssh.click();
+  await page.keyboard.press('Control+Shift+S');
+  const serial = shown('serial');
+  await expect(serial).toHaveAttribute('data-state', 'connected', { timeout: 60_000 });
+  await page.keyboard.press('Enter');
+  await expectTerminal(serial, /login:\s*$/);
+});
+
+// The last one, since the page cannot be used afterwards.
+test('a page that crashed comes back with its terminals', async () => {
+  const { app } = shared.desktop;
+  const ssh = await openTerminal(page, 'db', 'Terminal');
+  await runInTerminal(ssh, 'for i in $(seq 200); do echo line $i; done');
+  const text = await terminalText(ssh);
+  pageCrashed = true;
+  const before = await askMain(app, ({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.getOSProcessId());
+  await doInMain(app, ({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.forcefullyCrashRenderer());
+  const shownAgain = async (): Promise<string> =>
+    await app.evaluate(async ({ BrowserWindow }, old) => {
+      const contents = BrowserWindow.getAllWindows()[0]?.webContents;
+      if (contents === undefined || contents.isCrashed() || contents.isLoading() || contents.getOSProcessId() === old) return '';
+      return String(
+        await contents.executeJavaScript(`{
+          const shown = document.querySelector('[data-vm="db"][data-kind="ssh"][data-state="connected"]')?.terminal?.buffer.active;
+          const lines = Array.from({ length: shown?.length ?? 0 }, (_, index) => shown.getLine(index).translateToString(true));
+          lines.join('\\n').trimEnd();
+        }`),
+      );
+    }, before);
+  await expect.poll(shownAgain, { timeout: 60_000 }).toBe(text);
 });

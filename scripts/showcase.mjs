@@ -118,7 +118,7 @@ export async function showcase({ dist, file }) {
     console.log(`\n${lagoOutput('status').stdout.trimEnd()}\n`);
     console.log(`Picture: ${picture}`);
     console.log(
-      `The environment goes on running. Next, in this folder:\n  npx lago shell ${vms[0]}\n  npx lago deploy    (runs the deploy scripts that an init file lists)\n  npx lago status\n  npx lago destroy`,
+      `The environment goes on running. Next, in this folder:\n  npx lago shell ${vms[0]}\n  npx lago deploy    (runs the deploy scripts that an init file lists)\n  npx lago collect   (brings the files that it lists as artifacts)\n  npx lago status\n  npx lago destroy`,
     );
   } finally {
     await app?.close();

@@ -1,9 +1,13 @@
 /**
  * A duplex byte stream on a message port with credit-based flow control. Each side may have at most `WINDOW` unacknowledged bytes. The
- * receiver acknowledges what its consumer has processed, so a slow terminal pauses the producer instead of filling memory.
+ * receiver acknowledges what its consumer has processed, so a slow terminal pauses the producer instead of filling memory. The window is
+ * also what the echo of a key has to wait for during a flood, so it is no larger than a fast terminal needs.
  * Runs in the renderer (DOM MessagePort), in Electron's main process (MessagePortMain) and in tests (worker_threads).
  */
-export const WINDOW = 256 * 1024;
+export const WINDOW = 128 * 1024;
+
+/** Credit is returned in pieces of this size, because each message costs both sides more than the bytes that it stands for. */
+const CREDIT = WINDOW / 4;
 
 /** The port interface that the stream needs; each platform's port needs a small adapter. */
 export interface BytePort {
@@ -39,6 +43,7 @@ function isMessage(value: unknown): value is PortMessage {
 /** Opens a flow-controlled channel on a port. Messages of any other shape are ignored. */
 export function openByteChannel(port: BytePort, events: ByteChannelEvents): ByteChannel {
   let inFlight = 0;
+  let owed = 0;
   let ended = false;
   let waiting = false;
 
@@ -56,7 +61,11 @@ export function openByteChannel(port: BytePort, events: ByteChannelEvents): Byte
       events.onData(data, () => {
         if (given || ended) return;
         given = true;
-        port.post({ ack: data.byteLength });
+        owed += data.byteLength;
+        // The other side never waits for less: what it may have in flight is more than what can be owed.
+        if (owed < CREDIT) return;
+        port.post({ ack: owed });
+        owed = 0;
       });
     } else if ('ack' in message && typeof message.ack === 'number') {
       inFlight = Math.max(0, inFlight - message.ack);

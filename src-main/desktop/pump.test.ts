@@ -136,3 +136,28 @@ test('a page that goes away ends the stream', async () => {
   await closed;
   expect(stream.destroyed).toBe(true);
 });
+
+test('what arrives together is one message, and credit comes back in few', async () => {
+  const [near, far] = channel();
+  const stream = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
+  let acks = 0;
+  pump(stream, { ...near, onMessage: (listener) => near.onMessage((message) => (acks++, listener(message))) });
+  const sizes: number[] = [];
+  openByteChannel(far, {
+    onData(bytes, taken) {
+      sizes.push(bytes.byteLength);
+      taken();
+    },
+    onEnd: () => undefined,
+  });
+  for (let index = 0; index < 64; index++) stream.push(Buffer.alloc(1024));
+  await settle();
+  expect(sizes).toEqual([64 * 1024]);
+  expect(acks).toBe(1);
+  for (let index = 0; index < 4; index++) {
+    stream.push(Buffer.alloc(WINDOW / 16));
+    await settle();
+  }
+  expect(sizes.length).toBe(5);
+  expect(acks).toBe(2);
+});

@@ -13,12 +13,23 @@ export function pump(stream: Duplex, port: BytePort): void {
       });
     },
     onEnd: () => stream.destroy(),
-    onDrain: () => stream.resume(),
+    onDrain: () => {
+      ready = true;
+      send();
+    },
   });
-  stream.on('data', (chunk: Uint8Array) => {
-    // Copied, because structured clone would send the whole pool behind a small Buffer.
-    if (!channel.write(new Uint8Array(chunk))) stream.pause();
-  });
+  let ready = true;
+  /** Sends all that has arrived as one message. */
+  function send(): void {
+    while (ready) {
+      const chunk = stream.read() as Uint8Array | null;
+      if (chunk === null) return;
+      // Structured clone would send the whole pool behind a small Buffer.
+      const alone = chunk.byteLength === chunk.buffer.byteLength;
+      ready = channel.write(alone ? chunk : new Uint8Array(chunk));
+    }
+  }
+  stream.on('readable', send);
   stream.on('end', () => channel.end());
   stream.on('error', (error: Error) => channel.end(error.message));
   stream.on('close', () => channel.end());

@@ -165,6 +165,31 @@ export async function deleteFromVm(session: HostSession, prefix: Prefix, vm: VmS
   }
 }
 
+/**
+ * Deletes a snapshot that is in the disks of a VM that is not off, although libvirt does not know it: libvirt was killed while QEMU was
+ * saving it. QEMU uses the disks, so libvirt is told of it first.
+ */
+export async function deleteUnknown(session: HostSession, prefix: Prefix, vm: VmSpec, name: string, signal?: AbortSignal): Promise<void> {
+  const domain = domainName(prefix.uuid, vm.name);
+  const known = await session.hypervisor.listSnapshots(domain, { signal });
+  if (known.some((snapshot) => snapshot.name === name) || !(await isInDisks(prefix, vm, name))) return;
+  const described = snapshotInMemoryXml(name, await session.hypervisor.domainXml(domain, {}, { signal }));
+  await session.hypervisor.createSnapshot(domain, described, { redefine: true }, { signal });
+  await deleteFromVm(session, prefix, vm, name, signal);
+}
+
+/** libvirt's description of a snapshot with memory that exists already. */
+function snapshotInMemoryXml(name: string, domainXml: string): string {
+  const seconds = Math.floor(Date.now() / 1000);
+  const domain = domainXml.slice(domainXml.indexOf('<domain'));
+  return `<domainsnapshot><name>${escapeXml(name)}</name><state>paused</state><creationTime>${seconds}</creationTime><memory snapshot='internal'/>${domain}</domainsnapshot>`;
+}
+
+/** Text as the content of an element or attribute. */
+export function escapeXml(text: string): string {
+  return text.replace(/[<>&'"]/g, (c) => `&#${c.charCodeAt(0)};`);
+}
+
 /** Whether any disk of the VM still contains the snapshot. */
 async function isInDisks({ host }: HostSession, prefix: Prefix, vm: VmSpec, name: string): Promise<boolean> {
   const { listImageSnapshots } = await import('../disk/qemu-img.ts');

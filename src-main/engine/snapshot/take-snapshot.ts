@@ -14,6 +14,8 @@ import type { HostSession } from '../runtime/session.ts';
 import {
   deleteFromDisks,
   deleteFromVm,
+  deleteUnknown,
+  escapeXml,
   forgetFiles,
   keepXml,
   keptHostKeys,
@@ -45,10 +47,6 @@ function requireSnapshottable(vm: VmSpec): void {
   throw new EngineError('snapshot.unsupported', `VM ${vm.name} cannot be snapshotted: its disk "${disk.name}" is ${disk.format}.`, {
     hint: 'Snapshots need qcow2 disks: write "format: qcow2" in the init file.',
   });
-}
-
-function escapeXml(text: string): string {
-  return text.replace(/[<>&'"]/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
 /**
@@ -240,5 +238,6 @@ async function takeBackFrom(
   // started or resumed since.
   if (about.ran) await resumeForSure(session, prefix, vm, signal, about.patienceMs);
   else if (now.state === 'paused') await onceFree(signal, async () => await session.hypervisor.suspendDomain(domain, { signal }));
+  await deleteUnknown(session, prefix, vm, about.name, signal);
   await deleteFromVm(session, prefix, vm, about.name, signal);
 }

@@ -126,6 +126,9 @@ export class TerminalSession implements Sink {
   }
 }
 
+/** Output that may wait for the page's credit, bytes. The echo of a key waits behind it. */
+const AHEAD = 32 * 1024;
+
 interface PageEvents {
   onInput(bytes: Buffer, done: () => void): void;
   onReady(): void;
@@ -140,7 +143,7 @@ class PageStream extends Duplex {
   #full = false;
 
   constructor(events: PageEvents) {
-    super({ allowHalfOpen: false });
+    super({ allowHalfOpen: false, readableHighWaterMark: AHEAD });
     this.#events = events;
   }
 
