@@ -27,6 +27,7 @@ import { useBlocked, useEnvironmentActions, useVmActions } from './use-environme
 import { BootNotes } from './vm/boot-notes.tsx';
 import type { WantedCopy } from './vm/copy-dialog.tsx';
 import { CrashNotes } from './vm/crash-note.tsx';
+import { useNumbers } from './vm/use-numbers.ts';
 import { VmTable } from './vm/vm-table.tsx';
 
 function ActionButton(props: { readonly action: Action; readonly primary: boolean }): ReactElement {
@@ -140,6 +141,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
   const view = state.views[prefix.id] ?? 'vms';
   const own = operations.filter((operation) => operation.prefix === prefix.id);
   const running = own.find(isRunning);
+  const numbers = useNumbers(prefix.id, view === 'vms' && countOf(prefix, 'running') > 0);
   return (
     <>
       {running !== undefined && prefix.phase === 'creating' && view !== 'activity' && (
@@ -175,6 +177,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
         {view === 'vms' && (
           <VmTable
             vms={prefix.vms}
+            numbers={numbers}
             actions={vmActions}
             creating={prefix.phase === 'creating'}
             onFiles={(vm, files) =>
