@@ -61,6 +61,8 @@ export const NetworkState = z.object({
   name: z.string(),
   type: z.enum(['nat', 'bridge']),
   status: z.enum(['up', 'down']),
+  /** Present when something is wrong with it although it is up: what, and what to do. */
+  problem: z.string().optional(),
   gateway: z.string().nullable(),
   management: z.boolean(),
   dhcp: z.object({ start: z.number(), end: z.number() }).nullable(),

@@ -126,6 +126,15 @@ function Strip(props: { readonly prefix: PrefixState }): ReactElement | null {
       </p>
     );
   }
+  const problems = prefix.networks.flatMap(({ problem }) => problem ?? []);
+  if (problems.length > 0) {
+    return (
+      <p className={styles.strip} data-tone="warn" role="status">
+        <IconAlertTriangle size={16} stroke={1.8} />
+        {problems.join(' ')}
+      </p>
+    );
+  }
   return null;
 }
 

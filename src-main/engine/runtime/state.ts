@@ -15,6 +15,7 @@ import { domainName, type Prefix, vmAddress } from '../prefix/prefix.ts';
 import type { PendingWork } from '../prefix/record.ts';
 import { hasCrashed, readCrash, shutItselfDown } from './crash.ts';
 import { type ForeignVm, foreignVm, isHosted } from './foreign-vms.ts';
+import { serverIsGone } from './network-server.ts';
 import type { HostAccess, HostSession } from './session.ts';
 
 /** Facts about a VM that only a running engine knows. */
@@ -215,11 +216,16 @@ function networkState(prefix: Prefix, net: NetSpec, seen: Observation): NetworkS
     name: net.name,
     type: net.type,
     status: up ? 'up' : 'down',
+    ...(up && seen.session !== undefined && serverIsGone(seen.session, prefix.uuid, net) ? { problem: serverGone(net.name) } : {}),
     gateway: net.gw ?? null,
     management: net.management,
     dhcp: net.dhcp ?? null,
     domain: net.dns_domain_name ?? null,
   };
+}
+
+function serverGone(net: string): string {
+  return `The DHCP and DNS server of network ${net} does not run: VMs get neither addresses nor names. “lago start” starts it again.`;
 }
 
 /** Bytes on disk of the images (holes do not count). */
