@@ -21,8 +21,12 @@ function useReading({ vm, numbers }: Shown, read: (now: VmNumbers) => string): s
 }
 
 /** A number that is known a moment after the row appears: its place is kept, so that nothing moves. */
-function Use(props: { readonly text: string }): ReactElement {
-  return <span className={styles.use}>{props.text}</span>;
+function Use(props: { readonly text: string; readonly title?: string }): ReactElement {
+  return (
+    <span className={styles.use} title={props.title}>
+      {props.text}
+    </span>
+  );
 }
 
 function formatRate(bytes: number): string {
@@ -37,7 +41,7 @@ export function MemoryUse(props: Shown): ReactElement {
     const given = balloon === null || balloon >= whole ? '' : ` of ${formatBytes(balloon)}`;
     return `${formatBytes(memory)}${given} used`;
   });
-  return <Use text={text} />;
+  return <Use text={text} title="Memory of this machine that its QEMU takes" />;
 }
 
 function Rate(props: Shown & { readonly title: string; readonly read: (now: VmNumbers) => string }): ReactElement {
