@@ -53,9 +53,10 @@ test('a VM whose QEMU is killed has crashed, until it is started again', async (
   await expect(terminal).toHaveAttribute('data-state', 'connected');
 });
 
-test('a row shows what its VM uses; a DHCP server that died is told, and started again by Start', async () => {
+test('a row shows what its VM uses, and how its address is known; a DHCP server that died is told, and started again by Start', async () => {
   await expect(vmRow(page, 'web').getByRole('button', { name: /^Processor use of web: \d+ %$/ })).toBeVisible();
   await expect(vmRow(page, 'web')).toContainText(/MiB used/);
+  await expect(vmRow(page, 'web').getByTitle('front: the guest agent says so')).toContainText('192.168.200.2');
   const servers = dhcpServers(scratch);
   expect(servers.length).toBeGreaterThan(0);
   for (const pid of servers) process.kill(pid, 'SIGKILL');

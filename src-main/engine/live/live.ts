@@ -10,6 +10,7 @@ import { type PendingWork, readRecord } from '../prefix/record.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
 import { observe, prefixState } from '../runtime/state.ts';
+import { type AddressBook, createAddressBook } from './address-book.ts';
 import { type BootWatches, createBootWatches } from './boot-watches.ts';
 import type { KnownEnvironments } from './known.ts';
 import { createServerWatch, type ServerWatch } from './server-watch.ts';
@@ -53,6 +54,7 @@ interface Entry {
   unsubscribe: () => void;
   readonly boots: BootWatches;
   readonly servers: ServerWatch;
+  readonly addresses: AddressBook;
   timer: NodeJS.Timeout | undefined;
   /** When it fires. */
   due: number;
@@ -126,7 +128,11 @@ export function createLive(options: LiveOptions): Live {
       if (seen.problem === null) follow(entry, seen.session);
       entry.boots.update(prefix, seen);
       entry.servers.update(prefix, seen);
-      state = await prefixState(prefix, hosts, seen, { notes: (vm) => entry.boots.note(vm) });
+      entry.addresses.update(prefix, seen, (vm) => entry.boots.note(vm)?.ssh === 'ready');
+      state = await prefixState(prefix, hosts, seen, {
+        notes: (vm) => entry.boots.note(vm),
+        addresses: (vm) => entry.addresses.of(vm),
+      });
     } catch (error) {
       await gone(entry, error);
       return;
@@ -173,6 +179,7 @@ export function createLive(options: LiveOptions): Live {
     entry.unsubscribe();
     entry.boots.close();
     entry.servers.close();
+    entry.addresses.close();
   }
 
   function follow(entry: Entry, session: HostSession | undefined): void {
@@ -182,6 +189,7 @@ export function createLive(options: LiveOptions): Live {
     entry.unsubscribe =
       session?.hypervisor.onEvent((event) => {
         if (event.type === 'domain' && event.event === 'rebooted') entry.boots.rebooted(event.name);
+        if (event.type === 'agent' && event.connected) entry.addresses.agentAnswers(event.name);
         schedule(entry);
       }) ?? (() => undefined);
   }
@@ -210,6 +218,7 @@ export function createLive(options: LiveOptions): Live {
       unsubscribe: () => undefined,
       boots: createBootWatches(context, log, () => schedule(entry)),
       servers: createServerWatch(log, () => schedule(entry)),
+      addresses: createAddressBook(log, () => schedule(entry)),
       timer: undefined,
       due: 0,
       unreadable: 0,

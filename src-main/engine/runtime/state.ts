@@ -2,7 +2,7 @@ import { access, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
-import type { NetworkState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
+import type { AddressSource, NetworkState, NicState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
 import { readHolder } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
 import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
@@ -25,8 +25,17 @@ export interface VmNote {
   readonly startedAt: number | null;
 }
 
+/** An address that a network card was seen with. */
+export interface ObservedAddress {
+  /** Index of the card in its VM. */
+  readonly nic: number;
+  readonly ip: string;
+  readonly source: AddressSource;
+}
+
 export interface StateOptions {
   readonly notes?: (vm: string) => VmNote | undefined;
+  readonly addresses?: (vm: string) => readonly ObservedAddress[];
 }
 
 /** State of a VM that libvirt does not run, from its provider. */
@@ -116,7 +125,7 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     readHolder(prefix.paths.lock),
     workdirOf(prefix.paths.root),
     deployStates(prefix.paths, prefix.specs.vms),
-    Promise.all(prefix.specs.vms.map(async (vm) => await vmState(prefix, vm, seen, options.notes?.(vm.name)))),
+    Promise.all(prefix.specs.vms.map(async (vm) => await vmState(prefix, vm, seen, options))),
   ]);
   const busy = holder ?? null;
   const interrupted = busy === null ? interruption(prefix) : undefined;
@@ -171,7 +180,8 @@ function vmStatus(domain: DomainStatus | undefined): VmStatus {
   return domain.state;
 }
 
-async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | undefined): Promise<VmState> {
+async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, options: StateOptions): Promise<VmState> {
+  const note = options.notes?.(vm.name);
   const domain = seen.domains.find((candidate) => candidate.name === domainName(prefix.uuid, vm.name));
   const foreign = seen.foreign.get(vm.name);
   // If the host does not respond, the state of its VMs is unknown, not down.
@@ -188,7 +198,10 @@ async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNo
     memory: vm.memory,
     vcpu: vcpuOf(vm),
     ip: foreign === undefined ? vmAddress(prefix.specs, vm) : foreign.address,
-    nics: vm.nics.map((nic, index) => ({ name: `eth${index}`, network: nic.net, ip: nic.ip ?? null, mac: null })),
+    nics: vm.nics.map((nic, index) => ({
+      ...{ name: `eth${index}`, network: nic.net, ip: nic.ip ?? null, mac: null },
+      ...seenWith(index, running ? options.addresses?.(vm.name) : undefined),
+    })),
     disks: vm.disks.map((disk) => ({
       name: disk.name,
       dev: disk.dev,
@@ -202,6 +215,11 @@ async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNo
     startedAt: running ? (note?.startedAt ?? null) : null,
     screen: domain !== undefined && domain.id >= 0,
   };
+}
+
+function seenWith(index: number, addresses: readonly ObservedAddress[] = []): Pick<NicState, 'seen'> {
+  const seen = addresses.filter(({ nic }) => nic === index).map(({ ip, source }) => ({ ip, source }));
+  return seen.length === 0 ? {} : { seen };
 }
 
 /** Root's password from the definition. */

@@ -3,7 +3,6 @@ import { type DragEvent, type KeyboardEvent, type ReactElement, useState } from 
 import { waitingStage } from '../../../src-shared/boot.ts';
 import type { CrashState, VmState } from '../../../src-shared/state.ts';
 import { formatMemory, formatUptime } from '../../format.ts';
-import { Copyable } from '../../ui/copyable.tsx';
 import { Empty } from '../../ui/empty.tsx';
 import { type Action, type MenuPlace, menuPlace } from '../../ui/menu/action.ts';
 import { ActionMenu, ContextMenu } from '../../ui/menu/action-menu.tsx';
@@ -15,6 +14,7 @@ import { useUptime } from '../../ui/use-uptime.ts';
 import { sshStatus, vmStatus } from '../status.ts';
 import { BootStrip } from './boot-strip.tsx';
 import { crashSentence } from './crash-note.tsx';
+import { NicAddress } from './nic-address.tsx';
 import type { NumbersFeed } from './numbers-feed.ts';
 import { CpuUse, MemoryUse } from './vm-numbers.tsx';
 import styles from './vm-table.module.css';
@@ -101,17 +101,9 @@ function Row(props: {
       <td>
         <span className={styles.addresses}>
           {vm.nics.length === 0 && <span className="faint">none</span>}
-          {vm.nics.map((nic) =>
-            nic.ip === null ? (
-              <span key={nic.name} className="faint" title={nic.network}>
-                {nic.network}: no address
-              </span>
-            ) : (
-              <span key={nic.name} title={nic.network}>
-                <Copyable text={nic.ip} what={`address of ${vm.name}`} />
-              </span>
-            ),
-          )}
+          {vm.nics.map((nic) => (
+            <NicAddress key={nic.name} vm={vm.name} nic={nic} />
+          ))}
         </span>
       </td>
       <td className={table.number}>
