@@ -61,6 +61,8 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await expectAccessible(page, 'plan');
     await page.getByRole('button', { name: 'Environments' }).click();
     await demo.showShop();
+    await page.getByRole('button', { name: 'Processor use of web' }).hover();
+    await expect(page.getByRole('tooltip')).toBeVisible();
     await expectAccessible(page, 'VMs');
     for (const view of ['Networks', 'Snapshots', 'Deploy', 'Activity', 'VMs']) {
       await page

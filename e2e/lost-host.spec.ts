@@ -4,7 +4,7 @@ import { expect, test } from '@playwright/test';
 import { dropPlan, expectTask, showView } from './support/environment.ts';
 import { twoVms } from './support/init-files.ts';
 import { lago, lagoOk } from './support/lago.ts';
-import { expectNothingLeft, type OwnedProcess, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
+import { dhcpServers, expectNothingLeft, type OwnedProcess, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
 import { removeFolder, type Scratch } from './support/scratch.ts';
 import { closeDesktops, openDesktop } from './support/window.ts';
@@ -111,23 +111,18 @@ test('a QEMU that hangs: a snapshot gives up, the others go on, and stop works',
 test('a DHCP server that died is started again by start, and VMs go on', async () => {
   await startTwo();
   const before = machines().map(({ pid }) => pid);
-  const isDnsmasq = /dnsmasq .*--conf-file=/;
-  const servers = processesWith(isDnsmasq, ownedNamespaces(scratch));
+  const servers = dhcpServers(scratch);
   expect(servers.length).toBeGreaterThan(0);
   for (const pid of servers) end(pid, 'SIGKILL');
-  await expect.poll(() => processesWith(isDnsmasq, ownedNamespaces(scratch))).toEqual([]);
+  await expect.poll(() => dhcpServers(scratch)).toEqual([]);
+  const said = 'does not run: VMs get neither addresses nor names. “lago start” starts it again.';
+  expect((await lagoOk(scratch, ['status'])).stderr).toContain(said);
   await lagoOk(scratch, ['start']);
-  expect(processesWith(isDnsmasq, ownedNamespaces(scratch)).length).toBeGreaterThan(0);
+  expect((await lagoOk(scratch, ['status'])).stderr).not.toContain(said);
+  expect(dhcpServers(scratch).length).toBeGreaterThan(0);
   expect(machines().map(({ pid }) => pid)).toEqual(before);
   await lagoOk(scratch, ['destroy', '--yes']);
 });
-
-/** Processes in those network namespaces. Needed for dnsmasq, whose environment does not mention the run. */
-function processesWith(command: RegExp, namespaces: ReadonlySet<string>): readonly number[] {
-  return ownedProcesses({ ...scratch, dir: '' })
-    .filter((one) => command.test(one.command) && namespaces.has(one.net))
-    .map(({ pid }) => pid);
-}
 
 test('a folder that was removed while it ran: the host is listed, and can be ended', async () => {
   await startTwo();

@@ -189,6 +189,35 @@ test('in a small window two rows stand above the open dock, and at twice the siz
   }
 });
 
+test('rows show what VMs use, with rates in a tooltip, while the window can be seen', async () => {
+  await demo.resize(900, 600);
+  await demo.show('demo');
+  await demo.showShop();
+  const row = page.getByRole('row', { name: 'web', exact: true });
+  const busy = row.getByRole('button', { name: /^Processor use of web: \d+ %$/ });
+  await expect(busy).toBeVisible();
+  await expect(row).toContainText(/2 GiB\s*\d+ MiB used/);
+  const table = page.getByRole('table', { name: 'VMs' });
+  expect(await table.evaluate(({ parentElement }) => (parentElement?.scrollWidth ?? 0) - (parentElement?.clientWidth ?? 0))).toBe(0);
+  const first = await busy.textContent();
+  await expect(busy).not.toHaveText(first ?? '');
+  await busy.focus();
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('Tab');
+  await expect(page.getByRole('tooltip')).toContainText(/Disks read.*\/s.*Disks written.*\/s.*Network in.*\/s.*Network out.*\/s/);
+
+  async function seen(state: DocumentVisibilityState): Promise<void> {
+    await page.evaluate((value) => {
+      Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => value });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, state);
+  }
+  await seen('hidden');
+  await expect(busy).toHaveCount(0);
+  await seen('visible');
+  await expect(busy).toBeVisible();
+});
+
 test('menus begin with an action and keep Destroy, which has no button of its own', async () => {
   await demo.show('demo');
   await demo.showShop();

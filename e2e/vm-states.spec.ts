@@ -2,7 +2,7 @@ import { expect, type Page, test } from '@playwright/test';
 import { expectAccessible } from './support/axe.ts';
 import { expectRunning, expectTask, showView, vmRow } from './support/environment.ts';
 import { lagoOk } from './support/lago.ts';
-import { qemuOf } from './support/leaks.ts';
+import { dhcpServers, qemuOf } from './support/leaks.ts';
 import { askMain } from './support/main-process.ts';
 import { type Scratch } from './support/scratch.ts';
 import { picture } from './support/screenshots.ts';
@@ -51,6 +51,23 @@ test('a VM whose QEMU is killed has crashed, until it is started again', async (
   await expectRunning(page, 'shop', VMS);
   await expect(notes).toBeHidden();
   await expect(terminal).toHaveAttribute('data-state', 'connected');
+});
+
+test('a row shows what its VM uses, and how its address is known; a DHCP server that died is told, and started again by Start', async () => {
+  await expect(vmRow(page, 'web').getByRole('button', { name: /^Processor use of web: \d+ %$/ })).toBeVisible();
+  await expect(vmRow(page, 'web')).toContainText(/MiB used/);
+  await expect(vmRow(page, 'web').getByTitle('front: the guest agent says so')).toContainText('192.168.200.2');
+  const servers = dhcpServers(scratch);
+  expect(servers.length).toBeGreaterThan(0);
+  for (const pid of servers) process.kill(pid, 'SIGKILL');
+  const strip = page.getByRole('main').getByRole('status').filter({ hasText: 'The DHCP and DNS server of network' });
+  await expect(strip).toContainText('VMs get neither addresses nor names');
+  await showView(page, 'shop', 'Networks');
+  await expect(page.getByRole('table', { name: 'Networks' })).toContainText('no DHCP server');
+  await page.getByRole('main').getByRole('button', { name: 'Start', exact: true }).click();
+  await expect(strip).toBeHidden();
+  expect(dhcpServers(scratch).length).toBe(servers.length);
+  await showView(page, 'shop', 'VMs');
 });
 
 test('header and tab say what is done to running VMs, not that they are off', async () => {

@@ -30,6 +30,21 @@ export const CrashState = z.object({
 });
 export type CrashState = z.infer<typeof CrashState>;
 
+/** How an address is known: the guest's agent said so, a DHCP server has leased it, or a host of the network has heard it (ARP). */
+export const AddressSource = z.enum(['agent', 'lease', 'arp']);
+export type AddressSource = z.infer<typeof AddressSource>;
+
+export const NicState = z.object({
+  name: z.string(),
+  network: z.string(),
+  /** The planned address; null on a network without. */
+  ip: z.string().nullable(),
+  mac: z.string().nullable(),
+  /** The addresses that it has been seen with since its VM came up; absent when nobody looked. */
+  seen: z.array(z.object({ ip: z.string(), source: AddressSource })).optional(),
+});
+export type NicState = z.infer<typeof NicState>;
+
 export const VmState = z.object({
   name: z.string(),
   status: VmStatus,
@@ -42,7 +57,7 @@ export const VmState = z.object({
   vcpu: z.number(),
   /** Address on the management network; null on a bridge network. */
   ip: z.string().nullable(),
-  nics: z.array(z.object({ name: z.string(), network: z.string(), ip: z.string().nullable(), mac: z.string().nullable() })),
+  nics: z.array(NicState),
   disks: z.array(z.object({ name: z.string(), dev: z.string(), format: z.string(), path: z.string() })),
   snapshots: z.array(z.string()),
   metadata: z.record(z.string(), z.unknown()),
@@ -61,6 +76,8 @@ export const NetworkState = z.object({
   name: z.string(),
   type: z.enum(['nat', 'bridge']),
   status: z.enum(['up', 'down']),
+  /** Present when something is wrong with it although it is up: what, and what to do. */
+  problem: z.string().optional(),
   gateway: z.string().nullable(),
   management: z.boolean(),
   dhcp: z.object({ start: z.number(), end: z.number() }).nullable(),

@@ -70,6 +70,14 @@ export function ownedNamespaces(scratch: Scratch): Set<string> {
   return found;
 }
 
+/** The pids of the run's DHCP servers, whose environment does not mention the run: those in its network namespaces. */
+export function dhcpServers(scratch: Scratch): readonly number[] {
+  const namespaces = ownedNamespaces(scratch);
+  return ownedProcesses({ ...scratch, dir: '' })
+    .filter(({ command, net }) => /dnsmasq .*--conf-file=/.test(command) && namespaces.has(net))
+    .map(({ pid }) => pid);
+}
+
 function hold(pid: number, net: string): void {
   try {
     held.set(net, openSync(`/proc/${pid}/ns/net`, 'r'));

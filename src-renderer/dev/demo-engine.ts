@@ -8,6 +8,7 @@ import type { ForwardState, LibraryState, PrefixState, SnapshotState, VmStatus }
 import type { TerminalState } from '../../src-shared/terminal.ts';
 import { collectionHandlers } from './demo-collections.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
+import { demoNumbers } from './demo-numbers.ts';
 import { BROKEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
 
 const TICK = 120;
@@ -412,9 +413,9 @@ export class DemoEngine {
           this.#run('collect', `Collect artifacts of ${this.#name(input.prefix)}`, input.prefix, ['web', 'db'], 2, () => undefined),
         ),
         open: os.prefix.open.handler(() => ({ prefixes: [SHOP.id] })),
-        numbers: os.prefix.numbers.handler(async function* () {
-          yield await Promise.resolve({ vms: [] });
-        }),
+        numbers: os.prefix.numbers.handler(({ input, signal }) =>
+          demoNumbers(() => this.#prefixes.find(({ id }) => id === input.prefix)?.vms ?? [], signal),
+        ),
         forget: os.prefix.forget.handler(() => {
           throw new ORPCError('CONFLICT', {
             data: {

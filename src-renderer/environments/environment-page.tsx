@@ -27,6 +27,7 @@ import { useBlocked, useEnvironmentActions, useVmActions } from './use-environme
 import { BootNotes } from './vm/boot-notes.tsx';
 import type { WantedCopy } from './vm/copy-dialog.tsx';
 import { CrashNotes } from './vm/crash-note.tsx';
+import { useNumbers } from './vm/use-numbers.ts';
 import { VmTable } from './vm/vm-table.tsx';
 
 function ActionButton(props: { readonly action: Action; readonly primary: boolean }): ReactElement {
@@ -125,6 +126,15 @@ function Strip(props: { readonly prefix: PrefixState }): ReactElement | null {
       </p>
     );
   }
+  const problems = prefix.networks.flatMap(({ problem }) => problem ?? []);
+  if (problems.length > 0) {
+    return (
+      <p className={styles.strip} data-tone="warn" role="status">
+        <IconAlertTriangle size={16} stroke={1.8} />
+        {problems.join(' ')}
+      </p>
+    );
+  }
   return null;
 }
 
@@ -140,6 +150,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
   const view = state.views[prefix.id] ?? 'vms';
   const own = operations.filter((operation) => operation.prefix === prefix.id);
   const running = own.find(isRunning);
+  const numbers = useNumbers(prefix.id, view === 'vms' && countOf(prefix, 'running') > 0);
   return (
     <>
       {running !== undefined && prefix.phase === 'creating' && view !== 'activity' && (
@@ -175,6 +186,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
         {view === 'vms' && (
           <VmTable
             vms={prefix.vms}
+            numbers={numbers}
             actions={vmActions}
             creating={prefix.phase === 'creating'}
             onFiles={(vm, files) =>

@@ -79,7 +79,13 @@ export function sshStatus(vm: VmState, now: number): StatusView {
 
 /** Whether a network is up. */
 export function networkStatus(network: NetworkState): StatusView {
+  if (network.problem !== undefined) return { tone: 'warn', icon: IconAlertTriangle, word: 'no DHCP server' };
   return network.status === 'up' ? { tone: 'ok', icon: IconCircleFilled, word: 'up' } : { tone: 'off', icon: IconCircle, word: 'down' };
+}
+
+/** Whether a network of a running environment lacks its DHCP server, which a start brings back. */
+export function lacksServer(prefix: PrefixState): boolean {
+  return prefix.networks.some(({ problem }) => problem !== undefined);
 }
 
 /** Number of its VMs in that state. */

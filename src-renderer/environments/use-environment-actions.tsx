@@ -27,7 +27,7 @@ import { useRunningOperation, useUnreachable } from '../live-cache.ts';
 import { copyText } from '../ui/copy-text.ts';
 import type { Action } from '../ui/menu/action.ts';
 import { type SessionKind, useWindow } from '../window-state.ts';
-import { blockedBy, countOf } from './status.ts';
+import { blockedBy, countOf, lacksServer } from './status.ts';
 import type { WantedCopy } from './vm/copy-dialog.tsx';
 
 /** Why writing actions on an environment are blocked now; undefined when they are not. */
@@ -78,7 +78,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       id: 'start',
       label: 'Start',
       icon: IconPlayerPlay,
-      blocked: blocked ?? (running === prefix.vms.length ? 'All VMs are running' : undefined),
+      blocked: blocked ?? (running === prefix.vms.length && !lacksServer(prefix) ? 'All VMs are running' : undefined),
       button: true,
       run: verb('start'),
     },

@@ -14,7 +14,8 @@ export async function status(context: VerbContext): Promise<number> {
   const { state, passwords } = await context.withEngine(async (engine) => {
     return { state: await engine.prefix.status(prefix.path), passwords: await engine.vm.rootPasswords(prefix.path) };
   });
-  for (const problem of [state.problem, state.host.problem]) if (problem !== null) context.log.message('warning', problem);
+  const problems = [state.problem, state.host.problem, ...state.networks.map((net) => net.problem)];
+  for (const problem of problems) if (typeof problem === 'string') context.log.message('warning', problem);
   context.printValue(statusModel(state, passwords));
   return 0;
 }

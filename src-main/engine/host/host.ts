@@ -34,6 +34,8 @@ export interface Host {
   listen(address: string, port: number, onConnection: (stream: Duplex) => void): Promise<AsyncDisposable>;
   /** Runs a program inside the environment's network. */
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Whether the daemon of a pid file of the host lives, seen without running a program; undefined where that cannot be seen. */
+  readonly daemonLives?: ((pidFile: string) => boolean | undefined) | undefined;
 }
 
 /** A place in a log that stays valid when the file is rotated. */

@@ -10,8 +10,10 @@ import { type PendingWork, readRecord } from '../prefix/record.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
 import { observe, prefixState } from '../runtime/state.ts';
+import { type AddressBook, createAddressBook } from './address-book.ts';
 import { type BootWatches, createBootWatches } from './boot-watches.ts';
 import type { KnownEnvironments } from './known.ts';
+import { createServerWatch, type ServerWatch } from './server-watch.ts';
 
 const SETTLE_MS = 40;
 const HOLDER_EVERY_MS = 1000;
@@ -29,8 +31,8 @@ export interface LiveOptions {
 
 /**
  * Keeps the state of every known environment up to date: file changes and libvirt events trigger a refresh, and each changed value is
- * published once. Nothing polls, except while a host does not respond or a process holds the lock: no event tells that a host recovered or
- * that the holder was killed.
+ * published once. Nothing polls, except while a host does not respond or a process holds the lock, and for DHCP servers: no event tells that
+ * a host recovered, that the holder was killed, or that a server died.
  */
 export interface Live extends AsyncDisposable {
   /** Reads everything once and begins to watch. Returns the current states. */
@@ -51,6 +53,8 @@ interface Entry {
   session: HostSession | undefined;
   unsubscribe: () => void;
   readonly boots: BootWatches;
+  readonly servers: ServerWatch;
+  readonly addresses: AddressBook;
   timer: NodeJS.Timeout | undefined;
   /** When it fires. */
   due: number;
@@ -123,7 +127,12 @@ export function createLive(options: LiveOptions): Live {
       // A host that does not respond is followed further: its client tells when it responds again.
       if (seen.problem === null) follow(entry, seen.session);
       entry.boots.update(prefix, seen);
-      state = await prefixState(prefix, hosts, seen, { notes: (vm) => entry.boots.note(vm) });
+      entry.servers.update(prefix, seen);
+      entry.addresses.update(prefix, seen, (vm) => entry.boots.note(vm)?.ssh === 'ready');
+      state = await prefixState(prefix, hosts, seen, {
+        notes: (vm) => entry.boots.note(vm),
+        addresses: (vm) => entry.addresses.of(vm),
+      });
     } catch (error) {
       await gone(entry, error);
       return;
@@ -169,6 +178,8 @@ export function createLive(options: LiveOptions): Live {
     entry.watcher?.close();
     entry.unsubscribe();
     entry.boots.close();
+    entry.servers.close();
+    entry.addresses.close();
   }
 
   function follow(entry: Entry, session: HostSession | undefined): void {
@@ -178,6 +189,7 @@ export function createLive(options: LiveOptions): Live {
     entry.unsubscribe =
       session?.hypervisor.onEvent((event) => {
         if (event.type === 'domain' && event.event === 'rebooted') entry.boots.rebooted(event.name);
+        if (event.type === 'agent' && event.connected) entry.addresses.agentAnswers(event.name);
         schedule(entry);
       }) ?? (() => undefined);
   }
@@ -205,6 +217,8 @@ export function createLive(options: LiveOptions): Live {
       session: undefined,
       unsubscribe: () => undefined,
       boots: createBootWatches(context, log, () => schedule(entry)),
+      servers: createServerWatch(log, () => schedule(entry)),
+      addresses: createAddressBook(log, () => schedule(entry)),
       timer: undefined,
       due: 0,
       unreadable: 0,

@@ -7,7 +7,7 @@ import type { FakeHypervisor } from '../libvirt/hypervisor.fake.ts';
 import type { DomainStatistics } from '../libvirt/hypervisor.ts';
 import { domainName, readPrefix } from '../prefix/prefix.ts';
 import { createWorld, UUID, type World, writePrefix } from '../recipes/world.test-support.ts';
-import { createNumbers, type NumbersSample, numbersBetween } from './numbers.ts';
+import { createNumbers, isQuiet, type NumbersSample, numbersBetween } from './numbers.ts';
 
 function counters(cpuTimeNs: number, bytes: number, resident?: number): DomainStatistics {
   const disk = { readRequests: 0, writeRequests: 0, capacity: 0, allocation: 0, readBytes: bytes, writtenBytes: 2 * bytes };
@@ -31,13 +31,20 @@ test('rates are of all disks and NICs, by the time that has passed', () => {
   const before = sample(1000, { web: counters(1e9, 100), gone: counters(1, 1) });
   const after = sample(3000, { web: counters(4e9, 200, 8), fresh: counters(1, 1), again: counters(5, 5) });
   expect(numbersBetween(before, after)).toEqual({
-    vms: [{ name: 'web', cores: 1.5, memory: 8192, diskRead: 100, diskWritten: 200, received: 150, sent: 200 }],
+    vms: [{ name: 'web', cores: 1.5, memory: 8192, balloon: 1024, diskRead: 100, diskWritten: 200, received: 150, sent: 200 }],
   });
 });
 
 test('a VM that was started again begins at 0, and no time is no error', () => {
   const numbers = numbersBetween(sample(5, { web: counters(9e9, 900) }), sample(5, { web: counters(1e9, 100) }));
-  expect(numbers.vms).toEqual([{ name: 'web', cores: 0, memory: null, diskRead: 0, diskWritten: 0, received: 0, sent: 0 }]);
+  expect(numbers.vms).toEqual([{ name: 'web', cores: 0, memory: null, balloon: 1024, diskRead: 0, diskWritten: 0, received: 0, sent: 0 }]);
+});
+
+test('a VM that works or moves data is not quiet', () => {
+  const idle = { name: 'web', cores: 0.01, memory: 1, balloon: 1, diskRead: 0, diskWritten: 4096, received: 100, sent: 0 };
+  expect(isQuiet(idle)).toBe(true);
+  for (const use of [{ cores: 0.5 }, { diskWritten: 100_000 }, { received: 20_000, sent: 20_000 }])
+    expect(isQuiet({ ...idle, ...use }), JSON.stringify(use)).toBe(false);
 });
 
 async function running(): Promise<{ readonly world: World; readonly root: string; readonly hypervisor: FakeHypervisor }> {

@@ -3,10 +3,14 @@ import type { LiveNumbers, VmNumbers } from '../../../src-shared/numbers.ts';
 import { drop, type Log } from '../core/log.ts';
 import { sleep } from '../core/until.ts';
 import type { DomainStatistics } from '../libvirt/hypervisor.ts';
-import { domainName, readPrefix } from '../prefix/prefix.ts';
-import type { HostAccess } from '../runtime/session.ts';
+import { domainName, type Prefix, readPrefix } from '../prefix/prefix.ts';
+import type { HostAccess, HostSession } from '../runtime/session.ts';
 
 const EVERY_MS = 1000;
+/** While all VMs are quiet, only each third second is asked for: a window beside idle VMs stays idle as well. */
+const QUIET_TIMES = 3;
+/** Below these a VM is quiet: cores, and bytes a second. */
+const QUIET = { cores: 0.1, bytes: 32 * 1024 } as const;
 /** Errors of a host that does not respond; its numbers are unknown, and it is asked again. */
 const AWAY: ReadonlySet<string> = new Set(['host.unusable', 'host.unavailable', 'hypervisor.disconnected', 'hypervisor.failed']);
 
@@ -19,8 +23,8 @@ export interface NumbersSample {
 
 export interface Numbers {
   /**
-   * What the VMs of an environment use, about once a second until abort. Libvirt is asked by one call a second for each environment that
-   * somebody looks at, and not at all for others.
+   * What the VMs of an environment use, about once a second until abort; every three seconds while all are quiet. Libvirt is asked by one
+   * call each time for an environment that somebody looks at, and not at all for others.
    */
   watch(path: string, signal: AbortSignal): AsyncIterableIterator<LiveNumbers>;
   /** Environments that are looked at. */
@@ -40,7 +44,8 @@ export function numbersBetween(before: NumbersSample, after: NumbersSample): Liv
       {
         name,
         cores: rate(then.cpuTimeNs, now.cpuTimeNs) / 1e9,
-        memory: now.memoryKiB.resident === undefined ? null : now.memoryKiB.resident * 1024,
+        memory: bytesOf(now.memoryKiB.resident),
+        balloon: bytesOf(now.memoryKiB.current),
         diskRead: disk('readBytes'),
         diskWritten: disk('writtenBytes'),
         received: nic('receivedBytes'),
@@ -51,8 +56,22 @@ export function numbersBetween(before: NumbersSample, after: NumbersSample): Liv
   return { vms: vms.sort((one, other) => (one.name < other.name ? -1 : 1)) };
 }
 
+/** Whether a VM does so little that its numbers hardly change. */
+export function isQuiet({ cores, diskRead, diskWritten, received, sent }: VmNumbers): boolean {
+  return cores < QUIET.cores && diskRead + diskWritten + received + sent < QUIET.bytes;
+}
+
+function bytesOf(kibibytes: number | undefined): number | null {
+  return kibibytes === undefined ? null : kibibytes * 1024;
+}
+
 function sum<Key extends string>(items: readonly { readonly [K in Key]: number }[], key: Key): number {
   return items.reduce((total, item) => total + item[key], 0);
+}
+
+interface Place {
+  readonly prefix: Prefix;
+  readonly session: HostSession | undefined;
 }
 
 interface Poller {
@@ -64,9 +83,12 @@ export function createNumbers(options: { readonly hosts: HostAccess; readonly lo
   const { hosts, log, everyMs = EVERY_MS } = options;
   const pollers = new Map<string, Poller>();
 
-  async function sample(path: string, signal: AbortSignal): Promise<NumbersSample> {
+  async function find(path: string, signal: AbortSignal): Promise<Place> {
     const prefix = await readPrefix(path);
-    const session = await hosts.find(prefix, signal);
+    return { prefix, session: await hosts.find(prefix, signal) };
+  }
+
+  async function sample({ prefix, session }: Place, signal: AbortSignal): Promise<NumbersSample> {
     const statistics = session === undefined ? [] : await session.hypervisor.domainStatistics({ signal });
     const byDomain = new Map(statistics.map((one) => [one.name, one]));
     const vms = new Map<string, DomainStatistics>();
@@ -79,18 +101,26 @@ export function createNumbers(options: { readonly hosts: HostAccess; readonly lo
 
   async function poll(path: string, { readers, end: { signal } }: Poller): Promise<void> {
     let before: NumbersSample | undefined;
+    let quiet = false;
+    // Found once: to look for the host costs more than to ask it. One that is gone fails, and one that is not up is looked for again.
+    let place: Place | undefined;
     try {
       while (!signal.aborted) {
         try {
-          const after = await sample(path, signal);
-          if (before !== undefined) for (const read of readers) read(numbersBetween(before, after));
+          if (place?.session === undefined) place = await find(path, signal);
+          const after = await sample(place, signal);
+          if (before !== undefined) {
+            const numbers = numbersBetween(before, after);
+            quiet = numbers.vms.every(isQuiet);
+            for (const read of readers) read(numbers);
+          }
           before = after;
         } catch (error) {
           if (!(error instanceof EngineError) || !AWAY.has(error.code)) throw error;
-          before = undefined;
+          before = place = undefined;
           for (const read of readers) read({ vms: [] });
         }
-        await sleep(everyMs, signal);
+        await sleep(quiet ? QUIET_TIMES * everyMs : everyMs, signal);
       }
     } finally {
       for (const read of readers) read(undefined);

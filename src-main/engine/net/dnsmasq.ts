@@ -25,7 +25,12 @@ export async function reviveDnsmasq(run: RunInHost, network: string, signal: Abo
 
 /** Whether the dnsmasq of a network runs, on an embedded host. */
 export async function dnsmasqLives(run: RunInHost, network: string, signal: AbortSignal): Promise<boolean> {
-  return await lives(run, `/run/libvirt/network/${network}.pid`, signal);
+  return await lives(run, dnsmasqPidFile(network), signal);
+}
+
+/** Where libvirt keeps the pid of the dnsmasq of a network, on an embedded host. */
+export function dnsmasqPidFile(network: string): string {
+  return `/run/libvirt/network/${network}.pid`;
 }
 
 function failed(network: string): EngineError {

@@ -107,3 +107,16 @@ async function faulty(at: number, how: 'fail' | 'die'): Promise<{ readonly struc
   expect(failed).toBe(struck);
   return { struck };
 }
+
+it('tells guests that it resumes the time, and does without an agent', async () => {
+  await run(startEnvironment);
+  await run(suspendEnvironment, 'vm0');
+  const told = (): readonly string[] => world.faults.calls.filter(({ method }) => method === 'agentCommand').map(({ subject }) => subject);
+  await run(resumeEnvironment);
+  expect(told()).toEqual([VM0]);
+  world.agent = false;
+  await run(suspendEnvironment);
+  await run(resumeEnvironment);
+  expect(told()).toHaveLength(3);
+  expect(states()).toEqual({ [VM0]: 'running', [VM1]: 'running' });
+});

@@ -1,6 +1,7 @@
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { PARALLEL } from '../runtime/bring-down.ts';
+import { tellTime } from '../runtime/guest-time.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import { resumeForSure, statusOf } from '../snapshot/snapshot-parts.ts';
 import { suspendVm } from '../snapshot/take-snapshot.ts';
@@ -39,7 +40,7 @@ export async function suspendEnvironment(context: RecipeContext, root: string, n
   }
 }
 
-/** Resumes the named VMs, or all that are suspended. Running VMs are left alone. `vm.not-running` for a named one that is off. */
+/** Resumes the named VMs, or all that are suspended, and tells those with a guest agent the time. Running VMs are left alone. `vm.not-running` for a named one that is off. */
 export async function resumeEnvironment(context: RecipeContext, root: string, names: readonly string[], step: Step): Promise<void> {
   await using opened = await openForChange(context, root, 'resume', step);
   const { prefix } = opened;
@@ -52,7 +53,9 @@ export async function resumeEnvironment(context: RecipeContext, root: string, na
       (vm) => `Resuming VM ${vm.name}`,
       async (vm, one) => {
         const now = await statusOf(session, prefix, vm, one.signal);
-        if (now?.state === 'paused') await session.hypervisor.resumeDomain(now.name, { signal: one.signal });
+        if (now?.state !== 'paused') return;
+        await session.hypervisor.resumeDomain(now.name, { signal: one.signal });
+        await tellTime(session, now.name, one.log, one.signal);
       },
     );
   }

@@ -10,6 +10,7 @@ import { createBridge, removeBridge } from '../net/bridge.ts';
 import { reviveDnsmasq } from '../net/dnsmasq.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
 import { serialLogPath } from './console/serial-log.ts';
+import { hasServer } from './network-server.ts';
 import type { HostSession } from './session.ts';
 
 /**
@@ -92,8 +93,7 @@ export async function realizeNetwork(
   const name = networkName(prefix.uuid, net.name);
   const { hypervisor, host } = session;
   if ((await hypervisor.findNetwork(name, { signal }))?.active === true) {
-    const served = net.type !== 'bridge' && (net.management || net.dhcp !== undefined);
-    if (host.kind !== 'system' && served) await reviveDnsmasq(host.run, name, signal);
+    if (host.kind !== 'system' && hasServer(net)) await reviveDnsmasq(host.run, name, signal);
     return;
   }
   if (net.type === 'bridge') {

@@ -2,7 +2,7 @@ import { access, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
-import type { NetworkState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
+import type { AddressSource, NetworkState, NicState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
 import { readHolder } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
 import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
@@ -15,6 +15,7 @@ import { domainName, type Prefix, vmAddress } from '../prefix/prefix.ts';
 import type { PendingWork } from '../prefix/record.ts';
 import { hasCrashed, readCrash, shutItselfDown } from './crash.ts';
 import { type ForeignVm, foreignVm, isHosted } from './foreign-vms.ts';
+import { serverIsGone } from './network-server.ts';
 import type { HostAccess, HostSession } from './session.ts';
 
 /** Facts about a VM that only a running engine knows. */
@@ -24,8 +25,17 @@ export interface VmNote {
   readonly startedAt: number | null;
 }
 
+/** An address that a network card was seen with. */
+export interface ObservedAddress {
+  /** Index of the card in its VM. */
+  readonly nic: number;
+  readonly ip: string;
+  readonly source: AddressSource;
+}
+
 export interface StateOptions {
   readonly notes?: (vm: string) => VmNote | undefined;
+  readonly addresses?: (vm: string) => readonly ObservedAddress[];
 }
 
 /** State of a VM that libvirt does not run, from its provider. */
@@ -115,7 +125,7 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     readHolder(prefix.paths.lock),
     workdirOf(prefix.paths.root),
     deployStates(prefix.paths, prefix.specs.vms),
-    Promise.all(prefix.specs.vms.map(async (vm) => await vmState(prefix, vm, seen, options.notes?.(vm.name)))),
+    Promise.all(prefix.specs.vms.map(async (vm) => await vmState(prefix, vm, seen, options))),
   ]);
   const busy = holder ?? null;
   const interrupted = busy === null ? interruption(prefix) : undefined;
@@ -170,7 +180,8 @@ function vmStatus(domain: DomainStatus | undefined): VmStatus {
   return domain.state;
 }
 
-async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNote | undefined): Promise<VmState> {
+async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, options: StateOptions): Promise<VmState> {
+  const note = options.notes?.(vm.name);
   const domain = seen.domains.find((candidate) => candidate.name === domainName(prefix.uuid, vm.name));
   const foreign = seen.foreign.get(vm.name);
   // If the host does not respond, the state of its VMs is unknown, not down.
@@ -187,7 +198,10 @@ async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNo
     memory: vm.memory,
     vcpu: vcpuOf(vm),
     ip: foreign === undefined ? vmAddress(prefix.specs, vm) : foreign.address,
-    nics: vm.nics.map((nic, index) => ({ name: `eth${index}`, network: nic.net, ip: nic.ip ?? null, mac: null })),
+    nics: vm.nics.map((nic, index) => ({
+      ...{ name: `eth${index}`, network: nic.net, ip: nic.ip ?? null, mac: null },
+      ...seenWith(index, running ? options.addresses?.(vm.name) : undefined),
+    })),
     disks: vm.disks.map((disk) => ({
       name: disk.name,
       dev: disk.dev,
@@ -203,6 +217,11 @@ async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, note: VmNo
   };
 }
 
+function seenWith(index: number, addresses: readonly ObservedAddress[] = []): Pick<NicState, 'seen'> {
+  const seen = addresses.filter(({ nic }) => nic === index).map(({ ip, source }) => ({ ip, source }));
+  return seen.length === 0 ? {} : { seen };
+}
+
 /** Root's password from the definition. */
 export function rootPasswordOf(vm: VmSpec): string | number | null {
   return vm['root-password'] ?? vm['ssh-password'] ?? null;
@@ -215,11 +234,16 @@ function networkState(prefix: Prefix, net: NetSpec, seen: Observation): NetworkS
     name: net.name,
     type: net.type,
     status: up ? 'up' : 'down',
+    ...(up && seen.session !== undefined && serverIsGone(seen.session, prefix.uuid, net) ? { problem: serverGone(net.name) } : {}),
     gateway: net.gw ?? null,
     management: net.management,
     dhcp: net.dhcp ?? null,
     domain: net.dns_domain_name ?? null,
   };
+}
+
+function serverGone(net: string): string {
+  return `The DHCP and DNS server of network ${net} does not run: VMs get neither addresses nor names. “lago start” starts it again.`;
 }
 
 /** Bytes on disk of the images (holes do not count). */

@@ -8,6 +8,7 @@ import type { PendingWork, SnapshotRecord } from '../prefix/record.ts';
 import { noteStart } from '../runtime/boot/boot-record.ts';
 import { activeVms } from '../runtime/bring-down.ts';
 import { openSession, startNetworks } from '../runtime/bring-up.ts';
+import { tellTime } from '../runtime/guest-time.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
@@ -83,8 +84,12 @@ export async function finishReverted(
   const { reverted, running } = vms;
   const session = await context.hosts.find(prefix, AbortSignal.timeout(FINISH_MS));
   if (session !== undefined) {
-    const goOn = [...reverted.filter((vm) => snapshot.vms[vm.name] === 'memory'), ...running.filter((vm) => !reverted.includes(vm))];
+    const withMemory = reverted.filter((vm) => snapshot.vms[vm.name] === 'memory');
+    const goOn = [...withMemory, ...running.filter((vm) => !reverted.includes(vm))];
     await resume(session, prefix, goOn, AbortSignal.timeout(FINISH_MS));
+    await Promise.all(
+      withMemory.map(async (vm) => await tellTime(session, domainName(prefix.uuid, vm.name), step.log, AbortSignal.timeout(FINISH_MS))),
+    );
     for (const vm of prefix.specs.vms) {
       const now = await statusOf(session, prefix, vm, AbortSignal.timeout(FINISH_MS));
       if (now !== undefined && now.state === 'shut off') await undefineDomain(session, prefix, vm, AbortSignal.timeout(FINISH_MS));

@@ -3,7 +3,6 @@ import { type DragEvent, type KeyboardEvent, type ReactElement, useState } from 
 import { waitingStage } from '../../../src-shared/boot.ts';
 import type { CrashState, VmState } from '../../../src-shared/state.ts';
 import { formatMemory, formatUptime } from '../../format.ts';
-import { Copyable } from '../../ui/copyable.tsx';
 import { Empty } from '../../ui/empty.tsx';
 import { type Action, type MenuPlace, menuPlace } from '../../ui/menu/action.ts';
 import { ActionMenu, ContextMenu } from '../../ui/menu/action-menu.tsx';
@@ -15,6 +14,9 @@ import { useUptime } from '../../ui/use-uptime.ts';
 import { sshStatus, vmStatus } from '../status.ts';
 import { BootStrip } from './boot-strip.tsx';
 import { crashSentence } from './crash-note.tsx';
+import { NicAddress } from './nic-address.tsx';
+import type { NumbersFeed } from './numbers-feed.ts';
+import { CpuUse, MemoryUse } from './vm-numbers.tsx';
 import styles from './vm-table.module.css';
 
 /** The word "crashed", whose tooltip gives time, reason and QEMU's last lines. */
@@ -31,6 +33,7 @@ function CrashTip(props: { readonly crash: CrashState; readonly word: string }):
 
 function Row(props: {
   readonly vm: VmState;
+  readonly numbers: NumbersFeed;
   readonly actions: readonly Action[];
   readonly focusable: boolean;
   readonly onFiles: (files: readonly File[]) => void;
@@ -98,21 +101,19 @@ function Row(props: {
       <td>
         <span className={styles.addresses}>
           {vm.nics.length === 0 && <span className="faint">none</span>}
-          {vm.nics.map((nic) =>
-            nic.ip === null ? (
-              <span key={nic.name} className="faint" title={nic.network}>
-                {nic.network}: no address
-              </span>
-            ) : (
-              <span key={nic.name} title={nic.network}>
-                <Copyable text={nic.ip} what={`address of ${vm.name}`} />
-              </span>
-            ),
-          )}
+          {vm.nics.map((nic) => (
+            <NicAddress key={nic.name} vm={vm.name} nic={nic} />
+          ))}
         </span>
       </td>
-      <td className={table.number}>{formatMemory(vm.memory)}</td>
-      <td className={table.number}>{vm.vcpu}</td>
+      <td className={table.number}>
+        {formatMemory(vm.memory)}
+        {vm.status === 'running' && <MemoryUse vm={vm} numbers={props.numbers} />}
+      </td>
+      <td className={table.number}>
+        {vm.vcpu}
+        {vm.status === 'running' && <CpuUse vm={vm} numbers={props.numbers} />}
+      </td>
       <td className={table.actions} onDoubleClick={(event) => event.stopPropagation()}>
         <div className={table.actionRow}>
           {actions.slice(0, 4).map((action) => (
@@ -136,6 +137,8 @@ function Row(props: {
 /** The VMs of an environment. Double-click or Enter opens a terminal; the context menu has the kebab menu's actions. */
 export function VmTable(props: {
   readonly vms: readonly VmState[];
+  /** What they use at the moment. */
+  readonly numbers: NumbersFeed;
   readonly actions: (vm: VmState) => readonly Action[];
   readonly creating: boolean;
   /** Files were dropped on a running VM. */
@@ -161,7 +164,14 @@ export function VmTable(props: {
       </thead>
       <tbody>
         {props.vms.map((vm, index) => (
-          <Row key={vm.name} vm={vm} actions={props.actions(vm)} focusable={index === 0} onFiles={(files) => props.onFiles(vm, files)} />
+          <Row
+            key={vm.name}
+            vm={vm}
+            numbers={props.numbers}
+            actions={props.actions(vm)}
+            focusable={index === 0}
+            onFiles={(files) => props.onFiles(vm, files)}
+          />
         ))}
       </tbody>
     </table>

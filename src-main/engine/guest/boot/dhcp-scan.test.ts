@@ -36,6 +36,18 @@ test('other cards, other messages and earlier boots do not count', () => {
   expect(signs).toEqual({ asked: undefined, given: undefined, denied: undefined, lines: [] });
 });
 
+test('a card that asks from the beginning again has rebooted; one that renews its lease has not', () => {
+  const exchange = (time: string): string =>
+    line(time, `DHCPDISCOVER(b) ${MAC}`) +
+    line(time, `DHCPREQUEST(b) 192.168.200.2 ${MAC}`) +
+    line(time, `DHCPACK(b) 192.168.200.2 ${MAC}`);
+  const renewed = exchange('10:00:01') + line('10:30:00', `DHCPREQUEST(b) 192.168.200.2 ${MAC}`);
+  expect(scanned(renewed)).toMatchObject({ asked: { at: at('10:00:01') }, given: { at: at('10:00:01') } });
+  const rebooted = renewed + exchange('11:00:01');
+  expect(scanned(rebooted)).toMatchObject({ asked: { at: at('11:00:01') }, given: { at: at('11:00:01') } });
+  expect(scanned(renewed + line('11:00:01', `DHCPDISCOVER(b) ${MAC}`))).toMatchObject({ asked: { at: at('11:00:01') }, given: undefined });
+});
+
 test('a card that is given none, until it is', () => {
   const asked = line('10:00:01', `DHCPDISCOVER(b) ${MAC} no address available`);
   expect(scanned(asked)).toMatchObject({ asked: {}, given: undefined, denied: { line: `DHCPDISCOVER ${MAC} no address available` } });

@@ -1,6 +1,6 @@
 import type { Sign } from './serial-scan.ts';
 
-/** What the DHCP server of a network has said about one network card since its VM was started. */
+/** What the DHCP server of a network has said about one network card since its guest last booted. */
 export interface DhcpSigns {
   readonly asked: Sign | undefined;
   readonly given: (Sign & { readonly address: string }) | undefined;
@@ -50,6 +50,11 @@ export class DhcpScan {
     return { asked: this.#asked, given: this.#given, denied: this.#denied, lines: this.#lines };
   }
 
+  #forget(): void {
+    this.#lines = [];
+    this.#asked = this.#given = this.#denied = undefined;
+  }
+
   #line(line: string): void {
     const found = /^(\w{3}) +(\d+) (\d\d):(\d\d):(\d\d) dnsmasq-dhcp\[\d+\]: (DHCP\w+)\([^)]*\) (.*)$/.exec(line);
     if (found === null) return;
@@ -57,6 +62,8 @@ export class DhcpScan {
     if (!about.toLowerCase().split(' ').includes(this.#mac)) return;
     const at = timeOf(MONTHS.indexOf(month), Number(day), Number(hour), Number(minute), Number(second));
     if (at < this.#since) return;
+    // Only a renewal goes without it: whoever discovers again has booted again, or has lost its link.
+    if (what === 'DHCPDISCOVER' && this.#given !== undefined) this.#forget();
     const said = `${what} ${about}`.trim();
     this.#lines = [...this.#lines, said].slice(-LINES);
     const sign = { at, line: said };

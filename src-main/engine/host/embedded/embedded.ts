@@ -12,6 +12,7 @@ import { findAccelerator } from '../kvm.ts';
 import { requireEmbedded } from '../requirements.ts';
 import { cachedVerdict, fileIdentity } from '../verdict-cache.ts';
 import { type CellFacts, type CellRecord, checkOwner, readCell, readFacts, type StartedCell, startCell, stopCell } from './cell.ts';
+import { daemonLives } from './daemons.ts';
 import { askLibvirt } from './libvirt-answers.ts';
 import { findProgram, searchPath } from './programs.ts';
 import { dialThroughRelay, listenThroughRelay } from './relay.ts';
@@ -225,6 +226,7 @@ function hostOf(spec: EmbeddedHostSpec, record: CellRecord, facts: CellFacts | u
         env: { PATH: searchPath(), ...rest.env },
       });
     },
+    daemonLives: (pidFile) => daemonLives(runtimeDir, pidFile),
     stop: () => stopCell(spec, record),
   };
 }
