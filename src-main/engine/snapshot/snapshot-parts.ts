@@ -172,7 +172,7 @@ export async function deleteFromVm(session: HostSession, prefix: Prefix, vm: VmS
 export async function deleteUnknown(session: HostSession, prefix: Prefix, vm: VmSpec, name: string, signal?: AbortSignal): Promise<void> {
   const domain = domainName(prefix.uuid, vm.name);
   const known = await session.hypervisor.listSnapshots(domain, { signal });
-  if (known.some((snapshot) => snapshot.name === name) || !(await isInDisks(prefix, vm, name))) return;
+  if (known.some((snapshot) => snapshot.name === name) || !(await isInDisks(session, prefix, vm, name))) return;
   const described = snapshotInMemoryXml(name, await session.hypervisor.domainXml(domain, {}, { signal }));
   await session.hypervisor.createSnapshot(domain, described, { redefine: true }, { signal });
   await deleteFromVm(session, prefix, vm, name, signal);
