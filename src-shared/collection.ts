@@ -18,7 +18,7 @@ export type CollectedArtifact = z.infer<typeof CollectedArtifact>;
 export const CollectedVm = z.object({
   name: z.string(),
   /** How it was read; null when it could not be. */
-  by: z.enum(['ssh', 'disk']).nullable(),
+  by: z.enum(['ssh', 'agent', 'disk']).nullable(),
   /** Why nothing of it could be read, one sentence; null otherwise. */
   problem: z.string().nullable(),
   artifacts: z.array(CollectedArtifact),
