@@ -30,6 +30,12 @@ test('collects from VMs that run, from disks of VMs that are off, and past a VM 
   await inVm('web', fill('web'));
   await inVm('db', fill('db'));
 
+  /** Records of collections, oldest first. */
+  const collections = (): unknown[] => {
+    const folder = join(scratch.dir, '.lago/default/collected');
+    const records = names(folder).filter((name) => name.endsWith('.json'));
+    return records.map((name): unknown => JSON.parse(readFileSync(join(folder, name), 'utf8')));
+  };
   /** What `fill` has made is in a VM's folder. */
   const expectFilled = (folder: string, vm: string): void => {
     expect(names(folder)).toEqual(['_root_a b', '_var_log']);
@@ -68,12 +74,20 @@ test('collects from VMs that run, from disks of VMs that are off, and past a VM 
     expectFilled(join(scratch.dir, 'strict/db'), 'db');
   });
 
+  await test.step('by the guest agent of a VM whose ssh is dead', async () => {
+    // Its ssh server is gone after this, with the connection.
+    await lago(scratch, ['shell', 'db', 'killall dropbear']);
+    const done = await lagoOk(scratch, ['collect', '--output', 'by-agent', 'db']);
+    expect(done.stderr).toContain('Collecting from db by its guest agent, which is slow.');
+    expectFilled(join(scratch.dir, 'by-agent/db'), 'db');
+    expect(collections().at(-1)).toMatchObject({ vms: [{ name: 'db', by: 'agent', artifacts: [{}, { size: 3 }, { missing: true }] }] });
+  });
+
   await test.step('a VM that does not answer keeps nobody from finishing', async () => {
-    const before = await lago(scratch, ['shell', 'db', 'killall dropbear']);
-    expect(before.code).not.toBe(2);
+    await lagoOk(scratch, ['suspend', 'db']);
     const done = await lago(scratch, ['collect', '--output', 'out']);
     expect(done.code).toBe(6);
-    expect(done.stderr).toContain('Failed to collect everything from db. db: ');
+    expect(done.stderr).toContain('Failed to collect everything from db. db: db is suspended.');
     expect(done.stderr).toContain('Stop it first: the artifacts of VMs that are off are read from their disks.');
     expectFilled(join(scratch.dir, 'out/web'), 'web');
     expect(existsSync(join(scratch.dir, 'out/db'))).toBe(false);

@@ -34,7 +34,25 @@ test('the page has the bridge and nothing else from outside', async () => {
     const { bridge: door } = window as unknown as { bridge: Record<string, unknown> };
     return { frozen: Object.isFrozen(door), parts: Object.entries(door).map(([name, part]) => `${typeof part} ${name}`) };
   });
-  expect(bridge).toEqual({ frozen: true, parts: ['function connect', 'function attach', 'function pathOf', 'function openFile'] });
+  expect(bridge).toEqual({ frozen: true, parts: ['function connect', 'function attach', 'function pathOf', 'function choosePath'] });
+});
+
+test('the page gets only paths that the user has chosen in the system’s dialog', async () => {
+  const { app, page } = await openDesktop(scratch);
+  await doInMain(app, ({ dialog }) => {
+    dialog.showOpenDialog = async () => await Promise.resolve({ canceled: false, filePaths: ['/chosen/file'] });
+    dialog.showSaveDialog = async () => await Promise.resolve({ canceled: false, filePath: '/chosen/name' });
+  });
+  const choose = async (request: unknown): Promise<unknown> =>
+    await page.evaluate(async (wanted) => {
+      const { bridge } = window as unknown as { bridge: { choosePath(request: unknown): Promise<unknown> } };
+      return await bridge.choosePath(wanted);
+    }, request);
+  expect(await choose({ what: 'file' })).toBe('/chosen/file');
+  expect(await choose({ what: 'save', name: 'a b' })).toBe('/chosen/name');
+  for (const bad of [null, 'file', {}, { what: 'anything' }, { what: 'save' }, { what: 'save', name: '../../.bashrc' }]) {
+    expect(await choose(bad)).toBeNull();
+  }
 });
 
 /** Runs `attempt` in the page and waits for the page's policy to report a violation of `directive`. */

@@ -164,7 +164,7 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
 
   const openPlan = useCallback((path: string) => dispatch({ type: 'open-plan', path }), []);
   const openFile = useCallback(async () => {
-    const path = await window.bridge.openFile();
+    const path = await window.bridge.choosePath({ what: 'init file' });
     if (path !== null) openPlan(path);
   }, [openPlan]);
 

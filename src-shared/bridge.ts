@@ -9,8 +9,24 @@ export interface Bridge {
   attach(stream: string): void;
   /** Absolute path of a dropped or chosen `File` (a type that only the page has); empty for files that are not on disk. */
   pathOf(file: { readonly name: string }): string;
-  /** Shows the system's open dialog; null when the user cancels. */
-  openFile(): Promise<string | null>;
+  /** Shows the system's file dialog and returns the absolute path that the user chose; null when the user cancels. */
+  choosePath(request: PathRequest): Promise<string | null>;
+}
+
+/** What the user is to choose: something that exists, or under which name to save. */
+export type PathRequest =
+  | { readonly what: 'init file' | 'file' | 'directory' }
+  /** `name` is only proposed. */
+  | { readonly what: 'save'; readonly name: string };
+
+const MAX_NAME = 255;
+
+/** Whether a value from the page is such a request. */
+export function isPathRequest(value: unknown): value is PathRequest {
+  if (typeof value !== 'object' || value === null || !('what' in value)) return false;
+  const { what, name } = value as { what: unknown; name?: unknown };
+  if (what === 'save') return typeof name === 'string' && name.length <= MAX_NAME && !name.includes('/');
+  return what === 'init file' || what === 'file' || what === 'directory';
 }
 
 /** Messages that the preload script posts to the page's own window. Ignore any others that arrive there. */

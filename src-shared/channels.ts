@@ -2,7 +2,7 @@
 export const CHANNELS = {
   connect: 'lago:connect',
   attach: 'lago:attach',
-  openFile: 'lago:open-file',
+  choosePath: 'lago:choose-path',
   /** Main process to page: a `BridgeMessage`, with its port if it has one. */
   message: 'lago:message',
 } as const;

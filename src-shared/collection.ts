@@ -18,7 +18,7 @@ export type CollectedArtifact = z.infer<typeof CollectedArtifact>;
 export const CollectedVm = z.object({
   name: z.string(),
   /** How it was read; null when it could not be. */
-  by: z.enum(['ssh', 'disk']).nullable(),
+  by: z.enum(['ssh', 'agent', 'disk']).nullable(),
   /** Why nothing of it could be read, one sentence; null otherwise. */
   problem: z.string().nullable(),
   artifacts: z.array(CollectedArtifact),
@@ -77,3 +77,29 @@ export const FileRange = z.object({
   bytes: z.string(),
 });
 export type FileRange = z.infer<typeof FileRange>;
+
+/** Lines that a diff shows at most. */
+export const MAX_DIFF_LINES = 5000;
+
+export const DiffLine = z.object({
+  /** `gap`: lines that are the same are left out here. `note`: about the line before it. */
+  kind: z.enum(['same', 'added', 'removed', 'gap', 'note']),
+  /** Number of the line in each text, from 1; null where it is not in it. */
+  before: z.number().nullable(),
+  after: z.number().nullable(),
+  /** Without its line break; the beginning of a very long one. */
+  text: z.string(),
+});
+export type DiffLine = z.infer<typeof DiffLine>;
+
+/** How a text differs between two collections. */
+export const TextDiff = z.object({
+  /** Why there are no lines: a file is no text, or too large. */
+  problem: z.enum(['binary', 'large']).nullable(),
+  /** At most `MAX_DIFF_LINES`. */
+  lines: z.array(DiffLine),
+  /** Lines in all. */
+  added: z.number(),
+  removed: z.number(),
+});
+export type TextDiff = z.infer<typeof TextDiff>;

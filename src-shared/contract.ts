@@ -1,6 +1,6 @@
 import { eventIterator, oc } from '@orpc/contract';
 import { z } from 'zod';
-import { CollectedChange, CollectedFile, Collection, FileRange } from './collection.ts';
+import { CollectedChange, CollectedFile, Collection, FileRange, TextDiff } from './collection.ts';
 import { DeployOutput } from './deploy.ts';
 import { HostChoice } from './host-choice.ts';
 import { Issue } from './issue.ts';
@@ -171,6 +171,12 @@ export const contract = {
     /** At most `MAX_FILE_RANGE` bytes, fewer at the end of the file. */
     read: oc.input(CollectedPath.extend({ from: z.number().int().min(0), length: z.number().int().min(0) })).output(FileRange),
     compare: oc.input(Prefix.extend({ before: z.string(), after: z.string() })).output(z.object({ changes: z.array(CollectedChange) })),
+    /** How a text file that is in both differs. */
+    diff: oc.input(Prefix.extend({ before: z.string(), after: z.string(), path: z.string() })).output(TextDiff),
+    /** Operation of kind `copy`: a file or folder, or all without a path, to exactly this path of this machine. */
+    save: oc.input(CollectedPath.extend({ destination: z.string().startsWith('/') })).output(Started),
+    /** Shows a file or folder in the system's file manager. Nothing of a collection is ever opened or run: guests have made it. */
+    show: oc.input(CollectedPath).output(z.object({})),
     remove: oc.input(Prefix.extend({ collection: z.string() })).output(z.object({})),
   },
   vm: {

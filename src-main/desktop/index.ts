@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { app, type BrowserWindow, dialog, protocol, session } from 'electron';
+import { app, type BrowserWindow, dialog, protocol, session, shell } from 'electron';
 import type { Engine, Log, StreamTable } from '../engine/index.ts';
 import { readArguments } from './arguments.ts';
 import { openFileLog } from './file-log.ts';
-import { chooseInitFile, type EngineRouter, sendToPage, serveIpc } from './ipc.ts';
+import { type EngineRouter, sendToPage, serveIpc } from './ipc.ts';
 import { setMenu } from './menu.ts';
+import { choosePath } from './path-dialog.ts';
 import { RunningOperations } from './running.ts';
 import { APP_ORIGIN, APP_SCHEME, APP_URL, assetHeaders, assetPath, guardSession } from './security.ts';
 import { openWindow, zoom } from './window.ts';
@@ -182,6 +183,7 @@ class Desktop {
             return open;
           },
           leave: async (choice: LeaveChoice) => await this.leave(choice),
+          showInFolder: (file: string) => shell.showItemInFolder(file),
         },
       }),
     );
@@ -190,7 +192,7 @@ class Desktop {
   #chooseFile(): void {
     const window = this.#window;
     if (window === undefined) return;
-    chooseInitFile(window)
+    choosePath(window, { what: 'init file' })
       .then((file) => {
         if (file !== null) sendToPage(window, { lago: 'open', path: file });
       })

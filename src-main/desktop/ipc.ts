@@ -1,17 +1,17 @@
 import type { Duplex } from 'node:stream';
 import {
   type BrowserWindow,
-  dialog,
   type IpcMainEvent,
   type IpcMainInvokeEvent,
   ipcMain,
   MessageChannelMain,
   type MessagePortMain,
 } from 'electron';
-import type { BridgeMessage } from '../../src-shared/bridge.ts';
+import { type BridgeMessage, isPathRequest } from '../../src-shared/bridge.ts';
 import { type BytePort, openByteChannel } from '../../src-shared/byte-stream.ts';
 import { CHANNELS } from '../../src-shared/channels.ts';
 import type { createRouter, Log } from '../engine/index.ts';
+import { choosePath } from './path-dialog.ts';
 import { pump } from './pump.ts';
 import { isTrustedSender } from './security.ts';
 
@@ -94,21 +94,8 @@ export function serveIpc(options: IpcOptions): void {
     port1.start();
   });
 
-  ipcMain.handle(CHANNELS.openFile, async (event): Promise<string | null> => {
+  ipcMain.handle(CHANNELS.choosePath, async (event, raw: unknown): Promise<string | null> => {
     const window = windowFor(event);
-    return window === undefined ? null : await chooseInitFile(window);
+    return window === undefined || !isPathRequest(raw) ? null : await choosePath(window, raw);
   });
-}
-
-/** Shows the system's file dialog for an init file; null when the user cancels. */
-export async function chooseInitFile(window: BrowserWindow): Promise<string | null> {
-  const answer = await dialog.showOpenDialog(window, {
-    title: 'Open an init file',
-    properties: ['openFile'],
-    filters: [
-      { name: 'Init files', extensions: ['json', 'yaml', 'yml'] },
-      { name: 'All files', extensions: ['*'] },
-    ],
-  });
-  return answer.canceled ? null : (answer.filePaths[0] ?? null);
 }

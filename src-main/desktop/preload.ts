@@ -6,7 +6,7 @@ const bridge: Bridge = {
   connect: () => ipcRenderer.send(CHANNELS.connect),
   attach: (stream) => ipcRenderer.send(CHANNELS.attach, stream),
   pathOf: (file) => webUtils.getPathForFile(file as File),
-  openFile: async () => await (ipcRenderer.invoke(CHANNELS.openFile) as Promise<string | null>),
+  choosePath: async (request) => await (ipcRenderer.invoke(CHANNELS.choosePath, request) as Promise<string | null>),
 };
 
 contextBridge.exposeInMainWorld('bridge', bridge);

@@ -12,7 +12,7 @@ test('closing the page ends the wait for a screen', async () => {
       signal?.addEventListener('abort', () => reject(new EngineError('cancelled', 'Cancelled.')));
     });
   const engine = { prefix: { pathOf: (id: string) => id }, vm: { screen: open } } as unknown as Engine;
-  const app = { version: '', open: () => null, leave: async () => true };
+  const app = { version: '', open: () => null, leave: async () => true, showInFolder: () => undefined };
   const router = createRouter({ engine, streams: createStreamTable(), app });
   const page = new AbortController();
   const answer = call(
@@ -22,4 +22,18 @@ test('closing the page ends the wait for a screen', async () => {
   );
   setImmediate(() => page.abort());
   await expect(answer).rejects.toThrow('Cancelled.');
+});
+
+test('only what the engine finds in a collection is shown in the file manager', async () => {
+  const pathOf = async (prefix: string, id: string, path: string): Promise<string> => {
+    if (path.includes('..')) throw new EngineError('input.missing-file', 'There is no such file in this collection.');
+    return await Promise.resolve(`/${prefix}/${id}/${path}`);
+  };
+  const engine = { prefix: { pathOf: (id: string) => id }, collection: { pathOf } } as unknown as Engine;
+  const shown: string[] = [];
+  const app = { version: '', open: () => null, leave: async () => true, showInFolder: (path: string) => void shown.push(path) };
+  const router = createRouter({ engine, streams: createStreamTable(), app });
+  await call(router.collection.show, { prefix: 'p', collection: 'one', path: 'web/log' });
+  await expect(call(router.collection.show, { prefix: 'p', collection: 'one', path: '../x' })).rejects.toThrow('no such file');
+  expect(shown).toEqual(['/p/one/web/log']);
 });

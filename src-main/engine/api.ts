@@ -16,6 +16,8 @@ export interface FrontDoor {
   open(): string | null;
   /** The user's answer to "operations are running, close?". */
   leave(choice: 'keep' | 'cancel' | 'stay'): Promise<boolean>;
+  /** Shows a file in the system's file manager, without opening it. */
+  showInFolder(path: string): void;
 }
 
 export interface RouterDeps {
@@ -104,6 +106,16 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       compare: os.collection.compare.handler(async ({ input }) => ({
         changes: [...(await engine.collection.compare(path(input.prefix), input.before, input.after))],
       })),
+      diff: os.collection.diff.handler(
+        async ({ input }) => await engine.collection.diff(path(input.prefix), input.before, input.after, input.path),
+      ),
+      save: os.collection.save.handler(({ input }) =>
+        started(engine.collection.save(path(input.prefix), input.collection, input.path, input.destination)),
+      ),
+      show: os.collection.show.handler(async ({ input }) => {
+        app.showInFolder(await engine.collection.pathOf(path(input.prefix), input.collection, input.path));
+        return {};
+      }),
       remove: os.collection.remove.handler(async ({ input }) => {
         await engine.collection.remove(path(input.prefix), input.collection);
         return {};

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { BootState } from '../../src-shared/boot.ts';
-import type { CollectedChange, CollectedFile, Collection, FileRange } from '../../src-shared/collection.ts';
+import type { CollectedChange, CollectedFile, Collection, FileRange, TextDiff } from '../../src-shared/collection.ts';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
 import type { DeployOutput } from '../../src-shared/deploy.ts';
 import type { HostChoice } from '../../src-shared/host-choice.ts';
@@ -178,6 +178,12 @@ export interface Collections {
   read(prefix: string, id: string, path: string, from: number, length: number): Promise<FileRange>;
   /** What differs between two collections; see `recipes/collect/compare-collections.ts`. */
   compare(prefix: string, before: string, after: string): Promise<readonly CollectedChange[]>;
+  /** How a text differs between two collections; see `recipes/collect/diff-collected.ts`. */
+  diff(prefix: string, before: string, after: string, path: string): Promise<TextDiff>;
+  /** Copies a file or folder of it to exactly this path; see `recipes/collect/save-collected.ts`. */
+  save(prefix: string, id: string, path: string, destination: string, options?: ActionOptions): Operation<void>;
+  /** Absolute path of a file or folder of it. */
+  pathOf(prefix: string, id: string, path: string): Promise<string>;
   /** Deletes it with its files. */
   remove(prefix: string, id: string): Promise<void>;
 }

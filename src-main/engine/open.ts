@@ -265,7 +265,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     },
     vm: vms,
     terminal: terminals,
-    collection: collectionCalls(),
+    collection: collectionCalls(launch),
     operation: operations,
     library,
     machine: {

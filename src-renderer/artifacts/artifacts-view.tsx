@@ -12,6 +12,8 @@ import { GuardedButton } from '../ui/guarded-button.tsx';
 import { IconButton } from '../ui/tip.tsx';
 import styles from './artifacts.module.css';
 import { CollectionBrowser } from './collection-browser.tsx';
+import { DiffViewer } from './diff-viewer.tsx';
+import { FileViewer } from './file-viewer.tsx';
 
 const WHY = { manual: 'Collected', 'deploy failed': 'After a failed deploy' } as const;
 const CHANGES = { added: 'Added', removed: 'Removed', changed: 'Changed' } as const;
@@ -32,6 +34,7 @@ function Changes(props: { readonly prefix: string; readonly before: Collection; 
     if (answer !== undefined) setChanges(answer.changes);
   });
   useEffect(() => void load(), [prefix, before.id, after.id]);
+  const [shown, setShown] = useState<CollectedChange | null>(null);
   const now = Date.now();
   return (
     <section className={styles.browser} aria-label="Differences">
@@ -41,14 +44,25 @@ function Changes(props: { readonly prefix: string; readonly before: Collection; 
       {changes?.length === 0 && <p className="dim">Both have the same files with the same content.</p>}
       <ul className={styles.files} aria-label="Changed files" aria-busy={changes === null}>
         {(changes ?? []).map(({ path, change, before: old, after: size }) => (
-          <li key={path} className={styles.change}>
-            <span className={styles.kind}>{CHANGES[change]}</span>
-            <span className="mono ellipsis">{path}</span>
-            <span className={styles.spacer} />
-            <span className="dim">{[old, size].map((bytes) => (bytes === null ? '–' : formatBytes(bytes))).join(' → ')}</span>
+          <li key={path}>
+            <button
+              type="button"
+              className={styles.file}
+              aria-current={shown?.path === path}
+              onClick={() => setShown({ path, change, before: old, after: size })}
+            >
+              <span className={styles.kind}>{CHANGES[change]}</span>
+              <span className="mono ellipsis">{path}</span>
+              <span className={styles.spacer} />
+              <span className="dim">{[old, size].map((bytes) => (bytes === null ? '–' : formatBytes(bytes))).join(' → ')}</span>
+            </button>
           </li>
         ))}
       </ul>
+      {shown?.change === 'changed' && <DiffViewer key={shown.path} prefix={prefix} before={before.id} after={after.id} path={shown.path} />}
+      {(shown?.change === 'added' || shown?.change === 'removed') && (
+        <FileViewer key={shown.path} prefix={prefix} collection={shown.change === 'added' ? after.id : before.id} path={shown.path} />
+      )}
     </section>
   );
 }

@@ -1,9 +1,9 @@
-import { IconArrowUp, IconFile, IconFolder, IconLink } from '@tabler/icons-react';
+import { IconArrowUp, IconDeviceFloppy, IconFile, IconFolder, IconFolderOpen, IconLink } from '@tabler/icons-react';
 import { type ReactElement, useEffect, useEffectEvent, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
 import type { CollectedFile, Collection } from '../../src-shared/collection.ts';
-import { useCall } from '../engine-context.ts';
-import { formatClock } from '../format.ts';
+import { useCall, useEngine } from '../engine-context.ts';
+import { baseName, formatClock } from '../format.ts';
 import { Copyable } from '../ui/copyable.tsx';
 import { IconButton } from '../ui/tip.tsx';
 import styles from './artifacts.module.css';
@@ -32,6 +32,7 @@ function Problems(props: { readonly collection: Collection }): ReactElement | nu
 export function CollectionBrowser(props: { readonly prefix: string; readonly collection: Collection }): ReactElement {
   const { prefix, collection } = props;
   const call = useCall();
+  const { expect } = useEngine();
   const [folder, setFolder] = useState('');
   const [file, setFile] = useState<string | null>(null);
   const [files, setFiles] = useState<readonly CollectedFile[]>([]);
@@ -52,6 +53,20 @@ export function CollectionBrowser(props: { readonly prefix: string; readonly col
     } else if (entry.type === 'file') setFile(path);
   }
 
+  /** The chosen file, else the folder that is shown; empty for the whole collection. */
+  const chosen = file ?? folder;
+  const what = chosen === '' ? 'the collection' : baseName(chosen);
+
+  async function save(): Promise<void> {
+    const destination = await window.bridge.choosePath({ what: 'save', name: chosen === '' ? collection.id : baseName(chosen) });
+    if (destination === null) return;
+    const answer = await call(`Could not save ${what}`, (client) =>
+      client.collection.save({ prefix, collection: collection.id, path: chosen, destination }),
+    );
+    if (answer !== undefined)
+      expect(answer.operation, { title: `Saved ${what}`, message: 'It was saved to this path.', path: destination });
+  }
+
   return (
     <section className={styles.browser} aria-label="Files of the collection">
       <Problems collection={collection} />
@@ -65,7 +80,16 @@ export function CollectionBrowser(props: { readonly prefix: string; readonly col
             setFile(null);
           }}
         />
-        <Copyable text={folder === '' ? collection.folder : `${collection.folder}/${folder}`} what="path of this folder" />
+        <Copyable text={chosen === '' ? collection.folder : `${collection.folder}/${chosen}`} what="path" />
+        <span className={styles.spacer} />
+        <IconButton label={`Save ${what} as…`} icon={IconDeviceFloppy} onClick={() => void save()} />
+        <IconButton
+          label={`Show ${what} in the file manager`}
+          icon={IconFolderOpen}
+          onClick={() =>
+            void call(`Could not show ${what}`, (client) => client.collection.show({ prefix, collection: collection.id, path: chosen }))
+          }
+        />
       </div>
       <ul className={styles.files} aria-label="Files">
         {files.length === 0 && <li className="faint">Nothing is here.</li>}

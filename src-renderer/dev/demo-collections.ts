@@ -1,5 +1,5 @@
 import type { implement } from '@orpc/server';
-import type { CollectedFile, Collection } from '../../src-shared/collection.ts';
+import type { CollectedFile, Collection, TextDiff } from '../../src-shared/collection.ts';
 import type { Contract } from '../../src-shared/contract.ts';
 import { SHOP } from './demo-values.ts';
 
@@ -50,8 +50,25 @@ function fileOf(name: string): CollectedFile {
   };
 }
 
-/** Two collections of the running environment, with folders and logs. */
-export function collectionHandlers(os: ReturnType<typeof implement<Contract>>['collection']) {
+const DIFF: TextDiff = {
+  problem: null,
+  added: 2,
+  removed: 1,
+  lines: [
+    { kind: 'gap', before: null, after: null, text: '' },
+    { kind: 'same', before: 118, after: 118, text: 'INFO  starting 3 workers' },
+    { kind: 'removed', before: 119, after: null, text: 'WARN  worker 2 answers slowly' },
+    { kind: 'added', before: null, after: 119, text: 'WARN  worker 2 does not answer' },
+    { kind: 'added', before: null, after: 120, text: 'ERROR could not connect to db: connection refused' },
+    { kind: 'same', before: 120, after: 121, text: 'INFO  stopping' },
+  ],
+};
+
+/** Two collections of the running environment, with folders and logs. `save` begins an operation with this label. */
+export function collectionHandlers(
+  os: ReturnType<typeof implement<Contract>>['collection'],
+  save: (label: string) => { readonly operation: string },
+) {
   let collections = [made('second', START - 3_600_000, 'deploy failed'), made('first', START - DAY, 'manual')];
   return {
     list: os.list.handler(({ input }) => ({ collections: input.prefix === SHOP.id ? collections : [] })),
@@ -66,6 +83,9 @@ export function collectionHandlers(os: ReturnType<typeof implement<Contract>>['c
         { path: 'web/_var_log/core.1234', change: 'added' as const, before: null, after: 2_000_000 },
       ],
     })),
+    diff: os.diff.handler(() => DIFF),
+    save: os.save.handler(({ input }) => save(`Save ${input.path} to ${input.destination}`)),
+    show: os.show.handler(() => ({})),
     remove: os.remove.handler(({ input }) => {
       collections = collections.filter(({ id }) => id !== input.collection);
       return {};

@@ -9,7 +9,7 @@ import type { TerminalState } from '../../src-shared/terminal.ts';
 import { collectionHandlers } from './demo-collections.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
 import { demoNumbers } from './demo-numbers.ts';
-import { BROKEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
+import { BROKEN, CHOSEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
 
 const TICK = 120;
 
@@ -57,7 +57,7 @@ export class DemoEngine {
         window.postMessage({ lago: 'stream', stream }, location.origin, [port2]);
       },
       pathOf: (file) => `/home/eva/work/shop/${file.name}`,
-      openFile: async () => '/home/eva/work/shop/init.json',
+      choosePath: async (request) => CHOSEN[request.what],
     };
   }
 
@@ -477,7 +477,7 @@ export class DemoEngine {
           this.#run('copy', `Copy ${input.remote} from ${input.vm}`, input.prefix, [`Copy from ${input.vm}`], 2, () => undefined),
         ),
       },
-      collection: collectionHandlers(os.collection),
+      collection: collectionHandlers(os.collection, (label) => this.#run('copy', label, SHOP.id, ['Save'], 2, () => undefined)),
       terminal: {
         open: os.terminal.open.handler(({ input }) => {
           const stream = `stream${this.#next++}`;

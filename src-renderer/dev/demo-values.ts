@@ -495,3 +495,11 @@ export const LIBRARY: LibraryState = {
     },
   ],
 };
+
+/** What the user chooses in the system's file dialog. */
+export const CHOSEN = {
+  'init file': '/home/eva/work/shop/init.json',
+  file: '/home/eva/work/shop/notes.txt',
+  directory: '/home/eva/work/shop/site',
+  save: '/home/eva/saved',
+} as const;

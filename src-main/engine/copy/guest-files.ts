@@ -43,17 +43,21 @@ export function scriptLine(script: string, ...args: readonly string[]): string {
 
 /** Looks at a path, and at the file that an interrupted copy to it may have left. */
 export async function lookAt(connection: SshConnection, path: string, signal: AbortSignal, part = ''): Promise<GuestPath> {
-  const { code, stdout, stderr } = await connection.exec(scriptLine(LOOK, path, posix.dirname(path), part), { signal });
+  return lookedAt(connection.vm, path, await connection.exec(scriptLine(LOOK, path, posix.dirname(path), part), { signal }));
+}
+
+/** What `LOOK` has said about a path. */
+export function lookedAt(
+  vm: string,
+  path: string,
+  { code, stdout, stderr }: { readonly code: number; readonly stdout: string; readonly stderr: string },
+): GuestPath {
   const [kind = '', parent, tar = '', file = '', partSize = ''] = stdout.split('\n');
   if (code !== 0 || !isKind(kind)) {
-    throw new EngineError(
-      'guest.failed',
-      `${connection.vm} cannot be asked for its files: ${lastLine(stderr) || 'its shell gave no answer'}.`,
-      {
-        details: { vm: connection.vm, code },
-        hint: 'Copying needs a POSIX shell in the VM.',
-      },
-    );
+    throw new EngineError('guest.failed', `${vm} cannot be asked for its files: ${lastLine(stderr) || 'its shell gave no answer'}.`, {
+      details: { vm, code },
+      hint: 'Copying needs a POSIX shell in the VM.',
+    });
   }
   const numbers = /^(\d+) (-?\d+) ([0-7]+) (\d+) (\d+)$/.exec(file);
   return {

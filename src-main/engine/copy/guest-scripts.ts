@@ -108,3 +108,29 @@ folder=$1 name=$2
 shift 2
 exec tar -c -f - "$@" -C "$folder" "./$name"
 `;
+
+/**
+ * ID LIMIT SCRIPT [ARGUMENT...]: runs a script and keeps what it prints in a file that only root can read, compressed if there is gzip, at
+ * most LIMIT + 1 bytes. Prints four lines: "gzip" or "plain", the size of the file, the script's exit status, the file. Removes files that
+ * have been forgotten for an hour.
+ */
+export const PACK_TO = `
+id=$1 limit=$2 script=$3
+shift 3
+folder=/var/tmp
+[ -d "$folder" ] && [ -w "$folder" ] || folder=/tmp
+find "$folder" -maxdepth 1 -name '.lago-collect.*' -mmin +60 -exec rm -f {} + 2>/dev/null
+umask 077
+out=$folder/.lago-collect.$id
+if command -v gzip >/dev/null 2>&1; then kind=gzip; pack() { gzip -1; }; else kind=plain; pack() { cat; }; fi
+code=$( { { sh -c "$script" lago "$@"; echo "$?" >&3; } | pack | head -c "$((limit + 1))" >"$out"; } 3>&1 ) || { rm -f "$out"; exit 1; }
+echo "$kind"
+wc -c <"$out"
+echo "$code"
+echo "$out"
+`;
+
+/** ID: removes the file that \`PACK_TO\` has made. */
+export const FORGET_PACKED = `
+rm -f "/var/tmp/.lago-collect.$1" "/tmp/.lago-collect.$1"
+`;

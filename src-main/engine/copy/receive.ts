@@ -2,16 +2,16 @@ import { chmod, mkdir, open, rename, rm, stat, truncate, utimes } from 'node:fs/
 import { dirname, join, posix, resolve } from 'node:path';
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
+import type { Step } from '../core/operation.ts';
 import { writeSparse } from '../disk/sparse-file.ts';
 import { readMembers } from '../disk/tar/tar-members.ts';
-import type { SshConnection } from '../guest/ssh.ts';
 import { drain, type GuestFile, type GuestPath, guestPath, lastLine, lookAt, type ScriptEnd, scriptLine } from './guest-files.ts';
 import { PACK_FILE, PACK_FOLDER, READ_FILE } from './guest-scripts.ts';
 import { keptPart, ownPart, removeStaleParts } from './local-parts.ts';
 import { RESUMABLE } from './send.ts';
 import { membersBySftp } from './sftp-tree.ts';
 import type { Transfer } from './transfer.ts';
-import { moveInto, unpack } from './unpack.ts';
+import { moveInto, type UnpackOptions, unpack } from './unpack.ts';
 
 /** Members of one archive: more files than a copy is for. */
 const MAX_MEMBERS = 10_000_000;
@@ -68,46 +68,60 @@ async function receiveTree(transfer: Transfer, there: GuestPath, target: string)
       signal,
       onFile: () => progress.addFile(),
       onBytes: (count: number) => progress.addBytes(count),
-      skip: (sentence: string) => step.log.warn(`${connection.vm}: ${sentence}`),
     };
     const tree = join(scratch, 'c');
     await mkdir(tree, { mode: 0o700 });
     if (there.tar === 'none') {
-      await unpack(membersBySftp(connection, there.path, signal), tree, options);
+      const skip = (sentence: string): void => step.log.warn(`${connection.vm}: ${sentence}`);
+      await unpack(membersBySftp(connection, there.path, signal), tree, { ...options, skip });
       await moveInto(tree, target);
       return;
     }
-    const gnu = there.tar === 'gnu' ? GNU_OPTIONS : [];
-    const line =
-      there.kind === 'folder'
-        ? scriptLine(PACK_FOLDER, there.path, ...gnu)
-        : scriptLine(PACK_FILE, posix.dirname(there.path), posix.basename(there.path), ...gnu);
-    const refuse = (why: string): EngineError =>
-      new EngineError('guest.failed', `What ${connection.vm} sent of ${there.path} cannot be unpacked: ${why}.`);
     const take = async (output: AsyncIterable<Buffer>): Promise<void> =>
-      await unpack(readMembers(output, MAX_MEMBERS, refuse), tree, options);
-    const end = await drain(connection, line, take, signal);
+      await unpackArchive(output, tree, there, { vm: connection.vm, step, ...options });
+    const end = await drain(connection, scriptLine(...packWords(there)), take, signal);
     await moveInto(there.kind === 'folder' ? tree : join(tree, posix.basename(there.path)), target);
-    reportEnd(transfer, there, end);
+    reportEnd(connection.vm, step, there, end);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
 }
 
-/** Fails when something is missing in the copy. GNU tar ends with 1 when files changed while it read them, which logs always do. */
-function reportEnd({ connection, step }: Transfer, there: GuestPath, end: ScriptEnd): void {
-  const lines = end.said.split('\n').filter((line) => line.trim() !== '' && !/Removing leading|Exiting with failure/.test(line));
-  if (end.code === 0 || (end.code === 1 && there.tar === 'gnu')) {
-    for (const line of lines) step.log.warn(`${connection.vm}: ${line.trim()}`);
-    return;
-  }
-  throw incomplete(connection, there, lines.join('\n'), end.code);
+/** The script that archives a file or folder of the guest, and its arguments. */
+export function packWords(there: GuestPath): [script: string, ...args: string[]] {
+  const gnu = there.tar === 'gnu' ? GNU_OPTIONS : [];
+  return there.kind === 'folder'
+    ? [PACK_FOLDER, there.path, ...gnu]
+    : [PACK_FILE, posix.dirname(there.path), posix.basename(there.path), ...gnu];
 }
 
-function incomplete(connection: SshConnection, there: GuestPath, said: string, code: number): EngineError {
+interface ArchiveOptions extends Omit<UnpackOptions, 'skip'> {
+  readonly vm: string;
+  readonly step: Step;
+}
+
+/** Unpacks what such a script prints into an empty folder. */
+export async function unpackArchive(output: AsyncIterable<Buffer>, into: string, there: GuestPath, options: ArchiveOptions): Promise<void> {
+  const { vm, step } = options;
+  const refuse = (why: string): EngineError =>
+    new EngineError('guest.failed', `What ${vm} sent of ${there.path} cannot be unpacked: ${why}.`);
+  await unpack(readMembers(output, MAX_MEMBERS, refuse), into, { ...options, skip: (sentence) => step.log.warn(`${vm}: ${sentence}`) });
+}
+
+/** Fails when something is missing in the copy. GNU tar ends with 1 when files changed while it read them, which logs always do. */
+export function reportEnd(vm: string, step: Step, there: GuestPath, end: ScriptEnd): void {
+  const lines = end.said.split('\n').filter((line) => line.trim() !== '' && !/Removing leading|Exiting with failure/.test(line));
+  if (end.code === 0 || (end.code === 1 && there.tar === 'gnu')) {
+    for (const line of lines) step.log.warn(`${vm}: ${line.trim()}`);
+    return;
+  }
+  throw incomplete(vm, there, lines.join('\n'), end.code);
+}
+
+function incomplete(vm: string, there: GuestPath, said: string, code: number): EngineError {
   const why = lastLine(said) || `the command ended with ${code}`;
-  return new EngineError('guest.failed', `${there.path} of ${connection.vm} could not be read completely: ${why}.`, {
-    details: { vm: connection.vm, path: there.path, stderr: said.slice(-4000) },
+  return new EngineError('guest.failed', `${there.path} of ${vm} could not be read completely: ${why}.`, {
+    details: { vm, path: there.path, stderr: said.slice(-4000) },
     hint: 'What could be read was copied.',
   });
 }
@@ -132,7 +146,7 @@ async function receiveFile(transfer: Transfer, there: GuestPath, target: string)
     if (end.code !== 0) {
       complete = true;
       await rm(part, { force: true });
-      throw incomplete(connection, there, end.said, end.code);
+      throw incomplete(connection.vm, there, end.said, end.code);
     }
     await finish(part, file);
     await rename(part, target);

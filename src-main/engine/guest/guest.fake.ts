@@ -15,6 +15,8 @@ export interface FakeGuest extends AsyncDisposable {
   /** Currently open sockets. */
   readonly sockets: ReadonlySet<Socket>;
   readonly connections: ReadonlySet<Connection>;
+  /** What each connection was encrypted with, in order. */
+  readonly ciphers: readonly string[];
 }
 
 export interface FakeGuestOptions {
@@ -30,12 +32,14 @@ export interface FakeGuestOptions {
 /** Accepts any key unless `authenticate` says otherwise. */
 export async function startFakeGuest(options: FakeGuestOptions = {}): Promise<FakeGuest> {
   const seen: string[] = [];
+  const ciphers: string[] = [];
   const sockets = new Set<Socket>();
   const connections = new Set<Connection>();
   const hostKey = options.hostKey ?? (await generateEd25519('host')).privateKey;
   const ssh = new ssh2.Server({ hostKeys: [hostKey] }, (client) => {
     connections.add(client);
     client.on('error', (error) => seen.push(`error: ${error.message}`));
+    client.on('handshake', ({ cs }) => ciphers.push(cs.cipher));
     client.on('close', () => connections.delete(client));
     client.on('authentication', (context) => {
       seen.push(`auth ${context.method} ${context.username}`);
@@ -74,6 +78,7 @@ export async function startFakeGuest(options: FakeGuestOptions = {}): Promise<Fa
     seen,
     sockets,
     connections,
+    ciphers,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       server.close();

@@ -141,6 +141,12 @@ describe('login', () => {
   });
 });
 
+test('is encrypted with what costs the processor of the guest least, if the guest has it', async () => {
+  await using guest = await startFakeGuest();
+  for (const emulated of [true, false, undefined]) await (await connectSsh(target(guest, { emulated }))).close();
+  expect(guest.ciphers).toEqual(['chacha20-poly1305@openssh.com', 'aes128-gcm@openssh.com', 'aes128-gcm@openssh.com']);
+});
+
 describe('a guest that is missing, or not what it seems', () => {
   test('refuses the connection', async () => {
     const guest = await startFakeGuest();

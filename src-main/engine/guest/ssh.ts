@@ -1,3 +1,4 @@
+import { getCiphers } from 'node:crypto';
 import type { Duplex, Readable } from 'node:stream';
 import ssh2, { type Algorithms, type AuthenticationType, type Client, type ConnectConfig } from 'ssh2';
 import { EngineError } from '../../../src-shared/errors.ts';
@@ -25,6 +26,8 @@ export interface SshTarget {
   readonly log: Log;
   /** A guest silent for this long counts as lost. Default 10 s; a terminal uses less, long commands in a busy guest more. */
   readonly keepaliveMs?: number;
+  /** The guest's processor is emulated. */
+  readonly emulated?: boolean | undefined;
 }
 
 export interface ExecOptions {
@@ -64,7 +67,9 @@ export interface SshConnection extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Limited to ciphers that Electron's crypto has too (no chacha20), fastest first; the last of each list are for guests like CentOS 6. */
+const AES = ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com', 'aes128-ctr', 'aes192-ctr', 'aes256-ctr'] as const;
+
+/** What is used, fastest first; the last of each list are for guests like CentOS 6. */
 const ALGORITHMS: Algorithms = {
   kex: [
     'curve25519-sha256',
@@ -77,12 +82,16 @@ const ALGORITHMS: Algorithms = {
     'diffie-hellman-group-exchange-sha256',
     'diffie-hellman-group14-sha1',
   ],
-  cipher: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com', 'aes128-ctr', 'aes192-ctr', 'aes256-ctr'],
+  cipher: [...AES],
   // A fixed order, so that a guest with several keys always presents the one that was pinned.
   serverHostKey: ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
   hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256', 'hmac-sha2-512', 'hmac-sha1'],
   compress: ['none'],
 };
+/** For a processor without AES instructions, as emulated ones are in effect: there AES-GCM takes twice the time of this one. */
+const WITHOUT_AES: Algorithms = { ...ALGORITHMS, cipher: ['chacha20-poly1305@openssh.com', ...AES] };
+/** Electron's cryptography has no plain ChaCha20, which ssh2 needs. */
+const HAS_CHACHA20 = getCiphers().includes('chacha20');
 
 /**
  * Dials a guest and logs in: key first, then password. The host key must match the pinned one; the first login pins it. Rejects with
@@ -189,7 +198,7 @@ export async function loginOver(stream: Duplex, target: SshTarget, timeoutMs: nu
         username: user,
         readyTimeout: timeoutMs,
         ...keepalive(target.keepaliveMs ?? 10_000),
-        algorithms: ALGORITHMS,
+        algorithms: target.emulated === true && HAS_CHACHA20 ? WITHOUT_AES : ALGORITHMS,
         authHandler: methods(target),
         tryKeyboard: target.password !== undefined,
         hostVerifier: (key: Buffer, answer: (trusted: boolean) => void) => drop(verify(key, answer), log, 'host key'),

@@ -28,6 +28,8 @@ export interface World {
   up: boolean;
   /** Whether guests have an agent that answers. */
   agent: boolean;
+  /** What that agent answers to a command (JSON); by default, nothing. */
+  agentAnswers: (command: string) => string;
   /** How guests are reached; by default they are not. */
   dial: Dial;
   describe(): unknown;
@@ -60,9 +62,9 @@ export function createWorld(): World {
       });
     },
   };
-  const agent = (): string => {
+  const agent = (_domain: string, command: string): string => {
     if (!self.agent) throw libvirtError('Guest agent is not responding: QEMU guest agent is not connected', AGENT_UNRESPONSIVE);
-    return '{"return":{}}';
+    return self.agentAnswers(command);
   };
   const hosts: HostAccess = {
     async open() {
@@ -95,6 +97,7 @@ export function createWorld(): World {
     bridges: new Set(),
     up: false,
     agent: true,
+    agentAnswers: () => '{"return":{}}',
     dial: async () => await Promise.reject(new EngineError('guest.unreachable', 'Nobody answers.')),
     describe: () => ({ up: self.up, bridges: [...self.bridges], ...self.model.describe() }),
   };

@@ -146,18 +146,14 @@ export async function loginNow(
 }
 
 /** Key, password and pinned host keys for a VM's ssh. */
-export async function loginOf(
-  context: RecipeContext,
-  prefix: Prefix,
-  vm: VmSpec,
-  way: Pick<Way, 'dial' | 'address' | 'port'>,
-): Promise<Omit<SshTarget, 'timeoutMs'>> {
+export async function loginOf(context: RecipeContext, prefix: Prefix, vm: VmSpec, way: SshWay): Promise<Omit<SshTarget, 'timeoutMs'>> {
   const [{ openHostKeys }, { readPrefixKey }] = await Promise.all([import('../guest/host-keys.ts'), import('../guest/keys.ts')]);
   const key = await readPrefixKey(prefix.paths.root);
   return {
     dial: way.dial,
     address: way.address,
     port: way.port,
+    emulated: way.emulated,
     vm: vm.name,
     user: vm['ssh-user'],
     privateKey: key.privateKey,
@@ -184,12 +180,16 @@ export async function connectToPort(
 }
 
 /** Address of a VM's ssh and how to reach it. */
-interface Way {
-  /** Undefined for a VM that libvirt does not run. */
-  readonly session: HostSession | undefined;
+interface SshWay {
   readonly dial: Dial;
   readonly address: string;
   readonly port: number;
+  readonly emulated: boolean;
+}
+
+interface Way extends SshWay {
+  /** Undefined for a VM that libvirt does not run. */
+  readonly session: HostSession | undefined;
   /** Aborted when the VM stops. */
   readonly stopped: AbortSignal;
   forget(): void;
@@ -204,14 +204,16 @@ async function wayTo(context: RecipeContext, prefix: Prefix, vm: VmSpec, signal:
 }
 
 /** The ssh of a VM that libvirt runs. */
-export function sshOf(session: HostSession, prefix: Prefix, vm: VmSpec): Pick<Way, 'dial' | 'address' | 'port'> {
+export function sshOf(session: HostSession, prefix: Prefix, vm: VmSpec): SshWay {
   const address = vmAddress(prefix.specs, vm);
   if (address === null) {
     throw new EngineError('guest.unreachable', `VM ${vm.name} has no known address: it is on no network that gives one.`, {
       hint: `Use its serial console: lago console ${vm.name}.`,
     });
   }
-  return { dial: async (to, port, options) => await session.host.dial(to, port, options), address, port: 22 };
+  const { host } = session;
+  const dial: Dial = async (to, port, options) => await host.dial(to, port, options);
+  return { dial, address, port: 22, emulated: host.accelerator === 'tcg' };
 }
 
 async function wayToMachine(context: RecipeContext, prefix: Prefix, vm: VmSpec, signal: AbortSignal | undefined): Promise<Way> {
@@ -229,7 +231,15 @@ async function wayToMachine(context: RecipeContext, prefix: Prefix, vm: VmSpec, 
     });
   }
   const { dialFromMachine } = await import('../host/direct.ts');
-  return { session: undefined, dial: dialFromMachine, address: found.host, port: found.port, stopped: never, forget: () => undefined };
+  return {
+    session: undefined,
+    dial: dialFromMachine,
+    address: found.host,
+    port: found.port,
+    emulated: false,
+    stopped: never,
+    forget: () => undefined,
+  };
 }
 
 /** Most guests answer at once; a short wait needs no message. */

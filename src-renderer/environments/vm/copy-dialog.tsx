@@ -4,6 +4,7 @@ import type { PrefixState, VmState } from '../../../src-shared/state.ts';
 import { useCall, useEngine } from '../../engine-context.ts';
 import { baseName, count } from '../../format.ts';
 import { Dialog } from '../../ui/dialog.tsx';
+import { PathInput } from '../../ui/path-input.tsx';
 import styles from '../dialogs.module.css';
 
 /** A copy that is to be asked about: files of this machine into a VM, or a file of a VM to this machine. */
@@ -53,15 +54,16 @@ function CopyToDialog(props: {
       <p>Directories are copied with everything in them, with modes, times and links.</p>
       <div className={styles.option}>
         {!given && (
-          <TextInput
+          <PathInput
             label="File or directory of this machine"
-            classNames={{ input: 'mono' }}
             value={local}
             error={local === '' ? undefined : problem}
-            spellCheck={false}
-            autoComplete="off"
-            data-autofocus
-            onChange={(event) => setLocal(event.currentTarget.value)}
+            autoFocus
+            choices={[
+              { label: 'File…', request: { what: 'file' } },
+              { label: 'Directory…', request: { what: 'directory' } },
+            ]}
+            onChange={setLocal}
           />
         )}
         <TextInput
@@ -123,14 +125,15 @@ function CopyFromDialog(props: { readonly prefix: PrefixState; readonly vm: VmSt
           data-autofocus
           onChange={(event) => setRemote(event.currentTarget.value)}
         />
-        <TextInput
+        <PathInput
           label="Directory or new name on this machine"
-          classNames={{ input: 'mono' }}
           value={local}
           error={problem}
-          spellCheck={false}
-          autoComplete="off"
-          onChange={(event) => setLocal(event.currentTarget.value)}
+          choices={[
+            { label: 'Directory…', request: { what: 'directory' } },
+            { label: 'New name…', request: { what: 'save', name: baseName(remote) } },
+          ]}
+          onChange={setLocal}
         />
       </div>
     </Dialog>

@@ -2,15 +2,11 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CollectedArtifact } from '../../../../src-shared/collection.ts';
 import { EngineError, isCancelled } from '../../../../src-shared/errors.ts';
-import type { VmSpec } from '../../../../src-shared/specs.ts';
 import { guestPath, lookAt } from '../../copy/guest-files.ts';
 import { CopyProgress } from '../../copy/progress.ts';
 import { receiveTo } from '../../copy/receive.ts';
-import { TRANSFER_KEEPALIVE_MS } from '../../copy/transfer.ts';
 import type { Step } from '../../core/operation.ts';
-import type { Prefix } from '../../prefix/prefix.ts';
-import { visitGuest } from '../../runtime/access.ts';
-import type { RecipeContext } from '../../runtime/recipe.ts';
+import type { GuestVisit } from '../../runtime/access.ts';
 
 /** A path to collect and its name in the VM's folder. */
 export interface WantedArtifact {
@@ -18,21 +14,13 @@ export interface WantedArtifact {
   readonly name: string;
 }
 
-/** A VM that runs answers ssh sooner than one that boots. */
-const SSH_MS = 60_000;
-
-/** Collects from a VM that runs, by ssh. What one path lacks is in its record; only a VM that cannot be reached is an error. */
+/** Collects from a VM that runs, by ssh. What one path lacks is in its record; only a VM that is lost meanwhile is an error. */
 export async function collectLive(
-  context: RecipeContext,
-  prefix: Prefix,
-  vm: VmSpec,
+  guest: GuestVisit,
   wanted: readonly WantedArtifact[],
   folder: string,
   step: Step,
 ): Promise<CollectedArtifact[]> {
-  const onWait = (message: string): void => step.progress(0, message);
-  const options = { signal: step.signal, onWait, timeoutMs: SSH_MS, keepaliveMs: TRANSFER_KEEPALIVE_MS };
-  await using guest = await visitGuest(context, prefix, vm, options);
   const { connection } = guest;
   const signal = AbortSignal.any([step.signal, guest.stopped]);
   const progress = new CopyProgress(step);

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Collection, MAX_FILE_RANGE } from '../../../../src-shared/collection.ts';
+import { type Collection, MAX_DIFF_LINES, MAX_FILE_RANGE, type TextDiff } from '../../../../src-shared/collection.ts';
 import { startOperation } from '../../core/operation.ts';
 import { prefixPaths } from '../../prefix/layout.ts';
 import { readPrefix, writeSpecs } from '../../prefix/prefix.ts';
@@ -11,6 +11,8 @@ import { collectArtifacts, namedArtifacts } from './collect.ts';
 import type { CollectRequest } from './collect-request.ts';
 import { listCollected, listCollections, readCollected, removeCollection, writeCollection } from './collections.ts';
 import { compareCollections } from './compare-collections.ts';
+import { diffCollected } from './diff-collected.ts';
+import { saveCollected } from './save-collected.ts';
 
 let root: string;
 beforeEach(async () => {
@@ -94,6 +96,95 @@ describe('collections', () => {
       { path: 'web/link', change: 'changed', before: 1, after: 1 },
       { path: 'web/removed', change: 'removed', before: 2, after: null },
     ]);
+  });
+});
+
+describe('texts that differ', () => {
+  const long = (changed: string): string => Array.from({ length: 40 }, (_, n) => (n === 20 ? changed : `line ${n + 1}`)).join('\n');
+  const diff = async (before: string, after: string): Promise<TextDiff> => {
+    await makeCollection('one', 1, { 'web/a': before });
+    await makeCollection('two', 2, { 'web/a': after });
+    return await diffCollected(root, 'one', 'two', 'web/a');
+  };
+
+  test('are compared by line, with their numbers and what is around them', async () => {
+    const { lines, ...rest } = await diff(long('old'), `first\n${long('new')}\n`);
+    expect(rest).toEqual({ problem: null, added: 3, removed: 2 });
+    expect(lines.map(({ kind, before, after, text }) => [kind, before, after, text])).toEqual([
+      ['added', null, 1, 'first'],
+      ['same', 1, 2, 'line 1'],
+      ['same', 2, 3, 'line 2'],
+      ['same', 3, 4, 'line 3'],
+      ['gap', null, null, ''],
+      ['same', 18, 19, 'line 18'],
+      ['same', 19, 20, 'line 19'],
+      ['same', 20, 21, 'line 20'],
+      ['removed', 21, null, 'old'],
+      ['added', null, 22, 'new'],
+      ['same', 22, 23, 'line 22'],
+      ['same', 23, 24, 'line 23'],
+      ['same', 24, 25, 'line 24'],
+      ['gap', null, null, ''],
+      ['same', 37, 38, 'line 37'],
+      ['same', 38, 39, 'line 38'],
+      ['same', 39, 40, 'line 39'],
+      ['removed', 40, null, 'line 40'],
+      ['note', null, null, 'No newline at end of file'],
+      ['added', null, 41, 'line 40'],
+    ]);
+  });
+
+  test.each([
+    ['binary', 'a\0b', 'text'],
+    ['large', 'text', 'x'.repeat(5_000_000)],
+  ] as const)('that are %s are not', async (problem, before, after) => {
+    expect(await diff(before, after)).toMatchObject({ problem, lines: [] });
+  });
+
+  test('that have little in common are compared from the first to the last change', async () => {
+    const text = (word: string): string => `same\n${Array.from({ length: 6000 }, (_, n) => `${word} ${n}\n`).join('')}end\n`;
+    const { lines, ...rest } = await diff(text('old'), text('new'));
+    expect(rest).toEqual({ problem: null, added: 6000, removed: 6000 });
+    expect(lines).toHaveLength(MAX_DIFF_LINES);
+    expect(lines.slice(0, 2)).toMatchObject([
+      { kind: 'same', before: 1, after: 1, text: 'same' },
+      { kind: 'removed', before: 2, text: 'old 0' },
+    ]);
+  });
+
+  test('are shown to a limit', async () => {
+    const { lines, added } = await diff('', 'x\n'.repeat(MAX_DIFF_LINES + 10));
+    expect([lines.length, added]).toEqual([MAX_DIFF_LINES, MAX_DIFF_LINES + 10]);
+  });
+});
+
+describe('saving', () => {
+  const save = async (path: string, destination: string): Promise<void> =>
+    await startOperation({ kind: 'copy', label: 'Save' }, async (step) => await saveCollected(root, 'one', path, destination, step)).done;
+
+  test('copies a file, a folder or all, replaces only a file, and leaves nothing incomplete', async () => {
+    const { folder } = await makeCollection('one', 1, { 'web/a b': 'content', 'web/deep/x': 'x' });
+    symlinkSync('/etc/passwd', join(folder, 'web/link'));
+    const to = join(root, '../saved');
+    mkdirSync(to);
+    writeFileSync(join(to, 'file'), 'older');
+    await save('web/a b', join(to, 'file'));
+    expect(readFileSync(join(to, 'file'), 'utf8')).toBe('content');
+    await save('web', join(to, 'web'));
+    await save('', join(to, 'all'));
+    expect(readFileSync(join(to, 'all/web/deep/x'), 'utf8')).toBe('x');
+    expect(readlinkSync(join(to, 'web/link'))).toBe('/etc/passwd');
+    for (const [path, destination, why] of [
+      ['web', join(to, 'web'), 'exists already'],
+      ['web/a b', join(to, 'web'), 'exists already'],
+      ['web/link', join(to, 'link'), 'There is no file web/link'],
+      ['../../uuid', join(to, 'uuid'), 'There is no file ../../uuid'],
+      ['web/a b', join(to, 'none/file'), 'There is no directory'],
+      ['', join(folder, 'web/again'), 'is in what is to be saved'],
+    ] as const) {
+      await expect(save(path, destination)).rejects.toThrow(why);
+    }
+    expect(readdirSync(to).sort()).toEqual(['all', 'file', 'web']);
   });
 });
 

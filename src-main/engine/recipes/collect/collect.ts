@@ -9,15 +9,17 @@ import { forEachLimit } from '../../core/until.ts';
 import { domainName, type Prefix, readPrefix, vmSpec } from '../../prefix/prefix.ts';
 import { isHosted } from '../../runtime/foreign-vms.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
+import type { HostSession } from '../../runtime/session.ts';
 import { collectFromDisk } from './collect-disk.ts';
-import { collectLive, type WantedArtifact } from './collect-live.ts';
+import type { WantedArtifact } from './collect-live.ts';
 import type { CollectRequest } from './collect-request.ts';
+import { type Collected, collectRunning } from './collect-running.ts';
 import { writeCollection } from './collections.ts';
 
 const PARALLEL = 4;
 
 /**
- * Fetches the artifacts that the definition names: by ssh from VMs that run, from the disks of those that are off. Takes no lock. What a VM
+ * Fetches the artifacts that the definition names: by ssh or the guest agent from VMs that run, from the disks of those that are off. Takes no lock. What a VM
  * lacks or fails at does not keep the others from finishing; then it is an error that names the VMs (`guest.failed`), as are missing paths
  * with `noSkip`. The collection with all that could be read, and its record, stay in any case except when cancelled.
  */
@@ -111,16 +113,14 @@ async function discard(prefix: Prefix, collection: Collection): Promise<void> {
 async function collectVm(context: RecipeContext, prefix: Prefix, vm: VmSpec, folder: string, all: Step): Promise<CollectedVm> {
   const wanted = namedArtifacts(vm.artifacts ?? []);
   const into = join(folder, vm.name);
-  let by: CollectedVm['by'] = null;
   try {
-    const work = async (step: Step): Promise<CollectedVm['artifacts']> => {
-      const state = await stateOf(context, prefix, vm, step.signal);
-      by = state.running ? 'ssh' : 'disk';
-      return state.running
-        ? await collectLive(context, prefix, vm, wanted, into, step)
-        : await collectFromDisk(prefix, vm, wanted, into, state.accelerator, step);
+    const work = async (step: Step): Promise<Collected> => {
+      const { running, session } = await stateOf(context, prefix, vm, step.signal);
+      if (running) return await collectRunning(context, session, prefix, vm, wanted, into, step);
+      return { by: 'disk', artifacts: await collectFromDisk(prefix, vm, wanted, into, session?.host.accelerator ?? 'tcg', step) };
     };
-    return { name: vm.name, artifacts: await all.step(vm.name, work, { worker: vm.name }), by, problem: null };
+    const { by, artifacts } = await all.step(vm.name, work, { worker: vm.name });
+    return { name: vm.name, artifacts, by, problem: null };
   } catch (error) {
     if (isCancelled(error)) throw error;
     const known = toEngineError(error);
@@ -132,15 +132,15 @@ async function collectVm(context: RecipeContext, prefix: Prefix, vm: VmSpec, fol
 
 interface FoundState {
   readonly running: boolean;
-  /** Of the host if it is up; TCG works everywhere. */
-  readonly accelerator: 'kvm' | 'tcg';
+  /** Undefined while the host is down, and for a VM that libvirt does not run. */
+  readonly session: HostSession | undefined;
 }
 
 async function stateOf(context: RecipeContext, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<FoundState> {
-  if (!isHosted(context.plugins, vm)) return { running: true, accelerator: 'tcg' };
+  if (!isHosted(context.plugins, vm)) return { running: true, session: undefined };
   const session = await context.hosts.find(prefix, signal);
   const domain = await session?.hypervisor.findDomain(domainName(prefix.uuid, vm.name), { signal });
-  return { running: (domain?.id ?? -1) >= 0, accelerator: session?.host.accelerator ?? 'tcg' };
+  return { running: (domain?.id ?? -1) >= 0, session };
 }
 
 /** Lago's names: each `/` of a path becomes `_`. Paths that would get the same name get a number. */
