@@ -11,6 +11,7 @@ import { openSession, startNetworks } from '../runtime/bring-up.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
+import { revertDefinitions } from './revert-definitions.ts';
 import { keptHostKeys, onceFree, resume, runningVms, statusOf } from './snapshot-parts.ts';
 import { suspendAll } from './take-snapshot.ts';
 
@@ -70,7 +71,7 @@ export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot:
 }
 
 /**
- * Completes a revert: VMs saved with memory resume, and so do those that were running and not reverted; VMs that are off are undefined; ssh
+ * Completes a revert: definitions get the devices of the snapshot; VMs saved with memory resume, and so do those that were running and not reverted; VMs that are off are undefined; ssh
  * host keys are restored; the record gets the new current snapshot if all VMs were reverted.
  */
 export async function finishReverted(
@@ -82,6 +83,7 @@ export async function finishReverted(
 ): Promise<void> {
   const { reverted, running } = vms;
   const session = await context.hosts.find(prefix, AbortSignal.timeout(FINISH_MS));
+  await revertDefinitions(prefix, snapshot.name, reverted, session, AbortSignal.timeout(FINISH_MS));
   if (session !== undefined) {
     const goOn = [...reverted.filter((vm) => snapshot.vms[vm.name] === 'memory'), ...running.filter((vm) => !reverted.includes(vm))];
     await resume(session, prefix, goOn, AbortSignal.timeout(FINISH_MS));
