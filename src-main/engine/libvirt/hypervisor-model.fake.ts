@@ -589,7 +589,13 @@ export class FakeModel {
     else {
       if (domain.snapshots.has(name)) throw new EngineError('snapshot.exists', `VM ${domainName} already has a snapshot ${name}.`);
       const state = !isActive(domain) ? 'shutoff' : domain.state === 'paused' ? 'paused' : 'running';
-      domain.snapshots.set(name, { name, parent: domain.current, createdAt: Math.floor(now / 1000) * 1000, state, domainXml: domain.xml });
+      domain.snapshots.set(name, {
+        name,
+        parent: domain.current,
+        createdAt: Math.floor(now / 1000) * 1000,
+        state,
+        domainXml: domain.activeXml ?? domain.xml,
+      });
       domain.current = name;
     }
   }

@@ -19,22 +19,23 @@ export async function revertDefinitions(
   session: HostSession | undefined,
   signal: AbortSignal,
 ): Promise<void> {
+  /** Addresses of cards that are back. */
+  const back = new Set<string>();
   for (const { name } of reverted) {
     const vm = (await readSpecs(prefix.paths)).vms.find((one) => one.name === name);
     const then = vm === undefined ? undefined : await readJson(keptDefinition(prefix, snapshot, vm), VmSpec);
     if (vm === undefined || then === undefined) continue;
     const { balloon: _, ...rest } = vm;
     const { disks, nics, memory, balloon } = then;
+    for (const { ip } of nics) if (ip !== undefined && vm.nics.every((nic) => nic.ip !== ip)) back.add(ip);
     await writeJson(prefix.paths.vm(name), { ...rest, disks, nics, memory, ...(balloon === undefined ? {} : { balloon }) });
   }
   const written = await readSpecs(prefix.paths);
   let nets = withoutStaleNames(written);
-  for (const vm of written.vms.filter(({ name }) => reverted.some((one) => one.name === name))) {
+  for (const vm of written.vms) {
     for (const [card, { net: name, ip }] of vm.nics.entries()) {
       const net = nets.find((one) => one.name === name);
-      if (net !== undefined && ip !== undefined && !Object.values(net.mapping).includes(ip)) {
-        nets = withNames({ ...written, nets }, { vm, card, net, ip });
-      }
+      if (net !== undefined && ip !== undefined && back.has(ip)) nets = withNames({ ...written, nets }, { vm, card, net, ip });
     }
   }
   for (const net of nets) if (!written.nets.includes(net)) await writeJson(prefix.paths.net(net.name), net);

@@ -11,6 +11,7 @@ import { networkName } from '../../libvirt/xml/network-xml.ts';
 import { domainName, readPrefix } from '../../prefix/prefix.ts';
 import { startEnvironment, stopEnvironment } from '../lifecycle.ts';
 import { recoverEnvironment } from '../recover.ts';
+import { removeSnapshot, revertSnapshot, takeSnapshot } from '../snapshots.ts';
 import { createWorld, UUID, type World, writePrefix } from '../world.test-support.ts';
 import { changeVm } from './change-vm.ts';
 
@@ -214,6 +215,43 @@ describe('memory', () => {
     await change({ kind: 'memory', size: '1G' });
     expect((await vm0()).memory).toBe(1024);
     await expect(change({ kind: 'memory', size: 'much' })).rejects.toThrow('"much" is not an amount of memory');
+  });
+});
+
+describe('snapshots', () => {
+  const snapshot = async (recipe: typeof takeSnapshot, name: string): Promise<void> =>
+    await startOperation({ kind: 'snapshot', label: 'test' }, async (step) => await recipe(world.context, root, name, step)).done;
+  const revert = async (name: string): Promise<void> =>
+    await startOperation(
+      { kind: 'revert', label: 'test' },
+      async (step) => await revertSnapshot(world.context, root, name, undefined, step),
+    ).done;
+  const devices = async (): Promise<unknown> => {
+    const { disks, nics, memory, balloon } = await vm0();
+    return { disks, nics, memory, balloon, running: await running(), net: await network() };
+  };
+
+  it('bring back devices, links, memory, reservations and names', async () => {
+    await start();
+    const first = await devices();
+    await snapshot(takeSnapshot, 'first');
+    await change({ kind: 'add-disk', size: '1M' });
+    await change({ kind: 'add-nic', net: 'net0' });
+    await change({ kind: 'link', nic: 'eth1', link: 'down' });
+    await change({ kind: 'memory', size: '128M' });
+    const second = await devices();
+    await snapshot(takeSnapshot, 'second');
+    await change({ kind: 'add-disk', size: '1M' });
+    const added = (): readonly string[] => readdirSync(join(root, 'images', 'added'));
+    await revert('first');
+    // The second snapshot needs its disk; that of nobody is gone.
+    expect([await devices(), added()]).toEqual([first, ['vm0_disk1.qcow2']]);
+    await revert('second');
+    expect(await devices()).toEqual(second);
+    await expect(change({ kind: 'remove-disk', disk: 'disk1' })).rejects.toThrow('is part of the snapshots second');
+    await revert('first');
+    await snapshot(removeSnapshot, 'second');
+    expect(added()).toEqual([]);
   });
 });
 
