@@ -10,6 +10,7 @@ import { OutsidePath, Plan } from './plan.ts';
 import { ForwardState, LibraryState, MachineState, PrefixState } from './state.ts';
 import { TerminalState } from './terminal.ts';
 import { type VerbInputKind, type VerbInputs, type VerbNoun, type Verbs, verbsOf } from './verbs.ts';
+import { VmChange } from './vm-change.ts';
 
 /**
  * Events pushed to every front door, always as whole values. A new iterator first yields the current values (`prefixes`, `operations`,
@@ -187,6 +188,8 @@ export const contract = {
     /** Operations of kind `copy`, between a path of this machine (absolute) and one in the VM, like `scp -r`. */
     copyTo: oc.input(Copy).output(Started),
     copyFrom: oc.input(Copy).output(Started),
+    /** Operation of kind `vm`: changes devices or memory, now and for later starts. */
+    change: oc.input(Prefix.extend({ vm: z.string(), change: VmChange })).output(Started),
   },
   forward: {
     /** Opens a port on 127.0.0.1 that leads to the VM's port; it appears in `forwards`. `localPort`: see `Vms.forward`. */

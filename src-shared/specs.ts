@@ -11,6 +11,7 @@ export const DiskSpec = z.looseObject({
   /** qcow2, raw or iso. */
   format: z.string().default('qcow2'),
   type: z.string().default('file'),
+  /** Empty for a CD drive without a CD. */
   path: z.string(),
   metadata: z.record(z.string(), z.unknown()).default({}),
   /** Not in Lago: attached read-only (seed images). */
@@ -24,12 +25,19 @@ export const NicSpec = z.looseObject({
   mtu: z.number().optional(),
   /** Not in Lago: the cable is unplugged. */
   link: z.enum(['up', 'down']).optional(),
+  /** Not in Lago: its MAC address, where it does not follow from the address or the card's place in the list. */
+  hwaddr: z
+    .string()
+    .regex(/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/)
+    .optional(),
 });
 export type NicSpec = z.infer<typeof NicSpec>;
 
 export const VmSpec = z.looseObject({
   name: z.string(),
   memory: z.coerce.number().default(16384),
+  /** Not in Lago: what the balloon leaves of the memory, MiB; all of it if absent. */
+  balloon: z.coerce.number().optional(),
   vcpu: z.coerce.number().optional(),
   cpu: z.coerce.number().optional(),
   cpu_model: z.string().optional(),

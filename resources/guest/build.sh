@@ -145,7 +145,8 @@ chmod 600 "$root/etc/shadow"
 chmod 700 "$root/root" "$root/root/.ssh"
 chmod 1777 "$root/tmp" "$root/var/tmp"
 module "$root/lib/modules/seed" drivers/cdrom/cdrom fs/isofs/isofs
-module "$root/lib/modules/late" drivers/acpi/button drivers/input/evdev drivers/char/virtio_console drivers/char/hw_random/virtio-rng
+module "$root/lib/modules/late" drivers/acpi/button drivers/input/evdev drivers/char/virtio_console drivers/char/hw_random/virtio-rng \
+  drivers/virtio/virtio_balloon
 module "$root/lib/modules/disks" drivers/scsi/scsi_common drivers/scsi/scsi_mod drivers/scsi/sd_mod drivers/ata/libata drivers/ata/ata_piix \
   drivers/cdrom/cdrom drivers/scsi/sr_mod
 

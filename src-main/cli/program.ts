@@ -1,4 +1,5 @@
 import { settingKey } from '../../src-shared/settings.ts';
+import { ADDED_BUSES, ADDED_FORMATS } from '../../src-shared/vm-change.ts';
 import type { PluginRegistry } from '../engine/index.ts';
 import type { OptionSpec, PositionalSpec, ProgramSpec, VerbSpec } from './parser/table.ts';
 import { verbSpecOf } from './plugin-verb.ts';
@@ -175,14 +176,57 @@ const VERBS: readonly VerbSpec[] = [
     ],
   }),
   verb('vm', 'Change a VM, also while it runs', {
-    description: 'Plugs or unplugs the cable of a network card: at once if the VM runs, and for its later starts.',
+    description:
+      'At once if the VM runs, and for its later starts. "link VM NIC up|down" plugs the cable of a network card in or out; "cd VM FILE" changes the CD, "cd VM --eject" takes it out; a VM without a CD drive has one from its next start on. "add-disk VM --size 10G" adds an empty disk, "add-disk VM FILE" an image, which the guest changes; "remove-disk VM DISK" takes one out by name or device, and deletes it if "add-disk" made it. "add-nic VM NET" adds a network card with an address and names as in an init file, "remove-nic VM NIC" takes one out. Before a disk or card is removed, its guest has to let go of it. "memory VM SIZE" lets the guest of a running VM have that much of its memory, by its balloon; a VM that is off has that much from its next start on. Reverting to a snapshot brings back the devices of that moment.',
     positionals: [
-      { name: 'change', metavar: 'CHANGE', arity: 'one', choices: ['link'], help: 'What to change.' },
+      {
+        name: 'change',
+        metavar: 'CHANGE',
+        arity: 'one',
+        choices: ['link', 'cd', 'add-disk', 'remove-disk', 'add-nic', 'remove-nic', 'memory'],
+        help: 'What to change.',
+      },
       host('The VM.'),
-      { name: 'nic', metavar: 'NIC', arity: 'one', help: 'The network card: eth0 is the first one in the definition.' },
-      { name: 'link', metavar: 'STATE', arity: 'one', choices: ['up', 'down'], help: 'Plugged in or not.' },
+      {
+        name: 'args',
+        metavar: 'ARG',
+        arity: 'many',
+        help: 'What the change needs: NIC up|down, FILE, DISK, NET, NIC (eth0 is the first), SIZE.',
+      },
     ],
-    examples: [{ line: 'vm link web eth0 down', does: 'Lets web lose its network, as when somebody trips over the cable.' }],
+    options: [
+      { flags: ['--eject'], name: 'eject', kind: 'flag', help: 'cd: take the CD out.' },
+      { flags: ['--device'], name: 'device', kind: 'value', metavar: 'DEV', help: 'cd: the drive (hdc), if there are several.' },
+      { flags: ['--size'], name: 'size', kind: 'value', metavar: 'SIZE', help: 'add-disk: size of an empty disk, 10G or 512M.' },
+      {
+        flags: ['--format'],
+        name: 'format',
+        kind: 'value',
+        metavar: 'FORMAT',
+        choices: ADDED_FORMATS,
+        help: 'add-disk: its format; by default that of the image, else qcow2.',
+      },
+      {
+        flags: ['--bus'],
+        name: 'bus',
+        kind: 'value',
+        metavar: 'BUS',
+        choices: ADDED_BUSES,
+        help: 'add-disk: how the guest sees it, as vda (virtio, the default) or sda (scsi).',
+      },
+      { flags: ['--ip'], name: 'ip', kind: 'value', metavar: 'ADDRESS', help: 'add-nic: its address; by default the lowest free one.' },
+      {
+        ...ALLOW_PATH,
+        help: 'add-disk: let the guest change this image, or images in this directory, although it lies outside of the init file’s directory. Can be given several times.',
+      },
+    ],
+    examples: [
+      { line: 'vm link web eth0 down', does: 'Lets web lose its network, as when somebody trips over the cable.' },
+      { line: 'vm cd web drivers.iso', does: 'Puts a CD into its drive.' },
+      { line: 'vm add-disk db --size 10G', does: 'Adds an empty disk.' },
+      { line: 'vm add-nic web backend', does: 'Connects web to a second network.' },
+      { line: 'vm memory db 512M', does: 'Leaves the guest half a gigabyte.' },
+    ],
   }),
   verb('list', 'List the prefixes of a workdir', {
     description:

@@ -128,6 +128,7 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       })),
       copyTo: os.vm.copyTo.handler(({ input: { prefix, ...request } }) => started(engine.vm.copyTo(path(prefix), request))),
       copyFrom: os.vm.copyFrom.handler(({ input: { prefix, ...request } }) => started(engine.vm.copyFrom(path(prefix), request))),
+      change: os.vm.change.handler(({ input }) => started(engine.vm.change(path(input.prefix), input.vm, input.change))),
     },
     forward: {
       open: os.forward.open.handler(async ({ input: { prefix, ...request } }) => ({

@@ -8,6 +8,7 @@ import type { LiveNumbers } from '../../src-shared/numbers.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';
 import type { VerbInput, VerbNoun, Verbs } from '../../src-shared/verbs.ts';
+import type { VmChange, VmChanged } from '../../src-shared/vm-change.ts';
 import type { CopyRequest, CopyResult } from './copy/copy-request.ts';
 import type { Operation, OperationEvent } from './core/operation.ts';
 import type { CreateRequest } from './create/create-request.ts';
@@ -16,7 +17,6 @@ import type { ExportRequest, ExportResult } from './export/export-request.ts';
 import type { GuestService } from './guest/services.ts';
 import type { ExecResult } from './guest/ssh.ts';
 import type { CollectRequest } from './recipes/collect/collect-request.ts';
-import type { LinkRequest } from './recipes/set-link-request.ts';
 import type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
@@ -124,8 +124,8 @@ export interface Vms {
    * that does not run on libvirt now. Takes no lock, changes nothing.
    */
   boot(prefix: string, vms: readonly string[], signal?: AbortSignal): Promise<Readonly<Record<string, BootState | null>>>;
-  /** Plugs or unplugs the cable of a network card (`eth0`), now and for later starts; see `recipes/set-link.ts`. */
-  setLink(prefix: string, request: LinkRequest, options?: ActionOptions): Operation<void>;
+  /** Changes devices or memory of a VM, now and for later starts; see `recipes/change-vm/change-vm.ts`. */
+  change(prefix: string, vm: string, change: VmChange, options?: ActionOptions): Operation<VmChanged>;
   /**
    * The serial console, shared with the terminals of this process and taken from any other. Fails when the VM stops, and with
    * `conflict.taken` when another program takes it.

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import type { OperationKind } from '../../src-shared/operation.ts';
+import { changeLabel } from '../../src-shared/vm-change.ts';
 import type { CopyRequest, CopyResult } from './copy/copy-request.ts';
 import type { Operation, Step } from './core/operation.ts';
 import type { ActionOptions, Vms } from './engine.ts';
@@ -42,10 +43,10 @@ export function vmsOf(context: RecipeContext, launch: Launch, consoles: Consoles
     },
     copyTo: (prefix, request, action) => copy('to', `Copy ${basename(request.local)} to ${request.vm}`, prefix, request, action),
     copyFrom: (prefix, request, action) => copy('from', `Copy ${basename(request.remote)} from ${request.vm}`, prefix, request, action),
-    setLink: (prefix, request, action) =>
-      launch('vm', `Set link of ${request.nic} of ${request.vm} ${request.link}`, prefix, action, async (step) => {
-        const { setLink } = await import('./recipes/set-link.ts');
-        await setLink(context, prefix, request, step);
+    change: (prefix, vm, change, action) =>
+      launch('vm', changeLabel(vm, change), prefix, action, async (step) => {
+        const { changeVm } = await import('./recipes/change-vm/change-vm.ts');
+        return await changeVm(context, prefix, vm, change, step);
       }),
     async boot(prefix, vms, signal = new AbortController().signal) {
       const { bootOf } = await import('./runtime/boot/boot.ts');

@@ -42,7 +42,7 @@ export function planExport(specs: EnvironmentSpecs, names: readonly string[], ro
 
 /** The exported disks of a VM, in order. */
 function exportedDisks(vm: VmSpec, root: string): DiskSpec[] {
-  return vm.disks.filter((disk) => disk['skip-export'] !== true && !isSeed(disk, root));
+  return vm.disks.filter((disk) => disk['skip-export'] !== true && disk.path !== '' && !isSeed(disk, root));
 }
 
 /** Whether a disk is our own seed, made for this environment only. */
@@ -82,7 +82,7 @@ function filesOf(vms: readonly VmSpec[], root: string): readonly ExportedFile[] 
 }
 
 /** Keys of a saved VM that `init` creates anew, or that record where it once came from. */
-const OWN_KEYS = new Set(['name', 'snapshots', 'mgmt_net', 'type', 'url', 'disks', 'metadata', 'cloud-init']);
+const OWN_KEYS = new Set(['name', 'snapshots', 'mgmt_net', 'type', 'url', 'disks', 'metadata', 'cloud-init', 'balloon']);
 const OWN_DISK_KEYS = new Set([
   'metadata',
   'path',

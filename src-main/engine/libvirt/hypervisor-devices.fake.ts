@@ -1,3 +1,4 @@
+import type { NetworkSection } from './hypervisor.ts';
 import { libvirtError } from './hypervisor-faults.fake.ts';
 import { identityOf } from './xml/device-xml.ts';
 import { childrenXml, findXml, readXml, textXml, type XmlElement } from './xml/read-xml.ts';
@@ -56,4 +57,48 @@ export function changeDeviceXml(xml: string, change: DeviceChange, deviceXml: st
   const kept = domain.children.filter((child) => child !== devices).map(copyXml);
   const changed = element('devices', {}, ...others, change !== 'detach' && copyXml(device));
   return printXml(element(domain.name, Object.fromEntries(domain.attributes), ...kept, changed));
+}
+
+export interface NetworkChange {
+  readonly command: 'add' | 'modify' | 'delete';
+  readonly section: NetworkSection;
+  readonly xml: string;
+}
+
+/** The network with an entry of its DHCP or DNS server more or less, where libvirt would put it; refused as libvirt would. */
+export function changeNetworkXml(xml: string, { command, section, xml: entryXml }: NetworkChange): string {
+  const entry = readXml(entryXml);
+  const [place, kind] = section.split(' ');
+  const family = (node: XmlElement): boolean => node.name !== 'ip' || (node.attributes.get('family') === 'ipv6') === isIpv6(entry);
+  let found = 0;
+  const rewrite = (node: XmlElement): ReturnType<typeof element> => {
+    const here = node.name === place;
+    const kept = node.children.filter((child) => {
+      const same = here && child.name === kind && printXml(copyXml(child)) === printXml(copyXml(entry));
+      if (same) found += 1;
+      return command !== 'delete' || !same;
+    });
+    const parts = kept.map((child) => (family(child) ? rewrite(child) : copyXml(child)));
+    const text = node.text.trim();
+    return element(
+      node.name,
+      Object.fromEntries(node.attributes),
+      ...(text === '' ? parts : [text]),
+      here && command === 'add' && copyXml(entry),
+    );
+  };
+  const network = readXml(xml);
+  // libvirt makes the part that the entry belongs to.
+  const whole = command === 'add' && place === 'dns' && findXml(network, 'dns') === undefined ? withPart(network, 'dns') : network;
+  const changed = printXml(rewrite(whole));
+  if (found > 0 !== (command !== 'add')) throw libvirtError(`Changing a network failed: no or another such ${section}`, INVALID_ARGUMENT);
+  return changed;
+}
+
+function withPart(network: XmlElement, name: string): XmlElement {
+  return { ...network, children: [...network.children, readXml(`<${name}/>`)] };
+}
+
+function isIpv6(entry: XmlElement): boolean {
+  return entry.attributes.get('ip')?.includes(':') === true;
 }

@@ -13,7 +13,16 @@ import type {
   HypervisorEvent,
   NetworkStatus,
 } from './hypervisor.ts';
-import { changeDeviceXml, type DeviceChange, disksOf, memoryOf, nicsOf, withMemory } from './hypervisor-devices.fake.ts';
+import {
+  changeDeviceXml,
+  changeNetworkXml,
+  type DeviceChange,
+  disksOf,
+  memoryOf,
+  type NetworkChange,
+  nicsOf,
+  withMemory,
+} from './hypervisor-devices.fake.ts';
 import { libvirtError } from './hypervisor-faults.fake.ts';
 import { LIBVIRT_ERROR } from './rpc/protocol.ts';
 import { sortSnapshots } from './rpc/values.ts';
@@ -533,12 +542,10 @@ export class FakeModel {
     if (!network.active) this.#networks.delete(name);
   }
 
-  updateNetwork(name: string, change: { readonly command: 'add' | 'modify' | 'delete'; readonly xml: string }): void {
+  updateNetwork(name: string, change: NetworkChange): void {
     const network = this.#network(name);
     if (!network.active && !network.persistent) throw invalid(`Changing network ${name} failed: network is not active`);
-    // Where it belongs is not modelled, only whether it is there.
-    if (change.command === 'add') network.xml = network.xml.replace('</network>', `${change.xml}</network>`);
-    if (change.command === 'delete') network.xml = network.xml.replace(change.xml, '');
+    network.xml = changeNetworkXml(network.xml, change);
   }
 
   networkLeases(name: string): readonly DhcpLease[] {
@@ -582,7 +589,13 @@ export class FakeModel {
     else {
       if (domain.snapshots.has(name)) throw new EngineError('snapshot.exists', `VM ${domainName} already has a snapshot ${name}.`);
       const state = !isActive(domain) ? 'shutoff' : domain.state === 'paused' ? 'paused' : 'running';
-      domain.snapshots.set(name, { name, parent: domain.current, createdAt: Math.floor(now / 1000) * 1000, state, domainXml: domain.xml });
+      domain.snapshots.set(name, {
+        name,
+        parent: domain.current,
+        createdAt: Math.floor(now / 1000) * 1000,
+        state,
+        domainXml: domain.activeXml ?? domain.xml,
+      });
       domain.current = name;
     }
   }

@@ -343,10 +343,18 @@ export interface NetworkCalls {
   destroyNetwork(name: string, options?: CallOptions): Promise<void>;
   undefineNetwork(name: string, options?: CallOptions): Promise<void>;
   networkLeases(name: string, options?: CallOptions): Promise<readonly DhcpLease[]>;
-  /** Adds, changes or removes one element of a network: `<host mac=… ip=…/>` of section `dhcp host`. */
+  /**
+   * Adds, changes or removes one element of a network: `<host mac=… ip=…/>` of section `dhcp host`. `subnet`: which of its `<ip>` elements
+   * it belongs to, counted from 0; by default the first IPv4 one.
+   */
   updateNetwork(
     name: string,
-    change: { readonly command: 'add' | 'modify' | 'delete'; readonly section: NetworkSection; readonly xml: string },
+    change: {
+      readonly command: 'add' | 'modify' | 'delete';
+      readonly section: NetworkSection;
+      readonly xml: string;
+      readonly subnet?: number | undefined;
+    },
     scope?: ChangeScope,
     options?: CallOptions,
   ): Promise<void>;

@@ -21,6 +21,8 @@ export interface PrefixPaths {
   readonly hostKeys: string;
   /** Ours: NoCloud images. */
   readonly seeds: string;
+  /** Ours: images of disks that were added to VMs. One that no definition names is removed. */
+  readonly addedImages: string;
   /** Ours: unpacked OVAs, `VM/`; their images back the VMs' disks. */
   readonly ova: string;
   /** Ours: libvirt's description of each snapshot, `SNAPSHOT/VM.xml`. */
@@ -60,6 +62,7 @@ export function prefixPaths(root: string): PrefixPaths {
     host: join(root, 'host'),
     hostKeys: join(root, 'known-hosts.json'),
     seeds: join(root, 'cloud-init'),
+    addedImages: join(root, 'images', 'added'),
     ova: join(root, 'ova'),
     snapshots: join(root, 'snapshots'),
     deploy: join(root, 'lago-desktop-deploy.json'),

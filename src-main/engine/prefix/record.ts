@@ -17,7 +17,7 @@ export type SnapshotRecord = z.infer<typeof SnapshotRecord>;
  * holds the lock, it was interrupted: the next process to take the lock resolves it first (`recover.ts`).
  */
 export const PendingWork = z.object({
-  kind: z.enum(['start', 'stop', 'shutdown', 'snapshot', 'revert', 'delete-snapshot', 'destroy']),
+  kind: z.enum(['start', 'stop', 'shutdown', 'snapshot', 'revert', 'delete-snapshot', 'destroy', 'vm']),
   /** The snapshot concerned; null for other operations. */
   name: z.string().nullable(),
   /** Progress within its kind: decides between completing and undoing. */

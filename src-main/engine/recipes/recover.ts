@@ -13,6 +13,7 @@ import { deleteSnapshotOf } from '../snapshot/delete-snapshot.ts';
 import { finishReverted, REVERTED, REVERTING, revertTo } from '../snapshot/revert-snapshot.ts';
 import { onceFree, resumeForSure, statusOf } from '../snapshot/snapshot-parts.ts';
 import { takeBack } from '../snapshot/take-snapshot.ts';
+import { finishChange } from './change-vm/finish-change.ts';
 
 /** Why the lock is taken: a verb, or one of the few other operations that change a prefix. */
 export type Purpose = VerbKind | 'export' | 'vm' | 'recover';
@@ -69,6 +70,8 @@ export function pendingLabel(pending: PendingWork): string {
       return `the interrupted revert to${name}`;
     case 'delete-snapshot':
       return `the interrupted deletion of snapshot${name}`;
+    case 'vm':
+      return `the interrupted change of VM ${pending.vms.join(', ')}`;
     default:
       return `the interrupted ${pending.kind}`;
   }
@@ -120,6 +123,9 @@ async function resolve(context: RecipeContext, prefix: Prefix, pending: PendingW
     case 'shutdown':
       // VMs that still run are left alone; the user can repeat the stop. A host in which nothing runs is not needed.
       await clearUp(context, prefix, { ...pending, hostWasUp: false }, step);
+      break;
+    case 'vm':
+      await finishChange(context, prefix, pending.vms, step);
       break;
     default:
       return;

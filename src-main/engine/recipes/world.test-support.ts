@@ -21,7 +21,7 @@ const AGENT_UNRESPONSIVE = 86;
 
 /** A private host in memory: a model of libvirt, and bridges that vanish when the host stops. */
 export interface World {
-  readonly context: RecipeContext;
+  context: RecipeContext;
   readonly faults: FakeFaults;
   model: FakeModel;
   bridges: Set<string>;

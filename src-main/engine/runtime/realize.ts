@@ -32,15 +32,8 @@ export function vncSocket(socketDir: string, prefixUuid: string, vm: string): st
 /** Defines the VM's domain with the snapshots recorded in the prefix; undone by undefining. Starts nothing. */
 export async function realizeDomain(session: HostSession, prefix: Prefix, vm: VmSpec, signal: AbortSignal, undo: UndoStack): Promise<void> {
   const name = domainName(prefix.uuid, vm.name);
-  const xml = domainXml(vm, {
-    prefixUuid: prefix.uuid,
-    prefixPath: prefix.paths.root,
-    uuid: stableUuid(prefix.uuid, vm.name),
-    accelerator: session.host.accelerator,
-    vncSocket: vncSocket(session.host.socketDir, prefix.uuid, vm.name),
-    nets: prefix.specs.nets,
-    serialLog: await prepareSerialLog(session, prefix, vm.name),
-  });
+  await mkdir(prefix.paths.logs, { recursive: true });
+  const xml = describeDomain(session, prefix, vm);
   undo.add(`undefine ${name}`, async (undoSignal) => await session.hypervisor.undefineDomain(name, { signal: undoSignal }));
   await session.hypervisor.defineDomain(xml, { signal });
   const known = new Set((await session.hypervisor.listSnapshots(name, { signal })).map((snapshot) => snapshot.name));
@@ -52,11 +45,28 @@ export async function realizeDomain(session: HostSession, prefix: Prefix, vm: Vm
   }
 }
 
-/** A system libvirt would write it as root, whose file we could not read, and where its confinement may not allow it. */
-async function prepareSerialLog(session: HostSession, prefix: Prefix, vm: string): Promise<string | undefined> {
-  if (session.host.kind === 'system') return undefined;
-  if (session.host.kind === 'embedded') await mkdir(prefix.paths.logs, { recursive: true });
-  return serialLogPath(prefix.paths, vm);
+/** libvirt's description of the VM as the prefix defines it. */
+export function describeDomain({ host }: HostSession, prefix: Prefix, vm: VmSpec): string {
+  return domainXml(vm, {
+    prefixUuid: prefix.uuid,
+    prefixPath: prefix.paths.root,
+    uuid: stableUuid(prefix.uuid, vm.name),
+    accelerator: host.accelerator,
+    vncSocket: vncSocket(host.socketDir, prefix.uuid, vm.name),
+    nets: prefix.specs.nets,
+    // A system libvirt would write it as root, whose file we could not read, and where its confinement may not allow it.
+    serialLog: host.kind !== 'system' ? serialLogPath(prefix.paths, vm.name) : undefined,
+  });
+}
+
+/** libvirt's description of the network as the prefix defines it. */
+export function describeNetwork({ host }: HostSession, prefix: Prefix, net: NetSpec): string {
+  return networkXml(net, {
+    prefixUuid: prefix.uuid,
+    uuid: stableUuid(prefix.uuid, `net/${net.name}`),
+    dnsmasqAsRoot: host.dnsmasqAsRoot,
+    ...(host.kind !== 'system' ? { dnsmasqLog: prefix.paths.dhcpLog(net.name) } : {}),
+  });
 }
 
 /** The snapshots of a VM, oldest first, with the XML to define them in libvirt. */
@@ -105,15 +115,7 @@ export async function realizeNetwork(
   if (host.kind === 'remote') await host.run(['rm', '-f', prefix.paths.dhcpLog(net.name)], { signal });
   else await rm(prefix.paths.dhcpLog(net.name), { force: true });
   undo.add(`undefine network ${name}`, async (undoSignal) => await hypervisor.undefineNetwork(name, { signal: undoSignal }));
-  await hypervisor.defineNetwork(
-    networkXml(net, {
-      prefixUuid: prefix.uuid,
-      uuid: stableUuid(prefix.uuid, `net/${net.name}`),
-      dnsmasqAsRoot: host.dnsmasqAsRoot,
-      ...(host.kind !== 'system' ? { dnsmasqLog: prefix.paths.dhcpLog(net.name) } : {}),
-    }),
-    { signal },
-  );
+  await hypervisor.defineNetwork(describeNetwork(session, prefix, net), { signal });
   undo.add(`stop network ${name}`, async (undoSignal) => await hypervisor.destroyNetwork(name, { signal: undoSignal }));
   await hypervisor.startNetwork(name, { signal });
 }

@@ -167,6 +167,8 @@ function interruptedWork({ kind, name }: PendingWork): string {
       return `The revert to “${name}” was interrupted. The next start or revert finishes it.`;
     case 'delete-snapshot':
       return `Deleting the snapshot “${name}” was interrupted. The next command on this environment finishes it.`;
+    case 'vm':
+      return 'A change of a VM was interrupted. The next command on this environment finishes it.';
     default:
       return `A ${kind} was interrupted. The next command on this environment tidies up after it.`;
   }
@@ -248,12 +250,12 @@ function serverGone(net: string): string {
 
 /** Bytes on disk of the images (holes do not count). */
 async function usage(paths: PrefixPaths): Promise<number> {
-  const names = await readdir(paths.images).catch(() => []);
+  const names = await readdir(paths.images, { recursive: true }).catch(() => []);
   const sizes = await Promise.all(
     names.map(async (name) => {
       // A disk may vanish between listing and stat; it then takes no space.
       const info = await stat(join(paths.images, name)).catch(() => undefined);
-      return (info?.blocks ?? 0) * 512;
+      return info?.isFile() === true ? info.blocks * 512 : 0;
     }),
   );
   return sizes.reduce((sum, size) => sum + size, 0);

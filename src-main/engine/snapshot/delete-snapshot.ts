@@ -1,6 +1,7 @@
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
+import { sweepAddedImages } from '../prefix/added-images.ts';
 import { beginWork } from '../prefix/journal.ts';
 import type { Prefix } from '../prefix/prefix.ts';
 import type { PrefixRecord, SnapshotRecord } from '../prefix/record.ts';
@@ -44,7 +45,11 @@ export async function deleteSnapshotOf(context: RecipeContext, prefix: Prefix, s
       },
     );
     undo.commit();
-    await step.step('Forget its files', async () => await forgetFiles(prefix, name));
+    await step.step('Forget its files', async () => {
+      await forgetFiles(prefix, name);
+      // Nothing but this snapshot may have needed the image of a disk that was added and is gone.
+      await sweepAddedImages(prefix);
+    });
     if (!hostWasUp && active.length === 0) await context.hosts.stop(prefix);
   } catch (error) {
     if (isCancelled(error) || !(error instanceof EngineError)) throw error;

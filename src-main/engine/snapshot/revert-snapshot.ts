@@ -12,6 +12,7 @@ import { tellTime } from '../runtime/guest-time.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
+import { revertDefinitions } from './revert-definitions.ts';
 import { keptHostKeys, onceFree, resume, runningVms, statusOf } from './snapshot-parts.ts';
 import { suspendAll } from './take-snapshot.ts';
 
@@ -71,7 +72,7 @@ export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot:
 }
 
 /**
- * Completes a revert: VMs saved with memory resume, and so do those that were running and not reverted; VMs that are off are undefined; ssh
+ * Completes a revert: definitions get the devices of the snapshot; VMs saved with memory resume, and so do those that were running and not reverted; VMs that are off are undefined; ssh
  * host keys are restored; the record gets the new current snapshot if all VMs were reverted.
  */
 export async function finishReverted(
@@ -83,6 +84,7 @@ export async function finishReverted(
 ): Promise<void> {
   const { reverted, running } = vms;
   const session = await context.hosts.find(prefix, AbortSignal.timeout(FINISH_MS));
+  await revertDefinitions(prefix, snapshot.name, reverted, session, AbortSignal.timeout(FINISH_MS));
   if (session !== undefined) {
     const withMemory = reverted.filter((vm) => snapshot.vms[vm.name] === 'memory');
     const goOn = [...withMemory, ...running.filter((vm) => !reverted.includes(vm))];

@@ -128,6 +128,11 @@ export function keptHostKeys(prefix: Prefix, name: string): string {
   return join(prefix.paths.snapshots, name, 'known-hosts.json');
 }
 
+/** The file with the VM's definition when the snapshot was taken: its devices and memory may be changed since. */
+export function keptDefinition(prefix: Prefix, name: string, vm: VmSpec): string {
+  return join(prefix.paths.snapshots, name, `${vm.name}.json`);
+}
+
 /** Lago keeps its own list in each VM's spec. */
 export async function recordInSpecs(prefix: Prefix, snapshots: (vm: VmSpec) => VmSpec['snapshots']): Promise<void> {
   await Promise.all(prefix.specs.vms.map(async (vm) => await writeJson(prefix.paths.vm(vm.name), { ...vm, snapshots: snapshots(vm) })));

@@ -1,5 +1,6 @@
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
+import { writeJson } from '../core/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { beginWork, type Journal } from '../prefix/journal.ts';
@@ -18,6 +19,7 @@ import {
   escapeXml,
   forgetFiles,
   keepXml,
+  keptDefinition,
   keptHostKeys,
   onceFree,
   recordInSpecs,
@@ -94,6 +96,7 @@ export async function takeSnapshotOf(context: RecipeContext, prefix: Prefix, nam
   await resumeAll(session, prefix, running, step);
   for (const vm of off) await undefineDomain(session, prefix, vm, step.signal);
   await keepHostKeys(prefix, name);
+  for (const vm of all) await writeJson(keptDefinition(prefix, name, vm), vm);
   await recordInSpecs(prefix, (vm) => ({ ...vm.snapshots, [name]: vm.disks }));
   step.checkpoint();
   await recordSnapshot(journal, name, kinds, undo);

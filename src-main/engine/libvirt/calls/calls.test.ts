@@ -41,7 +41,11 @@ describe('trap 6: changing a network', () => {
     });
     const change = { command: 'add', section: 'dns host', xml: '<host/>' } as const;
     await hypervisor.updateNetwork('n', change, { live: true, config: true });
-    expect(seen).toMatchObject([{ ...expected, parentIndex: -1, xml: '<host/>', flags: 3 }]);
+    await hypervisor.updateNetwork('n', { ...change, subnet: 1 }, { live: true });
+    expect(seen).toMatchObject([
+      { ...expected, parentIndex: -1, xml: '<host/>', flags: 3 },
+      { ...expected, parentIndex: 1, flags: 1 },
+    ]);
   });
 });
 

@@ -92,13 +92,13 @@ export function networkCalls(session: LibvirtSession): NetworkCalls {
       return leases.map((lease) => ({ mac: lease.mac ?? '', ip: lease.ip, hostname: lease.hostname, expiresAt: lease.expiresAt * 1000 }));
     },
 
-    async updateNetwork(name, { command, section, xml }, scope, options) {
+    async updateNetwork(name, { command, section, xml, subnet = ANY_PARENT }, scope, options) {
       const network = await networkOf(session, name, options);
       const doing = `Changing network ${name}`;
       const { supported } = await session.call(procedures.connectSupportsFeature, { feature: UPDATE_HAS_CORRECT_ORDER }, doing, options);
       // Daemons before 7.2 read these two the wrong way round.
       const [first, second] = supported === 0 ? [SECTIONS[section], COMMANDS[command]] : [COMMANDS[command], SECTIONS[section]];
-      const args = { network, command: first, section: second, parentIndex: ANY_PARENT, xml, flags: scopeFlags(scope) };
+      const args = { network, command: first, section: second, parentIndex: subnet, xml, flags: scopeFlags(scope) };
       await session.call(procedures.networkUpdate, args, doing, options);
     },
   };

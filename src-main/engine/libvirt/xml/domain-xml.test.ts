@@ -68,14 +68,17 @@ describe('a domain', () => {
     expect(attributes(find(tcg, 'devices/interface/driver'))).toEqual([{ name: 'qemu' }]);
   });
 
-  it('has a serial console, an agent channel, a random device, no USB and no balloon', () => {
+  it('has a serial console, an agent channel, a random device, a balloon and no USB', () => {
     const root = domain(vm(), { vncSocket: '/run/x.vnc', serialLog: '/p/logs/vm0.console' });
     expect(attributes(find(root, 'devices/serial/target'))).toEqual([{ type: 'isa-serial', port: '0' }]);
     expect(attributes(find(root, 'devices/serial/log'))).toEqual([{ file: '/p/logs/vm0.console', append: 'on' }]);
     expect(attributes(find(root, 'devices/console/target'))).toEqual([{ type: 'serial', port: '0' }]);
     expect(attributes(find(root, 'devices/channel/target'))).toEqual([{ type: 'virtio', name: 'org.qemu.guest_agent.0' }]);
     expect(attributes(find(root, 'devices/graphics/listen'))).toEqual([{ type: 'socket', socket: '/run/x.vnc' }]);
-    expect(attributes(find(root, 'devices/memballoon'))).toEqual([{ model: 'none' }]);
+    expect(attributes(find(root, 'devices/memballoon'))).toEqual([{ model: 'virtio', autodeflate: 'on', freePageReporting: 'on' }]);
+    expect(attributes(find(root, 'devices/memballoon/stats'))).toEqual([{ period: '5' }]);
+    expect(find(root, 'currentMemory')).toEqual([]);
+    expect(find(domain(vm({ memory: 512, balloon: 256 })), 'currentMemory')[0]?.text).toBe('256');
     expect(attributes(find(root, 'devices/controller'))).toEqual([{ type: 'usb', model: 'none' }]);
     expect(find(root, 'devices/video')).toHaveLength(1);
     expect(find(domain(vm()), 'devices/graphics')).toEqual([]);

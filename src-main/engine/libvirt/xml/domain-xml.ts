@@ -8,6 +8,9 @@ import { element, printXml, type XmlElement } from './write-xml.ts';
 /** Namespace of the owner element in a domain's or network's <metadata>: `<lago:owner prefix='UUID' name='VM'/>`. */
 export const OWNER_NAMESPACE = 'urn:lago-desktop:owner:1';
 
+/** Seconds between a guest's reports of its memory, which live numbers show. */
+const BALLOON_PERIOD = 5;
+
 export interface DomainContext extends CpuContext {
   /** The prefix's uuid, 32 hex digits. */
   readonly prefixUuid: string;
@@ -41,6 +44,7 @@ function domainElement(vm: VmSpec, context: DomainContext): XmlElement {
     context.uuid !== undefined && element('uuid', {}, context.uuid),
     ownerXml(context.prefixUuid, vm.name),
     element('memory', { unit: 'MiB' }, String(vm.memory)),
+    vm.balloon !== undefined && vm.balloon < vm.memory && element('currentMemory', { unit: 'MiB' }, String(vm.balloon)),
     element('vcpu', {}, String(vcpuOf(vm))),
     element('os', {}, element('type', { arch: 'x86_64', machine: 'pc' }, 'hvm'), element('bootmenu', { enable: 'no' })),
     element('features', {}, element('acpi'), element('apic'), element('pae'), element('vmport', { state: 'off' })),
@@ -64,7 +68,7 @@ function domainElement(vm: VmSpec, context: DomainContext): XmlElement {
       context.vncSocket !== undefined &&
         element('graphics', { type: 'vnc' }, element('listen', { type: 'socket', socket: context.vncSocket })),
       element('video', {}, element('model', { type: 'vga', vram: 16384, heads: 1 })),
-      element('memballoon', { model: 'none' }),
+      balloonXml(),
       element('rng', { model: 'virtio' }, element('backend', { model: 'random' }, '/dev/urandom')),
     ),
   );
@@ -73,6 +77,12 @@ function domainElement(vm: VmSpec, context: DomainContext): XmlElement {
 /** The element that identifies leftovers of a prefix. */
 export function ownerXml(prefixUuid: string, name: string): XmlElement {
   return element('metadata', {}, element('lago:owner', { 'xmlns:lago': OWNER_NAMESPACE, prefix: prefixUuid, name }));
+}
+
+/** Gives memory back to the guest before its processes are killed, and memory that the guest does not use to the host. */
+function balloonXml(): XmlElement {
+  const attributes = { model: 'virtio', autodeflate: 'on', freePageReporting: 'on' };
+  return element('memballoon', attributes, element('stats', { period: BALLOON_PERIOD }));
 }
 
 function serialXml(name: 'serial', log: string | undefined): XmlElement {
@@ -104,16 +114,24 @@ function diskXml(vm: VmSpec, disk: DiskSpec, index: number, context: DomainConte
     'disk',
     { type: 'file', device: cdrom ? 'cdrom' : 'disk' },
     element('driver', cdrom || bus === 'ide' ? driver : { ...driver, discard: 'unmap' }),
-    element('source', { file: expand(disk.path, context.prefixPath) }),
-    element('target', { dev: bus === 'ide' && !disk.dev.startsWith('hd') ? freeIde(vm, index) : disk.dev, bus }),
+    // A CD drive may be empty.
+    disk.path !== '' && element('source', { file: expand(disk.path, context.prefixPath) }),
+    element('target', { dev: targetOf(vm, index), bus }),
     (cdrom || disk.readonly === true) && element('readonly'),
     element('serial', {}, String(index + 1)),
     element('boot', { order: index + 1 }),
   );
 }
 
+/** The disk's device as libvirt knows it: that of the definition, but for a CD-ROM with a virtio name. */
+export function targetOf(vm: Pick<VmSpec, 'disks'>, index: number): string {
+  const disk = vm.disks[index];
+  if (disk === undefined) return '';
+  return busOf(disk) === 'ide' && !disk.dev.startsWith('hd') ? freeIde(vm, index) : disk.dev;
+}
+
 /** The IDE slot of a CD-ROM with a virtio name: the n-th one that no other disk claims. */
-function freeIde(vm: VmSpec, index: number): string {
+function freeIde(vm: Pick<VmSpec, 'disks'>, index: number): string {
   const claimed = new Set(vm.disks.filter((disk) => disk.dev.startsWith('hd')).map((disk) => disk.dev));
   const free = ['hda', 'hdb', 'hdc', 'hdd'].filter((dev) => !claimed.has(dev));
   const before = vm.disks.slice(0, index).filter((disk) => busOf(disk) === 'ide' && !disk.dev.startsWith('hd')).length;
@@ -138,7 +156,8 @@ function nicXml(vm: VmSpec, nic: NicSpec, index: number, context: DomainContext)
 }
 
 /** The MAC of a network card: by Lago's rule if it has an address, else one that is stable across starts. */
-export function nicMac(prefixUuid: string, vm: string, index: number, nic: Pick<NicSpec, 'ip'>): string {
+export function nicMac(prefixUuid: string, vm: string, index: number, nic: Pick<NicSpec, 'ip' | 'hwaddr'>): string {
+  if (nic.hwaddr !== undefined) return nic.hwaddr;
   if (nic.ip !== undefined && octetsOf(nic.ip) !== undefined) return macOf(nic.ip);
   const hash = createHash('sha256').update(`${prefixUuid}/${vm}/${index}`).digest('hex');
   return `52:54:00:${hash.slice(0, 2)}:${hash.slice(2, 4)}:${hash.slice(4, 6)}`;
