@@ -1,6 +1,7 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { DiskSpec, VmSpec } from '../../../../src-shared/specs.ts';
 import type { VmChange } from '../../../../src-shared/vm-change.ts';
+import { requireDisksHere } from '../../prefix/prefix.ts';
 import { type Edit, type EditContext, withVm } from './edit.ts';
 import { requireFile } from './files.ts';
 
@@ -8,6 +9,7 @@ const IDE = ['hdc', 'hda', 'hdb', 'hdd'] as const;
 
 /** Changes the medium of a CD drive. A VM without one gets one, on IDE as in init files, at its next start. */
 export async function changeCd({ prefix, vm }: EditContext, change: VmChange & { kind: 'cd' }): Promise<Edit> {
+  if (change.file !== null) requireDisksHere(prefix, 'Changing a CD');
   const path = change.file === null ? '' : (await requireFile(change.file, 'CD image')).real;
   const drives = vm.disks.filter(({ format }) => format === 'iso');
   const drive = driveOf(vm, drives, change.device);

@@ -7,6 +7,7 @@ import type { VmChange } from '../../../../src-shared/vm-change.ts';
 import { createEmptyDisk, parseSize } from '../../disk/qemu-img.ts';
 import { openTrust } from '../../plan/trust.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
+import { requireDisksHere } from '../../prefix/prefix.ts';
 import { type Edit, type EditContext, withVm } from './edit.ts';
 import { requireFile, requireTrusted } from './files.ts';
 
@@ -15,6 +16,7 @@ type AddDisk = VmChange & { kind: 'add-disk' };
 /** A new, empty disk below the prefix, or an image of the user's, used where it is. */
 export async function addDisk(about: EditContext, change: AddDisk): Promise<Edit> {
   const { prefix, vm } = about;
+  requireDisksHere(prefix, 'Adding a disk');
   if ((change.size === undefined) === (change.file === undefined)) {
     throw new EngineError('input.invalid', 'A disk to be added needs a size or an image, not both.');
   }
