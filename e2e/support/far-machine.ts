@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
@@ -58,8 +58,9 @@ export async function startFarMachine(scratch: Scratch, without: readonly string
     uri: `ssh://far?config=${config}`,
     run: (line) => execFileSync('ssh', ['-F', config, '-o', 'BatchMode=yes', 'far', line], { encoding: 'utf8' }),
     cut() {
-      // It is cut itself.
-      spawnSync('ssh', ['-F', config, '-o', 'BatchMode=yes', 'far', 'pkill -KILL -f "sshd: .*@notty"'], { stdio: 'ignore' });
+      // All but the one that this line comes by.
+      const line = 'for pid in $(pgrep -f "[s]shd: .*@notty"); do [ "$pid" = "$PPID" ] || kill -KILL "$pid"; done';
+      execFileSync('ssh', ['-F', config, '-o', 'BatchMode=yes', 'far', line]);
     },
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
