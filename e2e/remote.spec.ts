@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { dropPlan } from './support/environment.ts';
@@ -35,12 +35,27 @@ test('an environment on another machine: start, shell, snapshot, revert, lost co
   const machine = far;
   const there = (...words: readonly string[]): Promise<{ readonly stdout: string }> => lagoOk(scratch, words);
   const here = { env: { LAGO_HOST: machine.uri } };
-  await lagoOk(scratch, ['init', twoVms(scratch, 'pair')], here);
+  const script = scratch.write('deploy.sh', 'echo "for $LAGO_VM_NAME" >/root/deployed\n');
+  const more = { metadata: { 'deploy-scripts': [script] }, artifacts: ['/root/deployed'] };
+  await lagoOk(scratch, ['init', twoVms(scratch, 'pair', more)], here);
   await there('start');
   // It all runs there, and nothing but the connection here.
   expect(farProcesses(machine).filter((line) => line.includes('qemu-system'))).toHaveLength(2);
   expect((await there('shell', 'web', '-c', 'hostname; echo first >/root/mark; sync')).stdout).toBe('web\n');
   expect((await there('status', '--why')).stdout).toContain('web: up');
+
+  // What goes through ssh, the relay and the serial console of the guests.
+  await there('deploy');
+  await there('collect', '--output', join(scratch.dir, 'collected'));
+  expect(readFileSync(join(scratch.dir, 'collected/db/_root_deployed'), 'utf8')).toBe('for db\n');
+  await there('copy-to-vm', 'web', script, '/root/copied');
+  await there('copy-from-vm', 'web', '/root/copied', join(scratch.dir, 'back'));
+  expect(readFileSync(join(scratch.dir, 'back'))).toEqual(readFileSync(script));
+  const greeting = await lagoOk(scratch, ['forward', 'web', '22', '-'], { input: 'SSH-2.0-test\r\n' });
+  expect(greeting.stdout).toContain('SSH-2.0-');
+  expect((await lagoOk(scratch, ['console', 'db'], { input: '\n' })).stdout).toContain('login:');
+  await there('vm', 'link', 'web', 'eth0', 'up');
+
   await there('snapshot', 'base');
   await there('shell', 'web', '-c', 'echo second >/root/mark; sync');
   await there('revert', 'base');

@@ -310,7 +310,7 @@ const VERBS: readonly VerbSpec[] = [
   }),
   verb('collect', 'Collect artifacts from all VMs', {
     description:
-      'Fetches the files and directories that the init file lists under "artifacts": by ssh from VMs that run, from the disks of those that are off. DIR/VM gets each path as one entry with every "/" replaced by "_". A path that a VM does not have is reported and skipped. A VM that fails does not keep the others from finishing.',
+      'Fetches the files and directories that the init file lists under "artifacts": by ssh from VMs that run, or by their guest agent where ssh does not answer, and from the disks of those that are off. DIR/VM gets each path as one entry with every "/" replaced by "_". A path that a VM does not have is reported and skipped. A VM that fails does not keep the others from finishing.',
     positionals: [{ name: 'vms', metavar: 'VM_NAME', arity: 'many', help: 'The VMs; all of them by default.', completes: 'vm' }],
     options: [
       {
