@@ -1,12 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { dropPlan } from './support/environment.ts';
+import { dropPlan, expectRunning, vmRow } from './support/environment.ts';
 import { type FarMachine, startFarMachine } from './support/far-machine.ts';
 import { oneVm, twoVms } from './support/init-files.ts';
 import { lago, lagoOk } from './support/lago.ts';
 import { makeScratch, type Scratch } from './support/scratch.ts';
+import { coloursOf } from './support/screen.ts';
 import { picture } from './support/screenshots.ts';
+import { expectTerminal, openTerminal, runInTerminal } from './support/terminal.ts';
 import { closeDesktops, openDesktop } from './support/window.ts';
 
 /** Environments whose VMs run on another machine, which only ssh leads to. */
@@ -107,7 +109,7 @@ test('what the other machine lacks is named before anything is made, and one tha
   expect(outside.stderr).toContain('confined run');
 });
 
-test('the plan page offers another machine', async () => {
+test('the window creates and shows VMs of another machine', async () => {
   far = await startFarMachine(scratch);
   const { page } = await openDesktop(scratch);
   await dropPlan(page, oneVm(scratch, 'single'), ['web']);
@@ -117,8 +119,16 @@ test('the plan page offers another machine', async () => {
   await expect(page.getByText('Name the machine: ssh://user@machine').first()).toBeVisible();
   await page.getByRole('textbox', { name: 'Machine' }).fill(far.uri);
   await picture(page, 'remote-plan');
-  await page.getByRole('button', { name: 'Create only' }).click();
-  await expect(page.getByLabel('Status')).toContainText('Host on far', { timeout: 60_000 });
+  await page.getByRole('button', { name: 'Create and start' }).click();
+  await expectRunning(page, 'single', ['web']);
+  await expect(page.getByLabel('Status')).toContainText('Host on far');
+  const shell = await openTerminal(page, 'web', 'Terminal');
+  expect(await runInTerminal(shell, 'hostname')).toBe('web');
+  const serial = await openTerminal(page, 'web', 'Serial console');
+  await expectTerminal(serial, /login:/);
+  await vmRow(page, 'web').getByRole('button', { name: 'Screen of web' }).click();
+  const canvas = page.getByRole('tabpanel', { name: 'Terminals' }).locator('canvas:visible').first();
+  await expect.poll(async () => await coloursOf(canvas), { timeout: 60_000 }).toBeGreaterThan(1);
   await picture(page, 'remote-environment');
   await lagoOk(scratch, ['--prefix-path', join(scratch.workdir, 'single'), 'destroy', '--yes']);
   expect(far.run('ls /root/.local/share/lago/remote')).toBe('images\n');
