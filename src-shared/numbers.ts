@@ -7,6 +7,8 @@ export const VmNumbers = z.object({
   cores: z.number(),
   /** Bytes of the host's memory; null where the hypervisor does not tell. */
   memory: z.number().nullable(),
+  /** Bytes of its own memory that the guest uses, by what it tells its balloon each few seconds; null before, and where it does not. */
+  guestMemory: z.number().nullable(),
   /** Bytes of memory that the guest has now, by its balloon; null where the hypervisor does not tell. */
   balloon: z.number().nullable(),
   /** Bytes a second, of all disks and of all NICs. */

@@ -14,7 +14,8 @@ export async function* demoNumbers(vms: () => readonly VmState[], signal: AbortS
         return {
           name: vm.name,
           cores: vm.vcpu * (0.04 + 0.3 * wave),
-          memory: (0.3 + 0.05 * wave) * vm.memory * MIB,
+          memory: (0.5 + 0.05 * wave) * vm.memory * MIB,
+          guestMemory: (0.3 + 0.05 * wave) * vm.memory * MIB,
           balloon: vm.memory * MIB,
           diskRead: 90_000 * wave,
           diskWritten: 2_400_000 * wave,

@@ -363,7 +363,7 @@ export class FakeModel {
           uuid,
           state,
           vcpus,
-          memoryKiB: { current, maximum, unused: undefined, resident: undefined },
+          memoryKiB: { current, maximum, available: undefined, usable: undefined, unused: undefined, resident: undefined },
           disks: disksOf(activeXml ?? xml).map((dev) => ({ dev, ...zero })),
           nics: nicsOf(activeXml ?? xml).map((_, index) => ({
             dev: `vnet${index}`,

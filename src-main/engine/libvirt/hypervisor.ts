@@ -89,10 +89,15 @@ export interface DomainStatistics {
   readonly state: DomainRunState;
   readonly cpuTimeNs: number;
   readonly vcpus: number;
-  /** `unused`: free within the guest, `resident`: used on the host; undefined where the guest or the driver does not report it. */
+  /**
+   * Told by the guest: `available`, all that it has, `usable`, what programs could still get, `unused`, what nothing is kept in. `resident`:
+   * used on the host. Undefined where the guest or the driver does not report it.
+   */
   readonly memoryKiB: {
     readonly current: number | undefined;
     readonly maximum: number | undefined;
+    readonly available: number | undefined;
+    readonly usable: number | undefined;
     readonly unused: number | undefined;
     readonly resident: number | undefined;
   };

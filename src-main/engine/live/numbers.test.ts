@@ -14,7 +14,7 @@ function counters(cpuTimeNs: number, bytes: number, resident?: number): DomainSt
   const nic = { receivedPackets: 0, sentPackets: 0, receivedBytes: 3 * bytes, sentBytes: 4 * bytes };
   return {
     ...{ name: 'x', uuid: '', state: 'running', vcpus: 1, cpuTimeNs },
-    memoryKiB: { current: 1, maximum: 1, unused: undefined, resident },
+    memoryKiB: { current: 1, maximum: 1, available: undefined, usable: undefined, unused: undefined, resident },
     disks: [
       { dev: 'vda', ...disk },
       { dev: 'vdb', ...disk },
@@ -31,17 +31,37 @@ test('rates are of all disks and NICs, by the time that has passed', () => {
   const before = sample(1000, { web: counters(1e9, 100), gone: counters(1, 1) });
   const after = sample(3000, { web: counters(4e9, 200, 8), fresh: counters(1, 1), again: counters(5, 5) });
   expect(numbersBetween(before, after)).toEqual({
-    vms: [{ name: 'web', cores: 1.5, memory: 8192, balloon: 1024, diskRead: 100, diskWritten: 200, received: 150, sent: 200 }],
+    vms: [
+      {
+        name: 'web',
+        cores: 1.5,
+        memory: 8192,
+        guestMemory: null,
+        balloon: 1024,
+        diskRead: 100,
+        diskWritten: 200,
+        received: 150,
+        sent: 200,
+      },
+    ],
   });
+});
+
+test('memory used in the guest is what programs could not get any more', () => {
+  const { memoryKiB, ...rest } = counters(1e9, 100);
+  const told = { ...rest, memoryKiB: { ...memoryKiB, available: 4096, usable: 1024 } };
+  expect(numbersBetween(sample(5, { web: counters(1e9, 100) }), sample(6, { web: told })).vms[0]?.guestMemory).toBe(3072 * 1024);
 });
 
 test('a VM that was started again begins at 0, and no time is no error', () => {
   const numbers = numbersBetween(sample(5, { web: counters(9e9, 900) }), sample(5, { web: counters(1e9, 100) }));
-  expect(numbers.vms).toEqual([{ name: 'web', cores: 0, memory: null, balloon: 1024, diskRead: 0, diskWritten: 0, received: 0, sent: 0 }]);
+  expect(numbers.vms).toEqual([
+    { name: 'web', cores: 0, memory: null, guestMemory: null, balloon: 1024, diskRead: 0, diskWritten: 0, received: 0, sent: 0 },
+  ]);
 });
 
 test('a VM that works or moves data is not quiet', () => {
-  const idle = { name: 'web', cores: 0.01, memory: 1, balloon: 1, diskRead: 0, diskWritten: 4096, received: 100, sent: 0 };
+  const idle = { name: 'web', cores: 0.01, memory: 1, guestMemory: 1, balloon: 1, diskRead: 0, diskWritten: 4096, received: 100, sent: 0 };
   expect(isQuiet(idle)).toBe(true);
   for (const use of [{ cores: 0.5 }, { diskWritten: 100_000 }, { received: 20_000, sent: 20_000 }])
     expect(isQuiet({ ...idle, ...use }), JSON.stringify(use)).toBe(false);

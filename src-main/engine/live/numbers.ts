@@ -45,6 +45,7 @@ export function numbersBetween(before: NumbersSample, after: NumbersSample): Liv
         name,
         cores: rate(then.cpuTimeNs, now.cpuTimeNs) / 1e9,
         memory: bytesOf(now.memoryKiB.resident),
+        guestMemory: usedInGuest(now.memoryKiB),
         balloon: bytesOf(now.memoryKiB.current),
         diskRead: disk('readBytes'),
         diskWritten: disk('writtenBytes'),
@@ -59,6 +60,10 @@ export function numbersBetween(before: NumbersSample, after: NumbersSample): Liv
 /** Whether a VM does so little that its numbers hardly change. */
 export function isQuiet({ cores, diskRead, diskWritten, received, sent }: VmNumbers): boolean {
   return cores < QUIET.cores && diskRead + diskWritten + received + sent < QUIET.bytes;
+}
+
+function usedInGuest({ available, usable }: DomainStatistics['memoryKiB']): number | null {
+  return available === undefined || usable === undefined ? null : Math.max(0, available - usable) * 1024;
 }
 
 function bytesOf(kibibytes: number | undefined): number | null {

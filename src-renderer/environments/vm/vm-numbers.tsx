@@ -33,15 +33,20 @@ function formatRate(bytes: number): string {
   return `${formatBytes(bytes)}/s`;
 }
 
-/** Memory that a running VM takes from this machine. */
+/** Memory that is used in a running VM, or until its guest tells, what its QEMU takes. */
 export function MemoryUse(props: Shown): ReactElement {
-  const text = useReading(props, ({ memory, balloon }) => {
-    if (memory === null) return '';
+  const text = useReading(props, ({ memory, guestMemory, balloon }) => {
+    const used = guestMemory ?? memory;
+    if (used === null) return '';
     const whole = props.vm.memory * 1024 ** 2;
     const given = balloon === null || balloon >= whole ? '' : ` of ${formatBytes(balloon)}`;
-    return `${formatBytes(memory)}${given} used`;
+    return `${formatBytes(used)}${given} used`;
   });
-  return <Use text={text} title="Memory of this machine that its QEMU takes" />;
+  const title = useReading(props, ({ memory, guestMemory }) => {
+    const host = memory === null ? '' : `QEMU takes ${formatBytes(memory)} of its machine`;
+    return guestMemory === null ? host : `Used in the guest, without what it only caches${host === '' ? '' : `; ${host}`}`;
+  });
+  return <Use text={text} title={title} />;
 }
 
 function Rate(props: Shown & { readonly title: string; readonly read: (now: VmNumbers) => string }): ReactElement {

@@ -91,6 +91,8 @@ export function statisticsOf(domain: DomainRef, values: TypedParameters): Domain
     memoryKiB: {
       current: all.number('balloon.current'),
       maximum: all.number('balloon.maximum'),
+      available: all.number('balloon.available'),
+      usable: all.number('balloon.usable'),
       unused: all.number('balloon.unused'),
       resident: all.number('balloon.rss'),
     },
