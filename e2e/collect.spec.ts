@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
@@ -94,10 +95,20 @@ test('collects from VMs that run, from disks of VMs that are off, and past a VM 
   });
 
   await test.step('from the disk of a VM that was powered off, into a folder of its own', async () => {
+    await lagoOk(scratch, ['resume', 'db']);
+    await lagoOk(scratch, ['reboot', 'db']);
+    await inVm('db', 'cd /var/log; truncate -s 1G huge; echo data | dd of=huge bs=1M seek=500 conv=notrunc; sync');
     await lagoOk(scratch, ['stop', 'db']);
     const done = await lagoOk(scratch, ['collect', '--output', 'out', 'db']);
     expect(done.stdout).toBe(`${join(scratch.dir, 'out')}\n`);
     expectFilled(join(scratch.dir, 'out/db'), 'db');
+    const huge = join(scratch.dir, 'out/db/_var_log/huge');
+    expect(statSync(huge)).toMatchObject({ size: 2 ** 30 });
+    expect(
+      execFileSync('dd', [`if=${huge}`, 'bs=1M', 'skip=500', 'count=1', 'status=none'])
+        .subarray(0, 5)
+        .toString(),
+    ).toBe('data\n');
     const old = names(scratch.dir).find((name) => /^out\.\d{4}-\d\d-\d\d_\d\d:\d\d:\d\d$/.test(name)) ?? '';
     expectFilled(join(scratch.dir, old, 'web'), 'web');
     // The disk is as it was: the VM starts from it.
