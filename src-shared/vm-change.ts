@@ -5,6 +5,11 @@ export const ADDED_FORMATS = ['qcow2', 'raw'] as const;
 /** How a guest sees a disk: as vda… (virtio) or sda… (virtio-scsi). */
 export const ADDED_BUSES = ['virtio', 'scsi'] as const;
 
+/** MiB below which a guest ends its own processes. */
+export const LEAST_MEMORY = 64;
+/** MiB, as in init files. */
+export const MOST_MEMORY = 16_777_216;
+
 const Path = z.string().startsWith('/');
 
 /**
