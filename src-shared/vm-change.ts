@@ -10,6 +10,9 @@ export const LEAST_MEMORY = 64;
 /** MiB, as in init files. */
 export const MOST_MEMORY = 16_777_216;
 
+/** Folder below the prefix with the images that changes have made: they go with their disks. */
+export const ADDED_IMAGES = 'images/added';
+
 const Path = z.string().startsWith('/');
 
 /**

@@ -1,8 +1,8 @@
-import type { VmState } from '../../src-shared/state.ts';
-import type { VmChange } from '../../src-shared/vm-change.ts';
+import type { PrefixState, VmState } from '../../src-shared/state.ts';
+import { ADDED_IMAGES, type VmChange } from '../../src-shared/vm-change.ts';
 
-/** The VM as a change leaves it. */
-export function changedVm(vm: VmState, change: VmChange): VmState {
+/** A VM as a change leaves it. */
+export function changedVm(prefix: PrefixState, vm: VmState, change: VmChange): VmState {
   const { disks, nics } = vm;
   switch (change.kind) {
     case 'link':
@@ -21,7 +21,7 @@ export function changedVm(vm: VmState, change: VmChange): VmState {
     }
     case 'add-disk': {
       const name = `disk${disks.length}`;
-      const path = change.file ?? `/w/images/added/${vm.name}_${name}.qcow2`;
+      const path = change.file ?? `${prefix.path}/${ADDED_IMAGES}/${vm.name}_${name}.qcow2`;
       return { ...vm, disks: [...disks, { name, dev: `vd${'abcdefghij'[disks.length] ?? 'z'}`, format: 'qcow2', path }] };
     }
     case 'remove-disk':

@@ -482,7 +482,7 @@ export class DemoEngine {
           return this.#run('vm', changeLabel(vm, change), id, ['Write the definition', 'Change the running VM'], 0.5, () =>
             this.#setPrefix(id, (prefix) => ({
               ...prefix,
-              vms: prefix.vms.map((one) => (one.name === vm ? changedVm(one, change) : one)),
+              vms: prefix.vms.map((one) => (one.name === vm ? changedVm(prefix, one, change) : one)),
             })),
           );
         }),

@@ -23,7 +23,7 @@ export function ChangeDialog(props: { readonly prefix: PrefixState; readonly vm:
       </p>
       <div className={styles.sections}>
         <MemorySection vm={vm} changes={changes} />
-        <DiskSection vm={vm} changes={changes} />
+        <DiskSection prefix={prefix} vm={vm} changes={changes} />
         <CdSection vm={vm} changes={changes} />
         <NicSection vm={vm} networks={prefix.networks} changes={changes} />
       </div>

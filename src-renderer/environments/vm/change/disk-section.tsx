@@ -2,7 +2,8 @@ import { Button, SegmentedControl, TextInput } from '@mantine/core';
 import '@mantine/core/styles/FloatingIndicator.css';
 import '@mantine/core/styles/SegmentedControl.css';
 import { type ReactElement, useRef, useState } from 'react';
-import type { VmState } from '../../../../src-shared/state.ts';
+import type { PrefixState, VmState } from '../../../../src-shared/state.ts';
+import { ADDED_IMAGES } from '../../../../src-shared/vm-change.ts';
 import { baseName } from '../../../format.ts';
 import { GuardedButton } from '../../../ui/guarded-button.tsx';
 import { PathInput } from '../../../ui/path-input.tsx';
@@ -12,13 +13,12 @@ import type { Changes } from './use-changes.ts';
 
 type Disk = VmState['disks'][number];
 
-/** A disk of the VM. Its removal is asked about, since it may be the end of the data on it. */
-function DiskRow(props: { readonly disk: Disk; readonly first: boolean; readonly changes: Changes }): ReactElement {
-  const { disk, first, changes } = props;
+/** A disk of the VM. Its removal is asked about, since the data on it goes too if its image was `made` for it. */
+function DiskRow(props: { readonly disk: Disk; readonly first: boolean; readonly made: boolean; readonly changes: Changes }): ReactElement {
+  const { disk, first, made, changes } = props;
   const { name, dev, format, path } = disk;
   const [asking, setAsking] = useState(false);
   const row = useRef<HTMLLIElement>(null);
-  const made = path.includes('/images/added/');
 
   function close(): void {
     focusSection(row.current);
@@ -61,8 +61,9 @@ function DiskRow(props: { readonly disk: Disk; readonly first: boolean; readonly
 }
 
 /** The VM's disks, and a new one: empty, or an image of this machine. */
-export function DiskSection(props: { readonly vm: VmState; readonly changes: Changes }): ReactElement {
-  const { vm, changes } = props;
+export function DiskSection(props: { readonly prefix: PrefixState; readonly vm: VmState; readonly changes: Changes }): ReactElement {
+  const { prefix, vm, changes } = props;
+  const made = `${prefix.path}/${ADDED_IMAGES}/`;
   const disks = vm.disks.filter(({ format }) => format !== 'iso');
   const [kind, setKind] = useState<'empty' | 'image'>('empty');
   const [size, setSize] = useState('10G');
@@ -81,7 +82,7 @@ export function DiskSection(props: { readonly vm: VmState; readonly changes: Cha
     <ChangeSection title="Disks" part="disks" changes={changes}>
       <DeviceList label="Disks" none="No disks.">
         {disks.map((disk) => (
-          <DiskRow key={disk.name} disk={disk} first={disk === vm.disks[0]} changes={changes} />
+          <DiskRow key={disk.name} disk={disk} first={disk === vm.disks[0]} made={disk.path.startsWith(made)} changes={changes} />
         ))}
       </DeviceList>
       <FieldRow onEnter={add}>
