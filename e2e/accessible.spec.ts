@@ -107,6 +107,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
 
     await page.getByRole('button', { name: 'Environments' }).click();
     await demo.showShop();
+    await expectAccessibleDialog(async () => await choose('More for web', 'Change…'), 'change a VM');
     await page
       .getByRole('tablist', { name: `Views of ${SHOP}` })
       .getByRole('tab', { name: 'Snapshots' })

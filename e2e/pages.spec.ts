@@ -133,6 +133,41 @@ test('focus moves to a neighbour when the focused element is removed', async () 
   expect(await focused()).not.toBe('nothing');
 });
 
+test('a VM is changed by keys alone, and the focus stays in the dialog', async () => {
+  await demo.resize(900, 600);
+  await demo.show('demo');
+  await demo.showShop();
+  await page.getByRole('button', { name: 'More for web' }).click();
+  await page.getByRole('menuitem', { name: 'Change…' }).press('Enter');
+  const dialog = page.getByRole('dialog', { name: 'Change web' });
+  const memory = dialog.getByRole('textbox', { name: 'Memory in MiB' });
+  await expect(memory).toBeFocused();
+  await memory.fill('63');
+  await page.keyboard.press('Enter');
+  await expect(dialog).toContainText('A number from 64 to 2048; more when the VM is off');
+  await memory.fill('1024');
+  await page.keyboard.press('Enter');
+  await expect(dialog).toContainText('The guest has 1024 of its 2048 MiB');
+  await expect(memory).toBeFocused();
+
+  const disks = dialog.getByRole('region', { name: 'Disks' });
+  const add = disks.getByRole('button', { name: 'Add disk' });
+  await add.press('Enter');
+  const disk = disks.getByRole('listitem', { name: 'Disk vdb' });
+  await expect(disk).toBeVisible();
+  await expect(add).toBeFocused();
+  await disk.getByRole('button', { name: 'Remove disk vdb…' }).press('Enter');
+  await expect(disk.getByRole('button', { name: 'Keep' })).toBeFocused();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await expect(disk).toBeHidden();
+  await expect(disks).toBeFocused();
+
+  await page.keyboard.press('Escape');
+  await expect(dialog).toBeHidden();
+  expect(await focused()).toBe('More for web');
+});
+
 /** Buttons, tabs and fields that are cut off at an edge or whose text is. */
 async function cut(): Promise<readonly string[]> {
   return await page.evaluate(() => {

@@ -1,8 +1,11 @@
 import { expect, test } from '@playwright/test';
+import { expectAccessible } from './support/axe.ts';
 import { lago, lagoOk } from './support/lago.ts';
 import { expectNothingLeft, ownedNamespaces } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
 import type { Scratch } from './support/scratch.ts';
+import { picture } from './support/screenshots.ts';
+import { openDesktop } from './support/window.ts';
 
 let scratch: Scratch;
 useScratch((made) => {
@@ -82,6 +85,53 @@ test('devices and memory of a VM are changed while it runs, kept for its next st
     expect(await inGuest('ls /sys/block')).not.toContain('vdc');
     await change('remove-nic', 'web', 'eth1');
     expect(await inGuest('ls /sys/class/net')).not.toContain('eth1');
+  });
+
+  await test.step('in the window', async () => {
+    const { page, close } = await openDesktop(scratch);
+    await page.getByRole('table', { name: 'Environments' }).getByRole('row', { name: 'default' }).dblclick();
+    await page.getByRole('button', { name: 'More for web' }).click();
+    await page.getByRole('menuitem', { name: 'Change…' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Change web' });
+
+    const disks = dialog.getByRole('region', { name: 'Disks' });
+    await disks.getByRole('textbox', { name: 'Size of the new disk' }).fill('8M');
+    await page.keyboard.press('Enter');
+    await expect(disks.getByRole('status')).toHaveText('It is disk disk3, at vdc.');
+    await expect.poll(async () => await inGuest('cat /sys/block/vdc/size || true')).toBe('16384');
+    await disks.getByRole('button', { name: 'Remove disk vdc…' }).click();
+    await expect(disks.getByRole('listitem', { name: 'Disk vdc' })).toContainText('Everything on disk3 is deleted.');
+    await disks.getByRole('button', { name: 'Remove vdc' }).click();
+    await expect(disks.getByRole('listitem', { name: 'Disk vdc' })).toBeHidden();
+    expect(await inGuest('ls /sys/block')).not.toContain('vdc');
+
+    const cards = dialog.getByRole('region', { name: 'Network cards' });
+    await cards.getByRole('combobox', { name: 'Network of the new card' }).selectOption('back');
+    await cards.getByRole('button', { name: 'Add card' }).click();
+    const link = cards.getByRole('switch', { name: 'eth1 connected' });
+    await link.click();
+    await expect(link).not.toBeChecked();
+    expect(await inGuest('ip link set eth1 up; cat /sys/class/net/eth1/carrier')).toBe('0');
+    await link.click();
+    await expect(link).toBeChecked();
+    await expect.poll(async () => await inGuest('cat /sys/class/net/eth1/carrier')).toBe('1');
+    await cards.getByRole('button', { name: 'Remove network card eth1' }).click();
+    await expect(cards.getByRole('listitem', { name: 'Network card eth1' })).toBeHidden();
+
+    const drives = dialog.getByRole('region', { name: 'CD drives' });
+    const image = drives.getByRole('textbox', { name: 'CD image' });
+    await image.fill(`${scratch.dir}/missing.iso`);
+    await drives.getByRole('button', { name: 'Insert' }).click();
+    await expect(drives.getByRole('alert')).toContainText('missing.iso does not exist.');
+    await expectAccessible(page, 'change a VM');
+    await picture(page, 'change-vm');
+    await image.fill(cd('third'));
+    await drives.getByRole('button', { name: 'Insert' }).click();
+    await expect.poll(async () => await inGuest(`${READ_CD} || true`)).toBe('third');
+    await expect(drives.getByRole('alert')).toBeHidden();
+    await drives.getByRole('button', { name: 'Eject the CD of hdc' }).click();
+    await expect(drives.getByRole('listitem', { name: 'CD drive hdc' })).toContainText('empty');
+    await close();
   });
 
   await test.step('a revert brings the devices of the snapshot back', async () => {

@@ -91,5 +91,7 @@ export const OperationState = z.object({
   /** How many lines were logged. The lines themselves are fetched when they are shown. */
   logLines: z.number(),
   error: WireErrorSchema.optional(),
+  /** Sentences about its outcome, such as what has to wait for a VM's next start; absent when there are none. */
+  notes: z.array(z.string()).optional(),
 });
 export type OperationState = z.infer<typeof OperationState>;

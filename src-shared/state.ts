@@ -40,6 +40,8 @@ export const NicState = z.object({
   /** The planned address; null on a network without. */
   ip: z.string().nullable(),
   mac: z.string().nullable(),
+  /** Present when its cable is unplugged. */
+  link: z.literal('down').optional(),
   /** The addresses that it has been seen with since its VM came up; absent when nobody looked. */
   seen: z.array(z.object({ ip: z.string(), source: AddressSource })).optional(),
 });
@@ -53,7 +55,10 @@ export const VmState = z.object({
   /** Present when it is down because its guest shut itself down. */
   shutDownByGuest: z.literal(true).optional(),
   distro: z.string().nullable(),
+  /** MiB that it is started with. */
   memory: z.number(),
+  /** MiB that its balloon leaves of them; absent when it has all. */
+  balloon: z.number().optional(),
   vcpu: z.number(),
   /** Address on the management network; null on a bridge network. */
   ip: z.string().nullable(),

@@ -5,6 +5,14 @@ export const ADDED_FORMATS = ['qcow2', 'raw'] as const;
 /** How a guest sees a disk: as vda… (virtio) or sda… (virtio-scsi). */
 export const ADDED_BUSES = ['virtio', 'scsi'] as const;
 
+/** MiB below which a guest ends its own processes. */
+export const LEAST_MEMORY = 64;
+/** MiB, as in init files. */
+export const MOST_MEMORY = 16_777_216;
+
+/** Folder below the prefix with the images that changes have made: they go with their disks. */
+export const ADDED_IMAGES = 'images/added';
+
 const Path = z.string().startsWith('/');
 
 /**

@@ -6,6 +6,8 @@ import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import type { ForwardState, LibraryState, PrefixState, SnapshotState, VmStatus } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';
+import { changeLabel } from '../../src-shared/vm-change.ts';
+import { changedVm } from './demo-changes.ts';
 import { collectionHandlers } from './demo-collections.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
 import { demoNumbers } from './demo-numbers.ts';
@@ -470,6 +472,20 @@ export class DemoEngine {
         }),
       },
       vm: {
+        change: os.vm.change.handler(({ input: { prefix: id, vm, change } }) => {
+          if ('file' in change && change.file?.includes('missing') === true) {
+            const hint = 'Choose another file.';
+            throw new ORPCError('NOT_FOUND', {
+              data: { code: 'input.missing-file', message: `${change.file} does not exist.`, hint, details: {} },
+            });
+          }
+          return this.#run('vm', changeLabel(vm, change), id, ['Write the definition', 'Change the running VM'], 0.5, () =>
+            this.#setPrefix(id, (prefix) => ({
+              ...prefix,
+              vms: prefix.vms.map((one) => (one.name === vm ? changedVm(prefix, one, change) : one)),
+            })),
+          );
+        }),
         copyTo: os.vm.copyTo.handler(({ input }) =>
           this.#run('copy', `Copy ${input.local} to ${input.vm}`, input.prefix, [`Copy to ${input.vm}`], 2, () => undefined),
         ),

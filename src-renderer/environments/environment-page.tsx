@@ -19,7 +19,7 @@ import { Tip } from '../ui/tip.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { useWindow } from '../window-state.ts';
 import styles from './environment-page.module.css';
-import { ArtifactsView, CopyDialog, DestroyDialog, ExportDialog, ForwardDialog } from './lazy-dialogs.ts';
+import { ArtifactsView, ChangeDialog, CopyDialog, DestroyDialog, ExportDialog, ForwardDialog } from './lazy-dialogs.ts';
 import { NetworkTable } from './network-table.tsx';
 import { RunningWork } from './running-work.tsx';
 import { countOf, prefixStatus } from './status.ts';
@@ -143,13 +143,19 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
   const { state, dispatch } = useWindow();
   const operations = useOperations();
   const [forwarding, setForwarding] = useState<string | null>(null);
+  const [changing, setChanging] = useState<string | null>(null);
   const [copying, setCopying] = useState<WantedCopy | null>(null);
-  const vmActions = useVmActions(prefix, { onForward: (vm) => setForwarding(vm.name), onCopy: setCopying });
+  const vmActions = useVmActions(prefix, {
+    onForward: (vm) => setForwarding(vm.name),
+    onChange: (vm) => setChanging(vm.name),
+    onCopy: setCopying,
+  });
   const blocked = useBlocked(prefix);
   const call = useCall();
   const view = state.views[prefix.id] ?? 'vms';
   const own = operations.filter((operation) => operation.prefix === prefix.id);
   const running = own.find(isRunning);
+  const changed = prefix.vms.find(({ name }) => name === changing);
   const numbers = useNumbers(prefix.id, view === 'vms' && countOf(prefix, 'running') > 0);
   return (
     <>
@@ -207,6 +213,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
       </div>
       <Suspense fallback={null}>
         {forwarding !== null && <ForwardDialog prefix={prefix} vm={forwarding} onClose={() => setForwarding(null)} />}
+        {changed !== undefined && <ChangeDialog prefix={prefix} vm={changed} onClose={() => setChanging(null)} />}
       </Suspense>
     </>
   );

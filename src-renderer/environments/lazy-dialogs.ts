@@ -9,6 +9,9 @@ export const DestroyDialog = lazy(async () => ({ default: (await import('./destr
 /** Ports of a VM on this machine. */
 export const ForwardDialog = lazy(async () => ({ default: (await import('./vm/forward-dialog.tsx')).ForwardDialog }));
 
+/** Memory and devices of a VM. */
+export const ChangeDialog = lazy(async () => ({ default: (await import('./vm/change/change-dialog.tsx')).ChangeDialog }));
+
 /** What to copy to or from a VM, and where to. */
 export const CopyDialog = lazy(async () => ({ default: (await import('./vm/copy-dialog.tsx')).CopyDialog }));
 

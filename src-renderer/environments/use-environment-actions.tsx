@@ -1,4 +1,5 @@
 import {
+  IconAdjustments,
   IconArchive,
   IconCamera,
   IconCopy,
@@ -172,6 +173,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
 /** Open the dialogs that some actions of a VM need. */
 export interface VmDialogs {
   onForward(vm: VmState): void;
+  onChange(vm: VmState): void;
   onCopy(wanted: WantedCopy): void;
 }
 
@@ -222,6 +224,7 @@ export function useVmActions(prefix: PrefixState, on: VmDialogs): (vm: VmState) 
       { id: 'reboot', label: 'Reboot', icon: IconReload, blocked: blocked ?? inactive, run: verb('reboot', vm) },
       { id: 'reset', label: 'Reset', icon: IconRotateClockwise, blocked: blocked ?? inactive, run: verb('reset', vm) },
       { id: 'power-off', label: 'Power off', icon: IconPower, blocked: blocked ?? inactive, run: verb('stop', vm) },
+      { id: 'change', label: 'Change…', icon: IconAdjustments, group: true, run: () => on.onChange(vm) },
       { id: 'forward', label: 'Forward port…', icon: IconWorldShare, group: true, run: () => on.onForward(vm) },
       { id: 'copy-ssh', label: 'Copy ssh command', icon: IconCopy, run: () => void copySshCommand(vm.name) },
       {

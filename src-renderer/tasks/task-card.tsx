@@ -124,6 +124,9 @@ export function TaskCard(props: TaskCardProps): ReactElement {
       {open && (
         <div className={styles.body}>
           {operation.error !== undefined && operation.status === 'failed' && <ErrorNotice error={operation.error} />}
+          {operation.notes?.map((note) => (
+            <p key={note}>{note}</p>
+          ))}
           <ul className={styles.steps} aria-label="Steps">
             {operation.steps.map((step) => (
               <Step key={step.id} step={step} now={now} depth={0} />

@@ -2,13 +2,12 @@ import { ActionIcon } from '@mantine/core';
 import type { ComponentType, ReactElement, ReactNode } from 'react';
 import { Tooltip } from './tooltip.tsx';
 
-/** Text that appears on hover and focus; none when `label` is undefined. */
+/** Text that appears on hover and focus; none while `label` is undefined. */
 export function Tip(props: {
   readonly label: ReactNode;
   readonly position?: 'top' | 'right';
   readonly children: ReactElement<object>;
 }): ReactElement {
-  if (props.label === undefined || props.label === '') return props.children;
   return (
     <Tooltip label={props.label} position={props.position ?? 'top'}>
       {props.children}

@@ -1,4 +1,4 @@
-import { cloneElement, type ReactElement, type ReactNode, useEffect, useId, useRef, useState } from 'react';
+import { cloneElement, type ReactElement, type ReactNode, useEffect, useEffectEvent, useId, useRef, useState } from 'react';
 import { createPortal } from 'react-dom';
 import styles from './tooltip.module.css';
 
@@ -33,9 +33,11 @@ function landmarkOf(element: Element): Element {
 
 /**
  * Text beside its element: on hover after a moment, on keyboard focus at once; Escape and a press hide it. Kept small because it is part
- * of the first paint. The child must be an element that passes its props on to the DOM.
+ * of the first paint. The child must be an element that passes its props on to the DOM; it stays in place, and keeps the focus, when the
+ * text comes and goes.
  */
 export function Tooltip(props: {
+  /** Nothing is shown while it is undefined or empty. */
   readonly label: ReactNode;
   readonly position: 'top' | 'right';
   readonly children: ReactElement<object>;
@@ -45,8 +47,12 @@ export function Tooltip(props: {
   const box = useRef<HTMLDivElement>(null);
   /** The element that contains the tooltip while it is shown. */
   const [landmark, setLandmark] = useState<Element | null>(null);
-  const shown = landmark !== null;
+  const labelled = props.label !== undefined && props.label !== '';
+  const shown = landmark !== null && labelled;
   const [anchor, setAnchor] = useState<Anchor | null>(null);
+  const show = useEffectEvent((target: Element) => {
+    if (labelled) setLandmark(landmarkOf(target));
+  });
 
   useEffect(() => {
     const target = wrapper.current?.firstElementChild;
@@ -54,7 +60,6 @@ export function Tooltip(props: {
     const events = new AbortController();
     const options = { signal: events.signal };
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const show = (): void => setLandmark(landmarkOf(target));
     function hide(): void {
       clearTimeout(timer);
       setLandmark(null);
@@ -63,11 +68,11 @@ export function Tooltip(props: {
     target.addEventListener(
       'pointerenter',
       () => {
-        timer = setTimeout(show, DELAY);
+        timer = setTimeout(() => show(target), DELAY);
       },
       options,
     );
-    target.addEventListener('focus', () => target.matches(':focus-visible') && show(), options);
+    target.addEventListener('focus', () => target.matches(':focus-visible') && show(target), options);
     for (const leave of ['pointerleave', 'pointerdown', 'blur'] as const) target.addEventListener(leave, hide, options);
     window.addEventListener('keydown', (event) => event.key === 'Escape' && hide(), options);
     return () => {

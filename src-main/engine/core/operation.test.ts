@@ -78,6 +78,15 @@ describe('startOperation', () => {
     operation.hurry();
   });
 
+  it('keeps notes about its outcome', async () => {
+    const operation = startOperation({ kind: 'vm', label: 'x' }, async (root) => {
+      await root.step('inner', async (inner) => inner.note('It is there from the next start on.'));
+    });
+    expect(operation.state).not.toHaveProperty('notes');
+    await operation.done;
+    expect(operation.state.notes).toEqual(['It is there from the next start on.']);
+  });
+
   it('keeps the error of the step that failed and marks its parents failed', async () => {
     const states: OperationState[] = [];
     const operation = startOperation({ kind: 'start', label: 'x' }, async (root) => {

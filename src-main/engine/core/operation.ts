@@ -50,6 +50,8 @@ export interface Step {
   checkpoint(): void;
   /** Progress of this step's own work (0..1, never decreasing), and what it is doing right now. */
   progress(fraction: number, detail?: string): void;
+  /** Tells the user something about the outcome; the operation's state keeps it. */
+  note(sentence: string): void;
   /** Announces that this operation acts by force at `at` (ms since the epoch). To be disposed when the wait is over. */
   countdown(at: number): Countdown;
   /** Runs a nested step; its failure fails this one unless caught. */
@@ -153,6 +155,7 @@ export function startOperation<T>(
   if (options.onEvent !== undefined) eventListeners.add(options.onEvent);
   const lineListeners = new Set<(line: string) => void>();
   const lines: string[] = [];
+  const notes: string[] = [];
   let written = 0;
   let nextId = 0;
   let prefix = options.prefix;
@@ -197,6 +200,7 @@ export function startOperation<T>(
       steps: root.children.map(stateOf),
       logLines: written,
       error: failure === undefined ? undefined : toWireError(failure),
+      ...(notes.length === 0 ? {} : { notes: [...notes] }),
     };
   }
 
@@ -251,6 +255,10 @@ export function startOperation<T>(
       progress(fraction, detail) {
         node.own = Math.max(node.own, Math.min(1, fraction));
         if (detail !== undefined) node.detail = detail;
+        announce(false);
+      },
+      note(sentence) {
+        notes.push(sentence);
         announce(false);
       },
       countdown,

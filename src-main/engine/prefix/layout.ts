@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { ADDED_IMAGES } from '../../../src-shared/vm-change.ts';
 
 /** Paths of everything in a prefix, in Lago's layout (`uuid`, `virt/`, `images/`...) with our own files beside it. */
 export interface PrefixPaths {
@@ -62,7 +63,7 @@ export function prefixPaths(root: string): PrefixPaths {
     host: join(root, 'host'),
     hostKeys: join(root, 'known-hosts.json'),
     seeds: join(root, 'cloud-init'),
-    addedImages: join(root, 'images', 'added'),
+    addedImages: join(root, ADDED_IMAGES),
     ova: join(root, 'ova'),
     snapshots: join(root, 'snapshots'),
     deploy: join(root, 'lago-desktop-deploy.json'),

@@ -198,10 +198,12 @@ async function vmState(prefix: Prefix, vm: VmSpec, seen: Observation, options: S
     ...(domain !== undefined && status === 'down' && shutItselfDown(domain) ? { shutDownByGuest: true as const } : {}),
     distro: typeof distro === 'string' ? distro : null,
     memory: vm.memory,
+    ...(vm.balloon === undefined ? {} : { balloon: vm.balloon }),
     vcpu: vcpuOf(vm),
     ip: foreign === undefined ? vmAddress(prefix.specs, vm) : foreign.address,
     nics: vm.nics.map((nic, index) => ({
       ...{ name: `eth${index}`, network: nic.net, ip: nic.ip ?? null, mac: null },
+      ...(nic.link === 'down' ? { link: nic.link } : {}),
       ...seenWith(index, running ? options.addresses?.(vm.name) : undefined),
     })),
     disks: vm.disks.map((disk) => ({

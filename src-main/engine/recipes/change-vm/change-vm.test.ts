@@ -3,12 +3,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { VmState } from '../../../../src-shared/state.ts';
 import type { VmChange, VmChanged } from '../../../../src-shared/vm-change.ts';
 import { injectFault } from '../../core/fault.ts';
+import { silentLog } from '../../core/log.ts';
 import { startOperation } from '../../core/operation.ts';
 import { libvirtError } from '../../libvirt/hypervisor-faults.fake.ts';
 import { networkName } from '../../libvirt/xml/network-xml.ts';
 import { domainName, readPrefix } from '../../prefix/prefix.ts';
+import { observe, prefixState } from '../../runtime/state.ts';
 import { startEnvironment, stopEnvironment } from '../lifecycle.ts';
 import { recoverEnvironment } from '../recover.ts';
 import { removeSnapshot, revertSnapshot, takeSnapshot } from '../snapshots.ts';
@@ -55,6 +58,12 @@ async function vm0() {
   if (vm === undefined) throw new Error('There is no VM.');
   return vm;
 }
+/** What views show of it. */
+async function shown(): Promise<VmState | undefined> {
+  const prefix = await readPrefix(root);
+  const seen = await observe(prefix, world.context.hosts, { plugins: world.context.plugins, log: silentLog });
+  return (await prefixState(prefix, world.context.hosts, seen)).vms[0];
+}
 /** Disks with their media, cards with their links, and memory of the running VM, in an order of their own. */
 async function running(): Promise<readonly string[]> {
   const session = await world.context.hosts.find(await readPrefix(root));
@@ -82,6 +91,7 @@ describe('links', () => {
     await change({ kind: 'link', nic: 'eth0', link: 'down' });
     expect((await vm0()).nics.map(({ link }) => link)).toEqual(['down', undefined]);
     expect((await running()).filter((device) => device.endsWith(' down'))).toHaveLength(1);
+    expect((await shown())?.nics.map(({ link }) => link)).toEqual(['down', undefined]);
     await change({ kind: 'link', nic: 'eth0', link: 'up' });
     expect((await vm0()).nics.map(({ link }) => link)).toEqual([undefined, undefined]);
     expect((await running()).filter((device) => device.endsWith(' down'))).toHaveLength(0);
@@ -205,6 +215,7 @@ describe('memory', () => {
     await change({ kind: 'memory', size: '128M' });
     expect(await running()).toContain('128 MiB');
     expect(await vm0()).toMatchObject({ memory: 256, balloon: 128 });
+    expect(await shown()).toMatchObject({ memory: 256, balloon: 128 });
     await expect(change({ kind: 'memory', size: '1G' })).rejects.toThrow('can have from 64 to 256 MiB');
     await stop();
     await start();

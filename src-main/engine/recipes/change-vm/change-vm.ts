@@ -50,13 +50,15 @@ export async function changeVm(context: RecipeContext, root: string, name: strin
     });
     if (edit.prepare !== undefined) await one.step('Create the image', edit.prepare);
     await one.step('Write the definition', async () => await writeDefinition(prefix, prefix.specs, edit.specs));
-    const notes = await one.step(
+    const waiting = await one.step(
       running ? 'Change the running VM' : 'Tidy up',
       async (last) => await finishChange(context, prefix, [vm.name], last),
     );
     undo.commit();
     await journal.settle();
-    return { notes: [...edit.notes, ...notes] };
+    const notes = [...edit.notes, ...waiting];
+    for (const note of notes) one.note(note);
+    return { notes };
   });
 }
 

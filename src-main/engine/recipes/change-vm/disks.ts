@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { DiskSpec, VmSpec } from '../../../../src-shared/specs.ts';
-import type { VmChange } from '../../../../src-shared/vm-change.ts';
+import { ADDED_IMAGES, type VmChange } from '../../../../src-shared/vm-change.ts';
 import { createEmptyDisk, parseSize } from '../../disk/qemu-img.ts';
 import { openTrust } from '../../plan/trust.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
@@ -24,7 +24,7 @@ export async function addDisk(about: EditContext, change: AddDisk): Promise<Edit
   const name = freeName(vm);
   const own = change.file === undefined ? undefined : await imageOf(about, change, change.file);
   const format = own?.format ?? change.format ?? 'qcow2';
-  const path = own?.path ?? `$LAGO_PREFIX_PATH/images/added/${vm.name}_${name}.${format}`;
+  const path = own?.path ?? `$LAGO_PREFIX_PATH/${ADDED_IMAGES}/${vm.name}_${name}.${format}`;
   const disk: DiskSpec = { name, dev, format, type: own === undefined ? 'empty' : 'file', path, metadata: {} };
   const notes = [`It is disk ${name}, at ${dev}.`, ...(format === 'raw' ? ['A VM with a raw disk cannot be snapshotted.'] : [])];
   const specs = withVm(prefix, vm, { disks: [...vm.disks, disk] });

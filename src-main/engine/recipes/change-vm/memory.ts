@@ -1,21 +1,17 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
-import type { VmChange } from '../../../../src-shared/vm-change.ts';
+import { LEAST_MEMORY, MOST_MEMORY, type VmChange } from '../../../../src-shared/vm-change.ts';
 import { parseSize } from '../../disk/qemu-img.ts';
 import type { Edit, EditContext } from './edit.ts';
 
 const MIB = 1024 * 1024;
-/** With less a guest ends its own processes. */
-const LEAST_MIB = 64;
-/** 16 TiB, as in init files. */
-const MOST_MIB = 16_777_216;
 
 /** While it runs the balloon takes memory from the guest, or gives it back; a VM that is off gets more or less at its next start. */
 export function changeMemory({ prefix, vm, running }: EditContext, { size }: VmChange & { kind: 'memory' }): Edit {
   const wanted = mebibytesOf(size);
-  const most = running ? vm.memory : MOST_MIB;
-  if (wanted < LEAST_MIB || wanted > most) {
-    throw new EngineError('input.invalid', `VM ${vm.name} can have from ${LEAST_MIB} to ${most} MiB of memory, not ${wanted} MiB.`, {
+  const most = running ? vm.memory : MOST_MEMORY;
+  if (wanted < LEAST_MEMORY || wanted > most) {
+    throw new EngineError('input.invalid', `VM ${vm.name} can have from ${LEAST_MEMORY} to ${most} MiB of memory, not ${wanted} MiB.`, {
       ...(running && wanted > most ? { hint: 'While it runs it cannot have more than at its start: stop it first.' } : {}),
     });
   }
