@@ -32,7 +32,11 @@ export async function stopVms(context: RecipeContext, prefix: Prefix, vms: reado
 
 async function stopHosted(context: RecipeContext, prefix: Prefix, hosted: readonly VmSpec[], step: Step): Promise<void> {
   const session = await context.hosts.find(prefix, step.signal);
-  if (session === undefined) return;
+  if (session === undefined) {
+    // It has ended by itself; from now on it counts as stopped.
+    if (context.hosts.summary(prefix, undefined).problem !== null) await context.hosts.stop(prefix);
+    return;
+  }
   await step.step('Stop vms', async (all) => {
     await all.each(
       hosted,
