@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { dropPlan, expectTask, showView } from './support/environment.ts';
@@ -7,6 +7,7 @@ import { lago, lagoOk } from './support/lago.ts';
 import { dhcpServers, expectNothingLeft, type OwnedProcess, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
 import { removeFolder, type Scratch } from './support/scratch.ts';
+import { picture } from './support/screenshots.ts';
 import { closeDesktops, openDesktop } from './support/window.ts';
 
 /** An environment that loses its host in various ways: every verb reports the truth, and stop and destroy end it. */
@@ -139,7 +140,7 @@ test('a folder that was removed while it ran: the host is listed, and can be end
   await expectNothingLeft(scratch, namespaces);
 });
 
-test('a command is killed and libvirt dies: the window undoes, reconnects, and suggests nothing drastic', async () => {
+test('a command, libvirt and the host are killed: the window undoes, reconnects, and tells what ended', async () => {
   const { page } = await openDesktop(scratch);
   await dropPlan(page, twoVms(scratch, 'lost'), ['web', 'db']);
   await page.getByRole('switch', { name: 'Internet access for guests' }).uncheck();
@@ -165,6 +166,25 @@ test('a command is killed and libvirt dies: the window undoes, reconnects, and s
   end(daemon.pid, 'SIGKILL');
   await expect(row).toContainText('running', { timeout: 60_000 });
   await expect(page.getByRole('main')).not.toContainText('reconnecting…');
+
+  // Everything of the environment ends with its first process, as when the machine is restarted.
+  const record = join(scratch.workdir, 'lost', 'host', 'cell');
+  const [cell = '', , boot = ''] = readFileSync(record, 'utf8').split(' ');
+  end(Number(cell), 'SIGKILL');
+  const told = page
+    .getByRole('main')
+    .getByRole('status')
+    .filter({ hasText: `(pid ${cell}) ended unexpectedly, and its VMs with it.` });
+  await expect(told).toBeVisible();
+  await expect(row).toContainText('down');
+  await picture(page, 'host-ended');
+  expect((await lagoOk(scratch, [...prefix, 'status'])).stderr).toContain('ended unexpectedly');
+  removeFolder(join(scratch.dir, 'run', 'lago'));
+  writeFileSync(record, readFileSync(record, 'utf8').replace(boot, '00000000-0000-4000-8000-000000000000'));
+  expect((await lagoOk(scratch, [...prefix, 'status'])).stderr).toContain('The machine was restarted');
+  await lagoOk(scratch, [...prefix, 'start']);
+  await expect(row).toContainText('running');
+  await expect(told).toBeHidden();
   await closeDesktops();
   await lagoOk(scratch, [...prefix, 'destroy', '--yes']);
 });

@@ -45,6 +45,8 @@ export const BootState = z.object({
   stages: z.array(BootStage).readonly(),
   /** Null while it boots as expected, and once it is up. */
   hang: BootHang.nullable(),
+  /** Since when the guest agent answers, ms since the epoch; null when it was not seen beginning. Absent while it does not. */
+  agent: z.number().nullable().optional(),
 });
 export type BootState = z.infer<typeof BootState>;
 

@@ -79,6 +79,7 @@ const INPUTS = {
     from: z.union([z.string(), z.literal(true)]).optional(),
     timeout: z.number().optional(),
   }),
+  destroy: Prefix.extend({ forget: z.boolean().optional() }),
 } satisfies { readonly [Kind in VerbInputKind]: z.ZodType<VerbInputs[Kind]> };
 const CALLS = {
   nothing: oc.input(INPUTS.nothing).output(Started),
@@ -87,6 +88,7 @@ const CALLS = {
   snapshot: oc.input(INPUTS.snapshot).output(Started),
   revert: oc.input(INPUTS.revert).output(Started),
   deploy: oc.input(INPUTS.deploy).output(Started),
+  destroy: oc.input(INPUTS.destroy).output(Started),
 };
 /** The calls of a noun's verbs. */
 type VerbCalls<Noun extends VerbNoun> = {

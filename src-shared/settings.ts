@@ -12,6 +12,8 @@ export interface SettingKey {
   readonly default: string | undefined;
   readonly choices?: readonly string[];
   readonly help: string;
+  /** A number that must be greater than 0. */
+  readonly positive?: boolean;
   /** Plugins may add choices, so the value is checked after plugins are loaded. */
   readonly extensible?: boolean;
   /** Never printed in logs. */
@@ -67,8 +69,8 @@ export const SETTINGS: readonly SettingKey[] = [
   lago('prefix_name', 'text', 'current', 'Name of the prefix inside the workdir.'),
   lago('ssh_user', 'text', 'root', 'User for ssh connections to the VMs.'),
   lago('ssh_password', 'text', '123456', 'Password for ssh connections to the VMs.', { secret: true }),
-  lago('ssh_tries', 'integer', '100', 'How many times to try to log in to a VM whose ssh answers, a second apart.'),
-  lago('ssh_timeout', 'number', '10', 'Seconds to wait for an answer to each attempt to connect to ssh.'),
+  lago('ssh_tries', 'integer', '100', 'How many times to try to log in to a VM whose ssh answers, a second apart.', { positive: true }),
+  lago('ssh_timeout', 'number', '10', 'Seconds to wait for an answer to each attempt to connect to ssh.', { positive: true }),
   lago(
     'host',
     'text',

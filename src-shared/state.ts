@@ -108,7 +108,7 @@ export const HostSummary = z.object({
   /** libvirt URI; of a host on another machine the machine's address: `ssh://user@machine`. */
   uri: z.string(),
   status: z.enum(['down', 'up', 'unusable']),
-  /** Why it is unusable, one sentence; null otherwise. */
+  /** Why it is unusable, or down although nobody stopped it; null otherwise. */
   problem: z.string().nullable(),
   accelerator: z.enum(['kvm', 'tcg', 'unknown']),
   /** How guests reach the outside, if at all. */

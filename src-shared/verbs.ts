@@ -29,6 +29,8 @@ export interface VerbInputs {
   /** Snapshot to revert to, and a name under which to save the current state first. */
   readonly revert: { readonly name: string; readonly first?: string | undefined };
   readonly deploy: DeployInput;
+  /** Whether an environment on another machine that does not answer is only removed here. */
+  readonly destroy: { readonly forget?: boolean | undefined };
 }
 export type VerbInputKind = keyof VerbInputs;
 
@@ -183,7 +185,7 @@ export const VERBS = {
     }),
     destroy: verb({
       kind: 'destroy',
-      takes: 'nothing',
+      takes: 'destroy',
       label: (environment) => `Destroy ${environment}`,
       underWay: 'being destroyed…',
     }),

@@ -121,9 +121,9 @@ main() {
   if [ "$LAGO_UPLINK" != none ]; then keep_uplink "$@" >"$LAGO_STATE/log/uplink.log" 2>&1 9>&- & fi
   wait "$host" || status=$?
   echo "The embedded host ended ($status)."
-  # Nothing of it runs any more, and the lock is still held.
+  # Nothing of it runs any more, and the lock is still held. The record stays: it tells that nobody stopped it.
   umount -n -l "$LAGO_RUNTIME/netns" 2>/dev/null || :
-  rm -rf "${LAGO_RUNTIME:?}" "$LAGO_STATE/cell"
+  rm -rf "${LAGO_RUNTIME:?}"
   exit "$status"
 }
 main "$@"

@@ -138,6 +138,7 @@ describe('lifecycle verbs', () => {
     ['deploy web --from', 'deploy', { vms: ['web'], from: true }],
     ['deploy --from 2 --timeout 1.5', 'deploy', { vms: [], from: '2', timeout: 1.5 }],
     ['destroy -y', 'destroy', {}],
+    ['destroy -y --forget', 'destroy', { forget: true }],
   ])('%s', async (line, name, input) => {
     const { code, fake, out } = await lago(line);
     expect({ code, out, calls: fake.calls, disposed: fake.disposed }).toEqual({

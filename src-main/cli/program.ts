@@ -352,6 +352,12 @@ const VERBS: readonly VerbSpec[] = [
         kind: 'flag',
         help: 'End the hosts, with their VMs, of environments whose folder was removed while they ran.',
       },
+      {
+        flags: ['--forget'],
+        name: 'forget',
+        kind: 'flag',
+        help: 'If the other machine that the environment is on does not answer, remove what is here and tell what stays there.',
+      },
     ],
     examples: [
       { line: 'destroy', does: 'Asks, then removes the current prefix.' },

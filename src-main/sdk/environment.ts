@@ -59,6 +59,11 @@ export interface ShutdownOptions extends CallOptions {
   readonly forceAfter?: number;
 }
 
+export interface DestroyOptions extends CallOptions {
+  /** If the other machine that the environment is on does not answer, only remove what is here; the log tells what stays there. */
+  readonly forget?: boolean;
+}
+
 type VerbArguments = {
   nothing: [options?: CallOptions];
   vms: [vms?: readonly string[], options?: CallOptions];
@@ -66,6 +71,7 @@ type VerbArguments = {
   snapshot: [name: string, options?: CallOptions];
   revert: [name: string, options?: CallOptions];
   deploy: [which?: DeployInput, options?: CallOptions];
+  destroy: [options?: DestroyOptions];
 };
 /** Every verb of the engine's table, as a method named after its kind. */
 export type EnvironmentVerbs = {
@@ -119,7 +125,10 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
       async (...given: [unknown?, CallOptions?]) => {
         const [first, options] = given;
         if (verb.takes === 'nothing') await run(verb, {}, first as CallOptions | undefined);
-        else if (verb.takes === 'deploy') await run(verb, (first ?? {}) as DeployInput, options);
+        else if (verb.takes === 'destroy') {
+          const how = (first ?? {}) as DestroyOptions;
+          await run(verb, { forget: how.forget }, how);
+        } else if (verb.takes === 'deploy') await run(verb, (first ?? {}) as DeployInput, options);
         else if (takesVms(verb)) await run(verb, inputFor(verb, first as readonly string[] | undefined, options), options);
         else await run(verb, { name: String(first) }, options);
       },

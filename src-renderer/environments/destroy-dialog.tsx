@@ -1,4 +1,4 @@
-import { Button, TextInput } from '@mantine/core';
+import { Button, Checkbox, TextInput } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
@@ -12,11 +12,13 @@ export function DestroyDialog(props: { readonly prefix: PrefixState; readonly on
   const { prefix, onClose } = props;
   const call = useCall();
   const [typed, setTyped] = useState('');
+  const [forget, setForget] = useState(false);
+  const silent = prefix.host.kind === 'remote' && prefix.host.status === 'unusable';
   const matches = typed === prefix.name;
   function destroy(): void {
     if (!matches) return;
     onClose();
-    void call(`Could not destroy ${prefix.name}`, (client) => client.prefix.destroy({ prefix: prefix.id }));
+    void call(`Could not destroy ${prefix.name}`, (client) => client.prefix.destroy({ prefix: prefix.id, forget: silent && forget }));
   }
   return (
     <Dialog
@@ -56,6 +58,15 @@ export function DestroyDialog(props: { readonly prefix: PrefixState; readonly on
           The folder <span className="mono">{prefix.path}</span> ({formatBytes(prefix.diskUsage)})
         </li>
       </ul>
+      {silent && (
+        <Checkbox
+          size="xs"
+          label={`${prefix.host.uri} is gone for good: remove only what is here`}
+          description={`It does not answer. Should it come back, disks and VMs are still there, in ~/.local/share/lago/remote/${prefix.id}.`}
+          checked={forget}
+          onChange={(event) => setForget(event.currentTarget.checked)}
+        />
+      )}
       <TextInput
         label={
           <>

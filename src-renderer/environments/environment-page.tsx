@@ -126,7 +126,7 @@ function Strip(props: { readonly prefix: PrefixState }): ReactElement | null {
       </p>
     );
   }
-  const problems = prefix.networks.flatMap(({ problem }) => problem ?? []);
+  const problems = [prefix.host, ...prefix.networks].flatMap(({ problem }) => problem ?? []);
   if (problems.length > 0) {
     return (
       <p className={styles.strip} data-tone="warn" role="status">

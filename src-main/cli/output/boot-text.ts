@@ -8,26 +8,27 @@ export function bootText(vm: string, boot: BootState | null): string {
   const from = boot.stages.find((stage) => stage.at !== null)?.at ?? null;
   const waiting = waitingStage(boot);
   const head = waiting === undefined ? `${vm}: up` : `${vm}: not up yet`;
-  const stages = boot.stages.map((stage) =>
-    `  ${MARKS[stage.state]} ${BOOT_STAGE_TITLES[stage.id].padEnd(20)} ${about(stage, from)}`.trimEnd(),
-  );
+  const stages = boot.stages.map((stage) => line(MARKS[stage.state], BOOT_STAGE_TITLES[stage.id], about(stage, from)));
+  if (boot.agent !== undefined) stages.push(line('+', 'Guest agent', `${clock(boot.agent, from).padEnd(9)} answers`));
   if (boot.hang === null) return [head, ...stages].join('\n');
   const { cause, next, lines } = boot.hang;
   return [head, ...stages, `  ${cause}`, ...lines.map((line) => `    | ${line}`), `  ${next}`].join('\n');
 }
 
+function line(mark: string, title: string, rest: string): string {
+  return `  ${mark} ${title.padEnd(20)} ${rest}`.trimEnd();
+}
+
+function clock(at: number | null, from: number | null): string {
+  if (at === null || from === null) return '';
+  return at === from ? new Date(from).toLocaleTimeString('sv') : `+${seconds(at - from)} s`;
+}
+
 /** When it was reached, counted from the first known time, and what showed it. */
 function about(stage: BootStage, from: number | null): string {
   switch (stage.state) {
-    case 'done': {
-      const time =
-        stage.at === null || from === null
-          ? ''
-          : stage.at === from
-            ? new Date(from).toLocaleTimeString('sv')
-            : `+${seconds(stage.at - from)} s`;
-      return `${time.padEnd(9)} ${stage.evidence ?? ''}`;
-    }
+    case 'done':
+      return `${clock(stage.at, from).padEnd(9)} ${stage.evidence ?? ''}`;
     case 'passed':
       return 'not seen';
     case 'waiting':

@@ -39,7 +39,8 @@ async function destroyAll(context: VerbContext): Promise<number> {
 async function destroyOne(context: VerbContext, engine: Engine, prefix: PrefixLocation): Promise<void> {
   const link = prefix.workdir === null ? undefined : await linkOf(prefix.workdir, prefix.name);
   if (link === undefined) {
-    await context.follow((options) => engine.prefix.destroy(prefix.path, {}, options));
+    const input = flagValue(context.values, 'forget') ? { forget: true } : {};
+    await context.follow((options) => engine.prefix.destroy(prefix.path, input, options));
     return;
   }
   await unlink(link.path);

@@ -88,6 +88,7 @@ const READERS: Readonly<Record<VerbInputKind, Reader>> = {
   snapshot: SNAPSHOT_NAME,
   revert: SNAPSHOT_NAME,
   deploy: DEPLOY,
+  destroy: { positionals: [], read: () => ({}) },
 };
 
 /** The verbs of the engine's table that need no code in the command line, as specs for parsing and help. */

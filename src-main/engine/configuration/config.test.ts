@@ -61,7 +61,9 @@ describe('lago.conf files', () => {
     ['[lago]\nssh_password = 50%\n', ':2: the value of "ssh_password" is wrong: a % must be written %% (or be part of %(name)s).'],
     ['[lago]\nlease_dir = %(nowhere)s/x\n', ':2: the value of "lease_dir" is wrong: %(nowhere)s refers to a key that does not exist.'],
     ['[lago]\na = %(b)s\nb = %(a)s\n', ':2: the value of "a" is wrong: its %(name)s references form a loop.'],
-    ['[lago]\n\nssh_tries = many\n', ':3: ssh_tries must be a whole number, not "many".'],
+    ['[lago]\n\nssh_tries = many\n', ':3: ssh_tries must be a whole number greater than 0, not "many".'],
+    ['[lago]\nssh_timeout = 0\n', ':2: ssh_timeout must be a number greater than 0, not "0".'],
+    ['[lago]\nlogdepth = deep\n', ':2: logdepth must be a whole number, not "deep".'],
     ['[lago]\nloglevel = loud\n', ':2: loglevel must be one of info, debug, error, warning, not "loud".'],
   ])('with a mistake name file and line: %j', async (text, message) => {
     const path = file(text);

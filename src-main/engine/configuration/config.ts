@@ -108,15 +108,17 @@ export class Config {
     return value !== undefined && !['', 'false', 'no', 'off', '0'].includes(value.trim().toLowerCase());
   }
 
-  /** A number; `input.invalid` naming the source when the text is not one. */
+  /** A number; `input.invalid` naming the source when the text is not one, or not one that the setting allows. */
   number(key: string, section = 'lago'): number {
     const entry = this.entry(key, section);
     const value = Number(entry?.value.trim() || Number.NaN);
-    const integer = settingKey(key, section)?.type === 'integer';
-    if (Number.isFinite(value) && (!integer || Number.isInteger(value))) return value;
+    const setting = settingKey(key, section);
+    const integer = setting?.type === 'integer';
+    const positive = setting?.positive === true;
+    if (Number.isFinite(value) && (!integer || Number.isInteger(value)) && (!positive || value > 0)) return value;
     throw new EngineError(
       'input.invalid',
-      `${entry?.source.place ?? key}: ${key} must be ${integer ? 'a whole number' : 'a number'}, not "${entry?.value ?? ''}".`,
+      `${entry?.source.place ?? key}: ${key} must be ${integer ? 'a whole number' : 'a number'}${positive ? ' greater than 0' : ''}, not "${entry?.value ?? ''}".`,
     );
   }
 

@@ -15,6 +15,8 @@ export interface BootWatches {
   update(prefix: Prefix, seen: Observation): void;
   /** Called when a guest reboots while its VM keeps running: what it had reached no longer counts. */
   rebooted(domain: string): void;
+  /** Called when a guest's agent begins or ceases to answer. */
+  agent(domain: string, answers: boolean): void;
   note(vm: string): VmNote | undefined;
   close(): void;
 }
@@ -87,6 +89,9 @@ export function createBootWatches(context: RecipeContext, log: Log, onChange: ()
     },
     rebooted(domain) {
       for (const entry of watched.values()) if (entry.domain === domain) entry.watch?.restarted();
+    },
+    agent(domain, answers) {
+      for (const entry of watched.values()) if (entry.domain === domain) entry.watch?.agentAnswers(answers);
     },
     note(vm) {
       const watch = watched.get(vm)?.watch;

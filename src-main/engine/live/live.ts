@@ -189,6 +189,7 @@ export function createLive(options: LiveOptions): Live {
     entry.unsubscribe =
       session?.hypervisor.onEvent((event) => {
         if (event.type === 'domain' && event.event === 'rebooted') entry.boots.rebooted(event.name);
+        if (event.type === 'agent') entry.boots.agent(event.name, event.connected);
         if (event.type === 'agent' && event.connected) entry.addresses.agentAnswers(event.name);
         schedule(entry);
       }) ?? (() => undefined);

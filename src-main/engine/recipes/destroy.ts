@@ -9,7 +9,7 @@ import { type PendingWork, writeRecord } from '../prefix/record.ts';
 import { isRemovable, removePrefixFolder } from '../prefix/remains.ts';
 import { stopVms } from '../runtime/bring-down.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
-import { remoteOf } from '../runtime/remote-files.ts';
+import { type RemoteFiles, remoteOf } from '../runtime/remote-files.ts';
 import { openForChange } from './recover.ts';
 
 /** How long a deploy may take to end once its VMs are off. */
@@ -25,40 +25,71 @@ export async function cleanUpEnvironment(context: RecipeContext, root: string, s
   });
 }
 
+export interface DestroyHow {
+  /** After it nothing may be written into the prefix. */
+  readonly beforeRemoval?: () => Promise<void>;
+  /** If the other machine that it is on does not answer, only remove what is here. */
+  readonly forget?: boolean | undefined;
+}
+
 /**
  * Stops everything and removes the prefix with all its files. Also works on one that is half-made, damaged, cleaned up or partly removed,
- * and stops whatever its readable files mention. After `beforeRemoval` nothing may be written into it.
+ * and stops whatever its readable files mention. `host.unusable` when it is on another machine, which does not answer.
  */
-export async function destroyEnvironment(
-  context: RecipeContext,
-  root: string,
-  step: Step,
-  beforeRemoval: () => Promise<void> = async () => await Promise.resolve(),
-): Promise<void> {
+export async function destroyEnvironment(context: RecipeContext, root: string, step: Step, how: DestroyHow = {}): Promise<void> {
   const paths = prefixPaths(root);
   await requireOurs(root);
   await using _lock = await lockPrefix(paths, 'destroy', step.signal);
   const prefix = await readForRemoval(root, step);
   await step.step('Destroy prefix', async (destroy) => {
     if (prefix !== undefined) {
-      await destroy.step('Stop prefix', async (stop) => {
-        await stopVms(context, prefix, prefix.specs.vms, stop);
-        await context.hosts.stop(prefix);
-      });
       const remote = remoteOf(context, prefix, destroy.log);
-      if (remote !== undefined) {
-        await destroy.step(`Remove what is on ${remote.place.machine.name}`, async () => await remote.place.remove());
-      }
+      const stop = async (one: Step): Promise<void> => {
+        await stopVms(context, prefix, prefix.specs.vms, one);
+        await context.hosts.stop(prefix);
+      };
+      if (remote === undefined) await destroy.step('Stop prefix', stop);
+      else await removeThere(prefix, remote, { stop, forget: how.forget === true }, destroy);
       await destroy.step('Release subnets', async (one) => await releaseLeases(context.settings, prefix, one.signal));
     }
     // It has lost its VMs, and must have written the last of it.
     await using _deploy = await whenNotDeploying(paths, step.signal);
-    await beforeRemoval();
+    await how.beforeRemoval?.();
     await destroy.step('Remove files', async () => {
       if (prefix !== undefined) await markForRemoval(prefix, step);
       await removePrefixFolder(paths);
     });
   });
+}
+
+/** Removes what is on another machine. One that does not answer keeps it, if the environment is to be forgotten: the log says what and where. */
+async function removeThere(
+  prefix: Prefix,
+  { place }: RemoteFiles,
+  how: { readonly stop: (step: Step) => Promise<void>; readonly forget: boolean },
+  step: Step,
+): Promise<void> {
+  const { machine } = place;
+  async function unlessGone(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.details['reason'] !== 'machine') throw error;
+      if (how.forget) return false;
+      const wayOut = 'If that machine is gone for good, “lago destroy --forget” removes what is here.';
+      const hint = error.hint === undefined ? wayOut : `${error.hint} ${wayOut}`;
+      throw new EngineError(error.code, error.message, { cause: error, details: error.details, hint });
+    }
+  }
+  const stopped = await step.step('Stop prefix', async (one) => await unlessGone(async () => await how.stop(one)));
+  const remove = async (): Promise<boolean> => await unlessGone(async () => await place.remove());
+  if (stopped && (await step.step(`Remove what is on ${machine.name}`, remove))) return;
+  const folder = `~/.local/share/lago/remote/${prefix.uuid}`;
+  step.log.warn(
+    `${machine.name} does not answer: the disks of ${prefix.name}, and its VMs if they run, stay there, in ${folder} (below XDG_DATA_HOME where that is set). Only what is here is removed.`,
+  );
+  await machine.close();
 }
 
 /** Waits for the end of a deploy, and keeps others from beginning. Undefined where nothing was ever deployed. */

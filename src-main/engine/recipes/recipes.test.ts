@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EngineError } from '../../../src-shared/errors.ts';
 import type { PrefixState } from '../../../src-shared/state.ts';
 import { silentLog } from '../core/log.ts';
 import { type Operation, type Step, startOperation } from '../core/operation.ts';
@@ -311,6 +312,38 @@ describe('cleanup and destroy', () => {
     await destroy();
     expect(await readdir(folder)).toEqual([]);
     expect(world.up).toBe(false);
+  });
+
+  describe('of one on another machine that does not answer', () => {
+    const unusable = new EngineError('host.unusable', 'The machine me@gone cannot be asked.', {
+      details: { reason: 'machine' },
+      hint: 'Check it.',
+    });
+
+    beforeEach(async () => {
+      const { paths, record } = await readPrefix(root);
+      if (record === undefined) throw new Error('no record');
+      await writeRecord(paths.record, { ...record, host: { kind: 'remote', uri: 'ssh://me@gone', uplink: 'none' } });
+      const hosts = {
+        ...world.context.hosts,
+        find: async () => await Promise.reject(unusable),
+        stop: async () => await Promise.reject(unusable),
+      };
+      world = { ...world, context: { ...world.context, hosts } };
+    });
+
+    it('says how to remove what is here, and removes nothing', async () => {
+      const hint = 'Check it. If that machine is gone for good, “lago destroy --forget” removes what is here.';
+      await expect(destroy()).rejects.toMatchObject({ code: 'host.unusable', hint });
+      expect((await readPrefix(root)).uuid).toBe(UUID);
+    });
+
+    it('removes what is here when told to forget it, and says what stays there', async () => {
+      const running = operation(async (step) => await destroyEnvironment(world.context, root, step, { forget: true }));
+      await running.done;
+      expect(await readdir(folder)).toEqual([]);
+      expect(running.log()).toEqual([expect.stringContaining(`stay there, in ~/.local/share/lago/remote/${UUID}`)]);
+    });
   });
 
   it('refuses a half-made one, with a hint', async () => {

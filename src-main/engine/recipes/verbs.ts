@@ -56,13 +56,13 @@ export const VERB_WORK: VerbWork = {
       const { cleanUpEnvironment } = await import('./destroy.ts');
       await cleanUpEnvironment(context, root, step);
     },
-    async destroy(context, { root, step, closeLog }) {
+    async destroy(context, { root, input, step, closeLog }) {
       const [{ destroyEnvironment }, { prefixRemoved }, { tidyStore }] = await Promise.all([
         import('./destroy.ts'),
         import('../prefix/workdir.ts'),
         import('../create/templates.ts'),
       ]);
-      await destroyEnvironment(context, root, step, closeLog);
+      await destroyEnvironment(context, root, step, { ...input, beforeRemoval: closeLog });
       await prefixRemoved(root);
       await tidyStore(context.settings, step.log);
     },

@@ -1,4 +1,4 @@
-import { isCancelled } from '../../../src-shared/errors.ts';
+import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import { isDead } from '../core/fault.ts';
 import type { Step } from '../core/operation.ts';
@@ -23,6 +23,8 @@ export async function stopVms(context: RecipeContext, prefix: Prefix, vms: reado
   try {
     await stopHosted(context, prefix, hosted, step);
   } catch (error) {
+    // A machine that does not answer would not answer a second time either.
+    if (error instanceof EngineError && error.details['reason'] === 'machine') throw error;
     if (!everything || isDead() || isCancelled(error) || context.hosts.summary(prefix, undefined).kind === 'system') throw error;
     // Ending the host ends all of its processes, whatever libvirt replies.
     step.log.warn(`${error instanceof Error ? error.message : String(error)} The host is ended without it.`);
@@ -32,7 +34,11 @@ export async function stopVms(context: RecipeContext, prefix: Prefix, vms: reado
 
 async function stopHosted(context: RecipeContext, prefix: Prefix, hosted: readonly VmSpec[], step: Step): Promise<void> {
   const session = await context.hosts.find(prefix, step.signal);
-  if (session === undefined) return;
+  if (session === undefined) {
+    // It has ended by itself; from now on it counts as stopped.
+    if (context.hosts.summary(prefix, undefined).problem !== null) await context.hosts.stop(prefix);
+    return;
+  }
   await step.step('Stop vms', async (all) => {
     await all.each(
       hosted,

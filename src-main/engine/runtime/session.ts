@@ -5,6 +5,7 @@ import type { HostSummary } from '../../../src-shared/state.ts';
 import type { EngineSettings } from '../configuration/settings.ts';
 import type { Log } from '../core/log.ts';
 import { sleep } from '../core/until.ts';
+import { unexpectedEnd } from '../host/embedded/unexpected-end.ts';
 import type { EmbeddedHost, EmbeddedHostSpec, Host, RemoteHost } from '../host/host.ts';
 import type { Hypervisor } from '../libvirt/hypervisor.ts';
 import { hostChoiceOf, type Prefix } from '../prefix/prefix.ts';
@@ -27,7 +28,7 @@ export interface HostAccess extends AsyncDisposable {
   find(prefix: Prefix, signal?: AbortSignal): Promise<HostSession | undefined>;
   /** Ends the prefix's own host with everything in it, without asking libvirt; from a `system` host it only disconnects. */
   stop(prefix: Prefix): Promise<void>;
-  /** The host's state, determined without starting anything; `problem` is why it is unusable. */
+  /** The host's state, determined without starting anything; `problem` is why it is unusable. Of one that is down it tells why, if nobody stopped it. */
   summary(prefix: Prefix, session: HostSession | undefined, problem?: string | null): HostSummary;
 }
 
@@ -218,11 +219,12 @@ export function createHostAccess(options: HostAccessOptions): HostAccess {
     },
     summary(prefix, session, problem = null) {
       const choice = choiceOf(prefix);
+      const end = session === undefined && choice.kind === 'embedded' ? unexpectedEnd(prefix.paths.host) : undefined;
       return {
         kind: choice.kind,
         uri: choice.kind === 'remote' ? choice.uri : (session?.host.uri ?? (choice.kind === 'system' ? choice.uri : 'qemu:///system')),
         status: problem !== null ? 'unusable' : session === undefined ? 'down' : 'up',
-        problem,
+        problem: problem ?? end ?? null,
         accelerator: session?.host.accelerator ?? 'unknown',
         uplink: session?.host.uplink ?? 'none',
       };

@@ -2,7 +2,7 @@ import { access, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
-import type { AddressSource, NetworkState, NicState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
+import type { AddressSource, HostSummary, NetworkState, NicState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
 import { readHolder } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
 import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
@@ -138,7 +138,7 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
       interrupted?.broken === true ? 'broken' : prefix.record?.phase === 'creating' ? 'creating' : prefix.initialized ? 'ready' : 'cleaned',
     problem: interrupted?.problem ?? null,
     initFile: prefix.record?.initFile ?? null,
-    host: hosts.summary(prefix, seen.session, seen.problem),
+    host: hostState(hosts.summary(prefix, seen.session, seen.problem), busy !== null),
     vms,
     networks: prefix.specs.nets.map((net) => networkState(prefix, net, seen)),
     snapshots: (prefix.record?.snapshots ?? []).map((snapshot) => ({ ...snapshot, current: snapshot.name === prefix.record?.current })),
@@ -146,6 +146,11 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     diskUsage,
     busy,
   };
+}
+
+/** A command that works on a host that is down is starting or stopping it. */
+function hostState(host: HostSummary, isBusy: boolean): HostSummary {
+  return isBusy && host.status === 'down' ? { ...host, problem: null } : host;
 }
 
 /** What is wrong with a prefix that no command is working on: it can only be destroyed, or has unfinished work. */

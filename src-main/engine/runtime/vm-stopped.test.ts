@@ -57,6 +57,18 @@ describe('a stream of a VM', () => {
     expect((await failed)[0].message).toBe('VM web was stopped.');
   });
 
+  it('ends with the answer to the end of its input', async () => {
+    const fake = createFakeHypervisor();
+    await fake.defineDomain('<domain><name>x-web</name></domain>');
+    await fake.startDomain('x-web');
+    const raw = new PassThrough();
+    const stream = new VmStream(raw, fake, OF, () => new Error('taken'));
+    stream.resume();
+    stream.end('x');
+    await once(stream, 'close');
+    expect([stream.errored, raw.destroyed]).toEqual([null, true]);
+  });
+
   it('ends with its bytes while the VM runs on', async () => {
     const { raw, stream } = await running();
     const failed = once(stream, 'error') as Promise<[Error]>;

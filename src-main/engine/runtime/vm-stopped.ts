@@ -33,7 +33,10 @@ const REASON_MS = 1000;
 /** What a stream's end means while its VM runs; `error` is that of the original stream. Undefined: it ends like that one. */
 export type EndWhileRunning = (domain: DomainStatus, error: Error | undefined) => Error | undefined;
 
-/** A stream of a running VM. When the VM stops, it ends with the error of `onVmStopped`; otherwise like the original stream. */
+/**
+ * A stream of a running VM. When the VM stops, it ends with the error of `onVmStopped`; otherwise like the original stream. Once its input
+ * has ended, the end of the original is its answer.
+ */
 export class VmStream extends Duplex {
   readonly #raw: Duplex;
   readonly #hypervisor: Hypervisor;
@@ -54,7 +57,10 @@ export class VmStream extends Duplex {
       if (!this.push(chunk)) raw.pause();
     });
     raw.on('error', (error) => this.#ended(error));
-    raw.on('end', () => this.#ended(undefined));
+    raw.on('end', () => {
+      if (this.writableEnded) this.push(null);
+      else this.#ended(undefined);
+    });
     raw.on('close', () => this.#ended(undefined));
   }
 

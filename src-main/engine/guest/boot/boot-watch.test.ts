@@ -5,7 +5,7 @@ import { silentLog } from '../../core/log.ts';
 import { type BootSources, type BootSubject, BootWatch } from './boot-watch.ts';
 import type { Surroundings } from './facts.ts';
 
-const AROUND: Surroundings = { linksDown: [], dhcpServer: undefined, neighbour: undefined, suspended: false };
+const AROUND: Surroundings = { linksDown: [], dhcpServer: undefined, neighbour: undefined, suspended: false, agent: false };
 const SUBJECT: BootSubject = {
   vm: 'web',
   user: 'root',
@@ -93,6 +93,21 @@ test('evidence moves it on, and says when ssh is worth trying', async () => {
   expect(waitingStage(it.watch.state())?.id).toBe('login');
   it.watch.loggedIn('login of root');
   expect(waitingStage(it.watch.state())).toBeUndefined();
+});
+
+test('an agent that answers is news, and ssh is worth trying; it counts until it is silent, or the guest starts over', async () => {
+  using it = lab();
+  expect(it.watch.mayAnswer()).toBe(false);
+  const news = it.watch.news(600_000, undefined);
+  it.watch.agentAnswers(true);
+  await news;
+  expect(it.watch.mayAnswer()).toBe(true);
+  expect(it.watch.state()).toMatchObject({ agent: 2_000_000 });
+  it.watch.agentAnswers(false);
+  expect(it.watch.state().agent).toBeUndefined();
+  it.watch.agentAnswers(true);
+  it.watch.restarted();
+  expect(it.watch.state().agent).toBeUndefined();
 });
 
 test('a guest that continues from a snapshot, and one with an unknown start, may answer at once', () => {

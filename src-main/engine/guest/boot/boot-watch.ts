@@ -6,7 +6,7 @@ import type { Refusal } from '../dial.ts';
 import { DhcpScan } from './dhcp-scan.ts';
 import { describeWait, diagnose } from './diagnose.ts';
 import type { BootFacts, SshFacts, Surroundings } from './facts.ts';
-import { SerialScan } from './serial-scan.ts';
+import { SerialScan, type Sign } from './serial-scan.ts';
 
 /** The VM whose boot is watched. Times are ms since the epoch. */
 export interface BootSubject {
@@ -51,7 +51,7 @@ export interface BootWatchOptions {
 const LOOK_MS = 4000;
 /** The longest time that a timer can take. */
 const FOREVER_MS = 2 ** 31 - 1;
-const NOTHING: Surroundings = { linksDown: [], dhcpServer: undefined, neighbour: undefined, suspended: false };
+const NOTHING: Surroundings = { linksDown: [], dhcpServer: undefined, neighbour: undefined, suspended: false, agent: false };
 
 /**
  * Collects the evidence of one VM's boot until `signal` aborts. It connects to nothing: whoever tries ssh asks `mayAnswer`, waits for `news`
@@ -69,6 +69,7 @@ export class BootWatch {
   #ssh: SshFacts = { answered: undefined, login: undefined, refusal: undefined };
   #cloudInit: BootFacts['cloudInit'];
   #around = NOTHING;
+  #agent: Sign | undefined;
   #state: BootState;
   #text: string;
   #newsAt: number;
@@ -105,6 +106,7 @@ export class BootWatch {
     const { signal } = this.#options;
     await Promise.all([this.#followSerial(signal), this.#followDhcp(signal)]);
     this.#around = await this.#sources.around(this.#state, FOREVER_MS, signal);
+    this.agentAnswers(this.#around.agent);
     this.#update();
   }
 
@@ -140,7 +142,7 @@ export class BootWatch {
     const serial = this.#serial?.signs();
     if (serial?.fatal !== undefined || this.#around.suspended) return false;
     if (continued || this.#startedAt === undefined || this.#dhcp === undefined) return true;
-    return this.#dhcp.signs().given !== undefined || serial?.prompt !== undefined;
+    return this.#dhcp.signs().given !== undefined || serial?.prompt !== undefined || this.#agent !== undefined;
   }
 
   /** Waits for evidence that makes another attempt worthwhile, at most `timeoutMs`. Rejects with `cancelled`. */
@@ -187,6 +189,14 @@ export class BootWatch {
     this.#update();
   }
 
+  /** The guest agent began or ceased to answer. */
+  agentAnswers(answers: boolean): void {
+    if (answers === (this.#agent !== undefined)) return;
+    this.#agent = answers ? { at: this.#seenAt(), line: 'the guest agent answers' } : undefined;
+    if (answers) this.#ring();
+    this.#update();
+  }
+
   /** The guest starts over, while QEMU runs on. */
   restarted(): void {
     this.#serial?.reset();
@@ -203,6 +213,7 @@ export class BootWatch {
     this.#startedAt = this.#now();
     if (this.#sources.dhcp !== undefined) this.#dhcp = new DhcpScan(this.#sources.dhcp.mac, this.#startedAt);
     this.#fatalSince = undefined;
+    this.#agent = undefined;
     this.#forgetServices();
   }
 
@@ -262,6 +273,7 @@ export class BootWatch {
   async #lookOnce(state: BootState, signal: AbortSignal): Promise<void> {
     try {
       this.#around = await this.#sources.around(state, this.quietMs(), signal);
+      this.agentAnswers(this.#around.agent);
     } catch (error) {
       if (signal.aborted || !(error instanceof EngineError)) throw error;
       this.#options.log.debug(`${this.#subject.vm}: ${error.message}`);
@@ -290,6 +302,7 @@ export class BootWatch {
       ssh: this.#ssh,
       cloudInit: this.#cloudInit,
       around: this.#around,
+      agent: this.#agent,
     };
   }
 

@@ -28,7 +28,8 @@ const FACTS: BootFacts = {
   dhcp: DHCP,
   ssh: { answered: sign(5000), login: sign(5500), refusal: undefined },
   cloudInit: undefined,
-  around: { linksDown: [], dhcpServer: undefined, neighbour: undefined, suspended: false },
+  around: { linksDown: [], dhcpServer: undefined, neighbour: undefined, suspended: false, agent: false },
+  agent: undefined,
 };
 
 const SILENT_SSH: BootFacts['ssh'] = { answered: undefined, login: undefined, refusal: undefined };
@@ -54,6 +55,30 @@ describe('stages', () => {
   test('a stage that was not seen is passed once a later one is reached', () => {
     const boot = diagnosed({ serial: { ...SERIAL, bootloader: undefined, kernel: undefined }, ssh: SILENT_SSH });
     expect(short(boot)).toBe('started:done bootloader:passed kernel:passed address-asked:done address-given:done ssh:waiting login:ahead');
+  });
+
+  test('a guest whose agent answers has a kernel, whatever its console shows', () => {
+    const silent = {
+      serial: { ...SERIAL, bootloader: undefined, kernel: undefined },
+      dhcp: { ...DHCP, asked: undefined, given: undefined },
+    };
+    const boot = diagnosed({ ...silent, ssh: SILENT_SSH, agent: sign(4000) });
+    expect(short(boot)).toBe(
+      'started:done bootloader:passed kernel:passed address-asked:waiting address-given:ahead ssh:ahead login:ahead',
+    );
+    expect(boot.agent).toBe(START + 4000);
+    expect(diagnosed({}).agent).toBeUndefined();
+  });
+
+  test('of a guest whose agent answers, it is said that it runs, and how to get at it without ssh', () => {
+    const refused = { reason: 'refused', message: 'refused', since: START } as const;
+    const dead = { ssh: { ...SILENT_SSH, refusal: refused }, agent: sign(4000) };
+    const { hang } = diagnosed(dead, 600_000);
+    expect(hang?.cause).toBe('web runs, for its guest agent answers. web is up at 192.168.200.2, but no ssh server listens on port 22.');
+    expect(hang?.next).toMatch(/lago console web.*come by the agent: lago collect/);
+    expect(diagnosed({ ...dead, agent: undefined }, 600_000).hang?.next).not.toContain('agent');
+    const unasked = diagnosed({ ssh: SILENT_SSH, dhcp: { ...DHCP, asked: undefined, given: undefined }, agent: sign(4000) }, 600_000);
+    expect(unasked.hang?.cause).toMatch(/^web runs, for its guest agent answers. It has not asked for an address/);
   });
 
   test('only stages that the VM can show: no DHCP, no address, a snapshot with memory, a seed', () => {

@@ -6,19 +6,22 @@ import type { FatalKind, Sign } from './serial-scan.ts';
 export function diagnose(facts: BootFacts, now: number): BootState {
   const stages = stagesOf(facts);
   const waiting = waitingStage({ stages, hang: null });
-  return { stages, hang: waiting === undefined ? null : hangOf(facts, waiting.id, stages, now) };
+  const hang = waiting === undefined ? null : hangOf(facts, waiting.id, stages, now);
+  return facts.agent === undefined ? { stages, hang } : { stages, hang, agent: facts.agent.at };
 }
 
 function stagesOf(facts: BootFacts): readonly BootStage[] {
   const signs = signsOf(facts);
   const expected = BOOT_STAGES.filter((id) => isExpected(id, facts));
   // cloud-init can finish although nobody can log in; all else implies what comes before it.
-  const last = expected.findLastIndex((id) => id !== 'cloud-init' && signs[id] !== undefined);
+  const last = expected.findLastIndex(
+    (id) => (id !== 'cloud-init' && signs[id] !== undefined) || (id === 'kernel' && facts.agent !== undefined),
+  );
   const next = expected.findIndex((id, index) => index > last && signs[id] === undefined);
   return expected.map((id, index) => {
     const sign = signs[id];
     if (sign !== undefined) return { id, state: 'done', at: sign.at, evidence: sign.line };
-    return { id, state: index < last ? 'passed' : index === next ? 'waiting' : 'ahead', at: null, evidence: null };
+    return { id, state: index <= last ? 'passed' : index === next ? 'waiting' : 'ahead', at: null, evidence: null };
   });
 }
 
@@ -168,8 +171,10 @@ function fatal(kind: FatalKind, vm: string, line: string): Omit<Finding, 'lines'
 
 /** What can be said about a stage that takes longer than `seconds`. */
 function slowness(facts: BootFacts, stage: BootStageId, seconds: number): Finding {
-  const { vm, serial, dhcp, ssh, around, address = '' } = facts;
+  const { vm, serial, dhcp, ssh, around, agent, address = '' } = facts;
   const console = serial?.lines ?? [];
+  const runs = agent === undefined ? '' : `${vm} runs, for its guest agent answers. `;
+  const byAgent = agent === undefined ? '' : ` Meanwhile its files come by the agent: lago collect.`;
   switch (stage) {
     case 'started':
     case 'bootloader':
@@ -189,8 +194,11 @@ function slowness(facts: BootFacts, stage: BootStageId, seconds: number): Findin
     case 'address-asked':
       return {
         word: 'no address',
-        cause: `${vm} has not asked for an address for more than ${seconds} s.`,
-        next: 'It may still be booting, or its image may not set up this network card by DHCP: look at its console.',
+        cause: `${runs}${runs === '' ? vm : 'It'} has not asked for an address for more than ${seconds} s.`,
+        next:
+          agent === undefined
+            ? 'It may still be booting, or its image may not set up this network card by DHCP: look at its console.'
+            : `Its image may not set up this network card by DHCP: look at its console (lago console ${vm}).${byAgent}`,
         lines: console,
       };
     case 'address-given':
@@ -203,13 +211,14 @@ function slowness(facts: BootFacts, stage: BootStageId, seconds: number): Findin
     case 'ssh':
       return {
         word: 'no ssh',
-        cause:
+        cause: `${runs}${
           ssh.refusal?.reason === 'refused'
             ? `${vm} is up at ${address}, but no ssh server listens on port 22.`
             : around.neighbour === false
               ? `${vm} does not answer at ${address}: nobody on its network has this address.`
-              : `${vm} does not answer on port 22 of ${address}.`,
-        next: 'Look at its console: is the ssh server installed and enabled, is there a firewall, and does the card have this address?',
+              : `${vm} does not answer on port 22 of ${address}.`
+        }`,
+        next: `Look at its console (lago console ${vm}): is the ssh server installed and enabled, is there a firewall, and does the card have this address?${byAgent}`,
         lines: console,
       };
     case 'login':

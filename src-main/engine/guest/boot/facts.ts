@@ -20,6 +20,8 @@ export interface Surroundings {
   /** Whether the network's host has seen the guest at its address; undefined when that cannot be found out. */
   readonly neighbour: boolean | undefined;
   readonly suspended: boolean;
+  /** Whether the guest agent has opened its channel, which needs no network. */
+  readonly agent: boolean;
 }
 
 /** All that is known about a VM since its start. Times are ms since the epoch. */
@@ -41,4 +43,6 @@ export interface BootFacts {
   /** Undefined when the VM has no cloud-init seed. `failed` is what cloud-init reported. */
   readonly cloudInit: { readonly finished: Sign | undefined; readonly failed: string | undefined } | undefined;
   readonly around: Surroundings;
+  /** The guest agent answers; undefined while it does not, and in guests that have none. */
+  readonly agent: Sign | undefined;
 }

@@ -59,6 +59,19 @@ describe('a guest that starts over', () => {
     expect(scan.signs()).toMatchObject({ kernel: { at: 2 }, prompt: undefined, cloudInit: undefined });
   });
 
+  test('after a kernel that said goodbye, whatever the next one prints', () => {
+    const scan = new SerialScan();
+    scan.push(Buffer.from('GRUB\nGuest, Linux 6.1.0\nlogin: \n[   33.1] reboot: Restarting system\n'), null);
+    expect(scan.signs()).toMatchObject({ bootloader: { line: 'GRUB' }, prompt: {} });
+    scan.push(Buffer.from('SeaBIOS (version 1.16)\n'), null);
+    expect(scan.signs()).toMatchObject({
+      bootloader: { line: 'SeaBIOS (version 1.16)' },
+      kernel: undefined,
+      prompt: undefined,
+      lines: ['SeaBIOS (version 1.16)'],
+    });
+  });
+
   test('after a panic, with a kernel that says little', () => {
     const scan = new SerialScan();
     scan.push(Buffer.from('Guest, Linux 6.1.0\n[ 10.55] Kernel panic - not syncing: x\nRebooting in 5 seconds..\n'), 1);

@@ -37,6 +37,8 @@ const KERNEL = /\bLinux (?:version )?\d+\.\d|^\[ *\d+\.\d{3,}\]|\b(?:Free|Net|Op
 const NEW_KERNEL = /\bLinux version \d/;
 /** A kernel that says little; after a failure it is of the next boot. */
 const NEW_BOOT = /\bLinux \d+\.\d/;
+/** The last words of a Linux kernel before the machine starts over. */
+const RESTART = /\breboot: (?:Restarting system|machine restart)\b/;
 const PROMPT = /(?:^|\s)login: ?$/;
 const CLOUD_INIT = /\bCloud-init v\. ?\S+ finished at/i;
 const FATAL: readonly (readonly [FatalKind, RegExp])[] = [
@@ -67,6 +69,8 @@ export class SerialScan {
   #fatal: SerialSigns['fatal'];
   #prompt: Sign | undefined;
   #cloudInit: Sign | undefined;
+  /** What comes next is of the next boot. */
+  #restarting = false;
 
   /** Returns whether it showed a sign that was not known. */
   push(bytes: Uint8Array, at: number | null): boolean {
@@ -85,7 +89,7 @@ export class SerialScan {
   reset(): void {
     this.#rest = '';
     this.#lines = [];
-    this.#printed = false;
+    this.#printed = this.#restarting = false;
     this.#bootloader = this.#kernel = this.#fatal = this.#prompt = this.#cloudInit = undefined;
   }
 
@@ -127,6 +131,7 @@ export class SerialScan {
     if (CLOUD_INIT.test(line)) this.#cloudInit ??= sign;
     if (PROMPT.test(line)) this.#prompt ??= sign;
     this.#fail(line, at);
+    this.#restarting = RESTART.test(line);
   }
 
   #fail(line: string, at: number | null): void {
@@ -137,6 +142,7 @@ export class SerialScan {
 
   /** Whether what was known is of the boot before. */
   #startsOver(line: string): boolean {
+    if (this.#restarting) return true;
     if (this.#fatal !== undefined && (NEW_BOOT.test(line) || BOOTLOADER.test(line))) return true;
     if (!NEW_KERNEL.test(line)) return false;
     return this.#prompt !== undefined || (this.#kernel !== undefined && NEW_KERNEL.test(this.#kernel.line));

@@ -28,9 +28,10 @@ import { isRunning, kill, parseIdentity, startTimeOf } from '../../core/process-
 import { run, runChecked } from '../../core/run.ts';
 import { sleep, until } from '../../core/until.ts';
 import type { EmbeddedHost, EmbeddedHostSpec } from '../host.ts';
-import { findEmbeddedHost, startEmbeddedHost } from './embedded.ts';
+import { endEmbeddedHost, findEmbeddedHost, startEmbeddedHost } from './embedded.ts';
 import type { DriverAnswer, DriverCommand, DriverSetup } from './lab-driver.test-support.ts';
 import { cleanLeftovers, findLeftovers } from './leftovers.ts';
+import { unexpectedEnd } from './unexpected-end.ts';
 
 /** A uid that does not exist on the machine. */
 const USER = 61_234;
@@ -345,6 +346,9 @@ describe('life of a host', () => {
     });
     expect(existsSync(resolve(host.socketDir, '..'))).toBe(false);
     expect(await find(spec)).toBeUndefined();
+    expect(unexpectedEnd(spec.stateDir)).toContain(`(pid ${host.pid}) ended unexpectedly`);
+    await endEmbeddedHost(spec);
+    expect(unexpectedEnd(spec.stateDir)).toBeUndefined();
   });
 
   test('reports that another environment with the same id is running', async () => {

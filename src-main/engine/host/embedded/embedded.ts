@@ -45,12 +45,17 @@ export async function findEmbeddedHost(spec: EmbeddedHostSpec, options: Embedded
   return hostOf(spec, record, facts, options.log);
 }
 
-/** Ends the environment's own host with everything in it, even if libvirt hangs. A no-op when none is running. */
+/** Ends the environment's own host with everything in it, even if libvirt hangs. Of one that has ended by itself it removes the traces. */
 export async function endEmbeddedHost(spec: EmbeddedHostSpec): Promise<void> {
   const record = readCell(spec);
-  if (record === undefined || !isRunning(record.identity)) return;
-  checkOwner(spec, record);
-  await stopCell(spec, record);
+  if (record === undefined) return;
+  if (isRunning(record.identity)) {
+    checkOwner(spec, record);
+    await stopCell(spec, record);
+  } else {
+    // A record that no process vouches for may come from anywhere: it does not say what is removed.
+    await stopCell(spec, { ...record, runtimeDir: runtimeDirFor(spec.id) });
+  }
 }
 
 function lostSockets(record: CellRecord): EngineError {

@@ -189,6 +189,18 @@ describe('trap 2: an unread stream blocks everything on its connection', () => {
     await eventually(() => server.clients.slice(2).every((client) => client.socket.destroyed));
   });
 
+  it('breaks a console that hangs up before it has taken all input', async () => {
+    const server = await daemon({ domainOpenConsole: () => undefined });
+    const hypervisor = await connect(server);
+    const console = await hypervisor.openConsole('vm0');
+    const failed = once(console, 'error');
+    const client = server.clients.at(-1);
+    console.end('input');
+    await eventually(() => client?.streamPackets.at(-1)?.status === STATUS_OK);
+    client?.breakStream('domainOpenConsole', client.calls.at(-1)?.serial ?? 0, 39, 'stream had I/O failure');
+    expect((await failed)[0]).toMatchObject({ code: 'hypervisor.failed', details: { libvirtCode: 39 } });
+  });
+
   it('closes the console when the daemon refuses it', async () => {
     const server = await daemon({
       domainOpenConsole: () => {

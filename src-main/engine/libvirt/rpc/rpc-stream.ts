@@ -20,15 +20,22 @@ export class RpcStream extends Duplex {
   #finished = false;
   #ended = false;
 
-  /** Whether a hang-up of the far end is the end of the stream rather than an error. */
-  readonly hangUpEnds: boolean;
+  readonly #hangUpEnds: boolean;
 
   constructor(hangUpEnds: boolean, port: StreamPort) {
     super({ allowHalfOpen: true });
-    this.hangUpEnds = hangUpEnds;
+    this.#hangUpEnds = hangUpEnds;
     // It may break in the turn in which it is opened, before anyone can listen; the reader then finds the error in `errored`.
     this.on('error', () => undefined);
     this.#port = port;
+  }
+
+  /**
+   * Whether a hang-up of the far end is the end of the stream rather than an error. Never while it waits for the daemon's answer to the end
+   * of its input: that comes after all input, and a hang-up instead of it means that input was lost.
+   */
+  get hangUpEnds(): boolean {
+    return this.#hangUpEnds && (this.#ended || !this.writableEnded);
   }
 
   /** Data from the daemon; an empty packet means that there is no more. */

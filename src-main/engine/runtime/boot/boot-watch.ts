@@ -7,7 +7,7 @@ import type { Surroundings } from '../../guest/boot/facts.ts';
 import type { HostLogs } from '../../host/host.ts';
 import { nicMac } from '../../libvirt/xml/domain-xml.ts';
 import { networkName } from '../../libvirt/xml/network-xml.ts';
-import { childrenXml, findXml, readXml } from '../../libvirt/xml/read-xml.ts';
+import { childrenXml, findXml, readXml, type XmlElement } from '../../libvirt/xml/read-xml.ts';
 import { dnsmasqLives } from '../../net/dnsmasq.ts';
 import { domainName, type Prefix, vmAddress } from '../../prefix/prefix.ts';
 import { LOCAL_LOGS, serialLogPath } from '../console/serial-log.ts';
@@ -19,6 +19,7 @@ const CONSOLE_BYTES = 1024 * 1024;
 const LEASE_EVERY_MS = 1500;
 /** A guest without news for this long is looked at more closely. */
 const QUIET_MS = 8000;
+const GUEST_AGENT = 'org.qemu.guest_agent.0';
 
 /** Watches a running VM of an environment: not begun yet (see `BootWatch.begin` and `readOnce`). */
 export async function watchBoot(session: HostSession, prefix: Prefix, vm: VmSpec, options: BootWatchOptions): Promise<BootWatch> {
@@ -118,12 +119,19 @@ async function lookAround(session: HostSession, prefix: Prefix, vm: VmSpec, plac
       : undefined,
     stage === 'ssh' && address !== undefined ? isNeighbour(session, address, signal) : undefined,
   ]);
-  return { linksDown: linksDown(xml), dhcpServer, neighbour, suspended: status?.state === 'paused' };
+  const devices = findXml(readXml(xml, { what: 'The description of a VM' }), 'devices') ?? readXml('<none/>');
+  const suspended = status?.state === 'paused';
+  return { linksDown: linksDown(devices), dhcpServer, neighbour, suspended, agent: agentAnswers(devices) };
 }
 
-function linksDown(xml: string): readonly string[] {
-  const devices = findXml(readXml(xml, { what: 'The description of a VM' }), 'devices');
-  return childrenXml(devices ?? readXml('<none/>'), 'interface')
+/** libvirt knows whether the guest has opened the agent's channel. */
+function agentAnswers(devices: XmlElement): boolean {
+  const targets = childrenXml(devices, 'channel').flatMap((channel) => findXml(channel, 'target') ?? []);
+  return targets.some(({ attributes }) => attributes.get('name') === GUEST_AGENT && attributes.get('state') === 'connected');
+}
+
+function linksDown(devices: XmlElement): readonly string[] {
+  return childrenXml(devices, 'interface')
     .map((card, index) => ({ name: `eth${index}`, down: findXml(card, 'link')?.attributes.get('state') === 'down' }))
     .filter(({ down }) => down)
     .map(({ name }) => name);

@@ -13,11 +13,17 @@ import { openSharedConsole } from './shared-console.ts';
 class Guest extends Duplex {
   typed = '';
   reads = 0;
+  /** Answers the end of the input; set once that has come. */
+  answer: (() => void) | undefined;
   override _read(): void {
     this.reads += 1;
   }
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.typed += String(chunk);
+    done();
+  }
+  override _final(done: () => void): void {
+    this.answer = () => void this.push(null);
     done();
   }
 }
@@ -257,6 +263,92 @@ describe('a shared console as a stream', () => {
     vm.refuse = new EngineError('vm.not-running', 'VM web is not running.');
     await expect(openSharedConsole(hub, {})).rejects.toMatchObject({ code: 'vm.not-running' });
     await expect(openSharedConsole(hub, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'cancelled' });
+  });
+});
+
+describe('the end of input', () => {
+  /** A stream at a console, some input, and its end. */
+  async function ended() {
+    const { hub, guests } = bench();
+    const stream = await openSharedConsole(hub, {});
+    const user = { text: '', error: undefined as unknown };
+    stream.on('data', (chunk: Buffer) => {
+      user.text += String(chunk);
+    });
+    stream.on('error', (error) => {
+      user.error = error;
+    });
+    const [guest] = guests;
+    if (guest === undefined) throw new Error('No console was opened.');
+    return { hub, guests, guest, stream, user };
+  }
+
+  it('waits for the answer of the console, and shows what is printed meanwhile', async () => {
+    const { guest, stream, user } = await ended();
+    stream.end('all of it');
+    await vi.waitFor(() => expect(guest.answer).toBeDefined());
+    expect(guest.typed).toBe('all of it');
+    guest.push('printed');
+    await vi.waitFor(() => expect(user.text).toBe('printed'));
+    expect([guest.destroyed, stream.closed]).toEqual([false, false]);
+    guest.answer?.();
+    await vi.waitFor(() => expect([guest.destroyed, stream.closed]).toEqual([true, true]));
+    expect(user.error).toBeUndefined();
+  });
+
+  it('waits for nothing while others use the console', async () => {
+    const { hub, guest, stream } = await ended();
+    const other = await join1(hub);
+    stream.end('x');
+    await vi.waitFor(() => expect(stream.closed).toBe(true));
+    expect([guest.answer, guest.destroyed]).toEqual([undefined, false]);
+    other.seat.write(Buffer.from('y'), () => undefined);
+    expect(guest.typed).toBe('xy');
+  });
+
+  it('leaves at once when told to', async () => {
+    const { guest, stream, user } = await ended();
+    stream.end('x');
+    await vi.waitFor(() => expect(guest.answer).toBeDefined());
+    stream.destroy();
+    expect(guest.destroyed).toBe(true);
+    await vi.waitFor(() => expect(stream.closed).toBe(true));
+    expect(user.error).toBeUndefined();
+  });
+
+  it('opens the console again for one who came meanwhile', async () => {
+    const { hub, guests, guest, stream } = await ended();
+    stream.end('x');
+    await vi.waitFor(() => expect(guest.answer).toBeDefined());
+    const other = await join1(hub);
+    guest.answer?.();
+    await vi.waitFor(() => expect(guests).toHaveLength(2));
+    await vi.waitFor(() => expect(other.user.statuses.at(-1)).toBe('connected'));
+    other.seat.write(Buffer.from('y'), () => undefined);
+    expect(guests[1]?.typed).toBe('y');
+  });
+
+  it('fails with the reason when the console breaks before it has taken all', async () => {
+    const { guest, stream, user } = await ended();
+    stream.end('x');
+    await vi.waitFor(() => expect(guest.answer).toBeDefined());
+    guest.destroy(taken());
+    await vi.waitFor(() => expect(user.error).toMatchObject({ code: 'conflict.taken' }));
+  });
+
+  it('gives up on a guest that neither reads nor prints', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] });
+    const { guest, stream, user } = await ended();
+    stream.end(Buffer.alloc(30_000));
+    await vi.waitFor(() => expect(guest.answer).toBeDefined());
+    await vi.advanceTimersByTimeAsync(35_000);
+    guest.push('x');
+    await vi.waitFor(() => expect(user.text).toBe('x'));
+    await vi.advanceTimersByTimeAsync(9000);
+    expect(user.error).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(3000);
+    await vi.waitFor(() => expect(user.error).toMatchObject({ code: 'guest.unreachable' }));
+    expect(guest.destroyed).toBe(true);
   });
 });
 

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { EngineError } from '../../../../src-shared/errors.ts';
 import type { TerminalStatus } from '../../../../src-shared/terminal.ts';
 import { drop, type Log } from '../../core/log.ts';
 import type { HostLogs } from '../../host/host.ts';
@@ -10,6 +11,9 @@ export const KEPT_BYTES = 1024 * 1024;
 const PIECE = 64 * 1024;
 /** How long the log may be silent while the console talks before it counts as dead: its service was killed. */
 const LOG_SILENCE_MS = 1000;
+/** How long a guest may print nothing, and how slowly it may read (bytes per ms), before the end of input is given up. A busy one reads 6. */
+const UNREAD_MS = 10_000;
+const SLOWEST_READING = 1;
 
 export interface HubOptions {
   /** Opens the VM's console, taking it from any other program. Fails with `conflict.taken` when another one takes it. */
@@ -36,6 +40,11 @@ export interface ConsoleSeat {
   readonly status: TerminalStatus;
   /** Sends input. Dropped, and confirmed, while the console is not connected. */
   write(bytes: Buffer, done: (error?: Error | null) => void): void;
+  /**
+   * No more input comes from this user. Where nobody else uses the console, waits until the VM's serial port has taken all input: libvirt
+   * drops what it still holds when a console is closed. Fails with the reason when the console breaks, or with `guest.unreachable`.
+   */
+  finish(done: (error?: Error | null) => void): void;
   /** Ready for output again. */
   ready(): void;
   /** Connects again, now, and takes the console from another program. */
@@ -67,6 +76,8 @@ export class ConsoleHub {
   /** Console output that the log has not told yet. */
   #untold: Buffer[] = [];
   #silence: NodeJS.Timeout | undefined;
+  /** When the guest should have read all input so far, ms since the epoch, if it reads as slowly as it may. */
+  #readBy = 0;
 
   constructor(options: HubOptions) {
     this.#options = options;
@@ -101,6 +112,12 @@ export class ConsoleHub {
         if (stream === undefined || !stream.writable) done();
         // A console that breaks reports it as its end; the input is lost with it.
         else stream.write(bytes, () => done());
+        this.#readBy = Math.max(this.#readBy, Date.now()) + bytes.length / SLOWEST_READING;
+      },
+      finish: (done) => {
+        const { stream } = this.#link;
+        if (this.#count > 1 || stream === undefined || !stream.writable) done();
+        else this.#finish(stream, done);
       },
       ready: () => this.#readyAgain(user),
       reconnect: () => this.#link.start(),
@@ -125,6 +142,32 @@ export class ConsoleHub {
     this.#following = undefined;
     clearTimeout(this.#silence);
     this.#untold = [];
+    this.#readBy = 0;
+  }
+
+  #finish(stream: Duplex, done: (error?: Error | null) => void): void {
+    let printedAt = Date.now();
+    const printed = (): void => {
+      printedAt = Date.now();
+    };
+    const check = setInterval(() => {
+      if (Date.now() < Math.max(this.#readBy, printedAt) + UNREAD_MS) return;
+      settled();
+      const hint = 'Does a program in the guest read its serial console?';
+      done(new EngineError('guest.unreachable', 'The guest has not read all that was sent to its serial console.', { hint }));
+    }, 1000);
+    const closed = (): void => {
+      settled();
+      // Somebody has come meanwhile, whose input needs a new stream.
+      if (this.#count > 1 && stream.readableEnded) this.#link.start();
+      done(stream.errored);
+    };
+    const settled = (): void => {
+      clearInterval(check);
+      stream.off('data', printed).off('close', closed);
+    };
+    stream.on('data', printed).once('close', closed);
+    stream.end();
   }
 
   async #begin(): Promise<void> {

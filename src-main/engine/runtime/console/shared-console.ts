@@ -14,6 +14,7 @@ class SharedConsole extends Duplex implements ConsoleUser {
   #seat: ConsoleSeat | undefined;
   readonly #lines: number;
   readonly #onConnected: () => void;
+  #over = false;
 
   constructor(lines: number, onConnected: () => void) {
     super({ allowHalfOpen: false });
@@ -34,14 +35,14 @@ class SharedConsole extends Duplex implements ConsoleUser {
   }
 
   onOutput(bytes: Buffer): boolean {
-    if (this.writableEnded) return true;
+    if (this.#over) return true;
     return this.push(bytes);
   }
 
   onStatus(status: TerminalStatus, { error }: LinkReason): void {
     if (status === 'connected') this.#onConnected();
     else if (error !== undefined) this.destroy(error);
-    else if (status === 'ended') this.push(null);
+    else if (status === 'ended') this.#end();
   }
 
   override _read(): void {
@@ -54,8 +55,22 @@ class SharedConsole extends Duplex implements ConsoleUser {
   }
 
   override _final(done: (error?: Error | null) => void): void {
+    const finished = (error?: Error | null): void => {
+      if (error) {
+        done(error);
+        return;
+      }
+      this.#end();
+      done();
+    };
+    if (this.#seat === undefined) finished();
+    else this.#seat.finish(finished);
+  }
+
+  #end(): void {
+    if (this.#over) return;
+    this.#over = true;
     this.push(null);
-    done();
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -65,8 +80,9 @@ class SharedConsole extends Duplex implements ConsoleUser {
 }
 
 /**
- * Opens a VM's serial console as a stream that begins with the last lines of earlier output and ends when its input is ended. Rejects when it cannot be opened now; fails
- * when the VM stops, or with `conflict.taken`.
+ * Opens a VM's serial console as a stream that begins with the last lines of earlier output and ends when its input is ended and, unless
+ * others use the console too, the VM's serial port has taken it. Rejects when it cannot be opened now; fails when the VM stops, with
+ * `conflict.taken`, or with `guest.unreachable` when the guest does not read its input.
  */
 export async function openSharedConsole(hub: ConsoleHub, options: ConsoleOptions): Promise<Duplex> {
   const { lines = 0, signal } = options;
