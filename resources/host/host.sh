@@ -19,14 +19,14 @@ bind() {
 private_run() {
   cd /run
   mount -n -t tmpfs -o mode=755 run /run
-  mkdir -p /run/libvirt /run/lock
-  local entry
+  local entry folders=(/run/libvirt /run/lock)
   for entry in *; do
     case $entry in libvirt | lock | dbus | systemd | udev | NetworkManager | netns | xtables.lock) continue ;; esac
     if [ ! -d "$entry" ] || [ -L "$entry" ]; then continue; fi
-    mkdir "/run/$entry"
+    folders+=("/run/$entry")
     bind "/proc/1/cwd/$entry" "/run/$entry"
   done
+  mkdir "${folders[@]}"
 }
 
 # Makes a mount point that does not exist: an overlay over the nearest folder above it, on which that folder's own folders are mounted

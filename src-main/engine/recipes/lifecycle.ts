@@ -3,7 +3,7 @@ import { UndoStack } from '../core/undo.ts';
 import { startWaves } from '../plan/start-order.ts';
 import { beginWork } from '../prefix/journal.ts';
 import { activeVms, netsOf, PARALLEL, stopVms } from '../runtime/bring-down.ts';
-import { findToStart, openSession, startForeignVm, startNetworks, startVm } from '../runtime/bring-up.ts';
+import { findToStart, type LetRun, openSession, startForeignVm, startNetworks, startVm } from '../runtime/bring-up.ts';
 import { foreignVm, isHosted } from '../runtime/foreign-vms.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
 import { currentBudget } from '../runtime/start-budget.ts';
@@ -33,32 +33,34 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
     );
     await using undo = new UndoStack(step.log);
     undo.add('nothing is being started', async () => await journal.settle());
-    const begin = new Map<string, (one: Step) => Promise<void>>(
+    const begin = new Map<string, (one: Step, how: { readonly hold: boolean }) => Promise<LetRun | void>>(
       foreign.map((one) => [one.vm.name, async (starting) => await startForeignVm(one, starting, undo)]),
     );
     let parallel = PARALLEL;
+    let holdGuests = false;
     if (hosted.length > 0 || nets.length > 0) {
       const session = await openSession(context, prefix, start, undo);
       await startNetworks(session, prefix, nets, start, undo);
-      for (const vm of hosted) begin.set(vm.name, async (one) => await startVm(session, prefix, vm, one, undo));
+      for (const vm of hosted) begin.set(vm.name, async (one, how) => await startVm(session, prefix, vm, how, one, undo));
       const active = await activeVms(session, prefix, start.signal);
       const budget = await currentBudget(
         hosted.filter((vm) => !active.includes(vm)),
         session.host,
       );
       if (budget.warning !== undefined) start.log.warn(budget.warning);
-      parallel = budget.parallel;
+      ({ parallel, holdGuests } = budget);
     }
     await start.step(
       'Start vms',
       async (all) => {
         for (const wave of startWaves(vms)) {
-          await all.each(
+          const held = await all.each(
             wave,
             parallel,
             (vm) => `Starting VM ${vm.name}`,
-            async (vm, one) => await begin.get(vm.name)?.(one),
+            async (vm, one) => await begin.get(vm.name)?.(one, { hold: holdGuests && wave.length > 1 }),
           );
+          await Promise.all(held.map(async (letRun) => await letRun?.(all.signal)));
         }
       },
       { weight: 4 },

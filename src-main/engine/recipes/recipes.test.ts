@@ -137,6 +137,19 @@ describe('start and stop', () => {
     expect(await seen()).toMatchObject({ vm0: 'running', vm1: 'down' });
   });
 
+  it('lets guests run when QEMU runs for all of them, and a single one at once', async () => {
+    const sequence = (): string[] => {
+      const calls = world.faults.calls.filter(({ method }) => method === 'startDomain' || method === 'resumeDomain');
+      return calls.map(({ method }) => method);
+    };
+    await start();
+    expect(sequence()).toEqual(['startDomain', 'startDomain', 'resumeDomain', 'resumeDomain']);
+    await stop('vm0');
+    await start();
+    expect(sequence().slice(4)).toEqual(['startDomain']);
+    expect(await seen()).toMatchObject({ vm0: 'running', vm1: 'running' });
+  });
+
   it('warns when the memory does not fit this machine, and starts them all the same', async () => {
     const { paths, specs } = await readPrefix(root);
     await writeSpecs(paths, { ...specs, vms: specs.vms.map((vm) => ({ ...vm, memory: 2 ** 30 })) });

@@ -117,6 +117,8 @@ async function resolve(context: RecipeContext, prefix: Prefix, pending: PendingW
       await finishRevert(context, prefix, pending, step);
       break;
     case 'start':
+      // Guests that were still held back; a later start would have resumed them too.
+      await resumeVms(context, prefix, pending.vms, step);
       await clearUp(context, prefix, pending, step);
       break;
     case 'stop':
@@ -150,11 +152,16 @@ async function finishRevert(context: RecipeContext, prefix: Prefix, pending: Pen
     await finishReverted(context, prefix, snapshot, { reverted: named(pending.vms), running: named(pending.running) }, step);
     return;
   }
-  const session = await context.hosts.find(prefix, step.signal);
-  if (session !== undefined) {
-    await Promise.all(named(pending.running).map(async (vm) => await resumeForSure(session, prefix, vm, step.signal)));
-  }
+  await resumeVms(context, prefix, pending.running, step);
   await clearUp(context, prefix, pending, step);
+}
+
+/** Resumes those of the named VMs that are paused. */
+async function resumeVms(context: RecipeContext, prefix: Prefix, names: readonly string[], step: Step): Promise<void> {
+  const session = await context.hosts.find(prefix, step.signal);
+  if (session === undefined) return;
+  const vms = prefix.specs.vms.filter((vm) => names.includes(vm.name));
+  await Promise.all(vms.map(async (vm) => await resumeForSure(session, prefix, vm, step.signal)));
 }
 
 /** Undefines VMs that are off, and stops the host if it was down before and nothing runs in it. */

@@ -50,19 +50,34 @@ export async function startNetworks(
   });
 }
 
-/** Starts a VM, or resumes a paused one; a running one is left alone. */
-export async function startVm(session: HostSession, prefix: Prefix, vm: VmSpec, step: Step, undo: UndoStack): Promise<void> {
+/** Lets the guest of a VM run that was started without. */
+export type LetRun = (signal: AbortSignal) => Promise<void>;
+
+/**
+ * Starts a VM, or resumes a paused one; a running one is left alone. With `hold` a VM that it starts is paused at its first instruction,
+ * and the result lets it run.
+ */
+export async function startVm(
+  session: HostSession,
+  prefix: Prefix,
+  vm: VmSpec,
+  how: { readonly hold: boolean },
+  step: Step,
+  undo: UndoStack,
+): Promise<LetRun | undefined> {
+  const { hypervisor, host } = session;
   const name = domainName(prefix.uuid, vm.name);
-  const now = await session.hypervisor.findDomain(name, { signal: step.signal });
+  const now = await hypervisor.findDomain(name, { signal: step.signal });
   if (now?.state === 'paused') {
-    await session.hypervisor.resumeDomain(name, { signal: step.signal });
-    return;
+    await hypervisor.resumeDomain(name, { signal: step.signal });
+    return undefined;
   }
-  if (now !== undefined && now.state !== 'shut off' && now.state !== 'crashed') return;
+  if (now !== undefined && now.state !== 'shut off' && now.state !== 'crashed') return undefined;
   await realizeDomain(session, prefix, vm, step.signal, undo);
-  undo.add(`stop ${vm.name}`, async (signal) => await session.hypervisor.destroyDomain(name, { signal }));
-  await noteStart(prefix.paths, vm.name, { continued: false, logs: session.host.logs }, step.log);
-  await session.hypervisor.startDomain(name, {}, { signal: step.signal });
+  undo.add(`stop ${vm.name}`, async (signal) => await hypervisor.destroyDomain(name, { signal }));
+  await noteStart(prefix.paths, vm.name, { continued: false, logs: host.logs }, step.log);
+  await hypervisor.startDomain(name, { paused: how.hold }, { signal: step.signal });
+  return how.hold ? async (signal) => await hypervisor.resumeDomain(name, { signal }) : undefined;
 }
 
 /** Asks a foreign VM's provider to start it. */

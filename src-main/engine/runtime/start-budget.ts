@@ -11,6 +11,8 @@ const MIB = 1024 * 1024;
 export interface StartBudget {
   /** How many at the same time. */
   readonly parallel: number;
+  /** Guests wait until QEMU runs for all of them: those that already boot would take the processors that starting the others needs. */
+  readonly holdGuests: boolean;
   /** What the user should know before they start. */
   readonly warning: string | undefined;
 }
@@ -22,15 +24,19 @@ export interface Machine {
 }
 
 /**
- * Starting QEMU takes a core, and a booting guest its memory: no more VMs start at once than there are cores, and only one when their
- * memory does not fit what is available. That is no error, since guests rarely use all of their memory (Lago's default is 16 GiB each).
+ * Starting QEMU takes a core for some of the time, and a booting guest its memory: at most twice as many VMs start at once as there are
+ * cores, and only one, with its guest, when their memory does not fit what is available. That is no error, since guests rarely use all of
+ * their memory (Lago's default is 16 GiB each).
  */
 export function startBudget(vms: readonly Pick<VmSpec, 'memory'>[], machine: Machine): StartBudget {
   const needed = vms.reduce((sum, vm) => sum + vm.memory * MIB, 0);
-  if (needed <= machine.available) return { parallel: Math.max(1, Math.min(PARALLEL, machine.cpus)), warning: undefined };
+  if (needed <= machine.available) {
+    return { parallel: Math.max(1, Math.min(PARALLEL, 2 * machine.cpus)), holdGuests: vms.length > 1, warning: undefined };
+  }
   const which = vms.length === 1 ? 'The VM may use' : `The ${vms.length} VMs may together use`;
   return {
     parallel: 1,
+    holdGuests: false,
     warning: `${which} ${formatBytes(needed)} of memory, but only ${formatBytes(machine.available)} are available on this machine. Started one after the other; if their guests use it all, Linux ends some of them.`,
   };
 }
