@@ -100,7 +100,7 @@ test('leases lists those of a store and frees the stale ones', async () => {
 
 test('generate-config is read back, and the manual page renders', async () => {
   const text = (await lagoOk(scratch, ['generate-config'], { env: { LAGO_SSH_TRIES: '7' } })).stdout;
-  expect(text).toContain('# How many times to try an ssh connection.\nssh_tries = 7\n');
+  expect(text).toContain('# How many times to try to log in to a VM whose ssh answers, a second\n# apart.\nssh_tries = 7\n');
   mkdirSync(join(scratch.dir, 'config/lago'), { recursive: true });
   writeFileSync(join(scratch.dir, 'config/lago/lago.conf'), text);
   const again = (await lagoOk(scratch, ['generate-config'], { env: { XDG_CONFIG_HOME: join(scratch.dir, 'config') } })).stdout;

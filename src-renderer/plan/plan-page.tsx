@@ -210,8 +210,8 @@ function Settings(props: {
       </section>
       <section className={styles.group} aria-label="Needs">
         <h3>Needs</h3>
+        {/* What is free here says nothing about another machine. */}
         {machine === undefined || draft.host === 'remote' ? (
-          // What is free on another machine is not known here.
           <p className="dim">
             {formatMemory(inspection.memory)} memory, {formatBytes(inspection.disk)} disk
           </p>
