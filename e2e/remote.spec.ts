@@ -90,7 +90,7 @@ test('an environment on another machine: start, shell, snapshot, revert, lost co
     'images',
     '/run/lago-remote:',
   ]);
-  expect(readdirSync(join(scratch.dir, 'run', 'lago'))).toEqual([]);
+  expect(readdirSync(join(scratch.dir, 'run', 'lago'), { recursive: true })).toEqual([]);
 });
 
 test('what the other machine lacks is named before anything is made, and one that is gone is said to be', async () => {

@@ -150,6 +150,23 @@ describe('start and stop', () => {
     expect(await seen()).toMatchObject({ vm0: 'running', vm1: 'running' });
   });
 
+  it('does not show guests that are held back as paused', async () => {
+    world.faults.delay('resumeDomain', 200);
+    let ended = false;
+    const starting = start().finally(() => (ended = true));
+    const [states, shown] = [new Set<string>(), new Set<string>()];
+    while (!ended) {
+      const { vms } = await stateNow();
+      for (const vm of vms) shown.add(vm.status);
+      const session = await world.context.hosts.find(await readPrefix(root));
+      for (const { state } of (await session?.hypervisor.listDomains()) ?? []) states.add(state);
+    }
+    await starting;
+    expect(states).toContain('paused');
+    expect(shown).toContain('down');
+    expect(shown).not.toContain('paused');
+  });
+
   it('warns when the memory does not fit this machine, and starts them all the same', async () => {
     const { paths, specs } = await readPrefix(root);
     await writeSpecs(paths, { ...specs, vms: specs.vms.map((vm) => ({ ...vm, memory: 2 ** 30 })) });

@@ -139,13 +139,19 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     problem: interrupted?.problem ?? null,
     initFile: prefix.record?.initFile ?? null,
     host: hostState(hosts.summary(prefix, seen.session, seen.problem), busy !== null),
-    vms,
+    vms: vms.map((vm) => (busy !== null && isHeldBack(prefix, vm) ? { ...vm, status: 'down' } : vm)),
     networks: prefix.specs.nets.map((net) => networkState(prefix, net, seen)),
     snapshots: (prefix.record?.snapshots ?? []).map((snapshot) => ({ ...snapshot, current: snapshot.name === prefix.record?.current })),
     deploy,
     diskUsage,
     busy,
   };
+}
+
+/** Whether a start that is under way has QEMU ready for the VM, but lets its guest wait until the others are. */
+function isHeldBack({ record }: Prefix, vm: VmState): boolean {
+  const pending = record?.pending ?? null;
+  return vm.status === 'paused' && pending?.kind === 'start' && pending.vms.includes(vm.name);
 }
 
 /** A command that works on a host that is down is starting or stopping it. */
