@@ -41,9 +41,9 @@ export async function destroyEnvironment(context: RecipeContext, root: string, s
   await requireOurs(root);
   await using _lock = await lockPrefix(paths, 'destroy', step.signal);
   const prefix = await readForRemoval(root, step);
+  const remote = prefix === undefined ? undefined : remoteOf(context, prefix, step.log);
   await step.step('Destroy prefix', async (destroy) => {
     if (prefix !== undefined) {
-      const remote = remoteOf(context, prefix, destroy.log);
       const stop = async (one: Step): Promise<void> => {
         await stopVms(context, prefix, prefix.specs.vms, one);
         await context.hosts.stop(prefix);
@@ -59,6 +59,8 @@ export async function destroyEnvironment(context: RecipeContext, root: string, s
       if (prefix !== undefined) await markForRemoval(prefix, step);
       await removePrefixFolder(paths);
     });
+    // A call that failed or was too late may have connected once more.
+    await remote?.place.machine.close();
   });
 }
 
