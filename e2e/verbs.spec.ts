@@ -8,7 +8,7 @@ import { ownedProcesses } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
 import { root, type Scratch } from './support/scratch.ts';
 
-// Every verb of the real command line, without running VMs. With running VMs: cli.spec.ts, system.spec.ts, networks.spec.ts.
+// Every verb of the real command line, without running VMs. With running VMs: cli.spec.ts, hosts/system.spec.ts, networks.spec.ts.
 
 let scratch: Scratch;
 useScratch((made) => {

@@ -1,5 +1,5 @@
 import { createContext, type Dispatch, use } from 'react';
-import type { HostChoice } from '../src-shared/host-choice.ts';
+import type { HostChoice } from '../src-shared/host/host-choice.ts';
 import type { CatalogueOrder } from './library/catalogue.ts';
 
 /** The page in the middle of the window. */

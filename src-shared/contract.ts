@@ -2,7 +2,7 @@ import { eventIterator, oc } from '@orpc/contract';
 import { z } from 'zod';
 import { CollectedChange, CollectedFile, Collection, FileRange, TextDiff } from './collection.ts';
 import { DeployOutput } from './deploy.ts';
-import { HostChoice } from './host-choice.ts';
+import { HostChoice } from './host/host-choice.ts';
 import { Issue } from './issue.ts';
 import { LiveNumbers } from './numbers.ts';
 import { OperationState } from './operation.ts';

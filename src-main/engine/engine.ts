@@ -3,7 +3,7 @@ import type { BootState } from '../../src-shared/boot.ts';
 import type { CollectedChange, CollectedFile, Collection, FileRange, TextDiff } from '../../src-shared/collection.ts';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
 import type { DeployOutput } from '../../src-shared/deploy.ts';
-import type { HostChoice } from '../../src-shared/host-choice.ts';
+import type { HostChoice } from '../../src-shared/host/host-choice.ts';
 import type { LiveNumbers } from '../../src-shared/numbers.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';

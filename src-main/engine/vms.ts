@@ -7,8 +7,8 @@ import type { ActionOptions, Vms } from './engine.ts';
 import type { Forwards } from './forwards.ts';
 import { readPrefix, vmSpec } from './prefix/prefix.ts';
 import type { Consoles } from './runtime/console/consoles.ts';
+import { rootPasswordOf } from './runtime/observed/state.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
-import { rootPasswordOf } from './runtime/state.ts';
 
 /** Begins an operation on the prefix at a path. */
 export type Launch = <T>(

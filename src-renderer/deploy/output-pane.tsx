@@ -1,7 +1,7 @@
 import { memo, type ReactElement } from 'react';
 import { cleanLine } from '../../src-shared/clean-text.ts';
 import type { ScriptRun } from '../../src-shared/deploy.ts';
-import { useFollowEnd } from '../ui/use-follow-end.ts';
+import { useFollowEnd } from '../ui/hooks/use-follow-end.ts';
 import styles from './deploy-view.module.css';
 import type { OutputBlock } from './output-lines.ts';
 import { useScriptOutput } from './use-script-output.ts';

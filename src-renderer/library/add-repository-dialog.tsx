@@ -5,7 +5,7 @@ import { formatDuration } from '../format.ts';
 import { isRunning, useOperations } from '../live-cache.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { ErrorNotice } from '../ui/error-notice.tsx';
-import { useNow } from '../ui/use-now.ts';
+import { useNow } from '../ui/hooks/use-now.ts';
 import styles from './dialogs.module.css';
 
 /** Asks for a git repository. Stays open until it is cloned, or shows why cloning failed. */

@@ -12,7 +12,7 @@ import { isRunning, useLibrary, useOperations, useUnreachable } from '../live-ca
 import { Copyable } from '../ui/copyable.tsx';
 import { Empty } from '../ui/empty.tsx';
 import { GuardedButton } from '../ui/guarded-button.tsx';
-import { useNow } from '../ui/use-now.ts';
+import { useNow } from '../ui/hooks/use-now.ts';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { type LibraryView, useWindow } from '../window-state.ts';
 import { catalogue } from './catalogue.ts';

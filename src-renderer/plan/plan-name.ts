@@ -1,4 +1,4 @@
-import { parseMachineAddress } from '../../src-shared/machine-address.ts';
+import { parseMachineAddress } from '../../src-shared/host/machine-address.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;

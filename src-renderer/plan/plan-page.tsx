@@ -9,7 +9,7 @@ import { type ReactElement, useCallback, useEffect, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
 import type { Inspection } from '../../src-shared/contract.ts';
 import type { WireError } from '../../src-shared/errors.ts';
-import type { HostChoice } from '../../src-shared/host-choice.ts';
+import type { HostChoice } from '../../src-shared/host/host-choice.ts';
 import { readError } from '../engine-client.ts';
 import { useCall, useEngine } from '../engine-context.ts';
 import { baseName, count, formatMemory } from '../format.ts';

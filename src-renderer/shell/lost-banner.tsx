@@ -3,7 +3,7 @@ import { IconPlugConnectedX } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { formatClock, formatDuration } from '../format.ts';
 import { useConnection } from '../live-cache.ts';
-import { useNow } from '../ui/use-now.ts';
+import { useNow } from '../ui/hooks/use-now.ts';
 import styles from './lost-banner.module.css';
 
 /** Says that the view is stale, and since when. */

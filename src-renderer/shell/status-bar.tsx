@@ -9,14 +9,14 @@ import {
 } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
-import { machineName, parseMachineAddress } from '../../src-shared/machine-address.ts';
+import { machineName, parseMachineAddress } from '../../src-shared/host/machine-address.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
 import type { HostSummary } from '../../src-shared/state.ts';
 import { dots, formatFraction } from '../format.ts';
 import { isRunning, useConnection, useMachine, useOperations, usePrefix } from '../live-cache.ts';
+import { useNowUntil } from '../ui/hooks/use-now.ts';
 import { ProgressBar } from '../ui/progress-bar.tsx';
 import { Tip } from '../ui/tip.tsx';
-import { useNowUntil } from '../ui/use-now.ts';
 import { useWindow } from '../window-state.ts';
 import styles from './status-bar.module.css';
 

@@ -1,4 +1,4 @@
-import type { HostChoice } from '../../../src-shared/host-choice.ts';
+import type { HostChoice } from '../../../src-shared/host/host-choice.ts';
 
 export interface CreateRequest {
   readonly initFile: string;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import type { HostChoice } from '../../../src-shared/host-choice.ts';
+import type { HostChoice } from '../../../src-shared/host/host-choice.ts';
 import type { EnvironmentSpecs } from '../../../src-shared/specs.ts';
 import { diskError, writeJson } from '../core/json-file.ts';
 import type { HeldLock } from '../core/lock.ts';

@@ -3,7 +3,7 @@ import { access, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import type { HostChoice } from '../../../src-shared/host-choice.ts';
+import type { HostChoice } from '../../../src-shared/host/host-choice.ts';
 import { type InitFile, parseInitFile } from '../../../src-shared/init-file/parse.ts';
 import { formatIssue, type Issue } from '../../../src-shared/issue.ts';
 import type { OutsidePath } from '../../../src-shared/plan.ts';

@@ -1,7 +1,7 @@
 import { access, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Inspection } from '../../../src-shared/contract.ts';
-import type { HostChoice } from '../../../src-shared/host-choice.ts';
+import type { HostChoice } from '../../../src-shared/host/host-choice.ts';
 import type { Plan } from '../../../src-shared/plan.ts';
 import { silentLog } from '../core/log.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';

@@ -1,5 +1,5 @@
 import { EngineError } from '../../../src-shared/errors.ts';
-import type { HostChoice } from '../../../src-shared/host-choice.ts';
+import type { HostChoice } from '../../../src-shared/host/host-choice.ts';
 import type { NetSpec } from '../../../src-shared/specs.ts';
 import type { EngineSettings } from '../configuration/settings.ts';
 import type { UndoStack } from '../core/undo.ts';

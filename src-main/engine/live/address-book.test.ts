@@ -8,8 +8,8 @@ import type { GuestInterface } from '../libvirt/hypervisor.ts';
 import { nicMac } from '../libvirt/xml/domain-xml.ts';
 import { domainName, readPrefix } from '../prefix/prefix.ts';
 import { createWorld, UUID, writePrefix } from '../recipes/world.test-support.ts';
+import { type Observation, observe, prefixState } from '../runtime/observed/state.ts';
 import type { HostSession } from '../runtime/session.ts';
-import { type Observation, observe, prefixState } from '../runtime/state.ts';
 import { createAddressBook } from './address-book.ts';
 
 const DOMAIN = domainName(UUID, 'vm0');

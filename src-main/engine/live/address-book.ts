@@ -1,7 +1,7 @@
 import { drop, type Log } from '../core/log.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
+import type { Observation, ObservedAddress } from '../runtime/observed/state.ts';
 import type { HostSession } from '../runtime/session.ts';
-import type { Observation, ObservedAddress } from '../runtime/state.ts';
 
 /** The addresses that the running VMs of an environment have, asked for whenever one comes up, and when its guest agent says a word. */
 export interface AddressBook {
@@ -36,7 +36,7 @@ export function createAddressBook(log: Log, onChange: () => void): AddressBook {
     const end = new AbortController();
     async function read(): Promise<void> {
       try {
-        const { observedAddresses } = await import('../runtime/addresses.ts');
+        const { observedAddresses } = await import('../runtime/observed/addresses.ts');
         const addresses = await observedAddresses(session, prefix, vm, log, end.signal);
         if (JSON.stringify(addresses) === JSON.stringify(page.addresses)) return;
         page.addresses = addresses;

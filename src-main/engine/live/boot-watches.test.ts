@@ -11,8 +11,8 @@ import { domainName, type Prefix, readPrefix } from '../prefix/prefix.ts';
 import { createWorld, UUID, writePrefix } from '../recipes/world.test-support.ts';
 import { noteStart } from '../runtime/boot/boot-record.ts';
 import { serialLogPath } from '../runtime/console/serial-log.ts';
+import type { Observation } from '../runtime/observed/state.ts';
 import type { HostSession } from '../runtime/session.ts';
-import type { Observation } from '../runtime/state.ts';
 import { type BootWatches, createBootWatches } from './boot-watches.ts';
 
 const DOMAIN = domainName(UUID, 'vm0');

@@ -5,9 +5,9 @@ import type { VmSpec } from '../../../src-shared/specs.ts';
 import { drop, type Log } from '../core/log.ts';
 import type { BootWatch } from '../guest/boot/boot-watch.ts';
 import { domainName, type Prefix, vmAddress } from '../prefix/prefix.ts';
+import type { Observation, VmNote } from '../runtime/observed/state.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
-import type { Observation, VmNote } from '../runtime/state.ts';
 
 /** Watches the boot of each running VM of an environment, from its start until it is up, and whenever it starts over. */
 export interface BootWatches {

@@ -6,7 +6,7 @@ import { silentLog } from '../core/log.ts';
 import { networkName } from '../libvirt/xml/network-xml.ts';
 import { type Prefix, readPrefix } from '../prefix/prefix.ts';
 import { createWorld, writePrefix } from '../recipes/world.test-support.ts';
-import { type Observation, observe, prefixState } from '../runtime/state.ts';
+import { type Observation, observe, prefixState } from '../runtime/observed/state.ts';
 import { createServerWatch } from './server-watch.ts';
 
 interface Started {

@@ -2,8 +2,8 @@ import { drop, type Log } from '../core/log.ts';
 import { sleep } from '../core/until.ts';
 import { networkName } from '../libvirt/xml/network-xml.ts';
 import type { Prefix } from '../prefix/prefix.ts';
-import { serverIsGone } from '../runtime/network-server.ts';
-import type { Observation } from '../runtime/state.ts';
+import { serverIsGone } from '../runtime/observed/network-server.ts';
+import type { Observation } from '../runtime/observed/state.ts';
 
 const EVERY_MS = 2000;
 

@@ -1,7 +1,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import type { HostChoice } from '../../../src-shared/host-choice.ts';
+import type { HostChoice } from '../../../src-shared/host/host-choice.ts';
 import { type EnvironmentSpecs, EnvSpec, NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import { readJson, writeJson } from '../core/json-file.ts';
 import { type PrefixPaths, prefixPaths } from './layout.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { HostChoice } from '../../../src-shared/host-choice.ts';
+import { HostChoice } from '../../../src-shared/host/host-choice.ts';
 import { readJson, writeJson } from '../core/json-file.ts';
 
 /** One snapshot of the whole environment, as recorded in the prefix. */

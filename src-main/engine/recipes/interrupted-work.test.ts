@@ -8,7 +8,7 @@ import { type Step, startOperation } from '../core/operation.ts';
 import { fingerprint, openHostKeys } from '../guest/host-keys.ts';
 import { domainName, readPrefix } from '../prefix/prefix.ts';
 import { readRecord, writeRecord } from '../prefix/record.ts';
-import { observe, prefixState } from '../runtime/state.ts';
+import { observe, prefixState } from '../runtime/observed/state.ts';
 import { requireSpace } from '../snapshot/snapshot-space.ts';
 import { cleanUpEnvironment, destroyEnvironment } from './destroy.ts';
 import { startEnvironment, stopEnvironment } from './lifecycle.ts';

@@ -9,7 +9,7 @@ import { type Operation, type Step, startOperation } from '../core/operation.ts'
 import { prefixPaths } from '../prefix/layout.ts';
 import { domainName, readPrefix, writeSpecs } from '../prefix/prefix.ts';
 import { writeRecord } from '../prefix/record.ts';
-import { observe, prefixState } from '../runtime/state.ts';
+import { observe, prefixState } from '../runtime/observed/state.ts';
 import { cleanUpEnvironment, destroyEnvironment } from './destroy.ts';
 import { startEnvironment, stopEnvironment } from './lifecycle.ts';
 import { removeSnapshot, revertSnapshot, takeSnapshot } from './snapshots.ts';

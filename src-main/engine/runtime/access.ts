@@ -8,11 +8,11 @@ import type { ExecResult, SshConnection, SshTarget } from '../guest/ssh.ts';
 import type { WaitRequest } from '../guest/wait.ts';
 import { domainName, type Prefix, readPrefix, vmAddress, vmSpec } from '../prefix/prefix.ts';
 import { foreignVm, isHosted } from './foreign-vms.ts';
+import { onVmStopped, VmStream } from './observed/vm-stopped.ts';
 import { vncSocket } from './realize.ts';
 import type { RecipeContext } from './recipe.ts';
 import type { HostSession } from './session.ts';
 import type { ExecRequest, ShellRequest, ShellSession } from './shell-request.ts';
-import { onVmStopped, VmStream } from './vm-stopped.ts';
 
 /** Lago's time limit for a VM to boot, unless its definition sets one. */
 const BOOT_SECONDS = 600;

@@ -16,10 +16,10 @@ import { readPrefix, writeSpecs } from '../prefix/prefix.ts';
 import { startEnvironment, stopEnvironment } from '../recipes/lifecycle.ts';
 import { rebootEnvironment, shutDownEnvironment } from '../recipes/shutdown.ts';
 import { runInGuest } from './access.ts';
+import { observe, prefixState } from './observed/state.ts';
 import type { RecipeContext } from './recipe.ts';
 import { guestService } from './services.ts';
 import type { HostAccess } from './session.ts';
-import { observe, prefixState } from './state.ts';
 
 let root: string;
 beforeEach(async () => {

@@ -10,7 +10,7 @@ import { createBridge, removeBridge } from '../net/bridge.ts';
 import { reviveDnsmasq } from '../net/dnsmasq.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
 import { serialLogPath } from './console/serial-log.ts';
-import { hasServer } from './network-server.ts';
+import { hasServer } from './observed/network-server.ts';
 import type { HostSession } from './session.ts';
 
 /**

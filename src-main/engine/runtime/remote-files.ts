@@ -5,7 +5,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { formatBytes } from '../../../src-shared/bytes.ts';
 import { EngineError, isCancelled, toEngineError } from '../../../src-shared/errors.ts';
-import type { HostChoice } from '../../../src-shared/host-choice.ts';
+import type { HostChoice } from '../../../src-shared/host/host-choice.ts';
 import type { EnvironmentSpecs } from '../../../src-shared/specs.ts';
 import type { EngineSettings } from '../configuration/settings.ts';
 import { type Log, silentLog } from '../core/log.ts';

@@ -1,6 +1,6 @@
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
-import type { HostChoice } from '../../../src-shared/host-choice.ts';
-import { parseMachineAddress } from '../../../src-shared/machine-address.ts';
+import type { HostChoice } from '../../../src-shared/host/host-choice.ts';
+import { parseMachineAddress } from '../../../src-shared/host/machine-address.ts';
 import type { HostSummary } from '../../../src-shared/state.ts';
 import type { EngineSettings } from '../configuration/settings.ts';
 import type { Log } from '../core/log.ts';

@@ -2,7 +2,7 @@ import { IconCircleX } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import type { CrashState, VmState } from '../../../src-shared/state.ts';
 import { formatClock } from '../../format.ts';
-import { useNow } from '../../ui/use-now.ts';
+import { useNow } from '../../ui/hooks/use-now.ts';
 import styles from './vm-note.module.css';
 
 /** When and why a VM crashed, in one line: `at 14:03: Its QEMU process ended…`. */

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
 import { useEngine } from '../../engine-context.ts';
 import { useConnection } from '../../live-cache.ts';
-import { usePageVisible } from '../../ui/use-page-visible.ts';
+import { usePageVisible } from '../../ui/hooks/use-page-visible.ts';
 import { createNumbersStore, type NumbersFeed } from './numbers-feed.ts';
 
 /** What an environment's VMs use, read while `wanted` and the window can be seen. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { type MachineAddress, machineName, parseMachineAddress } from '../../../../src-shared/machine-address.ts';
+import { type MachineAddress, machineName, parseMachineAddress } from '../../../../src-shared/host/machine-address.ts';
 import { openPipe, type PipeEnd } from '../../core/pipe.ts';
 import { type RunOptions, type RunResult, run, runChecked } from '../../core/run.ts';
 import { shellWord, sshProblem } from '../../core/ssh-problem.ts';

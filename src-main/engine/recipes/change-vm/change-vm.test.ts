@@ -11,7 +11,7 @@ import { startOperation } from '../../core/operation.ts';
 import { libvirtError } from '../../libvirt/hypervisor-faults.fake.ts';
 import { networkName } from '../../libvirt/xml/network-xml.ts';
 import { domainName, readPrefix } from '../../prefix/prefix.ts';
-import { observe, prefixState } from '../../runtime/state.ts';
+import { observe, prefixState } from '../../runtime/observed/state.ts';
 import { startEnvironment, stopEnvironment } from '../lifecycle.ts';
 import { recoverEnvironment } from '../recover.ts';
 import { removeSnapshot, revertSnapshot, takeSnapshot } from '../snapshots.ts';

@@ -1,11 +1,11 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CrashState } from '../../../src-shared/state.ts';
-import { diskError } from '../core/disk-error.ts';
-import type { Host, HostLogs } from '../host/host.ts';
-import type { DomainStatus } from '../libvirt/hypervisor.ts';
-import type { PrefixPaths } from '../prefix/layout.ts';
-import { LOCAL_LOGS, serialLogPath } from './console/serial-log.ts';
+import type { CrashState } from '../../../../src-shared/state.ts';
+import { diskError } from '../../core/disk-error.ts';
+import type { Host, HostLogs } from '../../host/host.ts';
+import type { DomainStatus } from '../../libvirt/hypervisor.ts';
+import type { PrefixPaths } from '../../prefix/layout.ts';
+import { LOCAL_LOGS, serialLogPath } from '../console/serial-log.ts';
 
 /** virDomainShutoffReason: the guest shut down; the QEMU process ended without a shutdown, or failed to start. */
 const SHUTOFF_SHUTDOWN = 1;
@@ -47,7 +47,7 @@ async function qemuLog(paths: PrefixPaths, domain: string, host: Host | undefine
 async function lastPrinted(paths: PrefixPaths, vm: string, logs: HostLogs = LOCAL_LOGS): Promise<readonly string[]> {
   const tail = await logs.tail(serialLogPath(paths, vm), TAIL_BYTES);
   if (tail === undefined) return [];
-  const { SerialScan } = await import('../guest/boot/serial-scan.ts');
+  const { SerialScan } = await import('../../guest/boot/serial-scan.ts');
   const scan = new SerialScan();
   scan.push(tail.bytes, null);
   return scan.signs().lines;

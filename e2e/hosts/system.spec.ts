@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { threeVmsWithBridge } from './support/init-files.ts';
-import { lago, lagoOk } from './support/lago.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
-import { type SystemLibvirt, startSystemLibvirt } from './support/system-libvirt.ts';
+import { threeVmsWithBridge } from '../support/init-files.ts';
+import { lago, lagoOk } from '../support/lago.ts';
+import { makeScratch, type Scratch } from '../support/scratch.ts';
+import { type SystemLibvirt, startSystemLibvirt } from '../support/system-libvirt.ts';
 
 let scratch: Scratch;
 let libvirt: SystemLibvirt;

@@ -1,7 +1,7 @@
-import type { NetSpec } from '../../../src-shared/specs.ts';
-import { networkName } from '../libvirt/xml/network-xml.ts';
-import { dnsmasqPidFile } from '../net/dnsmasq.ts';
-import type { HostSession } from './session.ts';
+import type { NetSpec } from '../../../../src-shared/specs.ts';
+import { networkName } from '../../libvirt/xml/network-xml.ts';
+import { dnsmasqPidFile } from '../../net/dnsmasq.ts';
+import type { HostSession } from '../session.ts';
 
 /** Whether libvirt runs a DHCP and DNS server (dnsmasq) for a network. */
 export function hasServer(net: NetSpec): boolean {

@@ -1,14 +1,14 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { dropPlan, expectTask, showView } from './support/environment.ts';
-import { twoVms } from './support/init-files.ts';
-import { lago, lagoOk } from './support/lago.ts';
-import { dhcpServers, expectNothingLeft, type OwnedProcess, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
-import { useScratch } from './support/prologue.ts';
-import { removeFolder, type Scratch } from './support/scratch.ts';
-import { picture } from './support/screenshots.ts';
-import { closeDesktops, openDesktop } from './support/window.ts';
+import { dropPlan, expectTask, showView } from '../support/environment.ts';
+import { twoVms } from '../support/init-files.ts';
+import { lago, lagoOk } from '../support/lago.ts';
+import { dhcpServers, expectNothingLeft, type OwnedProcess, ownedNamespaces, ownedProcesses } from '../support/leaks.ts';
+import { useScratch } from '../support/prologue.ts';
+import { removeFolder, type Scratch } from '../support/scratch.ts';
+import { picture } from '../support/screenshots.ts';
+import { closeDesktops, openDesktop } from '../support/window.ts';
 
 /** An environment that loses its host in various ways: every verb reports the truth, and stop and destroy end it. */
 

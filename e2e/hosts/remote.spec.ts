@@ -1,15 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { dropPlan, expectRunning, vmRow } from './support/environment.ts';
-import { type FarMachine, startFarMachine } from './support/far-machine.ts';
-import { oneVm, twoVms } from './support/init-files.ts';
-import { lago, lagoOk } from './support/lago.ts';
-import { makeScratch, type Scratch } from './support/scratch.ts';
-import { coloursOf } from './support/screen.ts';
-import { picture } from './support/screenshots.ts';
-import { expectTerminal, openTerminal, runInTerminal } from './support/terminal.ts';
-import { closeDesktops, openDesktop } from './support/window.ts';
+import { dropPlan, expectRunning, vmRow } from '../support/environment.ts';
+import { type FarMachine, startFarMachine } from '../support/far-machine.ts';
+import { oneVm, twoVms } from '../support/init-files.ts';
+import { lago, lagoOk } from '../support/lago.ts';
+import { makeScratch, type Scratch } from '../support/scratch.ts';
+import { coloursOf } from '../support/screen.ts';
+import { picture } from '../support/screenshots.ts';
+import { expectTerminal, openTerminal, runInTerminal } from '../support/terminal.ts';
+import { closeDesktops, openDesktop } from '../support/window.ts';
 
 /** Environments whose VMs run on another machine, which only ssh leads to. */
 

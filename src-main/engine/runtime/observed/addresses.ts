@@ -1,12 +1,12 @@
-import { octetsOf } from '../../../src-shared/addresses.ts';
-import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
-import type { VmSpec } from '../../../src-shared/specs.ts';
-import type { AddressSource } from '../../../src-shared/state.ts';
-import type { Log } from '../core/log.ts';
-import { nicMac } from '../libvirt/xml/domain-xml.ts';
-import { networkName } from '../libvirt/xml/network-xml.ts';
-import { domainName, type Prefix } from '../prefix/prefix.ts';
-import type { HostSession } from './session.ts';
+import { octetsOf } from '../../../../src-shared/addresses.ts';
+import { EngineError, isCancelled } from '../../../../src-shared/errors.ts';
+import type { VmSpec } from '../../../../src-shared/specs.ts';
+import type { AddressSource } from '../../../../src-shared/state.ts';
+import type { Log } from '../../core/log.ts';
+import { nicMac } from '../../libvirt/xml/domain-xml.ts';
+import { networkName } from '../../libvirt/xml/network-xml.ts';
+import { domainName, type Prefix } from '../../prefix/prefix.ts';
+import type { HostSession } from '../session.ts';
 import type { ObservedAddress } from './state.ts';
 
 interface Found {

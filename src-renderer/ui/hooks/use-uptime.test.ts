@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatUptime } from '../format.ts';
+import { formatUptime } from '../../format.ts';
 import { untilNextReading } from './use-uptime.ts';
 
 test.each([

@@ -1,22 +1,22 @@
 import { access, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { EngineError } from '../../../src-shared/errors.ts';
-import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
-import type { AddressSource, HostSummary, NetworkState, NicState, PrefixState, VmState, VmStatus } from '../../../src-shared/state.ts';
-import { readHolder } from '../core/lock.ts';
-import type { Log } from '../core/log.ts';
-import type { DomainStatus, NetworkStatus } from '../libvirt/hypervisor.ts';
-import { vcpuOf } from '../libvirt/xml/cpu.ts';
-import { networkName } from '../libvirt/xml/network-xml.ts';
-import type { PluginRegistry } from '../plugins/registry.ts';
-import { deployStates } from '../prefix/deploy-record.ts';
-import { expandPrefixPath, type PrefixPaths } from '../prefix/layout.ts';
-import { domainName, type Prefix, vmAddress } from '../prefix/prefix.ts';
-import type { PendingWork } from '../prefix/record.ts';
+import { EngineError } from '../../../../src-shared/errors.ts';
+import type { NetSpec, VmSpec } from '../../../../src-shared/specs.ts';
+import type { AddressSource, HostSummary, NetworkState, NicState, PrefixState, VmState, VmStatus } from '../../../../src-shared/state.ts';
+import { readHolder } from '../../core/lock.ts';
+import type { Log } from '../../core/log.ts';
+import type { DomainStatus, NetworkStatus } from '../../libvirt/hypervisor.ts';
+import { vcpuOf } from '../../libvirt/xml/cpu.ts';
+import { networkName } from '../../libvirt/xml/network-xml.ts';
+import type { PluginRegistry } from '../../plugins/registry.ts';
+import { deployStates } from '../../prefix/deploy-record.ts';
+import { expandPrefixPath, type PrefixPaths } from '../../prefix/layout.ts';
+import { domainName, type Prefix, vmAddress } from '../../prefix/prefix.ts';
+import type { PendingWork } from '../../prefix/record.ts';
+import { type ForeignVm, foreignVm, isHosted } from '../foreign-vms.ts';
+import type { HostAccess, HostSession } from '../session.ts';
 import { hasCrashed, readCrash, shutItselfDown } from './crash.ts';
-import { type ForeignVm, foreignVm, isHosted } from './foreign-vms.ts';
 import { serverIsGone } from './network-server.ts';
-import type { HostAccess, HostSession } from './session.ts';
 
 /** Facts about a VM that only a running engine knows. */
 export interface VmNote {

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
-import { EngineError } from '../../../src-shared/errors.ts';
-import { drop, silentLog } from '../core/log.ts';
-import type { DomainStatus, Hypervisor } from '../libvirt/hypervisor.ts';
+import { EngineError } from '../../../../src-shared/errors.ts';
+import { drop, silentLog } from '../../core/log.ts';
+import type { DomainStatus, Hypervisor } from '../../libvirt/hypervisor.ts';
 import { hasCrashed } from './crash.ts';
 
 /** virDomainEventStoppedDetailType. */

@@ -2,9 +2,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Host } from '../host/host.ts';
-import type { DomainStatus } from '../libvirt/hypervisor.ts';
-import { prefixPaths } from '../prefix/layout.ts';
+import type { Host } from '../../host/host.ts';
+import type { DomainStatus } from '../../libvirt/hypervisor.ts';
+import { prefixPaths } from '../../prefix/layout.ts';
 import { hasCrashed, readCrash, readQemuLog } from './crash.ts';
 
 const START = `2026-11-27 01:00:00.000+0000: starting up libvirt version: 9.0.0, qemu version: 7.2.9, hostname: lago

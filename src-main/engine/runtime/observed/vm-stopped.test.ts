@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { createFakeHypervisor, type FakeHypervisor } from '../libvirt/hypervisor.fake.ts';
+import { createFakeHypervisor, type FakeHypervisor } from '../../libvirt/hypervisor.fake.ts';
 import { VmStream } from './vm-stopped.ts';
 
 const OF = { domain: 'x-web', vm: 'web' };
