@@ -44,7 +44,7 @@ export function reachOf(files) {
   const inWindow = others.every((file) => file.startsWith('src-renderer/'));
   const inCli = others.every((file) => file.startsWith('src-main/cli/'));
   if (!inWindow && !inCli) return { lab, e2e: ['all'] };
-  const by = inWindow ? /from '\.\/support\/(window|demo-page)\.ts'/ : /from '\.\/support\/lago\.ts'|out\/cli/;
+  const by = inWindow ? /from '\.{1,2}\/support\/(window|demo-page)\.ts'/ : /from '\.{1,2}\/support\/lago\.ts'|out\/cli/;
   const using = specsThat((text) => by.test(text));
   return { lab, e2e: [...new Set([...specs, ...using])] };
 }
@@ -58,7 +58,7 @@ function labReach(/** @type {readonly string[]} */ files, /** @type {readonly st
 function specsThat(fits) {
   const folder = path.join(root, 'e2e');
   return fs
-    .readdirSync(folder)
+    .readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.spec.ts') && fits(fs.readFileSync(path.join(folder, name), 'utf8')))
     .map((name) => `e2e/${name}`);
 }
