@@ -90,6 +90,17 @@ test('serial consoles show what was printed before and share one guest, also wit
   await expectTerminal(second, /login:\s*$/);
 });
 
+test('input of any length arrives whole through the serial console', async () => {
+  const prefix = ['--prefix-path', `${scratch.workdir}/shop`];
+  const text = MEGABYTE.slice(0, 200_000);
+  // The port takes a few kilobytes a second. Whichever of these asks for a login now would read some of it too.
+  const read = 'killall -STOP getty login; (stty raw -echo; head -c 200000 | md5sum >/tmp/sum) </dev/ttyS0 >/dev/null 2>&1 &';
+  await lagoOk(scratch, [...prefix, 'shell', 'db', '-c', `${read} sleep 1`]);
+  await lagoOk(scratch, [...prefix, 'console', 'db'], { input: text });
+  const wait = 'while ! [ -s /tmp/sum ]; do sleep 0.2; done; cat /tmp/sum; stty sane </dev/ttyS0; killall -CONT getty login; true';
+  expect((await lagoOk(scratch, [...prefix, 'shell', 'db', '-c', wait])).stdout).toContain(md5(text));
+});
+
 test('UTF-8, a paste of 1 MB, a new size and a flood', async () => {
   const terminal = await openTerminal(page, 'web', 'Terminal');
   // Written one byte at a time, so that every letter is split.
