@@ -33,12 +33,14 @@ function readReport(file) {
 /** @returns {Promise<Count>} */
 async function vitest(project, env, more = []) {
   const report = path.join(REPORTS, `${project}.json`);
+  const failures = path.join(REPORTS, `${project}-failures.json`);
   const bin = path.join(root, 'node_modules/vitest/vitest.mjs');
-  const code = await run(
-    [process.execPath, bin, 'run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...more],
-    env,
-  );
-  return vitestCount(readReport(report), code, more.includes('--passWithNoTests'));
+  const reporters = ['default', 'json', path.join(root, 'scripts/failures-reporter.mjs')].map((name) => `--reporter=${name}`);
+  const code = await run([process.execPath, bin, 'run', '--project', project, ...reporters, `--outputFile.json=${report}`, ...more], {
+    ...env,
+    LAGO_TEST_FAILURES: failures,
+  });
+  return vitestCount(readReport(report), code, more.includes('--passWithNoTests'), readReport(failures));
 }
 
 /** @returns {Promise<Count>} */
@@ -55,7 +57,7 @@ async function playwright(env, specs = []) {
 /** @returns {Promise<Count>} */
 async function check(env) {
   const code = await run(['npm', 'run', '-s', 'check'], env);
-  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, flaky: [] };
+  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, flaky: [], failures: [] };
 }
 
 /**
@@ -104,6 +106,8 @@ await script(async () => {
   for (const { title, passed, failed, seconds } of results) console.log(`${title}: ${passed} passed, ${failed} failed (${seconds} s)`);
   const passed = results.reduce((sum, result) => sum + result.passed, 0);
   const failed = results.reduce((sum, result) => sum + result.failed, 0);
+  // Once more at the end: the failures themselves are thousands of lines above.
+  for (const { title, failures } of results) for (const failure of failures) console.log(`failed in ${title}: ${failure}`);
   console.log(flakyLine(results.flatMap((result) => result.flaky)));
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
