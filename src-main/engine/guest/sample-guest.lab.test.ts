@@ -146,7 +146,11 @@ async function waitForSsh(): Promise<void> {
       try {
         const socket = await host.dial('192.168.200.2', 22, { timeoutMs: 1000 });
         const first = await new Promise<string>((done) =>
-          socket.once('data', (data: Buffer) => done(data.toString())).once('close', () => done('')),
+          socket
+            .once('data', (data: Buffer) => done(data.toString()))
+            // The guest may still reset a connection that it has accepted.
+            .on('error', () => done(''))
+            .once('close', () => done('')),
         );
         socket.destroy();
         return first.startsWith('SSH-2.0') ? true : undefined;
