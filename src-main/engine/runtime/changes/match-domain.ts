@@ -79,7 +79,7 @@ async function matchDisks(
     const there = before.get(dev);
     if (there !== undefined && (sourceOf(there) === sourceOf(disk) || isIde(disk))) continue;
     if (isIde(disk)) {
-      notes.push(`A drive on IDE cannot be added while the VM runs: ${dev} is there from its next start on.`);
+      notes.push(`The VM has the drive ${dev} from its next start on: IDE drives cannot be added while it runs.`);
       continue;
     }
     await requireController(session, name, now, wanted, disk, signal);
