@@ -445,8 +445,8 @@ export function hypervisorSuite(title: string, open: () => Promise<SuiteHost>): 
       await hypervisor.defineDomain(host.domainXml(vm));
       await hypervisor.startDomain(vm);
       if (!host.can.changeRunning) {
-        for (const call of [hypervisor.domainJob(vm), hypervisor.blockJob(vm, 'vda'), hypervisor.monitorCommand(vm, '{}')])
-          expect(await outcomeOf(call)).toEqual(failed);
+        const calls = [hypervisor.domainJob(vm), hypervisor.blockJob(vm, 'vda'), hypervisor.monitorCommand(vm, '{}')];
+        expect(await Promise.all(calls.map(outcomeOf))).toEqual([failed, failed, failed]);
         return;
       }
       expect(await hypervisor.domainJob(vm)).toBeUndefined();
