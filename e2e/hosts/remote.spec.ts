@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
+import { expectAccessible } from '../support/axe.ts';
 import { dropPlan, expectRunning, vmRow } from '../support/environment.ts';
 import { type FarMachine, startFarMachine } from '../support/far-machine.ts';
 import { oneVm, twoVms } from '../support/init-files.ts';
@@ -132,4 +133,22 @@ test('the window creates and shows VMs of another machine', async () => {
   await picture(page, 'remote-environment');
   await lagoOk(scratch, ['--prefix-path', join(scratch.workdir, 'single'), 'destroy', '--yes']);
   expect(far.run('ls /root/.local/share/lago/remote')).toBe('images\n');
+});
+
+test('an environment on a machine that is gone for good is removed here, from the window', async () => {
+  far = await startFarMachine(scratch);
+  await lagoOk(scratch, ['--prefix-name', 'single', '--host', far.uri, 'init', oneVm(scratch, 'single')]);
+  await far.stop();
+  const { page } = await openDesktop(scratch);
+  await page.getByRole('table', { name: 'Environments' }).getByRole('row', { name: 'single', exact: true }).click();
+  await page.getByRole('button', { name: 'More for single', exact: true }).click();
+  await page.getByRole('menuitem', { name: 'Destroy…' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Destroy single?' });
+  await dialog.getByRole('textbox').fill('single');
+  await dialog.getByRole('checkbox', { name: /gone for good/ }).check();
+  await expectAccessible(page, 'destroying what is on a machine that is gone');
+  await picture(page, 'destroy-forget');
+  await dialog.getByRole('button', { name: 'Destroy single' }).click();
+  await expect.poll(() => existsSync(join(scratch.workdir, 'single')), { timeout: 60_000 }).toBe(false);
+  await expect(page.getByRole('heading', { name: 'single', level: 1 })).toBeHidden();
 });

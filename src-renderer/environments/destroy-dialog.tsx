@@ -1,6 +1,7 @@
 import { Button, Checkbox, TextInput } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
+import { machineName, parseMachineAddress } from '../../src-shared/host/machine-address.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
 import { count } from '../format.ts';
@@ -14,6 +15,8 @@ export function DestroyDialog(props: { readonly prefix: PrefixState; readonly on
   const [typed, setTyped] = useState('');
   const [forget, setForget] = useState(false);
   const silent = prefix.host.kind === 'remote' && prefix.host.status === 'unusable';
+  const address = parseMachineAddress(prefix.host.uri);
+  const machine = address === undefined ? prefix.host.uri : machineName(address);
   const matches = typed === prefix.name;
   function destroy(): void {
     if (!matches) return;
@@ -38,7 +41,7 @@ export function DestroyDialog(props: { readonly prefix: PrefixState; readonly on
       <ul className={styles.lost}>
         {prefix.vms.length > 0 && (
           <li>
-            {count(prefix.vms.length, 'VM')} with all data on their disks:{' '}
+            {count(prefix.vms.length, 'VM')} with all data on {prefix.vms.length === 1 ? 'its' : 'their'} disks:{' '}
             <span className="mono">{prefix.vms.map((vm) => vm.name).join(', ')}</span>
           </li>
         )}
@@ -59,13 +62,18 @@ export function DestroyDialog(props: { readonly prefix: PrefixState; readonly on
         </li>
       </ul>
       {silent && (
-        <Checkbox
-          size="xs"
-          label={`${prefix.host.uri} is gone for good: remove only what is here`}
-          description={`It does not answer. Should it come back, disks and VMs are still there, in ~/.local/share/lago/remote/${prefix.id}.`}
-          checked={forget}
-          onChange={(event) => setForget(event.currentTarget.checked)}
-        />
+        <div className={styles.gone}>
+          <Checkbox
+            size="xs"
+            label={`${machine} is gone for good: remove only what is here`}
+            checked={forget}
+            onChange={(event) => setForget(event.currentTarget.checked)}
+          />
+          <p className="dim">
+            It does not answer. Should it come back, disks and VMs are still there, in{' '}
+            <span className="mono">~/.local/share/lago/remote/{prefix.id}</span>.
+          </p>
+        </div>
       )}
       <TextInput
         label={

@@ -121,7 +121,8 @@ function Strip(props: { readonly prefix: PrefixState }): ReactElement | null {
       <p className={styles.strip} data-tone="warn" role="status">
         <IconPlugConnectedX size={16} stroke={1.8} />
         <span>
-          {prefix.host.problem ?? 'Its libvirt does not answer.'} Reconnecting… The VMs may be running: nothing is changed meanwhile.
+          {prefix.host.problem ?? 'Its libvirt does not answer.'} Reconnecting…{' '}
+          {prefix.host.kind === 'remote' ? 'Nothing is changed meanwhile.' : 'The VMs may be running: nothing is changed meanwhile.'}
         </span>
       </p>
     );

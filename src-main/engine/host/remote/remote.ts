@@ -80,7 +80,7 @@ export function remotePlace(spec: RemoteHostSpec, options: { readonly resourcesD
       throw new EngineError('host.unusable', `The machine ${machine.name} cannot be asked for the environment: ${error.message}`, {
         cause: error,
         details: { ...error.details, reason: 'machine' },
-        hint: `${error.hint ?? `Check that "ssh ${machine.name} true" works.`} Its VMs go on running there meanwhile.`,
+        hint: `${error.hint ?? `Check that "ssh ${machine.name} true" works.`} VMs that run there go on.`,
       });
     }
   }
