@@ -14,27 +14,40 @@ import { prefixPaths } from '../prefix/layout.ts';
 import { domainName, readPrefix, writeSpecs } from '../prefix/prefix.ts';
 import { type PendingWork, readRecord, writeRecord } from '../prefix/record.ts';
 import { createWorld, UUID, type World, writePrefix } from '../recipes/world.test-support.ts';
-import { knownEnvironments } from './known.ts';
+import { type KnownEnvironments, knownEnvironments } from './known.ts';
 import { createLive, type Live } from './live.ts';
 
 let folder: string;
 let root: string;
 let live: Live;
+let known: KnownEnvironments;
 let world: World;
 let holder: ChildProcess;
 const events: LiveEvent[] = [];
 const interrupted: PendingWork[] = [];
 
+/** What the next reading of the list of environments waits for after it has read it. */
+let held: Promise<void> | undefined;
+
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'lago-live-'));
   root = join(folder, 'demo');
   await writePrefix(root);
-  const known = knownEnvironments(join(folder, 'data'));
+  known = knownEnvironments(join(folder, 'data'));
   await known.add(root);
   world = createWorld();
   events.length = interrupted.length = 0;
   live = createLive({
-    known,
+    known: {
+      ...known,
+      async list() {
+        const until = held;
+        held = undefined;
+        const paths = await known.list();
+        await until;
+        return paths;
+      },
+    },
     context: world.context,
     log: silentLog,
     publish: (event) => events.push(event),
@@ -106,4 +119,23 @@ test('a deploy that is killed is noticed: its script shows as interrupted', asyn
   expect(stateOf(await live.begin())).toBe('running');
   holder.kill('SIGKILL');
   await expect.poll(() => stateOf(live.states()), { timeout: 15_000 }).toBe('interrupted');
+});
+
+test('an environment that is added while an older list is still being read stays', async () => {
+  await live.begin();
+  let goOn = (): void => undefined;
+  held = new Promise((resolve) => {
+    goOn = resolve;
+  });
+  const older = live.reload();
+  const second = join(folder, 'second');
+  await writePrefix(second);
+  await known.add(second);
+  const newer = live.reload();
+  // Unless they wait for each other, the newer one is done by now.
+  await Promise.race([newer, new Promise((resolve) => setImmediate(resolve)).then(async () => await readPrefix(second))]);
+  goOn();
+  await Promise.all([older, newer]);
+  expect(live.states().map(({ path }) => path)).toEqual([root, second]);
+  expect(events.filter(({ type }) => type === 'prefix-gone')).toEqual([]);
 });

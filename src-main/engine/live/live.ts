@@ -71,6 +71,8 @@ export function createLive(options: LiveOptions): Live {
   const { hosts, plugins } = context;
   const entries = new Map<string, Entry>();
   let listWatcher: FSWatcher | undefined;
+  /** The last reading of the list. */
+  let listed: Promise<unknown> = Promise.resolve();
   let closed = false;
 
   function schedule(entry: Entry, afterMs = SETTLE_MS): void {
@@ -231,11 +233,20 @@ export function createLive(options: LiveOptions): Live {
     return entry;
   }
 
+  /** One after the other: a list that was read earlier must not take back what a newer one has added. */
   async function reload(): Promise<void> {
+    const mine = readList(listed);
+    listed = mine;
+    await Promise.all((await mine).map(refresh));
+  }
+
+  /** Returns the entries that are new. */
+  async function readList(after: Promise<unknown>): Promise<readonly Entry[]> {
+    await Promise.allSettled([after]);
     const paths = new Set(await known.list());
+    if (closed) return [];
     for (const entry of [...entries.values()]) if (!paths.has(entry.path)) forget(entry);
-    const fresh = [...paths].filter((path) => !entries.has(path)).map(add);
-    await Promise.all(fresh.map(refresh));
+    return [...paths].filter((path) => !entries.has(path)).map(add);
   }
 
   return {
