@@ -16,6 +16,7 @@ const UNLIMITED = 0;
 /** virDomainSnapshotCreateFlags. */
 const NO_METADATA = 4;
 const DISK_ONLY = 16;
+const REUSE_EXTERNAL = 32;
 const QUIESCE = 64;
 
 /** Calls about the disks of running domains. */
@@ -26,7 +27,7 @@ export function diskCalls(session: LibvirtSession): DiskCalls {
       const get = (domain: DomainRef) => ({ domain, flags: 0 });
       const description = (await session.onDomain(procedures.domainGetXml, name, get, doing, options)).xml;
       const xml = layersXml(description, layers);
-      const flags = DISK_ONLY | NO_METADATA | (how?.quiesce === true ? QUIESCE : 0);
+      const flags = DISK_ONLY | NO_METADATA | (how?.quiesce === true ? QUIESCE : 0) | (how?.reuse === true ? REUSE_EXTERNAL : 0);
       await session.onDomain(procedures.snapshotCreate, name, (domain) => ({ domain, xml, flags }), doing, options);
     },
 
