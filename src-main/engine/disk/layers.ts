@@ -1,0 +1,56 @@
+import { basename, dirname, join, resolve } from 'node:path';
+import { createLayerOn, type ImageFormat, type ImageOptions, inspectImage, moveOnto } from './qemu-img.ts';
+
+/**
+ * Layers of a disk: qcow2 files in one folder, each with only what was written since the one below was frozen. The name of the file below
+ * is kept without its folder when it is in the same one, so that hard links to all of them in another folder are a disk of their own.
+ */
+
+/** Marks the files that are layers, in the middle of their names: `web_root.layer-3.qcow2`. */
+const MARK = /\.layer-(\d+)\.qcow2$/;
+
+/** Path of another layer of the disk whose lowest file or layer is `path`, with the first number that `isTaken` does not know. */
+export function nextLayerPath(path: string, folder: string, isTaken: (path: string) => boolean): string {
+  const name = basename(path);
+  const stem = MARK.test(name) ? name.replace(MARK, '') : name.replace(/\.[a-z0-9]+$/i, '');
+  for (let number = 1; ; number++) {
+    const candidate = join(folder, `${stem}.layer-${number}.qcow2`);
+    if (!isTaken(candidate)) return candidate;
+  }
+}
+
+/** Whether a file is a layer by its name. */
+export function isLayer(path: string): boolean {
+  return MARK.test(basename(path));
+}
+
+/** Creates an empty layer on a file that is not written to from then on. The layer must not exist. */
+export async function createLayer(
+  layer: { readonly path: string; readonly below: string; readonly belowFormat: ImageFormat },
+  options: ImageOptions = {},
+): Promise<void> {
+  const below = dirname(layer.below) === dirname(layer.path) ? basename(layer.below) : layer.below;
+  await createLayerOn({ path: layer.path, backing: below, backingFormat: layer.belowFormat }, options);
+}
+
+/** The file directly below a qcow2 file, absolute; undefined when it stands alone. Works while a VM uses it. */
+export async function fileBelow(
+  path: string,
+  options: ImageOptions = {},
+): Promise<{ readonly path: string; readonly format: ImageFormat } | undefined> {
+  const { backingFile, backingFormat } = await inspectImage(path, { ...options, format: 'qcow2' });
+  if (backingFile === undefined) return undefined;
+  return { path: resolve(dirname(path), backingFile), format: backingFormat === 'qcow2' ? 'qcow2' : 'raw' };
+}
+
+/**
+ * Takes the file below out of a disk: what it has and the layer lacks is copied into the layer, which then is on what was below that file,
+ * or stands alone. Nobody may use the layer. Nothing is lost when it is interrupted, and it can be repeated; the file below is not changed.
+ */
+export async function absorbBelow(path: string, options: ImageOptions = {}): Promise<void> {
+  const below = await fileBelow(path, options);
+  if (below === undefined) return;
+  const base = below.format === 'qcow2' ? await fileBelow(below.path, options) : undefined;
+  const name = base === undefined ? '' : dirname(base.path) === dirname(path) ? basename(base.path) : base.path;
+  await moveOnto({ path, backing: name, backingFormat: base?.format }, options);
+}
