@@ -73,7 +73,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
     await using lock = new LockPlace();
     await using undo = new UndoStack(step.log);
     const record: PrefixRecord = {
-      version: 2,
+      version: 3,
       phase: 'creating',
       host,
       initFile,

@@ -3,7 +3,7 @@ import { linkSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, stat
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { absorbBelow, createLayer, fileBelow, isLayer, nextLayerPath } from './layers.ts';
+import { absorbBelow, createLayer, fileBelow, isEmptyLayer, isLayer, nextLayerPath } from './layers.ts';
 import { createEmptyDisk } from './qemu-img.ts';
 
 const KIB = 1024;
@@ -77,6 +77,15 @@ describe('a stack of layers', () => {
     rmSync(base);
     rmSync(middle);
     for (const [place, byte] of [1, 2, 3, 0].entries()) expectByte(top, place, byte);
+  });
+
+  test('has an empty top until something is written to it', async () => {
+    const [, , top] = await stack();
+    const path = at('vm_root.layer-3.qcow2');
+    await createLayer({ path, below: top, belowFormat: 'qcow2' });
+    expect(await isEmptyLayer(path)).toBe(true);
+    qemuIo(path, 'write -q -z 64k 64k');
+    expect([await isEmptyLayer(path), await isEmptyLayer(top)]).toEqual([false, false]);
   });
 
   test('can be on a raw disk', async () => {

@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import { createLayerOn, type ImageFormat, type ImageOptions, inspectImage, moveOnto } from './qemu-img.ts';
+import { createLayerOn, hasOwnData, type ImageFormat, type ImageOptions, inspectImage, moveOnto } from './qemu-img.ts';
 
 /**
  * Layers of a disk: qcow2 files in one folder, each with only what was written since the one below was frozen. The name of the file below
@@ -53,4 +53,9 @@ export async function absorbBelow(path: string, options: ImageOptions = {}): Pro
   const base = below.format === 'qcow2' ? await fileBelow(below.path, options) : undefined;
   const name = base === undefined ? '' : dirname(base.path) === dirname(path) ? basename(base.path) : base.path;
   await moveOnto({ path, backing: name, backingFormat: base?.format }, options);
+}
+
+/** Whether nothing was ever written to a layer: all that it shows is from below. Works while a VM uses it. */
+export async function isEmptyLayer(path: string, options: ImageOptions = {}): Promise<boolean> {
+  return !(await hasOwnData(path, options));
 }

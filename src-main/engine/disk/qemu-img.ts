@@ -355,3 +355,17 @@ export async function moveOnto(
 function localName(name: string): string {
   return isAbsolute(name) || !name.includes(':') ? name : `./${name}`;
 }
+
+const ImageMap = z.array(z.looseObject({ depth: z.number(), present: z.boolean() }));
+
+/** Whether a qcow2 file itself has anything, also zeros, instead of showing what is below. Works while a VM uses it. */
+export async function hasOwnData(path: string, options: ImageOptions = {}): Promise<boolean> {
+  checkPath(path);
+  const { stdout } = await qemuImg(
+    ['map', '-U', '--output=json', '-f', 'qcow2', path],
+    `The disk image ${path} cannot be read.`,
+    path,
+    options,
+  );
+  return ImageMap.parse(JSON.parse(stdout)).some(({ depth, present }) => depth === 0 && present);
+}

@@ -236,7 +236,7 @@ class Fake implements FakeHypervisor {
     await this.#call('commitDisk', name, options, () =>
       this.model.startBlockJob(name, disk, into === 'backing' || into.top === undefined ? 'active commit' : 'commit'),
     );
-  pullDisk: Hypervisor['pullDisk'] = async (name, disk, options) =>
+  pullDisk: Hypervisor['pullDisk'] = async (name, disk, _how, options) =>
     await this.#call('pullDisk', name, options, () => this.model.startBlockJob(name, disk, 'pull'));
   resizeDisk: Hypervisor['resizeDisk'] = async (name, disk, _bytes, options) =>
     await this.#call('resizeDisk', name, options, () => this.model.requireDisk(name, disk));

@@ -315,11 +315,14 @@ export interface DiskCalls {
   commitDisk(
     name: string,
     disk: string,
-    into: 'backing' | { readonly base: string; readonly top?: string },
+    into: 'backing' | { readonly base: string; readonly top?: string; readonly relative?: boolean },
     options?: CallOptions,
   ): Promise<void>;
-  /** Copies everything from the layers below into the disk, which then stands alone. */
-  pullDisk(name: string, disk: string, options?: CallOptions): Promise<void>;
+  /**
+   * Copies what the layers below have into the disk, which then stands alone, or lies on `base`. `relative`: the name of the file below is
+   * then kept without its folder, which all of them are in.
+   */
+  pullDisk(name: string, disk: string, how?: { readonly base?: string; readonly relative?: boolean }, options?: CallOptions): Promise<void>;
   resizeDisk(name: string, disk: string, bytes: number, options?: CallOptions): Promise<void>;
   /** undefined when no job runs on this disk. */
   blockJob(name: string, disk: string, options?: CallOptions): Promise<BlockJob | undefined>;

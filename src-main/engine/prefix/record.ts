@@ -2,13 +2,34 @@ import { z } from 'zod';
 import { HostChoice } from '../../../src-shared/host/host-choice.ts';
 import { readJson, writeJson } from '../core/json-file.ts';
 
+/** What taking a snapshot cost. */
+export const SnapshotMeasured = z.object({
+  /** How memory was written (`snapshot/memory/`); null when no VM was running. */
+  mechanism: z.enum(['background', 'pre-copy', 'paused']).nullable(),
+  /** VM → how long it stood still, ms. */
+  stillMs: z.record(z.string(), z.number()),
+  /** From the moment when the first VM stood until the last one did, ms. */
+  skewMs: z.number(),
+  /** VM → bytes of its memory's file. */
+  memory: z.record(z.string(), z.number()),
+  /** All of it, ms. */
+  durationMs: z.number(),
+});
+export type SnapshotMeasured = z.infer<typeof SnapshotMeasured>;
+
 /** One snapshot of the whole environment, as recorded in the prefix. */
 export const SnapshotRecord = z.object({
   name: z.string(),
+  /**
+   * `layers`: the disks as they were are files below newer layers, memory is a file of its own. `internal`: both are inside the disks' files
+   * (libvirt's internal snapshots).
+   */
+  kind: z.enum(['internal', 'layers']),
   /** ms since the epoch. */
   createdAt: z.number(),
   parent: z.string().nullable(),
   vms: z.record(z.string(), z.enum(['memory', 'disk'])),
+  measured: SnapshotMeasured.optional(),
 });
 export type SnapshotRecord = z.infer<typeof SnapshotRecord>;
 
@@ -35,7 +56,7 @@ export type PendingWork = z.infer<typeof PendingWork>;
 
 /** Our own facts about a prefix (`lago-desktop.json`); everything Lago knows stays in Lago's files. */
 export const PrefixRecord = z.object({
-  version: z.literal(2),
+  version: z.literal(3),
   /** `creating` until the prefix is complete; without a lock holder such a prefix is half-made. */
   phase: z.enum(['creating', 'ready']),
   host: HostChoice,
@@ -48,10 +69,19 @@ export const PrefixRecord = z.object({
 });
 export type PrefixRecord = z.infer<typeof PrefixRecord>;
 
-const RecordV1 = PrefixRecord.omit({ pending: true }).extend({ version: z.literal(1) });
+const RecordV2 = PrefixRecord.extend({ version: z.literal(2), snapshots: z.array(SnapshotRecord.omit({ kind: true, measured: true })) });
+const RecordV1 = RecordV2.omit({ pending: true }).extend({ version: z.literal(1) });
+
+function fromV2(old: z.infer<typeof RecordV2>): PrefixRecord {
+  return { ...old, version: 3, snapshots: old.snapshots.map((snapshot) => ({ ...snapshot, kind: 'internal' })) };
+}
 
 /** Reads every version of the format and converts it to the current one. The file itself is updated by the next write. */
-const AnyRecord = z.union([PrefixRecord, RecordV1.transform((old): PrefixRecord => ({ ...old, version: 2, pending: null }))]);
+const AnyRecord = z.union([
+  PrefixRecord,
+  RecordV2.transform(fromV2),
+  RecordV1.transform((old) => fromV2({ ...old, version: 2, pending: null })),
+]);
 
 /** `undefined` for a prefix made by Lago itself. */
 export async function readRecord(path: string): Promise<PrefixRecord | undefined> {

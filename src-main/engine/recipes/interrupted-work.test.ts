@@ -324,9 +324,9 @@ describe('the record', () => {
     const path = (await readPrefix(root)).paths.record;
     const { pending: _none, ...old } = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
     await writeFile(path, JSON.stringify({ ...old, version: 1 }));
-    expect(await readRecord(path)).toMatchObject({ version: 2, pending: null, phase: 'ready' });
+    expect(await readRecord(path)).toMatchObject({ version: 3, pending: null, phase: 'ready' });
     await start();
-    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ version: 2, pending: null });
+    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ version: 3, pending: null });
   });
 
   it('makes status report interrupted work', async () => {

@@ -111,7 +111,7 @@ export async function writePrefix(root: string): Promise<void> {
   await writeFile(paths.uuid, UUID);
   await writeFile(paths.initialized, '');
   await writeRecord(paths.record, {
-    version: 2,
+    version: 3,
     phase: 'ready',
     host: { kind: 'embedded', uplink: 'none' },
     initFile: null,

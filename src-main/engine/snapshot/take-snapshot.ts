@@ -108,7 +108,7 @@ async function recordSnapshot(journal: Journal, name: string, vms: Record<string
   await journal.settle(
     (record): PrefixRecord => ({
       ...record,
-      snapshots: [...record.snapshots, { name, createdAt: Date.now(), parent: record.current, vms }],
+      snapshots: [...record.snapshots, { name, kind: 'internal', createdAt: Date.now(), parent: record.current, vms }],
       current: name,
     }),
   );

@@ -1,0 +1,81 @@
+import { existsSync } from 'node:fs';
+import { VmSpec } from '../../../../src-shared/specs.ts';
+import { readJson, writeJson } from '../../core/json-file.ts';
+import type { Log } from '../../core/log.ts';
+import { isEmptyLayer } from '../../disk/layers.ts';
+import { domainName, type Prefix, readSpecs } from '../../prefix/prefix.ts';
+import type { PendingWork } from '../../prefix/record.ts';
+import type { RecipeContext } from '../../runtime/recipe.ts';
+import type { HostSession } from '../../runtime/session.ts';
+import { setCapability } from '../memory/monitor.ts';
+import { forgetFiles, keptDefinition, resumeForSure } from '../snapshot-parts.ts';
+import { collectLayers } from './collect.ts';
+import { keptLayers, onLayers, removeLayers, type VmLayers } from './layer-files.ts';
+import { runningDisks } from './running-disks.ts';
+
+/**
+ * Undoes an unfinished snapshot of layers, whoever began it: VMs that ran go on, no file of it is left, and a disk that a VM has written
+ * to since keeps what was written. Can be repeated.
+ */
+export async function takeBackLayers(
+  context: RecipeContext,
+  prefix: Prefix,
+  work: PendingWork,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const name = work.name ?? '';
+  const session = await context.hosts.find(prefix, signal);
+  const layers = (await keptLayers(prefix, name)) ?? {};
+  // As they were before the snapshot, or already with its layers.
+  const { vms } = await readSpecs(prefix.paths);
+  const outcomes = await Promise.allSettled(
+    vms
+      .filter((vm) => work.vms.includes(vm.name))
+      .map(async (vm) => {
+        if (session !== undefined && work.running.includes(vm.name)) await resumeForSure(session, prefix, vm, signal);
+        if (session !== undefined) await switchOff(session, prefix, vm, log, signal);
+        await keepUsed(session, prefix, vm, { name, layers: layers[vm.name] ?? {} }, signal);
+      }),
+  );
+  const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
+  await forgetFiles(prefix, name);
+  await collectLayers(context, prefix, { log, signal });
+}
+
+/** An ordinary save fails while QEMU has one of these capabilities. */
+async function switchOff(session: HostSession, prefix: Prefix, vm: VmSpec, log: Log, signal: AbortSignal): Promise<void> {
+  if ((await runningDisks(session, prefix, vm, signal)) === undefined) return;
+  for (const capability of ['background-snapshot', 'pause-before-switchover'] as const) {
+    try {
+      await setCapability(session.hypervisor, domainName(prefix.uuid, vm.name), capability, false, { signal });
+    } catch (error) {
+      // It does not have the capability, or still ends the writing of its memory.
+      log.debug(error instanceof Error ? error.message : String(error));
+    }
+  }
+}
+
+/** The definition names the layers that the VM uses, or that have what it wrote before it ended; the others are removed. */
+async function keepUsed(
+  session: HostSession | undefined,
+  prefix: Prefix,
+  vm: VmSpec,
+  { name, layers }: { readonly name: string; readonly layers: VmLayers },
+  signal: AbortSignal,
+): Promise<void> {
+  const inUse = await runningDisks(session, prefix, vm, signal);
+  const kept: Record<string, string> = {};
+  const unused: Record<string, string> = {};
+  for (const [dev, path] of Object.entries(layers)) {
+    if (!existsSync(path)) continue;
+    const used = inUse === undefined ? !(await isEmptyLayer(path, { signal })) : inUse.get(dev) === path;
+    if (used) kept[dev] = path;
+    else unused[dev] = path;
+  }
+  // Written before anything is removed: the definition may name the layers already.
+  const before = (await readJson(keptDefinition(prefix, name, vm), VmSpec)) ?? vm;
+  await writeJson(prefix.paths.vm(vm.name), { ...vm, disks: onLayers(prefix, before, kept).disks });
+  await removeLayers(unused);
+}

@@ -1,0 +1,223 @@
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { VmSpec } from '../../../../src-shared/specs.ts';
+import { writeFileAtomic, writeJson } from '../../core/json-file.ts';
+import type { Step } from '../../core/operation.ts';
+import { UndoStack } from '../../core/undo.ts';
+import { beginWork, type Journal } from '../../prefix/journal.ts';
+import { domainName, type Prefix } from '../../prefix/prefix.ts';
+import type { PendingWork, PrefixRecord, SnapshotMeasured } from '../../prefix/record.ts';
+import { activeVms, PARALLEL } from '../../runtime/bring-down.ts';
+import { isHosted } from '../../runtime/foreign-vms.ts';
+import type { RecipeContext } from '../../runtime/recipe.ts';
+import type { HostSession } from '../../runtime/session.ts';
+import { keptDomain, keptMemory } from '../memory/kept-memory.ts';
+import { type Mechanism, type MemoryWriting, mechanismFor, openMemoryWriting } from '../memory/write-memory.ts';
+import { keptDefinition, resume, runningVms } from '../snapshot-parts.ts';
+import { requireSpace } from '../snapshot-space.ts';
+import { suspendAll } from '../take-snapshot.ts';
+import { createLayers, keepLayers, type Layers, onLayers, planLayers, type VmLayers } from './layer-files.ts';
+import { takeBackLayers } from './take-back.ts';
+
+/** Deleting a half-written memory and merging a layer back may take minutes on a slow disk. */
+const UNDO_MS = 15 * 60_000;
+
+/** A VM whose memory is kept too. */
+interface Live {
+  readonly vm: VmSpec;
+  readonly domain: string;
+  /** It was suspended by somebody, and stays so. */
+  readonly suspended: boolean;
+  readonly writing: MemoryWriting;
+}
+
+/**
+ * Takes a snapshot by freezing the disks as they are under new layers, and writing memory into files, while the VMs stand still only
+ * for the moment that is kept. All or nothing: on failure the VMs run on, and no part of it is left.
+ */
+export async function takeLayered(context: RecipeContext, prefix: Prefix, name: string, step: Step): Promise<void> {
+  const began = performance.now();
+  const all = prefix.specs.vms.filter((vm) => isHosted(context.plugins, vm));
+  const session = await context.hosts.find(prefix, step.signal);
+  const active = session === undefined ? [] : await activeVms(session, prefix, step.signal);
+  const running = session === undefined ? [] : await runningVms(session, prefix, active, step.signal);
+  await requireSpace(prefix, active, { host: session?.host });
+  const work: Omit<PendingWork, 'since'> = {
+    kind: 'snapshot',
+    name,
+    step: 'layering',
+    vms: all.map((vm) => vm.name),
+    running: running.map((vm) => vm.name),
+    hostWasUp: session !== undefined,
+  };
+  const journal = await beginWork(prefix, work, { log: step.log });
+  await using undo = new UndoStack(step.log);
+  undo.add(
+    `take back snapshot ${name}`,
+    async (signal) => {
+      await takeBackLayers(context, prefix, { ...work, since: 0 }, step.log, signal);
+      await journal.settle();
+    },
+    { timeoutMs: UNDO_MS },
+  );
+  const layers = planLayers(prefix, all);
+  await step.step('Prepare layers', async (one) => await prepareLayers(prefix, name, all, layers, one));
+  const moment = session === undefined ? NOTHING : await keepLive(session, prefix, name, { active, running, layers }, step, undo);
+  for (const vm of all) {
+    const after = onLayers(prefix, vm, layers[vm.name] ?? {});
+    await writeJson(prefix.paths.vm(vm.name), { ...after, snapshots: { ...vm.snapshots, [name]: vm.disks } });
+  }
+  const { openHostKeys } = await import('../../guest/host-keys.ts');
+  const { keptHostKeys } = await import('../snapshot-parts.ts');
+  await openHostKeys(prefix.paths.hostKeys).keep(keptHostKeys(prefix, name));
+  step.checkpoint();
+  const measured: SnapshotMeasured = { ...moment, durationMs: Math.round(performance.now() - began) };
+  const kinds = Object.fromEntries(all.map((vm) => [vm.name, active.includes(vm) ? ('memory' as const) : ('disk' as const)]));
+  await recordLayered(journal, name, kinds, measured, undo);
+}
+
+type Moment = Omit<SnapshotMeasured, 'durationMs'>;
+const NOTHING: Moment = { mechanism: null, stillMs: {}, skewMs: 0, memory: {} };
+
+async function prepareLayers(prefix: Prefix, name: string, vms: readonly VmSpec[], layers: Layers, step: Step): Promise<void> {
+  await mkdir(join(prefix.paths.snapshots, name), { recursive: true, mode: 0o700 });
+  await keepLayers(prefix, name, layers);
+  for (const vm of vms) await writeJson(keptDefinition(prefix, name, vm), vm);
+  await step.each(
+    vms,
+    PARALLEL,
+    (vm) => `Create layers of VM ${vm.name}`,
+    async (vm, one) => await createLayers(prefix, vm, layers[vm.name] ?? {}, one.signal),
+  );
+}
+
+/** Keeps the disks and memory of the VMs that are not off, as of one moment. */
+async function keepLive(
+  session: HostSession,
+  prefix: Prefix,
+  name: string,
+  vms: { readonly active: readonly VmSpec[]; readonly running: readonly VmSpec[]; readonly layers: Layers },
+  step: Step,
+  undo: UndoStack,
+): Promise<Moment> {
+  if (vms.active.length === 0) return NOTHING;
+  const live = await step.step('Prepare memory', async (one) => await prepareMemory(session, prefix, name, vms, one, undo));
+  const watch = watchStanding(
+    session,
+    live.map(({ domain }) => domain),
+  );
+  try {
+    step.checkpoint();
+    // From here on, nothing is cancelled until the VMs run again.
+    await suspendAll(session, prefix, vms.running, step);
+    await Promise.all(live.map(async ({ vm, domain }) => await addLayers(session, domain, vms.layers[vm.name] ?? {})));
+    await Promise.all(live.map(async ({ writing }) => await writing.begin()));
+    const sizes = await step.each(
+      live,
+      Math.max(1, live.length),
+      ({ vm }) => `Keep memory of VM ${vm.name}`,
+      async (one, inner) => await finishMemory(session, prefix, one, inner),
+    );
+    return {
+      mechanism: strongest(live),
+      ...watch.measured((domain) => live.find((one) => one.domain === domain)?.vm.name ?? domain),
+      memory: Object.fromEntries(live.map(({ vm }, index) => [vm.name, sizes[index] ?? 0])),
+    };
+  } finally {
+    watch[Symbol.dispose]();
+    await Promise.allSettled(live.map(async ({ writing }) => await writing[Symbol.asyncDispose]()));
+  }
+}
+
+async function prepareMemory(
+  session: HostSession,
+  prefix: Prefix,
+  name: string,
+  { active, running }: { readonly active: readonly VmSpec[]; readonly running: readonly VmSpec[] },
+  step: Step,
+  undo: UndoStack,
+): Promise<readonly Live[]> {
+  return await step.each(
+    active,
+    PARALLEL,
+    (vm) => `Prepare VM ${vm.name}`,
+    async (vm, one): Promise<Live> => {
+      const domain = domainName(prefix.uuid, vm.name);
+      const suspended = !running.includes(vm);
+      const mechanism = await mechanismFor(session.hypervisor, domain, suspended, one.signal);
+      one.log.debug(`The memory of VM ${vm.name} is kept by ${mechanism}.`);
+      const xml = await session.hypervisor.domainXml(domain, { migratable: true }, { signal: one.signal });
+      await writeFileAtomic(keptDomain(prefix, name, vm.name), xml, 0o600);
+      const socket = memorySocket(session, domain);
+      const writing = await openMemoryWriting(session.hypervisor, { domain, mechanism, socket, file: keptMemory(prefix, name, vm.name) });
+      undo.add(`stop writing the memory of ${vm.name}`, async () => await writing[Symbol.asyncDispose]());
+      await writing.prepare(one.signal);
+      return { vm, domain, suspended, writing };
+    },
+  );
+}
+
+/** Short whatever the VM's name: paths of sockets are limited to 107 bytes. */
+function memorySocket({ host }: HostSession, domain: string): string {
+  return join(host.socketDir, `${createHash('sha256').update(domain).digest('hex').slice(0, 12)}.mem`);
+}
+
+async function addLayers({ hypervisor }: HostSession, domain: string, layers: VmLayers): Promise<void> {
+  const list = Object.entries(layers).map(([disk, path]) => ({ disk, path }));
+  if (list.length > 0) await hypervisor.addLayers(domain, list, { reuse: true });
+}
+
+async function finishMemory(session: HostSession, prefix: Prefix, live: Live, step: Step): Promise<number> {
+  const expected = live.vm.memory * 1024 * 1024;
+  const bytes = await live.writing.finish(step.signal, (written) => step.progress(Math.min(0.99, written / expected)));
+  if (live.writing.mechanism !== 'background' && !live.suspended) await resume(session, prefix, [live.vm], AbortSignal.timeout(60_000));
+  return bytes;
+}
+
+/** The mechanism to be told: the one that made a VM stand longest. */
+function strongest(live: readonly Live[]): Mechanism {
+  const used = live.filter(({ suspended }) => !suspended).map(({ writing }) => writing.mechanism);
+  return used.includes('paused') ? 'paused' : used.includes('pre-copy') ? 'pre-copy' : (used[0] ?? 'paused');
+}
+
+interface Standing extends Disposable {
+  measured(nameOf: (domain: string) => string): Pick<Moment, 'stillMs' | 'skewMs'>;
+}
+
+/** Measures by libvirt's events how long the VMs stand still, and between which of them how much time passes until they stand. */
+function watchStanding({ hypervisor }: HostSession, domains: readonly string[]): Standing {
+  const stopped = new Map<string, number>();
+  const still = new Map<string, number>();
+  const unsubscribe = hypervisor.onEvent((event) => {
+    if (event.type !== 'domain' || !domains.includes(event.name)) return;
+    if (event.event === 'suspended' && !stopped.has(event.name)) stopped.set(event.name, performance.now());
+    const since = stopped.get(event.name);
+    if (event.event === 'resumed' && since !== undefined) still.set(event.name, performance.now() - since);
+  });
+  return {
+    measured: (nameOf) => ({
+      stillMs: Object.fromEntries([...still].map(([domain, ms]) => [nameOf(domain), Math.round(ms)])),
+      skewMs: stopped.size < 2 ? 0 : Math.round(Math.max(...stopped.values()) - Math.min(...stopped.values())),
+    }),
+    [Symbol.dispose]: unsubscribe,
+  };
+}
+
+/** The single write that makes the snapshot exist. */
+async function recordLayered(
+  journal: Journal,
+  name: string,
+  vms: Record<string, 'memory' | 'disk'>,
+  measured: SnapshotMeasured,
+  undo: UndoStack,
+): Promise<void> {
+  await journal.settle(
+    (record): PrefixRecord => ({
+      ...record,
+      snapshots: [...record.snapshots, { name, kind: 'layers', createdAt: Date.now(), parent: record.current, vms, measured }],
+      current: name,
+    }),
+  );
+  undo.commit();
+}

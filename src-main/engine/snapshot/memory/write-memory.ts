@@ -1,0 +1,173 @@
+import { EngineError } from '../../../../src-shared/errors.ts';
+import { sleep, until } from '../../core/until.ts';
+import type { Hypervisor } from '../../libvirt/hypervisor.ts';
+import {
+  beginMigration,
+  type Capability,
+  cancelMigration,
+  continueMigration,
+  liftLimit,
+  migrationStatus,
+  setCapability,
+} from './monitor.ts';
+import { openMemorySink } from './sink.ts';
+
+/**
+ * How a VM's memory is written. `background`: QEMU write-protects it and lets the VM go on at once, which the kernel must allow
+ * (userfaultfd). `pre-copy`: while the VM runs, and what has changed meanwhile once more in the pause. `paused`: in the pause.
+ */
+export type Mechanism = 'background' | 'pre-copy' | 'paused';
+
+/** Writes the memory of one VM into a file; its methods are called in this order, and dispose it at any time gives up. */
+export interface MemoryWriting extends AsyncDisposable {
+  readonly mechanism: Mechanism;
+  /** Whatever can be done while the VM runs. */
+  prepare(signal: AbortSignal): Promise<void>;
+  /** The VM is suspended, and its disks have their new layers: what is written is its memory as of now. It may run by itself from here on. */
+  begin(): Promise<void>;
+  /** Everything is written. Except with `background` the VM stands still until it is resumed. Returns the number of bytes. */
+  finish(signal: AbortSignal, onProgress?: (bytes: number) => void): Promise<number>;
+}
+
+const CAPABILITY: Readonly<Record<Mechanism, Capability | undefined>> = {
+  background: 'background-snapshot',
+  'pre-copy': 'pause-before-switchover',
+  paused: undefined,
+};
+
+/** With no more than this still to be written, the pause is short, bytes. */
+const LITTLE = 4 * 1024 * 1024;
+/** A VM that changes its memory faster than it is written is paused all the same after this. */
+const PATIENCE_MS = 30_000;
+/** QEMU that writes nothing for so long does not respond any more. */
+const STALLED_MS = 60_000;
+/** Once the VM is suspended nothing is cancelled, and every answer comes at once. */
+const ANSWER = { timeoutMs: 30_000 };
+
+/**
+ * The best mechanism for a VM: `background` where this kernel and QEMU have it for this VM, which only trying to switch it on tells, else
+ * `pre-copy`. For a VM that is suspended, `paused`.
+ */
+export async function mechanismFor(hypervisor: Hypervisor, domain: string, suspended: boolean, signal: AbortSignal): Promise<Mechanism> {
+  if (suspended) return 'paused';
+  try {
+    await setCapability(hypervisor, domain, 'background-snapshot', true, { signal });
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.details['command'] === undefined) throw error;
+    return 'pre-copy';
+  }
+  // An ordinary save would fail with it.
+  await setCapability(hypervisor, domain, 'background-snapshot', false, ANSWER);
+  return 'background';
+}
+
+/** Opens the socket, and nothing else. `socket` and `file` as for `openMemorySink`. */
+export async function openMemoryWriting(
+  hypervisor: Hypervisor,
+  vm: { readonly domain: string; readonly mechanism: Mechanism; readonly socket: string; readonly file: string },
+): Promise<MemoryWriting> {
+  const { domain, mechanism } = vm;
+  const capability = CAPABILITY[mechanism];
+  const sink = await openMemorySink(vm.socket, vm.file);
+  let under = false;
+  let switched = false;
+
+  async function requireStatus(wanted: string, signal?: AbortSignal): Promise<void> {
+    await until(
+      async () => {
+        const { status, reason } = await migrationStatus(hypervisor, domain, { ...ANSWER, signal });
+        if (status === 'failed' || status === 'cancelled') {
+          throw new EngineError('hypervisor.failed', `The memory of ${domain} could not be written: ${reason ?? `QEMU ${status}`}.`);
+        }
+        return status === wanted ? true : undefined;
+      },
+      {
+        everyMs: 5,
+        timeoutMs: ANSWER.timeoutMs,
+        signal,
+        failure: () => new EngineError('hypervisor.failed', `QEMU did not finish writing the memory of ${domain}.`),
+      },
+    );
+  }
+
+  async function nearlyWritten(signal: AbortSignal): Promise<void> {
+    const deadline = Date.now() + PATIENCE_MS;
+    for (;;) {
+      const { status, remaining } = await migrationStatus(hypervisor, domain, { signal });
+      // It has found little enough left by itself.
+      if (status === 'pre-switchover' || status === 'failed') return;
+      if (status === 'active' && remaining > 0 && remaining <= LITTLE) return;
+      if (Date.now() > deadline) return;
+      await sleep(20, signal);
+    }
+  }
+
+  return {
+    mechanism,
+
+    async prepare(signal) {
+      await liftLimit(hypervisor, domain, { signal });
+      if (capability !== undefined) {
+        switched = true;
+        await setCapability(hypervisor, domain, capability, true, ANSWER);
+      }
+      if (mechanism !== 'pre-copy') return;
+      under = true;
+      await beginMigration(hypervisor, domain, sink.uri, ANSWER);
+      await nearlyWritten(signal);
+    },
+
+    async begin() {
+      if (mechanism === 'pre-copy') {
+        await requireStatus('pre-switchover');
+        await continueMigration(hypervisor, domain, ANSWER);
+        return;
+      }
+      under = true;
+      await beginMigration(hypervisor, domain, sink.uri, ANSWER);
+    },
+
+    async finish(signal, onProgress = () => undefined) {
+      const bytes = await untilWritten(sink, signal, onProgress, domain);
+      await requireStatus('completed');
+      under = false;
+      return bytes;
+    },
+
+    async [Symbol.asyncDispose]() {
+      try {
+        if (under) await cancelMigration(hypervisor, domain, ANSWER);
+        if (switched && capability !== undefined) await setCapability(hypervisor, domain, capability, false, ANSWER);
+      } finally {
+        await sink[Symbol.asyncDispose]();
+      }
+    },
+  };
+}
+
+/** Waits as long as bytes arrive. */
+async function untilWritten(
+  sink: { arrived(): number; written(): Promise<number> },
+  signal: AbortSignal,
+  onProgress: (bytes: number) => void,
+  domain: string,
+): Promise<number> {
+  const done = new AbortController();
+  const watch = async (): Promise<never> => {
+    let [last, since] = [-1, Date.now()];
+    for (;;) {
+      const now = sink.arrived();
+      if (now !== last) [last, since] = [now, Date.now()];
+      onProgress(now);
+      if (Date.now() - since > STALLED_MS) throw new EngineError('hypervisor.failed', `QEMU stopped writing the memory of ${domain}.`);
+      await sleep(100, AbortSignal.any([done.signal, signal]));
+    }
+  };
+  const watching = watch();
+  try {
+    return await Promise.race([sink.written(), watching]);
+  } finally {
+    done.abort();
+    await watching.catch(() => undefined);
+  }
+}
