@@ -10,6 +10,7 @@ import { activeVms } from '../runtime/bring-down.ts';
 import { undefineDomain } from '../runtime/realize.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
 import { deleteSnapshotOf } from '../snapshot/delete-snapshot.ts';
+import { LAYERING, takeBackLayers } from '../snapshot/layers/take-back.ts';
 import { finishReverted, REVERTED, REVERTING, revertTo } from '../snapshot/revert-snapshot.ts';
 import { onceFree, resumeForSure, statusOf } from '../snapshot/snapshot-parts.ts';
 import { takeBack } from '../snapshot/take-snapshot.ts';
@@ -108,7 +109,8 @@ async function resolveNow(context: RecipeContext, prefix: Prefix, pending: Pendi
 async function resolve(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {
   switch (pending.kind) {
     case 'snapshot':
-      await takeBack(context, prefix, pending, step.signal);
+      if (pending.step === LAYERING) await takeBackLayers(context, prefix, pending, step.log, step.signal);
+      else await takeBack(context, prefix, pending, step.signal);
       break;
     case 'delete-snapshot':
       await finishDeletion(context, prefix, pending, step);

@@ -9,6 +9,7 @@ import { activeVms, PARALLEL } from '../runtime/bring-down.ts';
 import { openSession } from '../runtime/bring-up.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
+import { collectLayers } from './layers/collect.ts';
 import { deleteFromVm, forgetFiles, keepXml, recordOf } from './snapshot-parts.ts';
 
 /**
@@ -17,6 +18,10 @@ import { deleteFromVm, forgetFiles, keepXml, recordOf } from './snapshot-parts.t
  */
 export async function deleteSnapshotOf(context: RecipeContext, prefix: Prefix, snapshot: SnapshotRecord, step: Step): Promise<void> {
   const { name } = snapshot;
+  if (snapshot.kind === 'layers') {
+    await deleteLayered(context, prefix, snapshot, step);
+    return;
+  }
   const vms = prefix.specs.vms.filter((vm) => snapshot.vms[vm.name] !== undefined);
   const found = await context.hosts.find(prefix, step.signal);
   const hostWasUp = prefix.record?.pending?.hostWasUp ?? found !== undefined;
@@ -60,6 +65,23 @@ export async function deleteSnapshotOf(context: RecipeContext, prefix: Prefix, s
     });
   }
   await step.step('Forget the snapshot', async () => await journal.settle((record) => without(record, snapshot)));
+}
+
+/** The layers that only this snapshot needed are merged; until that is done, the deletion is pending. */
+async function deleteLayered(context: RecipeContext, prefix: Prefix, snapshot: SnapshotRecord, step: Step): Promise<void> {
+  const { name } = snapshot;
+  const vms = Object.keys(snapshot.vms);
+  const journal = await beginWork(
+    prefix,
+    { kind: 'delete-snapshot', name, step: 'deleting', vms, running: [], hostWasUp: true },
+    { log: step.log },
+  );
+  await step.step('Forget its files', async () => await forgetFiles(prefix, name));
+  await step.step('Merge layers', async (one) => await collectLayers(context, prefix, { log: one.log, signal: one.signal }));
+  await step.step('Forget the snapshot', async () => {
+    await sweepAddedImages(prefix);
+    await journal.settle((record) => without(record, snapshot));
+  });
 }
 
 function without(record: PrefixRecord, snapshot: SnapshotRecord): PrefixRecord {

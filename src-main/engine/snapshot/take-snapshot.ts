@@ -12,6 +12,7 @@ import { isHosted } from '../runtime/foreign-vms.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
+import { takeLayered } from './layers/take.ts';
 import {
   deleteFromDisks,
   deleteFromVm,
@@ -52,6 +53,15 @@ function requireSnapshottable(vm: VmSpec): void {
 }
 
 /**
+ * Whether snapshots of the prefix are of layers. Not on another machine, where QEMU cannot reach this one to write memory; and one that has
+ * internal snapshots goes on with these, since both kinds in one disk's file exclude each other.
+ */
+function usesLayers(prefix: Prefix): boolean {
+  const { host, snapshots } = recordOf(prefix);
+  return host.kind !== 'remote' && snapshots.every(({ kind }) => kind === 'layers');
+}
+
+/**
  * Takes a snapshot of a prefix opened for change: running VMs are paused together, saved with their memory, and resumed together; VMs that
  * were already paused are saved and stay paused; those that are off are saved with their disks. All or nothing.
  */
@@ -61,6 +71,10 @@ export async function takeSnapshotOf(context: RecipeContext, prefix: Prefix, nam
     throw new EngineError('snapshot.exists', `${prefix.name} has a snapshot "${name}" already.`, {
       hint: `Choose another name, or delete that one first: lago snapshot --delete "${name}".`,
     });
+  }
+  if (usesLayers(prefix)) {
+    await takeLayered(context, prefix, name, step);
+    return;
   }
   const all = prefix.specs.vms.filter((vm) => isHosted(context.plugins, vm));
   for (const vm of all) requireSnapshottable(vm);

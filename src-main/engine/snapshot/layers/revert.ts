@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { VmSpec } from '../../../../src-shared/specs.ts';
-import { readJson } from '../../core/json-file.ts';
+import { DiskSpec, VmSpec } from '../../../../src-shared/specs.ts';
+import { readJson, writeJson } from '../../core/json-file.ts';
 import type { Step } from '../../core/operation.ts';
 import { UndoStack } from '../../core/undo.ts';
 import { movedDomainXml } from '../../libvirt/xml/moved-domain.ts';
@@ -14,18 +16,67 @@ import type { HostSession } from '../../runtime/session.ts';
 import { keptDomain, keptMemory } from '../memory/kept-memory.ts';
 import { restoreMemory } from '../memory/restore-memory.ts';
 import { keptDefinition } from '../snapshot-parts.ts';
-import { onLayers, type VmLayers, writableDisks } from './layer-files.ts';
+import { createLayers, onLayers, planLayers, writableDisks } from './layer-files.ts';
 
-/** The VM as the snapshot has it, its disks on new layers. `snapshot.missing` when its definition is not there. */
-export async function definitionAt(prefix: Prefix, snapshot: SnapshotRecord, vm: VmSpec, layers: VmLayers): Promise<VmSpec> {
+/**
+ * Creates new layers on the disks of a snapshot, and returns the VMs' definitions on them by name. Changes nothing that is in use.
+ * `snapshot.missing` when a file of the snapshot is not there.
+ */
+export async function prepareLayers(
+  prefix: Prefix,
+  snapshot: SnapshotRecord,
+  vms: readonly VmSpec[],
+  step: Step,
+): Promise<ReadonlyMap<string, VmSpec>> {
+  return await step.step('Prepare layers', async (all) => {
+    const then = new Map<string, VmSpec>();
+    for (const vm of vms) then.set(vm.name, await definitionAt(prefix, snapshot, vm));
+    const layers = planLayers(prefix, [...then.values()]);
+    for (const vm of then.values()) {
+      const own = layers[vm.name] ?? {};
+      await createLayers(prefix, vm, own, all.signal);
+      then.set(vm.name, onLayers(prefix, vm, own));
+    }
+    return then;
+  });
+}
+
+/** The VM as the snapshot has it; what is known of snapshots is of now. */
+async function definitionAt(prefix: Prefix, snapshot: SnapshotRecord, vm: VmSpec): Promise<VmSpec> {
   const then = await readJson(keptDefinition(prefix, snapshot.name, vm), VmSpec);
-  if (then === undefined)
-    throw new EngineError('snapshot.missing', `The snapshot "${snapshot.name}" has lost its definition of VM ${vm.name}.`);
-  return onLayers(prefix, { ...then, snapshots: vm.snapshots }, layers);
+  // Merging may have moved what a disk's file had to another file since: the list of snapshots follows.
+  const disks = z.array(DiskSpec).safeParse(vm.snapshots[snapshot.name]).data;
+  const files = [...(disks ?? []).map(({ path }) => expandPrefixPath(path, prefix.paths.root))];
+  if (snapshot.vms[vm.name] === 'memory')
+    files.push(keptMemory(prefix, snapshot.name, vm.name), keptDomain(prefix, snapshot.name, vm.name));
+  const lost = files.find((path) => path !== '' && !existsSync(path));
+  if (then !== undefined && disks !== undefined && lost === undefined) return { ...then, disks, snapshots: vm.snapshots };
+  throw new EngineError(
+    'snapshot.missing',
+    `The snapshot "${snapshot.name}" cannot be used: a file of VM ${vm.name} is missing (${lost ?? 'its definition'}).`,
+    {
+      hint: `Delete it (lago snapshot --delete "${snapshot.name}"), and revert to another one.`,
+    },
+  );
+}
+
+/** Takes a VM to the snapshot: with its memory, paused, or off. `now` is its definition on new layers. */
+export async function revertLayered(
+  session: HostSession,
+  prefix: Prefix,
+  snapshot: SnapshotRecord,
+  now: VmSpec,
+  step: Step,
+): Promise<void> {
+  const domain = domainName(prefix.uuid, now.name);
+  await session.hypervisor.destroyDomain(domain);
+  await session.hypervisor.undefineDomain(domain);
+  await writeJson(prefix.paths.vm(now.name), now);
+  if (snapshot.vms[now.name] === 'memory') await restoreVm(session, prefix, snapshot, now, step);
 }
 
 /** Lets a VM go on from the snapshot's memory, paused and persistent like any other. It must be off. `now` is its definition on new layers. */
-export async function restoreVm(session: HostSession, prefix: Prefix, snapshot: SnapshotRecord, now: VmSpec, step: Step): Promise<void> {
+async function restoreVm(session: HostSession, prefix: Prefix, snapshot: SnapshotRecord, now: VmSpec, step: Step): Promise<void> {
   const domain = domainName(prefix.uuid, now.name);
   await using undo = new UndoStack(step.log);
   undo.add(`undefine ${domain}`, async (signal) => await session.hypervisor.undefineDomain(domain, { signal }));

@@ -13,6 +13,9 @@ import { collectLayers } from './collect.ts';
 import { keptLayers, onLayers, removeLayers, type VmLayers } from './layer-files.ts';
 import { runningDisks } from './running-disks.ts';
 
+/** Progress of taking a snapshot of layers, which is undone in another way than an internal one. */
+export const LAYERING = 'layering';
+
 /**
  * Undoes an unfinished snapshot of layers, whoever began it: VMs that ran go on, no file of it is left, and a disk that a VM has written
  * to since keeps what was written. Can be repeated.

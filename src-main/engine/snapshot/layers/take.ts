@@ -14,11 +14,11 @@ import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
 import { keptDomain, keptMemory } from '../memory/kept-memory.ts';
 import { type Mechanism, type MemoryWriting, mechanismFor, openMemoryWriting } from '../memory/write-memory.ts';
-import { keptDefinition, resume, runningVms } from '../snapshot-parts.ts';
+import { keptDefinition, keptHostKeys, resume, runningVms } from '../snapshot-parts.ts';
 import { requireSpace } from '../snapshot-space.ts';
 import { suspendAll } from '../take-snapshot.ts';
 import { createLayers, keepLayers, type Layers, onLayers, planLayers, type VmLayers } from './layer-files.ts';
-import { takeBackLayers } from './take-back.ts';
+import { LAYERING, takeBackLayers } from './take-back.ts';
 
 /** Deleting a half-written memory and merging a layer back may take minutes on a slow disk. */
 const UNDO_MS = 15 * 60_000;
@@ -46,7 +46,7 @@ export async function takeLayered(context: RecipeContext, prefix: Prefix, name: 
   const work: Omit<PendingWork, 'since'> = {
     kind: 'snapshot',
     name,
-    step: 'layering',
+    step: LAYERING,
     vms: all.map((vm) => vm.name),
     running: running.map((vm) => vm.name),
     hostWasUp: session !== undefined,
@@ -69,7 +69,6 @@ export async function takeLayered(context: RecipeContext, prefix: Prefix, name: 
     await writeJson(prefix.paths.vm(vm.name), { ...after, snapshots: { ...vm.snapshots, [name]: vm.disks } });
   }
   const { openHostKeys } = await import('../../guest/host-keys.ts');
-  const { keptHostKeys } = await import('../snapshot-parts.ts');
   await openHostKeys(prefix.paths.hostKeys).keep(keptHostKeys(prefix, name));
   step.checkpoint();
   const measured: SnapshotMeasured = { ...moment, durationMs: Math.round(performance.now() - began) };
