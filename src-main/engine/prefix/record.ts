@@ -66,6 +66,8 @@ export const PrefixRecord = z.object({
   /** The snapshot that the current state is based on. */
   current: z.string().nullable(),
   pending: PendingWork.nullable(),
+  /** The environment and its snapshot that this one began with. */
+  forkedFrom: z.object({ uuid: z.string(), snapshot: z.string() }).optional(),
 });
 export type PrefixRecord = z.infer<typeof PrefixRecord>;
 

@@ -17,7 +17,7 @@ import { takeBack } from '../snapshot/take-snapshot.ts';
 import { finishChange } from './change-vm/finish-change.ts';
 
 /** Why the lock is taken: a verb, or one of the few other operations that change a prefix. */
-export type Purpose = VerbKind | 'export' | 'vm' | 'recover';
+export type Purpose = VerbKind | 'export' | 'fork' | 'vm' | 'recover';
 
 /** A locked prefix without pending work that could be resolved. Disposing it releases the lock. */
 export interface OpenedPrefix extends AsyncDisposable {

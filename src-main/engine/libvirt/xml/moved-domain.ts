@@ -5,7 +5,7 @@ import { copyXml, element, printXml, type XmlElement } from './write-xml.ts';
 export interface DomainMove {
   readonly name: string;
   readonly uuid: string;
-  /** Target of a disk (`vda`) → its qcow2 file. Other disks keep theirs. */
+  /** Target of a disk (`vda`) → its file; one that ends in `.qcow2` is of that format. Other disks keep theirs. */
   readonly disks: ReadonlyMap<string, string>;
   /** Beginnings of values that are different now: folders of the prefix and of its host, names of networks. */
   readonly instead: readonly (readonly [before: string, now: string])[];
@@ -37,7 +37,8 @@ function movedDisk(disk: ReadElement, { disks }: DomainMove): XmlElement {
     .map((child) => {
       if (file === undefined) return copyXml(child);
       if (child.name === 'source') return element('source', { file });
-      if (child.name === 'driver') return element('driver', { ...Object.fromEntries(child.attributes), type: 'qcow2' });
+      if (child.name === 'driver' && file.endsWith('.qcow2'))
+        return element('driver', { ...Object.fromEntries(child.attributes), type: 'qcow2' });
       return copyXml(child);
     });
   return element('disk', Object.fromEntries(disk.attributes), ...children);

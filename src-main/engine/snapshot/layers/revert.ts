@@ -1,22 +1,20 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { DiskSpec, VmSpec } from '../../../../src-shared/specs.ts';
 import { readJson, writeJson } from '../../core/json-file.ts';
 import type { Step } from '../../core/operation.ts';
 import { UndoStack } from '../../core/undo.ts';
-import { movedDomainXml } from '../../libvirt/xml/moved-domain.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
 import { domainName, type Prefix } from '../../prefix/prefix.ts';
 import type { SnapshotRecord } from '../../prefix/record.ts';
 import { noteStart } from '../../runtime/boot/boot-record.ts';
-import { describeDomain, stableUuid } from '../../runtime/realize.ts';
+import { describeDomain } from '../../runtime/realize.ts';
 import type { HostSession } from '../../runtime/session.ts';
-import { keptDomain, keptMemory } from '../memory/kept-memory.ts';
+import { domainHere, keptDomain, keptMemory } from '../memory/kept-memory.ts';
 import { restoreMemory } from '../memory/restore-memory.ts';
 import { keptDefinition } from '../snapshot-parts.ts';
-import { createLayers, onLayers, planLayers, writableDisks } from './layer-files.ts';
+import { createLayers, onLayers, planLayers } from './layer-files.ts';
 
 /**
  * Creates new layers on the disks of a snapshot, and returns the VMs' definitions on them by name. Changes nothing that is in use.
@@ -76,17 +74,12 @@ export async function revertLayered(
 }
 
 /** Lets a VM go on from the snapshot's memory, paused and persistent like any other. It must be off. `now` is its definition on new layers. */
-async function restoreVm(session: HostSession, prefix: Prefix, snapshot: SnapshotRecord, now: VmSpec, step: Step): Promise<void> {
+export async function restoreVm(session: HostSession, prefix: Prefix, snapshot: SnapshotRecord, now: VmSpec, step: Step): Promise<void> {
   const domain = domainName(prefix.uuid, now.name);
   await using undo = new UndoStack(step.log);
   undo.add(`undefine ${domain}`, async (signal) => await session.hypervisor.undefineDomain(domain, { signal }));
   await session.hypervisor.defineDomain(describeDomain(session, prefix, now));
-  const xml = movedDomainXml(await readFile(keptDomain(prefix, snapshot.name, now.name), 'utf8'), {
-    name: domain,
-    uuid: stableUuid(prefix.uuid, now.name),
-    disks: new Map(writableDisks(now).map(({ dev, path }) => [dev, expandPrefixPath(path, prefix.paths.root)])),
-    instead: [],
-  });
+  const xml = await domainHere(session, prefix, snapshot.name, now);
   await restoreMemory(session, { xml, file: keptMemory(prefix, snapshot.name, now.name) });
   undo.commit();
   await noteStart(prefix.paths, now.name, { continued: true, logs: session.host.logs }, step.log);

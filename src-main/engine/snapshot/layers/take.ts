@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
-import { writeFileAtomic, writeJson } from '../../core/json-file.ts';
+import { writeJson } from '../../core/json-file.ts';
 import type { Step } from '../../core/operation.ts';
 import { UndoStack } from '../../core/undo.ts';
 import { beginWork, type Journal } from '../../prefix/journal.ts';
@@ -12,7 +12,7 @@ import { activeVms, PARALLEL } from '../../runtime/bring-down.ts';
 import { isHosted } from '../../runtime/foreign-vms.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
-import { keptDomain, keptMemory } from '../memory/kept-memory.ts';
+import { keepDomain, keepOrigin, keptMemory } from '../memory/kept-memory.ts';
 import { type Mechanism, type MemoryWriting, mechanismFor, openMemoryWriting } from '../memory/write-memory.ts';
 import { keptDefinition, keptHostKeys, resume, runningVms } from '../snapshot-parts.ts';
 import { requireSpace } from '../snapshot-space.ts';
@@ -137,6 +137,7 @@ async function prepareMemory(
   step: Step,
   undo: UndoStack,
 ): Promise<readonly Live[]> {
+  await keepOrigin(session, prefix, name);
   return await step.each(
     active,
     PARALLEL,
@@ -146,8 +147,7 @@ async function prepareMemory(
       const suspended = !running.includes(vm);
       const mechanism = await mechanismFor(session.hypervisor, domain, suspended, one.signal);
       one.log.debug(`The memory of VM ${vm.name} is kept by ${mechanism}.`);
-      const xml = await session.hypervisor.domainXml(domain, { migratable: true }, { signal: one.signal });
-      await writeFileAtomic(keptDomain(prefix, name, vm.name), xml, 0o600);
+      await keepDomain(session, prefix, name, vm, one.signal);
       const socket = memorySocket(session, domain);
       const writing = await openMemoryWriting(session.hypervisor, { domain, mechanism, socket, file: keptMemory(prefix, name, vm.name) });
       undo.add(`stop writing the memory of ${vm.name}`, async () => await writing[Symbol.asyncDispose]());
