@@ -153,6 +153,10 @@ export const contract = {
      * Output of a VM's deploy script (counted from 0) in its last run: the end of what there is, then what comes. Ends with the script.
      */
     deployOutput: oc.input(Prefix.extend({ vm: z.string(), script: z.number().int().min(0) })).output(eventIterator(DeployOutput)),
+    /**
+     * Operation of kind `fork`: a second environment beside this one that goes on from a snapshot of it, or from its present.
+     */
+    fork: oc.input(Prefix.extend({ name: z.string().min(1), snapshot: z.string().optional() })).output(Started),
     /** Operation of kind `export`: writes disks and an init file to a folder (absolute path) without such files. All VMs must be off. */
     export: oc
       .input(Prefix.extend({ destination: z.string().startsWith('/'), standalone: z.boolean(), compress: z.boolean() }))

@@ -42,6 +42,7 @@ export const OperationKind = z.enum([
   ...allVerbs().map((verb) => verb.kind),
   'create',
   'recover',
+  'fork',
   'fetch',
   'verify',
   'evict',

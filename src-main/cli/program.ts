@@ -468,6 +468,22 @@ const VERBS: readonly VerbSpec[] = [
     ],
     examples: [{ line: 'ansible_hosts -k groups > hosts', does: 'Groups by the key "groups".' }],
   }),
+  verb('fork', 'Make a second environment that goes on from this one', {
+    description:
+      "The fork has the processes, memory and addresses of this environment's VMs as they are now, or as they were in a snapshot, and runs beside it on a host of its own. Nothing is copied: the disks share what both have. From then on they are two environments, which can be destroyed in any order.",
+    positionals: [
+      {
+        name: 'names',
+        metavar: 'NAME',
+        arity: 'many',
+        help: 'The snapshot to begin with, if not the present, and the name of the fork.',
+      },
+    ],
+    examples: [
+      { line: 'fork try-upgrade', does: 'Goes on in a second environment, too.' },
+      { line: 'fork clean run-2', does: 'Begins a second environment with the snapshot “clean”.' },
+    ],
+  }),
   verb('export', 'Export disks and an init file that recreates the environment', {
     description:
       'All VMs that are exported must be off. Each disk gets its SHA-1 (.hash) and what is known of it (.metadata) beside it; "lago init" recreates the environment from the init file, or from the directory. Without --standalone a disk that is a layer on a template stays one: it is small, and needs that template where it is used. With it, each disk is merged with everything below it. VMs and disks with skip-export are left out. Nothing is overwritten, and a failed export leaves nothing.',

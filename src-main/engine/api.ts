@@ -83,6 +83,7 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       deployOutput: os.prefix.deployOutput.handler(async function* ({ input, signal }) {
         yield* engine.prefix.deployOutput(path(input.prefix), input.vm, input.script, signal ?? new AbortController().signal);
       }),
+      fork: os.prefix.fork.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.fork(path(prefix), wanted))),
       export: os.prefix.export.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.export(path(prefix), wanted))),
       collect: os.prefix.collect.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.collect(path(prefix), wanted))),
       open: os.prefix.open.handler(async ({ input }) => ({ prefixes: [...(await engine.prefix.open(input.path))] })),

@@ -17,6 +17,7 @@ import type { ExportRequest, ExportResult } from './export/export-request.ts';
 import type { GuestService } from './guest/services.ts';
 import type { ExecResult } from './guest/ssh.ts';
 import type { CollectRequest } from './recipes/collect/collect-request.ts';
+import type { ForkRequest } from './recipes/fork/fork-request.ts';
 import type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
@@ -71,6 +72,8 @@ export interface InspectOptions {
 /** Environments: the verbs of `src-shared/verbs.ts`, and calls that are not a verb on one existing environment. */
 export interface Prefixes extends VerbMethods<'prefix'> {
   create(request: CreateRequest, options?: ActionOptions): Operation<PrefixState>;
+  /** Makes a second environment that goes on from a snapshot of this one, or from its present; see `recipes/fork/fork.ts`. */
+  fork(prefix: string, request: ForkRequest, options?: ActionOptions): Operation<PrefixState>;
   /** Writes the disks of VMs that are off, and an init file that recreates them elsewhere; see `export/export.ts`. */
   export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
   /** Fetches the artifacts of all VMs, or of the named ones; see `recipes/collect/collect.ts`. Does not take the environment's lock. */

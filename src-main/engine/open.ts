@@ -197,6 +197,15 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         return await prefix.status(created);
       });
     },
+    fork: (path, request, action) =>
+      launch('fork', `Fork ${name(path)} as ${request.name}`, path, action, async (step) => {
+        const { forkEnvironment } = await import('./recipes/fork/fork.ts');
+        const made = await forkEnvironment(context, path, request, step, async (root) => {
+          await known.add(root);
+          await live.reload();
+        });
+        return await prefix.status(made);
+      }),
     export: (path, request, action) =>
       launch('export', `Export ${name(path)}`, path, action, async (step) => {
         const { exportEnvironment } = await import('./export/export.ts');

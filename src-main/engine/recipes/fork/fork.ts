@@ -17,19 +17,8 @@ import { prepareLayers, restoreVm } from '../../snapshot/layers/revert.ts';
 import { findSnapshot, keptHostKeys, recordOf, resume } from '../../snapshot/snapshot-parts.ts';
 import { checkSnapshotName, takeSnapshotOf } from '../../snapshot/take-snapshot.ts';
 import { openForChange } from '../recover.ts';
+import type { ForkRequest } from './fork-request.ts';
 import { linkDisks, linkFolder } from './link-files.ts';
-
-export interface ForkRequest {
-  /** Name of the new environment, beside the one that it is a fork of. */
-  readonly name: string;
-  /** The snapshot that it begins with; without one, the present. */
-  readonly snapshot?: string | undefined;
-}
-
-export interface ForkEvents {
-  onUuid(uuid: string): void;
-  onReady(root: string): Promise<void>;
-}
 
 /**
  * Makes a second environment that goes on from a snapshot of the first, or from its present: with the processes, memory and addresses of
@@ -41,14 +30,13 @@ export async function forkEnvironment(
   root: string,
   request: ForkRequest,
   step: Step,
-  events: ForkEvents,
+  onReady: (root: string) => Promise<void>,
 ): Promise<string> {
   checkSnapshotName(request.name);
   const target = join(dirname(root), newPrefixName(request.name));
   await using lock = new LockPlace();
   await using undo = new UndoStack(step.log);
   const uuid = randomUUID().replaceAll('-', '');
-  events.onUuid(uuid);
   const made = await step.step('Freeze disks', async (one) => {
     // Held until its files are linked: afterwards they are the new prefix's own.
     await using opened = await openForChange(context, root, 'fork', one);
@@ -59,7 +47,7 @@ export async function forkEnvironment(
   undo.commit();
   await made.added();
   await lock.held?.release();
-  await events.onReady(target);
+  await onReady(target);
   return target;
 }
 
