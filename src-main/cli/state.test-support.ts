@@ -11,6 +11,8 @@ function vmState(name: string, status: VmState['status']): VmState {
     nics: [{ name: 'eth0', network: 'n0', ip: '192.168.200.2', mac: null }],
     disks: [],
     snapshots: ['one', 'two'],
+    events: [],
+    forkedFrom: null,
     metadata: {},
     boot: null,
     ssh: 'unknown',

@@ -4,14 +4,28 @@ import type { Bridge } from '../../src-shared/bridge.ts';
 import { openByteChannel } from '../../src-shared/byte-stream.ts';
 import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
-import type { ForwardState, LibraryState, PrefixState, SnapshotState, VmStatus } from '../../src-shared/state.ts';
+import type { ForwardState, LibraryState, PrefixState, VmStatus } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';
+import type { SnapshotState } from '../../src-shared/timeline.ts';
 import { changeLabel } from '../../src-shared/vm-change.ts';
 import { changedVm } from './demo-changes.ts';
 import { collectionHandlers } from './demo-collections.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
 import { demoNumbers } from './demo-numbers.ts';
-import { BROKEN, CHOSEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
+import {
+  BROKEN,
+  CHOSEN,
+  FAILED,
+  FAILED_FETCH,
+  FAILED_LOG,
+  inspection,
+  LIBRARY,
+  MACHINE,
+  OVIRT,
+  PLAIN_POINT,
+  SHOP,
+  UNUSABLE,
+} from './demo-values.ts';
 
 const TICK = 120;
 
@@ -225,6 +239,7 @@ export class DemoEngine {
     this.#setPrefix(id, (prefix) => {
       const parent = prefix.snapshots.find((snapshot) => snapshot.current)?.name ?? null;
       const made: SnapshotState = {
+        ...PLAIN_POINT,
         name,
         createdAt: Date.now(),
         parent,

@@ -3,7 +3,8 @@ import type { BootState } from '../../src-shared/boot.ts';
 import type { Inspection } from '../../src-shared/contract.ts';
 import type { Issue } from '../../src-shared/issue.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
-import type { LibraryState, MachineState, PrefixState, SnapshotState, VmState } from '../../src-shared/state.ts';
+import type { LibraryState, MachineState, PrefixState, VmState } from '../../src-shared/state.ts';
+import type { SnapshotState } from '../../src-shared/timeline.ts';
 
 const GIB = 1024 ** 3;
 const MINUTE = 60_000;
@@ -70,8 +71,20 @@ function nics(...rows: readonly [string, string | null][]): VmState['nics'] {
   return rows.map(([network, ip], index) => ({ name: `eth${index}`, network, ip, mac: '54:52:c0:a8:c8:02' }));
 }
 
+/** What every point of a timeline has that nobody touched. */
+export const PLAIN_POINT = {
+  missing: [],
+  kind: 'layers',
+  note: '',
+  tags: [],
+  pinned: false,
+  automatic: false,
+  measured: null,
+  sizes: {},
+} satisfies Partial<SnapshotState>;
+
 function snapshot(name: string, minutes: number, parent: string | null, vms: SnapshotState['vms'], current = false): SnapshotState {
-  return { name, createdAt: START - minutes * MINUTE, parent, vms, current };
+  return { ...PLAIN_POINT, name, createdAt: START - minutes * MINUTE, parent, vms, current };
 }
 
 const ALL = { web: 'memory', db: 'memory', app: 'memory' } as const;
@@ -154,6 +167,8 @@ export const SHOP: PrefixState = {
     },
     { name: 'lan', type: 'bridge', status: 'down', gateway: null, management: false, dhcp: null, domain: null },
   ],
+  events: [],
+  forkedFrom: null,
   snapshots: [
     snapshot('fresh', 190, null, { web: 'disk', db: 'disk', app: 'disk' }),
     snapshot('installed', 150, 'fresh', ALL),

@@ -1,5 +1,5 @@
 import type { ReactElement } from 'react';
-import type { SnapshotState } from '../../src-shared/state.ts';
+import type { SnapshotState } from '../../src-shared/timeline.ts';
 import { formatAgo } from '../format.ts';
 import { Tip } from '../ui/tip.tsx';
 import styles from './timeline-view.module.css';

@@ -1,6 +1,7 @@
 import { Button, Checkbox, TextInput } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
-import type { PrefixState, SnapshotState } from '../../src-shared/state.ts';
+import type { PrefixState } from '../../src-shared/state.ts';
+import type { SnapshotState } from '../../src-shared/timeline.ts';
 import styles from '../environments/dialogs.module.css';
 import { count, formatAgo, formatClock, formatDuration } from '../format.ts';
 import { Dialog } from '../ui/dialog.tsx';

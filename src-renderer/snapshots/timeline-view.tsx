@@ -1,5 +1,5 @@
 import { type KeyboardEvent, type ReactElement, useEffect, useEffectEvent, useLayoutEffect, useMemo, useRef } from 'react';
-import type { SnapshotState } from '../../src-shared/state.ts';
+import type { SnapshotState } from '../../src-shared/timeline.ts';
 import { count, formatClock } from '../format.ts';
 import { HoverTip } from './hover-tip.tsx';
 import { layoutTimeline, neighbour, type TimelineEdge } from './timeline.ts';

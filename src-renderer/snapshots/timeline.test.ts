@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SnapshotState } from '../../src-shared/state.ts';
+import type { SnapshotState } from '../../src-shared/timeline.ts';
+import { PLAIN_POINT } from '../dev/demo-values.ts';
 import { freeName, nameProblem } from './snapshot-name.ts';
 import { gapFor, layoutTimeline, MAX_GAP, MIN_GAP, neighbour } from './timeline.ts';
 
 const MINUTE = 60_000;
 
 function snapshot(name: string, at: number, parent: string | null, current = false): SnapshotState {
-  return { name, createdAt: at * MINUTE, parent, vms: { web: 'memory' }, current };
+  return { ...PLAIN_POINT, name, createdAt: at * MINUTE, parent, vms: { web: 'memory' }, current };
 }
 
 function lanes(snapshots: readonly SnapshotState[]): Record<string, number> {

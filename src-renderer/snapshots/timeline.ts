@@ -1,4 +1,4 @@
-import type { SnapshotState } from '../../src-shared/state.ts';
+import type { SnapshotState } from '../../src-shared/timeline.ts';
 
 /** A positioned snapshot. `x` in px from the first point; lanes count from 0 downwards. */
 export interface TimelinePoint {

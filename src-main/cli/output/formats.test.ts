@@ -28,6 +28,8 @@ interface LagoStatus {
         metadata: Record<string, unknown>;
         'root password': string | number;
         snapshots: string;
+        events: [];
+        forkedFrom: null;
         status: 'running' | 'down';
       }
     >;

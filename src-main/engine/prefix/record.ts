@@ -1,21 +1,7 @@
 import { z } from 'zod';
 import { HostChoice } from '../../../src-shared/host/host-choice.ts';
+import { SnapshotMeasured } from '../../../src-shared/timeline.ts';
 import { readJson, writeJson } from '../core/json-file.ts';
-
-/** What taking a snapshot cost. */
-export const SnapshotMeasured = z.object({
-  /** How memory was written (`snapshot/memory/`); null when no VM was running. */
-  mechanism: z.enum(['background', 'pre-copy', 'paused']).nullable(),
-  /** VM → how long it stood still, ms. */
-  stillMs: z.record(z.string(), z.number()),
-  /** From the moment when the first VM stood until the last one did, ms. */
-  skewMs: z.number(),
-  /** VM → bytes of its memory's file. */
-  memory: z.record(z.string(), z.number()),
-  /** All of it, ms. */
-  durationMs: z.number(),
-});
-export type SnapshotMeasured = z.infer<typeof SnapshotMeasured>;
 
 /** One snapshot of the whole environment, as recorded in the prefix. */
 export const SnapshotRecord = z.object({
@@ -30,6 +16,10 @@ export const SnapshotRecord = z.object({
   parent: z.string().nullable(),
   vms: z.record(z.string(), z.enum(['memory', 'disk'])),
   measured: SnapshotMeasured.optional(),
+  note: z.string().optional(),
+  tags: z.array(z.string()).optional(),
+  pinned: z.boolean().optional(),
+  automatic: z.boolean().optional(),
 });
 export type SnapshotRecord = z.infer<typeof SnapshotRecord>;
 

@@ -17,6 +17,7 @@ import { type ForeignVm, foreignVm, isHosted } from '../foreign-vms.ts';
 import type { HostAccess, HostSession } from '../session.ts';
 import { hasCrashed, readCrash, shutItselfDown } from './crash.ts';
 import { serverIsGone } from './network-server.ts';
+import { snapshotStates } from './snapshot-states.ts';
 
 /** Facts about a VM that only a running engine knows. */
 export interface VmNote {
@@ -129,6 +130,7 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
   ]);
   const busy = holder ?? null;
   const interrupted = busy === null ? interruption(prefix) : undefined;
+  const forkedFrom = prefix.record?.forkedFrom;
   return {
     id: prefix.uuid,
     name: prefix.name,
@@ -141,7 +143,9 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     host: hostState(hosts.summary(prefix, seen.session, seen.problem), busy !== null),
     vms: vms.map((vm) => (busy !== null && isHeldBack(prefix, vm) ? { ...vm, status: 'down' } : vm)),
     networks: prefix.specs.nets.map((net) => networkState(prefix, net, seen)),
-    snapshots: (prefix.record?.snapshots ?? []).map((snapshot) => ({ ...snapshot, current: snapshot.name === prefix.record?.current })),
+    snapshots: snapshotStates(prefix),
+    events: [],
+    forkedFrom: forkedFrom === undefined ? null : { id: forkedFrom.uuid, snapshot: forkedFrom.snapshot },
     deploy,
     diskUsage,
     busy,
