@@ -58,7 +58,10 @@ async function definitionAt(prefix: Prefix, snapshot: SnapshotRecord, vm: VmSpec
   );
 }
 
-/** Takes a VM to the snapshot: with its memory, paused, or off. `now` is its definition on new layers. */
+/**
+ * Takes a VM to the snapshot: with its memory, paused, or off. `now` is its definition on new layers, of which the disks are written here;
+ * see `revertDefinitions` for the rest. When its memory cannot be read the VM is off, and has the disks that it had.
+ */
 export async function revertLayered(
   session: HostSession,
   prefix: Prefix,
@@ -67,17 +70,25 @@ export async function revertLayered(
   step: Step,
 ): Promise<void> {
   const domain = domainName(prefix.uuid, now.name);
+  const before = prefix.specs.vms.find(({ name }) => name === now.name) ?? now;
   await session.hypervisor.destroyDomain(domain);
   await session.hypervisor.undefineDomain(domain);
-  await writeJson(prefix.paths.vm(now.name), now);
+  await using undo = new UndoStack(step.log);
+  undo.add(`leave the disks of ${now.name} as they were`, async () => await writeJson(prefix.paths.vm(now.name), before));
+  await writeJson(prefix.paths.vm(now.name), { ...before, disks: now.disks });
   if (snapshot.vms[now.name] === 'memory') await restoreVm(session, prefix, snapshot, now, step);
+  undo.commit();
 }
 
 /** Lets a VM go on from the snapshot's memory, paused and persistent like any other. It must be off. `now` is its definition on new layers. */
 export async function restoreVm(session: HostSession, prefix: Prefix, snapshot: SnapshotRecord, now: VmSpec, step: Step): Promise<void> {
   const domain = domainName(prefix.uuid, now.name);
   await using undo = new UndoStack(step.log);
-  undo.add(`undefine ${domain}`, async (signal) => await session.hypervisor.undefineDomain(domain, { signal }));
+  undo.add(`undefine ${domain}`, async (signal) => {
+    // libvirt may have begun.
+    await session.hypervisor.destroyDomain(domain, { signal });
+    await session.hypervisor.undefineDomain(domain, { signal });
+  });
   await session.hypervisor.defineDomain(describeDomain(session, prefix, now));
   const xml = await domainHere(session, prefix, snapshot.name, now);
   await restoreMemory(session, { xml, file: keptMemory(prefix, snapshot.name, now.name) });
