@@ -10,6 +10,7 @@ import { OutsidePath, Plan } from './plan.ts';
 import { RemovalChoice, RemovalPlan, RevertPlan } from './snapshot-plans.ts';
 import { ForwardState, LibraryState, MachineState, PrefixState } from './state.ts';
 import { TerminalState } from './terminal.ts';
+import { MAX_FORKS } from './timeline.ts';
 import { type VerbInputKind, type VerbInputs, type VerbNoun, type Verbs, verbsOf } from './verbs.ts';
 import { VmChange } from './vm-change.ts';
 
@@ -165,9 +166,18 @@ export const contract = {
      */
     deployOutput: oc.input(Prefix.extend({ vm: z.string(), script: z.number().int().min(0) })).output(eventIterator(DeployOutput)),
     /**
-     * Operation of kind `fork`: a second environment beside this one that goes on from a snapshot of it, or from its present.
+     * Operation of kind `fork`: an environment beside this one that goes on from a snapshot of it, or from its present; with `count`
+     * several of the same moment: `NAME-1`, `NAME-2`…
      */
-    fork: oc.input(Prefix.extend({ name: z.string().min(1), snapshot: z.string().optional() })).output(Started),
+    fork: oc
+      .input(
+        Prefix.extend({
+          name: z.string().min(1),
+          snapshot: z.string().optional(),
+          count: z.number().int().min(1).max(MAX_FORKS).optional(),
+        }),
+      )
+      .output(Started),
     /** Operation of kind `export`: writes disks and an init file to a folder (absolute path) without such files. All VMs must be off. */
     export: oc
       .input(Prefix.extend({ destination: z.string().startsWith('/'), standalone: z.boolean(), compress: z.boolean() }))

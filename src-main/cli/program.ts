@@ -524,9 +524,20 @@ const VERBS: readonly VerbSpec[] = [
         help: 'The snapshot to begin with, if not the present, and the name of the fork.',
       },
     ],
+    options: [
+      {
+        flags: ['--count'],
+        name: 'count',
+        kind: 'value',
+        metavar: 'N',
+        type: 'integer',
+        help: 'Make several, NAME-1 to NAME-N, all of the same moment.',
+      },
+    ],
     examples: [
       { line: 'fork try-upgrade', does: 'Goes on in a second environment, too.' },
       { line: 'fork clean run-2', does: 'Begins a second environment with the snapshot “clean”.' },
+      { line: 'fork --count 5 clean run', does: 'Five environments for tests that run at the same time: run-1 to run-5.' },
     ],
   }),
   verb('export', 'Export disks and an init file that recreates the environment', {

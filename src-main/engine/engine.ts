@@ -73,8 +73,8 @@ export interface InspectOptions {
 /** Environments: the verbs of `src-shared/verbs.ts`, and calls that are not a verb on one existing environment. */
 export interface Prefixes extends VerbMethods<'prefix'> {
   create(request: CreateRequest, options?: ActionOptions): Operation<PrefixState>;
-  /** Makes a second environment that goes on from a snapshot of this one, or from its present; see `recipes/fork/fork.ts`. */
-  fork(prefix: string, request: ForkRequest, options?: ActionOptions): Operation<PrefixState>;
+  /** Makes environments that go on from a snapshot of this one, or from its present; see `recipes/fork/fork.ts`. */
+  fork(prefix: string, request: ForkRequest, options?: ActionOptions): Operation<readonly PrefixState[]>;
   /** Writes the disks of VMs that are off, and an init file that recreates them elsewhere; see `export/export.ts`. */
   export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
   /** Fetches the artifacts of all VMs, or of the named ones; see `recipes/collect/collect.ts`. Does not take the environment's lock. */

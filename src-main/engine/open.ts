@@ -200,11 +200,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     fork: (path, request, action) =>
       launch('fork', `Fork ${name(path)} as ${request.name}`, path, action, async (step) => {
         const { forkEnvironment } = await import('./recipes/fork/fork.ts');
-        const made = await forkEnvironment(context, path, request, step, async (root) => {
-          await known.add(root);
-          await live.reload();
-        });
-        return await prefix.status(made);
+        const made = await forkEnvironment(context, path, request, step);
+        for (const root of made) await known.add(root);
+        await live.reload();
+        return await Promise.all(made.map(async (root) => await prefix.status(root)));
       }),
     export: (path, request, action) =>
       launch('export', `Export ${name(path)}`, path, action, async (step) => {

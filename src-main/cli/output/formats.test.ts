@@ -72,9 +72,9 @@ function stateOf({ Prefix: prefix }: LagoStatus): PrefixState {
       screen: false,
     })),
     snapshots: [],
+    deploy: [],
     events: [],
     forkedFrom: null,
-    deploy: [],
     diskUsage: 0,
     busy: null,
   };

@@ -28,7 +28,7 @@ export type SnapshotRecord = z.infer<typeof SnapshotRecord>;
  * holds the lock, it was interrupted: the next process to take the lock resolves it first (`recover.ts`).
  */
 export const PendingWork = z.object({
-  kind: z.enum(['start', 'stop', 'shutdown', 'snapshot', 'revert', 'delete-snapshot', 'edit-snapshot', 'destroy', 'vm']),
+  kind: z.enum(['start', 'stop', 'shutdown', 'snapshot', 'revert', 'delete-snapshot', 'edit-snapshot', 'fork', 'destroy', 'vm']),
   /** The snapshot concerned; null for other operations. */
   name: z.string().nullable(),
   /** Other snapshots that are deleted with it. */
@@ -45,6 +45,8 @@ export const PendingWork = z.object({
   running: z.array(z.string()),
   /** Whether the host was up before the first effect. */
   hostWasUp: z.boolean(),
+  /** Folders of the environments that are being forked from this one: those that are not whole are removed. */
+  forks: z.array(z.string()).optional(),
 });
 export type PendingWork = z.infer<typeof PendingWork>;
 
@@ -62,8 +64,8 @@ export const PrefixRecord = z.object({
   pending: PendingWork.nullable(),
   /** When it was last reverted, ms since the epoch. */
   revertedAt: z.number().optional(),
-  /** The environment and its snapshot that this one began with. */
-  forkedFrom: z.object({ uuid: z.string(), snapshot: z.string() }).optional(),
+  /** The environment that this one was forked from, and its snapshot; null for what was the present when this one was created. */
+  forkedFrom: z.object({ uuid: z.string(), snapshot: z.string().nullable() }).optional(),
 });
 export type PrefixRecord = z.infer<typeof PrefixRecord>;
 

@@ -2,6 +2,7 @@ import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
 import type { VerbKind } from '../../../src-shared/verbs.ts';
 import type { Step } from '../core/operation.ts';
+import { clearHalfMade } from '../create/claim.ts';
 import { settlePending } from '../prefix/journal.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { type Prefix, readPrefix } from '../prefix/prefix.ts';
@@ -137,10 +138,22 @@ async function resolve(context: RecipeContext, prefix: Prefix, pending: PendingW
     case 'vm':
       await finishChange(context, prefix, pending.vms, step);
       break;
-    default:
+    case 'fork':
+      await takeBackFork(context, prefix, pending, step);
+      return;
+    case 'destroy':
       return;
   }
+  for (const fork of pending.forks ?? []) await clearHalfMade(context, fork, step);
   await settlePending(prefix, undefined, step.log);
+}
+
+/** Removes forks that are not whole, and the point that only they needed. */
+async function takeBackFork(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {
+  for (const fork of pending.forks ?? []) await clearHalfMade(context, fork, step);
+  const snapshot = prefix.record?.snapshots.find((candidate) => candidate.name === pending.name);
+  if (snapshot === undefined) await settlePending(prefix, undefined, step.log);
+  else await deleteSnapshotsOf(context, prefix, [snapshot], step);
 }
 
 async function finishDeletion(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {

@@ -145,7 +145,7 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     networks: prefix.specs.nets.map((net) => networkState(prefix, net, seen)),
     snapshots: snapshotStates(prefix),
     events: [],
-    forkedFrom: forkedFrom === undefined ? null : { id: forkedFrom.uuid, snapshot: forkedFrom.snapshot },
+    forkedFrom: forkedFrom === undefined ? null : { id: forkedFrom.uuid, at: prefix.record?.createdAt ?? 0, snapshot: forkedFrom.snapshot },
     deploy,
     diskUsage,
     busy,
@@ -184,6 +184,8 @@ function interruptedWork({ kind, name }: PendingWork): string {
       return `Deleting the snapshot “${name}” was interrupted. The next command on this environment finishes it.`;
     case 'edit-snapshot':
       return `Renaming the snapshot “${name}” was interrupted. The next command on this environment finishes it.`;
+    case 'fork':
+      return 'A fork was interrupted. The next command on this environment removes what is left of it.';
     case 'vm':
       return 'A change of a VM was interrupted. The next command on this environment finishes it.';
     default:
