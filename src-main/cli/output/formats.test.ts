@@ -28,8 +28,6 @@ interface LagoStatus {
         metadata: Record<string, unknown>;
         'root password': string | number;
         snapshots: string;
-        events: [];
-        forkedFrom: null;
         status: 'running' | 'down';
       }
     >;
