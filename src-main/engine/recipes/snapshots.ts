@@ -17,8 +17,9 @@ import { openForChange } from './recover.ts';
 export async function takeSnapshot(
   context: RecipeContext,
   root: string,
-  { name, diskOnly, quiesce }: TakeSnapshotInput,
+  name: string,
   step: Step,
+  { diskOnly, quiesce }: Omit<TakeSnapshotInput, 'name'> = {},
 ): Promise<void> {
   checkSnapshotName(name);
   if (quiesce === true && diskOnly !== true) {
