@@ -21,7 +21,7 @@ import { requireSpace } from '../snapshot-space.ts';
 import { suspendAll } from '../take-snapshot.ts';
 import { createLayers, keepLayers, type Layers, onLayers, planLayers, type VmLayers } from './layer-files.ts';
 import { freeze, thaw } from './quiesce.ts';
-import { watchStanding } from './standing.ts';
+import { type Standing, watchStanding } from './standing.ts';
 import { LAYERING, takeBackLayers } from './take-back.ts';
 
 /** Deleting a half-written memory and merging a layer back may take minutes on a slow disk. */
@@ -133,14 +133,16 @@ async function keepLive(session: HostSession, prefix: Prefix, name: string, vms:
   try {
     step.checkpoint();
     // From here on, nothing is cancelled until the VMs run again.
+    const from = performance.now();
     await suspendAll(session, prefix, vms.running, step);
+    watch.allStand(from);
     await Promise.all(live.map(async ({ vm, domain }) => await addLayers(session, domain, vms.layers[vm.name] ?? {})));
     await Promise.all(live.map(async ({ writing }) => await writing.begin()));
     const sizes = await step.each(
       live,
       Math.max(1, live.length),
       ({ vm }) => `Keep memory of VM ${vm.name}`,
-      async (one, inner) => await finishMemory(session, prefix, one, inner),
+      async (one, inner) => await finishMemory(session, prefix, one, watch, inner),
     );
     return {
       mechanism: strongest(live),
@@ -167,9 +169,12 @@ async function keepDisks(
   if (quiesce) await step.step('Quiesce guests', async (one) => await freeze(session, prefix, name, running, one.signal));
   step.checkpoint();
   // From here on, nothing is cancelled until the VMs run again.
+  const from = performance.now();
   await suspendAll(session, prefix, running, step);
+  watch.allStand(from);
   await Promise.all([...byDomain].map(async ([domain, vm]) => await addLayers(session, domain, layers[vm.name] ?? {})));
   await resume(session, prefix, running, AbortSignal.timeout(GO_ON_MS));
+  for (const vm of running) watch.goesOn(domainName(prefix.uuid, vm.name));
   if (quiesce) await thaw(session, prefix, name, running, step.log, AbortSignal.timeout(GO_ON_MS));
   return { ...NOTHING, ...watch.measured((domain) => byDomain.get(domain)?.name ?? domain) };
 }
@@ -212,10 +217,13 @@ async function addLayers({ hypervisor }: HostSession, domain: string, layers: Vm
   if (list.length > 0) await hypervisor.addLayers(domain, list, { reuse: true });
 }
 
-async function finishMemory(session: HostSession, prefix: Prefix, live: Live, step: Step): Promise<number> {
+async function finishMemory(session: HostSession, prefix: Prefix, live: Live, watch: Standing, step: Step): Promise<number> {
   const expected = live.vm.memory * 1024 * 1024;
   const bytes = await live.writing.finish(step.signal, (written) => step.progress(Math.min(0.99, written / expected)));
-  if (live.writing.mechanism !== 'background' && !live.suspended) await resume(session, prefix, [live.vm], AbortSignal.timeout(GO_ON_MS));
+  if (live.writing.mechanism !== 'background' && !live.suspended) {
+    await resume(session, prefix, [live.vm], AbortSignal.timeout(GO_ON_MS));
+    watch.goesOn(live.domain);
+  }
   return bytes;
 }
 
