@@ -37,7 +37,7 @@ export async function inGuest(scratch: Scratch, prefix: string, vm: string, comm
 
 const RECEIVE = `tail -f /dev/null | nc -l -p 7000 | { p=0; while read n; do [ "$n" = $((p+1)) ] || echo "$p then $n" >>/tmp/broken; p=$n; echo $p >/tmp/got; done; echo "no more input" >>/tmp/broken; }`;
 const send = (to: string): string =>
-  `{ n=0; while :; do n=$((n+1)); echo $n >/tmp/sent; echo $n; [ $((n%4)) = 0 ] && echo $n >/root/kept && sync; usleep 100000; done; } | nc ${to} 7000; echo "cannot send" >>/tmp/broken`;
+  `{ n=0; while :; do n=$((n+1)); echo $n >/tmp/sent; echo $n; [ $((n%2)) = 0 ] && echo $n >/root/kept && sync; usleep 300000; done; } | nc ${to} 7000; echo "cannot send" >>/tmp/broken`;
 
 /** Lets the VMs of a running environment count for ever, each sending to the next one. */
 export async function letThemCount(scratch: Scratch, prefix: string): Promise<void> {
