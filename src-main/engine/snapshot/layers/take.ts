@@ -28,6 +28,8 @@ const UNDO_MS = 15 * 60_000;
 export interface TakeOptions {
   /** Folders of the forks that it is taken for: until `settlePending` it is theirs only, and an interruption removes it with them. */
   readonly forks?: readonly string[];
+  /** Nobody asked for it. */
+  readonly automatic?: boolean;
 }
 
 /** A VM whose memory is kept too. */
@@ -81,7 +83,7 @@ export async function takeLayered(context: RecipeContext, prefix: Prefix, name: 
   step.checkpoint();
   const measured: SnapshotMeasured = { ...moment, durationMs: Math.round(performance.now() - began) };
   const kinds = Object.fromEntries(all.map((vm) => [vm.name, active.includes(vm) ? ('memory' as const) : ('disk' as const)]));
-  await recordLayered(prefix, journal, work, { kinds, measured, log: step.log });
+  await recordLayered(prefix, journal, work, { kinds, measured, automatic: how.automatic, log: step.log });
   undo.commit();
 }
 
@@ -217,14 +219,19 @@ async function recordLayered(
   prefix: Prefix,
   journal: Journal,
   work: Omit<PendingWork, 'since'>,
-  made: { readonly kinds: SnapshotRecord['vms']; readonly measured: SnapshotMeasured; readonly log: Log },
+  made: {
+    readonly kinds: SnapshotRecord['vms'];
+    readonly measured: SnapshotMeasured;
+    readonly automatic: boolean | undefined;
+    readonly log: Log;
+  },
 ): Promise<void> {
   const name = work.name ?? '';
   const add = (record: PrefixRecord): PrefixRecord => {
-    const { kinds: vms, measured } = made;
+    const { kinds: vms, measured, automatic } = made;
     const snapshots: SnapshotRecord[] = [
       ...record.snapshots,
-      { name, kind: 'layers', createdAt: Date.now(), parent: record.current, vms, measured },
+      { name, kind: 'layers', createdAt: Date.now(), parent: record.current, vms, measured, automatic },
     ];
     return { ...record, snapshots, current: work.forks === undefined ? name : record.current };
   };
