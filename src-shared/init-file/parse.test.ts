@@ -66,7 +66,7 @@ describe('snapshot-keep', () => {
 
   it('is checked', () => {
     expect(shown(withKeep('{last: 0}'))).toEqual(['f:5:17: error: snapshot-keep.last: It must be a whole number from 1 to 1000.']);
-    expect(shown(withKeep('10'))).toEqual(['f:5:16: error: snapshot-keep: It must be a mapping with last, days or both.']);
+    expect(shown(withKeep('10'))).toEqual(['f:5:1: error: snapshot-keep: It must be a mapping with last, days or both.']);
     expect(shown(withKeep('{newest: 3}'))).toEqual([expect.stringContaining('"newest" is not a known key')]);
   });
 });
