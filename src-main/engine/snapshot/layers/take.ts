@@ -32,6 +32,8 @@ const GO_ON_MS = 60_000;
 export interface TakeOptions {
   /** Folders of the forks that it is taken for: until `settlePending` it is theirs only, and an interruption removes it with them. */
   readonly forks?: readonly string[];
+  /** Nobody asked for it. */
+  readonly automatic?: boolean;
   /** Without memory: a revert to it leaves the VMs off, and their disks as if the power had failed then. */
   readonly diskOnly?: boolean | undefined;
   /** With `diskOnly`: guests first write everything to their disks, by their agents. */
@@ -97,7 +99,7 @@ export async function takeLayered(context: RecipeContext, prefix: Prefix, name: 
   const kinds = Object.fromEntries(
     all.map((vm) => [vm.name, how.diskOnly !== true && active.includes(vm) ? ('memory' as const) : ('disk' as const)]),
   );
-  await recordLayered(prefix, journal, work, { kinds, measured, log: step.log });
+  await recordLayered(prefix, journal, work, { kinds, measured, automatic: how.automatic, log: step.log });
   undo.commit();
 }
 
@@ -233,14 +235,19 @@ async function recordLayered(
   prefix: Prefix,
   journal: Journal,
   work: Omit<PendingWork, 'since'>,
-  made: { readonly kinds: SnapshotRecord['vms']; readonly measured: SnapshotMeasured; readonly log: Log },
+  made: {
+    readonly kinds: SnapshotRecord['vms'];
+    readonly measured: SnapshotMeasured;
+    readonly automatic: boolean | undefined;
+    readonly log: Log;
+  },
 ): Promise<void> {
   const name = work.name ?? '';
   const add = (record: PrefixRecord): PrefixRecord => {
-    const { kinds: vms, measured } = made;
+    const { kinds: vms, measured, automatic } = made;
     const snapshots: SnapshotRecord[] = [
       ...record.snapshots,
-      { name, kind: 'layers', createdAt: Date.now(), parent: record.current, vms, measured },
+      { name, kind: 'layers', createdAt: Date.now(), parent: record.current, vms, measured, automatic },
     ];
     return { ...record, snapshots, current: work.forks === undefined ? name : record.current };
   };
