@@ -7,6 +7,7 @@ import { Issue } from './issue.ts';
 import { LiveNumbers } from './numbers.ts';
 import { OperationState } from './operation.ts';
 import { OutsidePath, Plan } from './plan.ts';
+import { RemovalChoice, RemovalPlan, RevertPlan } from './snapshot-plans.ts';
 import { ForwardState, LibraryState, MachineState, PrefixState } from './state.ts';
 import { TerminalState } from './terminal.ts';
 import { MAX_FORKS } from './timeline.ts';
@@ -75,6 +76,14 @@ const INPUTS = {
   }),
   snapshot: Prefix.extend({ name: z.string() }),
   revert: Prefix.extend({ name: z.string(), first: z.string().optional() }),
+  editSnapshot: Prefix.extend({
+    name: z.string(),
+    rename: z.string().optional(),
+    note: z.string().optional(),
+    tags: z.array(z.string()).optional(),
+    pinned: z.boolean().optional(),
+  }),
+  pruneSnapshots: Prefix.extend({ branch: z.string().optional() }),
   deploy: Prefix.extend({
     vms: z.array(z.string()).optional(),
     from: z.union([z.string(), z.literal(true)]).optional(),
@@ -88,6 +97,8 @@ const CALLS = {
   shutdown: oc.input(INPUTS.shutdown).output(Started),
   snapshot: oc.input(INPUTS.snapshot).output(Started),
   revert: oc.input(INPUTS.revert).output(Started),
+  editSnapshot: oc.input(INPUTS.editSnapshot).output(Started),
+  pruneSnapshots: oc.input(INPUTS.pruneSnapshots).output(Started),
   deploy: oc.input(INPUTS.deploy).output(Started),
   destroy: oc.input(INPUTS.destroy).output(Started),
 };
@@ -180,7 +191,13 @@ export const contract = {
     /** Removes an environment from the list; its files stay. */
     forget: oc.input(Prefix).output(z.object({})),
   },
-  snapshot: callsOf('snapshot'),
+  snapshot: {
+    ...callsOf('snapshot'),
+    /** What deleting snapshots would do. Changes nothing. */
+    removalPlan: oc.input(z.intersection(Prefix, RemovalChoice)).output(RemovalPlan),
+    /** What reverting to a snapshot would do. Changes nothing. */
+    revertPlan: oc.input(Prefix.extend({ name: z.string() })).output(RevertPlan),
+  },
   /** What was collected. `path` is relative to the collection; links in it are not followed. */
   collection: {
     list: oc.input(Prefix).output(z.object({ collections: z.array(Collection) })),

@@ -95,7 +95,13 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
         return {};
       }),
     },
-    snapshot: handlersOf('snapshot'),
+    snapshot: {
+      ...handlersOf('snapshot'),
+      removalPlan: os.snapshot.removalPlan.handler(
+        async ({ input: { prefix, ...what } }) => await engine.snapshot.removalPlan(path(prefix), what),
+      ),
+      revertPlan: os.snapshot.revertPlan.handler(async ({ input }) => await engine.snapshot.revertPlan(path(input.prefix), input.name)),
+    },
     collection: {
       list: os.collection.list.handler(async ({ input }) => ({ collections: [...(await engine.collection.list(path(input.prefix)))] })),
       files: os.collection.files.handler(async ({ input }) => ({

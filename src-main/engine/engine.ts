@@ -5,6 +5,7 @@ import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts
 import type { DeployOutput } from '../../src-shared/deploy.ts';
 import type { HostChoice } from '../../src-shared/host/host-choice.ts';
 import type { LiveNumbers } from '../../src-shared/numbers.ts';
+import type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot-plans.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';
 import type { VerbInput, VerbNoun, Verbs } from '../../src-shared/verbs.ts';
@@ -100,6 +101,10 @@ export interface Prefixes extends VerbMethods<'prefix'> {
 export interface Snapshots extends VerbMethods<'snapshot'> {
   /** VM → snapshot name → disk specs, as Lago's `snapshot --list` prints. */
   list(prefix: string): Promise<Record<string, Record<string, unknown[]>>>;
+  /** What deleting snapshots would do; see `snapshot/removal-plan.ts`. Takes no lock, changes nothing. */
+  removalPlan(prefix: string, what: RemovalChoice): Promise<RemovalPlan>;
+  /** What reverting to a snapshot would do; see `snapshot/revert-plan.ts`. Takes no lock, changes nothing. */
+  revertPlan(prefix: string, name: string): Promise<RevertPlan>;
 }
 
 /** Access to VMs. `vm.missing` for a name that the environment does not have. */

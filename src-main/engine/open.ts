@@ -270,6 +270,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         const { specs } = await readPrefix(path);
         return Object.fromEntries(specs.vms.map((vm) => [vm.name, vm.snapshots]));
       },
+      async removalPlan(path, what) {
+        const { planRemoval } = await import('./snapshot/removal-plan.ts');
+        return await planRemoval(context, await readPrefix(path), what);
+      },
+      async revertPlan(path, snapshot) {
+        const { planRevert } = await import('./snapshot/revert-plan.ts');
+        return planRevert(await readPrefix(path), await prefix.status(path), snapshot);
+      },
     },
     vm: vms,
     terminal: terminals,

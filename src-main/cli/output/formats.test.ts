@@ -28,8 +28,6 @@ interface LagoStatus {
         metadata: Record<string, unknown>;
         'root password': string | number;
         snapshots: string;
-        events: [];
-        forkedFrom: null;
         status: 'running' | 'down';
       }
     >;
@@ -74,6 +72,8 @@ function stateOf({ Prefix: prefix }: LagoStatus): PrefixState {
       screen: false,
     })),
     snapshots: [],
+    events: [],
+    forkedFrom: null,
     deploy: [],
     events: [],
     forkedFrom: null,

@@ -87,6 +87,8 @@ const READERS: Readonly<Record<VerbInputKind, Reader>> = {
   },
   snapshot: SNAPSHOT_NAME,
   revert: SNAPSHOT_NAME,
+  editSnapshot: SNAPSHOT_NAME,
+  pruneSnapshots: { positionals: [], read: () => ({}) },
   deploy: DEPLOY,
   destroy: { positionals: [], read: () => ({}) },
 };

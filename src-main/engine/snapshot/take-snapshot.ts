@@ -44,6 +44,14 @@ export function checkSnapshotName(name: string): void {
   });
 }
 
+/** `snapshot.exists` when the environment has a snapshot of that name. */
+export function requireFreeName({ snapshots }: PrefixRecord, environment: string, name: string): void {
+  if (!snapshots.some((snapshot) => snapshot.name === name)) return;
+  throw new EngineError('snapshot.exists', `${environment} has a snapshot "${name}" already.`, {
+    hint: `Choose another name, or delete that one first: lago snapshot --delete "${name}".`,
+  });
+}
+
 function requireSnapshottable(vm: VmSpec): void {
   const disk = vm.disks.find((candidate) => candidate.format !== 'qcow2' && candidate.format !== 'iso' && candidate.readonly !== true);
   if (disk === undefined) return;
@@ -73,11 +81,7 @@ export async function takeSnapshotOf(
   how: TakeOptions = {},
 ): Promise<void> {
   const record = recordOf(prefix);
-  if (record.snapshots.some((snapshot) => snapshot.name === name)) {
-    throw new EngineError('snapshot.exists', `${prefix.name} has a snapshot "${name}" already.`, {
-      hint: `Choose another name, or delete that one first: lago snapshot --delete "${name}".`,
-    });
-  }
+  requireFreeName(record, prefix.name, name);
   if (usesLayers(prefix)) {
     await takeLayered(context, prefix, name, step, how);
     return;

@@ -182,6 +182,8 @@ function interruptedWork({ kind, name }: PendingWork): string {
       return `The revert to “${name}” was interrupted. The next start or revert finishes it.`;
     case 'delete-snapshot':
       return `Deleting the snapshot “${name}” was interrupted. The next command on this environment finishes it.`;
+    case 'edit-snapshot':
+      return `Renaming the snapshot “${name}” was interrupted. The next command on this environment finishes it.`;
     case 'fork':
       return 'A fork was interrupted. The next command on this environment removes what is left of it.';
     case 'vm':

@@ -46,7 +46,7 @@ export async function collectLayers(
 }
 
 /** What running VMs write to, and of which disk it is. */
-async function diskTops(session: HostSession | undefined, prefix: Prefix, signal: AbortSignal): Promise<ReadonlyMap<string, Disk>> {
+export async function diskTops(session: HostSession | undefined, prefix: Prefix, signal: AbortSignal): Promise<ReadonlyMap<string, Disk>> {
   const tops = new Map<string, Disk>();
   for (const vm of prefix.specs.vms) {
     for (const [dev, path] of (await runningDisks(session, prefix, vm, signal)) ?? []) tops.set(path, { vm, dev });
@@ -54,13 +54,14 @@ async function diskTops(session: HostSession | undefined, prefix: Prefix, signal
   return tops;
 }
 
-function namedFiles(prefix: Prefix): ReadonlySet<string> {
+/** The files that definitions and snapshots name. */
+export function namedFiles(prefix: Prefix): ReadonlySet<string> {
   const disks = prefix.specs.vms.flatMap((vm) => [...vm.disks, ...Object.values(vm.snapshots).flat()]);
   return new Set(disks.flatMap(({ path }) => (typeof path === 'string' ? [expandPrefixPath(path, prefix.paths.root)] : [])));
 }
 
 /** All layers, and what is below them in the same folder: anything else belongs to somebody else. */
-async function layerFiles(prefix: Prefix, tops: ReadonlyMap<string, Disk>, signal: AbortSignal): Promise<readonly LayerFile[]> {
+export async function layerFiles(prefix: Prefix, tops: ReadonlyMap<string, Disk>, signal: AbortSignal): Promise<readonly LayerFile[]> {
   const { images } = prefix.paths;
   const found = new Map<string, LayerFile>();
   const open = [...(await readdir(images)).filter(isLayer).map((name) => join(images, name)), ...tops.keys()].filter(
