@@ -216,12 +216,6 @@ export const VERBS = {
       takes: 'revert',
       label: (environment, { name }) => `Revert ${environment} to “${name}”`,
       underWay: 'reverting…',
-      command: {
-        summary: 'Take all VMs back to a snapshot',
-        description:
-          'All VMs go back together. Those that were on run again, also those that were suspended. What happened since is lost; later snapshots stay.',
-        examples: [{ line: 'revert clean', does: 'Forgets everything since that snapshot.' }],
-      },
     }),
     remove: verb({
       kind: 'delete-snapshot',

@@ -32,8 +32,6 @@ export const state: Omit<PrefixState, 'path'> = {
   vms: [vmState('web-vm0', 'running'), vmState('vm0', 'running'), vmState('db', 'down')],
   networks: [{ name: 'n0', type: 'nat', status: 'down', gateway: '192.168.200.1', management: true, dhcp: null, domain: null }],
   snapshots: [],
-  events: [],
-  forkedFrom: null,
   deploy: [],
   events: [],
   forkedFrom: null,

@@ -15,6 +15,7 @@ import { createLibrary } from './library.ts';
 import { knownEnvironments } from './live/known.ts';
 import { createLive } from './live/live.ts';
 import { readMachine } from './live/machine.ts';
+import { noteEvent } from './live/note-event.ts';
 import { createNumbers } from './live/numbers.ts';
 import { createOperations } from './live/operations.ts';
 import { createPublisher } from './live/publisher.ts';
@@ -85,7 +86,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let libraryState: LibraryState | undefined;
   let machineTimer: NodeJS.Timeout | undefined;
 
-  /** Runs a verb: an operation that writes the prefix's log and makes `live` refresh. */
+  /** Runs a verb: an operation that writes the prefix's log, is an event of its timeline, and makes `live` refresh. */
   function launch<T>(
     kind: OperationKind,
     label: string,
@@ -108,9 +109,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         },
       },
       async (step, setPrefix) => {
+        let failure: unknown;
         try {
           return await work(step, setPrefix, async () => await file.close());
+        } catch (error) {
+          failure = error;
+          throw error;
         } finally {
+          await noteEvent(path, { kind, label }, failure, log);
           await file.close();
           live.touch(path);
           library.touch();

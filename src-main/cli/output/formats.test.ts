@@ -72,8 +72,6 @@ function stateOf({ Prefix: prefix }: LagoStatus): PrefixState {
       screen: false,
     })),
     snapshots: [],
-    events: [],
-    forkedFrom: null,
     deploy: [],
     events: [],
     forkedFrom: null,

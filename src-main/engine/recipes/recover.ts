@@ -153,7 +153,7 @@ async function takeBackFork(context: RecipeContext, prefix: Prefix, pending: Pen
   for (const fork of pending.forks ?? []) await clearHalfMade(context, fork, step);
   const snapshot = prefix.record?.snapshots.find((candidate) => candidate.name === pending.name);
   if (snapshot === undefined) await settlePending(prefix, undefined, step.log);
-  else await deleteSnapshotOf(context, prefix, snapshot, step);
+  else await deleteSnapshotsOf(context, prefix, [snapshot], step);
 }
 
 async function finishDeletion(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {

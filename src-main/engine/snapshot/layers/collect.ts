@@ -36,7 +36,7 @@ export async function collectLayers(
     const prefix = await readPrefix(paths.root);
     const session = await context.hosts.find(prefix, signal);
     const tops = await diskTops(session, prefix, signal);
-    const files = await layerFiles(prefix, tops, signal);
+    const files = await layerFiles(prefix, tops);
     const step = nextLayerStep(files, { named: namedFiles(prefix), running: new Set(tops.keys()) });
     if (step === undefined) return;
     signal.throwIfAborted();
@@ -61,7 +61,7 @@ export function namedFiles(prefix: Prefix): ReadonlySet<string> {
 }
 
 /** All layers, and what is below them in the same folder: anything else belongs to somebody else. */
-export async function layerFiles(prefix: Prefix, tops: ReadonlyMap<string, Disk>, signal: AbortSignal): Promise<readonly LayerFile[]> {
+export async function layerFiles(prefix: Prefix, tops: ReadonlyMap<string, Disk>): Promise<readonly LayerFile[]> {
   const { images } = prefix.paths;
   const found = new Map<string, LayerFile>();
   const open = [...(await readdir(images)).filter(isLayer).map((name) => join(images, name)), ...tops.keys()].filter(
@@ -69,7 +69,7 @@ export async function layerFiles(prefix: Prefix, tops: ReadonlyMap<string, Disk>
   );
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     if (found.has(path)) continue;
-    const below = await fileBelowIfQcow2(path, signal);
+    const below = await fileBelowIfQcow2(path);
     found.set(path, { path, below, shared: (await stat(path)).nlink > 1 });
     if (below !== undefined && dirname(below) === images) open.push(below);
   }
@@ -77,9 +77,9 @@ export async function layerFiles(prefix: Prefix, tops: ReadonlyMap<string, Disk>
 }
 
 /** The lowest file may be raw, and then has nothing below it. */
-async function fileBelowIfQcow2(path: string, signal: AbortSignal): Promise<string | undefined> {
+async function fileBelowIfQcow2(path: string): Promise<string | undefined> {
   if (!path.endsWith('.qcow2')) return undefined;
-  return (await fileBelow(path, { signal }))?.path;
+  return (await fileBelow(path))?.path;
 }
 
 async function carryOut(
