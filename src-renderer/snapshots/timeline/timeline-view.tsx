@@ -141,8 +141,8 @@ function Lines(props: {
 export function TimelineView(props: TimelineViewProps): ReactElement {
   const { prefix, now, selected, forks, origin } = props;
   const { snapshots, events } = prefix;
-  // Once per minute at most, so that "now" does not visibly crawl.
-  const minute = Math.floor(now / 60_000) * 60_000;
+  // Once per minute at most, so that "now" does not visibly crawl; never before what has just happened.
+  const minute = Math.ceil(now / 60_000) * 60_000;
   const since = events[0]?.at ?? null;
   const forkedAt = origin?.at ?? null;
   const nodes = useMemo(() => historyOf(snapshots, { now: minute, forkedAt, since }), [snapshots, minute, forkedAt, since]);
