@@ -131,7 +131,8 @@ describe('lifecycle verbs', () => {
     ['suspend', 'suspend', { vms: [] }],
     ['resume a b', 'resume', { vms: ['a', 'b'] }],
     ['cleanup', 'cleanup', {}],
-    ['snapshot clean', 'snapshot', { name: 'clean' }],
+    ['snapshot clean', 'snapshot', { name: 'clean', diskOnly: false, quiesce: false }],
+    ['snapshot --disk-only --quiesce clean', 'snapshot', { name: 'clean', diskOnly: true, quiesce: true }],
     ['snapshot --delete clean', 'delete-snapshot', { name: 'clean' }],
     [
       'snapshot -e clean --rename new --note why --tags a b --pin',

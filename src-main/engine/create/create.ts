@@ -80,6 +80,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
       snapshots: [],
       current: null,
       pending: null,
+      ...(environment.snapshotKeep === undefined ? {} : { snapshotKeep: { ...environment.snapshotKeep } }),
     };
     const workdir = await openWorkdir(workdirPath, basename(root), undo);
     await whole.step('Initialize prefix', async (one) => {

@@ -64,6 +64,8 @@ export const PrefixRecord = z.object({
   pending: PendingWork.nullable(),
   /** When it was last reverted, ms since the epoch. */
   revertedAt: z.number().optional(),
+  /** Which automatic snapshots are kept, if its init file says so. */
+  snapshotKeep: z.object({ last: z.number().optional(), days: z.number().optional() }).optional(),
   /** The environment that this one was forked from, and its snapshot; null for what was the present when this one was created. */
   forkedFrom: z.object({ uuid: z.string(), snapshot: z.string().nullable() }).optional(),
 });

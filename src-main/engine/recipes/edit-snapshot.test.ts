@@ -275,8 +275,7 @@ describe('the state of snapshots', () => {
   test('names VMs whose layers are gone, and only in the snapshots that need them', async () => {
     await take('base');
     await take('next');
-    const { snapshots } = (await readPrefix(root)).specs.vms[1] ?? { snapshots: {} };
-    const [disk] = snapshots['next'] ?? [];
+    const [disk] = (await readPrefix(root)).specs.vms[1]?.snapshots['next'] ?? [];
     await rm(String(disk?.['path']).replace('$LAGO_PREFIX_PATH', root));
     expect((await state()).snapshots.map(({ missing }) => missing)).toEqual([[], ['vm1']]);
   });

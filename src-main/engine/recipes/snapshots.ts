@@ -8,6 +8,7 @@ import { chosenSnapshots } from '../snapshot/removal-plan.ts';
 import { revertTo } from '../snapshot/revert-snapshot.ts';
 import { findSnapshot, recordOf } from '../snapshot/snapshot-parts.ts';
 import { checkSnapshotName, takeSnapshotOf } from '../snapshot/take-snapshot.ts';
+import { takeAutomatic, wantsSnapshotBefore } from './automatic-snapshot.ts';
 import { openForChange } from './recover.ts';
 
 /**
@@ -36,7 +37,8 @@ export async function takeSnapshot(
 }
 
 /**
- * Reverts the whole environment to a snapshot, first saving the current state as snapshot `first` if given. `snapshot.missing`,
+ * Reverts the whole environment to a snapshot, first saving the current state as snapshot `first` if given, or by itself if the settings
+ * want that. `snapshot.missing`,
  * `hypervisor.failed` (the message names the VMs that were and were not reverted).
  */
 export async function revertSnapshot(
@@ -57,6 +59,9 @@ export async function revertSnapshot(
   }
   if (first !== undefined) {
     await step.step(`Create snapshot ${first}`, async (inner) => await takeSnapshotOf(context, opened.prefix, first, inner));
+  }
+  if (first === undefined && opened.prefix.record?.pending?.kind !== 'revert' && wantsSnapshotBefore(context, 'revert')) {
+    await takeAutomatic(context, opened.prefix, 'revert', step, name);
   }
   const prefix = await readPrefix(root);
   await step.step(`Revert to snapshot ${name}`, async (inner) => await revertTo(context, prefix, findSnapshot(prefix, name), inner));

@@ -5,7 +5,7 @@ import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { beginWork, type Journal } from '../prefix/journal.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
-import type { PendingWork, PrefixRecord } from '../prefix/record.ts';
+import type { PendingWork, PrefixRecord, SnapshotRecord } from '../prefix/record.ts';
 import { activeVms, PARALLEL } from '../runtime/bring-down.ts';
 import { openSession } from '../runtime/bring-up.ts';
 import { isHosted } from '../runtime/foreign-vms.ts';
@@ -128,17 +128,17 @@ export async function takeSnapshotOf(
   for (const vm of all) await writeJson(keptDefinition(prefix, name, vm), vm);
   await recordInSpecs(prefix, (vm) => ({ ...vm.snapshots, [name]: vm.disks }));
   step.checkpoint();
-  await recordSnapshot(journal, name, kinds, undo);
+  await recordSnapshot(journal, { name, vms: kinds, automatic: how.automatic }, undo);
   if (found === undefined) await context.hosts.stop(prefix);
 }
 
 /** The single write that makes the snapshot exist. */
-async function recordSnapshot(journal: Journal, name: string, vms: Record<string, 'memory' | 'disk'>, undo: UndoStack): Promise<void> {
+async function recordSnapshot(journal: Journal, made: Pick<SnapshotRecord, 'name' | 'vms' | 'automatic'>, undo: UndoStack): Promise<void> {
   await journal.settle(
     (record): PrefixRecord => ({
       ...record,
-      snapshots: [...record.snapshots, { name, kind: 'internal', createdAt: Date.now(), parent: record.current, vms }],
-      current: name,
+      snapshots: [...record.snapshots, { ...made, kind: 'internal', createdAt: Date.now(), parent: record.current }],
+      current: made.name,
     }),
   );
   undo.commit();

@@ -8,6 +8,7 @@ import { beginWork } from '../../prefix/journal.ts';
 import { domainName, type Prefix, vmSpec } from '../../prefix/prefix.ts';
 import { isHosted } from '../../runtime/foreign-vms.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
+import { snapshotBefore } from '../automatic-snapshot.ts';
 import { openForChange } from '../recover.ts';
 import { changeCd } from './cd.ts';
 import { addDisk, removeDisk } from './disks.ts';
@@ -25,6 +26,7 @@ const UNDO_MS = 2 * 60_000;
  * that libvirt does not run, `hypervisor.failed` when its guest does not let go of a device.
  */
 export async function changeVm(context: RecipeContext, root: string, name: string, change: VmChange, step: Step): Promise<VmChanged> {
+  await snapshotBefore(context, root, 'vm', step);
   await using opened = await openForChange(context, root, 'vm', step);
   const { prefix } = opened;
   requireReady(prefix);

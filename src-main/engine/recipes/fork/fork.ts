@@ -4,12 +4,12 @@ import type { Step } from '../../core/operation.ts';
 import { UndoStack } from '../../core/undo.ts';
 import { beginWork, settlePending } from '../../prefix/journal.ts';
 import { type Prefix, readPrefix } from '../../prefix/prefix.ts';
-import type { PrefixRecord, SnapshotRecord } from '../../prefix/record.ts';
+import type { SnapshotRecord } from '../../prefix/record.ts';
 import { newPrefixName } from '../../prefix/workdir.ts';
 import { activeVms } from '../../runtime/bring-down.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
 import { deleteSnapshotOf } from '../../snapshot/delete-snapshot.ts';
-import { findSnapshot, recordOf } from '../../snapshot/snapshot-parts.ts';
+import { findSnapshot, freeSnapshotName, recordOf } from '../../snapshot/snapshot-parts.ts';
 import { checkSnapshotName, takeSnapshotOf, usesLayers } from '../../snapshot/take-snapshot.ts';
 import { openForChange } from '../recover.ts';
 import { beginCopy, type Copy, fillCopy, type Locks, letGo, restoreCopy } from './copy.ts';
@@ -33,7 +33,7 @@ export async function forkEnvironment(context: RecipeContext, root: string, requ
     const source = opened.prefix;
     const { snapshot: named } = request;
     requireForkable(source, named);
-    const name = named ?? freeName(recordOf(source), `fork ${request.name}`);
+    const name = named ?? freeSnapshotName(recordOf(source), `fork ${request.name}`);
     if (named !== undefined) await beginForks(source, targets, step);
     undo.add('forget the forks', async (signal) => await forget(context, root, name, named === undefined, step, signal), {
       timeoutMs: UNDO_MS,
@@ -84,14 +84,6 @@ function requireForkable(prefix: Prefix, snapshot: string | undefined): void {
   throw new EngineError('snapshot.unsupported', `${prefix.name} cannot be forked: its snapshots are inside the disks' files.`, {
     hint: 'Delete the snapshots that it has from an older version; those that are taken afterwards can be forked.',
   });
-}
-
-function freeName({ snapshots }: PrefixRecord, wanted: string): string {
-  const taken = new Set(snapshots.map(({ name }) => name));
-  for (let number = 1; ; number++) {
-    const name = number === 1 ? wanted : `${wanted} ${number}`;
-    if (!taken.has(name)) return name;
-  }
 }
 
 async function beginForks(source: Prefix, forks: readonly string[], step: Step): Promise<void> {

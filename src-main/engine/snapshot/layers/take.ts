@@ -21,7 +21,7 @@ import { requireSpace } from '../snapshot-space.ts';
 import { suspendAll } from '../take-snapshot.ts';
 import { createLayers, keepLayers, type Layers, onLayers, planLayers, type VmLayers } from './layer-files.ts';
 import { freeze, thaw } from './quiesce.ts';
-import { watchStanding } from './standing.ts';
+import { type Standing, watchStanding } from './standing.ts';
 import { LAYERING, takeBackLayers } from './take-back.ts';
 
 /** Deleting a half-written memory and merging a layer back may take minutes on a slow disk. */
@@ -32,6 +32,8 @@ const GO_ON_MS = 60_000;
 export interface TakeOptions {
   /** Folders of the forks that it is taken for: until `settlePending` it is theirs only, and an interruption removes it with them. */
   readonly forks?: readonly string[];
+  /** Nobody asked for it. */
+  readonly automatic?: boolean;
   /** Without memory: a revert to it leaves the VMs off, and their disks as if the power had failed then. */
   readonly diskOnly?: boolean | undefined;
   /** With `diskOnly`: guests first write everything to their disks, by their agents. */
@@ -97,7 +99,7 @@ export async function takeLayered(context: RecipeContext, prefix: Prefix, name: 
   const kinds = Object.fromEntries(
     all.map((vm) => [vm.name, how.diskOnly !== true && active.includes(vm) ? ('memory' as const) : ('disk' as const)]),
   );
-  await recordLayered(prefix, journal, work, { kinds, measured, log: step.log });
+  await recordLayered(prefix, journal, work, { kinds, measured, automatic: how.automatic, log: step.log });
   undo.commit();
 }
 
@@ -133,14 +135,16 @@ async function keepLive(session: HostSession, prefix: Prefix, name: string, vms:
   try {
     step.checkpoint();
     // From here on, nothing is cancelled until the VMs run again.
+    const from = performance.now();
     await suspendAll(session, prefix, vms.running, step);
+    watch.allStand(from);
     await Promise.all(live.map(async ({ vm, domain }) => await addLayers(session, domain, vms.layers[vm.name] ?? {})));
     await Promise.all(live.map(async ({ writing }) => await writing.begin()));
     const sizes = await step.each(
       live,
       Math.max(1, live.length),
       ({ vm }) => `Keep memory of VM ${vm.name}`,
-      async (one, inner) => await finishMemory(session, prefix, one, inner),
+      async (one, inner) => await finishMemory(session, prefix, one, watch, inner),
     );
     return {
       mechanism: strongest(live),
@@ -167,9 +171,12 @@ async function keepDisks(
   if (quiesce) await step.step('Quiesce guests', async (one) => await freeze(session, prefix, name, running, one.signal));
   step.checkpoint();
   // From here on, nothing is cancelled until the VMs run again.
+  const from = performance.now();
   await suspendAll(session, prefix, running, step);
+  watch.allStand(from);
   await Promise.all([...byDomain].map(async ([domain, vm]) => await addLayers(session, domain, layers[vm.name] ?? {})));
   await resume(session, prefix, running, AbortSignal.timeout(GO_ON_MS));
+  for (const vm of running) watch.goesOn(domainName(prefix.uuid, vm.name));
   if (quiesce) await thaw(session, prefix, name, running, step.log, AbortSignal.timeout(GO_ON_MS));
   return { ...NOTHING, ...watch.measured((domain) => byDomain.get(domain)?.name ?? domain) };
 }
@@ -212,10 +219,13 @@ async function addLayers({ hypervisor }: HostSession, domain: string, layers: Vm
   if (list.length > 0) await hypervisor.addLayers(domain, list, { reuse: true });
 }
 
-async function finishMemory(session: HostSession, prefix: Prefix, live: Live, step: Step): Promise<number> {
+async function finishMemory(session: HostSession, prefix: Prefix, live: Live, watch: Standing, step: Step): Promise<number> {
   const expected = live.vm.memory * 1024 * 1024;
   const bytes = await live.writing.finish(step.signal, (written) => step.progress(Math.min(0.99, written / expected)));
-  if (live.writing.mechanism !== 'background' && !live.suspended) await resume(session, prefix, [live.vm], AbortSignal.timeout(GO_ON_MS));
+  if (live.writing.mechanism !== 'background' && !live.suspended) {
+    await resume(session, prefix, [live.vm], AbortSignal.timeout(GO_ON_MS));
+    watch.goesOn(live.domain);
+  }
   return bytes;
 }
 
@@ -230,14 +240,19 @@ async function recordLayered(
   prefix: Prefix,
   journal: Journal,
   work: Omit<PendingWork, 'since'>,
-  made: { readonly kinds: SnapshotRecord['vms']; readonly measured: SnapshotMeasured; readonly log: Log },
+  made: {
+    readonly kinds: SnapshotRecord['vms'];
+    readonly measured: SnapshotMeasured;
+    readonly automatic: boolean | undefined;
+    readonly log: Log;
+  },
 ): Promise<void> {
   const name = work.name ?? '';
   const add = (record: PrefixRecord): PrefixRecord => {
-    const { kinds: vms, measured } = made;
+    const { kinds: vms, measured, automatic } = made;
     const snapshots: SnapshotRecord[] = [
       ...record.snapshots,
-      { name, kind: 'layers', createdAt: Date.now(), parent: record.current, vms, measured },
+      { name, kind: 'layers', createdAt: Date.now(), parent: record.current, vms, measured, automatic },
     ];
     return { ...record, snapshots, current: work.forks === undefined ? name : record.current };
   };

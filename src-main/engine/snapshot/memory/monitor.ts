@@ -34,6 +34,11 @@ export async function liftLimit(monitor: Monitor, domain: string, options?: Call
   await command(monitor, domain, 'migrate-set-parameters', { 'max-bandwidth': UNLIMITED }, options);
 }
 
+/** With how much downtime (ms) still to come QEMU pauses the VM by itself for the last pass; 0: never. Its default is 300. */
+export async function limitDowntime(monitor: Monitor, domain: string, ms: number, options?: CallOptions): Promise<void> {
+  await command(monitor, domain, 'migrate-set-parameters', { 'downtime-limit': ms }, options);
+}
+
 /** Begins to write the memory to `uri`; its end is seen at the other end of that, and by `migrationStatus`. */
 export async function beginMigration(monitor: Monitor, domain: string, uri: string, options?: CallOptions): Promise<void> {
   await command(monitor, domain, 'migrate', { uri }, options);

@@ -7,6 +7,7 @@ import {
   cancelMigration,
   continueMigration,
   liftLimit,
+  limitDowntime,
   migrationStatus,
   setCapability,
 } from './monitor.ts';
@@ -35,6 +36,8 @@ const CAPABILITY: Readonly<Record<Mechanism, Capability | undefined>> = {
   paused: undefined,
 };
 
+/** QEMU's own limit of downtime, for others who use migration. */
+const QEMU_DOWNTIME_MS = 300;
 /** With no more than this still to be written, the pause is short, bytes. */
 const LITTLE = 4 * 1024 * 1024;
 /** A VM that changes its memory faster than it is written is paused all the same after this. */
@@ -94,7 +97,6 @@ export async function openMemoryWriting(
     const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
       const { status, remaining } = await migrationStatus(hypervisor, domain, { signal });
-      // It has found little enough left by itself.
       if (status === 'pre-switchover' || status === 'failed') return;
       if (status === 'active' && remaining > 0 && remaining <= LITTLE) return;
       if (Date.now() > deadline) return;
@@ -112,6 +114,8 @@ export async function openMemoryWriting(
         await setCapability(hypervisor, domain, capability, true, ANSWER);
       }
       if (mechanism !== 'pre-copy') return;
+      // All VMs are to be paused at the same time, and not each when it is ready.
+      await limitDowntime(hypervisor, domain, 0, ANSWER);
       under = true;
       await beginMigration(hypervisor, domain, sink.uri, ANSWER);
       await nearlyWritten(signal);
@@ -138,6 +142,7 @@ export async function openMemoryWriting(
       try {
         if (under) await cancelMigration(hypervisor, domain, ANSWER);
         if (switched && capability !== undefined) await setCapability(hypervisor, domain, capability, false, ANSWER);
+        if (mechanism === 'pre-copy') await limitDowntime(hypervisor, domain, QEMU_DOWNTIME_MS, ANSWER);
       } finally {
         await sink[Symbol.asyncDispose]();
       }
