@@ -185,6 +185,12 @@ test('forks get tabs, and timelines lead from one to the other', async () => {
   await page.getByRole('button', { name: '2 forks of “postgres”' }).click();
   await page.getByRole('menuitem', { name: 'try-2' }).click();
   await expect(page.getByRole('heading', { name: 'try-2', level: 1 })).toBeVisible();
+
+  await showView(page, 'try-2', 'Snapshots');
+  await page.getByText('Table', { exact: true }).click();
+  await page.getByRole('main').getByRole('button', { name: SHOP, exact: true }).click();
+  await page.getByRole('main').getByRole('button', { name: 'try-1', exact: true }).first().click();
+  await expect(page.getByRole('heading', { name: 'try-1', level: 1 })).toBeVisible();
 });
 
 test('the history is there as a table with the same keys, also in the next window', async () => {

@@ -1,4 +1,4 @@
-import { IconCircle, IconCircleDot, IconCircleX, IconGitFork, IconPencil, IconPin, IconPinFilled } from '@tabler/icons-react';
+import { IconCircle, IconCircleDot, IconCircleX, IconPencil, IconPin, IconPinFilled } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
 import type { SnapshotState } from '../../src-shared/timeline.ts';
@@ -10,6 +10,7 @@ import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
 import { IconButton } from '../ui/tip.tsx';
 import { EditForm, type SnapshotEdit } from './edit-form.tsx';
+import { EnvironmentLinks } from './environment-links.tsx';
 import styles from './point-details.module.css';
 import { formatShort, measuredSentence, mechanismSentence } from './point-facts.ts';
 import type { ForkedEnvironment } from './timeline/forks.ts';
@@ -126,16 +127,7 @@ export function PointDetails(props: PointDetailsProps): ReactElement {
       ) : (
         snapshot.note !== '' && <p className={styles.note}>{snapshot.note}</p>
       )}
-      {props.forks.length > 0 && (
-        <p className={styles.forks}>
-          <IconGitFork size={14} stroke={1.8} />
-          {props.forks.map((fork) => (
-            <button key={fork.id} type="button" onClick={() => props.onOpen(fork.id)}>
-              {fork.name}
-            </button>
-          ))}
-        </p>
-      )}
+      {props.forks.length > 0 && <EnvironmentLinks label="Forks" environments={props.forks} onOpen={props.onOpen} />}
       <table className={table.table} aria-label={`VMs in ${snapshot.name}`}>
         <thead>
           <tr>

@@ -8,11 +8,13 @@ import { ActionMenu, ContextMenu } from '../ui/menu/action-menu.tsx';
 import { rowSibling } from '../ui/row-sibling.ts';
 import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
+import { EnvironmentLinks } from './environment-links.tsx';
 import { EVENT_ICONS } from './event-icons.ts';
 import { bytesOf, contentOf } from './point-facts.ts';
 import { PointGlyph } from './point-glyph.tsx';
 import styles from './snapshot-table.module.css';
 import type { ForkedEnvironment } from './timeline/forks.ts';
+import type { Origin } from './timeline/history.ts';
 import { POINT_KEYS } from './timeline-keys.ts';
 
 function Row(props: {
@@ -93,12 +95,15 @@ export function SnapshotTable(props: {
   readonly snapshots: readonly SnapshotState[];
   readonly events: readonly TimelineEvent[];
   readonly forks: readonly ForkedEnvironment[];
+  readonly origin: Origin | null;
   readonly now: number;
   readonly selected: string | null;
   readonly actions: (snapshot: SnapshotState) => readonly Action[];
   readonly onSelect: (name: string) => void;
+  /** Shows another environment. */
+  readonly onOpen: (environment: string) => void;
 }): ReactElement {
-  const { selected, events } = props;
+  const { selected, events, forks, origin } = props;
   const rows = props.snapshots.toSorted((a, b) => b.createdAt - a.createdAt);
   const focusable = rows.some((one) => one.name === selected) ? selected : rows[0]?.name;
   return (
@@ -123,7 +128,7 @@ export function SnapshotTable(props: {
               <Row
                 key={snapshot.name}
                 snapshot={snapshot}
-                forks={props.forks.filter((fork) => fork.snapshot === snapshot.name).map((fork) => fork.name)}
+                forks={forks.filter((fork) => fork.snapshot === snapshot.name).map((fork) => fork.name)}
                 now={props.now}
                 selected={snapshot.name === selected}
                 focusable={snapshot.name === focusable}
@@ -134,6 +139,10 @@ export function SnapshotTable(props: {
           </tbody>
         </table>
       </div>
+      {origin !== null && origin.name !== null && (
+        <EnvironmentLinks label="Forked from" environments={[{ id: origin.id, name: origin.name }]} onOpen={props.onOpen} />
+      )}
+      {forks.length > 0 && <EnvironmentLinks label="Forks" environments={forks} onOpen={props.onOpen} />}
       {events.length > 0 && (
         <div className={styles.frame}>
           <table className={table.table} aria-label="Events">

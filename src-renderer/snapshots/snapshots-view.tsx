@@ -87,6 +87,7 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
   const now = useNow(true, 15_000);
   const prefixes = usePrefixes();
   const running = useRunningOperation(prefix.id);
+  const working = running !== undefined && isTimelineWork(running) ? running : undefined;
   const field = useRef<HTMLInputElement>(null);
   const [form, setForm] = useState(readTimelineForm);
   const [selected, setSelected] = useState<string | null>(null);
@@ -183,17 +184,18 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
           </div>
         )}
       </div>
-      {running !== undefined && isTimelineWork(running) && <WorkStrip operation={running} vms={prefix.vms.map((vm) => vm.name)} />}
       {(shown !== undefined || origin !== null || forks.length > 0) &&
         (form === 'table' && snapshots.length > 0 ? (
           <SnapshotTable
             snapshots={snapshots}
             events={prefix.events}
             forks={forks}
+            origin={origin}
             now={now}
             selected={selectedName}
             actions={actionsOf}
             onSelect={select}
+            onOpen={open}
           />
         ) : (
           <>
@@ -208,9 +210,10 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
               onTake={() => field.current?.focus()}
               onOpen={open}
             />
-            {shown !== undefined && <TimelineLegend snapshots={snapshots} />}
+            {shown !== undefined && working === undefined && <TimelineLegend snapshots={snapshots} />}
           </>
         ))}
+      {working !== undefined && <WorkStrip operation={working} vms={prefix.vms.map((vm) => vm.name)} />}
       {shown === undefined ? (
         <Empty
           compact

@@ -20,18 +20,21 @@ export function WorkStrip(props: { readonly operation: OperationState; readonly 
       </p>
       {rows.length > 0 && (
         <ul>
-          {rows.map((row) => (
-            <li key={row.vm}>
-              <span className="mono ellipsis">{row.vm}</span>
-              <ProgressBar
-                fraction={row.status === 'succeeded' ? 1 : row.fraction}
-                label={`${row.phase} ${row.vm}`}
-                width={96}
-                tone={row.status === 'failed' ? 'bad' : row.status === 'succeeded' ? 'ok' : 'accent'}
-              />
-              <span className="dim ellipsis">{row.detail ?? row.phase}</span>
-            </li>
-          ))}
+          {props.vms.map((vm) => {
+            const row = rows.find((one) => one.vm === vm);
+            return (
+              <li key={vm}>
+                <span className="mono ellipsis">{vm}</span>
+                <ProgressBar
+                  fraction={row === undefined ? 0 : row.status === 'succeeded' ? 1 : row.fraction}
+                  label={`${row?.phase ?? 'Nothing done yet with'} ${vm}`}
+                  width={96}
+                  tone={row?.status === 'failed' ? 'bad' : row?.status === 'succeeded' ? 'ok' : 'accent'}
+                />
+                <span className="dim ellipsis">{row?.detail ?? row?.phase ?? '–'}</span>
+              </li>
+            );
+          })}
         </ul>
       )}
     </section>

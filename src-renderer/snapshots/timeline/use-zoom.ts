@@ -1,6 +1,6 @@
 import { type RefObject, useEffect, useEffectEvent, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import type { HistoryNode } from './history.ts';
-import { type ForkGroup, fitScale, layoutTimeline, MAX_SCALE, MIN_SCALE, moved, type Timeline } from './layout.ts';
+import { type ForkGroup, fitScale, layoutTimeline, MARGIN, MAX_SCALE, MIN_SCALE, moved, type Timeline } from './layout.ts';
 import type { Range } from './timeline-rows.tsx';
 
 /** Limits of the scale that is chosen for the user: with many points, names stay legible; with few, they stay together. */
@@ -26,6 +26,13 @@ export interface Zoom {
   onScroll(): void;
 }
 
+/** The scale that fills the box, also with labels of forks right of the present. */
+function fit(nodes: readonly HistoryNode[], forks: readonly ForkGroup[], width: number): number {
+  const scale = fitScale(nodes, width, LEAST_FIT, MOST_FIT);
+  const { width: used, now } = layoutTimeline(nodes, scale, forks);
+  return fitScale(nodes, width - (used - now.x - MARGIN), LEAST_FIT, MOST_FIT);
+}
+
 /** Lays the history out for the size of its box and the user's zoom. `selected` is kept in place while zooming by keys. */
 export function useZoom(
   box: RefObject<HTMLDivElement | null>,
@@ -36,7 +43,7 @@ export function useZoom(
   const [wanted, setWanted] = useState<number | null>(null);
   const [boxWidth, setBoxWidth] = useState(1000);
   const [range, setRange] = useState<Range>({ from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY });
-  const fitted = useMemo(() => fitScale(nodes, boxWidth, LEAST_FIT, MOST_FIT), [nodes, boxWidth]);
+  const fitted = useMemo(() => fit(nodes, forks, boxWidth), [nodes, forks, boxWidth]);
   const scale = wanted ?? fitted;
   const layout = useMemo(() => layoutTimeline(nodes, scale, forks), [nodes, scale, forks]);
   const before = useRef<Timeline>(null);
