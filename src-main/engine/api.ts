@@ -95,7 +95,17 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
         return {};
       }),
     },
-    snapshot: handlersOf('snapshot'),
+    snapshot: {
+      ...handlersOf('snapshot'),
+      compare: os.snapshot.compare.handler(({ input: { prefix, ...points } }) => started(engine.snapshot.compare(path(prefix), points))),
+      changes: os.snapshot.changes.handler(async ({ input: { prefix, ...points } }) => ({
+        changes: await engine.snapshot.changes(path(prefix), points),
+      })),
+      changedText: os.snapshot.changedText.handler(
+        async ({ input: { prefix, path: file, ...points }, signal }) =>
+          await engine.snapshot.changedText(path(prefix), points, file, signal),
+      ),
+    },
     collection: {
       list: os.collection.list.handler(async ({ input }) => ({ collections: [...(await engine.collection.list(path(input.prefix)))] })),
       files: os.collection.files.handler(async ({ input }) => ({
