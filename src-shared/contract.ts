@@ -8,8 +8,10 @@ import { Issue } from './issue.ts';
 import { LiveNumbers } from './numbers.ts';
 import { OperationState } from './operation.ts';
 import { OutsidePath, Plan } from './plan.ts';
+import { RemovalChoice, RemovalPlan, RevertPlan } from './snapshot-plans.ts';
 import { ForwardState, LibraryState, MachineState, PrefixState } from './state.ts';
 import { TerminalState } from './terminal.ts';
+import { MAX_FORKS } from './timeline.ts';
 import { type VerbInputKind, type VerbInputs, type VerbNoun, type Verbs, verbsOf } from './verbs.ts';
 import { VmChange } from './vm-change.ts';
 
@@ -75,6 +77,14 @@ const INPUTS = {
   }),
   snapshot: Prefix.extend({ name: z.string() }),
   revert: Prefix.extend({ name: z.string(), first: z.string().optional() }),
+  editSnapshot: Prefix.extend({
+    name: z.string(),
+    rename: z.string().optional(),
+    note: z.string().optional(),
+    tags: z.array(z.string()).optional(),
+    pinned: z.boolean().optional(),
+  }),
+  pruneSnapshots: Prefix.extend({ branch: z.string().optional() }),
   deploy: Prefix.extend({
     vms: z.array(z.string()).optional(),
     from: z.union([z.string(), z.literal(true)]).optional(),
@@ -88,6 +98,8 @@ const CALLS = {
   shutdown: oc.input(INPUTS.shutdown).output(Started),
   snapshot: oc.input(INPUTS.snapshot).output(Started),
   revert: oc.input(INPUTS.revert).output(Started),
+  editSnapshot: oc.input(INPUTS.editSnapshot).output(Started),
+  pruneSnapshots: oc.input(INPUTS.pruneSnapshots).output(Started),
   deploy: oc.input(INPUTS.deploy).output(Started),
   destroy: oc.input(INPUTS.destroy).output(Started),
 };
@@ -156,9 +168,18 @@ export const contract = {
      */
     deployOutput: oc.input(Prefix.extend({ vm: z.string(), script: z.number().int().min(0) })).output(eventIterator(DeployOutput)),
     /**
-     * Operation of kind `fork`: a second environment beside this one that goes on from a snapshot of it, or from its present.
+     * Operation of kind `fork`: an environment beside this one that goes on from a snapshot of it, or from its present; with `count`
+     * several of the same moment: `NAME-1`, `NAME-2`…
      */
-    fork: oc.input(Prefix.extend({ name: z.string().min(1), snapshot: z.string().optional() })).output(Started),
+    fork: oc
+      .input(
+        Prefix.extend({
+          name: z.string().min(1),
+          snapshot: z.string().optional(),
+          count: z.number().int().min(1).max(MAX_FORKS).optional(),
+        }),
+      )
+      .output(Started),
     /** Operation of kind `export`: writes disks and an init file to a folder (absolute path) without such files. All VMs must be off. */
     export: oc
       .input(Prefix.extend({ destination: z.string().startsWith('/'), standalone: z.boolean(), compress: z.boolean() }))
@@ -180,6 +201,10 @@ export const contract = {
     changes: oc.input(Compared).output(z.object({ changes: Changes.nullable() })),
     /** How the text of a file differs that is in this result. Takes seconds. */
     changedText: oc.input(Compared.extend({ path: z.string() })).output(TextDiff),
+    /** What deleting snapshots would do. Changes nothing. */
+    removalPlan: oc.input(z.intersection(Prefix, RemovalChoice)).output(RemovalPlan),
+    /** What reverting to a snapshot would do. Changes nothing. */
+    revertPlan: oc.input(Prefix.extend({ name: z.string() })).output(RevertPlan),
   },
   /** What was collected. `path` is relative to the collection; links in it are not followed. */
   collection: {

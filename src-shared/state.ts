@@ -134,8 +134,11 @@ export const PrefixState = z.object({
   snapshots: z.array(SnapshotState),
   /** What else happened to it, oldest first: small marks on the timeline. */
   events: z.array(TimelineEvent),
-  /** uuid of the environment and the name of its snapshot that this one began with; null when it was not forked. */
-  forkedFrom: z.object({ id: z.string(), snapshot: z.string() }).nullable(),
+  /**
+   * uuid of the environment that this one was forked from, when (ms since the epoch), and the name of its snapshot that it began with, or
+   * null for its present at that time. Null when it was not forked.
+   */
+  forkedFrom: z.object({ id: z.string(), at: z.number(), snapshot: z.string().nullable() }).nullable(),
   /** The VMs that have deploy scripts, and how the last run of each script went. */
   deploy: z.array(VmDeploy),
   /** Disk usage of its files in bytes. */

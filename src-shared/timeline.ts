@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** As many forks may be made at once. */
+export const MAX_FORKS = 50;
+
 /** What taking a snapshot cost. */
 export const SnapshotMeasured = z.object({
   /**

@@ -26,6 +26,7 @@ const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
   console: async () => (await import('./verbs/console.ts')).openConsole,
   forward: async () => (await import('./verbs/forward.ts')).forward,
   snapshot: async () => (await import('./verbs/snapshots.ts')).snapshot,
+  revert: async () => (await import('./verbs/revert.ts')).revert,
   validate: async () => (await import('./verbs/init-file.ts')).validate,
   plan: async () => (await import('./verbs/init-file.ts')).plan,
   templates: async () => (await import('./verbs/templates.ts')).templates,

@@ -327,17 +327,62 @@ const VERBS: readonly VerbSpec[] = [
       { line: 'collect --output logs web', does: 'Collects from one VM to logs/web.' },
     ],
   }),
-  verb('snapshot', 'Take, list or delete snapshots of all VMs', {
-    description: 'Saves the disks of all VMs, and the memory of those that run, at one moment. Each name can be used once.',
-    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'optional', help: 'Its name.' }],
+  verb('snapshot', 'Take, list, change or delete snapshots of all VMs', {
+    description:
+      'Saves the disks of all VMs, and the memory of those that run, at one moment. Each name can be used once. A pinned snapshot stays when several are deleted. With --dry-run nothing is changed; what would be deleted is printed, which layers would be merged, and what the disk gets back.',
+    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'optional', help: 'Its name.', completes: 'snapshot' }],
     options: [
       { flags: ['-l', '--list'], name: 'list', kind: 'flag', help: 'List the snapshots instead.' },
+      {
+        flags: ['-t', '--tree'],
+        name: 'tree',
+        kind: 'flag',
+        help: 'List them with what is known of each, below the one that it came from.',
+      },
       { flags: ['-d', '--delete'], name: 'delete', kind: 'flag', help: 'Delete the snapshot of that name instead.' },
+      { flags: ['--prune'], name: 'prune', kind: 'flag', help: 'Delete all snapshots that are not pinned.' },
+      {
+        flags: ['--branch'],
+        name: 'branch',
+        kind: 'value',
+        metavar: 'NAME',
+        help: 'With --prune: only this one, pinned or not, and what came from it.',
+      },
+      { flags: ['--dry-run'], name: 'dry_run', kind: 'flag', help: 'With --delete or --prune: say what that would do.' },
+      { flags: ['-e', '--edit'], name: 'edit', kind: 'flag', help: 'Change what is known of the snapshot of that name instead.' },
+      { flags: ['--rename'], name: 'rename', kind: 'value', metavar: 'NAME', help: 'With --edit: its new name.' },
+      { flags: ['--note'], name: 'note', kind: 'value', metavar: 'TEXT', help: 'With --edit: a note about it; an empty one removes it.' },
+      {
+        flags: ['--tags'],
+        name: 'tags',
+        kind: 'list',
+        mayBeEmpty: true,
+        metavar: 'TAG',
+        help: 'With --edit: all its tags; none removes them.',
+      },
+      { flags: ['--pin'], name: 'pin', kind: 'flag', help: 'With --edit: keep it when several are deleted.' },
+      { flags: ['--unpin'], name: 'unpin', kind: 'flag', help: 'With --edit: do not keep it then.' },
     ],
     examples: [
       { line: 'snapshot clean', does: 'Takes one.' },
+      { line: 'snapshot --edit clean --note "All services up" --pin', does: 'Remembers why, and keeps it.' },
       { line: 'snapshot --delete clean', does: 'Deletes it; those taken after it stay.' },
+      { line: 'snapshot --prune --branch try-1 --dry-run', does: 'Says what deleting a branch would do.' },
       { line: '--out-format json snapshot --list', does: 'Lists them with their disks.' },
+    ],
+  }),
+  verb('revert', 'Take all VMs back to a snapshot', {
+    description:
+      'All VMs go back together. Those that were on run again, also those that were suspended. What happened since the last snapshot is lost; later snapshots stay.',
+    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'one', help: 'Its name.', completes: 'snapshot' }],
+    options: [
+      { flags: ['--keep'], name: 'first', kind: 'value', metavar: 'NAME', help: 'Keep the present first, as a snapshot of that name.' },
+      { flags: ['--dry-run'], name: 'dry_run', kind: 'flag', help: 'Only say what is lost, since when, and how each VM goes on.' },
+    ],
+    examples: [
+      { line: 'revert clean --dry-run', does: 'Changes nothing.' },
+      { line: 'revert clean', does: 'Forgets everything since that snapshot.' },
+      { line: 'revert clean --keep before', does: 'Can be undone: lago revert before.' },
     ],
   }),
   verb('destroy', 'Stop everything and remove the environment', {
@@ -504,9 +549,20 @@ const VERBS: readonly VerbSpec[] = [
         help: 'The snapshot to begin with, if not the present, and the name of the fork.',
       },
     ],
+    options: [
+      {
+        flags: ['--count'],
+        name: 'count',
+        kind: 'value',
+        metavar: 'N',
+        type: 'integer',
+        help: 'Make several, NAME-1 to NAME-N, all of the same moment.',
+      },
+    ],
     examples: [
       { line: 'fork try-upgrade', does: 'Goes on in a second environment, too.' },
       { line: 'fork clean run-2', does: 'Begins a second environment with the snapshot “clean”.' },
+      { line: 'fork --count 5 clean run', does: 'Five environments for tests that run at the same time: run-1 to run-5.' },
     ],
   }),
   verb('export', 'Export disks and an init file that recreates the environment', {

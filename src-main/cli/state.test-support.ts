@@ -11,8 +11,6 @@ function vmState(name: string, status: VmState['status']): VmState {
     nics: [{ name: 'eth0', network: 'n0', ip: '192.168.200.2', mac: null }],
     disks: [],
     snapshots: ['one', 'two'],
-    events: [],
-    forkedFrom: null,
     metadata: {},
     boot: null,
     ssh: 'unknown',
@@ -35,6 +33,8 @@ export const state: Omit<PrefixState, 'path'> = {
   networks: [{ name: 'n0', type: 'nat', status: 'down', gateway: '192.168.200.1', management: true, dhcp: null, domain: null }],
   snapshots: [],
   deploy: [],
+  events: [],
+  forkedFrom: null,
   diskUsage: 0,
   busy: null,
 };

@@ -105,6 +105,10 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
         async ({ input: { prefix, path: file, ...points }, signal }) =>
           await engine.snapshot.changedText(path(prefix), points, file, signal),
       ),
+      removalPlan: os.snapshot.removalPlan.handler(
+        async ({ input: { prefix, ...what } }) => await engine.snapshot.removalPlan(path(prefix), what),
+      ),
+      revertPlan: os.snapshot.revertPlan.handler(async ({ input }) => await engine.snapshot.revertPlan(path(input.prefix), input.name)),
     },
     collection: {
       list: os.collection.list.handler(async ({ input }) => ({ collections: [...(await engine.collection.list(path(input.prefix)))] })),

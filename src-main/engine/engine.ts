@@ -6,6 +6,7 @@ import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts
 import type { DeployOutput } from '../../src-shared/deploy.ts';
 import type { HostChoice } from '../../src-shared/host/host-choice.ts';
 import type { LiveNumbers } from '../../src-shared/numbers.ts';
+import type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot-plans.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';
 import type { VerbInput, VerbNoun, Verbs } from '../../src-shared/verbs.ts';
@@ -74,8 +75,8 @@ export interface InspectOptions {
 /** Environments: the verbs of `src-shared/verbs.ts`, and calls that are not a verb on one existing environment. */
 export interface Prefixes extends VerbMethods<'prefix'> {
   create(request: CreateRequest, options?: ActionOptions): Operation<PrefixState>;
-  /** Makes a second environment that goes on from a snapshot of this one, or from its present; see `recipes/fork/fork.ts`. */
-  fork(prefix: string, request: ForkRequest, options?: ActionOptions): Operation<PrefixState>;
+  /** Makes environments that go on from a snapshot of this one, or from its present; see `recipes/fork/fork.ts`. */
+  fork(prefix: string, request: ForkRequest, options?: ActionOptions): Operation<readonly PrefixState[]>;
   /** Writes the disks of VMs that are off, and an init file that recreates them elsewhere; see `export/export.ts`. */
   export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
   /** Fetches the artifacts of all VMs, or of the named ones; see `recipes/collect/collect.ts`. Does not take the environment's lock. */
@@ -108,6 +109,10 @@ export interface Snapshots extends VerbMethods<'snapshot'> {
   changes(prefix: string, request: CompareRequest): Promise<Changes | null>;
   /** How the text of a file differs that `compare` found to have changed; takes seconds. `input.missing-file` for any other path. */
   changedText(prefix: string, request: CompareRequest, path: string, signal?: AbortSignal): Promise<TextDiff>;
+  /** What deleting snapshots would do; see `snapshot/removal-plan.ts`. Takes no lock, changes nothing. */
+  removalPlan(prefix: string, what: RemovalChoice): Promise<RemovalPlan>;
+  /** What reverting to a snapshot would do; see `snapshot/revert-plan.ts`. Takes no lock, changes nothing. */
+  revertPlan(prefix: string, name: string): Promise<RevertPlan>;
 }
 
 /** Access to VMs. `vm.missing` for a name that the environment does not have. */

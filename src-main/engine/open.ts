@@ -16,6 +16,7 @@ import { createLibrary } from './library.ts';
 import { knownEnvironments } from './live/known.ts';
 import { createLive } from './live/live.ts';
 import { readMachine } from './live/machine.ts';
+import { noteEvent } from './live/note-event.ts';
 import { createNumbers } from './live/numbers.ts';
 import { createOperations } from './live/operations.ts';
 import { createPublisher } from './live/publisher.ts';
@@ -86,7 +87,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let libraryState: LibraryState | undefined;
   let machineTimer: NodeJS.Timeout | undefined;
 
-  /** Runs a verb: an operation that writes the prefix's log and makes `live` refresh. */
+  /** Runs a verb: an operation that writes the prefix's log, is an event of its timeline, and makes `live` refresh. */
   function launch<T>(
     kind: OperationKind,
     label: string,
@@ -109,9 +110,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         },
       },
       async (step, setPrefix) => {
+        let failure: unknown;
         try {
           return await work(step, setPrefix, async () => await file.close());
+        } catch (error) {
+          failure = error;
+          throw error;
         } finally {
+          await noteEvent(path, { kind, label }, failure, log);
           await file.close();
           live.touch(path);
           library.touch();
@@ -201,11 +207,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     fork: (path, request, action) =>
       launch('fork', `Fork ${name(path)} as ${request.name}`, path, action, async (step) => {
         const { forkEnvironment } = await import('./recipes/fork/fork.ts');
-        const made = await forkEnvironment(context, path, request, step, async (root) => {
-          await known.add(root);
-          await live.reload();
-        });
-        return await prefix.status(made);
+        const made = await forkEnvironment(context, path, request, step);
+        for (const root of made) await known.add(root);
+        await live.reload();
+        return await Promise.all(made.map(async (root) => await prefix.status(root)));
       }),
     export: (path, request, action) =>
       launch('export', `Export ${name(path)}`, path, action, async (step) => {
@@ -272,6 +277,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       async list(path) {
         const { specs } = await readPrefix(path);
         return Object.fromEntries(specs.vms.map((vm) => [vm.name, vm.snapshots]));
+      },
+      async removalPlan(path, what) {
+        const { planRemoval } = await import('./snapshot/removal-plan.ts');
+        return await planRemoval(context, await readPrefix(path), what);
+      },
+      async revertPlan(path, snapshot) {
+        const { planRevert } = await import('./snapshot/revert-plan.ts');
+        return planRevert(await readPrefix(path), await prefix.status(path), snapshot);
       },
     },
     vm: vms,

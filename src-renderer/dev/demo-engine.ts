@@ -6,26 +6,13 @@ import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import type { ForwardState, LibraryState, PrefixState, VmStatus } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';
-import type { SnapshotState } from '../../src-shared/timeline.ts';
 import { changeLabel } from '../../src-shared/vm-change.ts';
 import { changedVm } from './demo-changes.ts';
 import { collectionHandlers } from './demo-collections.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
 import { demoNumbers } from './demo-numbers.ts';
-import {
-  BROKEN,
-  CHOSEN,
-  FAILED,
-  FAILED_FETCH,
-  FAILED_LOG,
-  inspection,
-  LIBRARY,
-  MACHINE,
-  OVIRT,
-  PLAIN_POINT,
-  SHOP,
-  UNUSABLE,
-} from './demo-values.ts';
+import { snapshotHandlers } from './demo-snapshots.ts';
+import { BROKEN, CHOSEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
 
 const TICK = 120;
 
@@ -235,21 +222,6 @@ export class DemoEngine {
     }));
   }
 
-  #take(id: string, name: string): void {
-    this.#setPrefix(id, (prefix) => {
-      const parent = prefix.snapshots.find((snapshot) => snapshot.current)?.name ?? null;
-      const made: SnapshotState = {
-        ...PLAIN_POINT,
-        name,
-        createdAt: Date.now(),
-        parent,
-        current: true,
-        vms: Object.fromEntries(prefix.vms.map((vm) => [vm.name, vm.status === 'running' ? 'memory' : 'disk'])),
-      };
-      return { ...prefix, snapshots: [...prefix.snapshots.map((snapshot) => ({ ...snapshot, current: false })), made] };
-    });
-  }
-
   #setTerminal(id: string, state: TerminalState | undefined): void {
     if (state === undefined) this.#terminals.delete(id);
     else this.#terminals.set(id, state);
@@ -444,37 +416,11 @@ export class DemoEngine {
           });
         }),
       },
-      snapshot: {
-        create: os.snapshot.create.handler(({ input }) =>
-          this.#run('snapshot', `Snapshot “${input.name}”`, input.prefix, ['Suspend VMs', 'Save memory and disks', 'Resume VMs'], 3, () =>
-            this.#take(input.prefix, input.name),
-          ),
-        ),
-        revert: os.snapshot.revert.handler(({ input }) =>
-          this.#run(
-            'revert',
-            `Revert ${this.#name(input.prefix)} to “${input.name}”`,
-            input.prefix,
-            ['Snapshot the present', 'Suspend VMs', 'Revert VMs', 'Resume VMs'],
-            3,
-            () => {
-              if (input.first !== undefined) this.#take(input.prefix, input.first);
-              this.#setPrefix(input.prefix, (prefix) => ({
-                ...prefix,
-                snapshots: prefix.snapshots.map((snapshot) => ({ ...snapshot, current: snapshot.name === input.name })),
-              }));
-            },
-          ),
-        ),
-        remove: os.snapshot.remove.handler(({ input }) =>
-          this.#run('delete-snapshot', `Delete snapshot “${input.name}”`, input.prefix, ['Merge disks'], 1, () =>
-            this.#setPrefix(input.prefix, (prefix) => ({
-              ...prefix,
-              snapshots: prefix.snapshots.filter((snapshot) => snapshot.name !== input.name),
-            })),
-          ),
-        ),
-      },
+      snapshot: snapshotHandlers(os.snapshot, {
+        prefix: (id) => this.#prefixes.find((prefix) => prefix.id === id),
+        setPrefix: (id, change) => this.#setPrefix(id, change),
+        run: (kind, label, prefix, steps, seconds, done) => this.#run(kind, label, prefix, steps, seconds, done),
+      }),
       forward: {
         open: os.forward.open.handler(({ input: { prefix, vm, port } }) => {
           const localPort = 8000 + this.#forwards.length;

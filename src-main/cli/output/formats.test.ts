@@ -28,8 +28,6 @@ interface LagoStatus {
         metadata: Record<string, unknown>;
         'root password': string | number;
         snapshots: string;
-        events: [];
-        forkedFrom: null;
         status: 'running' | 'down';
       }
     >;
@@ -75,6 +73,8 @@ function stateOf({ Prefix: prefix }: LagoStatus): PrefixState {
     })),
     snapshots: [],
     deploy: [],
+    events: [],
+    forkedFrom: null,
     diskUsage: 0,
     busy: null,
   };

@@ -1,8 +1,9 @@
 import { EngineError } from '../../../src-shared/errors.ts';
+import { MAX_FORKS } from '../../../src-shared/timeline.ts';
 import type { VerbContext } from '../context.ts';
-import { listValue } from '../parser/table.ts';
+import { listValue, textValue, type Values } from '../parser/table.ts';
 
-/** `lago fork [SNAPSHOT] NAME`. */
+/** `lago fork [SNAPSHOT] NAME [--count N]`. */
 export async function fork(context: VerbContext): Promise<number> {
   const names = listValue(context.values, 'names') ?? [];
   const [name, snapshot, ...more] = [...names].reverse();
@@ -11,9 +12,18 @@ export async function fork(context: VerbContext): Promise<number> {
       hint: 'Use "lago fork NAME" or "lago fork SNAPSHOT NAME".',
     });
   }
+  const count = countOf(context.values);
   const prefix = await context.prefix();
   await context.withEngine(async (engine) => {
-    await context.follow((options) => engine.prefix.fork(prefix.path, { name, snapshot }, options));
+    await context.follow((options) => engine.prefix.fork(prefix.path, { name, snapshot, count }, options));
   });
   return 0;
+}
+
+function countOf(values: Values): number | undefined {
+  const text = textValue(values, 'count');
+  if (text === undefined) return undefined;
+  const count = Number(text);
+  if (count >= 1 && count <= MAX_FORKS) return count;
+  throw new EngineError('input.usage', `argument --count: ${text} is not a number from 1 to ${MAX_FORKS}.`);
 }

@@ -5,7 +5,7 @@ import { diskError } from '../core/json-file.ts';
 import type { HeldLock } from '../core/lock.ts';
 import type { Step } from '../core/operation.ts';
 import type { UndoStack } from '../core/undo.ts';
-import { type PrefixPaths } from '../prefix/layout.ts';
+import { type PrefixPaths, prefixPaths } from '../prefix/layout.ts';
 import { readPrefixWithoutSpecs } from '../prefix/prefix.ts';
 import { type PrefixRecord, writeRecord } from '../prefix/record.ts';
 import { isHalfMade, removeEmpty, removePrefixFolder } from '../prefix/remains.ts';
@@ -42,7 +42,7 @@ export async function claimName(
   step: Step,
 ): Promise<void> {
   await using _names = await workdir.lockNames(basename(paths.root), step.signal);
-  await clearHalfMade(context, paths, step);
+  await clearHalfMade(context, paths.root, step);
   try {
     await mkdir(paths.root);
   } catch (error) {
@@ -66,13 +66,16 @@ export async function claimName(
   }
 }
 
-/** Removes what a killed `init` or `destroy` left, so that the name is free again. Keeps a prefix that is completed meanwhile. */
-async function clearHalfMade(context: RecipeContext, paths: PrefixPaths, step: Step): Promise<void> {
-  if (!(await isHalfMade(paths.root))) return;
+/** Removes what a killed `init`, fork or `destroy` left, so that the name is free again. Keeps a prefix that is completed meanwhile. */
+export async function clearHalfMade(context: RecipeContext, root: string, step: Step): Promise<void> {
+  const paths = prefixPaths(root);
+  if (!(await isHalfMade(root))) return;
   await using lock = await lockUnlessGone(paths, step);
-  if (lock === undefined || !(await isHalfMade(paths.root))) return;
-  step.log.info(`Removing what an interrupted command left at ${paths.root}.`);
-  const remains = await readPrefixWithoutSpecs(paths.root);
+  if (lock === undefined || !(await isHalfMade(root))) return;
+  step.log.info(`Removing what an interrupted command left at ${root}.`);
+  const remains = await readPrefixWithoutSpecs(root);
+  // The VMs of a fork may have come back already.
+  if (remains !== undefined) await context.hosts.stop(remains);
   if (remains !== undefined) await remoteOf(context, remains, step.log)?.place.remove();
   await removePrefixFolder(paths);
 }

@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import { createLayerOn, hasOwnData, type ImageFormat, type ImageOptions, inspectImage, moveOnto } from './qemu-img.ts';
+import { readBackingNames } from './qcow2-header.ts';
+import { createLayerOn, hasOwnData, type ImageFormat, type ImageOptions, moveOnto } from './qemu-img.ts';
 
 /**
  * Layers of a disk: qcow2 files in one folder, each with only what was written since the one below was frozen. The name of the file below
@@ -34,13 +35,10 @@ export async function createLayer(
 }
 
 /** The file directly below a qcow2 file, absolute; undefined when it stands alone. Works while a VM uses it. */
-export async function fileBelow(
-  path: string,
-  options: ImageOptions = {},
-): Promise<{ readonly path: string; readonly format: ImageFormat } | undefined> {
-  const { backingFile, backingFormat } = await inspectImage(path, { ...options, format: 'qcow2' });
-  if (backingFile === undefined) return undefined;
-  return { path: resolve(dirname(path), backingFile), format: backingFormat === 'qcow2' ? 'qcow2' : 'raw' };
+export async function fileBelow(path: string): Promise<{ readonly path: string; readonly format: ImageFormat } | undefined> {
+  const below = await readBackingNames(path);
+  if (below === undefined) return undefined;
+  return { path: resolve(dirname(path), below.file), format: below.format === 'qcow2' ? 'qcow2' : 'raw' };
 }
 
 /**
@@ -48,9 +46,9 @@ export async function fileBelow(
  * or stands alone. Nobody may use the layer. Nothing is lost when it is interrupted, and it can be repeated; the file below is not changed.
  */
 export async function absorbBelow(path: string, options: ImageOptions = {}): Promise<void> {
-  const below = await fileBelow(path, options);
+  const below = await fileBelow(path);
   if (below === undefined) return;
-  const base = below.format === 'qcow2' ? await fileBelow(below.path, options) : undefined;
+  const base = below.format === 'qcow2' ? await fileBelow(below.path) : undefined;
   const name = base === undefined ? '' : dirname(base.path) === dirname(path) ? basename(base.path) : base.path;
   await moveOnto({ path, backing: name, backingFormat: base?.format }, options);
 }

@@ -325,7 +325,7 @@ export async function createLayerOn(
   checkPath(path);
   await refuseExisting(path);
   await qemuImg(
-    ['create', '-q', '-f', 'qcow2', '-o', 'lazy_refcounts=on', '-F', backingFormat, '-b', localName(backing), path],
+    ['create', '-q', '-f', 'qcow2', '-F', backingFormat, '-b', localName(backing), path],
     `A layer could not be put on ${backing}.`,
     path,
     options,

@@ -28,9 +28,13 @@ export type SnapshotRecord = z.infer<typeof SnapshotRecord>;
  * holds the lock, it was interrupted: the next process to take the lock resolves it first (`recover.ts`).
  */
 export const PendingWork = z.object({
-  kind: z.enum(['start', 'stop', 'shutdown', 'snapshot', 'revert', 'delete-snapshot', 'destroy', 'vm']),
+  kind: z.enum(['start', 'stop', 'shutdown', 'snapshot', 'revert', 'delete-snapshot', 'edit-snapshot', 'fork', 'destroy', 'vm']),
   /** The snapshot concerned; null for other operations. */
   name: z.string().nullable(),
+  /** Other snapshots that are deleted with it. */
+  also: z.array(z.string()).optional(),
+  /** The snapshot's new name, if it is renamed. */
+  to: z.string().optional(),
   /** Progress within its kind: decides between completing and undoing. */
   step: z.string(),
   /** ms since the epoch. */
@@ -41,6 +45,8 @@ export const PendingWork = z.object({
   running: z.array(z.string()),
   /** Whether the host was up before the first effect. */
   hostWasUp: z.boolean(),
+  /** Folders of the environments that are being forked from this one: those that are not whole are removed. */
+  forks: z.array(z.string()).optional(),
 });
 export type PendingWork = z.infer<typeof PendingWork>;
 
@@ -56,8 +62,10 @@ export const PrefixRecord = z.object({
   /** The snapshot that the current state is based on. */
   current: z.string().nullable(),
   pending: PendingWork.nullable(),
-  /** The environment and its snapshot that this one began with. */
-  forkedFrom: z.object({ uuid: z.string(), snapshot: z.string() }).optional(),
+  /** When it was last reverted, ms since the epoch. */
+  revertedAt: z.number().optional(),
+  /** The environment that this one was forked from, and its snapshot; null for what was the present when this one was created. */
+  forkedFrom: z.object({ uuid: z.string(), snapshot: z.string().nullable() }).optional(),
 });
 export type PrefixRecord = z.infer<typeof PrefixRecord>;
 

@@ -2,9 +2,10 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import type { Step } from '../core/operation.ts';
 import { readPrefix } from '../prefix/prefix.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
-import { deleteSnapshotOf } from '../snapshot/delete-snapshot.ts';
+import { deleteSnapshotOf, deleteSnapshotsOf } from '../snapshot/delete-snapshot.ts';
+import { chosenSnapshots } from '../snapshot/removal-plan.ts';
 import { revertTo } from '../snapshot/revert-snapshot.ts';
-import { findSnapshot } from '../snapshot/snapshot-parts.ts';
+import { findSnapshot, recordOf } from '../snapshot/snapshot-parts.ts';
 import { checkSnapshotName, takeSnapshotOf } from '../snapshot/take-snapshot.ts';
 import { openForChange } from './recover.ts';
 
@@ -53,4 +54,18 @@ export async function removeSnapshot(context: RecipeContext, root: string, name:
   if (opened.finished === name) return;
   const snapshot = findSnapshot(opened.prefix, name);
   await step.step(`Delete snapshot ${name}`, async (inner) => await deleteSnapshotOf(context, opened.prefix, snapshot, inner));
+}
+
+/**
+ * Deletes a snapshot with everything that came from it, or all snapshots that are not pinned. What was interrupted of it is finished by the
+ * next verb. `snapshot.missing`.
+ */
+export async function pruneSnapshots(context: RecipeContext, root: string, branch: string | undefined, step: Step): Promise<void> {
+  await using opened = await openForChange(context, root, 'prune-snapshots', step);
+  const { prefix } = opened;
+  requireReady(prefix);
+  if (branch !== undefined && opened.finished === branch) return;
+  const names = chosenSnapshots(prefix, branch === undefined ? { unpinned: true } : { branch });
+  const snapshots = recordOf(prefix).snapshots.filter(({ name }) => names.includes(name));
+  await deleteSnapshotsOf(context, prefix, snapshots, step);
 }

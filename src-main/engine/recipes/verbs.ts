@@ -80,5 +80,13 @@ export const VERB_WORK: VerbWork = {
       const { removeSnapshot } = await import('./snapshots.ts');
       await removeSnapshot(context, root, input.name, step);
     },
+    async edit(context, { root, input, step }) {
+      const { editSnapshot } = await import('./edit-snapshot.ts');
+      await editSnapshot(context, root, input, step);
+    },
+    async prune(context, { root, input, step }) {
+      const { pruneSnapshots } = await import('./snapshots.ts');
+      await pruneSnapshots(context, root, input.branch, step);
+    },
   },
 };

@@ -111,7 +111,7 @@ export async function finishReverted(
     await context.hosts.stop(prefix);
   }
   const whole = prefix.specs.vms.every((vm) => snapshot.vms[vm.name] === undefined || reverted.includes(vm));
-  await settlePending(prefix, (record) => (whole ? { ...record, current: snapshot.name } : record), step.log);
+  await settlePending(prefix, (record) => (whole ? { ...record, current: snapshot.name, revertedAt: Date.now() } : record), step.log);
 }
 
 function partly(vms: readonly VmSpec[], failures: ReadonlyMap<string, string>): EngineError {

@@ -12,7 +12,7 @@ import { isHosted } from '../runtime/foreign-vms.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
-import { takeLayered } from './layers/take.ts';
+import { type TakeOptions, takeLayered } from './layers/take.ts';
 import {
   deleteFromDisks,
   deleteFromVm,
@@ -44,6 +44,14 @@ export function checkSnapshotName(name: string): void {
   });
 }
 
+/** `snapshot.exists` when the environment has a snapshot of that name. */
+export function requireFreeName({ snapshots }: PrefixRecord, environment: string, name: string): void {
+  if (!snapshots.some((snapshot) => snapshot.name === name)) return;
+  throw new EngineError('snapshot.exists', `${environment} has a snapshot "${name}" already.`, {
+    hint: `Choose another name, or delete that one first: lago snapshot --delete "${name}".`,
+  });
+}
+
 function requireSnapshottable(vm: VmSpec): void {
   const disk = vm.disks.find((candidate) => candidate.format !== 'qcow2' && candidate.format !== 'iso' && candidate.readonly !== true);
   if (disk === undefined) return;
@@ -56,7 +64,7 @@ function requireSnapshottable(vm: VmSpec): void {
  * Whether snapshots of the prefix are of layers. Not on another machine, where QEMU cannot reach this one to write memory; and one that has
  * internal snapshots goes on with these, since both kinds in one disk's file exclude each other.
  */
-function usesLayers(prefix: Prefix): boolean {
+export function usesLayers(prefix: Prefix): boolean {
   const { host, snapshots } = recordOf(prefix);
   return host.kind !== 'remote' && snapshots.every(({ kind }) => kind === 'layers');
 }
@@ -65,15 +73,17 @@ function usesLayers(prefix: Prefix): boolean {
  * Takes a snapshot of a prefix opened for change: running VMs are paused together, saved with their memory, and resumed together; VMs that
  * were already paused are saved and stay paused; those that are off are saved with their disks. All or nothing.
  */
-export async function takeSnapshotOf(context: RecipeContext, prefix: Prefix, name: string, step: Step): Promise<void> {
+export async function takeSnapshotOf(
+  context: RecipeContext,
+  prefix: Prefix,
+  name: string,
+  step: Step,
+  how: TakeOptions = {},
+): Promise<void> {
   const record = recordOf(prefix);
-  if (record.snapshots.some((snapshot) => snapshot.name === name)) {
-    throw new EngineError('snapshot.exists', `${prefix.name} has a snapshot "${name}" already.`, {
-      hint: `Choose another name, or delete that one first: lago snapshot --delete "${name}".`,
-    });
-  }
+  requireFreeName(record, prefix.name, name);
   if (usesLayers(prefix)) {
-    await takeLayered(context, prefix, name, step);
+    await takeLayered(context, prefix, name, step, how);
     return;
   }
   const all = prefix.specs.vms.filter((vm) => isHosted(context.plugins, vm));

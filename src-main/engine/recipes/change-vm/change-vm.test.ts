@@ -229,7 +229,11 @@ describe('memory', () => {
   });
 });
 
-describe('snapshots', () => {
+describe('internal snapshots', () => {
+  beforeEach(async () => {
+    await rm(root, { recursive: true });
+    await writePrefix(root, { internalSnapshots: true });
+  });
   const snapshot = async (recipe: typeof takeSnapshot, name: string): Promise<void> =>
     await startOperation({ kind: 'snapshot', label: 'test' }, async (step) => await recipe(world.context, root, name, step)).done;
   const revert = async (name: string): Promise<void> =>

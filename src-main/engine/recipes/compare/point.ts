@@ -69,7 +69,7 @@ export async function isSameContent(one: Point, other: Point, signal: AbortSigna
 }
 
 async function isSameDisk(one: PointDisk, other: PointDisk, signal: AbortSignal): Promise<boolean> {
-  const [chain, otherChain] = await Promise.all([filesOf(one, signal), filesOf(other, signal)]);
+  const [chain, otherChain] = await Promise.all([filesOf(one), filesOf(other)]);
   const common = chain.find((path) => otherChain.includes(path));
   if (common === undefined) return false;
   const above = [...chain.slice(0, chain.indexOf(common)), ...otherChain.slice(0, otherChain.indexOf(common))];
@@ -78,11 +78,11 @@ async function isSameDisk(one: PointDisk, other: PointDisk, signal: AbortSignal)
 }
 
 /** The files of a disk from the top down. */
-async function filesOf(disk: PointDisk, signal: AbortSignal): Promise<readonly string[]> {
+async function filesOf(disk: PointDisk): Promise<readonly string[]> {
   const files = [disk.path];
   let at: { readonly path: string; readonly format: string } | undefined = disk;
   while (at?.format === 'qcow2') {
-    at = await fileBelow(at.path, { signal });
+    at = await fileBelow(at.path);
     if (at === undefined || files.includes(at.path)) break;
     files.push(at.path);
   }

@@ -24,13 +24,13 @@ async function linkInto(path: string, folder: string): Promise<void> {
 }
 
 /** Links the files of these disks, and all that are below them in the prefix's folder of images. Nothing may write to any of them. */
-export async function linkDisks(from: Prefix, vms: readonly VmSpec[], images: string, signal: AbortSignal): Promise<void> {
+export async function linkDisks(from: Prefix, vms: readonly VmSpec[], images: string): Promise<void> {
   for (const disk of vms.flatMap((vm) => vm.disks)) {
     let path: string | undefined = disk.path === '' ? undefined : expandPrefixPath(disk.path, from.paths.root);
     let format: string = disk.format;
     while (path !== undefined && dirname(path) === from.paths.images) {
       await linkInto(path, images);
-      const below: Awaited<ReturnType<typeof fileBelow>> = format === 'qcow2' ? await fileBelow(path, { signal }) : undefined;
+      const below: Awaited<ReturnType<typeof fileBelow>> = format === 'qcow2' ? await fileBelow(path) : undefined;
       [path, format] = [below?.path, below?.format ?? ''];
     }
   }

@@ -36,7 +36,7 @@ export async function collectLayers(
     const prefix = await readPrefix(paths.root);
     const session = await context.hosts.find(prefix, signal);
     const tops = await diskTops(session, prefix, signal);
-    const files = await layerFiles(prefix, tops, signal);
+    const files = await layerFiles(prefix, tops);
     const step = nextLayerStep(files, { named: namedFiles(prefix), running: new Set(tops.keys()) });
     if (step === undefined) return;
     signal.throwIfAborted();
@@ -46,7 +46,7 @@ export async function collectLayers(
 }
 
 /** What running VMs write to, and of which disk it is. */
-async function diskTops(session: HostSession | undefined, prefix: Prefix, signal: AbortSignal): Promise<ReadonlyMap<string, Disk>> {
+export async function diskTops(session: HostSession | undefined, prefix: Prefix, signal: AbortSignal): Promise<ReadonlyMap<string, Disk>> {
   const tops = new Map<string, Disk>();
   for (const vm of prefix.specs.vms) {
     for (const [dev, path] of (await runningDisks(session, prefix, vm, signal)) ?? []) tops.set(path, { vm, dev });
@@ -54,13 +54,14 @@ async function diskTops(session: HostSession | undefined, prefix: Prefix, signal
   return tops;
 }
 
-function namedFiles(prefix: Prefix): ReadonlySet<string> {
+/** The files that definitions and snapshots name. */
+export function namedFiles(prefix: Prefix): ReadonlySet<string> {
   const disks = prefix.specs.vms.flatMap((vm) => [...vm.disks, ...Object.values(vm.snapshots).flat()]);
   return new Set(disks.flatMap(({ path }) => (typeof path === 'string' ? [expandPrefixPath(path, prefix.paths.root)] : [])));
 }
 
 /** All layers, and what is below them in the same folder: anything else belongs to somebody else. */
-async function layerFiles(prefix: Prefix, tops: ReadonlyMap<string, Disk>, signal: AbortSignal): Promise<readonly LayerFile[]> {
+export async function layerFiles(prefix: Prefix, tops: ReadonlyMap<string, Disk>): Promise<readonly LayerFile[]> {
   const { images } = prefix.paths;
   const found = new Map<string, LayerFile>();
   const open = [...(await readdir(images)).filter(isLayer).map((name) => join(images, name)), ...tops.keys()].filter(
@@ -68,7 +69,7 @@ async function layerFiles(prefix: Prefix, tops: ReadonlyMap<string, Disk>, signa
   );
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     if (found.has(path)) continue;
-    const below = await fileBelowIfQcow2(path, signal);
+    const below = await fileBelowIfQcow2(path);
     found.set(path, { path, below, shared: (await stat(path)).nlink > 1 });
     if (below !== undefined && dirname(below) === images) open.push(below);
   }
@@ -76,9 +77,9 @@ async function layerFiles(prefix: Prefix, tops: ReadonlyMap<string, Disk>, signa
 }
 
 /** The lowest file may be raw, and then has nothing below it. */
-async function fileBelowIfQcow2(path: string, signal: AbortSignal): Promise<string | undefined> {
+async function fileBelowIfQcow2(path: string): Promise<string | undefined> {
   if (!path.endsWith('.qcow2')) return undefined;
-  return (await fileBelow(path, { signal }))?.path;
+  return (await fileBelow(path))?.path;
 }
 
 async function carryOut(

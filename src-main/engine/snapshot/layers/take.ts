@@ -4,18 +4,19 @@ import { join } from 'node:path';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
 import type { SnapshotMeasured } from '../../../../src-shared/timeline.ts';
 import { writeJson } from '../../core/json-file.ts';
+import type { Log } from '../../core/log.ts';
 import type { Step } from '../../core/operation.ts';
 import { UndoStack } from '../../core/undo.ts';
 import { beginWork, type Journal } from '../../prefix/journal.ts';
 import { domainName, type Prefix } from '../../prefix/prefix.ts';
-import type { PendingWork, PrefixRecord } from '../../prefix/record.ts';
+import type { PendingWork, PrefixRecord, SnapshotRecord } from '../../prefix/record.ts';
 import { activeVms, PARALLEL } from '../../runtime/bring-down.ts';
 import { isHosted } from '../../runtime/foreign-vms.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
 import { keepDomain, keepOrigin, keptMemory } from '../memory/kept-memory.ts';
 import { type Mechanism, type MemoryWriting, mechanismFor, openMemoryWriting } from '../memory/write-memory.ts';
-import { keptDefinition, keptHostKeys, resume, runningVms } from '../snapshot-parts.ts';
+import { keptDefinition, keptHostKeys, recordOf, resume, runningVms } from '../snapshot-parts.ts';
 import { requireSpace } from '../snapshot-space.ts';
 import { suspendAll } from '../take-snapshot.ts';
 import { createLayers, keepLayers, type Layers, onLayers, planLayers, type VmLayers } from './layer-files.ts';
@@ -23,6 +24,11 @@ import { LAYERING, takeBackLayers } from './take-back.ts';
 
 /** Deleting a half-written memory and merging a layer back may take minutes on a slow disk. */
 const UNDO_MS = 15 * 60_000;
+
+export interface TakeOptions {
+  /** Folders of the forks that it is taken for: until `settlePending` it is theirs only, and an interruption removes it with them. */
+  readonly forks?: readonly string[];
+}
 
 /** A VM whose memory is kept too. */
 interface Live {
@@ -37,7 +43,7 @@ interface Live {
  * Takes a snapshot by freezing the disks as they are under new layers, and writing memory into files, while the VMs stand still only
  * for the moment that is kept. All or nothing: on failure the VMs run on, and no part of it is left.
  */
-export async function takeLayered(context: RecipeContext, prefix: Prefix, name: string, step: Step): Promise<void> {
+export async function takeLayered(context: RecipeContext, prefix: Prefix, name: string, step: Step, how: TakeOptions = {}): Promise<void> {
   const began = performance.now();
   const all = prefix.specs.vms.filter((vm) => isHosted(context.plugins, vm));
   const session = await context.hosts.find(prefix, step.signal);
@@ -51,6 +57,7 @@ export async function takeLayered(context: RecipeContext, prefix: Prefix, name: 
     vms: all.map((vm) => vm.name),
     running: running.map((vm) => vm.name),
     hostWasUp: session !== undefined,
+    ...(how.forks === undefined ? {} : { forks: [...how.forks] }),
   };
   const journal = await beginWork(prefix, work, { log: step.log });
   await using undo = new UndoStack(step.log);
@@ -74,7 +81,8 @@ export async function takeLayered(context: RecipeContext, prefix: Prefix, name: 
   step.checkpoint();
   const measured: SnapshotMeasured = { ...moment, durationMs: Math.round(performance.now() - began) };
   const kinds = Object.fromEntries(all.map((vm) => [vm.name, active.includes(vm) ? ('memory' as const) : ('disk' as const)]));
-  await recordLayered(journal, name, kinds, measured, undo);
+  await recordLayered(prefix, journal, work, { kinds, measured, log: step.log });
+  undo.commit();
 }
 
 type Moment = Omit<SnapshotMeasured, 'durationMs'>;
@@ -204,20 +212,22 @@ function watchStanding({ hypervisor }: HostSession, domains: readonly string[]):
   };
 }
 
-/** The single write that makes the snapshot exist. */
+/** The single write that makes the snapshot exist. One for forks stays pending, and nothing is based on it. */
 async function recordLayered(
+  prefix: Prefix,
   journal: Journal,
-  name: string,
-  vms: Record<string, 'memory' | 'disk'>,
-  measured: SnapshotMeasured,
-  undo: UndoStack,
+  work: Omit<PendingWork, 'since'>,
+  made: { readonly kinds: SnapshotRecord['vms']; readonly measured: SnapshotMeasured; readonly log: Log },
 ): Promise<void> {
-  await journal.settle(
-    (record): PrefixRecord => ({
-      ...record,
-      snapshots: [...record.snapshots, { name, kind: 'layers', createdAt: Date.now(), parent: record.current, vms, measured }],
-      current: name,
-    }),
-  );
-  undo.commit();
+  const name = work.name ?? '';
+  const add = (record: PrefixRecord): PrefixRecord => {
+    const { kinds: vms, measured } = made;
+    const snapshots: SnapshotRecord[] = [
+      ...record.snapshots,
+      { name, kind: 'layers', createdAt: Date.now(), parent: record.current, vms, measured },
+    ];
+    return { ...record, snapshots, current: work.forks === undefined ? name : record.current };
+  };
+  if (work.forks === undefined) await journal.settle(add);
+  else await beginWork({ ...prefix, record: add(recordOf(prefix)) }, { ...work, kind: 'fork', step: 'copying' }, made);
 }

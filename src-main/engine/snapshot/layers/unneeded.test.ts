@@ -36,9 +36,16 @@ describe('a file that nobody names', () => {
 describe('a file that another environment uses too', () => {
   test('is given up here, and never changed', () => {
     expect(step(files('*a'), 'x')).toEqual({ kind: 'delete', path: 'a' });
-    expect(step(files('*a', 'b>a'), 'b')).toMatchObject({ kind: 'absorb', into: 'b', how: 'offline' });
     expect(step(files('*a', '*b>a'), 'b')).toBeUndefined();
     expect(step(files('*a', '*b>a', 'c>b'), 'b c', 'c')).toBeUndefined();
-    expect(step(files('*a', 'b>a'), 'b', 'b')).toMatchObject({ kind: 'absorb', how: 'pull' });
+  });
+
+  test('stays where it is, for merging it would give nothing back, unless the chain gets long', () => {
+    expect(step(files('*a', 'b>a'), 'b')).toBeUndefined();
+    expect(step(files('*a', 'b>a'), 'b', 'b')).toBeUndefined();
+    const many = Array.from({ length: 16 }, (_, index) => (index === 0 ? '*f0' : `*f${index}>f${index - 1}`));
+    expect(step(files(...many, 'a>f15'), 'a')).toBeUndefined();
+    expect(step(files(...many, '*f16>f15', 'a>f16'), 'a')).toMatchObject({ kind: 'absorb', path: 'f16', into: 'a', how: 'offline' });
+    expect(step(files(...many, '*f16>f15', 'a>f16'), 'a', 'a')).toMatchObject({ kind: 'absorb', path: 'f16', how: 'pull' });
   });
 });

@@ -27,9 +27,12 @@ export type LayerStep =
   | { readonly kind: 'absorb'; readonly path: string; readonly into: string; readonly how: 'offline' | 'pull' }
   | { readonly kind: 'commit'; readonly path: string; readonly from: string; readonly running: string };
 
+/** QEMU can do with hundreds of files below each other; opening so many takes a while. */
+const LONG_CHAIN = 16;
+
 /**
  * The next step to take, for each disk independent of the others; undefined when only what is needed is left. A file that several layers
- * are on has to stay, and so has one that cannot be changed now because another environment uses it too.
+ * are on has to stay, and so has one that another environment uses too, unless that makes the disk's chain long.
  */
 export function nextLayerStep(files: readonly LayerFile[], use: LayerUse): LayerStep | undefined {
   const above = new Map<string, LayerFile[]>();
@@ -40,6 +43,8 @@ export function nextLayerStep(files: readonly LayerFile[], use: LayerUse): Layer
     const [layer, ...more] = above.get(path) ?? [];
     if (layer === undefined) return { kind: 'delete', path };
     if (more.length > 0) continue;
+    // Merging it would give nothing back, and take as much again.
+    if (shared && depthOf(path, known) <= LONG_CHAIN) continue;
     if (use.running.has(layer.path)) return { kind: 'absorb', path, into: layer.path, how: 'pull' };
     const running = [...use.running].find((top) => isBelow(layer.path, top, known));
     if (running === undefined) {
@@ -48,6 +53,13 @@ export function nextLayerStep(files: readonly LayerFile[], use: LayerUse): Layer
     } else if (!shared) return { kind: 'commit', path, from: layer.path, running };
   }
   return undefined;
+}
+
+/** Files from this one down. */
+function depthOf(path: string, known: ReadonlyMap<string, LayerFile>): number {
+  let depth = 0;
+  for (let file = known.get(path); file !== undefined; file = file.below === undefined ? undefined : known.get(file.below)) depth++;
+  return depth;
 }
 
 function isBelow(path: string, top: string, known: ReadonlyMap<string, LayerFile>): boolean {
