@@ -4,7 +4,7 @@ import type { OperationKind } from '../../src-shared/operation.ts';
 import { chosenForRemoval } from '../../src-shared/snapshot-tree.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import type { SnapshotState } from '../../src-shared/timeline.ts';
-import { PLAIN_POINT } from './demo-values.ts';
+import { PLAIN_POINT } from './demo-timeline.ts';
 
 /** What the demo engine does for the handlers. */
 interface Demo {

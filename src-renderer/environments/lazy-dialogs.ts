@@ -17,3 +17,6 @@ export const CopyDialog = lazy(async () => ({ default: (await import('./vm/copy-
 
 /** Where and how to export. */
 export const ExportDialog = lazy(async () => ({ default: (await import('./export-dialog.tsx')).ExportDialog }));
+
+/** A second environment that goes on from a snapshot or from the present. */
+export const ForkDialog = lazy(async () => ({ default: (await import('../snapshots/fork-dialog.tsx')).ForkDialog }));

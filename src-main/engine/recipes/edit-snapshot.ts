@@ -2,7 +2,7 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import type { EditSnapshotInput } from '../../../src-shared/verbs.ts';
 import type { Step } from '../core/operation.ts';
 import { settlePending } from '../prefix/journal.ts';
-import type { Prefix } from '../prefix/prefix.ts';
+import { type Prefix, readPrefix } from '../prefix/prefix.ts';
 import type { SnapshotRecord } from '../prefix/record.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
 import { renameSnapshot } from '../snapshot/rename-snapshot.ts';
@@ -39,7 +39,7 @@ export async function editSnapshot(context: RecipeContext, root: string, edit: E
       );
     });
   }
-  if (rename !== name) await renameSnapshot(prefix, name, rename, step);
+  if (rename !== name) await renameSnapshot(await readPrefix(root), name, rename, step);
 }
 
 type Details = Pick<SnapshotRecord, 'note' | 'tags' | 'pinned'>;
