@@ -22,7 +22,9 @@ export type KeptChanges = z.infer<typeof KeptChanges>;
 export async function keptChanges(prefix: Prefix, vm: string, from: Point, to: Point): Promise<KeptChanges | undefined> {
   try {
     const kept = await readJson(fileOf(prefix, vm, from, to), KeptChanges);
-    return kept?.fromAt === from.takenAt && kept.toAt === to.takenAt ? kept : undefined;
+    if (kept?.fromAt !== from.takenAt || kept.toAt !== to.takenAt) return undefined;
+    // Snapshots may have other names by now.
+    return { ...kept, changes: { ...kept.changes, from: from.snapshot ?? '', to: to.snapshot } };
   } catch (error) {
     // One of another version is as good as none.
     if (error instanceof EngineError && error.code === 'input.invalid') return undefined;

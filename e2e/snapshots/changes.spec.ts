@@ -1,12 +1,12 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import type { Changes } from '../src-shared/changes.ts';
-import { oneVm } from './support/init-files.ts';
-import { lago, lagoOk } from './support/lago.ts';
-import { expectNothingLeft, ownedNamespaces } from './support/leaks.ts';
-import { useScratch } from './support/prologue.ts';
-import type { Scratch } from './support/scratch.ts';
+import type { Changes } from '../../src-shared/changes.ts';
+import { oneVm } from '../support/init-files.ts';
+import { lago, lagoOk } from '../support/lago.ts';
+import { expectNothingLeft, ownedNamespaces } from '../support/leaks.ts';
+import { useScratch } from '../support/prologue.ts';
+import type { Scratch } from '../support/scratch.ts';
 
 let scratch: Scratch;
 useScratch((made) => {
