@@ -2,7 +2,6 @@ import type { implement } from '@orpc/server';
 import type { FileChange } from '../../src-shared/changes.ts';
 import type { TextDiff } from '../../src-shared/collection.ts';
 import type { Contract } from '../../src-shared/contract.ts';
-import type { Demo } from './demo-snapshots.ts';
 
 const KIB = 1024;
 
@@ -39,12 +38,13 @@ const DIFF: TextDiff = {
   ],
 };
 
-/** The calls that compare two points. */
-export function differenceHandlers(os: ReturnType<typeof implement<Contract>>['snapshot'], demo: Pick<Demo, 'run'>) {
+/** The calls that compare two points of a VM. `compare` begins the operation. */
+export function differenceHandlers(
+  os: ReturnType<typeof implement<Contract>>['snapshot'],
+  compare: (vm: string, prefix: string) => { readonly operation: string },
+) {
   return {
-    compare: os.compare.handler(({ input: { prefix, vm } }) =>
-      demo.run('compare', `Compare ${vm}`, prefix, [`Compare VM ${vm}`], 1, () => undefined),
-    ),
+    compare: os.compare.handler(({ input: { prefix, vm } }) => compare(vm, prefix)),
     changes: os.changes.handler(({ input: { vm, from, to } }) => ({
       changes: {
         vm,

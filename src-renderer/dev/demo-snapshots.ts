@@ -8,7 +8,7 @@ import { differenceHandlers } from './demo-differences.ts';
 import { PLAIN_POINT } from './demo-timeline.ts';
 
 /** What the demo engine does for the handlers. */
-export interface Demo {
+interface Demo {
   prefix(id: string): PrefixState | undefined;
   setPrefix(id: string, change: (prefix: PrefixState) => PrefixState): void;
   /** Plays these steps, then calls `done`. */
@@ -105,7 +105,7 @@ export function snapshotHandlers(os: ReturnType<typeof implement<Contract>>['sna
       const vms = Object.keys(points(prefix).find(({ name }) => snapshots.includes(name))?.vms ?? {});
       return { snapshots, bytes: snapshots.length * 310 * 1024 ** 2, merges: vms.map((vm) => ({ vm, layers: 1 })) };
     }),
-    ...differenceHandlers(os, demo),
+    ...differenceHandlers(os, (vm, prefix) => demo.run('compare', `Compare ${vm}`, prefix, [`Compare VM ${vm}`], 1, () => undefined)),
     revertPlan: os.revertPlan.handler(({ input }) => {
       const point = points(input.prefix).find(({ name }) => name === input.name);
       return {
