@@ -29,9 +29,21 @@ const MAX_OUTPUT = 128 * 1024 * 1024;
 export async function listFiles(disks: readonly ApplianceDisk[], what: string, options: ApplianceOptions): Promise<readonly ListedFile[]> {
   const argv = ['virt-ls', '-lR', '--csv', '--uids', '--times', '--time-t', '--extra-stats', ...diskArguments(disks), '/'];
   const command = { argv, failure: `The disks of ${what} could not be read`, secrets: [], dataBytes: MAX_OUTPUT };
-  const output = await runAppliance(command, {}, options);
+  const output = await runAppliance(command, {}, options).catch((error: unknown) => {
+    throw withoutSystem(error);
+  });
   if (output.length >= MAX_OUTPUT) throw new EngineError('not-available', `There are too many files on the disks of ${what}.`);
   return listedFiles(output);
+}
+
+/** libguestfs finds out where things are mounted from the operating system on the disks. */
+function withoutSystem(error: unknown): unknown {
+  if (!(error instanceof EngineError) || error.code !== 'input.invalid') return error;
+  return new EngineError('not-available', error.message, {
+    cause: error,
+    details: error.details,
+    hint: 'Only disks with an operating system on one of them can be read.',
+  });
 }
 
 /** The rows of `virt-ls -lR --csv --uids --times --time-t --extra-stats`. Those that are none are left out. */

@@ -45,11 +45,19 @@ export class ExtVolume {
   }
 
   /**
-   * All that is in it by path, which begins with `/`, without the root itself and without what is in the folders `leaveOut`. Rejects with
-   * `not-available` when that is more than `most`.
+   * Finds all that is in it by path, which begins with `/`, without the root itself and without what is in the folders `leaveOut`. Rejects
+   * with `not-available` when that is more than `most`.
    */
-  async entries(leaveOut: ReadonlySet<string>, most: number): Promise<ReadonlyMap<string, VolumeEntry>> {
+  async find(leaveOut: ReadonlySet<string>, most: number): Promise<ReadonlyMap<string, ExtEntry>> {
     const found = await this.#walk(leaveOut, most);
+    this.#inodes.clear();
+    for (const [path, { inode, mode }] of found) if (isType(mode, FILE_TYPE)) this.#inodes.set(path, inode);
+    return found;
+  }
+
+  /** Like `find`, with all that is known of each, which takes several times as long. */
+  async entries(leaveOut: ReadonlySet<string>, most: number): Promise<ReadonlyMap<string, VolumeEntry>> {
+    const found = await this.find(leaveOut, most);
     const files = [...found].filter(([, { mode }]) => isType(mode, FILE_TYPE));
     const links = [...found].filter(([, { mode }]) => isType(mode, LINK_TYPE));
     const stamps = new Map<string, string>();
@@ -61,11 +69,9 @@ export class ExtVolume {
     for (const batch of batches(links)) {
       for (const [inode, target] of await this.#debugfs.targets(batch.map(([, entry]) => entry.inode))) targets.set(inode, target);
     }
-    this.#inodes.clear();
     const entries = new Map<string, VolumeEntry>();
     for (const [path, { inode, mode, uid, gid, size }] of found) {
       const type = typeOf(mode);
-      if (type === 'file') this.#inodes.set(path, inode);
       entries.set(path, {
         type,
         mode: mode & 0o7777,
@@ -79,7 +85,7 @@ export class ExtVolume {
     return entries;
   }
 
-  /** Copies files that `entries` found into a folder of ours; path → copy. */
+  /** Copies files that `find` or `entries` found into a folder of ours; path → copy. */
   async copy(paths: readonly string[], folder: string): Promise<ReadonlyMap<string, string>> {
     const copies = new Map<string, string>();
     const commands: string[] = [];

@@ -37,6 +37,7 @@ export function applianceFiles(
         throw new EngineError('not-available', `There are more than ${MAX_FILES} files on the disks of ${what}.`);
       return new Map(files.filter(({ path }) => !isLeftOut(path)).map((file) => [file.path, entryOf(file)]));
     },
+    find: async () => undefined,
     async copy(paths, folder) {
       const places = await copyOut({ disks, paths, into: folder, what }, options);
       return new Map(

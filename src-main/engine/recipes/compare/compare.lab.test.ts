@@ -239,6 +239,14 @@ test('one that was cancelled leaves nothing', async () => {
   expect(existsSync(layer('root'))).toBe(true);
 }, 60_000);
 
+test('a layer that is gone is named', async () => {
+  await record({ old: [disk('vda', 'root')], lost: [disk('vda', 'lost')] }, []);
+  await expect(compare('old', 'lost')).rejects.toMatchObject({
+    code: 'snapshot.missing',
+    message: expect.stringContaining(layer('lost')) as string,
+  });
+});
+
 test.each([
   ['nothing', 'new', 'snapshot.missing'],
   ['old', 'nothing', 'snapshot.missing'],

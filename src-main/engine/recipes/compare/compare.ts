@@ -20,7 +20,7 @@ import { compareTrees } from './compare-trees.ts';
 import type { GuestFiles } from './guest-files.ts';
 import { keepChanges, keptChanges } from './kept-changes.ts';
 import { type OpenPoints, openPoints, type ReadingStep } from './open-guest-files.ts';
-import { diskStamp, isSameContent, type Point, pointOf } from './point.ts';
+import { diskStamp, isSameContent, type Point, pointOf, requireFiles } from './point.ts';
 import { readPackageChanges } from './read-packages.ts';
 
 /** A comparison that may begin. */
@@ -39,6 +39,7 @@ interface Comparison {
 export async function comparePoints(context: RecipeContext, root: string, request: CompareRequest, step: Step): Promise<Changes> {
   const comparison = await prepare(context, root, request);
   const { prefix, vm, from, to } = comparison;
+  for (const point of [from, to]) await requireFiles(vm, point);
   return await step.step(`Compare VM ${vm.name}`, async (one) => {
     const notes = [from, to].filter(({ live }) => live).map(({ snapshot }) => liveNote(vm, snapshot ?? ''));
     const running = to.snapshot === null ? await runningIn(context, prefix, vm, one.signal) : undefined;
@@ -88,7 +89,7 @@ export async function diffChangedFile(
       if (!there) return undefined;
       const folder = join(scratch, name);
       await mkdir(folder, { mode: 0o700 });
-      await files.entries();
+      await files.find();
       return (await files.copy([request.path], folder)).get(request.path);
     };
     const old = await copyOf(before, 'text-before', change.change !== 'added');

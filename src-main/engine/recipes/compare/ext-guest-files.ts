@@ -79,16 +79,28 @@ class ExtGuestFiles implements GuestFiles {
   }
 
   async entries(): Promise<FileTree> {
-    const found = new Map(await this.#root.entries(LEFT_OUT, MAX_FILES));
+    return await this.#collect(async (volume, most) => await volume.entries(LEFT_OUT, most));
+  }
+
+  async find(): Promise<void> {
+    await this.#collect(async (volume, most) => await volume.find(LEFT_OUT, most));
+  }
+
+  /** What `read` finds in each file system, under the folder where it is mounted. */
+  async #collect<T extends { readonly size: number }>(
+    read: (volume: ExtVolume, most: number) => Promise<ReadonlyMap<string, T>>,
+  ): Promise<ReadonlyMap<string, T>> {
+    const found = new Map(await read(this.#root, MAX_FILES));
     this.#mounted.clear();
     this.#mounted.set('', this.#root);
-    const fstab = this.#others.length === 0 ? '' : await readFstab(this.#root, found, join(this.#scratch, 'fstab'));
+    const isNeeded = this.#others.length > 0 && (found.get('/etc/fstab')?.size ?? 0) <= MAX_FSTAB;
+    const fstab = isNeeded ? await readFstab(this.#root, join(this.#scratch, 'fstab')) : '';
     const folders = mountPoints(fstab, this.#others);
     for (const [index, { volume }] of this.#others.entries()) {
       const folder = folders[index] ?? '';
       if (this.#mounted.has(folder)) continue;
       this.#mounted.set(folder, volume);
-      for (const [path, entry] of await volume.entries(LEFT_OUT, MAX_FILES - found.size)) found.set(`${folder}${path}`, entry);
+      for (const [path, entry] of await read(volume, MAX_FILES - found.size)) found.set(`${folder}${path}`, entry);
     }
     return found;
   }
@@ -139,9 +151,8 @@ async function findRoot(volumes: readonly Volume[], named: string | undefined): 
   );
 }
 
-async function readFstab(volume: ExtVolume, tree: FileTree, folder: string): Promise<string> {
-  const entry = tree.get('/etc/fstab');
-  if (entry?.type !== 'file' || entry.size > MAX_FSTAB) return '';
+/** The root's /etc/fstab, after `find`; empty when it has none. */
+async function readFstab(volume: ExtVolume, folder: string): Promise<string> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const copy = (await volume.copy(['/etc/fstab'], folder)).get('/etc/fstab');
   return copy !== undefined && (await exists(copy)) ? await readFile(copy, 'utf8') : '';

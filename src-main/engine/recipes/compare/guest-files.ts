@@ -16,7 +16,9 @@ export interface PointDisk {
 export interface GuestFiles extends AsyncDisposable {
   /** All files. Rejects with `not-available` when there are too many. */
   entries(): Promise<FileTree>;
-  /** Copies regular files that `entries` has found into an empty folder; path → copy. Those that cannot be read are left out. */
+  /** Enough of `entries` for `copy`, and faster. */
+  find(): Promise<void>;
+  /** Copies regular files into an empty folder, after `entries` or `find`; path → copy. Those that cannot be read are left out. */
   copy(paths: readonly string[], folder: string): Promise<ReadonlyMap<string, string>>;
   /** After `entries`: what could not be read, and why; sentences. */
   readonly notes: readonly string[];

@@ -58,6 +58,24 @@ function disksOf(prefix: Prefix, disks: readonly DiskSpec[]): readonly PointDisk
     .map(({ dev, path, format }) => ({ dev, format, path: expandPrefixPath(path, prefix.paths.root) }));
 }
 
+/** `snapshot.missing`, or `input.missing-file` for the present, when a file of a point is not there any more. */
+export async function requireFiles(vm: VmSpec, { snapshot, disks }: Point): Promise<void> {
+  for (const { dev, path } of disks) {
+    try {
+      await stat(path);
+    } catch (error) {
+      const at = snapshot === null ? '' : ` at “${snapshot}”`;
+      throw new EngineError(
+        snapshot === null ? 'input.missing-file' : 'snapshot.missing',
+        `Disk ${dev} of ${vm.name}${at} is not there: ${path}.`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+}
+
 /** Whether two points show the same without a look into the disks: nothing was written to the layers in which they differ. */
 export async function isSameContent(one: Point, other: Point, signal: AbortSignal): Promise<boolean> {
   if (one.disks.length !== other.disks.length) return false;
