@@ -75,6 +75,7 @@ const INPUTS = {
     reboot: z.boolean().optional(),
     forceAfter: z.number().min(0).max(86_400).optional(),
   }),
+  takeSnapshot: Prefix.extend({ name: z.string(), diskOnly: z.boolean().optional(), quiesce: z.boolean().optional() }),
   snapshot: Prefix.extend({ name: z.string() }),
   revert: Prefix.extend({ name: z.string(), first: z.string().optional() }),
   editSnapshot: Prefix.extend({
@@ -96,6 +97,7 @@ const CALLS = {
   nothing: oc.input(INPUTS.nothing).output(Started),
   vms: oc.input(INPUTS.vms).output(Started),
   shutdown: oc.input(INPUTS.shutdown).output(Started),
+  takeSnapshot: oc.input(INPUTS.takeSnapshot).output(Started),
   snapshot: oc.input(INPUTS.snapshot).output(Started),
   revert: oc.input(INPUTS.revert).output(Started),
   editSnapshot: oc.input(INPUTS.editSnapshot).output(Started),

@@ -24,6 +24,15 @@ export interface EditSnapshotInput {
   readonly pinned?: boolean | undefined;
 }
 
+/** The snapshot to take. */
+export interface TakeSnapshotInput {
+  readonly name: string;
+  /** Without memory: reverting to it leaves the VMs off. */
+  readonly diskOnly?: boolean | undefined;
+  /** With `diskOnly`: guests first write everything to their disks, by their agents. */
+  readonly quiesce?: boolean | undefined;
+}
+
 /** A verb's input besides the environment, by kind. */
 export interface VerbInputs {
   readonly nothing: Readonly<Record<never, never>>;
@@ -35,6 +44,7 @@ export interface VerbInputs {
     readonly reboot?: boolean | undefined;
     readonly forceAfter?: number | undefined;
   };
+  readonly takeSnapshot: TakeSnapshotInput;
   /** Name of a snapshot. */
   readonly snapshot: { readonly name: string };
   /** Snapshot to revert to, and a name under which to save the current state first. */
@@ -207,7 +217,7 @@ export const VERBS = {
   snapshot: {
     create: verb({
       kind: 'snapshot',
-      takes: 'snapshot',
+      takes: 'takeSnapshot',
       label: (environment, { name }) => `Snapshot ${environment} as “${name}”`,
       underWay: 'taking a snapshot…',
     }),

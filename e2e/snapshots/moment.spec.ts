@@ -80,10 +80,13 @@ test('a fork runs on beside its origin, and so does a fork of the fork', async (
   await inGuest(scratch, 'left', 'b', 'echo left >/root/who && sync');
   await inGuest(scratch, 'default', 'b', 'echo right >/root/who && sync');
   expect(await inGuest(scratch, 'left', 'b', 'cat /root/who')).toContain('left');
+  await lagoOk(scratch, ['suspend']);
   await lagoOk(scratch, ['--prefix-name', 'left', 'fork', 'leftmost']);
   await expectCounting(scratch, 'leftmost');
   expect(await inGuest(scratch, 'leftmost', 'b', 'cat /root/who')).toContain('left');
+  await lagoOk(scratch, ['resume']);
   expect(await inGuest(scratch, 'default', 'b', 'cat /root/who')).toContain('right');
+  await lagoOk(scratch, ['--prefix-name', 'leftmost', 'suspend']);
   // A snapshot of a fork is its own.
   await lagoOk(scratch, ['--prefix-name', 'left', 'snapshot', 'mine']);
   await lagoOk(scratch, ['--prefix-name', 'left', 'revert', 'mine']);
@@ -91,6 +94,7 @@ test('a fork runs on beside its origin, and so does a fork of the fork', async (
 });
 
 test('snapshots are deleted while VMs run and forks have the same files', async () => {
+  await lagoOk(scratch, ['--prefix-name', 'left', 'suspend']);
   await lagoOk(scratch, ['fork', 'first', 'early']);
   await expectCounting(scratch, 'early');
   expect(await inGuest(scratch, 'early', 'a', 'ls /root')).not.toContain('later');
@@ -104,13 +108,17 @@ test('snapshots are deleted while VMs run and forks have the same files', async 
 
 test('forks outlive their origin, and five are made at once', async () => {
   await lagoOk(scratch, ['--prefix-name', 'default', 'destroy', '--yes']);
-  for (const name of ['left', 'leftmost', 'early']) await expectCounting(scratch, name);
-  for (const name of ['leftmost', 'early']) await lagoOk(scratch, ['--prefix-name', name, 'destroy', '--yes']);
+  for (const name of ['early', 'leftmost', 'left']) {
+    await lagoOk(scratch, ['--prefix-name', name, 'resume']);
+    await expectCounting(scratch, name);
+    if (name !== 'left') await lagoOk(scratch, ['--prefix-name', name, 'destroy', '--yes']);
+  }
   await lagoOk(scratch, ['--prefix-name', 'left', 'fork', '--count', '5', 'run']);
+  const refused = await lago(scratch, ['--prefix-name', 'left', 'fork', 'run-3']);
+  expect(refused.stderr).toContain('already exists');
+  await lagoOk(scratch, ['--prefix-name', 'left', 'destroy', '--yes']);
   const runs = [1, 2, 3, 4, 5].map((number) => `run-${number}`);
   await Promise.all(runs.map(async (name) => await inGuest(scratch, name, 'c', `echo ${name} >/root/who && sync`)));
   for (const name of runs) expect(await inGuest(scratch, name, 'c', 'cat /root/who')).toContain(name);
   await expectCounting(scratch, 'run-3');
-  const refused = await lago(scratch, ['--prefix-name', 'left', 'fork', 'run-3']);
-  expect(refused.stderr).toContain('already exists');
 });

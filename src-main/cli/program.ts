@@ -339,6 +339,13 @@ const VERBS: readonly VerbSpec[] = [
         kind: 'flag',
         help: 'List them with what is known of each, below the one that it came from.',
       },
+      {
+        flags: ['--disk-only'],
+        name: 'disk_only',
+        kind: 'flag',
+        help: 'Without memory: reverting to it leaves the VMs off, their disks as if the power had failed.',
+      },
+      { flags: ['--quiesce'], name: 'quiesce', kind: 'flag', help: 'With --disk-only: guests first write everything to their disks.' },
       { flags: ['-d', '--delete'], name: 'delete', kind: 'flag', help: 'Delete the snapshot of that name instead.' },
       { flags: ['--prune'], name: 'prune', kind: 'flag', help: 'Delete all snapshots that are not pinned.' },
       {

@@ -67,6 +67,13 @@ export interface ShutdownOptions extends CallOptions {
   readonly forceAfter?: number;
 }
 
+export interface SnapshotOptions extends CallOptions {
+  /** Without memory: reverting to it leaves the VMs off. */
+  readonly diskOnly?: boolean;
+  /** With `diskOnly`: guests first write everything to their disks, by their agents. */
+  readonly quiesce?: boolean;
+}
+
 export interface DestroyOptions extends CallOptions {
   /** If the other machine that the environment is on does not answer, only remove what is here; the log tells what stays there. */
   readonly forget?: boolean;
@@ -76,6 +83,7 @@ type VerbArguments = {
   nothing: [options?: CallOptions];
   vms: [vms?: readonly string[], options?: CallOptions];
   shutdown: [vms?: readonly string[], options?: ShutdownOptions];
+  takeSnapshot: [name: string, options?: SnapshotOptions];
   snapshot: [name: string, options?: CallOptions];
   revert: [name: string, options?: CallOptions];
   editSnapshot: [edit: EditSnapshotInput, options?: CallOptions];
@@ -140,7 +148,10 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
           await run(verb, { forget: how.forget }, how);
         } else if (OBJECTS.has(verb.takes)) await run(verb, (first ?? {}) as VerbInputs[VerbInputKind], options);
         else if (takesVms(verb)) await run(verb, inputFor(verb, first as readonly string[] | undefined, options), options);
-        else await run(verb, { name: String(first) }, options);
+        else if (verb.takes === 'takeSnapshot') {
+          const { diskOnly, quiesce }: SnapshotOptions = options ?? {};
+          await run(verb, { name: String(first), diskOnly, quiesce }, options);
+        } else await run(verb, { name: String(first) }, options);
       },
     ]),
   ) as unknown as EnvironmentVerbs;

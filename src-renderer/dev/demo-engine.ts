@@ -41,7 +41,9 @@ function prefixesOf(scenario: string): readonly PrefixState[] {
     case 'unusable':
       return [UNUSABLE, OVIRT];
     case 'many':
-      return [SHOP, FORKED, OVIRT, BROKEN];
+      return [SHOP, OVIRT, BROKEN];
+    case 'forks':
+      return [SHOP, FORKED, OVIRT];
     default:
       return [SHOP, OVIRT];
   }

@@ -11,7 +11,10 @@ export function useForkTabs(forking: readonly Forking[], dispatch: Dispatch<Wind
       const operation = operations.find((one) => one.id === id);
       if (operation === undefined || isRunning(operation)) continue;
       const made = names.flatMap((name) => prefixes?.filter((one) => one.name === name && one.forkedFrom?.id === from) ?? []);
-      dispatch({ type: 'forked', operation: id, ids: operation.status === 'succeeded' ? made.map((one) => one.id) : [] });
+      const succeeded = operation.status === 'succeeded';
+      // Their states may come after the end of the operation.
+      if (succeeded && made.length < names.length) continue;
+      dispatch({ type: 'forked', operation: id, ids: succeeded ? made.map((one) => one.id) : [] });
     }
   }, [forking, operations, prefixes, dispatch]);
 }

@@ -1,6 +1,6 @@
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { RemovalChoice } from '../../../src-shared/snapshot-plans.ts';
-import type { EditSnapshotInput } from '../../../src-shared/verbs.ts';
+import type { EditSnapshotInput, TakeSnapshotInput } from '../../../src-shared/verbs.ts';
 import type { Engine } from '../../engine/index.ts';
 import type { VerbContext } from '../context.ts';
 import { removalText, snapshotTree } from '../output/snapshot-text.ts';
@@ -41,14 +41,23 @@ export async function snapshot(context: VerbContext): Promise<number> {
     else if (action === 'tree') await printTree(context, engine, path);
     else if (edit !== undefined) await context.follow((options) => engine.snapshot.edit(path, edit, options));
     else if (action === 'delete' || action === 'prune') await remove(context, engine, path, action === 'delete' ? name : undefined);
-    else await context.follow((options) => engine.snapshot.create(path, { name }, options));
+    else await context.follow((options) => engine.snapshot.create(path, taking(values, name), options));
   });
   return 0;
+}
+
+function taking(values: Values, name: string): TakeSnapshotInput {
+  const [diskOnly, quiesce] = [flagValue(values, 'disk_only'), flagValue(values, 'quiesce')];
+  if (quiesce && !diskOnly) throw new EngineError('input.usage', 'argument --quiesce: only with --disk-only.');
+  return { name, diskOnly, quiesce };
 }
 
 function actionOf(values: Values): Action | undefined {
   const [action, other] = ACTIONS.filter((one) => flagValue(values, one));
   if (other !== undefined) throw new EngineError('input.usage', `argument --${other}: not allowed with argument --${action}.`);
+  const take = ['disk_only', 'quiesce'].find((key) => action !== undefined && flagValue(values, key));
+  if (take !== undefined)
+    throw new EngineError('input.usage', `argument --${take.replace('_', '-')}: not allowed with argument --${action}.`);
   const stray = Object.entries(ONLY).find(([key, { actions }]) => values[key] !== undefined && !actions.some((one) => one === action));
   if (stray === undefined) return action;
   const [, { typed, actions }] = stray;

@@ -12,17 +12,22 @@ const MARK = /\.layer-(\d+)\.qcow2$/;
 
 /** Path of another layer of the disk whose lowest file or layer is `path`, with the first number that `isTaken` does not know. */
 export function nextLayerPath(path: string, folder: string, isTaken: (path: string) => boolean): string {
-  const name = basename(path);
-  const stem = MARK.test(name) ? name.replace(MARK, '') : name.replace(/\.[a-z0-9]+$/i, '');
+  const stem = stemOf(basename(path));
   for (let number = 1; ; number++) {
     const candidate = join(folder, `${stem}.layer-${number}.qcow2`);
     if (!isTaken(candidate)) return candidate;
   }
 }
 
-/** Whether a file is a layer by its name. */
-export function isLayer(path: string): boolean {
-  return MARK.test(basename(path));
+function stemOf(name: string): string {
+  return MARK.test(name) ? name.replace(MARK, '') : name.replace(/\.[a-z0-9]+$/i, '');
+}
+
+/** Those of the files in a folder that are layers, or that layers began on, even if none is on them any more. By their names. */
+export function layersAmong(names: readonly string[]): readonly string[] {
+  const isLayer = (name: string): boolean => MARK.test(name);
+  const stems = new Set(names.filter(isLayer).map(stemOf));
+  return names.filter((name) => isLayer(name) || (/\.(?:qcow2|raw|img)$/.test(name) && stems.has(stemOf(name))));
 }
 
 /** Creates an empty layer on a file that is not written to from then on. The layer must not exist. */

@@ -1,4 +1,5 @@
 import { EngineError } from '../../../src-shared/errors.ts';
+import type { TakeSnapshotInput } from '../../../src-shared/verbs.ts';
 import type { Step } from '../core/operation.ts';
 import { readPrefix } from '../prefix/prefix.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
@@ -13,11 +14,25 @@ import { openForChange } from './recover.ts';
  * Takes a snapshot of the whole environment at one point in time. `snapshot.exists`, `snapshot.unsupported`, `input.invalid`,
  * `host.no-space` before anything is paused; on a later failure no part of it is left and the VMs resume.
  */
-export async function takeSnapshot(context: RecipeContext, root: string, name: string, step: Step): Promise<void> {
+export async function takeSnapshot(
+  context: RecipeContext,
+  root: string,
+  name: string,
+  step: Step,
+  { diskOnly, quiesce }: Omit<TakeSnapshotInput, 'name'> = {},
+): Promise<void> {
   checkSnapshotName(name);
+  if (quiesce === true && diskOnly !== true) {
+    throw new EngineError('input.invalid', 'Only a snapshot of disks alone can be quiesced.', {
+      hint: 'With memory there is no need to: what guests have not written yet is kept, too.',
+    });
+  }
   await using opened = await openForChange(context, root, 'snapshot', step);
   requireReady(opened.prefix);
-  await step.step(`Create snapshot ${name}`, async (inner) => await takeSnapshotOf(context, opened.prefix, name, inner));
+  await step.step(
+    `Create snapshot ${name}`,
+    async (inner) => await takeSnapshotOf(context, opened.prefix, name, inner, { diskOnly, quiesce }),
+  );
 }
 
 /**

@@ -70,7 +70,7 @@ export const VERB_WORK: VerbWork = {
   snapshot: {
     async create(context, { root, input, step }) {
       const { takeSnapshot } = await import('./snapshots.ts');
-      await takeSnapshot(context, root, input.name, step);
+      await takeSnapshot(context, root, input.name, step, input);
     },
     async revert(context, { root, input, step }) {
       const { revertSnapshot } = await import('./snapshots.ts');

@@ -86,6 +86,11 @@ export async function takeSnapshotOf(
     await takeLayered(context, prefix, name, step, how);
     return;
   }
+  if (how.diskOnly === true) {
+    throw new EngineError('snapshot.unsupported', `${prefix.name} has no snapshots of disks alone while its VMs run.`, {
+      hint: 'Stop the VMs first, or leave out --disk-only. Snapshots of an older version, or of another machine, are of that kind.',
+    });
+  }
   const all = prefix.specs.vms.filter((vm) => isHosted(context.plugins, vm));
   for (const vm of all) requireSnapshottable(vm);
   const found = await context.hosts.find(prefix, step.signal);

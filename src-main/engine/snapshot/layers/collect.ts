@@ -5,7 +5,7 @@ import type { VmSpec } from '../../../../src-shared/specs.ts';
 import { writeJson } from '../../core/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import { until } from '../../core/until.ts';
-import { absorbBelow, fileBelow, isLayer } from '../../disk/layers.ts';
+import { absorbBelow, fileBelow, layersAmong } from '../../disk/layers.ts';
 import { setBacking } from '../../disk/qemu-img.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
 import { domainName, type Prefix, readPrefix, readSpecs } from '../../prefix/prefix.ts';
@@ -64,7 +64,7 @@ export function namedFiles(prefix: Prefix): ReadonlySet<string> {
 export async function layerFiles(prefix: Prefix, tops: ReadonlyMap<string, Disk>): Promise<readonly LayerFile[]> {
   const { images } = prefix.paths;
   const found = new Map<string, LayerFile>();
-  const open = [...(await readdir(images)).filter(isLayer).map((name) => join(images, name)), ...tops.keys()].filter(
+  const open = [...layersAmong(await readdir(images)).map((name) => join(images, name)), ...tops.keys()].filter(
     (path) => dirname(path) === images,
   );
   for (let path = open.pop(); path !== undefined; path = open.pop()) {

@@ -11,6 +11,7 @@ import { setCapability } from '../memory/monitor.ts';
 import { forgetFiles, keptDefinition, resumeForSure } from '../snapshot-parts.ts';
 import { collectLayers } from './collect.ts';
 import { keptLayers, onLayers, removeLayers, type VmLayers } from './layer-files.ts';
+import { mayBeFrozen, thaw } from './quiesce.ts';
 import { runningDisks } from './running-disks.ts';
 
 /** Progress of taking a snapshot of layers, which is undone in another way than an internal one. */
@@ -43,6 +44,10 @@ export async function takeBackLayers(
   );
   const failure = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
+  if (session !== undefined && mayBeFrozen(prefix, name)) {
+    const running = vms.filter((vm) => work.running.includes(vm.name));
+    await thaw(session, prefix, name, running, log, signal);
+  }
   await forgetFiles(prefix, name);
   await collectLayers(context, prefix, { log, signal });
 }

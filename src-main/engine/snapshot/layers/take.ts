@@ -20,14 +20,22 @@ import { keptDefinition, keptHostKeys, recordOf, resume, runningVms } from '../s
 import { requireSpace } from '../snapshot-space.ts';
 import { suspendAll } from '../take-snapshot.ts';
 import { createLayers, keepLayers, type Layers, onLayers, planLayers, type VmLayers } from './layer-files.ts';
+import { freeze, thaw } from './quiesce.ts';
+import { watchStanding } from './standing.ts';
 import { LAYERING, takeBackLayers } from './take-back.ts';
 
 /** Deleting a half-written memory and merging a layer back may take minutes on a slow disk. */
 const UNDO_MS = 15 * 60_000;
+/** Resuming VMs is a matter of milliseconds. */
+const GO_ON_MS = 60_000;
 
 export interface TakeOptions {
   /** Folders of the forks that it is taken for: until `settlePending` it is theirs only, and an interruption removes it with them. */
   readonly forks?: readonly string[];
+  /** Without memory: a revert to it leaves the VMs off, and their disks as if the power had failed then. */
+  readonly diskOnly?: boolean | undefined;
+  /** With `diskOnly`: guests first write everything to their disks, by their agents. */
+  readonly quiesce?: boolean | undefined;
 }
 
 /** A VM whose memory is kept too. */
@@ -49,7 +57,7 @@ export async function takeLayered(context: RecipeContext, prefix: Prefix, name: 
   const session = await context.hosts.find(prefix, step.signal);
   const active = session === undefined ? [] : await activeVms(session, prefix, step.signal);
   const running = session === undefined ? [] : await runningVms(session, prefix, active, step.signal);
-  await requireSpace(prefix, active, { host: session?.host });
+  await requireSpace(prefix, how.diskOnly === true ? [] : active, { host: session?.host });
   const work: Omit<PendingWork, 'since'> = {
     kind: 'snapshot',
     name,
@@ -71,7 +79,13 @@ export async function takeLayered(context: RecipeContext, prefix: Prefix, name: 
   );
   const layers = planLayers(prefix, all);
   await step.step('Prepare layers', async (one) => await prepareLayers(prefix, name, all, layers, one));
-  const moment = session === undefined ? NOTHING : await keepLive(session, prefix, name, { active, running, layers }, step, undo);
+  const vms = { active, running, layers };
+  const moment =
+    session === undefined || active.length === 0
+      ? NOTHING
+      : how.diskOnly === true
+        ? await keepDisks(session, prefix, name, vms, how.quiesce === true, step)
+        : await keepLive(session, prefix, name, vms, step, undo);
   for (const vm of all) {
     const after = onLayers(prefix, vm, layers[vm.name] ?? {});
     await writeJson(prefix.paths.vm(vm.name), { ...after, snapshots: { ...vm.snapshots, [name]: vm.disks } });
@@ -80,9 +94,18 @@ export async function takeLayered(context: RecipeContext, prefix: Prefix, name: 
   await openHostKeys(prefix.paths.hostKeys).keep(keptHostKeys(prefix, name));
   step.checkpoint();
   const measured: SnapshotMeasured = { ...moment, durationMs: Math.round(performance.now() - began) };
-  const kinds = Object.fromEntries(all.map((vm) => [vm.name, active.includes(vm) ? ('memory' as const) : ('disk' as const)]));
+  const kinds = Object.fromEntries(
+    all.map((vm) => [vm.name, how.diskOnly !== true && active.includes(vm) ? ('memory' as const) : ('disk' as const)]),
+  );
   await recordLayered(prefix, journal, work, { kinds, measured, log: step.log });
   undo.commit();
+}
+
+/** VMs that are not off, those of them that are not suspended, and the new layers of all. */
+interface Vms {
+  readonly active: readonly VmSpec[];
+  readonly running: readonly VmSpec[];
+  readonly layers: Layers;
 }
 
 type Moment = Omit<SnapshotMeasured, 'durationMs'>;
@@ -101,15 +124,7 @@ async function prepareLayers(prefix: Prefix, name: string, vms: readonly VmSpec[
 }
 
 /** Keeps the disks and memory of the VMs that are not off, as of one moment. */
-async function keepLive(
-  session: HostSession,
-  prefix: Prefix,
-  name: string,
-  vms: { readonly active: readonly VmSpec[]; readonly running: readonly VmSpec[]; readonly layers: Layers },
-  step: Step,
-  undo: UndoStack,
-): Promise<Moment> {
-  if (vms.active.length === 0) return NOTHING;
+async function keepLive(session: HostSession, prefix: Prefix, name: string, vms: Vms, step: Step, undo: UndoStack): Promise<Moment> {
   const live = await step.step('Prepare memory', async (one) => await prepareMemory(session, prefix, name, vms, one, undo));
   const watch = watchStanding(
     session,
@@ -136,6 +151,27 @@ async function keepLive(
     watch[Symbol.dispose]();
     await Promise.allSettled(live.map(async ({ writing }) => await writing[Symbol.asyncDispose]()));
   }
+}
+
+/** Keeps the disks of the VMs that are not off, as of one moment. */
+async function keepDisks(
+  session: HostSession,
+  prefix: Prefix,
+  name: string,
+  { active, running, layers }: Vms,
+  quiesce: boolean,
+  step: Step,
+): Promise<Moment> {
+  const byDomain = new Map(active.map((vm) => [domainName(prefix.uuid, vm.name), vm]));
+  using watch = watchStanding(session, [...byDomain.keys()]);
+  if (quiesce) await step.step('Quiesce guests', async (one) => await freeze(session, prefix, name, running, one.signal));
+  step.checkpoint();
+  // From here on, nothing is cancelled until the VMs run again.
+  await suspendAll(session, prefix, running, step);
+  await Promise.all([...byDomain].map(async ([domain, vm]) => await addLayers(session, domain, layers[vm.name] ?? {})));
+  await resume(session, prefix, running, AbortSignal.timeout(GO_ON_MS));
+  if (quiesce) await thaw(session, prefix, name, running, step.log, AbortSignal.timeout(GO_ON_MS));
+  return { ...NOTHING, ...watch.measured((domain) => byDomain.get(domain)?.name ?? domain) };
 }
 
 async function prepareMemory(
@@ -179,7 +215,7 @@ async function addLayers({ hypervisor }: HostSession, domain: string, layers: Vm
 async function finishMemory(session: HostSession, prefix: Prefix, live: Live, step: Step): Promise<number> {
   const expected = live.vm.memory * 1024 * 1024;
   const bytes = await live.writing.finish(step.signal, (written) => step.progress(Math.min(0.99, written / expected)));
-  if (live.writing.mechanism !== 'background' && !live.suspended) await resume(session, prefix, [live.vm], AbortSignal.timeout(60_000));
+  if (live.writing.mechanism !== 'background' && !live.suspended) await resume(session, prefix, [live.vm], AbortSignal.timeout(GO_ON_MS));
   return bytes;
 }
 
@@ -187,29 +223,6 @@ async function finishMemory(session: HostSession, prefix: Prefix, live: Live, st
 function strongest(live: readonly Live[]): Mechanism {
   const used = live.filter(({ suspended }) => !suspended).map(({ writing }) => writing.mechanism);
   return used.includes('paused') ? 'paused' : used.includes('pre-copy') ? 'pre-copy' : (used[0] ?? 'paused');
-}
-
-interface Standing extends Disposable {
-  measured(nameOf: (domain: string) => string): Pick<Moment, 'stillMs' | 'skewMs'>;
-}
-
-/** Measures by libvirt's events how long the VMs stand still, and between which of them how much time passes until they stand. */
-function watchStanding({ hypervisor }: HostSession, domains: readonly string[]): Standing {
-  const stopped = new Map<string, number>();
-  const still = new Map<string, number>();
-  const unsubscribe = hypervisor.onEvent((event) => {
-    if (event.type !== 'domain' || !domains.includes(event.name)) return;
-    if (event.event === 'suspended' && !stopped.has(event.name)) stopped.set(event.name, performance.now());
-    const since = stopped.get(event.name);
-    if (event.event === 'resumed' && since !== undefined) still.set(event.name, performance.now() - since);
-  });
-  return {
-    measured: (nameOf) => ({
-      stillMs: Object.fromEntries([...still].map(([domain, ms]) => [nameOf(domain), Math.round(ms)])),
-      skewMs: stopped.size < 2 ? 0 : Math.round(Math.max(...stopped.values()) - Math.min(...stopped.values())),
-    }),
-    [Symbol.dispose]: unsubscribe,
-  };
 }
 
 /** The single write that makes the snapshot exist. One for forks stays pending, and nothing is based on it. */
