@@ -1,4 +1,5 @@
 import { expect, type Locator, test } from '@playwright/test';
+import { expectAccessible } from '../support/axe.ts';
 import { type DemoPage, openDemoPage } from '../support/demo-page.ts';
 import { picture } from '../support/screenshots.ts';
 
@@ -38,6 +39,7 @@ test('what changed since a snapshot: a tree with counts, packages, and the text 
   await row(/^nginx\.conf/).click();
   await expect(dialog.getByRole('region', { name: 'Changes of /etc/nginx/nginx.conf' })).toContainText('keepalive_timeout 65 60;');
   await picture(page, 'changes');
+  await expectAccessible(page, 'what changed');
 
   await dialog.getByLabel('To').selectOption({ index: 1 });
   await expect(row(/^etc\/nginx/)).toBeVisible();
