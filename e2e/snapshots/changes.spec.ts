@@ -2,11 +2,13 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import type { Changes } from '../../src-shared/changes.ts';
+import { showView } from '../support/environment.ts';
 import { oneVm } from '../support/init-files.ts';
 import { lago, lagoOk } from '../support/lago.ts';
 import { expectNothingLeft, ownedNamespaces } from '../support/leaks.ts';
 import { useScratch } from '../support/prologue.ts';
 import type { Scratch } from '../support/scratch.ts';
+import { openDesktop } from '../support/window.ts';
 
 let scratch: Scratch;
 useScratch((made) => {
@@ -71,6 +73,26 @@ break"; ${STATUS('2.0')}; sync`,
     /^web: 1 packages changed\n {2}packages:\n {2}~ tool 1\.0 → 2\.0\n/,
   );
   expect((await lagoOk(scratch, ['-f', 'flat', 'changes', 'altered'])).stdout).toContain('web/files/path: /srv/deep/file\n');
+
+  await test.step('in the window', async () => {
+    const { page, pageErrors, close } = await openDesktop(scratch);
+    await page.getByRole('table', { name: 'Environments' }).getByRole('row', { name: 'default' }).dblclick();
+    await showView(page, 'default', 'Snapshots');
+    await page.getByRole('button', { name: 'Compare' }).click();
+    const dialog = page.getByRole('dialog', { name: 'What changed in default?' });
+    const tree = dialog.getByRole('list', { name: 'Changed files' });
+    await expect(tree.getByRole('button', { name: /^srv\/deep .*1 changed/ })).toBeVisible({ timeout: 60_000 });
+    await dialog.getByLabel('From').selectOption('filled');
+    await dialog.getByLabel('To').selectOption('altered');
+    await expect(tree.getByRole('button', { name: /^gone.*removed/ })).toBeVisible({ timeout: 60_000 });
+    await expect(dialog.getByRole('table', { name: 'Changed packages' })).toContainText('tool1.02.0');
+    await tree.getByRole('button', { name: /^file.*changed/ }).click();
+    const text = dialog.getByRole('region', { name: 'Changes of /srv/deep/file' });
+    await expect(text).toContainText('one', { timeout: 60_000 });
+    await expect(text).toContainText('two');
+    expect(pageErrors()).toEqual([]);
+    await close();
+  });
 
   const unknown = await lago(scratch, ['changes', '--vm', 'web', '--diff', '/etc/passwd', 'altered']);
   expect(unknown).toMatchObject({ code: 2, stdout: '' });
