@@ -100,6 +100,8 @@ export class FakeMonitor {
       case 'migrate_cancel':
         if (isUnderWay(migration)) this.#end(domain, migration, 'cancelled', undefined);
         return result({});
+      case 'query-migrate-capabilities':
+        return result([...(this.#capabilities.get(domain) ?? [])].map((capability) => ({ capability, state: true })));
       case 'query-migrate':
         return result(this.#status(domain, migration));
       default:

@@ -7,6 +7,7 @@ import type { EngineSettings } from '../configuration/settings.ts';
 import { createEmptyDisk } from '../disk/qemu-img.ts';
 import type { Dial } from '../guest/dial.ts';
 import type { Host } from '../host/host.ts';
+import { fakeMemorySinks } from '../host/memory-sink.fake.ts';
 import { createFakeHypervisor } from '../libvirt/hypervisor.fake.ts';
 import { FakeFaults, libvirtError } from '../libvirt/hypervisor-faults.fake.ts';
 import { FakeModel } from '../libvirt/hypervisor-model.fake.ts';
@@ -131,7 +132,13 @@ export function createWorld(): World {
   const lacks = new Set<string>();
   const model = new FakeModel();
   const self: World & RunningHost = {
-    context: { hosts, settings: { host: 'embedded' } as EngineSettings, resourcesDir: '/nowhere', plugins: createRegistry() },
+    context: {
+      hosts,
+      settings: { host: 'embedded' } as EngineSettings,
+      resourcesDir: '/nowhere',
+      plugins: createRegistry(),
+      openSinks: fakeMemorySinks,
+    },
     faults,
     lacks,
     model,

@@ -4,12 +4,13 @@ import { VmSpec } from '../../../../src-shared/specs.ts';
 import { readJson, writeJson } from '../../core/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import { isEmptyLayer } from '../../disk/layers.ts';
+import { memorySocket } from '../../host/memory-sink.ts';
 import { domainName, type Prefix, readSpecs } from '../../prefix/prefix.ts';
 import type { PendingWork } from '../../prefix/record.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
 import { setCapability } from '../memory/monitor.ts';
-import { memorySocket } from '../memory/sink.ts';
+import { endMigration } from '../memory/write-memory.ts';
 import { forgetFiles, keptDefinition, resumeForSure } from '../snapshot-parts.ts';
 import { collectLayers } from './collect.ts';
 import { keptLayers, onLayers, removeLayers, type VmLayers } from './layer-files.ts';
@@ -39,8 +40,8 @@ export async function takeBackLayers(
     vms
       .filter((vm) => work.vms.includes(vm.name))
       .map(async (vm) => {
-        if (session !== undefined && work.running.includes(vm.name)) await resumeForSure(session, prefix, vm, signal);
         if (session !== undefined) await stopWriting(session, prefix, vm, log, signal);
+        if (session !== undefined && work.running.includes(vm.name)) await resumeForSure(session, prefix, vm, signal);
         await keepUsed(session, prefix, vm, { name, layers: layers[vm.name] ?? {} }, signal);
       }),
   );
@@ -56,11 +57,13 @@ export async function takeBackLayers(
 
 /** Removes what is left of writing memory. An ordinary save fails while QEMU has one of these capabilities. */
 async function stopWriting(session: HostSession, prefix: Prefix, vm: VmSpec, log: Log, signal: AbortSignal): Promise<void> {
-  await rm(memorySocket(session.host.socketDir, domainName(prefix.uuid, vm.name)), { force: true });
+  const domain = domainName(prefix.uuid, vm.name);
+  if ((await runningDisks(session, prefix, vm, signal)) !== undefined) await endMigration(session.hypervisor, domain, { signal });
+  await rm(memorySocket(session.host.socketDir, domain), { force: true });
   if ((await runningDisks(session, prefix, vm, signal)) === undefined) return;
   for (const capability of ['background-snapshot', 'pause-before-switchover'] as const) {
     try {
-      await setCapability(session.hypervisor, domainName(prefix.uuid, vm.name), capability, false, { signal });
+      await setCapability(session.hypervisor, domain, capability, false, { signal });
     } catch (error) {
       // It does not have the capability, or still ends the writing of its memory.
       log.debug(error instanceof Error ? error.message : String(error));

@@ -1,11 +1,13 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { EngineError } from '../../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
 import type { SnapshotMeasured } from '../../../../src-shared/timeline.ts';
 import { writeJson } from '../../core/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import type { Step } from '../../core/operation.ts';
 import { UndoStack } from '../../core/undo.ts';
+import { type MemorySink, memorySinks, memorySocket, type SinkPlace } from '../../host/memory-sink.ts';
 import { beginWork, type Journal } from '../../prefix/journal.ts';
 import { domainName, type Prefix } from '../../prefix/prefix.ts';
 import type { PendingWork, PrefixRecord, SnapshotRecord } from '../../prefix/record.ts';
@@ -14,8 +16,7 @@ import { isHosted } from '../../runtime/foreign-vms.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
 import { keepDomain, keepOrigin, keptMemory } from '../memory/kept-memory.ts';
-import { memorySocket } from '../memory/sink.ts';
-import { type Mechanism, type MemoryWriting, mechanismFor, openMemoryWriting } from '../memory/write-memory.ts';
+import { type Mechanism, type MemoryWriting, mechanismFor, memoryWriting } from '../memory/write-memory.ts';
 import { keptDefinition, keptHostKeys, recordOf, resume, runningVms } from '../snapshot-parts.ts';
 import { requireSpace } from '../snapshot-space.ts';
 import { suspendAll } from '../take-snapshot.ts';
@@ -87,7 +88,7 @@ export async function takeLayered(context: RecipeContext, prefix: Prefix, name: 
       ? NOTHING
       : how.diskOnly === true
         ? await keepDisks(session, prefix, name, vms, how.quiesce === true, step)
-        : await keepLive(session, prefix, name, vms, step, undo);
+        : await keepLive(context, session, prefix, name, vms, step);
   for (const vm of all) {
     const after = onLayers(prefix, vm, layers[vm.name] ?? {});
     await writeJson(prefix.paths.vm(vm.name), { ...after, snapshots: { ...vm.snapshots, [name]: vm.disks } });
@@ -126,8 +127,14 @@ async function prepareLayers(prefix: Prefix, name: string, vms: readonly VmSpec[
 }
 
 /** Keeps the disks and memory of the VMs that are not off, as of one moment. */
-async function keepLive(session: HostSession, prefix: Prefix, name: string, vms: Vms, step: Step, undo: UndoStack): Promise<Moment> {
-  const live = await step.step('Prepare memory', async (one) => await prepareMemory(session, prefix, name, vms, one, undo));
+async function keepLive(context: RecipeContext, session: HostSession, prefix: Prefix, name: string, vms: Vms, step: Step): Promise<Moment> {
+  const open = context.openSinks ?? memorySinks(context.resourcesDir);
+  await using sinks = await open(vms.active.map((vm) => sinkOf(session, prefix, name, vm)));
+  await using undo = new UndoStack(step.log, UNDO_MS);
+  const live = await step.step(
+    'Prepare memory',
+    async (one) => await prepareMemory(session, prefix, name, { ...vms, sinks: sinks.sinks }, one, undo),
+  );
   const watch = watchStanding(
     session,
     live.map(({ domain }) => domain),
@@ -153,7 +160,6 @@ async function keepLive(session: HostSession, prefix: Prefix, name: string, vms:
     };
   } finally {
     watch[Symbol.dispose]();
-    await Promise.allSettled(live.map(async ({ writing }) => await writing[Symbol.asyncDispose]()));
   }
 }
 
@@ -185,7 +191,7 @@ async function prepareMemory(
   session: HostSession,
   prefix: Prefix,
   name: string,
-  { active, running }: { readonly active: readonly VmSpec[]; readonly running: readonly VmSpec[] },
+  { active, running, sinks }: Vms & { readonly sinks: readonly MemorySink[] },
   step: Step,
   undo: UndoStack,
 ): Promise<readonly Live[]> {
@@ -200,13 +206,19 @@ async function prepareMemory(
       const mechanism = await mechanismFor(session.hypervisor, domain, suspended, one.signal);
       one.log.debug(`The memory of VM ${vm.name} is kept by ${mechanism}.`);
       await keepDomain(session, prefix, name, vm, one.signal);
-      const socket = memorySocket(session.host.socketDir, domain);
-      const writing = await openMemoryWriting(session.hypervisor, { domain, mechanism, socket, file: keptMemory(prefix, name, vm.name) });
+      const sink = sinks[active.indexOf(vm)];
+      if (sink === undefined) throw new EngineError('internal', `There is no sink for the memory of ${vm.name}.`);
+      const writing = memoryWriting(session.hypervisor, { domain, mechanism, sink });
       undo.add(`stop writing the memory of ${vm.name}`, async () => await writing[Symbol.asyncDispose]());
       await writing.prepare(one.signal);
       return { vm, domain, suspended, writing };
     },
   );
+}
+
+function sinkOf(session: HostSession, prefix: Prefix, snapshot: string, vm: VmSpec): SinkPlace {
+  const socket = memorySocket(session.host.socketDir, domainName(prefix.uuid, vm.name));
+  return { socket, file: keptMemory(prefix, snapshot, vm.name) };
 }
 
 async function addLayers({ hypervisor }: HostSession, domain: string, layers: VmLayers): Promise<void> {

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { CallOptions, Hypervisor } from '../../libvirt/hypervisor.ts';
 
@@ -15,6 +16,8 @@ export type Capability = 'background-snapshot' | 'pause-before-switchover';
 /** As much as QEMU can write, bytes per second: its own limit of 128 MiB/s is meant for networks. */
 const UNLIMITED = 10_000_000_000;
 
+const Capabilities = z.array(z.object({ capability: z.string(), state: z.boolean() }));
+
 export interface MigrationStatus {
   /** `none`, `setup`, `active`, `pre-switchover`, `completed`, `failed`, `cancelled`… */
   readonly status: string;
@@ -27,6 +30,12 @@ export interface MigrationStatus {
 /** Switches a capability on or off. `hypervisor.failed` when this QEMU, or this kernel for this VM, does not have it. */
 export async function setCapability(monitor: Monitor, domain: string, capability: Capability, on: boolean, options?: CallOptions) {
   await command(monitor, domain, 'migrate-set-capabilities', { capabilities: [{ capability, state: on }] }, options);
+}
+
+/** Whether a capability is switched on; false also when this QEMU does not have it. */
+export async function hasCapability(monitor: Monitor, domain: string, capability: Capability, options?: CallOptions): Promise<boolean> {
+  const all = await command(monitor, domain, 'query-migrate-capabilities', {}, options);
+  return Capabilities.parse(all).some((one) => one.capability === capability && one.state);
 }
 
 /** Lifts QEMU's limit of speed. */

@@ -1,17 +1,18 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { sleep, until } from '../../core/until.ts';
-import type { Hypervisor } from '../../libvirt/hypervisor.ts';
+import type { MemorySink } from '../../host/memory-sink.ts';
+import type { CallOptions, Hypervisor } from '../../libvirt/hypervisor.ts';
 import {
   beginMigration,
   type Capability,
   cancelMigration,
   continueMigration,
+  hasCapability,
   liftLimit,
   limitDowntime,
   migrationStatus,
   setCapability,
 } from './monitor.ts';
-import { openMemorySink } from './sink.ts';
 
 /**
  * How a VM's memory is written. `background`: QEMU write-protects it and lets the VM go on at once, which the kernel must allow
@@ -64,14 +65,13 @@ export async function mechanismFor(hypervisor: Hypervisor, domain: string, suspe
   return 'background';
 }
 
-/** Opens the socket, and nothing else. `socket` and `file` as for `openMemorySink`. */
-export async function openMemoryWriting(
+/** Nothing happens yet. The sink is the caller's. */
+export function memoryWriting(
   hypervisor: Hypervisor,
-  vm: { readonly domain: string; readonly mechanism: Mechanism; readonly socket: string; readonly file: string },
-): Promise<MemoryWriting> {
-  const { domain, mechanism } = vm;
+  vm: { readonly domain: string; readonly mechanism: Mechanism; readonly sink: MemorySink },
+): MemoryWriting {
+  const { domain, mechanism, sink } = vm;
   const capability = CAPABILITY[mechanism];
-  const sink = await openMemorySink(vm.socket, vm.file);
   let under = false;
   let switched = false;
 
@@ -139,15 +139,34 @@ export async function openMemoryWriting(
     },
 
     async [Symbol.asyncDispose]() {
-      try {
-        if (under) await cancelMigration(hypervisor, domain, ANSWER);
-        if (switched && capability !== undefined) await setCapability(hypervisor, domain, capability, false, ANSWER);
-        if (mechanism === 'pre-copy') await limitDowntime(hypervisor, domain, QEMU_DOWNTIME_MS, ANSWER);
-      } finally {
-        await sink[Symbol.asyncDispose]();
-      }
+      if (under) await endMigration(hypervisor, domain, ANSWER);
+      under = false;
+      if (switched && capability !== undefined) await setCapability(hypervisor, domain, capability, false, ANSWER);
+      if (mechanism === 'pre-copy') await limitDowntime(hypervisor, domain, QEMU_DOWNTIME_MS, ANSWER);
     },
   };
+}
+
+/** What QEMU does when it writes memory, or is about to end that. */
+const WRITING: ReadonlySet<string> = new Set(['setup', 'active', 'device', 'pre-switchover', 'wait-unplug', 'cancelling']);
+/** Writing what is left of a memory to a slow disk. */
+const REST_MS = 10 * 60_000;
+
+/**
+ * Ends the writing of a VM's memory, whoever began it; afterwards the VM runs or stands as if there had been none. A background snapshot is
+ * never broken off, but goes on to its end, which nobody needs: QEMU 7.2 may lock up for ever, see `memory-sink.cjs`.
+ */
+export async function endMigration(hypervisor: Hypervisor, domain: string, how: CallOptions): Promise<void> {
+  const options = { ...ANSWER, ...how };
+  const writing = async (): Promise<boolean> => WRITING.has((await migrationStatus(hypervisor, domain, options)).status);
+  if (!(await writing())) return;
+  if (!(await hasCapability(hypervisor, domain, 'background-snapshot', options))) await cancelMigration(hypervisor, domain, options);
+  await until(async () => ((await writing()) ? undefined : true), {
+    everyMs: 20,
+    timeoutMs: REST_MS,
+    signal: options.signal,
+    failure: () => new EngineError('hypervisor.failed', `QEMU does not end writing the memory of ${domain}.`),
+  });
 }
 
 /** Waits as long as bytes arrive. */
