@@ -4,7 +4,7 @@ import { createLayerOn, hasOwnData, type ImageFormat, type ImageOptions, moveOnt
 
 /**
  * Layers of a disk: qcow2 files in one folder, each with only what was written since the one below was frozen. The name of the file below
- * is kept without its folder when it is in the same one, so that hard links to all of them in another folder are a disk of their own.
+ * is kept relative to that folder when it is in there, so that hard links to all of them in another folder are a disk of their own.
  */
 
 /** Marks the files that are layers, in the middle of their names: `web_root.layer-3.qcow2`. */
@@ -12,22 +12,22 @@ const MARK = /\.layer-(\d+)\.qcow2$/;
 
 /** Path of another layer of the disk whose lowest file or layer is `path`, with the first number that `isTaken` does not know. */
 export function nextLayerPath(path: string, folder: string, isTaken: (path: string) => boolean): string {
-  const stem = stemOf(basename(path));
+  const stem = diskStem(path);
   for (let number = 1; ; number++) {
     const candidate = join(folder, `${stem}.layer-${number}.qcow2`);
     if (!isTaken(candidate)) return candidate;
   }
 }
 
-function stemOf(name: string): string {
+/** The beginning that the names of a disk's lowest file and of all layers on it have in common. */
+export function diskStem(path: string): string {
+  const name = basename(path);
   return MARK.test(name) ? name.replace(MARK, '') : name.replace(/\.[a-z0-9]+$/i, '');
 }
 
-/** Those of the files in a folder that are layers, or that layers began on, even if none is on them any more. By their names. */
-export function layersAmong(names: readonly string[]): readonly string[] {
-  const isLayer = (name: string): boolean => MARK.test(name);
-  const stems = new Set(names.filter(isLayer).map(stemOf));
-  return names.filter((name) => isLayer(name) || (/\.(?:qcow2|raw|img)$/.test(name) && stems.has(stemOf(name))));
+/** Whether a file is a layer by its name. */
+export function isLayer(path: string): boolean {
+  return MARK.test(basename(path));
 }
 
 /** Creates an empty layer on a file that is not written to from then on. The layer must not exist. */
@@ -35,8 +35,12 @@ export async function createLayer(
   layer: { readonly path: string; readonly below: string; readonly belowFormat: ImageFormat },
   options: ImageOptions = {},
 ): Promise<void> {
-  const below = dirname(layer.below) === dirname(layer.path) ? basename(layer.below) : layer.below;
-  await createLayerOn({ path: layer.path, backing: below, backingFormat: layer.belowFormat }, options);
+  await createLayerOn({ path: layer.path, backing: nameIn(dirname(layer.path), layer.below), backingFormat: layer.belowFormat }, options);
+}
+
+/** A file's name as a layer in this folder keeps it: relative when the file is in the folder. */
+export function nameIn(folder: string, path: string): string {
+  return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path;
 }
 
 /** The file directly below a qcow2 file, absolute; undefined when it stands alone. Works while a VM uses it. */
@@ -54,7 +58,7 @@ export async function absorbBelow(path: string, options: ImageOptions = {}): Pro
   const below = await fileBelow(path);
   if (below === undefined) return;
   const base = below.format === 'qcow2' ? await fileBelow(below.path) : undefined;
-  const name = base === undefined ? '' : dirname(base.path) === dirname(path) ? basename(base.path) : base.path;
+  const name = base === undefined ? '' : nameIn(dirname(path), base.path);
   await moveOnto({ path, backing: name, backingFormat: base?.format }, options);
 }
 

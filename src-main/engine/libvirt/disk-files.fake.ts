@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { runChecked } from '../core/run.ts';
 import { libvirtError } from './hypervisor-faults.fake.ts';
 
@@ -37,22 +37,20 @@ export function chainOf(path: string): readonly string[] {
 export async function pullInto(top: string, how: { readonly base?: string; readonly relative?: boolean }): Promise<void> {
   const below = chainOf(top);
   if (how.base !== undefined && !below.includes(how.base)) throw libvirtError(`no file ${how.base} below ${top}`, OPERATION_FAILED);
-  const base = how.base === undefined ? ['-b', ''] : ['-F', formatOf(how.base), '-b', nameOf(how.base, how.relative)];
+  const base = how.base === undefined ? ['-b', ''] : ['-F', formatOf(how.base), '-b', nameOf(top, how.base, how.relative)];
   await runChecked(['qemu-img', 'rebase', '-f', 'qcow2', ...base, top], `${top} could not be pulled into.`);
 }
 
 /** Writes the layer `from`, which is below `top`, into the file `base` below it; what was on the layer is on that file then. */
-export async function commitBelow(
-  top: string,
-  { from, base, relative }: { from: string; base: string; relative?: boolean | undefined },
-): Promise<void> {
+export async function commitBelow(top: string, how: { from: string; base: string; relative?: boolean | undefined }): Promise<void> {
+  const { from, base } = how;
   const chain = chainOf(top);
   const [above] = chain.slice(chain.indexOf(from) - 1);
   if (!chain.includes(from) || above === undefined || backingOf(from) !== base)
     throw libvirtError(`${from} is not between ${top} and ${base}`, OPERATION_FAILED);
   await runChecked(['qemu-img', 'commit', '-q', '-d', '-f', 'qcow2', from], `${from} could not be committed.`);
   await runChecked(
-    ['qemu-img', 'rebase', '-u', '-f', 'qcow2', '-F', formatOf(base), '-b', nameOf(base, relative), above],
+    ['qemu-img', 'rebase', '-u', '-f', 'qcow2', '-F', formatOf(base), '-b', nameOf(above, base, how.relative), above],
     `${above} could not be put on ${base}.`,
   );
 }
@@ -61,6 +59,6 @@ function formatOf(path: string): string {
   return path.endsWith('.qcow2') ? 'qcow2' : 'raw';
 }
 
-function nameOf(path: string, relative: boolean | undefined): string {
-  return relative === true ? basename(path) : path;
+function nameOf(layer: string, path: string, beside: boolean | undefined): string {
+  return beside === true ? relative(dirname(layer), path) : path;
 }

@@ -62,7 +62,11 @@ function missingParts({ paths }: Prefix, { name, vms }: SnapshotRecord): readonl
 /** Each chain is whole, and a file that nobody names has several layers on it, or is shared with another environment. */
 async function wrongFiles({ paths, specs }: Prefix): Promise<readonly string[]> {
   const named = new Set(specs.vms.flatMap(namedFiles).map((path) => expandPrefixPath(path, paths.root)));
-  const all = (await readdir(paths.images)).map((name) => join(paths.images, name));
+  const all: string[] = [];
+  for (const folder of [paths.images, paths.addedImages].filter((one) => existsSync(one))) {
+    const entries = await readdir(folder, { withFileTypes: true });
+    all.push(...entries.filter((entry) => entry.isFile()).map(({ name }) => join(folder, name)));
+  }
   const above = new Map<string, number>();
   for (const path of all) {
     const below = backingOf(path);

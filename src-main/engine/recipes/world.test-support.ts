@@ -170,7 +170,7 @@ async function makeEmptyDisk(): Promise<Buffer> {
 /** A prefix of two VMs with empty disks and two networks, ready and off. */
 export async function writePrefix(root: string, options: PrefixOptions = {}): Promise<void> {
   const paths = prefixPaths(root);
-  for (const path of [paths.root, paths.virt, paths.images, paths.logs]) await mkdir(path, { recursive: true });
+  for (const path of [paths.root, paths.virt, paths.images, paths.logs, paths.scripts]) await mkdir(path, { recursive: true });
   await writeFile(paths.uuid, UUID);
   await writeFile(paths.initialized, '');
   await writeRecord(paths.record, {

@@ -1,7 +1,6 @@
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
-import { sweepAddedImages } from '../prefix/added-images.ts';
 import { beginWork } from '../prefix/journal.ts';
 import { type Prefix, readPrefix } from '../prefix/prefix.ts';
 import type { PrefixRecord, SnapshotRecord } from '../prefix/record.ts';
@@ -9,6 +8,7 @@ import { activeVms, PARALLEL } from '../runtime/bring-down.ts';
 import { openSession } from '../runtime/bring-up.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
+import { sweepAddedImages } from './added-images.ts';
 import { collectLayers } from './layers/collect.ts';
 import { deleteFromVm, findSnapshot, forgetFiles, keepXml, recordOf } from './snapshot-parts.ts';
 

@@ -30,7 +30,7 @@ export async function planRemoval(
   const layered = recordOf(prefix).snapshots.filter(({ name, kind }) => kind === 'layers' && snapshots.includes(name));
   if (layered.length === 0) return { snapshots: [...snapshots], bytes: 0, merges: [] };
   const tops = await diskTops(await context.hosts.find(prefix, signal), prefix, signal);
-  const files = await layerFiles(prefix, tops);
+  const files = await layerFiles(prefix);
   const named = namedFiles(without(prefix, snapshots));
   const { deleted, merged } = foresee(files, { named, running: new Set(tops.keys()) });
   const memory = layered.flatMap(({ name, vms }) => Object.keys(vms).map((vm) => keptMemory(prefix, name, vm)));

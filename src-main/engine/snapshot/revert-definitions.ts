@@ -1,11 +1,11 @@
 import { VmSpec } from '../../../src-shared/specs.ts';
 import { readJson, writeJson } from '../core/json-file.ts';
 import { withNames, withoutStaleNames } from '../plan/nic-names.ts';
-import { sweepAddedImages } from '../prefix/added-images.ts';
 import { type Prefix, readSpecs } from '../prefix/prefix.ts';
 import type { SnapshotRecord } from '../prefix/record.ts';
 import { matchNetwork } from '../runtime/changes/match-network.ts';
 import type { HostSession } from '../runtime/session.ts';
+import { sweepAddedImages } from './added-images.ts';
 import { keptDefinition } from './snapshot-parts.ts';
 
 /**

@@ -3,7 +3,7 @@ import { copyFile, link, mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
 import { diskError } from '../../core/json-file.ts';
-import { fileBelow } from '../../disk/layers.ts';
+import { fileBelow, nameIn } from '../../disk/layers.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 
@@ -28,8 +28,8 @@ export async function linkDisks(from: Prefix, vms: readonly VmSpec[], images: st
   for (const disk of vms.flatMap((vm) => vm.disks)) {
     let path: string | undefined = disk.path === '' ? undefined : expandPrefixPath(disk.path, from.paths.root);
     let format: string = disk.format;
-    while (path !== undefined && dirname(path) === from.paths.images) {
-      await linkInto(path, images);
+    while (path?.startsWith(`${from.paths.images}/`) === true) {
+      await linkInto(path, join(images, dirname(nameIn(from.paths.images, path))));
       const below: Awaited<ReturnType<typeof fileBelow>> = format === 'qcow2' ? await fileBelow(path) : undefined;
       [path, format] = [below?.path, below?.format ?? ''];
     }

@@ -1,11 +1,12 @@
+import { existsSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
 import { writeJson } from '../../core/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import { until } from '../../core/until.ts';
-import { absorbBelow, fileBelow, layersAmong } from '../../disk/layers.ts';
+import { absorbBelow, diskStem, fileBelow, isLayer, nameIn } from '../../disk/layers.ts';
 import { setBacking } from '../../disk/qemu-img.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
 import { domainName, type Prefix, readPrefix, readSpecs } from '../../prefix/prefix.ts';
@@ -36,7 +37,7 @@ export async function collectLayers(
     const prefix = await readPrefix(paths.root);
     const session = await context.hosts.find(prefix, signal);
     const tops = await diskTops(session, prefix, signal);
-    const files = await layerFiles(prefix, tops);
+    const files = await layerFiles(prefix);
     const step = nextLayerStep(files, { named: namedFiles(prefix), running: new Set(tops.keys()) });
     if (step === undefined) return;
     signal.throwIfAborted();
@@ -60,20 +61,21 @@ export function namedFiles(prefix: Prefix): ReadonlySet<string> {
   return new Set(disks.flatMap(({ path }) => (typeof path === 'string' ? [expandPrefixPath(path, prefix.paths.root)] : [])));
 }
 
-/** All layers, and what is below them in the same folder: anything else belongs to somebody else. */
-export async function layerFiles(prefix: Prefix, tops: ReadonlyMap<string, Disk>): Promise<readonly LayerFile[]> {
-  const { images } = prefix.paths;
-  const found = new Map<string, LayerFile>();
-  const open = [...layersAmong(await readdir(images)).map((name) => join(images, name)), ...tops.keys()].filter(
-    (path) => dirname(path) === images,
+/** All layers, and the files that these disks began with, if they are the environment's own. */
+export async function layerFiles({ paths }: Prefix): Promise<readonly LayerFile[]> {
+  const own = [...(await filesIn(paths.images)), ...(await filesIn(paths.addedImages))];
+  const layered = new Set(own.filter(isLayer).map(diskStem));
+  return await Promise.all(
+    own
+      .filter((path) => layered.has(diskStem(path)))
+      .map(async (path) => ({ path, below: await fileBelowIfQcow2(path), shared: (await stat(path)).nlink > 1 })),
   );
-  for (let path = open.pop(); path !== undefined; path = open.pop()) {
-    if (found.has(path)) continue;
-    const below = await fileBelowIfQcow2(path);
-    found.set(path, { path, below, shared: (await stat(path)).nlink > 1 });
-    if (below !== undefined && dirname(below) === images) open.push(below);
-  }
-  return [...found.values()];
+}
+
+async function filesIn(folder: string): Promise<readonly string[]> {
+  if (!existsSync(folder)) return [];
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => join(folder, name));
 }
 
 /** The lowest file may be raw, and then has nothing below it. */
@@ -100,7 +102,7 @@ async function carryOut(
         return;
       }
       const base = files.find(({ path }) => path === step.path)?.below;
-      const relative = base !== undefined && dirname(base) === dirname(step.into);
+      const relative = base !== undefined && isRelative(prefix, base);
       await session.hypervisor.pullDisk(domainName(prefix.uuid, disk.vm.name), disk.dev, base === undefined ? {} : { base, relative });
       await untilDone(session, prefix, disk, signal);
       return;
@@ -108,19 +110,24 @@ async function carryOut(
     case 'commit': {
       const disk = tops.get(step.running);
       if (session === undefined || disk === undefined) throw new EngineError('internal', 'A layer is in use and nobody uses it.');
-      const relative = dirname(step.path) === dirname(step.from);
+      const relative = isRelative(prefix, step.path);
       await session.hypervisor.commitDisk(domainName(prefix.uuid, disk.vm.name), disk.dev, { base: step.path, top: step.from, relative });
       await untilDone(session, prefix, disk, signal);
       // Both show the same now. Layers of other branches, which QEMU does not have open, follow.
       for (const { path, below } of files) {
         if (below === step.from && !isOpen(path, step.running, files)) {
-          await setBacking({ path, backing: `./${basename(step.path)}`, backingFormat: 'qcow2' }, { signal });
+          await setBacking({ path, backing: `./${nameIn(dirname(path), step.path)}`, backingFormat: 'qcow2' }, { signal });
         }
       }
       await renameInDefinitions(prefix, step.from, step.path);
       await rm(step.from, { force: true });
     }
   }
+}
+
+/** Whether layers on this file have it by a name without the folder of images, which they all are in. */
+function isRelative({ paths }: Prefix, path: string): boolean {
+  return nameIn(paths.images, path) !== path;
 }
 
 /** Whether QEMU has a file open that writes to `top`. */
