@@ -12,6 +12,9 @@ export const ForwardDialog = lazy(async () => ({ default: (await import('./vm/fo
 /** Memory and devices of a VM. */
 export const ChangeDialog = lazy(async () => ({ default: (await import('./vm/change/change-dialog.tsx')).ChangeDialog }));
 
+/** What changed in VMs since a snapshot. */
+export const ChangesDialog = lazy(async () => ({ default: (await import('../snapshots/changes/changes-dialog.tsx')).ChangesDialog }));
+
 /** What to copy to or from a VM, and where to. */
 export const CopyDialog = lazy(async () => ({ default: (await import('./vm/copy-dialog.tsx')).CopyDialog }));
 

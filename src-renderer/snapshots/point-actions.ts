@@ -1,4 +1,14 @@
-import { IconArrowBackUp, IconBinaryTree, IconCopy, IconGitFork, IconPencil, IconPin, IconPinnedOff, IconTrash } from '@tabler/icons-react';
+import {
+  IconArrowBackUp,
+  IconBinaryTree,
+  IconCopy,
+  IconGitCompare,
+  IconGitFork,
+  IconPencil,
+  IconPin,
+  IconPinnedOff,
+  IconTrash,
+} from '@tabler/icons-react';
 import { branchOf } from '../../src-shared/snapshot-tree.ts';
 import type { SnapshotState } from '../../src-shared/timeline.ts';
 import { count } from '../format.ts';
@@ -10,6 +20,7 @@ import { forkProblem, missingProblem } from './point-facts.ts';
 export interface PointCommands {
   revert(name: string): void;
   fork(name: string): void;
+  compare(name: string): void;
   pin(name: string, pinned: boolean): void;
   edit(name: string): void;
   remove(name: string): void;
@@ -39,6 +50,13 @@ export function pointActions(
       icon: IconGitFork,
       blocked: blocked ?? forkProblem(snapshot),
       run: () => commands.fork(name),
+    },
+    {
+      id: 'compare',
+      label: 'Compare…',
+      icon: IconGitCompare,
+      blocked: snapshot.kind === 'internal' ? 'It is inside the disks’ files, where it cannot be read' : undefined,
+      run: () => commands.compare(name),
     },
     {
       id: 'pin',

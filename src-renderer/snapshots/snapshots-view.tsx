@@ -8,7 +8,7 @@ import type { RemovalChoice } from '../../src-shared/snapshot-plans.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import type { SnapshotState } from '../../src-shared/timeline.ts';
 import { useCall } from '../engine-context.ts';
-import { ForkDialog } from '../environments/lazy-dialogs.ts';
+import { ChangesDialog, ForkDialog } from '../environments/lazy-dialogs.ts';
 import { keepTimelineForm, readTimelineForm } from '../kept-state.ts';
 import { usePrefixes, useRunningOperation } from '../live-cache.ts';
 import { Empty } from '../ui/empty.tsx';
@@ -32,7 +32,9 @@ import { TimelineLegend } from './timeline-legend.tsx';
 import { isTimelineWork } from './vm-progress.ts';
 import { WorkStrip } from './work-strip.tsx';
 
-type Asking = { readonly kind: 'revert' | 'fork'; readonly name: string } | { readonly kind: 'remove'; readonly choice: RemovalChoice };
+type Asking =
+  | { readonly kind: 'revert' | 'fork' | 'compare'; readonly name: string }
+  | { readonly kind: 'remove'; readonly choice: RemovalChoice };
 
 /** The name field and the button that take a snapshot. */
 function TakeForm(props: {
@@ -121,6 +123,7 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
   const commands: PointCommands = {
     revert: (name) => setAsking({ kind: 'revert', name }),
     fork: (name) => setAsking({ kind: 'fork', name }),
+    compare: (name) => setAsking({ kind: 'compare', name }),
     pin: (name, pinned) =>
       void call(`Could not ${pinned ? 'pin' : 'unpin'} the snapshot “${name}”`, (client) =>
         client.snapshot.edit({ prefix: prefix.id, name, pinned }),
@@ -258,6 +261,11 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
       {asking?.kind === 'fork' && (
         <Suspense fallback={null}>
           <ForkDialog prefix={prefix} snapshot={asking.name} onClose={() => setAsking(null)} />
+        </Suspense>
+      )}
+      {asking?.kind === 'compare' && (
+        <Suspense fallback={null}>
+          <ChangesDialog prefix={prefix} snapshot={asking.name} onClose={() => setAsking(null)} />
         </Suspense>
       )}
     </div>
