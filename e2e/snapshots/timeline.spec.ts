@@ -120,6 +120,10 @@ test('keys act on the selected snapshot', async () => {
   await page.keyboard.press('f');
   await expect(dialog.getByLabel('It goes on from')).toHaveValue('installed');
   await page.keyboard.press('Escape');
+  await page.keyboard.press('c');
+  await expect(dialog).toContainText(`What changed in ${SHOP}?`);
+  await page.keyboard.press('Escape');
+  await expect(dialog).toBeHidden();
   await page.keyboard.press('Delete');
   await expect(dialog).toContainText(/Gives back\s*about/);
   await page.keyboard.press('Escape');

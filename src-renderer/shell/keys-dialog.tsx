@@ -32,6 +32,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
       ['← → ↑ ↓', 'Move in time and between branches'],
       ['Enter', 'Revert'],
       ['F', 'Fork'],
+      ['C', 'Compare'],
       ['P', 'Pin or unpin'],
       ['F2', 'Change name, note and tags'],
       ['N', 'Take a snapshot'],

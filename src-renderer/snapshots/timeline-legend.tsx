@@ -10,6 +10,7 @@ const KEYS: readonly (readonly [readonly string[], string])[] = [
   [['←', '→'], 'move'],
   [['Enter'], 'revert'],
   [['F'], 'fork'],
+  [['C'], 'compare'],
   [['P'], 'pin'],
   [['Del'], 'delete'],
   [['N'], 'take'],

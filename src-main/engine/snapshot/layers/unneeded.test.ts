@@ -17,6 +17,10 @@ describe('a file that nobody names', () => {
     expect(step(files('a', 'b>a'), 'a b')).toBeUndefined();
   });
 
+  test('is not taken in by a layer that goes, too', () => {
+    expect(step(files('a', 'b>a', 'c>b', 'd>a'), 'a d')).toEqual({ kind: 'delete', path: 'c' });
+  });
+
   test('stays while several layers are on it', () => {
     expect(step(files('t', 'a>t', 'b>a', 'c>a'), 'b c t')).toBeUndefined();
   });

@@ -38,11 +38,13 @@ export function nextLayerStep(files: readonly LayerFile[], use: LayerUse): Layer
   const above = new Map<string, LayerFile[]>();
   for (const file of files) if (file.below !== undefined) above.set(file.below, [...(above.get(file.below) ?? []), file]);
   const known = new Map(files.map((file) => [file.path, file]));
-  for (const { path, shared } of files) {
-    if (use.named.has(path) || use.running.has(path)) continue;
+  const unneeded = files.filter(({ path }) => !use.named.has(path) && !use.running.has(path));
+  // Before anything is merged: a layer would take in what is then deleted with it.
+  const free = unneeded.find(({ path }) => !above.has(path));
+  if (free !== undefined) return { kind: 'delete', path: free.path };
+  for (const { path, shared } of unneeded) {
     const [layer, ...more] = above.get(path) ?? [];
-    if (layer === undefined) return { kind: 'delete', path };
-    if (more.length > 0) continue;
+    if (layer === undefined || more.length > 0) continue;
     // Merging it would give nothing back, and take as much again.
     if (shared && depthOf(path, known) <= LONG_CHAIN) continue;
     if (use.running.has(layer.path)) return { kind: 'absorb', path, into: layer.path, how: 'pull' };
