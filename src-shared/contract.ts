@@ -1,5 +1,6 @@
 import { eventIterator, oc } from '@orpc/contract';
 import { z } from 'zod';
+import { Changes } from './changes.ts';
 import { CollectedChange, CollectedFile, Collection, FileRange, TextDiff } from './collection.ts';
 import { DeployOutput } from './deploy.ts';
 import { HostChoice } from './host/host-choice.ts';
@@ -114,6 +115,7 @@ function callsOf<Noun extends VerbNoun>(noun: Noun): VerbCalls<Noun> {
   return Object.fromEntries(verbsOf(noun).map(({ name, takes }) => [name, CALLS[takes]])) as VerbCalls<Noun>;
 }
 
+const Compared = Prefix.extend({ vm: z.string(), from: z.string(), to: z.string().nullable() });
 const CollectedPath = Prefix.extend({ collection: z.string(), path: z.string() });
 const Copy = Prefix.extend({ vm: z.string(), local: z.string().startsWith('/'), remote: z.string() });
 
@@ -195,6 +197,12 @@ export const contract = {
   },
   snapshot: {
     ...callsOf('snapshot'),
+    /** Operation of kind `compare`: reads what changed on a VM's disks between a snapshot and another one, or the present (null). */
+    compare: oc.input(Compared).output(Started),
+    /** The last result of `compare`, if these are still the same points; of the present it is as of its `readAt`. */
+    changes: oc.input(Compared).output(z.object({ changes: Changes.nullable() })),
+    /** How the text of a file differs that is in this result. Takes seconds. */
+    changedText: oc.input(Compared.extend({ path: z.string() })).output(TextDiff),
     /** What deleting snapshots would do. Changes nothing. */
     removalPlan: oc.input(z.intersection(Prefix, RemovalChoice)).output(RemovalPlan),
     /** What reverting to a snapshot would do. Changes nothing. */

@@ -523,6 +523,31 @@ const VERBS: readonly VerbSpec[] = [
     ],
     examples: [{ line: 'ansible_hosts -k groups > hosts', does: 'Groups by the key "groups".' }],
   }),
+  verb('changes', 'Show what changed in VMs between two snapshots, or since one', {
+    description:
+      'Reads the disks of both points, without starting anything, and lists files that were added (+), removed (-) or changed (~) with what of them changed, and packages of dpkg and rpm. New times alone are no change. A VM that runs is first asked to write its files to its disk. What was read between two snapshots is kept and not read again.',
+    positionals: [
+      { name: 'from', metavar: 'FROM', arity: 'one', help: 'A snapshot.' },
+      { name: 'to', metavar: 'TO', arity: 'optional', help: 'Another snapshot; the present by default.' },
+    ],
+    options: [
+      { flags: ['--vm'], name: 'vm', kind: 'repeated', metavar: 'VM_NAME', help: 'Only this VM. Can be given several times.' },
+      { flags: ['--packages'], name: 'packages', kind: 'flag', help: 'Only packages.' },
+      {
+        flags: ['--diff'],
+        name: 'diff',
+        kind: 'value',
+        metavar: 'PATH',
+        help: 'Show how the text of this file changed instead; needs --vm if there are several VMs.',
+      },
+    ],
+    examples: [
+      { line: 'changes clean', does: 'Lists what changed in all VMs since that snapshot.' },
+      { line: 'changes --vm web clean upgraded', does: 'Lists what changed in one VM between two snapshots.' },
+      { line: 'changes --vm web --diff /etc/hosts clean', does: 'Shows what changed in one file.' },
+      { line: '--out-format json changes clean', does: 'For programs.' },
+    ],
+  }),
   verb('fork', 'Make a second environment that goes on from this one', {
     description:
       "The fork has the processes, memory and addresses of this environment's VMs as they are now, or as they were in a snapshot, and runs beside it on a host of its own. Nothing is copied: the disks share what both have. From then on they are two environments, which can be destroyed in any order.",

@@ -97,6 +97,14 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
     },
     snapshot: {
       ...handlersOf('snapshot'),
+      compare: os.snapshot.compare.handler(({ input: { prefix, ...points } }) => started(engine.snapshot.compare(path(prefix), points))),
+      changes: os.snapshot.changes.handler(async ({ input: { prefix, ...points } }) => ({
+        changes: await engine.snapshot.changes(path(prefix), points),
+      })),
+      changedText: os.snapshot.changedText.handler(
+        async ({ input: { prefix, path: file, ...points }, signal }) =>
+          await engine.snapshot.changedText(path(prefix), points, file, signal),
+      ),
       removalPlan: os.snapshot.removalPlan.handler(
         async ({ input: { prefix, ...what } }) => await engine.snapshot.removalPlan(path(prefix), what),
       ),

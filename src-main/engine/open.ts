@@ -5,6 +5,7 @@ import type { OperationKind } from '../../src-shared/operation.ts';
 import type { LibraryState, MachineState } from '../../src-shared/state.ts';
 import { type VerbInputKind, type VerbInputs, type VerbNoun, verbsOf } from '../../src-shared/verbs.ts';
 import { collectionCalls } from './collections.ts';
+import { comparisonCalls } from './comparisons.ts';
 import { drop, type Log } from './core/log.ts';
 import { type Operation, type Step, startOperation } from './core/operation.ts';
 import { dataDirOf } from './data-dir.ts';
@@ -272,6 +273,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     prefix,
     snapshot: {
       ...methodsOf('snapshot'),
+      ...comparisonCalls(context, launch),
       async list(path) {
         const { specs } = await readPrefix(path);
         return Object.fromEntries(specs.vms.map((vm) => [vm.name, vm.snapshots]));

@@ -12,9 +12,42 @@ import { collectionHandlers } from './demo-collections.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
 import { demoNumbers } from './demo-numbers.ts';
 import { snapshotHandlers } from './demo-snapshots.ts';
-import { BROKEN, CHOSEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
+import { demoForks } from './demo-timeline.ts';
+import {
+  BROKEN,
+  CHOSEN,
+  FAILED,
+  FAILED_FETCH,
+  FAILED_LOG,
+  FORKED,
+  inspection,
+  LIBRARY,
+  MACHINE,
+  OVIRT,
+  SHOP,
+  UNUSABLE,
+  withPoints,
+} from './demo-values.ts';
 
 const TICK = 120;
+
+/** The environments of a scenario: `points-N` has N points in its history. */
+function prefixesOf(scenario: string): readonly PrefixState[] {
+  const points = /^points-(\d+)$/.exec(scenario);
+  if (points !== null) return [withPoints(Number(points[1])), OVIRT];
+  switch (scenario) {
+    case 'empty':
+      return [];
+    case 'unusable':
+      return [UNUSABLE, OVIRT];
+    case 'many':
+      return [SHOP, OVIRT, BROKEN];
+    case 'forks':
+      return [SHOP, FORKED, OVIRT];
+    default:
+      return [SHOP, OVIRT];
+  }
+}
 
 /** An engine in the page with scripted states, enough to see and use every view without libvirt. */
 export class DemoEngine {
@@ -36,8 +69,7 @@ export class DemoEngine {
 
   constructor(scenario: string) {
     this.#scenario = scenario;
-    this.#prefixes =
-      scenario === 'empty' ? [] : [scenario === 'unusable' ? UNUSABLE : SHOP, OVIRT, ...(scenario === 'many' ? [BROKEN] : [])];
+    this.#prefixes = prefixesOf(scenario);
     this.#operations = scenario === 'failed' ? [FAILED, FAILED_FETCH] : [];
     this.#library =
       scenario === 'empty' ? { ...LIBRARY, size: 0, unused: 0, repositories: LIBRARY.repositories.slice(0, 1), templates: [] } : LIBRARY;
@@ -327,6 +359,14 @@ export class DemoEngine {
               },
             ];
             this.#power(id, undefined, input.start);
+          });
+        }),
+        fork: os.prefix.fork.handler(({ input: { prefix: from, name, snapshot, count } }) => {
+          const steps = ['Prepare disks', ...SHOP.vms.map((vm) => `Restore VM ${vm.name}`)];
+          return this.#run('fork', `Fork ${this.#name(from)} as ${name}`, from, steps, 3, () => {
+            const made = demoForks(this.#prefixes.find(({ id }) => id === from) ?? SHOP, name, snapshot, count);
+            this.#prefixes = [...this.#prefixes, ...made];
+            for (const prefix of made) this.#emit({ type: 'prefix', prefix });
           });
         }),
         export: os.prefix.export.handler(({ input }) => {

@@ -4,7 +4,8 @@ import type { OperationKind } from '../../src-shared/operation.ts';
 import { chosenForRemoval } from '../../src-shared/snapshot-tree.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import type { SnapshotState } from '../../src-shared/timeline.ts';
-import { PLAIN_POINT } from './demo-values.ts';
+import { differenceHandlers } from './demo-differences.ts';
+import { PLAIN_POINT } from './demo-timeline.ts';
 
 /** What the demo engine does for the handlers. */
 interface Demo {
@@ -104,6 +105,7 @@ export function snapshotHandlers(os: ReturnType<typeof implement<Contract>>['sna
       const vms = Object.keys(points(prefix).find(({ name }) => snapshots.includes(name))?.vms ?? {});
       return { snapshots, bytes: snapshots.length * 310 * 1024 ** 2, merges: vms.map((vm) => ({ vm, layers: 1 })) };
     }),
+    ...differenceHandlers(os, (vm, prefix) => demo.run('compare', `Compare ${vm}`, prefix, [`Compare VM ${vm}`], 1, () => undefined)),
     revertPlan: os.revertPlan.handler(({ input }) => {
       const point = points(input.prefix).find(({ name }) => name === input.name);
       return {

@@ -16,21 +16,41 @@ export interface ViewedImage {
 
 const APPEAR_MS = 30_000;
 
-/**
- * Shows an image as a raw file while `work` runs. The image itself is only read, and not locked: what is written to the view, such as a
- * journal that is replayed, goes to an overlay in `scratch`, a folder that must not exist and is removed. Needs qemu-storage-daemon and
- * /dev/fuse: `host.missing-tool`, `host.unavailable`.
- */
+/** A raw file that shows an image. Disposing it ends the view. */
+export interface RawView extends AsyncDisposable {
+  readonly path: string;
+}
+
+/** Shows an image as a raw file while `work` runs, as `openRawView` does. */
 export async function withRawView<T>(
   image: ViewedImage,
   scratch: string,
   signal: AbortSignal,
   work: (raw: string) => Promise<T>,
 ): Promise<T> {
+  await using view = await openRawView(image, scratch, signal);
+  try {
+    return await work(view.path);
+  } catch (error) {
+    throw diskError(error, scratch);
+  }
+}
+
+/**
+ * Shows an image as a raw file. The image itself is only read, and not locked: what is written to the view, such as a journal that is
+ * replayed, goes to an overlay in `scratch`, a folder that must not exist and is removed. Needs qemu-storage-daemon and /dev/fuse:
+ * `host.missing-tool`, `host.unavailable`.
+ */
+export async function openRawView(image: ViewedImage, scratch: string, signal: AbortSignal): Promise<RawView> {
   const overlay = join(scratch, 'overlay.qcow2');
   const raw = join(scratch, 'raw');
   const end = new AbortController();
   let daemon: Promise<RunResult | undefined> | undefined;
+  const close = async (): Promise<void> => {
+    end.abort();
+    await Promise.allSettled([daemon]); // that it was ended is its error
+    await rm(scratch, { recursive: true, force: true });
+  };
   try {
     await mkdir(scratch, { recursive: true, mode: 0o700 });
     await writeFile(raw, '');
@@ -38,13 +58,10 @@ export async function withRawView<T>(
     await runChecked(create, `The disk ${image.path} cannot be read.`, { signal });
     daemon = startDaemon(image, overlay, raw, AbortSignal.any([end.signal, signal]));
     await appeared(raw, daemon, image, signal);
-    return await work(raw);
+    return { path: raw, [Symbol.asyncDispose]: close };
   } catch (error) {
+    await close();
     throw diskError(error, scratch);
-  } finally {
-    end.abort();
-    await Promise.allSettled([daemon]); // that it was ended is its error
-    await rm(scratch, { recursive: true, force: true });
   }
 }
 

@@ -42,6 +42,7 @@ interface Command {
   readonly arguments?: {
     readonly uri?: string;
     readonly state?: string;
+    readonly 'downtime-limit'?: number;
     readonly capabilities?: readonly { readonly capability: string; readonly state: boolean }[];
   };
 }
@@ -57,8 +58,8 @@ export class FakeMonitor {
   readonly #lacks: ReadonlySet<string>;
   /** Domains whose stream breaks off in the middle. */
   readonly breaks = new Set<string>();
-  /** Guests that never change so little that QEMU would stop them by itself. */
-  busy = false;
+  /** With how much downtime still to come (ms) QEMU stops a VM by itself, by domain. */
+  readonly #downtime = new Map<string, number>();
 
   /** `lacks`: capabilities that this QEMU, or this kernel, does not have. */
   constructor(model: FakeModel, lacks: ReadonlySet<string> = new Set()) {
@@ -69,6 +70,7 @@ export class FakeMonitor {
       this.#migrations.get(event.name)?.socket.destroy();
       this.#migrations.delete(event.name);
       this.#capabilities.delete(event.name);
+      this.#downtime.delete(event.name);
     });
   }
 
@@ -84,6 +86,9 @@ export class FakeMonitor {
     switch (execute) {
       case 'migrate-set-capabilities':
         return this.#setCapabilities(domain, args.capabilities ?? []);
+      case 'migrate-set-parameters':
+        if (args['downtime-limit'] !== undefined) this.#downtime.set(domain, args['downtime-limit']);
+        return result({});
       case 'migrate':
         if (isUnderWay(migration)) return refusal('There’s a migration process in progress');
         this.#migrations.set(domain, this.#begin(domain, (args.uri ?? '').replace('unix:', '')));
@@ -164,7 +169,7 @@ export class FakeMonitor {
     if (migration === undefined) return {};
     // Nothing is left to be written again once the VM stands, or when it changes little.
     const standing = this.#model.domain(domain).state === 'paused';
-    if (migration.status === 'active' && !migration.last && (standing || !this.busy)) {
+    if (migration.status === 'active' && !migration.last && (standing || this.#downtime.get(domain) !== 0)) {
       this.#stop(domain, migration);
       migration.status = 'pre-switchover';
     }

@@ -75,7 +75,7 @@ export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot:
     reverted.map((vm) => vm.name),
   );
   await finishReverted(context, prefix, snapshot, { reverted, running }, step);
-  if (failures.size > 0) throw partly(vms, failures);
+  if (failures.size > 0) throw partly(vms, failures, await nowOff(context, prefix, before));
 }
 
 /**
@@ -114,14 +114,26 @@ export async function finishReverted(
   await settlePending(prefix, (record) => (whole ? { ...record, current: snapshot.name, revertedAt: Date.now() } : record), step.log);
 }
 
-function partly(vms: readonly VmSpec[], failures: ReadonlyMap<string, string>): EngineError {
-  const done = vms.filter((vm) => !failures.has(vm.name)).map((vm) => vm.name);
-  const names = [...failures.keys()].join(', ');
-  return new EngineError(
-    'hypervisor.failed',
-    `Not reverted and unchanged: ${names}. Reverted: ${done.length === 0 ? 'none' : done.join(', ')}. ${[...failures.values()][0] ?? ''}`,
-    { hint: 'Revert again, or look at the log for libvirt’s own words.' },
-  );
+/** Those of the VMs that do not run any more. */
+async function nowOff(context: RecipeContext, prefix: Prefix, vms: readonly VmSpec[]): Promise<readonly VmSpec[]> {
+  const signal = AbortSignal.timeout(FINISH_MS);
+  const session = await context.hosts.find(prefix, signal);
+  const active = session === undefined ? [] : await activeVms(session, prefix, signal);
+  return vms.filter((vm) => !active.includes(vm));
+}
+
+function partly(vms: readonly VmSpec[], failures: ReadonlyMap<string, string>, off: readonly VmSpec[]): EngineError {
+  const names = (some: readonly VmSpec[]): string => some.map((vm) => vm.name).join(', ');
+  const failed = vms.filter((vm) => failures.has(vm.name));
+  const [unchanged, lost] = [failed.filter((vm) => !off.includes(vm)), failed.filter((vm) => off.includes(vm))];
+  const parts = [
+    ...(unchanged.length === 0 ? [] : [`Not reverted and unchanged: ${names(unchanged)}.`]),
+    ...(lost.length === 0 ? [] : [`Not reverted, and off now with their disks as they were: ${names(lost)}.`]),
+    `Reverted: ${names(vms.filter((vm) => !failures.has(vm.name))) || 'none'}.`,
+  ];
+  return new EngineError('hypervisor.failed', `${parts.join(' ')} ${[...failures.values()][0] ?? ''}`, {
+    hint: 'Revert again, or look at the log for libvirt’s own words.',
+  });
 }
 
 /** The guests' host keys are on their disks, so the pinned ones are reverted too. */

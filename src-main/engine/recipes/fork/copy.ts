@@ -113,8 +113,9 @@ export async function restoreCopy({ target, session }: Copy, snapshot: SnapshotR
 /** Makes the fork an environment like any other, and lets its VMs go on together. `keep`: the snapshot is one of its own, too. */
 export async function letGo(copy: Copy, snapshot: SnapshotRecord, { keep }: { readonly keep: boolean }, step: Step): Promise<void> {
   const { target, session, record } = copy;
-  const { paths, specs } = await readPrefix(target);
-  if (!keep) await writeSpecs(paths, { ...specs, vms: specs.vms.map((vm) => ({ ...vm, snapshots: {} })) });
+  const paths = prefixPaths(target);
+  // Its memory is in the VMs now.
+  if (!keep) await forgetFiles(await readPrefix(target), snapshot.name);
   const prefix = { ...(await readPrefix(target)), record };
   const vms = session === undefined ? [] : withMemory(prefix, snapshot);
   const names = vms.map((vm) => vm.name);
@@ -139,7 +140,6 @@ export async function letGo(copy: Copy, snapshot: SnapshotRecord, { keep }: { re
         }),
       );
     }
-    if (!keep) await forgetFiles(prefix, snapshot.name);
     await settlePending(prefix, undefined, one.log);
     await copy.workdir.added(basename(target), false);
   });

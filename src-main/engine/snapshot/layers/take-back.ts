@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { VmSpec } from '../../../../src-shared/specs.ts';
 import { readJson, writeJson } from '../../core/json-file.ts';
 import type { Log } from '../../core/log.ts';
@@ -8,6 +9,7 @@ import type { PendingWork } from '../../prefix/record.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
 import { setCapability } from '../memory/monitor.ts';
+import { memorySocket } from '../memory/sink.ts';
 import { forgetFiles, keptDefinition, resumeForSure } from '../snapshot-parts.ts';
 import { collectLayers } from './collect.ts';
 import { keptLayers, onLayers, removeLayers, type VmLayers } from './layer-files.ts';
@@ -38,7 +40,7 @@ export async function takeBackLayers(
       .filter((vm) => work.vms.includes(vm.name))
       .map(async (vm) => {
         if (session !== undefined && work.running.includes(vm.name)) await resumeForSure(session, prefix, vm, signal);
-        if (session !== undefined) await switchOff(session, prefix, vm, log, signal);
+        if (session !== undefined) await stopWriting(session, prefix, vm, log, signal);
         await keepUsed(session, prefix, vm, { name, layers: layers[vm.name] ?? {} }, signal);
       }),
   );
@@ -52,8 +54,9 @@ export async function takeBackLayers(
   await collectLayers(context, prefix, { log, signal });
 }
 
-/** An ordinary save fails while QEMU has one of these capabilities. */
-async function switchOff(session: HostSession, prefix: Prefix, vm: VmSpec, log: Log, signal: AbortSignal): Promise<void> {
+/** Removes what is left of writing memory. An ordinary save fails while QEMU has one of these capabilities. */
+async function stopWriting(session: HostSession, prefix: Prefix, vm: VmSpec, log: Log, signal: AbortSignal): Promise<void> {
+  await rm(memorySocket(session.host.socketDir, domainName(prefix.uuid, vm.name)), { force: true });
   if ((await runningDisks(session, prefix, vm, signal)) === undefined) return;
   for (const capability of ['background-snapshot', 'pause-before-switchover'] as const) {
     try {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
@@ -15,6 +14,7 @@ import { isHosted } from '../../runtime/foreign-vms.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
 import { keepDomain, keepOrigin, keptMemory } from '../memory/kept-memory.ts';
+import { memorySocket } from '../memory/sink.ts';
 import { type Mechanism, type MemoryWriting, mechanismFor, openMemoryWriting } from '../memory/write-memory.ts';
 import { keptDefinition, keptHostKeys, recordOf, resume, runningVms } from '../snapshot-parts.ts';
 import { requireSpace } from '../snapshot-space.ts';
@@ -200,18 +200,13 @@ async function prepareMemory(
       const mechanism = await mechanismFor(session.hypervisor, domain, suspended, one.signal);
       one.log.debug(`The memory of VM ${vm.name} is kept by ${mechanism}.`);
       await keepDomain(session, prefix, name, vm, one.signal);
-      const socket = memorySocket(session, domain);
+      const socket = memorySocket(session.host.socketDir, domain);
       const writing = await openMemoryWriting(session.hypervisor, { domain, mechanism, socket, file: keptMemory(prefix, name, vm.name) });
       undo.add(`stop writing the memory of ${vm.name}`, async () => await writing[Symbol.asyncDispose]());
       await writing.prepare(one.signal);
       return { vm, domain, suspended, writing };
     },
   );
-}
-
-/** Short whatever the VM's name: paths of sockets are limited to 107 bytes. */
-function memorySocket({ host }: HostSession, domain: string): string {
-  return join(host.socketDir, `${createHash('sha256').update(domain).digest('hex').slice(0, 12)}.mem`);
 }
 
 async function addLayers({ hypervisor }: HostSession, domain: string, layers: VmLayers): Promise<void> {

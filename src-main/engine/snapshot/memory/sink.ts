@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { diskError } from '../../core/json-file.ts';
 
@@ -13,6 +15,11 @@ export interface MemorySink extends AsyncDisposable {
   arrived(): number;
   /** The number of bytes, once QEMU has closed its end. `host.no-space` and the like when the file cannot be written. */
   written(): Promise<number>;
+}
+
+/** Where the memory of this domain is written to. Short whatever its name: paths of sockets are limited to 107 bytes. */
+export function memorySocket(folder: string, domain: string): string {
+  return join(folder, `${createHash('sha256').update(domain).digest('hex').slice(0, 12)}.mem`);
 }
 
 /** Larger than what arrives at once: fewer writes. */
