@@ -46,6 +46,9 @@ const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   setting('lease_dir', ['--lease_dir', '--lease-dir'], 'DIR'),
   setting('reposync_dir', ['--reposync-dir'], 'DIR'),
   setting('reposync_config', ['--reposync-config'], 'FILE'),
+  setting('snapshot_before', ['--snapshot-before'], 'WORK'),
+  setting('snapshot_keep', ['--snapshot-keep'], 'N'),
+  setting('snapshot_keep_days', ['--snapshot-keep-days'], 'DAYS'),
   setting('ignore_warnings', ['--ignore-warnings'], undefined),
 ];
 
