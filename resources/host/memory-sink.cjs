@@ -68,6 +68,10 @@ sinks.forEach(({ socket, file }, sink) => {
     });
     connection.pipe(output);
   });
+  server.on('error', (error) => {
+    process.stderr.write(error.message);
+    process.exit(1);
+  });
   rmSync(socket, { force: true });
   server.listen(socket, () => {
     if (++listening === sinks.length) tell({ listening: true });

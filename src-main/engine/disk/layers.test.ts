@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -86,6 +86,8 @@ describe('a stack of layers', () => {
     expect(await isEmptyLayer(path)).toBe(true);
     qemuIo(path, 'write -q -z 64k 64k');
     expect([await isEmptyLayer(path), await isEmptyLayer(top)]).toEqual([false, false]);
+    writeFileSync(at('begun.layer-1.qcow2'), '');
+    expect(await isEmptyLayer(at('begun.layer-1.qcow2'))).toBe(true);
   });
 
   test('can be on a raw disk', async () => {

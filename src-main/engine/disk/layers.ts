@@ -1,4 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
 import { readBackingNames } from './qcow2-header.ts';
 import { createLayerOn, hasOwnData, type ImageFormat, type ImageOptions, moveOnto } from './qemu-img.ts';
 
@@ -62,7 +63,16 @@ export async function absorbBelow(path: string, options: ImageOptions = {}): Pro
   await moveOnto({ path, backing: name, backingFormat: base?.format }, options);
 }
 
-/** Whether nothing was ever written to a layer: all that it shows is from below. Works while a VM uses it. */
+/**
+ * Whether nothing was ever written to a layer: all that it shows is from below. Also true of one whose creation was interrupted before it had
+ * a header, which no VM can have used. Works while a VM uses it.
+ */
 export async function isEmptyLayer(path: string, options: ImageOptions = {}): Promise<boolean> {
+  try {
+    await readBackingNames(path);
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'input.invalid') return true;
+    throw error;
+  }
   return !(await hasOwnData(path, options));
 }

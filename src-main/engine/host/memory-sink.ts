@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
@@ -43,20 +42,24 @@ const Report = z.object({
   error: z.string().optional(),
 });
 
-/** One sink as its process tells of it. */
-class Told {
-  bytes = 0;
-  readonly end: Promise<number>;
-  resolve: (bytes: number) => void = () => undefined;
-  reject: (error: unknown) => void = () => undefined;
+type Outcome = { readonly bytes: number } | { readonly error: unknown };
 
-  constructor() {
-    this.end = new Promise<number>((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
-    // Whoever waits for it hears of it; perhaps nobody does.
-    this.end.catch(() => undefined);
+/** What is known of one sink so far. */
+export class SinkProgress {
+  bytes = 0;
+  #outcome: Outcome | undefined;
+  readonly #waiting: (() => void)[] = [];
+
+  /** Only the first one counts. */
+  end(outcome: Outcome): void {
+    this.#outcome ??= outcome;
+    for (const go of this.#waiting.splice(0)) go();
+  }
+
+  async written(): Promise<number> {
+    while (this.#outcome === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if ('error' in this.#outcome) throw this.#outcome.error;
+    return this.#outcome.bytes;
   }
 }
 
@@ -73,7 +76,7 @@ export function memorySinks(resourcesDir: string): OpenMemorySinks {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'], ELECTRON_RUN_AS_NODE: '1' },
     });
-    const told = places.map(() => new Told());
+    const told = places.map(() => new SinkProgress());
     let stderr = '';
     child.stderr.on('data', (chunk: Buffer) => {
       stderr = (stderr + chunk.toString()).slice(-2000);
@@ -85,7 +88,7 @@ export function memorySinks(resourcesDir: string): OpenMemorySinks {
       });
     const listening = new Promise<void>((resolve, reject) => {
       child.on('error', (error) => reject(failed(error)));
-      child.on('exit', () => reject(failed()));
+      child.on('close', () => reject(failed()));
       createInterface({ input: child.stdout }).on('line', (line) => {
         const report = Report.parse(JSON.parse(line));
         if (report.listening === true) resolve();
@@ -93,24 +96,24 @@ export function memorySinks(resourcesDir: string): OpenMemorySinks {
         const place = report.sink === undefined ? undefined : places[report.sink];
         if (one === undefined || place === undefined) return;
         one.bytes = report.bytes ?? report.done ?? one.bytes;
-        if (report.done !== undefined) one.resolve(report.done);
-        if (report.error !== undefined) one.reject(diskError(Object.assign(new Error(report.error), { code: report.error }), place.file));
+        if (report.done !== undefined) one.end({ bytes: report.done });
+        if (report.error !== undefined)
+          one.end({ error: diskError(Object.assign(new Error(report.error), { code: report.error }), place.file) });
       });
     });
-    const ended = once(child, 'close').then(() => {
-      for (const one of told) one.reject(failed());
+    child.on('close', () => {
+      for (const one of told) one.end({ error: failed() });
     });
-    ended.catch(() => undefined);
     await listening;
     child.unref();
     return {
       sinks: places.map(({ socket }, index) => ({
         uri: `unix:${socket}`,
         arrived: () => told[index]?.bytes ?? 0,
-        written: async () => (await told[index]?.end) ?? 0,
+        written: async () => (await told[index]?.written()) ?? 0,
       })),
       async [Symbol.asyncDispose]() {
-        child.stdin.destroy();
+        for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy();
         await Promise.resolve();
       },
     };

@@ -16,7 +16,7 @@ import { collectLayers } from './layers/collect.ts';
 import { prepareLayers, revertLayered } from './layers/revert.ts';
 import { revertDefinitions } from './revert-definitions.ts';
 import { keptHostKeys, onceFree, resume, runningVms, statusOf } from './snapshot-parts.ts';
-import { suspendAll } from './take-snapshot.ts';
+import { suspendAll } from './suspend-all.ts';
 
 /** Work after the point of no return is not cancelled; this limits each part of it. */
 const FINISH_MS = 60_000;

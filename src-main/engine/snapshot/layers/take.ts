@@ -19,7 +19,7 @@ import { keepDomain, keepOrigin, keptMemory } from '../memory/kept-memory.ts';
 import { type Mechanism, type MemoryWriting, mechanismFor, memoryWriting } from '../memory/write-memory.ts';
 import { keptDefinition, keptHostKeys, recordOf, resume, runningVms } from '../snapshot-parts.ts';
 import { requireSpace } from '../snapshot-space.ts';
-import { suspendAll } from '../take-snapshot.ts';
+import { suspendAll } from '../suspend-all.ts';
 import { createLayers, keepLayers, type Layers, onLayers, planLayers, type VmLayers } from './layer-files.ts';
 import { freeze, thaw } from './quiesce.ts';
 import { type Standing, watchStanding } from './standing.ts';

@@ -23,10 +23,16 @@ export async function restoreMemory(session: HostSession, memory: { readonly xml
     const writing = runChecked(['sh', '-c', 'exec cat "$1" "$2" > "$3"', 'sh', head, memory.file, pipe], 'The memory could not be read.', {
       signal: stop.signal,
     });
-    const restoring = session.hypervisor.restoreDomain(pipe, { state: 'paused', xml: memory.xml }, { timeoutMs: RESTORE_MS });
-    // It waits for a reader for ever when libvirt refuses.
-    restoring.catch(() => stop.abort());
-    const [restored, written] = await Promise.allSettled([restoring, writing]);
+    const restore = async (): Promise<void> => {
+      try {
+        await session.hypervisor.restoreDomain(pipe, { state: 'paused', xml: memory.xml }, { timeoutMs: RESTORE_MS });
+      } catch (error) {
+        // When libvirt refuses, the pipe waits for a reader for ever.
+        stop.abort();
+        throw error;
+      }
+    };
+    const [restored, written] = await Promise.allSettled([restore(), writing]);
     if (restored.status === 'rejected') throw restored.reason;
     if (written.status === 'rejected') throw written.reason;
   } finally {
