@@ -63,6 +63,11 @@ export class SinkProgress {
   }
 }
 
+function notWritten(file: string, code: string): unknown {
+  const told = diskError(Object.assign(new Error(code), { code }), file);
+  return told instanceof EngineError ? told : new EngineError('host.unavailable', `The memory could not be written to ${file}: ${code}.`);
+}
+
 /**
  * Opens sinks in a process of their own, `memory-sink.cjs` of the resources, which says why: it takes what QEMU writes to the end, even when
  * this process is killed or a file cannot be written. Each takes one connection; files must not exist, and only their owner can read them.
@@ -97,8 +102,7 @@ export function memorySinks(resourcesDir: string): OpenMemorySinks {
         if (one === undefined || place === undefined) return;
         one.bytes = report.bytes ?? report.done ?? one.bytes;
         if (report.done !== undefined) one.end({ bytes: report.done });
-        if (report.error !== undefined)
-          one.end({ error: diskError(Object.assign(new Error(report.error), { code: report.error }), place.file) });
+        if (report.error !== undefined) one.end({ error: notWritten(place.file, report.error) });
       });
     });
     child.on('close', () => {
