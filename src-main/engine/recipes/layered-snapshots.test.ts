@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -177,6 +177,15 @@ describe('deleting snapshots', () => {
       await revert(name);
       expect([name, await reads(world, VM0, pattern), await inconsistencies(root, world)]).toEqual([name, true, []]);
     }
+  });
+});
+
+describe('a layer that was killed while it was created', () => {
+  it('is removed by the next deletion', async () => {
+    await take('base');
+    await writeFile(join(root, 'images', 'vm0_root.layer-9.qcow2'), '');
+    await remove('base');
+    expect(await inconsistencies(root, world)).toEqual([]);
   });
 });
 

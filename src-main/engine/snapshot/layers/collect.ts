@@ -62,13 +62,15 @@ export function namedFiles(prefix: Prefix): ReadonlySet<string> {
 }
 
 /** All layers, and the files that these disks began with, if they are the environment's own. */
-export async function layerFiles({ paths }: Prefix): Promise<readonly LayerFile[]> {
+export async function layerFiles(prefix: Prefix): Promise<readonly LayerFile[]> {
+  const { paths } = prefix;
+  const named = namedFiles(prefix);
   const own = [...(await filesIn(paths.images)), ...(await filesIn(paths.addedImages))];
   const layered = new Set(own.filter(isLayer).map(diskStem));
   return await Promise.all(
     own
       .filter((path) => layered.has(diskStem(path)))
-      .map(async (path) => ({ path, below: await fileBelowIfQcow2(path), shared: (await stat(path)).nlink > 1 })),
+      .map(async (path) => ({ path, below: await fileBelowIfQcow2(path, named), shared: (await stat(path)).nlink > 1 })),
   );
 }
 
@@ -78,10 +80,15 @@ async function filesIn(folder: string): Promise<readonly string[]> {
   return entries.filter((entry) => entry.isFile()).map(({ name }) => join(folder, name));
 }
 
-/** The lowest file may be raw, and then has nothing below it. */
-async function fileBelowIfQcow2(path: string): Promise<string | undefined> {
+/** The lowest file may be raw, and then has nothing below it; nor has a layer that was killed while it was created, which nobody names. */
+async function fileBelowIfQcow2(path: string, named: ReadonlySet<string>): Promise<string | undefined> {
   if (!path.endsWith('.qcow2')) return undefined;
-  return (await fileBelow(path))?.path;
+  try {
+    return (await fileBelow(path))?.path;
+  } catch (error) {
+    if (named.has(path) || !(error instanceof EngineError) || error.code !== 'input.invalid') throw error;
+    return undefined;
+  }
 }
 
 async function carryOut(
