@@ -40,9 +40,10 @@ describe('sinks of memory', () => {
     writeFileSync(there.file, 'something else');
     await using opened = await open([there]);
     const from = await connected(there);
+    const closed = once(from, 'close');
     from.end(Buffer.alloc(20_000_000, 1));
     await expect(opened.sinks[0]?.written()).rejects.toThrow(/there\.memory/);
-    await once(from, 'close');
+    await closed;
     expect(from.bytesWritten).toBe(20_000_000);
     expect(readFileSync(there.file, 'utf8')).toBe('something else');
   });
