@@ -9,6 +9,7 @@ import { domainName, type Prefix, readSpecs } from '../../prefix/prefix.ts';
 import type { PendingWork } from '../../prefix/record.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
+import { keptMemory } from '../memory/kept-memory.ts';
 import { setCapability } from '../memory/monitor.ts';
 import { endMigration } from '../memory/write-memory.ts';
 import { forgetFiles, keptDefinition, resumeForSure } from '../snapshot-parts.ts';
@@ -36,14 +37,15 @@ export async function takeBackLayers(
   const layers = (await keptLayers(prefix, name)) ?? {};
   // As they were before the snapshot, or already with its layers.
   const { vms } = await readSpecs(prefix.paths);
+  const concerned = vms.filter((vm) => work.vms.includes(vm.name));
   const outcomes = await Promise.allSettled(
-    vms
-      .filter((vm) => work.vms.includes(vm.name))
-      .map(async (vm) => {
-        if (session !== undefined) await stopWriting(session, prefix, vm, log, signal);
-        if (session !== undefined && work.running.includes(vm.name)) await resumeForSure(session, prefix, vm, signal);
-        await keepUsed(session, prefix, vm, { name, layers: layers[vm.name] ?? {} }, signal);
-      }),
+    concerned.map(async (vm) => {
+      if (session !== undefined) await stopWriting(session, prefix, vm, log, signal);
+      // On a full disk nothing can be written before.
+      await rm(keptMemory(prefix, name, vm.name), { force: true });
+      if (session !== undefined && work.running.includes(vm.name)) await resumeForSure(session, prefix, vm, signal);
+      await keepUsed(session, prefix, vm, { name, layers: layers[vm.name] ?? {} }, signal);
+    }),
   );
   const failure = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
