@@ -42,7 +42,7 @@ export async function takeBackLayers(
     concerned.map(async (vm) => {
       if (session !== undefined) await stopWriting(session, prefix, vm, log, signal);
       // On a full disk nothing can be written before.
-      await rm(keptMemory(prefix, name, vm.name), { force: true });
+      await rm(keptMemory(prefix, name, vm.name), { recursive: true, force: true });
       if (session !== undefined && work.running.includes(vm.name)) await resumeForSure(session, prefix, vm, signal);
       await keepUsed(session, prefix, vm, { name, layers: layers[vm.name] ?? {} }, signal);
     }),
