@@ -8,6 +8,10 @@ export interface SampleEnvironment {
   readonly vms: readonly string[];
   /** Its prefix, once created. */
   readonly prefix: string;
+  /** What `lago init` needs for another one of the same. */
+  readonly initArguments: readonly string[];
+  /** URI of its libvirt while it runs. */
+  libvirt(): string;
   /** Creates it; returns ms. */
   init(): Promise<number>;
   /** Runs the command line and returns ms. */
@@ -50,13 +54,18 @@ export function prepareSampleEnvironment(
   copyFileSync(sampleImage(repository), image);
   const vms = Array.from({ length: count }, (_, n) => `vm${n}`);
   writeFileSync(join(dir, 'LagoInitFile'), JSON.stringify(initFile(vms, memory)));
+  const prefix = join(dir, '.lago/default');
+  const initArguments = ['--template-repo-path', repository];
   const lago = async (...args: readonly string[]): Promise<number> =>
     (await runTimed({ argv: [process.execPath, cli, ...args], env, cwd: dir })).ms;
   return {
     vms,
-    prefix: join(dir, '.lago/default'),
+    prefix,
     lago,
-    init: async () => await lago('init', '--template-repo-path', repository),
+    init: async () => await lago('init', ...initArguments),
+    initArguments,
+    // The runtime folder of a host of root's.
+    libvirt: () => `qemu:///system?socket=/run/lago/${readFileSync(join(prefix, 'uuid'), 'utf8').slice(0, 12)}/libvirt/libvirt-sock`,
     async reference(script) {
       const argv = [script, join(dir, 'reference'), image, String(count)];
       return Number((await runTimed({ argv, env: { ...env, MEMORY: String(memory) }, cwd: dir })).stdout);

@@ -116,6 +116,12 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await expectAccessible(page, 'a snapshot');
     await expectAccessibleDialog(async () => await page.getByRole('button', { name: /^Revert \d VMs/ }).click(), 'revert');
     await expectAccessibleDialog(async () => await page.getByRole('button', { name: 'Delete' }).click(), 'delete a snapshot');
+    await page.getByRole('button', { name: 'Change name, note and tags' }).click();
+    await expectAccessible(page, 'change a snapshot');
+    await page.keyboard.press('Escape');
+    await page.getByText('Table', { exact: true }).click();
+    await expect(page.getByRole('table', { name: 'Snapshots' })).toBeVisible();
+    await expectAccessible(page, 'snapshots as a table');
     await expectAccessibleDialog(
       async () => await page.evaluate(() => window.postMessage({ lago: 'closing' }, location.origin)),
       'closing',
@@ -126,5 +132,15 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await page.getByRole('button', { name: 'Power off now' }).click();
     await expect(page.getByRole('main').getByRole('button', { name: 'Start', exact: true })).toBeEnabled();
     await expectAccessibleDialog(async () => await choose(`More for ${SHOP}`, 'Export…'), 'export');
+
+    await demo.show('forks');
+    await demo.showShop();
+    await expectAccessibleDialog(async () => await page.getByRole('main').getByRole('button', { name: 'Fork' }).click(), 'fork');
+    await page
+      .getByRole('tablist', { name: `Views of ${SHOP}` })
+      .getByRole('tab', { name: 'Snapshots' })
+      .click();
+    await expect(page.getByRole('button', { name: 'Fork shop-upgrade of “postgres”' })).toBeVisible();
+    await expectAccessible(page, 'a timeline with forks');
   });
 }

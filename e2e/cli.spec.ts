@@ -48,6 +48,28 @@ async function shellOnTerminal(vm: string, code: number): Promise<number | null>
   return await ended;
 }
 
+/** Renames, annotates and pins the snapshot `base`, and deletes those that come from it, while the VMs run. */
+async function tidySnapshots(): Promise<void> {
+  const dry = async (...args: readonly string[]): Promise<string> => (await lagoOk(scratch, [...args, '--dry-run'])).stdout;
+  for (const name of ['next', 'last']) await lagoOk(scratch, ['snapshot', name]);
+  await lagoOk(scratch, ['snapshot', '--edit', 'base', '--rename', 'clean', '--note', 'Both are up.', '--tags', 'good', '--pin']);
+  expect((await lagoOk(scratch, ['snapshot', '--tree'])).stdout).toMatch(
+    /^clean {2}.*memory and disks.* {2}pinned {2}#good\n {4}Both are up\.\n {2}next .*\n {4}last .*← now\n$/,
+  );
+  expect(await dry('revert', 'clean')).toMatch(
+    /^Would revert to clean\. Lost: everything since .*\nweb: now running, then running, with its memory\.\n/,
+  );
+  expect(await dry('snapshot', '--delete', 'next')).toMatch(/^Would delete: next\.\nWould merge a layer of VM web\.\n/);
+  const { snapshots, bytes } = JSON.parse(await dry('-f', 'json', 'snapshot', '--prune')) as { snapshots: string[]; bytes: number };
+  expect(snapshots).toEqual(['next', 'last']);
+  // Both have the memory of two VMs.
+  expect(bytes).toBeGreaterThan(10 * 1024 * 1024);
+  expect((await status()).VMs['web']?.snapshots).toBe('clean, next, last');
+  await lagoOk(scratch, ['snapshot', '--prune']);
+  expect((await status()).VMs['web']?.snapshots).toBe('clean');
+  expect((await lagoOk(scratch, ['shell', 'web', 'cat /root/mark'])).stdout).toBe('first\n');
+}
+
 test('the whole path on the command line: init, start, shell, snapshot, revert, console, stop, destroy', async () => {
   const file = twoVms(scratch, 'pair');
   const made = await lagoOk(scratch, ['init', file]);
@@ -80,6 +102,8 @@ test('the whole path on the command line: init, start, shell, snapshot, revert, 
   expect((await lagoOk(scratch, ['shell', 'web', 'cat /root/mark'])).stdout).toBe('first\n');
   expect((await status()).VMs['web']?.snapshots).toBe('base');
 
+  await tidySnapshots();
+
   await lagoOk(scratch, ['stop', 'db']);
   expect(await status()).toMatchObject({
     VMs: { web: { status: 'running' }, db: { status: 'down' } },
@@ -89,9 +113,12 @@ test('the whole path on the command line: init, start, shell, snapshot, revert, 
   expect(await status()).toMatchObject({ VMs: { web: { status: 'down' } }, Networks: { front: { status: 'down' } } });
   expect(ownedProcesses(scratch)).toEqual([]);
   // With memory: it resumes where it was, even though everything was down.
-  await lagoOk(scratch, ['revert', 'base']);
+  await lagoOk(scratch, ['revert', 'clean']);
   expect((await status()).VMs).toMatchObject({ web: { status: 'running' }, db: { status: 'running' } });
 
+  const events = readFileSync(join(prefix, 'lago-desktop-events.jsonl'), 'utf8').split('\n').filter(Boolean);
+  const kinds = ['start', 'revert', 'stop', 'stop', 'revert'];
+  expect(events.map((line) => (JSON.parse(line) as { readonly kind: string }).kind)).toEqual(kinds);
   expect(readFileSync(join(prefix, 'logs/lago.log'), 'utf8')).not.toContain('\u001b');
   await lagoOk(scratch, ['destroy', '--yes']);
   expect(existsSync(join(scratch.dir, '.lago'))).toBe(false);

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { type CommandOptions, lago, lagoOk } from './support/lago.ts';
@@ -151,21 +151,20 @@ test('a snapshot that finds the disk full, before it begins or in the middle, le
   await withSmallDisk(256, async ({ options, inside }) => {
     await lagoOk(scratch, ['init', file], options);
     await lagoOk(scratch, ['start'], options);
-    const image = join(inside, '.lago/default/images/silent_root.qcow2');
-    const snapshots = (): string => execFileSync('qemu-img', ['snapshot', '-U', '-l', image], { encoding: 'utf8' });
+    const here = join(inside, '.lago/default');
     const expectAsBefore = async (): Promise<void> => {
       expect((await lagoOk(scratch, ['-f', 'flat', 'status'], options)).stdout).toContain('VMs/silent/status: running');
       expect((await lagoOk(scratch, ['snapshot', '--list'], options)).stdout).not.toContain('new');
-      expect(snapshots()).not.toContain('new');
+      // The disk is one file as before: whichever layer it was in has been merged.
+      expect([readdirSync(join(here, 'images')).length, readdirSync(join(here, 'snapshots'))]).toEqual([1, []]);
     };
     fill(join(inside, 'filler'));
     const refused = await lago(scratch, ['snapshot', 'new'], options);
     expect(refused.code).toBe(3);
     expect(refused.stderr).toContain('A snapshot may need');
-    await expectAsBefore();
+    expect((await lagoOk(scratch, ['snapshot', '--list'], options)).stdout).not.toContain('new');
 
     removeFillers(inside);
-    const blocks = statSync(image).blocks;
     const failed = await lago(scratch, ['snapshot', 'new'], {
       ...options,
       env: { ...options.env, LAGO_FAULT: 'hold:4' },
@@ -176,13 +175,12 @@ test('a snapshot that finds the disk full, before it begins or in the middle, le
       },
     });
     expect(failed.code).toBe(3);
-    expect(failed.stderr).toContain('is full: there was no space left for the memory of VM silent');
+    expect(failed.stderr).toMatch(/No space left for .*silent\.memory/);
     expect(failed.stderr).not.toContain('Not undone');
     await expectAsBefore();
     removeFillers(inside);
-    expect(statSync(image).blocks).toBeLessThan(blocks + 2048);
     await lagoOk(scratch, ['snapshot', 'new'], options);
-    expect(snapshots()).toContain('new');
+    expect((await lagoOk(scratch, ['snapshot', '--list'], options)).stdout).toContain('new');
   });
 });
 
@@ -192,7 +190,10 @@ test('a snapshot that QEMU finished after libvirt was killed is taken back from 
   const image = join(prefix(), 'images/silent_root.qcow2');
   const inImage = (): string => execFileSync('qemu-img', ['snapshot', '-l', '-U', image], { encoding: 'utf8' });
   const recordFile = join(prefix(), 'lago-desktop.json');
-  const before = JSON.parse(readFileSync(recordFile, 'utf8')) as object;
+  // One that began with an older version goes on with its kind of snapshots.
+  const old = { name: 'old', kind: 'internal', createdAt: 1, parent: null, vms: {} };
+  const before = { ...(JSON.parse(readFileSync(recordFile, 'utf8')) as object), snapshots: [old] };
+  writeFileSync(recordFile, JSON.stringify(before));
   await lagoOk(scratch, ['snapshot', 'late']);
   const runtime = join(scratch.env['XDG_RUNTIME_DIR'] ?? '', 'lago');
   const [host = ''] = readdirSync(runtime).filter((name) => existsSync(join(runtime, name, 'libvirt/libvirt-sock')));

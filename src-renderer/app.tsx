@@ -19,6 +19,7 @@ import { Notices } from './shell/notices.tsx';
 import { Rail } from './shell/rail.tsx';
 import { StatusBar } from './shell/status-bar.tsx';
 import { TabBar } from './shell/tab-bar.tsx';
+import { useForkTabs } from './shell/use-fork-tabs.ts';
 import { useKeptSessions } from './terminals/use-kept-sessions.ts';
 import {
   initialWindow,
@@ -234,6 +235,7 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
   usePrefetch();
   useCrashNotices(notify);
   useFollowEngine(state, dispatch);
+  useForkTabs(state.forking, dispatch);
   useKeptSessions(connection, state.sessions, dispatch);
   useWindowKeys(
     state,

@@ -32,12 +32,22 @@ export function formatAgo(then: number, now: number): string {
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
 
+/** Clock time: `14:05`. */
+export function clockOf(time: number): string {
+  const date = new Date(time);
+  return `${String(date.getHours()).padStart(2, '0')}:${String(date.getMinutes()).padStart(2, '0')}`;
+}
+
+/** The day without its year: `22 Nov`. */
+export function dayOf(time: number): string {
+  const date = new Date(time);
+  return `${date.getDate()} ${MONTHS[date.getMonth()]}`;
+}
+
 /** Clock time `14:05`, preceded by the date (`22 Nov 14:05`) when it is not the day of `now`. */
 export function formatClock(time: number, now: number): string {
-  const date = new Date(time);
-  const clock = `${String(date.getHours()).padStart(2, '0')}:${String(date.getMinutes()).padStart(2, '0')}`;
-  if (new Date(now).toDateString() === date.toDateString()) return clock;
-  return `${date.getDate()} ${MONTHS[date.getMonth()]} ${clock}`;
+  const today = new Date(now).toDateString() === new Date(time).toDateString();
+  return today ? clockOf(time) : `${dayOf(time)} ${clockOf(time)}`;
 }
 
 /** A date: `5 Oct 2026`. */

@@ -3,6 +3,7 @@ import type { PrefixState } from '../src-shared/state.ts';
 const TABS = 'lago.tabs';
 const DOCK = 'lago.dock-size';
 const PREFIXES = 'lago.last-known';
+const FORM = 'lago.timeline-form';
 
 /** What a window remembers from its last run. */
 export interface KeptState {
@@ -39,6 +40,17 @@ export function keepTabs(environments: readonly string[]): void {
 
 export function keepDockSize(pixels: number): void {
   localStorage.setItem(DOCK, JSON.stringify(Math.round(pixels)));
+}
+
+/** How the history of snapshots is shown. */
+export type TimelineForm = 'timeline' | 'table';
+
+export function readTimelineForm(): TimelineForm {
+  return read(FORM) === 'table' ? 'table' : 'timeline';
+}
+
+export function keepTimelineForm(form: TimelineForm): void {
+  localStorage.setItem(FORM, JSON.stringify(form));
 }
 
 /** Identifies the build by the hash in its entry's name. State remembered by another build may have another shape. */

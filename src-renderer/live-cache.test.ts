@@ -16,6 +16,8 @@ function prefix(id: string, name = id): PrefixState {
     vms: [],
     networks: [],
     snapshots: [],
+    events: [],
+    forkedFrom: null,
     deploy: [],
     diskUsage: 0,
     busy: null,

@@ -88,4 +88,18 @@ describe('window state', () => {
     expect(state.session).toBe('s1');
     expect(keyOf(state.page)).toBe('environment:a');
   });
+
+  it('gives forks their tabs, and shows the first one where the user has waited for it', () => {
+    const asked: WindowAction = { type: 'forking', forking: { operation: 'op', from: 'a', names: ['x', 'y'] } };
+    const made: WindowAction = { type: 'forked', operation: 'op', ids: ['x', 'y'] };
+    const waited = play(environment('a'), asked, made);
+    expect(waited.tabs.map(keyOf)).toEqual(['environment:a', 'environment:x', 'environment:y']);
+    expect(keyOf(waited.page)).toBe('environment:x');
+    expect(waited.forking).toEqual([]);
+    const gone = play(environment('a'), asked, environment('b'), made);
+    expect(keyOf(gone.page)).toBe('environment:b');
+    expect(gone.tabs).toHaveLength(4);
+    const failed = play(environment('a'), asked, { ...made, ids: [] });
+    expect(failed).toMatchObject({ forking: [], tabs: { length: 1 } });
+  });
 });

@@ -78,6 +78,16 @@ export interface WindowState {
   /** Environment → its selected view, by default `vms`. */
   readonly views: Readonly<Record<string, EnvironmentView>>;
   readonly library: LibraryView;
+  /** Forks that the user asked for here: their environments are shown when they are there. */
+  readonly forking: readonly Forking[];
+}
+
+/** An operation that forks an environment. */
+export interface Forking {
+  readonly operation: string;
+  /** Id of the environment that is forked. */
+  readonly from: string;
+  readonly names: readonly string[];
 }
 
 export type WindowAction =
@@ -90,6 +100,9 @@ export type WindowAction =
   | { readonly type: 'draft'; readonly path: string; readonly draft: Partial<PlanDraft> }
   | { readonly type: 'creating'; readonly path: string; readonly operation: string | null }
   | { readonly type: 'created'; readonly path: string; readonly id: string }
+  | { readonly type: 'forking'; readonly forking: Forking }
+  /** The operation has ended; `ids` are the environments that it made. */
+  | { readonly type: 'forked'; readonly operation: string; readonly ids: readonly string[] }
   | { readonly type: 'gone'; readonly ids: readonly string[] }
   | { readonly type: 'dock'; readonly open?: boolean; readonly view?: DockView }
   /** `again`: shows one that is already open. */
@@ -127,6 +140,7 @@ export function initialWindow(environments: readonly string[] = [], dockOpen = f
     run,
     views: {},
     library: { view: 'templates', filter: '', stored: false, order: 'name', open: [] },
+    forking: [],
   };
 }
 
@@ -158,6 +172,20 @@ function created(state: WindowState, path: string, id: string): WindowState {
     ? state.tabs.filter((tab) => !(tab.kind === 'plan' && tab.path === path))
     : state.tabs.map((tab): Tab => (tab.kind === 'plan' && tab.path === path ? { kind: 'environment', id } : tab));
   return { ...state, tabs, page: shown ? { kind: 'environment', id } : state.page };
+}
+
+/** Gives forks their tabs, and shows the first one unless the user has gone elsewhere meanwhile. */
+function forked(state: WindowState, operation: string, ids: readonly string[]): WindowState {
+  const wanted = state.forking.find((one) => one.operation === operation);
+  const { page } = state;
+  const stays = page.kind !== 'home' && !(page.kind === 'environment' && page.id === wanted?.from);
+  const opened = ids.reduce((next, id) => show(next, { kind: 'environment', id }), state);
+  const [first] = ids;
+  return {
+    ...opened,
+    page: first === undefined || stays ? page : { kind: 'environment', id: first },
+    forking: state.forking.filter((one) => one.operation !== operation),
+  };
 }
 
 function openSession(state: WindowState, action: WindowAction & { type: 'open-session' }): WindowState {
@@ -207,6 +235,10 @@ export function reduceWindow(state: WindowState, action: WindowAction): WindowSt
       return mapPlan(state, action.path, (tab) => ({ ...tab, operation: action.operation }));
     case 'created':
       return created(state, action.path, action.id);
+    case 'forking':
+      return { ...state, forking: [...state.forking, action.forking] };
+    case 'forked':
+      return forked(state, action.operation, action.ids);
     case 'gone': {
       const closed = action.ids.reduce((next, id) => closeTab(next, `environment:${id}`), state);
       return closeSessions(closed, (session) => action.ids.includes(session.prefix));

@@ -1,5 +1,6 @@
 import { eventIterator, oc } from '@orpc/contract';
 import { z } from 'zod';
+import { Changes } from './changes.ts';
 import { CollectedChange, CollectedFile, Collection, FileRange, TextDiff } from './collection.ts';
 import { DeployOutput } from './deploy.ts';
 import { HostChoice } from './host/host-choice.ts';
@@ -7,8 +8,10 @@ import { Issue } from './issue.ts';
 import { LiveNumbers } from './numbers.ts';
 import { OperationState } from './operation.ts';
 import { OutsidePath, Plan } from './plan.ts';
+import { RemovalChoice, RemovalPlan, RevertPlan } from './snapshot-plans.ts';
 import { ForwardState, LibraryState, MachineState, PrefixState } from './state.ts';
 import { TerminalState } from './terminal.ts';
+import { MAX_FORKS } from './timeline.ts';
 import { type VerbInputKind, type VerbInputs, type VerbNoun, type Verbs, verbsOf } from './verbs.ts';
 import { VmChange } from './vm-change.ts';
 
@@ -72,8 +75,17 @@ const INPUTS = {
     reboot: z.boolean().optional(),
     forceAfter: z.number().min(0).max(86_400).optional(),
   }),
+  takeSnapshot: Prefix.extend({ name: z.string(), diskOnly: z.boolean().optional(), quiesce: z.boolean().optional() }),
   snapshot: Prefix.extend({ name: z.string() }),
   revert: Prefix.extend({ name: z.string(), first: z.string().optional() }),
+  editSnapshot: Prefix.extend({
+    name: z.string(),
+    rename: z.string().optional(),
+    note: z.string().optional(),
+    tags: z.array(z.string()).optional(),
+    pinned: z.boolean().optional(),
+  }),
+  pruneSnapshots: Prefix.extend({ branch: z.string().optional() }),
   deploy: Prefix.extend({
     vms: z.array(z.string()).optional(),
     from: z.union([z.string(), z.literal(true)]).optional(),
@@ -85,8 +97,11 @@ const CALLS = {
   nothing: oc.input(INPUTS.nothing).output(Started),
   vms: oc.input(INPUTS.vms).output(Started),
   shutdown: oc.input(INPUTS.shutdown).output(Started),
+  takeSnapshot: oc.input(INPUTS.takeSnapshot).output(Started),
   snapshot: oc.input(INPUTS.snapshot).output(Started),
   revert: oc.input(INPUTS.revert).output(Started),
+  editSnapshot: oc.input(INPUTS.editSnapshot).output(Started),
+  pruneSnapshots: oc.input(INPUTS.pruneSnapshots).output(Started),
   deploy: oc.input(INPUTS.deploy).output(Started),
   destroy: oc.input(INPUTS.destroy).output(Started),
 };
@@ -100,6 +115,7 @@ function callsOf<Noun extends VerbNoun>(noun: Noun): VerbCalls<Noun> {
   return Object.fromEntries(verbsOf(noun).map(({ name, takes }) => [name, CALLS[takes]])) as VerbCalls<Noun>;
 }
 
+const Compared = Prefix.extend({ vm: z.string(), from: z.string(), to: z.string().nullable() });
 const CollectedPath = Prefix.extend({ collection: z.string(), path: z.string() });
 const Copy = Prefix.extend({ vm: z.string(), local: z.string().startsWith('/'), remote: z.string() });
 
@@ -153,6 +169,19 @@ export const contract = {
      * Output of a VM's deploy script (counted from 0) in its last run: the end of what there is, then what comes. Ends with the script.
      */
     deployOutput: oc.input(Prefix.extend({ vm: z.string(), script: z.number().int().min(0) })).output(eventIterator(DeployOutput)),
+    /**
+     * Operation of kind `fork`: an environment beside this one that goes on from a snapshot of it, or from its present; with `count`
+     * several of the same moment: `NAME-1`, `NAME-2`…
+     */
+    fork: oc
+      .input(
+        Prefix.extend({
+          name: z.string().min(1),
+          snapshot: z.string().optional(),
+          count: z.number().int().min(1).max(MAX_FORKS).optional(),
+        }),
+      )
+      .output(Started),
     /** Operation of kind `export`: writes disks and an init file to a folder (absolute path) without such files. All VMs must be off. */
     export: oc
       .input(Prefix.extend({ destination: z.string().startsWith('/'), standalone: z.boolean(), compress: z.boolean() }))
@@ -166,7 +195,19 @@ export const contract = {
     /** Removes an environment from the list; its files stay. */
     forget: oc.input(Prefix).output(z.object({})),
   },
-  snapshot: callsOf('snapshot'),
+  snapshot: {
+    ...callsOf('snapshot'),
+    /** Operation of kind `compare`: reads what changed on a VM's disks between a snapshot and another one, or the present (null). */
+    compare: oc.input(Compared).output(Started),
+    /** The last result of `compare`, if these are still the same points; of the present it is as of its `readAt`. */
+    changes: oc.input(Compared).output(z.object({ changes: Changes.nullable() })),
+    /** How the text of a file differs that is in this result. Takes seconds. */
+    changedText: oc.input(Compared.extend({ path: z.string() })).output(TextDiff),
+    /** What deleting snapshots would do. Changes nothing. */
+    removalPlan: oc.input(z.intersection(Prefix, RemovalChoice)).output(RemovalPlan),
+    /** What reverting to a snapshot would do. Changes nothing. */
+    revertPlan: oc.input(Prefix.extend({ name: z.string() })).output(RevertPlan),
+  },
   /** What was collected. `path` is relative to the collection; links in it are not followed. */
   collection: {
     list: oc.input(Prefix).output(z.object({ collections: z.array(Collection) })),

@@ -42,6 +42,7 @@ export const OperationKind = z.enum([
   ...allVerbs().map((verb) => verb.kind),
   'create',
   'recover',
+  'fork',
   'fetch',
   'verify',
   'evict',
@@ -49,15 +50,17 @@ export const OperationKind = z.enum([
   'export',
   'copy',
   'collect',
+  'compare',
   'vm',
   'build',
 ]);
 export type OperationKind = z.infer<typeof OperationKind>;
 
-/** Kinds that only use running VMs: everything else can go on meanwhile. */
+/** Kinds that only use running VMs, or only read: everything else can go on meanwhile. */
 const BESIDE: ReadonlySet<OperationKind> = new Set([
   'copy',
   'collect',
+  'compare',
   ...allVerbs().flatMap((verb) => (verb.exclusive === false ? [verb.kind] : [])),
 ]);
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BootState } from './boot.ts';
 import { VmDeploy } from './deploy.ts';
+import { SnapshotState, TimelineEvent } from './timeline.ts';
 
 /** A VM's status in Lago's words (libvirt's states, and `down` when libvirt does not know the VM). */
 export const VmStatus = z.enum([
@@ -90,19 +91,6 @@ export const NetworkState = z.object({
 });
 export type NetworkState = z.infer<typeof NetworkState>;
 
-/** One point of the environment's timeline. Times are ms since the epoch. */
-export const SnapshotState = z.object({
-  name: z.string(),
-  createdAt: z.number(),
-  /** The snapshot that was current when this one was taken; null for a root. */
-  parent: z.string().nullable(),
-  /** VM → `memory` (it was running) or `disk` (it was off). */
-  vms: z.record(z.string(), z.enum(['memory', 'disk'])),
-  /** Whether the current state is based on it. */
-  current: z.boolean(),
-});
-export type SnapshotState = z.infer<typeof SnapshotState>;
-
 export const HostSummary = z.object({
   kind: z.enum(['embedded', 'system', 'remote']),
   /** libvirt URI; of a host on another machine the machine's address: `ssh://user@machine`. */
@@ -144,6 +132,13 @@ export const PrefixState = z.object({
   vms: z.array(VmState),
   networks: z.array(NetworkState),
   snapshots: z.array(SnapshotState),
+  /** What else happened to it, oldest first: small marks on the timeline. */
+  events: z.array(TimelineEvent),
+  /**
+   * uuid of the environment that this one was forked from, when (ms since the epoch), and the name of its snapshot that it began with, or
+   * null for its present at that time. Null when it was not forked.
+   */
+  forkedFrom: z.object({ id: z.string(), at: z.number(), snapshot: z.string().nullable() }).nullable(),
   /** The VMs that have deploy scripts, and how the last run of each script went. */
   deploy: z.array(VmDeploy),
   /** Disk usage of its files in bytes. */

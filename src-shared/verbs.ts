@@ -13,6 +13,26 @@ export interface DeployInput {
   readonly timeout?: number | undefined;
 }
 
+/** A snapshot, and what to change of what is known of it; what is absent stays. */
+export interface EditSnapshotInput {
+  readonly name: string;
+  /** Its name from then on. */
+  readonly rename?: string | undefined;
+  /** What its user writes about it; may have several lines. */
+  readonly note?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly pinned?: boolean | undefined;
+}
+
+/** The snapshot to take. */
+export interface TakeSnapshotInput {
+  readonly name: string;
+  /** Without memory: reverting to it leaves the VMs off. */
+  readonly diskOnly?: boolean | undefined;
+  /** With `diskOnly`: guests first write everything to their disks, by their agents. */
+  readonly quiesce?: boolean | undefined;
+}
+
 /** A verb's input besides the environment, by kind. */
 export interface VerbInputs {
   readonly nothing: Readonly<Record<never, never>>;
@@ -24,10 +44,14 @@ export interface VerbInputs {
     readonly reboot?: boolean | undefined;
     readonly forceAfter?: number | undefined;
   };
+  readonly takeSnapshot: TakeSnapshotInput;
   /** Name of a snapshot. */
   readonly snapshot: { readonly name: string };
   /** Snapshot to revert to, and a name under which to save the current state first. */
   readonly revert: { readonly name: string; readonly first?: string | undefined };
+  readonly editSnapshot: EditSnapshotInput;
+  /** The snapshots to delete: this one and everything that came from it; without it, all. Pinned ones stay, except the named one. */
+  readonly pruneSnapshots: { readonly branch?: string | undefined };
   readonly deploy: DeployInput;
   /** Whether an environment on another machine that does not answer is only removed here. */
   readonly destroy: { readonly forget?: boolean | undefined };
@@ -193,7 +217,7 @@ export const VERBS = {
   snapshot: {
     create: verb({
       kind: 'snapshot',
-      takes: 'snapshot',
+      takes: 'takeSnapshot',
       label: (environment, { name }) => `Snapshot ${environment} as “${name}”`,
       underWay: 'taking a snapshot…',
     }),
@@ -202,17 +226,25 @@ export const VERBS = {
       takes: 'revert',
       label: (environment, { name }) => `Revert ${environment} to “${name}”`,
       underWay: 'reverting…',
-      command: {
-        summary: 'Take all VMs back to a snapshot',
-        description:
-          'All VMs go back together. Those that were on run again, also those that were suspended. What happened since is lost; later snapshots stay.',
-        examples: [{ line: 'revert clean', does: 'Forgets everything since that snapshot.' }],
-      },
     }),
     remove: verb({
       kind: 'delete-snapshot',
       takes: 'snapshot',
       label: (environment, { name }) => `Delete snapshot “${name}” of ${environment}`,
+    }),
+    edit: verb({
+      kind: 'edit-snapshot',
+      takes: 'editSnapshot',
+      label: (environment, { name, rename }) =>
+        rename === undefined ? `Change snapshot “${name}” of ${environment}` : `Rename snapshot “${name}” of ${environment} to “${rename}”`,
+    }),
+    prune: verb({
+      kind: 'prune-snapshots',
+      takes: 'pruneSnapshots',
+      label: (environment, { branch }) =>
+        branch === undefined
+          ? `Delete all snapshots of ${environment} that are not pinned`
+          : `Delete snapshot “${branch}” of ${environment} and what came from it`,
     }),
   },
 } as const;

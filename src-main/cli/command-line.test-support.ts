@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Duplex, PassThrough } from 'node:stream';
 import { EngineError } from '../../src-shared/errors.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
+import type { RemovalChoice } from '../../src-shared/snapshot-plans.ts';
 import type { VmStatus } from '../../src-shared/state.ts';
 import { allVerbs, type VerbNoun } from '../../src-shared/verbs.ts';
 import type { ActionOptions, Engine, EngineSettings, Operation, ShellRequest, ShellSession } from '../engine/index.ts';
@@ -134,7 +135,18 @@ function fakeEngine(fake: Fake): Engine {
         return await Promise.resolve({ ...state, vms, path });
       },
     },
-    snapshot: { ...verbs('snapshot'), list: async () => await Promise.resolve({ vm0: {}, vm1: {} }) },
+    snapshot: {
+      ...verbs('snapshot'),
+      list: async () => await Promise.resolve({ vm0: {}, vm1: {} }),
+      removalPlan: async (path: string, what: RemovalChoice) => {
+        fake.calls.push(['removalPlan', path, what]);
+        return await Promise.resolve({ snapshots: ['a', 'b'], bytes: 2048, merges: [{ vm: 'db', layers: 1 }] });
+      },
+      revertPlan: async (path: string, name: string) => {
+        fake.calls.push(['revertPlan', path, name]);
+        return await Promise.resolve({ since: 0, vms: [{ vm: 'db', now: 'running', to: 'disk' }], missing: [] });
+      },
+    },
     library: {
       build: (request: object, options: ActionOptions) => {
         fake.calls.push(['build', request]);

@@ -131,9 +131,19 @@ describe('lifecycle verbs', () => {
     ['suspend', 'suspend', { vms: [] }],
     ['resume a b', 'resume', { vms: ['a', 'b'] }],
     ['cleanup', 'cleanup', {}],
-    ['snapshot clean', 'snapshot', { name: 'clean' }],
+    ['snapshot clean', 'snapshot', { name: 'clean', diskOnly: false, quiesce: false }],
+    ['snapshot --disk-only --quiesce clean', 'snapshot', { name: 'clean', diskOnly: true, quiesce: true }],
     ['snapshot --delete clean', 'delete-snapshot', { name: 'clean' }],
+    [
+      'snapshot -e clean --rename new --note why --tags a b --pin',
+      'edit-snapshot',
+      { name: 'clean', rename: 'new', note: 'why', tags: ['a', 'b'], pinned: true },
+    ],
+    ['snapshot --edit clean --unpin --tags', 'edit-snapshot', { name: 'clean', tags: [], pinned: false }],
+    ['snapshot --prune', 'prune-snapshots', {}],
+    ['snapshot --prune --branch clean', 'prune-snapshots', { branch: 'clean' }],
     ['revert clean', 'revert', { name: 'clean' }],
+    ['revert clean --keep before', 'revert', { name: 'clean', first: 'before' }],
     ['deploy', 'deploy', { vms: [] }],
     ['deploy web --from', 'deploy', { vms: ['web'], from: true }],
     ['deploy --from 2 --timeout 1.5', 'deploy', { vms: [], from: '2', timeout: 1.5 }],
@@ -170,6 +180,45 @@ describe('lifecycle verbs', () => {
       err: '@ Start Prefix: \n@ Start Prefix: Cancelled (in 0:00:00)\nCancelled.\n',
       fake: { disposed: 1 },
     });
+  });
+});
+
+describe('dry runs', () => {
+  beforeEach(() => makePrefixes('default'));
+
+  it.each([
+    ['snapshot --delete a --dry-run', 'removalPlan', { name: 'a' }],
+    ['snapshot --prune --branch a --dry-run', 'removalPlan', { branch: 'a' }],
+    ['snapshot --prune --dry-run', 'removalPlan', { unpinned: true }],
+    ['revert --dry-run a', 'revertPlan', 'a'],
+  ])('%s', async (line, name, input) => {
+    const { code, fake } = await lago(line);
+    expect({ code, calls: fake.calls }).toEqual({ code: 0, calls: [[name, join(root, '.lago', 'default'), input]] });
+  });
+  it('are printed for people, and in the other formats', async () => {
+    expect((await lago('snapshot --prune --dry-run')).out).toBe(
+      'Would delete: a, b.\nWould merge a layer of VM db.\nGives back at least 2 KiB.\n',
+    );
+    expect((await lago('-f flat snapshot --prune --dry-run')).out).toContain('bytes: 2048\n');
+    expect((await lago('revert a --dry-run')).out).toMatch(
+      /^Would revert to a\. Lost: everything since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\ndb: now running, then off\.\n$/,
+    );
+    expect(JSON.parse((await lago('-f json revert a --dry-run')).out)).toMatchObject({ since: 0, missing: [] });
+  });
+});
+
+describe('snapshot', () => {
+  it.each([
+    ['snapshot --list --delete a', 'argument --delete: not allowed with argument --list.'],
+    ['snapshot a --pin', 'argument --pin: only with --edit.'],
+    ['snapshot --edit a --dry-run', 'argument --dry-run: only with --delete or --prune.'],
+    ['snapshot --edit a', 'argument --edit: nothing to change.'],
+    ['snapshot --edit a --pin --unpin', 'argument --unpin: not allowed with argument --pin.'],
+    ['snapshot --edit', 'No snapshot name provided'],
+    ['snapshot --prune a', 'argument --prune: it takes no name.'],
+  ])('%s is refused', async (line, message) => {
+    makePrefixes('default');
+    expect(await lago(line)).toMatchObject({ code: 2, err: expect.stringContaining(`error: ${message}\n`) as string, fake: { calls: [] } });
   });
 });
 

@@ -46,6 +46,9 @@ const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   setting('lease_dir', ['--lease_dir', '--lease-dir'], 'DIR'),
   setting('reposync_dir', ['--reposync-dir'], 'DIR'),
   setting('reposync_config', ['--reposync-config'], 'FILE'),
+  setting('snapshot_before', ['--snapshot-before'], 'WORK'),
+  setting('snapshot_keep', ['--snapshot-keep'], 'N'),
+  setting('snapshot_keep_days', ['--snapshot-keep-days'], 'DAYS'),
   setting('ignore_warnings', ['--ignore-warnings'], undefined),
 ];
 
@@ -327,17 +330,69 @@ const VERBS: readonly VerbSpec[] = [
       { line: 'collect --output logs web', does: 'Collects from one VM to logs/web.' },
     ],
   }),
-  verb('snapshot', 'Take, list or delete snapshots of all VMs', {
-    description: 'Saves the disks of all VMs, and the memory of those that run, at one moment. Each name can be used once.',
-    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'optional', help: 'Its name.' }],
+  verb('snapshot', 'Take, list, change or delete snapshots of all VMs', {
+    description:
+      'Saves the disks of all VMs, and the memory of those that run, at one moment. Each name can be used once. A pinned snapshot stays when several are deleted. With --dry-run nothing is changed; what would be deleted is printed, which layers would be merged, and what the disk gets back.',
+    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'optional', help: 'Its name.', completes: 'snapshot' }],
     options: [
       { flags: ['-l', '--list'], name: 'list', kind: 'flag', help: 'List the snapshots instead.' },
+      {
+        flags: ['-t', '--tree'],
+        name: 'tree',
+        kind: 'flag',
+        help: 'List them with what is known of each, below the one that it came from.',
+      },
+      {
+        flags: ['--disk-only'],
+        name: 'disk_only',
+        kind: 'flag',
+        help: 'Without memory: reverting to it leaves the VMs off, their disks as if the power had failed.',
+      },
+      { flags: ['--quiesce'], name: 'quiesce', kind: 'flag', help: 'With --disk-only: guests first write everything to their disks.' },
       { flags: ['-d', '--delete'], name: 'delete', kind: 'flag', help: 'Delete the snapshot of that name instead.' },
+      { flags: ['--prune'], name: 'prune', kind: 'flag', help: 'Delete all snapshots that are not pinned.' },
+      {
+        flags: ['--branch'],
+        name: 'branch',
+        kind: 'value',
+        metavar: 'NAME',
+        help: 'With --prune: only this one, pinned or not, and what came from it.',
+      },
+      { flags: ['--dry-run'], name: 'dry_run', kind: 'flag', help: 'With --delete or --prune: say what that would do.' },
+      { flags: ['-e', '--edit'], name: 'edit', kind: 'flag', help: 'Change what is known of the snapshot of that name instead.' },
+      { flags: ['--rename'], name: 'rename', kind: 'value', metavar: 'NAME', help: 'With --edit: its new name.' },
+      { flags: ['--note'], name: 'note', kind: 'value', metavar: 'TEXT', help: 'With --edit: a note about it; an empty one removes it.' },
+      {
+        flags: ['--tags'],
+        name: 'tags',
+        kind: 'list',
+        mayBeEmpty: true,
+        metavar: 'TAG',
+        help: 'With --edit: all its tags; none removes them.',
+      },
+      { flags: ['--pin'], name: 'pin', kind: 'flag', help: 'With --edit: keep it when several are deleted.' },
+      { flags: ['--unpin'], name: 'unpin', kind: 'flag', help: 'With --edit: do not keep it then.' },
     ],
     examples: [
       { line: 'snapshot clean', does: 'Takes one.' },
+      { line: 'snapshot --edit clean --note "All services up" --pin', does: 'Remembers why, and keeps it.' },
       { line: 'snapshot --delete clean', does: 'Deletes it; those taken after it stay.' },
+      { line: 'snapshot --prune --branch try-1 --dry-run', does: 'Says what deleting a branch would do.' },
       { line: '--out-format json snapshot --list', does: 'Lists them with their disks.' },
+    ],
+  }),
+  verb('revert', 'Take all VMs back to a snapshot', {
+    description:
+      'All VMs go back together. Those that were on run again, also those that were suspended. What happened since the last snapshot is lost; later snapshots stay.',
+    positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'one', help: 'Its name.', completes: 'snapshot' }],
+    options: [
+      { flags: ['--keep'], name: 'first', kind: 'value', metavar: 'NAME', help: 'Keep the present first, as a snapshot of that name.' },
+      { flags: ['--dry-run'], name: 'dry_run', kind: 'flag', help: 'Only say what is lost, since when, and how each VM goes on.' },
+    ],
+    examples: [
+      { line: 'revert clean --dry-run', does: 'Changes nothing.' },
+      { line: 'revert clean', does: 'Forgets everything since that snapshot.' },
+      { line: 'revert clean --keep before', does: 'Can be undone: lago revert before.' },
     ],
   }),
   verb('destroy', 'Stop everything and remove the environment', {
@@ -467,6 +522,58 @@ const VERBS: readonly VerbSpec[] = [
       },
     ],
     examples: [{ line: 'ansible_hosts -k groups > hosts', does: 'Groups by the key "groups".' }],
+  }),
+  verb('changes', 'Show what changed in VMs between two snapshots, or since one', {
+    description:
+      'Reads the disks of both points, without starting anything, and lists files that were added (+), removed (-) or changed (~) with what of them changed, and packages of dpkg and rpm. New times alone are no change. A VM that runs is first asked to write its files to its disk. What was read between two snapshots is kept and not read again.',
+    positionals: [
+      { name: 'from', metavar: 'FROM', arity: 'one', help: 'A snapshot.' },
+      { name: 'to', metavar: 'TO', arity: 'optional', help: 'Another snapshot; the present by default.' },
+    ],
+    options: [
+      { flags: ['--vm'], name: 'vm', kind: 'repeated', metavar: 'VM_NAME', help: 'Only this VM. Can be given several times.' },
+      { flags: ['--packages'], name: 'packages', kind: 'flag', help: 'Only packages.' },
+      {
+        flags: ['--diff'],
+        name: 'diff',
+        kind: 'value',
+        metavar: 'PATH',
+        help: 'Show how the text of this file changed instead; needs --vm if there are several VMs.',
+      },
+    ],
+    examples: [
+      { line: 'changes clean', does: 'Lists what changed in all VMs since that snapshot.' },
+      { line: 'changes --vm web clean upgraded', does: 'Lists what changed in one VM between two snapshots.' },
+      { line: 'changes --vm web --diff /etc/hosts clean', does: 'Shows what changed in one file.' },
+      { line: '--out-format json changes clean', does: 'For programs.' },
+    ],
+  }),
+  verb('fork', 'Make a second environment that goes on from this one', {
+    description:
+      "The fork has the processes, memory and addresses of this environment's VMs as they are now, or as they were in a snapshot, and runs beside it on a host of its own. Nothing is copied: the disks share what both have. From then on they are two environments, which can be destroyed in any order.",
+    positionals: [
+      {
+        name: 'names',
+        metavar: 'NAME',
+        arity: 'many',
+        help: 'The snapshot to begin with, if not the present, and the name of the fork.',
+      },
+    ],
+    options: [
+      {
+        flags: ['--count'],
+        name: 'count',
+        kind: 'value',
+        metavar: 'N',
+        type: 'integer',
+        help: 'Make several, NAME-1 to NAME-N, all of the same moment.',
+      },
+    ],
+    examples: [
+      { line: 'fork try-upgrade', does: 'Goes on in a second environment, too.' },
+      { line: 'fork clean run-2', does: 'Begins a second environment with the snapshot “clean”.' },
+      { line: 'fork --count 5 clean run', does: 'Five environments for tests that run at the same time: run-1 to run-5.' },
+    ],
   }),
   verb('export', 'Export disks and an init file that recreates the environment', {
     description:

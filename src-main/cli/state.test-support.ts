@@ -33,6 +33,8 @@ export const state: Omit<PrefixState, 'path'> = {
   networks: [{ name: 'n0', type: 'nat', status: 'down', gateway: '192.168.200.1', management: true, dhcp: null, domain: null }],
   snapshots: [],
   deploy: [],
+  events: [],
+  forkedFrom: null,
   diskUsage: 0,
   busy: null,
 };

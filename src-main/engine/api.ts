@@ -83,6 +83,7 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       deployOutput: os.prefix.deployOutput.handler(async function* ({ input, signal }) {
         yield* engine.prefix.deployOutput(path(input.prefix), input.vm, input.script, signal ?? new AbortController().signal);
       }),
+      fork: os.prefix.fork.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.fork(path(prefix), wanted))),
       export: os.prefix.export.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.export(path(prefix), wanted))),
       collect: os.prefix.collect.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.collect(path(prefix), wanted))),
       open: os.prefix.open.handler(async ({ input }) => ({ prefixes: [...(await engine.prefix.open(input.path))] })),
@@ -94,7 +95,21 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
         return {};
       }),
     },
-    snapshot: handlersOf('snapshot'),
+    snapshot: {
+      ...handlersOf('snapshot'),
+      compare: os.snapshot.compare.handler(({ input: { prefix, ...points } }) => started(engine.snapshot.compare(path(prefix), points))),
+      changes: os.snapshot.changes.handler(async ({ input: { prefix, ...points } }) => ({
+        changes: await engine.snapshot.changes(path(prefix), points),
+      })),
+      changedText: os.snapshot.changedText.handler(
+        async ({ input: { prefix, path: file, ...points }, signal }) =>
+          await engine.snapshot.changedText(path(prefix), points, file, signal),
+      ),
+      removalPlan: os.snapshot.removalPlan.handler(
+        async ({ input: { prefix, ...what } }) => await engine.snapshot.removalPlan(path(prefix), what),
+      ),
+      revertPlan: os.snapshot.revertPlan.handler(async ({ input }) => await engine.snapshot.revertPlan(path(input.prefix), input.name)),
+    },
     collection: {
       list: os.collection.list.handler(async ({ input }) => ({ collections: [...(await engine.collection.list(path(input.prefix)))] })),
       files: os.collection.files.handler(async ({ input }) => ({

@@ -1,10 +1,12 @@
 import type { Duplex } from 'node:stream';
 import type { BootState } from '../../src-shared/boot.ts';
+import type { Changes } from '../../src-shared/changes.ts';
 import type { CollectedChange, CollectedFile, Collection, FileRange, TextDiff } from '../../src-shared/collection.ts';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
 import type { DeployOutput } from '../../src-shared/deploy.ts';
 import type { HostChoice } from '../../src-shared/host/host-choice.ts';
 import type { LiveNumbers } from '../../src-shared/numbers.ts';
+import type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot-plans.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';
 import type { VerbInput, VerbNoun, Verbs } from '../../src-shared/verbs.ts';
@@ -17,6 +19,8 @@ import type { ExportRequest, ExportResult } from './export/export-request.ts';
 import type { GuestService } from './guest/services.ts';
 import type { ExecResult } from './guest/ssh.ts';
 import type { CollectRequest } from './recipes/collect/collect-request.ts';
+import type { CompareRequest } from './recipes/compare/compare-request.ts';
+import type { ForkRequest } from './recipes/fork/fork-request.ts';
 import type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
@@ -71,6 +75,8 @@ export interface InspectOptions {
 /** Environments: the verbs of `src-shared/verbs.ts`, and calls that are not a verb on one existing environment. */
 export interface Prefixes extends VerbMethods<'prefix'> {
   create(request: CreateRequest, options?: ActionOptions): Operation<PrefixState>;
+  /** Makes environments that go on from a snapshot of this one, or from its present; see `recipes/fork/fork.ts`. */
+  fork(prefix: string, request: ForkRequest, options?: ActionOptions): Operation<readonly PrefixState[]>;
   /** Writes the disks of VMs that are off, and an init file that recreates them elsewhere; see `export/export.ts`. */
   export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
   /** Fetches the artifacts of all VMs, or of the named ones; see `recipes/collect/collect.ts`. Does not take the environment's lock. */
@@ -97,6 +103,16 @@ export interface Prefixes extends VerbMethods<'prefix'> {
 export interface Snapshots extends VerbMethods<'snapshot'> {
   /** VM → snapshot name → disk specs, as Lago's `snapshot --list` prints. */
   list(prefix: string): Promise<Record<string, Record<string, unknown[]>>>;
+  /** Reads what changed on the disks of a VM between two points; see `recipes/compare/compare.ts`. Does not take the environment's lock. */
+  compare(prefix: string, request: CompareRequest, options?: ActionOptions): Operation<Changes>;
+  /** The last result of `compare`; of the present it is as of its `readAt`. Null when there is none. */
+  changes(prefix: string, request: CompareRequest): Promise<Changes | null>;
+  /** How the text of a file differs that `compare` found to have changed; takes seconds. `input.missing-file` for any other path. */
+  changedText(prefix: string, request: CompareRequest, path: string, signal?: AbortSignal): Promise<TextDiff>;
+  /** What deleting snapshots would do; see `snapshot/removal-plan.ts`. Takes no lock, changes nothing. */
+  removalPlan(prefix: string, what: RemovalChoice): Promise<RemovalPlan>;
+  /** What reverting to a snapshot would do; see `snapshot/revert-plan.ts`. Takes no lock, changes nothing. */
+  revertPlan(prefix: string, name: string): Promise<RevertPlan>;
 }
 
 /** Access to VMs. `vm.missing` for a name that the environment does not have. */

@@ -5,6 +5,7 @@ import type { OperationKind } from '../../src-shared/operation.ts';
 import type { LibraryState, MachineState } from '../../src-shared/state.ts';
 import { type VerbInputKind, type VerbInputs, type VerbNoun, verbsOf } from '../../src-shared/verbs.ts';
 import { collectionCalls } from './collections.ts';
+import { comparisonCalls } from './comparisons.ts';
 import { drop, type Log } from './core/log.ts';
 import { type Operation, type Step, startOperation } from './core/operation.ts';
 import { dataDirOf } from './data-dir.ts';
@@ -15,6 +16,7 @@ import { createLibrary } from './library.ts';
 import { knownEnvironments } from './live/known.ts';
 import { createLive } from './live/live.ts';
 import { readMachine } from './live/machine.ts';
+import { noteEvent } from './live/note-event.ts';
 import { createNumbers } from './live/numbers.ts';
 import { createOperations } from './live/operations.ts';
 import { createPublisher } from './live/publisher.ts';
@@ -85,7 +87,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let libraryState: LibraryState | undefined;
   let machineTimer: NodeJS.Timeout | undefined;
 
-  /** Runs a verb: an operation that writes the prefix's log and makes `live` refresh. */
+  /** Runs a verb: an operation that writes the prefix's log, is an event of its timeline, and makes `live` refresh. */
   function launch<T>(
     kind: OperationKind,
     label: string,
@@ -108,9 +110,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         },
       },
       async (step, setPrefix) => {
+        let failure: unknown;
         try {
           return await work(step, setPrefix, async () => await file.close());
+        } catch (error) {
+          failure = error;
+          throw error;
         } finally {
+          await noteEvent(path, { kind, label }, failure, log);
           await file.close();
           live.touch(path);
           library.touch();
@@ -197,6 +204,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         return await prefix.status(created);
       });
     },
+    fork: (path, request, action) =>
+      launch('fork', `Fork ${name(path)} as ${request.name}`, path, action, async (step) => {
+        const { forkEnvironment } = await import('./recipes/fork/fork.ts');
+        const made = await forkEnvironment(context, path, request, step);
+        for (const root of made) await known.add(root);
+        await live.reload();
+        return await Promise.all(made.map(async (root) => await prefix.status(root)));
+      }),
     export: (path, request, action) =>
       launch('export', `Export ${name(path)}`, path, action, async (step) => {
         const { exportEnvironment } = await import('./export/export.ts');
@@ -258,9 +273,18 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     prefix,
     snapshot: {
       ...methodsOf('snapshot'),
+      ...comparisonCalls(context, launch),
       async list(path) {
         const { specs } = await readPrefix(path);
         return Object.fromEntries(specs.vms.map((vm) => [vm.name, vm.snapshots]));
+      },
+      async removalPlan(path, what) {
+        const { planRemoval } = await import('./snapshot/removal-plan.ts');
+        return await planRemoval(context, await readPrefix(path), what);
+      },
+      async revertPlan(path, snapshot) {
+        const { planRevert } = await import('./snapshot/revert-plan.ts');
+        return planRevert(await readPrefix(path), await prefix.status(path), snapshot);
       },
     },
     vm: vms,

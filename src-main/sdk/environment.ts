@@ -1,7 +1,15 @@
 import type { Collection } from '../../src-shared/collection.ts';
 import { EngineError } from '../../src-shared/errors.ts';
 import type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-shared/state.ts';
-import { allVerbs, type DeployInput, type NamedVerb, type VerbInputKind, type VerbInputs, type Verbs } from '../../src-shared/verbs.ts';
+import {
+  allVerbs,
+  type DeployInput,
+  type EditSnapshotInput,
+  type NamedVerb,
+  type VerbInputKind,
+  type VerbInputs,
+  type Verbs,
+} from '../../src-shared/verbs.ts';
 import { type ActionOptions, callVerb, type Engine, type ExecResult, type GuestService, type Operation } from '../engine/index.ts';
 
 /** For every call that waits: an aborted `signal` cancels it, undoes its work, and rejects with code `cancelled`. */
@@ -59,6 +67,13 @@ export interface ShutdownOptions extends CallOptions {
   readonly forceAfter?: number;
 }
 
+export interface SnapshotOptions extends CallOptions {
+  /** Without memory: reverting to it leaves the VMs off. */
+  readonly diskOnly?: boolean;
+  /** With `diskOnly`: guests first write everything to their disks, by their agents. */
+  readonly quiesce?: boolean;
+}
+
 export interface DestroyOptions extends CallOptions {
   /** If the other machine that the environment is on does not answer, only remove what is here; the log tells what stays there. */
   readonly forget?: boolean;
@@ -68,8 +83,11 @@ type VerbArguments = {
   nothing: [options?: CallOptions];
   vms: [vms?: readonly string[], options?: CallOptions];
   shutdown: [vms?: readonly string[], options?: ShutdownOptions];
+  takeSnapshot: [name: string, options?: SnapshotOptions];
   snapshot: [name: string, options?: CallOptions];
   revert: [name: string, options?: CallOptions];
+  editSnapshot: [edit: EditSnapshotInput, options?: CallOptions];
+  pruneSnapshots: [which?: VerbInputs['pruneSnapshots'], options?: CallOptions];
   deploy: [which?: DeployInput, options?: CallOptions];
   destroy: [options?: DestroyOptions];
 };
@@ -88,7 +106,7 @@ export type VmVerbs = {
  * An environment: its prefix on disk and, while it runs, its VMs and networks. The verbs do the same as on the command line and take the
  * same lock: `start`, `stop`, `shutdown`, `reboot`, `reset`, `suspend`, `resume` (all VMs, or the named ones with the networks that they
  * need), `deploy` (runs deploy scripts; takes no lock), `snapshot` (of all VMs at one moment), `revert` (all VMs; later changes are lost),
- * `deleteSnapshot`, `cleanup`, and `destroy` (stops everything and deletes the prefix with all its files).
+ * `deleteSnapshot`, `editSnapshot` (name, note, tags, pin), `pruneSnapshots` (a branch, or all that are not pinned), `cleanup`, and `destroy` (stops everything and deletes the prefix with all its files).
  */
 export interface Environment extends EnvironmentVerbs {
   readonly name: string;
@@ -128,9 +146,12 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
         else if (verb.takes === 'destroy') {
           const how = (first ?? {}) as DestroyOptions;
           await run(verb, { forget: how.forget }, how);
-        } else if (verb.takes === 'deploy') await run(verb, (first ?? {}) as DeployInput, options);
+        } else if (OBJECTS.has(verb.takes)) await run(verb, (first ?? {}) as VerbInputs[VerbInputKind], options);
         else if (takesVms(verb)) await run(verb, inputFor(verb, first as readonly string[] | undefined, options), options);
-        else await run(verb, { name: String(first) }, options);
+        else if (verb.takes === 'takeSnapshot') {
+          const { diskOnly, quiesce }: SnapshotOptions = options ?? {};
+          await run(verb, { name: String(first), diskOnly, quiesce }, options);
+        } else await run(verb, { name: String(first) }, options);
       },
     ]),
   ) as unknown as EnvironmentVerbs;
@@ -184,6 +205,9 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
     nets: async () => Object.fromEntries((await status()).networks.map((net) => [net.name, net])),
   };
 }
+
+/** Kinds of input that are given as one object. */
+const OBJECTS: ReadonlySet<VerbInputKind> = new Set<VerbInputKind>(['deploy', 'editSnapshot', 'pruneSnapshots']);
 
 function takesVms(verb: NamedVerb): boolean {
   return verb.takes === 'vms' || verb.takes === 'shutdown';

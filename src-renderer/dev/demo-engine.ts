@@ -4,16 +4,50 @@ import type { Bridge } from '../../src-shared/bridge.ts';
 import { openByteChannel } from '../../src-shared/byte-stream.ts';
 import { contract, type LiveEvent } from '../../src-shared/contract.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
-import type { ForwardState, LibraryState, PrefixState, SnapshotState, VmStatus } from '../../src-shared/state.ts';
+import type { ForwardState, LibraryState, PrefixState, VmStatus } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';
 import { changeLabel } from '../../src-shared/vm-change.ts';
 import { changedVm } from './demo-changes.ts';
 import { collectionHandlers } from './demo-collections.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
 import { demoNumbers } from './demo-numbers.ts';
-import { BROKEN, CHOSEN, FAILED, FAILED_FETCH, FAILED_LOG, inspection, LIBRARY, MACHINE, OVIRT, SHOP, UNUSABLE } from './demo-values.ts';
+import { snapshotHandlers } from './demo-snapshots.ts';
+import { demoForks } from './demo-timeline.ts';
+import {
+  BROKEN,
+  CHOSEN,
+  FAILED,
+  FAILED_FETCH,
+  FAILED_LOG,
+  FORKED,
+  inspection,
+  LIBRARY,
+  MACHINE,
+  OVIRT,
+  SHOP,
+  UNUSABLE,
+  withPoints,
+} from './demo-values.ts';
 
 const TICK = 120;
+
+/** The environments of a scenario: `points-N` has N points in its history. */
+function prefixesOf(scenario: string): readonly PrefixState[] {
+  const points = /^points-(\d+)$/.exec(scenario);
+  if (points !== null) return [withPoints(Number(points[1])), OVIRT];
+  switch (scenario) {
+    case 'empty':
+      return [];
+    case 'unusable':
+      return [UNUSABLE, OVIRT];
+    case 'many':
+      return [SHOP, OVIRT, BROKEN];
+    case 'forks':
+      return [SHOP, FORKED, OVIRT];
+    default:
+      return [SHOP, OVIRT];
+  }
+}
 
 /** An engine in the page with scripted states, enough to see and use every view without libvirt. */
 export class DemoEngine {
@@ -35,8 +69,7 @@ export class DemoEngine {
 
   constructor(scenario: string) {
     this.#scenario = scenario;
-    this.#prefixes =
-      scenario === 'empty' ? [] : [scenario === 'unusable' ? UNUSABLE : SHOP, OVIRT, ...(scenario === 'many' ? [BROKEN] : [])];
+    this.#prefixes = prefixesOf(scenario);
     this.#operations = scenario === 'failed' ? [FAILED, FAILED_FETCH] : [];
     this.#library =
       scenario === 'empty' ? { ...LIBRARY, size: 0, unused: 0, repositories: LIBRARY.repositories.slice(0, 1), templates: [] } : LIBRARY;
@@ -221,20 +254,6 @@ export class DemoEngine {
     }));
   }
 
-  #take(id: string, name: string): void {
-    this.#setPrefix(id, (prefix) => {
-      const parent = prefix.snapshots.find((snapshot) => snapshot.current)?.name ?? null;
-      const made: SnapshotState = {
-        name,
-        createdAt: Date.now(),
-        parent,
-        current: true,
-        vms: Object.fromEntries(prefix.vms.map((vm) => [vm.name, vm.status === 'running' ? 'memory' : 'disk'])),
-      };
-      return { ...prefix, snapshots: [...prefix.snapshots.map((snapshot) => ({ ...snapshot, current: false })), made] };
-    });
-  }
-
   #setTerminal(id: string, state: TerminalState | undefined): void {
     if (state === undefined) this.#terminals.delete(id);
     else this.#terminals.set(id, state);
@@ -342,6 +361,14 @@ export class DemoEngine {
             this.#power(id, undefined, input.start);
           });
         }),
+        fork: os.prefix.fork.handler(({ input: { prefix: from, name, snapshot, count } }) => {
+          const steps = ['Prepare disks', ...SHOP.vms.map((vm) => `Restore VM ${vm.name}`)];
+          return this.#run('fork', `Fork ${this.#name(from)} as ${name}`, from, steps, 3, () => {
+            const made = demoForks(this.#prefixes.find(({ id }) => id === from) ?? SHOP, name, snapshot, count);
+            this.#prefixes = [...this.#prefixes, ...made];
+            for (const prefix of made) this.#emit({ type: 'prefix', prefix });
+          });
+        }),
         export: os.prefix.export.handler(({ input }) => {
           const steps = ['Look at disks', 'Export disks', 'Write the init file'];
           return this.#run('export', 'Export', input.prefix, steps, 4, () => undefined);
@@ -429,37 +456,11 @@ export class DemoEngine {
           });
         }),
       },
-      snapshot: {
-        create: os.snapshot.create.handler(({ input }) =>
-          this.#run('snapshot', `Snapshot “${input.name}”`, input.prefix, ['Suspend VMs', 'Save memory and disks', 'Resume VMs'], 3, () =>
-            this.#take(input.prefix, input.name),
-          ),
-        ),
-        revert: os.snapshot.revert.handler(({ input }) =>
-          this.#run(
-            'revert',
-            `Revert ${this.#name(input.prefix)} to “${input.name}”`,
-            input.prefix,
-            ['Snapshot the present', 'Suspend VMs', 'Revert VMs', 'Resume VMs'],
-            3,
-            () => {
-              if (input.first !== undefined) this.#take(input.prefix, input.first);
-              this.#setPrefix(input.prefix, (prefix) => ({
-                ...prefix,
-                snapshots: prefix.snapshots.map((snapshot) => ({ ...snapshot, current: snapshot.name === input.name })),
-              }));
-            },
-          ),
-        ),
-        remove: os.snapshot.remove.handler(({ input }) =>
-          this.#run('delete-snapshot', `Delete snapshot “${input.name}”`, input.prefix, ['Merge disks'], 1, () =>
-            this.#setPrefix(input.prefix, (prefix) => ({
-              ...prefix,
-              snapshots: prefix.snapshots.filter((snapshot) => snapshot.name !== input.name),
-            })),
-          ),
-        ),
-      },
+      snapshot: snapshotHandlers(os.snapshot, {
+        prefix: (id) => this.#prefixes.find((prefix) => prefix.id === id),
+        setPrefix: (id, change) => this.#setPrefix(id, change),
+        run: (kind, label, prefix, steps, seconds, done) => this.#run(kind, label, prefix, steps, seconds, done),
+      }),
       forward: {
         open: os.forward.open.handler(({ input: { prefix, vm, port } }) => {
           const localPort = 8000 + this.#forwards.length;

@@ -3,7 +3,8 @@ import type { BootState } from '../../src-shared/boot.ts';
 import type { Inspection } from '../../src-shared/contract.ts';
 import type { Issue } from '../../src-shared/issue.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
-import type { LibraryState, MachineState, PrefixState, SnapshotState, VmState } from '../../src-shared/state.ts';
+import type { LibraryState, MachineState, PrefixState, VmState } from '../../src-shared/state.ts';
+import { demoEvents, demoPoints, manyPoints } from './demo-timeline.ts';
 
 const GIB = 1024 ** 3;
 const MINUTE = 60_000;
@@ -69,12 +70,6 @@ export function vm(name: string, change: Partial<VmState> = {}): VmState {
 function nics(...rows: readonly [string, string | null][]): VmState['nics'] {
   return rows.map(([network, ip], index) => ({ name: `eth${index}`, network, ip, mac: '54:52:c0:a8:c8:02' }));
 }
-
-function snapshot(name: string, minutes: number, parent: string | null, vms: SnapshotState['vms'], current = false): SnapshotState {
-  return { name, createdAt: START - minutes * MINUTE, parent, vms, current };
-}
-
-const ALL = { web: 'memory', db: 'memory', app: 'memory' } as const;
 
 /** A guest whose login is refused. */
 const HUNG_BOOT: BootState = {
@@ -154,14 +149,9 @@ export const SHOP: PrefixState = {
     },
     { name: 'lan', type: 'bridge', status: 'down', gateway: null, management: false, dhcp: null, domain: null },
   ],
-  snapshots: [
-    snapshot('fresh', 190, null, { web: 'disk', db: 'disk', app: 'disk' }),
-    snapshot('installed', 150, 'fresh', ALL),
-    snapshot('try-mariadb', 120, 'installed', ALL),
-    snapshot('mariadb-tuned', 95, 'try-mariadb', { web: 'memory', db: 'memory', app: 'disk' }),
-    snapshot('postgres', 60, 'installed', ALL),
-    snapshot('before-upgrade', 12, 'postgres', ALL, true),
-  ],
+  events: demoEvents(START),
+  forkedFrom: null,
+  snapshots: demoPoints(START),
   deploy: [
     {
       vm: 'web',
@@ -197,9 +187,28 @@ export const OVIRT: PrefixState = {
     },
   ],
   snapshots: [],
+  events: [],
   deploy: [],
   diskUsage: 38.7 * GIB,
 };
+
+/** An environment that goes on from a snapshot of the first. */
+export const FORKED: PrefixState = {
+  ...SHOP,
+  id: 'f'.repeat(32),
+  name: 'shop-upgrade',
+  path: '/home/eva/.local/share/lago/environments/shop-upgrade',
+  forkedFrom: { id: SHOP.id, at: START - 50 * MINUTE, snapshot: 'postgres' },
+  snapshots: SHOP.snapshots.filter(({ name }) => name === 'postgres').map((one) => ({ ...one, parent: null, current: true })),
+  events: [],
+  deploy: [],
+  diskUsage: 0.1 * GIB,
+};
+
+/** The first environment with that many points in its history. */
+export function withPoints(number: number): PrefixState {
+  return { ...SHOP, snapshots: manyPoints(START, number), events: number > 5 ? SHOP.events : [] };
+}
 
 /** An environment whose libvirt died or hangs, so that the state of its VMs is unknown. */
 export const UNUSABLE: PrefixState = {

@@ -19,7 +19,7 @@ import { Tip } from '../ui/tip.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { useWindow } from '../window-state.ts';
 import styles from './environment-page.module.css';
-import { ArtifactsView, ChangeDialog, CopyDialog, DestroyDialog, ExportDialog, ForwardDialog } from './lazy-dialogs.ts';
+import { ArtifactsView, ChangeDialog, CopyDialog, DestroyDialog, ExportDialog, ForkDialog, ForwardDialog } from './lazy-dialogs.ts';
 import { NetworkTable } from './network-table.tsx';
 import { RunningWork } from './running-work.tsx';
 import { countOf, prefixStatus } from './status.ts';
@@ -66,11 +66,12 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
   const { prefix } = props;
   const [destroying, setDestroying] = useState(false);
   const [exporting, setExporting] = useState(false);
-  const actions = useEnvironmentActions(
-    prefix,
-    () => setDestroying(true),
-    () => setExporting(true),
-  );
+  const [forking, setForking] = useState(false);
+  const actions = useEnvironmentActions(prefix, {
+    onFork: () => setForking(true),
+    onExport: () => setExporting(true),
+    onDestroy: () => setDestroying(true),
+  });
   const running = useRunningOperation(prefix.id);
   const beside = useWorkBeside(prefix.id);
   const shown = running ?? beside;
@@ -101,6 +102,7 @@ function Header(props: { readonly prefix: PrefixState }): ReactElement {
       <Suspense fallback={null}>
         {destroying && <DestroyDialog prefix={prefix} onClose={() => setDestroying(false)} />}
         {exporting && <ExportDialog prefix={prefix} onClose={() => setExporting(false)} />}
+        {forking && <ForkDialog prefix={prefix} snapshot={null} onClose={() => setForking(false)} />}
       </Suspense>
     </header>
   );

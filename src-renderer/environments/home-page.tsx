@@ -20,7 +20,7 @@ import table from '../ui/table.module.css';
 import { IconButton } from '../ui/tip.tsx';
 import { useWindow } from '../window-state.ts';
 import styles from './home-page.module.css';
-import { DestroyDialog, ExportDialog } from './lazy-dialogs.ts';
+import { DestroyDialog, ExportDialog, ForkDialog } from './lazy-dialogs.ts';
 import { prefixStatus, sizeOf } from './status.ts';
 import { useEnvironmentActions } from './use-environment-actions.tsx';
 
@@ -57,11 +57,12 @@ function Row(props: { readonly prefix: PrefixState; readonly focusable: boolean 
   const [place, setPlace] = useState<MenuPlace | null>(null);
   const [destroying, setDestroying] = useState(false);
   const [exporting, setExporting] = useState(false);
-  const actions = useEnvironmentActions(
-    prefix,
-    () => setDestroying(true),
-    () => setExporting(true),
-  );
+  const [forking, setForking] = useState(false);
+  const actions = useEnvironmentActions(prefix, {
+    onFork: () => setForking(true),
+    onExport: () => setExporting(true),
+    onDestroy: () => setDestroying(true),
+  });
   const operation = useRunningOperation(prefix.id);
   const status = prefixStatus(prefix, operation);
   const open = (): void => dispatch({ type: 'show', page: { kind: 'environment', id: prefix.id } });
@@ -127,6 +128,7 @@ function Row(props: { readonly prefix: PrefixState; readonly focusable: boolean 
           <ContextMenu label={`Actions for ${prefix.name}`} place={place} actions={actions} onClose={() => setPlace(null)} />
           {destroying && <DestroyDialog prefix={prefix} onClose={() => setDestroying(false)} />}
           {exporting && <ExportDialog prefix={prefix} onClose={() => setExporting(false)} />}
+          {forking && <ForkDialog prefix={prefix} snapshot={null} onClose={() => setForking(false)} />}
         </td>
       </tr>
     </>

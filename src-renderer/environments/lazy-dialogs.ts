@@ -12,8 +12,14 @@ export const ForwardDialog = lazy(async () => ({ default: (await import('./vm/fo
 /** Memory and devices of a VM. */
 export const ChangeDialog = lazy(async () => ({ default: (await import('./vm/change/change-dialog.tsx')).ChangeDialog }));
 
+/** What changed in VMs since a snapshot. */
+export const ChangesDialog = lazy(async () => ({ default: (await import('../snapshots/changes/changes-dialog.tsx')).ChangesDialog }));
+
 /** What to copy to or from a VM, and where to. */
 export const CopyDialog = lazy(async () => ({ default: (await import('./vm/copy-dialog.tsx')).CopyDialog }));
 
 /** Where and how to export. */
 export const ExportDialog = lazy(async () => ({ default: (await import('./export-dialog.tsx')).ExportDialog }));
+
+/** A second environment that goes on from a snapshot or from the present. */
+export const ForkDialog = lazy(async () => ({ default: (await import('../snapshots/fork-dialog.tsx')).ForkDialog }));

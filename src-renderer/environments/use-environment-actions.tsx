@@ -6,6 +6,7 @@ import {
   IconDeviceDesktop,
   IconFileDownload,
   IconFileUpload,
+  IconGitFork,
   IconKey,
   IconListDetails,
   IconPackageExport,
@@ -37,6 +38,13 @@ export function useBlocked(prefix: PrefixState): string | undefined {
   return useUnreachable() ?? blockedBy(prefix, running?.label);
 }
 
+/** Why an environment cannot be forked at all; undefined when it can. */
+function forkBlocked({ host, snapshots }: PrefixState): string | undefined {
+  if (host.kind !== 'embedded') return 'Only an environment on its own host can run beside its fork with the same addresses';
+  if (snapshots.some(({ kind }) => kind === 'internal')) return 'It has snapshots inside its disks’ files: delete them first';
+  return undefined;
+}
+
 /** The verbs that work on all VMs or on named ones. */
 type VmVerb = { [Name in keyof Verbs['prefix']]: Verbs['prefix'][Name]['takes'] extends 'vms' ? Name : never }[keyof Verbs['prefix']];
 
@@ -61,8 +69,15 @@ function useShutdown(prefix: PrefixState): (vm?: VmState) => () => void {
     );
 }
 
+/** Open the dialogs that some actions of an environment need. */
+export interface EnvironmentDialogs {
+  onFork(): void;
+  onExport(): void;
+  onDestroy(): void;
+}
+
 /** The actions of an environment, the same list for its page, its row and its menus. */
-export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void, onExport: () => void): readonly Action[] {
+export function useEnvironmentActions(prefix: PrefixState, on: EnvironmentDialogs): readonly Action[] {
   const call = useCall();
   const { dispatch } = useWindow();
   const blocked = useBlocked(prefix);
@@ -130,6 +145,14 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       },
     },
     {
+      id: 'fork',
+      label: 'Fork…',
+      icon: IconGitFork,
+      blocked: blocked ?? forkBlocked(prefix),
+      button: true,
+      run: on.onFork,
+    },
+    {
       id: 'collect',
       label: 'Collect artifacts',
       icon: IconArchive,
@@ -146,7 +169,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       label: 'Export…',
       icon: IconPackageExport,
       blocked: blocked ?? (running + paused > 0 ? 'Stop it first: only disks of stopped VMs can be exported' : undefined),
-      run: onExport,
+      run: on.onExport,
     },
     { id: 'copy-path', label: 'Copy path', icon: IconCopy, run: () => void copyText(prefix.path) },
     {
@@ -165,7 +188,7 @@ export function useEnvironmentActions(prefix: PrefixState, onDestroy: () => void
       danger: true,
       group: true,
       blocked: unreachable ?? (busy ? 'A task is under way' : undefined),
-      run: onDestroy,
+      run: on.onDestroy,
     },
   ];
 }

@@ -31,7 +31,12 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
     keys: [
       ['← → ↑ ↓', 'Move in time and between branches'],
       ['Enter', 'Revert'],
+      ['F', 'Fork'],
+      ['C', 'Compare'],
+      ['P', 'Pin or unpin'],
+      ['F2', 'Change name, note and tags'],
       ['N', 'Take a snapshot'],
+      ['+ − 0', 'Zoom in, zoom out, fit'],
     ],
   },
   {

@@ -55,6 +55,22 @@ describe('two formats', () => {
   });
 });
 
+describe('snapshot-keep', () => {
+  const withKeep = (keep: string): ParseResult => yaml(`domains:\n  a: {nics: []}\nnets:\n  n: {}\nsnapshot-keep: ${keep}\n`);
+
+  it('says which automatic snapshots are kept', () => {
+    expect(withKeep('{last: 10, days: "7"}').value?.snapshotKeep).toEqual({ last: 10, days: 7 });
+    expect(withKeep('').value?.snapshotKeep).toBeUndefined();
+    expect(withKeep('{}')).toMatchObject({ value: { snapshotKeep: {} }, issues: [] });
+  });
+
+  it('is checked', () => {
+    expect(shown(withKeep('{last: 0}'))).toEqual(['f:5:17: error: snapshot-keep.last: It must be a whole number from 1 to 1000.']);
+    expect(shown(withKeep('10'))).toEqual(['f:5:1: error: snapshot-keep: It must be a mapping with last, days or both.']);
+    expect(shown(withKeep('{newest: 3}'))).toEqual([expect.stringContaining('"newest" is not a known key')]);
+  });
+});
+
 describe('YAML as PyYAML reads it', () => {
   function metadata(text: string): unknown {
     return withVm(`metadata: {k: ${text}}`).value?.domains['vm0']?.metadata?.['k'];

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Issue } from '../issue.ts';
 import { nearest } from '../nearest.ts';
+import type { SnapshotKeep } from '../snapshot-keep.ts';
 import { readJsonSource } from './json-source.ts';
 import { quote } from './name-rules.ts';
 import { applyPrototypes } from './prototypes.ts';
@@ -36,6 +37,7 @@ export interface InitFile {
   readonly nets: Readonly<Record<string, NetDefinition>>;
   readonly domainNames: readonly string[];
   readonly netNames: readonly string[];
+  readonly snapshotKeep: SnapshotKeep | undefined;
   /** The position of a path in the text, or of its deepest part that exists. */
   locate(path: readonly PathKey[]): Place;
 }
@@ -149,6 +151,7 @@ class Reader {
       nets: value.nets,
       domainNames: names('domains'),
       netNames: names('nets'),
+      snapshotKeep: value['snapshot-keep'],
       locate: (path) => this.#place(offsetOf(document, path)),
     };
   }
@@ -175,10 +178,10 @@ class Reader {
   #prepare(root: SourceMap): { readonly document: SourceMap; readonly complete: boolean } {
     const entries: SourceEntry[] = [];
     let complete = true;
-    for (const key of ['domains', 'nets', 'prototypes'] as const) {
+    for (const key of ['domains', 'nets', 'prototypes', 'snapshot-keep'] as const) {
       const entry = entryOf(root, key);
       if (entry === undefined || (entry.node.kind === 'scalar' && entry.node.value === null)) {
-        if (key === 'prototypes') continue;
+        if (!FRAME.has(key)) continue;
         const meant = nearest(
           key,
           root.entries.map((other) => other.key),
@@ -189,7 +192,7 @@ class Reader {
             : `Add ${key}: with at least one entry.`;
         this.#report({ offset: entry?.keyOffset ?? root.offset, severity: 'error', message: `The file has no ${key}.`, hint }, [key]);
         complete = false;
-      } else if (entry.node.kind === 'map' && entry.node.entries.length === 0 && key !== 'prototypes') {
+      } else if (entry.node.kind === 'map' && entry.node.entries.length === 0 && FRAME.has(key)) {
         this.#report(
           { offset: entry.keyOffset, severity: 'error', message: `The mapping ${key} is empty.`, hint: `Add at least one entry.` },
           [key],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DiskDefinition, DomainDefinition, InitFileSchema, NetDefinition, NicDefinition } from './schema.ts';
+import { DiskDefinition, DomainDefinition, InitFileSchema, NetDefinition, NicDefinition, SnapshotKeepDefinition } from './schema.ts';
 
 /** The JSON Schema (2020-12) of an init file, for editors. */
 export function initFileJsonSchema(): Record<string, unknown> {
@@ -12,6 +12,11 @@ const SECTIONS: readonly (readonly [string, string, z.ZodObject])[] = [
   ['Network cards', 'Keys of an entry of `nics`.', NicDefinition],
   ['Disks', 'Keys of an entry of `disks`.', DiskDefinition],
   ['Networks', 'Keys of an entry of `nets`.', NetDefinition],
+  [
+    'Automatic snapshots',
+    'Keys of `snapshot-keep`; see `snapshot_before` in [configuration.md](configuration.md).',
+    SnapshotKeepDefinition,
+  ],
 ];
 
 /** The reference page in Markdown, generated from the schema. */
@@ -21,8 +26,8 @@ export function initFileReference(): string {
     '',
     '<!-- Made by scripts/write-references.ts from src-shared/init-file/schema.ts. -->',
     '',
-    'An init file is JSON, or YAML 1.1 as PyYAML reads it. It has the keys `domains` and `nets`, and may have `prototypes`. Other keys at the',
-    'top are ignored: YAML files keep anchors there. An unknown key inside is a warning. "Since" is the release of Lago that first knew a key;',
+    'An init file is JSON, or YAML 1.1 as PyYAML reads it. It has the keys `domains` and `nets`, and may have `prototypes` and',
+    '`snapshot-keep`. Other keys at the top are ignored: YAML files keep anchors there. An unknown key inside is a warning. "Since" is the release of Lago that first knew a key;',
     '0.29 means that one or earlier, "new" means that Lago did not have it.',
     '',
     'Editors complete and explain the keys with the JSON Schema `resources/init-file.schema.json`: in VS Code by the first line',

@@ -215,6 +215,15 @@ export const NetDefinition = z.looseObject(
 );
 export type NetDefinition = z.infer<typeof NetDefinition>;
 
+/** Which automatic snapshots are kept. */
+export const SnapshotKeepDefinition = z.looseObject(
+  {
+    last: key(wholeNumber(1, 1000), 'new', 'Only so many of the newest automatic snapshots.'),
+    days: key(wholeNumber(1, 3650), 'new', 'Only automatic snapshots that are not older than so many days.'),
+  },
+  told('a mapping with last, days or both'),
+);
+
 /** The whole file. Other top-level keys are allowed, because files keep YAML anchors there. */
 export const InitFileSchema = z.looseObject({
   domains: z
@@ -227,6 +236,11 @@ export const InitFileSchema = z.looseObject({
     z.record(nameKey(PROTOTYPE_NAME), DomainDefinition, told('a mapping from name to prototype')),
     '0.29',
     'VM definitions to be used by `based-on`; a prototype may be based on another.',
+  ),
+  'snapshot-keep': key(
+    SnapshotKeepDefinition,
+    'new',
+    'Which automatic snapshots are kept when another one is taken; pinned ones always are. Default: as lago.conf says.',
   ),
 });
 

@@ -73,6 +73,8 @@ function stateOf({ Prefix: prefix }: LagoStatus): PrefixState {
     })),
     snapshots: [],
     deploy: [],
+    events: [],
+    forkedFrom: null,
     diskUsage: 0,
     busy: null,
   };

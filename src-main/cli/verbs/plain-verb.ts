@@ -11,11 +11,6 @@ interface Reader {
   read(values: Values): VerbInputs[VerbInputKind];
 }
 
-const SNAPSHOT_NAME: Reader = {
-  positionals: [{ name: 'snapshot_name', metavar: 'SNAPSHOT_NAME', arity: 'one', help: 'Its name.', completes: 'snapshot' }],
-  read: (values) => ({ name: textValue(values, 'snapshot_name') ?? '' }),
-};
-
 const VMS: PositionalSpec = {
   name: 'vms',
   metavar: 'VM_NAME',
@@ -74,7 +69,8 @@ const DEPLOY: Reader = {
   },
 };
 
-const READERS: Readonly<Record<VerbInputKind, Reader>> = {
+/** Verbs that take anything else have code of their own. */
+const READERS: Readonly<Partial<Record<VerbInputKind, Reader>>> = {
   nothing: { positionals: [], read: () => ({}) },
   vms: {
     positionals: [VMS],
@@ -85,27 +81,27 @@ const READERS: Readonly<Record<VerbInputKind, Reader>> = {
     options: SHUTDOWN_OPTIONS,
     read: (values) => ({ vms: listValue(values, 'vms') ?? [], reboot: flagValue(values, 'reboot'), forceAfter: forceAfter(values) }),
   },
-  snapshot: SNAPSHOT_NAME,
-  revert: SNAPSHOT_NAME,
   deploy: DEPLOY,
-  destroy: { positionals: [], read: () => ({}) },
 };
 
 /** The verbs of the engine's table that need no code in the command line, as specs for parsing and help. */
 export function plainVerbs(): readonly VerbSpec[] {
   return allVerbs().flatMap(({ kind, takes, command }) => {
-    const { positionals, options = [] } = READERS[takes];
-    return command === undefined ? [] : [{ name: kind, ...command, positionals, options, available: true }];
+    const reader = READERS[takes];
+    if (command === undefined || reader === undefined) return [];
+    const { positionals, options = [] } = reader;
+    return [{ name: kind, ...command, positionals, options, available: true }];
   });
 }
 
 /** The handler of a plain verb; undefined when there is none of that name. */
 export function plainVerbHandler(name: string): VerbHandler | undefined {
   const verb = allVerbs().find(({ kind, command }) => kind === name && command !== undefined);
-  if (verb === undefined) return undefined;
+  const reader = verb === undefined ? undefined : READERS[verb.takes];
+  if (verb === undefined || reader === undefined) return undefined;
   return async (context) => {
     const { path } = await context.prefix();
-    const input = READERS[verb.takes].read(context.values);
+    const input = reader.read(context.values);
     await context.withEngine(async (engine) => await context.follow((options) => callVerb(engine, verb, path, input, options)));
     return 0;
   };

@@ -32,6 +32,8 @@ export interface ApplianceCommand {
   readonly failure: string;
   /** Never shown: removed from log lines and error messages. */
   readonly secrets: readonly string[];
+  /** Its standard output is data of at most so many bytes, which is returned and not logged. */
+  readonly dataBytes?: number;
 }
 
 /** A command of libguestfs's customization language, with its argument. */
@@ -96,12 +98,13 @@ export function commandsFile(commands: readonly CustomizeCommand[]): string {
  * Runs a libguestfs program with `files` in its scratch folder, which has mode 0700 and is removed afterwards. Waits for a free slot, since
  * each run takes about 1 GiB of memory. When this process ends or `signal` aborts, the program and all its children end.
  * `host.missing-tool` with the package's name, `host.no-space`, `host.unavailable` when it fails or is silent for too long, `cancelled`.
+ * Resolves with its standard output, if it has `dataBytes`.
  */
 export async function runAppliance(
   command: ApplianceCommand,
   files: Readonly<Record<string, string>>,
   options: ApplianceOptions,
-): Promise<void> {
+): Promise<string> {
   const { scratch, signal, log } = options;
   await makeScratch(scratch, files);
   try {
@@ -109,7 +112,7 @@ export async function runAppliance(
       log.info(`Waiting for memory: libguestfs runs ${running} times already.`);
       options.onDetail?.('waiting for its turn');
     };
-    await turns.take(signal, onWait, async () => await runTool(command, options));
+    return await turns.take(signal, onWait, async () => await runTool(command, options));
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -125,7 +128,7 @@ async function makeScratch(scratch: string, files: Readonly<Record<string, strin
   }
 }
 
-async function runTool(command: ApplianceCommand, options: ApplianceOptions): Promise<void> {
+async function runTool(command: ApplianceCommand, options: ApplianceOptions): Promise<string> {
   const hang = new AbortController();
   const quietMs = options.quietMs ?? QUIET_MS;
   const mask = masker(command.secrets);
@@ -139,9 +142,10 @@ async function runTool(command: ApplianceCommand, options: ApplianceOptions): Pr
       cwd: command.cwd ?? options.scratch,
       env: { ...applianceEnvironment(options, process.env), ...options.env },
       signal: options.signal === undefined ? hang.signal : AbortSignal.any([options.signal, hang.signal]),
+      ...(command.dataBytes === undefined ? {} : { maxOutput: command.dataBytes }),
       onLine: (line) => {
         watch.refresh();
-        if (line.trim() === '') return;
+        if (line.trim() === '' || command.dataBytes !== undefined) return;
         last = mask(line.trim());
         options.log.info(last);
         options.onDetail?.(last.replace(/^\[\s*[\d.]+\]\s*/, ''));
@@ -154,6 +158,7 @@ async function runTool(command: ApplianceCommand, options: ApplianceOptions): Pr
     clearTimeout(watch);
   }
   if (result.code !== 0) throw explain(command, tool, result, mask);
+  return result.stdout;
 }
 
 /** The variables that libguestfs needs; values that the user has set are kept. */

@@ -177,9 +177,21 @@ describe('engineSettings', () => {
       defaultVmType: 'default',
       defaultVmProvider: 'local-libvirt',
       defaultRootPassword: undefined,
+      snapshotKeep: {},
+      snapshotBefore: [],
       exportInitFileName: 'LagoInitFile',
       exportSparsify: 'auto',
     });
+  });
+  it('reads when snapshots are taken, and how long automatic ones are kept', async () => {
+    const lines = ['[lago]', 'snapshot_before = revert, vm', 'snapshot_keep = 5', 'snapshot_keep_days = 1.5'];
+    expect(engineSettings(await config([lines.join('\n')]))).toMatchObject({
+      snapshotBefore: ['revert', 'vm'],
+      snapshotKeep: { last: 5, days: 1.5 },
+    });
+    const wrong = await config(['[lago]\nsnapshot_before = revert stop']);
+    expect(() => engineSettings(wrong)).toThrow('snapshot_before is a list of revert, deploy, vm, and "stop" is none of them.');
+    await expect(config(['[lago]\nsnapshot_keep = 0'])).rejects.toThrow('snapshot_keep must be a whole number greater than 0');
   });
   it.each<[string, readonly string[], Record<string, string>, string]>([
     ['a URL in a file', [`[lago]\nlibvirt_url = ${url}`], {}, url],

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { SETTINGS, type SettingKey, settingKey } from '../../../src-shared/settings.ts';
+import { SNAPSHOT_BEFORE, type SnapshotBefore } from '../../../src-shared/snapshot-keep.ts';
 import { type IniEntry, interpolate, parseIni } from './ini-file.ts';
 import type { EngineSettings } from './settings.ts';
 
@@ -241,12 +242,33 @@ export function engineSettings(config: Config): EngineSettings {
     sshPassword: config.get('ssh_password') ?? '',
     sshTries: config.number('ssh_tries'),
     sshTimeout: config.number('ssh_timeout'),
+    snapshotKeep: { last: limit(config, 'snapshot_keep'), days: limit(config, 'snapshot_keep_days') },
+    snapshotBefore: snapshotBefore(config),
     defaultVmType: config.get('default_vm_type') ?? 'default',
     defaultVmProvider: config.get('default_vm_provider') ?? 'local-libvirt',
     defaultRootPassword: config.get('root_password') ?? config.get('default_root_password'),
     exportInitFileName: config.get('init_file_name', 'export') ?? 'LagoInitFile',
     exportSparsify: sparsify(config.get('sparsify', 'export')),
   };
+}
+
+/** A number that may be absent: there is no limit then. */
+function limit(config: Config, key: string): number | undefined {
+  return (config.get(key) ?? '') === '' ? undefined : config.number(key);
+}
+
+/** `input.invalid` for a word that is none of those that the setting knows. */
+function snapshotBefore(config: Config): readonly SnapshotBefore[] {
+  const words = (config.get('snapshot_before') ?? '').split(/[\s,]+/).filter((word) => word !== '');
+  return words.map((word) => {
+    const known = SNAPSHOT_BEFORE.find((one) => one === word);
+    if (known !== undefined) return known;
+    const place = config.entry('snapshot_before')?.source.place ?? 'snapshot_before';
+    throw new EngineError(
+      'input.invalid',
+      `${place}: snapshot_before is a list of ${SNAPSHOT_BEFORE.join(', ')}, and "${word}" is none of them.`,
+    );
+  });
 }
 
 function sparsify(value: string | undefined): NonNullable<EngineSettings['exportSparsify']> {

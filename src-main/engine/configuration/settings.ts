@@ -1,3 +1,5 @@
+import type { SnapshotBefore, SnapshotKeep } from '../../../src-shared/snapshot-keep.ts';
+
 /** Effective settings of one engine, from lago.conf, environment and command line (names as in lago.conf). */
 export interface EngineSettings {
   /** Where environments run by default: `embedded`, or a libvirt URI. */
@@ -15,6 +17,10 @@ export interface EngineSettings {
   readonly sshTries: number;
   /** Seconds, per connection attempt. */
   readonly sshTimeout: number;
+  /** Which automatic snapshots are kept, where the environment's init file says nothing; default all. */
+  readonly snapshotKeep?: SnapshotKeep;
+  /** Before what a snapshot is taken automatically; default nothing. */
+  readonly snapshotBefore?: readonly SnapshotBefore[];
   readonly defaultVmType: string;
   readonly defaultVmProvider: string;
   readonly defaultRootPassword: string | undefined;

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { HostChoice } from '../../../src-shared/host/host-choice.ts';
 import type { EnvironmentSpecs } from '../../../src-shared/specs.ts';
 import { diskError, writeJson } from '../core/json-file.ts';
-import type { HeldLock } from '../core/lock.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { makePrefixKey } from '../guest/keys.ts';
@@ -14,11 +13,11 @@ import type { ScriptCopy } from '../plan/plan-scripts.ts';
 import { expandPrefixPath, type PrefixPaths, prefixPaths } from '../prefix/layout.ts';
 import { readPrefixWithoutSpecs, writeSpecs } from '../prefix/prefix.ts';
 import { type PrefixRecord, writeRecord } from '../prefix/record.ts';
-import { isHalfMade, removeEmpty, removePrefixFolder } from '../prefix/remains.ts';
-import { newPrefixName, Workdir } from '../prefix/workdir.ts';
-import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
+import { newPrefixName } from '../prefix/workdir.ts';
+import type { RecipeContext } from '../runtime/recipe.ts';
 import { remoteFiles, remoteOf, requireSendable } from '../runtime/remote-files.ts';
 import { defaultHostChoice } from '../runtime/session.ts';
+import { claimName, LockPlace, openWorkdir } from './claim.ts';
 import type { CreateRequest } from './create-request.ts';
 import { createDisks } from './disks.ts';
 import { draftEnvironment, requireSound } from './draft.ts';
@@ -73,7 +72,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
     await using lock = new LockPlace();
     await using undo = new UndoStack(step.log);
     const record: PrefixRecord = {
-      version: 2,
+      version: 3,
       phase: 'creating',
       host,
       initFile,
@@ -81,6 +80,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
       snapshots: [],
       current: null,
       pending: null,
+      ...(environment.snapshotKeep === undefined ? {} : { snapshotKeep: { ...environment.snapshotKeep } }),
     };
     const workdir = await openWorkdir(workdirPath, basename(root), undo);
     await whole.step('Initialize prefix', async (one) => {
@@ -107,79 +107,6 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
     await events.onReady(root);
     return root;
   });
-}
-
-/** Holds a lock that an inner scope takes, until the outer scope ends. */
-class LockPlace implements AsyncDisposable {
-  held: HeldLock | undefined;
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.held?.release();
-  }
-}
-
-async function openWorkdir(path: string, name: string, undo: UndoStack): Promise<Workdir> {
-  const workdir = await Workdir.loadOrCreate(path, name);
-  undo.add(`repair workdir ${path}`, async () => void (await workdir.repair()));
-  return workdir;
-}
-
-/**
- * Creates the prefix's folder with its record, and takes its lock for as long as undo may need it. Only one process at a time does this in
- * a workdir: of two that want the same name one gets it, the other `prefix.exists`, or `conflict.locked` while the first is unfinished.
- */
-async function claimName(
-  context: RecipeContext,
-  workdir: Workdir,
-  paths: PrefixPaths,
-  record: PrefixRecord,
-  { lock, undo }: { readonly lock: LockPlace; readonly undo: UndoStack },
-  step: Step,
-): Promise<void> {
-  await using _names = await workdir.lockNames(basename(paths.root), step.signal);
-  await clearHalfMade(context, paths, step);
-  try {
-    await mkdir(paths.root);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw diskError(error, paths.root);
-    throw new EngineError('prefix.exists', `Prefix with name ${basename(paths.root)} already exists in workdir ${workdir.path}`, {
-      cause: error,
-      hint: 'Specify a different prefix name (--prefix-name) or remove it (lago destroy).',
-    });
-  }
-  undo.add(`remove ${paths.root}`, async () => {
-    // Without the lock, the folder may by now belong to another process, unless it is empty.
-    if (lock.held === undefined) await removeEmpty(paths.root);
-    else await removePrefixFolder(paths);
-  });
-  lock.held = await lockPrefix(paths, 'init', step.signal);
-  try {
-    await writeRecord(paths.record, record);
-    for (const folder of [paths.virt, paths.images, paths.logs, paths.scripts]) await mkdir(folder);
-  } catch (error) {
-    throw diskError(error, paths.root);
-  }
-}
-
-/** Removes what a killed `init` or `destroy` left, so that the name is free again. Keeps a prefix that is completed meanwhile. */
-async function clearHalfMade(context: RecipeContext, paths: PrefixPaths, step: Step): Promise<void> {
-  if (!(await isHalfMade(paths.root))) return;
-  await using lock = await lockUnlessGone(paths, step);
-  if (lock === undefined || !(await isHalfMade(paths.root))) return;
-  step.log.info(`Removing what an interrupted command left at ${paths.root}.`);
-  const remains = await readPrefixWithoutSpecs(paths.root);
-  if (remains !== undefined) await remoteOf(context, remains, step.log)?.place.remove();
-  await removePrefixFolder(paths);
-}
-
-/** Undefined when the destroy that half-removed it has finished meanwhile. */
-async function lockUnlessGone(paths: PrefixPaths, step: Step): Promise<HeldLock | undefined> {
-  try {
-    return await lockPrefix(paths, 'init', step.signal);
-  } catch (error) {
-    if (error instanceof EngineError && error.code === 'prefix.missing') return undefined;
-    throw error;
-  }
 }
 
 /** Everything that the other machine must have and be, before anything is created. */

@@ -4,7 +4,8 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ExtFiles, entriesOf } from './ext-files.ts';
+import { entriesOf } from './debugfs.ts';
+import { ExtFiles } from './ext-files.ts';
 import { extPartitions } from './partitions.ts';
 
 const SBIN = { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` };
@@ -53,7 +54,15 @@ async function members(list: ReturnType<ExtFiles['tree']>): Promise<Record<strin
 
 test('partitions with a file system of the ext family are found', async () => {
   const disk = await open(raw, 'r');
-  expect(await extPartitions(disk)).toEqual([{ number: 2, offset: OFFSET, label: 'myroot', needsRecovery: false }]);
+  expect(await extPartitions(disk)).toEqual([
+    {
+      number: 2,
+      offset: OFFSET,
+      label: 'myroot',
+      uuid: expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/) as string,
+      needsRecovery: false,
+    },
+  ]);
   await disk.close();
 });
 
@@ -93,5 +102,5 @@ test('a journal is replayed', async () => {
 
 test('names that lead elsewhere are no entries', () => {
   const output = '/2/040755/0/0/.//\n/2/040755/0/0/..//\n/11/100644/0/0/../../etc/x/5/\n/12/100644/0/0/ok\nyes/7/\n/0/100644/0/0/gone/7/\n';
-  expect(entriesOf(output)).toEqual([{ inode: 12, mode: 0o100644, name: 'ok\nyes', size: 7 }]);
+  expect(entriesOf(output)).toEqual([{ inode: 12, mode: 0o100644, uid: 0, gid: 0, name: 'ok\nyes', size: 7 }]);
 });

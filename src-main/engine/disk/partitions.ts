@@ -8,6 +8,8 @@ export interface ExtPartition {
   readonly offset: number;
   /** The file system's label, or else the partition's name; may be empty. */
   readonly label: string;
+  /** Of the file system, lower case, as /etc/fstab names it. */
+  readonly uuid: string;
   /** It was not unmounted: the last changes are in its journal only. */
   readonly needsRecovery: boolean;
 }
@@ -20,13 +22,17 @@ export async function extPartitions(disk: FileHandle): Promise<readonly ExtParti
   const found: ExtPartition[] = [];
   for (const { number, offset, name } of await partitions(disk)) {
     const block = await readAt(disk, offset + 1024, 264);
-    // s_magic, s_volume_name, s_feature_incompat
+    // s_magic, s_uuid, s_volume_name, s_feature_incompat
     if (block.length < 264 || block.readUInt16LE(56) !== 0xef53) continue;
     const label = block.subarray(120, 136).toString('utf8').replace(/\0.*$/s, '');
     const needsRecovery = (block.readUInt32LE(96) & 4) !== 0;
-    found.push({ number, offset, label: label === '' ? name : label, needsRecovery });
+    found.push({ number, offset, label: label === '' ? name : label, uuid: uuidOf(block.subarray(104, 120)), needsRecovery });
   }
   return found;
+}
+
+function uuidOf(bytes: Buffer): string {
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
 interface Partition {

@@ -312,3 +312,60 @@ export async function setBacking(
     { signal: options.signal },
   );
 }
+
+/**
+ * Creates an empty layer on `backing`, which is absolute or the name of a file in the layer's folder, without reading it. The file must not
+ * exist.
+ */
+export async function createLayerOn(
+  request: { readonly path: string; readonly backing: string; readonly backingFormat: ImageFormat },
+  options: ImageOptions = {},
+): Promise<void> {
+  const { path, backing, backingFormat } = request;
+  checkPath(path);
+  await refuseExisting(path);
+  await qemuImg(
+    ['create', '-q', '-f', 'qcow2', '-F', backingFormat, '-b', localName(backing), path],
+    `A layer could not be put on ${backing}.`,
+    path,
+    options,
+  );
+}
+
+/**
+ * Puts an image on another backing file, or on none (`''`), and copies what it had from its old one and not from the new one. The image
+ * must not be in use. Safe to interrupt: the header is written last.
+ */
+export async function moveOnto(
+  request: { readonly path: string; readonly backing: string; readonly backingFormat: ImageFormat | undefined },
+  options: ImageOptions = {},
+): Promise<void> {
+  const { path, backing, backingFormat } = request;
+  checkPath(path);
+  const format = backingFormat === undefined ? [] : ['-F', backingFormat];
+  await qemuImg(
+    ['rebase', '-f', 'qcow2', ...format, '-b', backing === '' ? '' : localName(backing), path],
+    `${path} could not take in what is below it.`,
+    path,
+    options,
+  );
+}
+
+/** QEMU takes "word:" at the start of a relative name for a protocol, and keeps the name as it is given. */
+function localName(name: string): string {
+  return isAbsolute(name) || !name.includes(':') ? name : `./${name}`;
+}
+
+const ImageMap = z.array(z.looseObject({ depth: z.number(), present: z.boolean() }));
+
+/** Whether a qcow2 file itself has anything, also zeros, instead of showing what is below. Works while a VM uses it. */
+export async function hasOwnData(path: string, options: ImageOptions = {}): Promise<boolean> {
+  checkPath(path);
+  const { stdout } = await qemuImg(
+    ['map', '-U', '--output=json', '-f', 'qcow2', path],
+    `The disk image ${path} cannot be read.`,
+    path,
+    options,
+  );
+  return ImageMap.parse(JSON.parse(stdout)).some(({ depth, present }) => depth === 0 && present);
+}

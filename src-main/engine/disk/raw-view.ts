@@ -5,6 +5,7 @@ import { diskError } from '../core/json-file.ts';
 import { drop, silentLog } from '../core/log.ts';
 import { type RunResult, run, runChecked } from '../core/run.ts';
 import { until } from '../core/until.ts';
+import { fileBelow } from './layers.ts';
 
 export interface ViewedImage {
   /** Absolute. */
@@ -16,21 +17,41 @@ export interface ViewedImage {
 
 const APPEAR_MS = 30_000;
 
-/**
- * Shows an image as a raw file while `work` runs. The image itself is only read, and not locked: what is written to the view, such as a
- * journal that is replayed, goes to an overlay in `scratch`, a folder that must not exist and is removed. Needs qemu-storage-daemon and
- * /dev/fuse: `host.missing-tool`, `host.unavailable`.
- */
+/** A raw file that shows an image. Disposing it ends the view. */
+export interface RawView extends AsyncDisposable {
+  readonly path: string;
+}
+
+/** Shows an image as a raw file while `work` runs, as `openRawView` does. */
 export async function withRawView<T>(
   image: ViewedImage,
   scratch: string,
   signal: AbortSignal,
   work: (raw: string) => Promise<T>,
 ): Promise<T> {
+  await using view = await openRawView(image, scratch, signal);
+  try {
+    return await work(view.path);
+  } catch (error) {
+    throw diskError(error, scratch);
+  }
+}
+
+/**
+ * Shows an image as a raw file. The image itself and those below it are only read, and not locked: what is written to the view, such as a journal that is
+ * replayed, goes to an overlay in `scratch`, a folder that must not exist and is removed. Needs qemu-storage-daemon and /dev/fuse:
+ * `host.missing-tool`, `host.unavailable`.
+ */
+export async function openRawView(image: ViewedImage, scratch: string, signal: AbortSignal): Promise<RawView> {
   const overlay = join(scratch, 'overlay.qcow2');
   const raw = join(scratch, 'raw');
   const end = new AbortController();
   let daemon: Promise<RunResult | undefined> | undefined;
+  const close = async (): Promise<void> => {
+    end.abort();
+    await Promise.allSettled([daemon]); // that it was ended is its error
+    await rm(scratch, { recursive: true, force: true });
+  };
   try {
     await mkdir(scratch, { recursive: true, mode: 0o700 });
     await writeFile(raw, '');
@@ -38,25 +59,28 @@ export async function withRawView<T>(
     await runChecked(create, `The disk ${image.path} cannot be read.`, { signal });
     daemon = startDaemon(image, overlay, raw, AbortSignal.any([end.signal, signal]));
     await appeared(raw, daemon, image, signal);
-    return await work(raw);
+    return { path: raw, [Symbol.asyncDispose]: close };
   } catch (error) {
+    await close();
     throw diskError(error, scratch);
-  } finally {
-    end.abort();
-    await Promise.allSettled([daemon]); // that it was ended is its error
-    await rm(scratch, { recursive: true, force: true });
   }
 }
 
 async function startDaemon(image: ViewedImage, overlay: string, raw: string, signal: AbortSignal): Promise<RunResult> {
-  const file = (filename: string, more = {}): object => ({ driver: 'file', filename, ...more });
-  // Not locked, so that the VM can be started meanwhile.
-  const backing = { driver: image.format, 'read-only': true, file: file(image.path, { locking: 'off' }) };
-  const disk = { driver: 'qcow2', file: file(overlay), backing };
+  const backing = await unlockedNode(image.path, image.format);
+  const disk = { driver: 'qcow2', file: { driver: 'file', filename: overlay }, backing };
   const node = { driver: 'raw', 'node-name': 'disk', offset: image.offset ?? 0, file: disk };
   const view = `type=fuse,id=view,node-name=disk,mountpoint=${raw.replaceAll(',', ',,')},writable=on`;
   const daemon = ['qemu-storage-daemon', '--blockdev', JSON.stringify(node), '--export', view];
   return await run(['setpriv', '--pdeathsig', 'TERM', ...daemon], { signal });
+}
+
+/** An image with all that is below it. None is locked, so that the VM can be started and layers be merged meanwhile. */
+async function unlockedNode(path: string, format: string, above: readonly string[] = []): Promise<object> {
+  if (above.includes(path)) throw new EngineError('input.invalid', `The disk image ${path} lies on itself.`);
+  const below = format === 'qcow2' ? await fileBelow(path) : undefined;
+  const backing = below === undefined ? {} : { backing: await unlockedNode(below.path, below.format, [...above, path]) };
+  return { driver: format, 'read-only': true, file: { driver: 'file', filename: path, locking: 'off' }, ...backing };
 }
 
 /** Waits until the view has the disk's size. */

@@ -57,7 +57,7 @@ beforeEach(async () => {
   await writeFile(paths.initialized, '');
   await writeFile(join(folder, 'user.yaml'), 'packages: [vim]\n');
   await writeRecord(paths.record, {
-    version: 2,
+    version: 3,
     phase: 'ready',
     host: { kind: 'embedded', uplink: 'none' },
     initFile: join(folder, 'init.yaml'),

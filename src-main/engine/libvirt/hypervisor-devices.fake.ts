@@ -19,6 +19,29 @@ export function disksOf(xml: string): readonly string[] {
   return devicesOf(xml, 'disk').map((disk) => findXml(disk, 'target')?.attributes.get('dev') ?? '');
 }
 
+/** Files of the disks by target name. */
+export function diskFilesOf(xml: string): ReadonlyMap<string, string> {
+  return new Map(
+    devicesOf(xml, 'disk').flatMap((disk) => {
+      const file = findXml(disk, 'source')?.attributes.get('file');
+      return file === undefined ? [] : [[findXml(disk, 'target')?.attributes.get('dev') ?? '', file] as const];
+    }),
+  );
+}
+
+/** The domain with these disks on other files, which are layers. */
+export function withLayers(xml: string, files: ReadonlyMap<string, string>): string {
+  const rewrite = (node: XmlElement, file?: string): ReturnType<typeof element> => {
+    const layer = node.name === 'disk' ? files.get(findXml(node, 'target')?.attributes.get('dev') ?? '') : undefined;
+    const attributes = Object.fromEntries(node.attributes);
+    if (file !== undefined && node.name === 'source') return element('source', { ...attributes, file });
+    if (file !== undefined && node.name === 'driver') return element('driver', { ...attributes, type: 'qcow2' });
+    const text = node.text.trim();
+    return element(node.name, attributes, ...(text === '' ? node.children.map((child) => rewrite(child, layer)) : [text]));
+  };
+  return printXml(rewrite(readXml(xml)));
+}
+
 export function nicsOf(xml: string): readonly { readonly mac: string | undefined }[] {
   return devicesOf(xml, 'interface').map((nic) => ({ mac: findXml(nic, 'mac')?.attributes.get('address') }));
 }

@@ -1,4 +1,5 @@
 import { EngineError } from '../../../src-shared/errors.ts';
+import { faultPoint } from '../core/fault.ts';
 import type { Hypervisor } from './hypervisor.ts';
 
 /** An error as libvirt would return it. `code` is libvirt's error number. */
@@ -43,6 +44,8 @@ interface Fault {
 export class FakeFaults {
   readonly #faults: Fault[] = [];
   readonly #delays = new Map<FakeMethod | 'any', number>();
+  /** Whether every changing call is a point at which a fault plan (`core/fault.ts`) may strike: with `die`, nobody calls any more. */
+  faultPoints = false;
   readonly #calls: { readonly method: FakeMethod; readonly subject: string }[] = [];
 
   /** Every call so far, in order; `subject` is its name or XML argument. */
@@ -82,6 +85,8 @@ export class FakeFaults {
 
   /** Records a call and returns its delay and fault. */
   begin(method: FakeMethod, subject: string): { readonly delayMs: number; readonly fault: Fault | undefined } {
+    // Questions to the monitor are asked again and again.
+    if (this.faultPoints && !READING.has(method) && method !== 'monitorCommand') faultPoint('effect', `${method} ${subject}`);
     this.#calls.push({ method, subject });
     const matching = this.#faults.filter((fault) => fault.method === method || (fault.method === 'any' && !READING.has(method)));
     for (const fault of matching) fault.left -= 1;

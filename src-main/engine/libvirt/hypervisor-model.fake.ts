@@ -5,7 +5,6 @@ import type {
   ChangeScope,
   DhcpLease,
   DomainInfo,
-  DomainRunState,
   DomainSnapshot,
   DomainStatistics,
   DomainStatus,
@@ -21,69 +20,15 @@ import {
   memoryOf,
   type NetworkChange,
   nicsOf,
+  withLayers,
   withMemory,
 } from './hypervisor-devices.fake.ts';
 import { libvirtError } from './hypervisor-faults.fake.ts';
+import type { Domain, FakeState, Network, Snapshot } from './hypervisor-state.fake.ts';
 import { LIBVIRT_ERROR } from './rpc/protocol.ts';
 import { sortSnapshots } from './rpc/values.ts';
 import { nicWithLink } from './xml/device-xml.ts';
 import { childrenXml, findXml, readXml, textXml, type XmlElement } from './xml/read-xml.ts';
-
-/** A domain of the fake host. */
-interface Domain {
-  readonly name: string;
-  readonly uuid: string;
-  /** -1 when it is off. */
-  id: number;
-  state: DomainRunState;
-  reason: number;
-  persistent: boolean;
-  /** The definition; while it runs, `activeXml` is the definition it was started with. */
-  xml: string;
-  activeXml: string | undefined;
-  readonly snapshots: Map<string, Snapshot>;
-  current: string | undefined;
-  /** Its next start goes on from a saved state. */
-  saved: boolean;
-  frozen: boolean;
-  readonly blockJobs: Map<string, BlockJob>;
-  /** CPU time and traffic as the test set them. */
-  counters: Pick<DomainStatistics, 'cpuTimeNs'>;
-}
-
-interface Snapshot {
-  readonly name: string;
-  parent: string | undefined;
-  readonly createdAt: number;
-  readonly state: DomainSnapshot['state'];
-  /** The domain's definition when the snapshot was taken; undefined when the snapshot was redefined without it. */
-  readonly domainXml: string | undefined;
-}
-
-interface Network {
-  readonly name: string;
-  readonly uuid: string;
-  active: boolean;
-  persistent: boolean;
-  xml: string;
-  leases: readonly DhcpLease[];
-}
-
-/** The host as a plain value without run-specific data (times, ids, generated uuids), for before-and-after comparison. */
-export interface FakeState {
-  readonly domains: readonly {
-    readonly name: string;
-    readonly state: DomainRunState;
-    readonly persistent: boolean;
-    readonly snapshots: readonly {
-      readonly name: string;
-      readonly parent: string | undefined;
-      readonly state: string;
-      readonly current: boolean;
-    }[];
-  }[];
-  readonly networks: readonly { readonly name: string; readonly active: boolean; readonly persistent: boolean }[];
-}
 
 const INVALID_ARGUMENT = 8;
 const OPERATION_FAILED = 9;
@@ -234,6 +179,7 @@ export class FakeModel {
         saved: false,
         frozen: false,
         blockJobs: new Map(),
+        memory: '',
         counters: { cpuTimeNs: 0 },
       });
     } else {
@@ -247,18 +193,24 @@ export class FakeModel {
   startDomain(name: string, paused: boolean): void {
     const domain = this.#domain(name);
     if (isActive(domain)) throw invalid(`Starting VM ${name} failed: domain is already running`);
-    const devices = findXml(readXml(domain.xml), 'devices');
+    this.#requireNetworks(domain.xml);
+    this.#powerOn(domain, paused);
+  }
+
+  #requireNetworks(domainXml: string): void {
+    const domain = readXml(domainXml);
+    const devices = findXml(domain, 'devices');
     for (const nic of devices === undefined ? [] : childrenXml(devices, 'interface')) {
       const network = nic.attributes.get('type') === 'network' ? findXml(nic, 'source')?.attributes.get('network') : undefined;
       if (network !== undefined && !this.#network(network).active)
-        throw invalid(`Starting VM ${name} failed: network '${network}' is not active`);
+        throw invalid(`Starting VM ${textXml(domain, 'name') ?? ''} failed: network '${network}' is not active`);
     }
-    this.#powerOn(domain, paused);
   }
 
   #powerOn(domain: Domain, paused: boolean): void {
     domain.saved = false;
     domain.id = this.#nextId++;
+    domain.memory = '';
     domain.activeXml = domain.xml;
     domain.state = paused ? 'paused' : 'running';
     domain.reason = 1;
@@ -305,6 +257,11 @@ export class FakeModel {
     domain.state = 'running';
     domain.reason = 5;
     this.#announce(domain, 'resumed');
+  }
+
+  /** The host ends, and everything on it. */
+  powerOff(): void {
+    for (const { name, id } of this.listDomains()) if (id !== -1) this.destroyDomain(name);
   }
 
   rebootDomain(name: string, by: 'agent' | 'acpi' = 'acpi'): void {
@@ -425,17 +382,44 @@ export class FakeModel {
     domain.xml = config;
   }
 
+  /** What the guest remembers; nothing when it has just been started. */
+  memoryOf(name: string): string {
+    return this.#domain(name).memory;
+  }
+
+  /** Lets a running guest remember something. */
+  remember(name: string, memory: string): void {
+    this.#active(name, 'Giving a memory to').memory = memory;
+  }
+
+  /** From now on the VM writes to these files. */
+  addLayers(name: string, layers: readonly { readonly disk: string; readonly path: string }[]): void {
+    const domain = this.#domain(name);
+    for (const { disk } of layers) {
+      this.requireDisk(name, disk);
+      if (domain.blockJobs.has(disk)) throw libvirtError(`Adding layers to VM ${name} failed: disk '${disk}' has an active block job`, 67);
+    }
+    const files = new Map(layers.map(({ disk, path }) => [disk, path]));
+    this.#change(name, { live: true, config: true }, (domainXml) => withLayers(domainXml, files));
+  }
+
   requireDisk(name: string, disk: string): void {
     const domain = this.#active(name, `Working on disk ${disk} of`);
     if (!disksOf(domain.activeXml ?? domain.xml).includes(disk))
       throw libvirtError(`Working on disk ${disk} of VM ${name} failed: disk not found`, INVALID_ARGUMENT);
   }
 
+  /** Rejects a second job on a disk. */
+  requireNoJob(name: string, disk: string): void {
+    this.requireDisk(name, disk);
+    if (this.#domain(name).blockJobs.has(disk))
+      throw libvirtError(`Working on disk ${disk} of VM ${name} failed: it already is in a job`, 70);
+  }
+
   /** Jobs take no time: a copy or an active commit is ready at once, any other completed. */
   startBlockJob(name: string, disk: string, kind: BlockJob['kind']): void {
-    this.requireDisk(name, disk);
+    this.requireNoJob(name, disk);
     const domain = this.#domain(name);
-    if (domain.blockJobs.has(disk)) throw libvirtError(`Working on disk ${disk} of VM ${name} failed: it already is in a job`, 70);
     const stays = kind === 'copy' || kind === 'active commit';
     if (stays) domain.blockJobs.set(disk, { kind, done: 1, total: 1 });
     this.#tell({ type: 'block job', name, uuid: domain.uuid, disk, kind, status: stays ? 'ready' : 'completed' });
@@ -475,6 +459,10 @@ export class FakeModel {
     this.#powerOff(domain, STOPPED_SAVED);
   }
 
+  hasSave(path: string): boolean {
+    return this.#saves.has(path);
+  }
+
   restoreDomain(path: string, state: 'running' | 'paused' | undefined): void {
     const save = this.#saves.get(path);
     if (save === undefined) throw libvirtError(`Restoring a VM from ${path} failed: no such file`, OPERATION_FAILED);
@@ -482,6 +470,24 @@ export class FakeModel {
     if (isActive(domain)) throw invalid(`Restoring a VM from ${path} failed: domain is already active`);
     this.#powerOn(domain, state === undefined ? save.paused : state === 'paused');
     domain.activeXml = save.xml;
+  }
+
+  /** Lets a domain, which needs no definition, go on with the memory of one that had the same devices. */
+  restoreMemory(xml: string, memory: string, paused: boolean): void {
+    const { element, name } = parse(xml, 'domain', 'Restoring a VM failed');
+    const doing = `Restoring VM ${name} failed`;
+    const uuid = textXml(element, 'uuid') ?? randomUUID();
+    this.#requireNetworks(xml);
+    const known = this.#domains.get(name);
+    if (known === undefined) {
+      this.defineDomain(xml);
+      this.#domain(name).persistent = false;
+    } else if (isActive(known)) throw invalid(`${doing}: domain is already active`);
+    else if (known.uuid !== uuid) throw libvirtError(`${doing}: domain '${name}' already exists with uuid ${known.uuid}`, OPERATION_FAILED);
+    const domain = this.#domain(name);
+    this.#powerOn(domain, paused);
+    domain.activeXml = xml;
+    domain.memory = memory;
   }
 
   listNetworks(): readonly NetworkStatus[] {

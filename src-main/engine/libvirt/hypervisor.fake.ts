@@ -1,9 +1,13 @@
+import { readFile } from 'node:fs/promises';
 import { type Duplex, PassThrough } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
+import { chainOf, commitBelow, pullInto } from './disk-files.fake.ts';
 import type { CallOptions, Hypervisor, HypervisorEvent } from './hypervisor.ts';
+import { diskFilesOf } from './hypervisor-devices.fake.ts';
 import { FakeFaults, type FakeMethod, libvirtError, READING } from './hypervisor-faults.fake.ts';
 import { FakeModel } from './hypervisor-model.fake.ts';
+import { readSaveImage } from './monitor.fake.ts';
 import { LIBVIRT_ERROR } from './rpc/protocol.ts';
 
 export interface FakeHypervisorOptions {
@@ -16,6 +20,8 @@ export interface FakeHypervisorOptions {
   readonly agent?: (domain: string, command: string) => string;
   /** Replies of QEMU's monitor; default an empty result. */
   readonly monitor?: (domain: string, command: string) => string;
+  /** Whether the disks' files are there, as a VM needs them, and jobs change them; by default they are names only. */
+  readonly realDisks?: boolean;
   /** The far end of a serial console; by default it echoes. */
   readonly console?: (domain: string) => Duplex;
   readonly capabilities?: string;
@@ -83,7 +89,7 @@ class Fake implements FakeHypervisor {
   }
 
   /** Like the real one: on cancel or timeout a query fails at once; a change, once begun, is waited for. */
-  async #call<T>(method: FakeMethod, subject: string, options: CallOptions | undefined, work: () => T): Promise<T> {
+  async #call<T>(method: FakeMethod, subject: string, options: CallOptions | undefined, work: () => T | Promise<T>): Promise<T> {
     if (this.#lost !== undefined) throw this.#gone(method);
     if (options?.signal?.aborted === true) throw new EngineError('cancelled', `${method} was cancelled.`);
     const { delayMs, fault } = this.faults.begin(method, subject);
@@ -104,7 +110,7 @@ class Fake implements FakeHypervisor {
     const effect = async (): Promise<T> => {
       await (delayMs > 0 ? delay(delayMs) : Promise.resolve());
       if (fault?.when === 'before') throw fault.error;
-      const result = work();
+      const result = await work();
       if (fault?.when === 'after') throw fault.error;
       return result;
     };
@@ -113,6 +119,15 @@ class Fake implements FakeHypervisor {
     } finally {
       cleanUp();
     }
+  }
+
+  /** Like QEMU, which opens all files of its disks. */
+  #requireDisks(domainXml: string): void {
+    if (this.#options.realDisks === true) for (const file of diskFilesOf(domainXml).values()) chainOf(file);
+  }
+
+  #fileOf(name: string, disk: string): string {
+    return diskFilesOf(this.model.domainXml(name, false)).get(disk) ?? '';
   }
 
   version: Hypervisor['version'] = async (options) =>
@@ -130,7 +145,10 @@ class Fake implements FakeHypervisor {
   defineDomain: Hypervisor['defineDomain'] = async (xml, options) =>
     await this.#call('defineDomain', xml, options, () => this.model.defineDomain(xml));
   startDomain: Hypervisor['startDomain'] = async (name, how, options) =>
-    await this.#call('startDomain', name, options, () => this.model.startDomain(name, how?.paused === true));
+    await this.#call('startDomain', name, options, () => {
+      this.#requireDisks(this.model.domainXml(name, true));
+      this.model.startDomain(name, how?.paused === true);
+    });
   destroyDomain: Hypervisor['destroyDomain'] = async (name, options) =>
     await this.#call('destroyDomain', name, options, () => this.model.destroyDomain(name));
   shutdownDomain: Hypervisor['shutdownDomain'] = async (name, how, options) =>
@@ -228,16 +246,28 @@ class Fake implements FakeHypervisor {
     await this.#call('setMemory', name, options, () => this.model.setMemory(name, memoryKiB, scope));
   addLayers: Hypervisor['addLayers'] = async (name, layers, _how, options) =>
     await this.#call('addLayers', name, options, () => {
-      for (const { disk } of layers) this.model.requireDisk(name, disk);
+      if (this.#options.realDisks === true) for (const { path } of layers) chainOf(path);
+      this.model.addLayers(name, layers);
     });
   copyDisk: Hypervisor['copyDisk'] = async (name, disk, _xml, _how, options) =>
     await this.#call('copyDisk', name, options, () => this.model.startBlockJob(name, disk, 'copy'));
   commitDisk: Hypervisor['commitDisk'] = async (name, disk, into, options) =>
-    await this.#call('commitDisk', name, options, () =>
-      this.model.startBlockJob(name, disk, into === 'backing' || into.top === undefined ? 'active commit' : 'commit'),
-    );
-  pullDisk: Hypervisor['pullDisk'] = async (name, disk, options) =>
-    await this.#call('pullDisk', name, options, () => this.model.startBlockJob(name, disk, 'pull'));
+    await this.#call('commitDisk', name, options, async () => {
+      if (into === 'backing' || into.top === undefined) {
+        this.model.startBlockJob(name, disk, 'active commit');
+        return;
+      }
+      this.model.requireNoJob(name, disk);
+      const { base, top: from, relative } = into;
+      if (this.#options.realDisks === true) await commitBelow(this.#fileOf(name, disk), { base, from, relative });
+      this.model.startBlockJob(name, disk, 'commit');
+    });
+  pullDisk: Hypervisor['pullDisk'] = async (name, disk, how, options) =>
+    await this.#call('pullDisk', name, options, async () => {
+      this.model.requireNoJob(name, disk);
+      if (this.#options.realDisks === true) await pullInto(this.#fileOf(name, disk), how ?? {});
+      this.model.startBlockJob(name, disk, 'pull');
+    });
   resizeDisk: Hypervisor['resizeDisk'] = async (name, disk, _bytes, options) =>
     await this.#call('resizeDisk', name, options, () => this.model.requireDisk(name, disk));
   blockJob: Hypervisor['blockJob'] = async (name, disk, options) =>
@@ -253,7 +283,15 @@ class Fake implements FakeHypervisor {
   saveDomain: Hypervisor['saveDomain'] = async (name, path, options) =>
     await this.#call('saveDomain', name, options, () => this.model.saveDomain(name, path));
   restoreDomain: Hypervisor['restoreDomain'] = async (path, how, options) =>
-    await this.#call('restoreDomain', path, options, () => this.model.restoreDomain(path, how?.state));
+    await this.#call('restoreDomain', path, options, async () => {
+      if (this.#options.realDisks !== true || this.model.hasSave(path)) {
+        this.model.restoreDomain(path, how?.state);
+        return;
+      }
+      const { xml, memory } = readSaveImage(path, await readFile(path));
+      this.#requireDisks(how?.xml ?? xml);
+      this.model.restoreMemory(how?.xml ?? xml, memory, how?.state !== 'running');
+    });
   domainJob: Hypervisor['domainJob'] = async (name, options) =>
     await this.#call('domainJob', name, options, () => {
       this.model.domain(name);

@@ -225,7 +225,11 @@ export interface DomainCalls {
   listDomains(options?: CallOptions): Promise<readonly DomainStatus[]>;
   /** undefined when libvirt does not know the domain. */
   findDomain(name: string, options?: CallOptions): Promise<DomainStatus | undefined>;
-  domainXml(name: string, query?: { readonly inactive?: boolean }, options?: CallOptions): Promise<string>;
+  /**
+   * `inactive`: the definition instead of what runs. `migratable`: what is needed to go on with the domain's memory elsewhere, with
+   * passwords.
+   */
+  domainXml(name: string, query?: { readonly inactive?: boolean; readonly migratable?: boolean }, options?: CallOptions): Promise<string>;
   /** Defines or redefines a persistent domain. */
   defineDomain(xml: string, options?: CallOptions): Promise<DomainStatus>;
   startDomain(name: string, how?: { readonly paused?: boolean }, options?: CallOptions): Promise<void>;
@@ -287,12 +291,13 @@ export interface DeviceCalls {
 export interface DiskCalls {
   /**
    * Puts a new, empty layer on each of these disks at the same moment; from then on only the layer is written. `quiesce`: the guest agent
-   * flushes its file systems first. libvirt keeps no record of it as a snapshot.
+   * flushes its file systems first. `reuse`: the layers are there already, made for these disks. libvirt keeps no record of it as a
+   * snapshot.
    */
   addLayers(
     name: string,
     layers: readonly { readonly disk: string; readonly path: string }[],
-    how?: { readonly quiesce?: boolean },
+    how?: { readonly quiesce?: boolean; readonly reuse?: boolean },
     options?: CallOptions,
   ): Promise<void>;
   /** Copies the disk to the `<disk>` of the XML and keeps both equal until the job is ended, with a pivot to use the copy from then on. */
@@ -310,11 +315,14 @@ export interface DiskCalls {
   commitDisk(
     name: string,
     disk: string,
-    into: 'backing' | { readonly base: string; readonly top?: string },
+    into: 'backing' | { readonly base: string; readonly top?: string; readonly relative?: boolean },
     options?: CallOptions,
   ): Promise<void>;
-  /** Copies everything from the layers below into the disk, which then stands alone. */
-  pullDisk(name: string, disk: string, options?: CallOptions): Promise<void>;
+  /**
+   * Copies what the layers below have into the disk, which then stands alone, or lies on `base`. `relative`: the name of the file below is
+   * then kept without its folder, which all of them are in.
+   */
+  pullDisk(name: string, disk: string, how?: { readonly base?: string; readonly relative?: boolean }, options?: CallOptions): Promise<void>;
   resizeDisk(name: string, disk: string, bytes: number, options?: CallOptions): Promise<void>;
   /** undefined when no job runs on this disk. */
   blockJob(name: string, disk: string, options?: CallOptions): Promise<BlockJob | undefined>;
@@ -330,8 +338,11 @@ export interface SavedStateCalls {
   removeManagedSave(name: string, options?: CallOptions): Promise<void>;
   /** Saves the domain into a file and stops it. */
   saveDomain(name: string, path: string, options?: CallOptions): Promise<void>;
-  /** Without `state` it is restored in the state in which it was saved. */
-  restoreDomain(path: string, how?: { readonly state?: 'running' | 'paused' }, options?: CallOptions): Promise<void>;
+  /**
+   * Reads the file once, from the beginning to the end: it may be a pipe. Without `state` it is restored in the state in which it was saved.
+   * `xml` takes the place of the description in the file: other paths, the same devices.
+   */
+  restoreDomain(path: string, how?: { readonly state?: 'running' | 'paused'; readonly xml?: string }, options?: CallOptions): Promise<void>;
   /** The save, restore or dump that is under way; undefined when there is none. */
   domainJob(name: string, options?: CallOptions): Promise<DomainJob | undefined>;
   /** Stops it; its own call then fails, and the domain runs on. */

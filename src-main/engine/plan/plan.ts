@@ -6,6 +6,7 @@ import type { DomainDefinition } from '../../../src-shared/init-file/schema.ts';
 import type { PathKey } from '../../../src-shared/init-file/source.ts';
 import type { Issue } from '../../../src-shared/issue.ts';
 import type { OutsidePath, Plan, PlannedNet, PlannedVm } from '../../../src-shared/plan.ts';
+import type { SnapshotKeep } from '../../../src-shared/snapshot-keep.ts';
 import type { EnvironmentSpecs, NetSpec, NicSpec, VmSpec } from '../../../src-shared/specs.ts';
 import { type BuilderOptions, customizeProblems, filesOf } from '../appliance/customize-options.ts';
 import { guestFamily } from '../appliance/sysprep-commands.ts';
@@ -41,6 +42,8 @@ export interface PlannedEnvironment {
   readonly ovas: readonly OvaImport[];
   readonly scripts: readonly ScriptCopy[];
   readonly builds: readonly BuildJob[];
+  /** Which automatic snapshots are kept; undefined where the file says nothing. */
+  readonly snapshotKeep: SnapshotKeep | undefined;
   /** VM → absolute path of its user-data file. */
   readonly userDataFiles: ReadonlyMap<string, string>;
   /** Files that need the user's permission, including those that have it. */
@@ -93,6 +96,7 @@ export function planEnvironment(init: InitFile, context: PlanContext): PlannedEn
     ovas: disks.flatMap((own) => own.ova ?? []),
     scripts: scripts.copies,
     builds,
+    snapshotKeep: init.snapshotKeep,
     userDataFiles: new Map(
       init.domainNames.flatMap((name) => {
         const file = userDataFile(init.domains[name]?.['cloud-init']);

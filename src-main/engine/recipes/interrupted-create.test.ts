@@ -32,6 +32,7 @@ beforeEach(async () => {
         web: { memory: 128, nics: [{ net: 'lan' }], disks: [{ type: 'empty', name: 'root', dev: 'vda', format: 'qcow2', size: '1M' }] },
       },
       nets: { lan: { type: 'nat', management: true, dhcp: { start: 100, end: 254 } } },
+      'snapshot-keep': { last: 3 },
     }),
   );
   const world = createWorld();
@@ -207,7 +208,7 @@ describe('two inits of one name', { timeout: 120_000 }, () => {
       const outcomes = await Promise.allSettled([create(), create()]);
       const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
       expect(refused.map((outcome) => String(outcome.reason.code))).toEqual([expect.stringMatching(/^(prefix\.exists|conflict\.locked)$/)]);
-      expect((await readPrefix(join(workdir, NAME))).record?.phase).toBe('ready');
+      expect((await readPrefix(join(workdir, NAME))).record).toMatchObject({ phase: 'ready', snapshotKeep: { last: 3 } });
       expect((await leases()).length).toBe(1);
       await destroy();
     }

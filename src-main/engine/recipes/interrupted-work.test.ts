@@ -10,11 +10,13 @@ import { domainName, readPrefix } from '../prefix/prefix.ts';
 import { readRecord, writeRecord } from '../prefix/record.ts';
 import { observe, prefixState } from '../runtime/observed/state.ts';
 import { requireSpace } from '../snapshot/snapshot-space.ts';
+import { inconsistencies } from './consistency.test-support.ts';
 import { cleanUpEnvironment, destroyEnvironment } from './destroy.ts';
+import { atEachPoint } from './each-point.test-support.ts';
 import { startEnvironment, stopEnvironment } from './lifecycle.ts';
 import { shutDownEnvironment } from './shutdown.ts';
 import { removeSnapshot, revertSnapshot, takeSnapshot } from './snapshots.ts';
-import { createWorld, UUID, type World, writePrefix } from './world.test-support.ts';
+import { createWorld, OLD_SNAPSHOT, UUID, type World, writePrefix } from './world.test-support.ts';
 
 let folder: string;
 let root: string;
@@ -25,7 +27,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'lago-work-'));
   root = join(folder, 'demo');
   world = createWorld();
-  await writePrefix(root);
+  await writePrefix(root, { internalSnapshots: true });
 });
 afterEach(async () => {
   injectFault(undefined);
@@ -47,27 +49,7 @@ const remove = async (name: string): Promise<void> => await doing(async (step) =
 const destroy = async (): Promise<void> => await doing(async (step) => await destroyEnvironment(world.context, root, step));
 const cleanUp = async (): Promise<void> => await doing(async (step) => await cleanUpEnvironment(world.context, root, step));
 
-/** Inconsistencies between the prefix's files and libvirt: partial snapshots, VMs left paused or needlessly defined. */
-async function inconsistencies(): Promise<readonly string[]> {
-  const { record, specs } = await readPrefix(root);
-  const snapshots = record?.snapshots ?? [];
-  const found: string[] = [];
-  for (const domain of world.model.describe().domains) {
-    if (domain.state === 'paused' || domain.state === 'shut off') found.push(`${domain.name} is ${domain.state}`);
-    const vm = specs.vms.find((candidate) => domainName(UUID, candidate.name) === domain.name)?.name ?? '';
-    const wanted = snapshots.filter((snapshot) => snapshot.vms[vm] !== undefined).map((snapshot) => snapshot.name);
-    const there = domain.snapshots.map((snapshot) => snapshot.name);
-    if (wanted.join() !== there.join()) found.push(`${domain.name} has ${there.join()} instead of ${wanted.join()}`);
-  }
-  const names = snapshots.map((snapshot) => snapshot.name).sort();
-  const folders = (await readdir(join(root, 'snapshots')).catch(() => [])).sort();
-  if (folders.join() !== names.join()) found.push(`files of ${folders.join()} instead of ${names.join()}`);
-  for (const vm of specs.vms) {
-    const listed = Object.keys(vm.snapshots).sort().join();
-    if (listed !== names.join()) found.push(`${vm.name} lists ${listed}`);
-  }
-  return found;
-}
+const wrong = async (): Promise<readonly string[]> => await inconsistencies(root, world);
 
 const VERBS: Readonly<Record<string, { readonly prepare: () => Promise<void>; readonly work: () => Promise<void> }>> = {
   start: { prepare: async () => await Promise.resolve(), work: start },
@@ -103,57 +85,49 @@ const NEXT: readonly (readonly [string, () => Promise<void>])[] = [
   ['cleanup', cleanUp],
 ];
 
-/** Runs the verb with a fault at each point in turn, and `check` after each. */
-async function atEachPoint(
+/** Does the verb with a fault at each point in turn, and `check`s after each. */
+async function atEachPointOf(
   verb: string,
   how: 'fail' | 'die',
   check: (point: string, at: number, before: unknown) => Promise<void>,
 ): Promise<number> {
   const tried = VERBS[verb];
   if (tried === undefined) throw new Error(`no verb ${verb}`);
-  for (let at = 1; ; at++) {
+  let before: unknown;
+  const prepare = async (): Promise<void> => {
     await rm(root, { recursive: true, force: true });
     world = createWorld();
-    await writePrefix(root);
+    await writePrefix(root, { internalSnapshots: true });
     await tried.prepare();
-    const before = world.describe();
-    const run = injectFault({ at, how });
-    const failed = await tried.work().then(
-      () => false,
-      () => true,
-    );
-    const { struck } = run;
-    injectFault(undefined);
-    if (!struck) {
-      expect(failed).toBe(false);
-      return at - 1;
-    }
-    await check(`${verb} at ${at}, ${run.points[at - 1] ?? ''}`, at, before);
-  }
+    before = world.describe();
+  };
+  return await atEachPoint(how, { prepare, work: tried.work }, async (point, at) => {
+    await check(`${verb} at ${at}, ${point}`, at, before);
+  });
 }
 
 describe.each(Object.keys(VERBS))('%s', { timeout: 120_000 }, (verb) => {
   it('that fails at any step leaves a consistent environment', async () => {
-    const points = await atEachPoint(verb, 'fail', async (point, _at, before) => {
+    const points = await atEachPointOf(verb, 'fail', async (point, _at, before) => {
       if (verb.startsWith('start') || verb.startsWith('snapshot')) {
-        expect([point, world.describe(), await inconsistencies()]).toEqual([point, before, []]);
+        expect([point, world.describe(), await wrong()]).toEqual([point, before, []]);
       }
       // Work past the point of no return stays pending, and is continued; a stop is either repeated or not.
       const left = (await readPrefix(root)).record?.pending?.kind ?? null;
       expect([point, left]).toEqual([point, expect.toBeOneOf([null, verb === 'delete' ? 'delete-snapshot' : 'revert'])]);
-      if (!['stop', 'shutdown', 'cleanup'].includes(verb) && left === null) expect([point, await inconsistencies()]).toEqual([point, []]);
+      if (!['stop', 'shutdown', 'cleanup'].includes(verb) && left === null) expect([point, await wrong()]).toEqual([point, []]);
       if (!(await readPrefix(root)).initialized) {
         expect([point, world.describe()]).toEqual([point, expect.objectContaining({ up: false, domains: [] })]);
         return await cleanUp();
       }
       await start();
-      expect([point, await inconsistencies(), (await readPrefix(root)).record?.pending]).toEqual([point, [], null]);
+      expect([point, await wrong(), (await readPrefix(root)).record?.pending]).toEqual([point, [], null]);
     });
     expect(points).toBeGreaterThan(3);
   });
 
   it('that is killed at any step is finished or undone by the next verb', async () => {
-    await atEachPoint(verb, 'die', async (point, at) => {
+    await atEachPointOf(verb, 'die', async (point, at) => {
       const [name, next] = NEXT[at % NEXT.length] ?? ['start', start];
       const error = await next().then(
         () => undefined,
@@ -170,13 +144,13 @@ describe.each(Object.keys(VERBS))('%s', { timeout: 120_000 }, (verb) => {
         expect(world.describe()).toMatchObject({ up: false, domains: [] });
         return;
       }
-      expect([point, name, await inconsistencies()]).toEqual([point, name, []]);
+      expect([point, name, await wrong()]).toEqual([point, name, []]);
     });
   });
 
   it('that is killed can be followed by destroy', async () => {
     let at = 0;
-    await atEachPoint(verb, 'die', async (point) => {
+    await atEachPointOf(verb, 'die', async (point) => {
       if (at++ % 3 !== 0) return;
       await destroy();
       expect([point, await readdir(folder), world.up]).toEqual([point, [], false]);
@@ -186,13 +160,13 @@ describe.each(Object.keys(VERBS))('%s', { timeout: 120_000 }, (verb) => {
 
 describe('a revert that was killed in the middle', () => {
   it('is continued by the next start, even when everything was stopped before', async () => {
-    await atEachPoint('revert', 'die', async (point) => {
+    await atEachPointOf('revert', 'die', async (point) => {
       const pending = (await readPrefix(root)).record?.pending;
       if (pending?.kind !== 'revert' || pending.step !== 'reverting') return;
       await stop();
       expect((await readPrefix(root)).record?.pending?.step).toBe('reverting');
       await start('vm0');
-      expect([point, await inconsistencies()]).toEqual([point, []]);
+      expect([point, await wrong()]).toEqual([point, []]);
       expect((await readPrefix(root)).record).toMatchObject({ pending: null, current: 'base' });
     });
   });
@@ -209,7 +183,7 @@ describe('a revert whose end fails', () => {
     await take('newer');
     expect(world.faults.calls.filter((call) => call.method === 'revertSnapshot')).toEqual([]);
     expect((await readPrefix(root)).record).toMatchObject({ pending: null, current: 'newer' });
-    expect(await inconsistencies()).toEqual([]);
+    expect(await wrong()).toEqual([]);
   });
 });
 
@@ -247,7 +221,7 @@ describe('a revert that succeeds in part', () => {
     await expect(revert('one')).rejects.toMatchObject({ code: 'hypervisor.failed' });
     expect(world.model.describe().domains.map((domain) => domain.state)).toEqual(['running', 'running']);
     expect((await readPrefix(root)).record).toMatchObject({ current: 'two', pending: null });
-    expect(await inconsistencies()).toEqual([]);
+    expect(await wrong()).toEqual([]);
   });
 
   it('does not undefine a running VM that was saved while off', async () => {
@@ -272,7 +246,7 @@ describe('cancelling a snapshot', () => {
       abort.abort();
       await expect(taking).rejects.toMatchObject({ code: 'cancelled' });
       expect(world.describe()).toEqual(before);
-      expect(await inconsistencies()).toEqual([]);
+      expect(await wrong()).toEqual([]);
     },
   );
 });
@@ -282,12 +256,12 @@ describe('deleting a snapshot', () => {
     await start();
     await take('base');
     world.faults.failOn('deleteSnapshot', 2);
-    // As these VMs have no disks, it then tries to delete only libvirt's metadata.
+    // As the snapshot is not in the disks, it then tries to delete only libvirt's metadata.
     world.faults.failOn('deleteSnapshot', 3);
     await expect(remove('base')).rejects.toMatchObject({ hint: expect.stringContaining('delete it again') as string });
     await remove('base');
-    expect((await readPrefix(root)).record).toMatchObject({ snapshots: [], pending: null, current: null });
-    expect(await inconsistencies()).toEqual([]);
+    expect((await readPrefix(root)).record).toMatchObject({ snapshots: [{ name: OLD_SNAPSHOT }], pending: null, current: null });
+    expect(await wrong()).toEqual([]);
   });
 });
 
@@ -324,9 +298,9 @@ describe('the record', () => {
     const path = (await readPrefix(root)).paths.record;
     const { pending: _none, ...old } = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
     await writeFile(path, JSON.stringify({ ...old, version: 1 }));
-    expect(await readRecord(path)).toMatchObject({ version: 2, pending: null, phase: 'ready' });
+    expect(await readRecord(path)).toMatchObject({ version: 3, pending: null, phase: 'ready' });
     await start();
-    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ version: 2, pending: null });
+    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ version: 3, pending: null });
   });
 
   it('makes status report interrupted work', async () => {

@@ -8,16 +8,17 @@ import { silentLog } from '../core/log.ts';
 import { type Operation, type Step, startOperation } from '../core/operation.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { domainName, readPrefix, writeSpecs } from '../prefix/prefix.ts';
-import { writeRecord } from '../prefix/record.ts';
+import { type PrefixRecord, writeRecord } from '../prefix/record.ts';
 import { observe, prefixState } from '../runtime/observed/state.ts';
 import { cleanUpEnvironment, destroyEnvironment } from './destroy.ts';
 import { startEnvironment, stopEnvironment } from './lifecycle.ts';
 import { removeSnapshot, revertSnapshot, takeSnapshot } from './snapshots.ts';
-import { createWorld, UUID, type World, writePrefix } from './world.test-support.ts';
+import { createWorld, OLD_SNAPSHOT, type PrefixOptions, UUID, type World, writePrefix } from './world.test-support.ts';
 
 let folder: string;
 let root: string;
 let world: World;
+let options: PrefixOptions = {};
 
 function operation(work: (step: Step) => Promise<void>): Operation<void> {
   return startOperation({ kind: 'start', label: 'test' }, async (step) => await work(step));
@@ -65,7 +66,7 @@ async function failAtEachStep(
   for (let n = 1; ; n++) {
     world = createWorld();
     await rm(root, { recursive: true, force: true });
-    await writePrefix(root);
+    await writePrefix(root, options);
     await prepare();
     const before = world.describe();
     world.faults.clear();
@@ -218,15 +219,24 @@ describe('start and stop', () => {
   });
 });
 
-describe('snapshots', () => {
+describe.each(['internal', 'layers'] as const)('snapshots, %s,', (kind) => {
+  beforeEach(async () => {
+    options = { internalSnapshots: kind === 'internal' };
+    await rm(root, { recursive: true });
+    await writePrefix(root, options);
+  });
+  afterEach(() => {
+    options = {};
+  });
+  const records = async (): Promise<PrefixRecord['snapshots']> =>
+    ((await readPrefix(root)).record?.snapshots ?? []).filter(({ name }) => name !== OLD_SNAPSHOT);
+
   it('saves and restores all VMs together, with memory if they were running', async () => {
     await start('vm0');
     await snapshot('base');
     const prefix = await readPrefix(root);
-    expect(prefix.record).toMatchObject({
-      current: 'base',
-      snapshots: [{ name: 'base', parent: null, vms: { vm0: 'memory', vm1: 'disk' } }],
-    });
+    expect(prefix.record?.current).toBe('base');
+    expect(await records()).toMatchObject([{ name: 'base', kind, parent: null, vms: { vm0: 'memory', vm1: 'disk' } }]);
     expect(prefix.specs.vms.map((vm) => Object.keys(vm.snapshots))).toEqual([['base'], ['base']]);
     expect(await seen()).toMatchObject({ vm0: 'running', vm1: 'down' });
     await start();
@@ -249,7 +259,7 @@ describe('snapshots', () => {
     await snapshot('two');
     await revert('one', 'before revert');
     const { record } = await readPrefix(root);
-    expect(record?.snapshots.map(({ name, parent }) => [name, parent])).toEqual([
+    expect((await records()).map(({ name, parent }) => [name, parent])).toEqual([
       ['one', null],
       ['two', 'one'],
       ['before revert', 'two'],
@@ -261,8 +271,8 @@ describe('snapshots', () => {
     await start();
     for (const name of ['one', 'two', 'three']) await snapshot(name);
     await operation(async (step) => await removeSnapshot(world.context, root, 'two', step)).done;
-    const { record, specs } = await readPrefix(root);
-    expect(record?.snapshots.map(({ name, parent }) => [name, parent])).toEqual([
+    const { specs } = await readPrefix(root);
+    expect((await records()).map(({ name, parent }) => [name, parent])).toEqual([
       ['one', null],
       ['three', 'one'],
     ]);
@@ -280,7 +290,7 @@ describe('snapshots', () => {
       async (before) => {
         expect(world.describe()).toEqual(before);
         const prefix = await readPrefix(root);
-        expect(prefix.record).toMatchObject({ snapshots: [], current: null });
+        expect([await records(), prefix.record?.current]).toEqual([[], null]);
         expect(await readdir(join(root, 'snapshots')).catch(() => [])).toEqual([]);
       },
     );
@@ -290,7 +300,7 @@ describe('snapshots', () => {
   it('names the VMs that could not be reverted', async () => {
     await start();
     await snapshot('base');
-    world.faults.failOn('revertSnapshot', 2);
+    world.faults.failOn(kind === 'internal' ? 'revertSnapshot' : 'destroyDomain', 2);
     await expect(revert('base')).rejects.toMatchObject({
       code: 'hypervisor.failed',
       message: expect.stringMatching(/^Not reverted and unchanged: vm\d\. Reverted: vm\d\./) as string,
@@ -311,15 +321,37 @@ describe('snapshots', () => {
     expect(world.describe()).toEqual(before);
   });
 
-  it('lists the snapshots, and names a disk that cannot be saved', async () => {
+  it('says which snapshots there are', async () => {
     await expect(revert('nope')).rejects.toMatchObject({ code: 'snapshot.missing' });
+  });
+});
+
+describe('raw disks', () => {
+  const makeRaw = async (): Promise<void> => {
     const prefix = await readPrefix(root);
     const vms = prefix.specs.vms.map((vm) => ({ ...vm, disks: vm.disks.map((disk) => ({ ...disk, format: 'raw' })) }));
     await writeSpecs(prefix.paths, { ...prefix.specs, vms });
+  };
+
+  it('cannot be saved in an internal snapshot, which is said', async () => {
+    await rm(root, { recursive: true });
+    await writePrefix(root, { internalSnapshots: true });
+    await makeRaw();
     await expect(snapshot('base')).rejects.toMatchObject({
       code: 'snapshot.unsupported',
       message: expect.stringContaining('disk "root" is raw') as string,
     });
+  });
+
+  it('get a layer', async () => {
+    await makeRaw();
+    await snapshot('base');
+    const { specs } = await readPrefix(root);
+    expect(specs.vms.map(({ disks }) => disks[0])).toMatchObject([
+      { format: 'qcow2', path: '$LAGO_PREFIX_PATH/images/vm0_root.layer-1.qcow2' },
+      { format: 'qcow2', path: '$LAGO_PREFIX_PATH/images/vm1_root.layer-1.qcow2' },
+    ]);
+    await revert('base');
   });
 });
 

@@ -2,6 +2,7 @@ import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
 import type { VerbKind } from '../../../src-shared/verbs.ts';
 import type { Step } from '../core/operation.ts';
+import { clearHalfMade } from '../create/claim.ts';
 import { settlePending } from '../prefix/journal.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { type Prefix, readPrefix } from '../prefix/prefix.ts';
@@ -9,14 +10,16 @@ import type { PendingWork } from '../prefix/record.ts';
 import { activeVms } from '../runtime/bring-down.ts';
 import { undefineDomain } from '../runtime/realize.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
-import { deleteSnapshotOf } from '../snapshot/delete-snapshot.ts';
+import { deleteSnapshotsOf } from '../snapshot/delete-snapshot.ts';
+import { LAYERING, takeBackLayers } from '../snapshot/layers/take-back.ts';
+import { renameSnapshot } from '../snapshot/rename-snapshot.ts';
 import { finishReverted, REVERTED, REVERTING, revertTo } from '../snapshot/revert-snapshot.ts';
 import { onceFree, resumeForSure, statusOf } from '../snapshot/snapshot-parts.ts';
 import { takeBack } from '../snapshot/take-snapshot.ts';
 import { finishChange } from './change-vm/finish-change.ts';
 
 /** Why the lock is taken: a verb, or one of the few other operations that change a prefix. */
-export type Purpose = VerbKind | 'export' | 'vm' | 'recover';
+export type Purpose = VerbKind | 'export' | 'fork' | 'vm' | 'recover';
 
 /** A locked prefix without pending work that could be resolved. Disposing it releases the lock. */
 export interface OpenedPrefix extends AsyncDisposable {
@@ -69,7 +72,9 @@ export function pendingLabel(pending: PendingWork): string {
     case 'revert':
       return `the interrupted revert to${name}`;
     case 'delete-snapshot':
-      return `the interrupted deletion of snapshot${name}`;
+      return `the interrupted deletion of ${(pending.also ?? []).length === 0 ? 'snapshot' : 'several snapshots, from'}${name}`;
+    case 'edit-snapshot':
+      return `the interrupted renaming of snapshot${name}`;
     case 'vm':
       return `the interrupted change of VM ${pending.vms.join(', ')}`;
     default:
@@ -108,10 +113,14 @@ async function resolveNow(context: RecipeContext, prefix: Prefix, pending: Pendi
 async function resolve(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {
   switch (pending.kind) {
     case 'snapshot':
-      await takeBack(context, prefix, pending, step.signal);
+      if (pending.step === LAYERING) await takeBackLayers(context, prefix, pending, step.log, step.signal);
+      else await takeBack(context, prefix, pending, step.signal);
       break;
     case 'delete-snapshot':
       await finishDeletion(context, prefix, pending, step);
+      break;
+    case 'edit-snapshot':
+      if (pending.name !== null && pending.to !== undefined) await renameSnapshot(prefix, pending.name, pending.to, step);
       break;
     case 'revert':
       await finishRevert(context, prefix, pending, step);
@@ -129,15 +138,28 @@ async function resolve(context: RecipeContext, prefix: Prefix, pending: PendingW
     case 'vm':
       await finishChange(context, prefix, pending.vms, step);
       break;
-    default:
+    case 'fork':
+      await takeBackFork(context, prefix, pending, step);
+      return;
+    case 'destroy':
       return;
   }
+  for (const fork of pending.forks ?? []) await clearHalfMade(context, fork, step);
   await settlePending(prefix, undefined, step.log);
 }
 
-async function finishDeletion(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {
+/** Removes forks that are not whole, and the point that only they needed. */
+async function takeBackFork(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {
+  for (const fork of pending.forks ?? []) await clearHalfMade(context, fork, step);
   const snapshot = prefix.record?.snapshots.find((candidate) => candidate.name === pending.name);
-  if (snapshot !== undefined) await deleteSnapshotOf(context, prefix, snapshot, step);
+  if (snapshot === undefined) await settlePending(prefix, undefined, step.log);
+  else await deleteSnapshotsOf(context, prefix, [snapshot], step);
+}
+
+async function finishDeletion(context: RecipeContext, prefix: Prefix, pending: PendingWork, step: Step): Promise<void> {
+  const names = [pending.name, ...(pending.also ?? [])];
+  const snapshots = (prefix.record?.snapshots ?? []).filter(({ name }) => names.includes(name));
+  await deleteSnapshotsOf(context, prefix, snapshots, step);
 }
 
 /** Before the first VM is reverted, everything can continue as before; after that, only the complete snapshot is a consistent state. */

@@ -4,7 +4,7 @@ import { PARALLEL } from '../runtime/bring-down.ts';
 import { tellTime } from '../runtime/guest-time.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import { resumeForSure, statusOf } from '../snapshot/snapshot-parts.ts';
-import { suspendVm } from '../snapshot/take-snapshot.ts';
+import { suspendVm } from '../snapshot/suspend-all.ts';
 import { activeHosted } from './active-vms.ts';
 import { openForChange } from './recover.ts';
 

@@ -70,7 +70,7 @@ export const VERB_WORK: VerbWork = {
   snapshot: {
     async create(context, { root, input, step }) {
       const { takeSnapshot } = await import('./snapshots.ts');
-      await takeSnapshot(context, root, input.name, step);
+      await takeSnapshot(context, root, input.name, step, input);
     },
     async revert(context, { root, input, step }) {
       const { revertSnapshot } = await import('./snapshots.ts');
@@ -79,6 +79,14 @@ export const VERB_WORK: VerbWork = {
     async remove(context, { root, input, step }) {
       const { removeSnapshot } = await import('./snapshots.ts');
       await removeSnapshot(context, root, input.name, step);
+    },
+    async edit(context, { root, input, step }) {
+      const { editSnapshot } = await import('./edit-snapshot.ts');
+      await editSnapshot(context, root, input, step);
+    },
+    async prune(context, { root, input, step }) {
+      const { pruneSnapshots } = await import('./snapshots.ts');
+      await pruneSnapshots(context, root, input.branch, step);
     },
   },
 };

@@ -74,9 +74,11 @@ async function keptSnapshots(prefix: Prefix, vm: VmSpec): Promise<readonly { rea
   const pending = prefix.record?.pending ?? null;
   const file = (name: string): string => join(prefix.paths.snapshots, name, `${vm.name}.xml`);
   const records = (prefix.record?.snapshots ?? []).filter(
-    // One whose deletion was interrupted near its end no longer exists in any disk.
-    ({ name, vms }) =>
-      vms[vm.name] !== undefined && (pending?.kind !== 'delete-snapshot' || pending.name !== name || existsSync(file(name))),
+    // libvirt knows of internal ones only. One whose deletion was interrupted near its end no longer exists in any disk.
+    ({ name, kind, vms }) =>
+      kind === 'internal' &&
+      vms[vm.name] !== undefined &&
+      (pending?.kind !== 'delete-snapshot' || pending.name !== name || existsSync(file(name))),
   );
   return await Promise.all(records.map(async ({ name }) => ({ name, xml: await readFile(file(name), 'utf8') })));
 }

@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { EngineSettings } from '../configuration/settings.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
+import type { OpenMemorySinks } from '../host/memory-sink.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
 import type { PrefixPaths } from '../prefix/layout.ts';
 import type { Prefix } from '../prefix/prefix.ts';
@@ -13,6 +14,8 @@ export interface RecipeContext {
   readonly settings: EngineSettings;
   readonly resourcesDir: string;
   readonly plugins: PluginRegistry;
+  /** Where the memory of VMs is written to; without it, `memorySinks`. */
+  readonly openSinks?: OpenMemorySinks;
 }
 
 /**

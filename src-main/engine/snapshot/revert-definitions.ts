@@ -1,10 +1,11 @@
 import { VmSpec } from '../../../src-shared/specs.ts';
 import { readJson, writeJson } from '../core/json-file.ts';
 import { withNames, withoutStaleNames } from '../plan/nic-names.ts';
-import { sweepAddedImages } from '../prefix/added-images.ts';
 import { type Prefix, readSpecs } from '../prefix/prefix.ts';
+import type { SnapshotRecord } from '../prefix/record.ts';
 import { matchNetwork } from '../runtime/changes/match-network.ts';
 import type { HostSession } from '../runtime/session.ts';
+import { sweepAddedImages } from './added-images.ts';
 import { keptDefinition } from './snapshot-parts.ts';
 
 /**
@@ -14,7 +15,7 @@ import { keptDefinition } from './snapshot-parts.ts';
  */
 export async function revertDefinitions(
   prefix: Prefix,
-  snapshot: string,
+  snapshot: SnapshotRecord,
   reverted: readonly VmSpec[],
   session: HostSession | undefined,
   signal: AbortSignal,
@@ -23,10 +24,12 @@ export async function revertDefinitions(
   const back = new Set<string>();
   for (const { name } of reverted) {
     const vm = (await readSpecs(prefix.paths)).vms.find((one) => one.name === name);
-    const then = vm === undefined ? undefined : await readJson(keptDefinition(prefix, snapshot, vm), VmSpec);
+    const then = vm === undefined ? undefined : await readJson(keptDefinition(prefix, snapshot.name, vm), VmSpec);
     if (vm === undefined || then === undefined) continue;
     const { balloon: _, ...rest } = vm;
-    const { disks, nics, memory, balloon } = then;
+    const { nics, memory, balloon } = then;
+    // Those of layers are on new ones already.
+    const { disks } = snapshot.kind === 'layers' ? vm : then;
     for (const { ip } of nics) if (ip !== undefined && vm.nics.every((nic) => nic.ip !== ip)) back.add(ip);
     await writeJson(prefix.paths.vm(name), { ...rest, disks, nics, memory, ...(balloon === undefined ? {} : { balloon }) });
   }

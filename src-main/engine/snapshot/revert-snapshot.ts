@@ -12,12 +12,16 @@ import { tellTime } from '../runtime/guest-time.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
+import { collectLayers } from './layers/collect.ts';
+import { prepareLayers, revertLayered } from './layers/revert.ts';
 import { revertDefinitions } from './revert-definitions.ts';
 import { keptHostKeys, onceFree, resume, runningVms, statusOf } from './snapshot-parts.ts';
-import { suspendAll } from './take-snapshot.ts';
+import { suspendAll } from './suspend-all.ts';
 
 /** Work after the point of no return is not cancelled; this limits each part of it. */
 const FINISH_MS = 60_000;
+/** Removing layers is quick; merging one that is not needed any more may take minutes. */
+const COLLECT_MS = 30 * 60_000;
 
 /**
  * Progress of a revert. From `reverting` on the previous state is lost, and only reverting all VMs is consistent. At `reverted` the
@@ -56,19 +60,22 @@ export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot:
   if (withMemory.length > 0) await startNetworks(session, prefix, prefix.specs.nets, step, undo);
   undo.add('resume the VMs', async (signal) => await resume(session, prefix, running, signal));
   await suspendAll(session, prefix, now, step);
-  for (const vm of vms.filter((candidate) => !before.includes(candidate))) await realizeDomain(session, prefix, vm, step.signal, undo);
+  const definitions = snapshot.kind === 'layers' ? await prepareLayers(prefix, snapshot, vms, step) : new Map<string, VmSpec>();
+  if (snapshot.kind === 'internal') {
+    for (const vm of vms.filter((candidate) => !before.includes(candidate))) await realizeDomain(session, prefix, vm, step.signal, undo);
+  }
   step.checkpoint();
   // From the first VM on, the previous state is lost: nothing is undone any more, and cancelling waits for the end.
   await journal.advance(REVERTING);
   undo.commit();
-  const failures = await revertAll(session, prefix, snapshot, vms, step);
+  const failures = await revertAll(session, prefix, { snapshot, definitions }, vms, step);
   const reverted = vms.filter((vm) => !failures.has(vm.name));
   await journal.advance(
     REVERTED,
     reverted.map((vm) => vm.name),
   );
   await finishReverted(context, prefix, snapshot, { reverted, running }, step);
-  if (failures.size > 0) throw partly(vms, failures);
+  if (failures.size > 0) throw partly(vms, failures, await nowOff(context, prefix, before));
 }
 
 /**
@@ -84,7 +91,7 @@ export async function finishReverted(
 ): Promise<void> {
   const { reverted, running } = vms;
   const session = await context.hosts.find(prefix, AbortSignal.timeout(FINISH_MS));
-  await revertDefinitions(prefix, snapshot.name, reverted, session, AbortSignal.timeout(FINISH_MS));
+  await revertDefinitions(prefix, snapshot, reverted, session, AbortSignal.timeout(FINISH_MS));
   if (session !== undefined) {
     const withMemory = reverted.filter((vm) => snapshot.vms[vm.name] === 'memory');
     const goOn = [...withMemory, ...running.filter((vm) => !reverted.includes(vm))];
@@ -98,21 +105,35 @@ export async function finishReverted(
     }
   }
   await restoreHostKeys(prefix, snapshot, reverted);
+  // What was written since is not needed any more, nor are layers of an attempt that was interrupted.
+  if (snapshot.kind === 'layers') await collectLayers(context, prefix, { log: step.log, signal: AbortSignal.timeout(COLLECT_MS) });
   if (session !== undefined && (await activeVms(session, prefix, AbortSignal.timeout(FINISH_MS))).length === 0) {
     await context.hosts.stop(prefix);
   }
   const whole = prefix.specs.vms.every((vm) => snapshot.vms[vm.name] === undefined || reverted.includes(vm));
-  await settlePending(prefix, (record) => (whole ? { ...record, current: snapshot.name } : record), step.log);
+  await settlePending(prefix, (record) => (whole ? { ...record, current: snapshot.name, revertedAt: Date.now() } : record), step.log);
 }
 
-function partly(vms: readonly VmSpec[], failures: ReadonlyMap<string, string>): EngineError {
-  const done = vms.filter((vm) => !failures.has(vm.name)).map((vm) => vm.name);
-  const names = [...failures.keys()].join(', ');
-  return new EngineError(
-    'hypervisor.failed',
-    `Not reverted and unchanged: ${names}. Reverted: ${done.length === 0 ? 'none' : done.join(', ')}. ${[...failures.values()][0] ?? ''}`,
-    { hint: 'Revert again, or look at the log for libvirt’s own words.' },
-  );
+/** Those of the VMs that do not run any more. */
+async function nowOff(context: RecipeContext, prefix: Prefix, vms: readonly VmSpec[]): Promise<readonly VmSpec[]> {
+  const signal = AbortSignal.timeout(FINISH_MS);
+  const session = await context.hosts.find(prefix, signal);
+  const active = session === undefined ? [] : await activeVms(session, prefix, signal);
+  return vms.filter((vm) => !active.includes(vm));
+}
+
+function partly(vms: readonly VmSpec[], failures: ReadonlyMap<string, string>, off: readonly VmSpec[]): EngineError {
+  const names = (some: readonly VmSpec[]): string => some.map((vm) => vm.name).join(', ');
+  const failed = vms.filter((vm) => failures.has(vm.name));
+  const [unchanged, lost] = [failed.filter((vm) => !off.includes(vm)), failed.filter((vm) => off.includes(vm))];
+  const parts = [
+    ...(unchanged.length === 0 ? [] : [`Not reverted and unchanged: ${names(unchanged)}.`]),
+    ...(lost.length === 0 ? [] : [`Not reverted, and off now with their disks as they were: ${names(lost)}.`]),
+    `Reverted: ${names(vms.filter((vm) => !failures.has(vm.name))) || 'none'}.`,
+  ];
+  return new EngineError('hypervisor.failed', `${parts.join(' ')} ${[...failures.values()][0] ?? ''}`, {
+    hint: 'Revert again, or look at the log for libvirt’s own words.',
+  });
 }
 
 /** The guests' host keys are on their disks, so the pinned ones are reverted too. */
@@ -125,7 +146,7 @@ async function restoreHostKeys(prefix: Prefix, snapshot: SnapshotRecord, reverte
 async function revertAll(
   session: HostSession,
   prefix: Prefix,
-  snapshot: SnapshotRecord,
+  { snapshot, definitions }: { readonly snapshot: SnapshotRecord; readonly definitions: ReadonlyMap<string, VmSpec> },
   vms: readonly VmSpec[],
   step: Step,
 ): Promise<ReadonlyMap<string, string>> {
@@ -134,7 +155,12 @@ async function revertAll(
     const tasks = vms.map(
       async (vm) =>
         await all
-          .step(`Revert VM ${vm.name}`, async () => {
+          .step(`Revert VM ${vm.name}`, async (one) => {
+            const then = definitions.get(vm.name);
+            if (then !== undefined) {
+              await revertLayered(session, prefix, snapshot, then, one);
+              return;
+            }
             const memory = snapshot.vms[vm.name] === 'memory';
             const how = memory ? ({ state: 'paused' } as const) : {};
             const domain = domainName(prefix.uuid, vm.name);

@@ -40,6 +40,15 @@ export function findSnapshot(prefix: Prefix, name: string): SnapshotRecord {
   });
 }
 
+/** `wanted`, with a number if the environment has a snapshot of that name. */
+export function freeSnapshotName({ snapshots }: PrefixRecord, wanted: string): string {
+  const taken = new Set(snapshots.map(({ name }) => name));
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? wanted : `${wanted} ${number}`;
+    if (!taken.has(name)) return name;
+  }
+}
+
 /** State of a VM in libvirt; undefined when libvirt does not know it. */
 export async function statusOf(session: HostSession, prefix: Prefix, vm: VmSpec, signal?: AbortSignal): Promise<DomainStatus | undefined> {
   return await session.hypervisor.findDomain(domainName(prefix.uuid, vm.name), { signal });

@@ -5,13 +5,14 @@ import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { beginWork, type Journal } from '../prefix/journal.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
-import type { PendingWork, PrefixRecord } from '../prefix/record.ts';
+import type { PendingWork, PrefixRecord, SnapshotRecord } from '../prefix/record.ts';
 import { activeVms, PARALLEL } from '../runtime/bring-down.ts';
 import { openSession } from '../runtime/bring-up.ts';
 import { isHosted } from '../runtime/foreign-vms.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
+import { type TakeOptions, takeLayered } from './layers/take.ts';
 import {
   deleteFromDisks,
   deleteFromVm,
@@ -30,6 +31,7 @@ import {
   statusOf,
 } from './snapshot-parts.ts';
 import { fullDiskInstead, requireSpace } from './snapshot-space.ts';
+import { suspendAll } from './suspend-all.ts';
 
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_. +-]{0,62}$/;
 /** Saving memory to a slow disk, and deleting it again, may take minutes. */
@@ -43,6 +45,14 @@ export function checkSnapshotName(name: string): void {
   });
 }
 
+/** `snapshot.exists` when the environment has a snapshot of that name. */
+export function requireFreeName({ snapshots }: PrefixRecord, environment: string, name: string): void {
+  if (!snapshots.some((snapshot) => snapshot.name === name)) return;
+  throw new EngineError('snapshot.exists', `${environment} has a snapshot "${name}" already.`, {
+    hint: `Choose another name, or delete that one first: lago snapshot --delete "${name}".`,
+  });
+}
+
 function requireSnapshottable(vm: VmSpec): void {
   const disk = vm.disks.find((candidate) => candidate.format !== 'qcow2' && candidate.format !== 'iso' && candidate.readonly !== true);
   if (disk === undefined) return;
@@ -52,14 +62,34 @@ function requireSnapshottable(vm: VmSpec): void {
 }
 
 /**
+ * Whether snapshots of the prefix are of layers. Not on another machine, where QEMU cannot reach this one to write memory; and one that has
+ * internal snapshots goes on with these, since both kinds in one disk's file exclude each other.
+ */
+export function usesLayers(prefix: Prefix): boolean {
+  const { host, snapshots } = recordOf(prefix);
+  return host.kind !== 'remote' && snapshots.every(({ kind }) => kind === 'layers');
+}
+
+/**
  * Takes a snapshot of a prefix opened for change: running VMs are paused together, saved with their memory, and resumed together; VMs that
  * were already paused are saved and stay paused; those that are off are saved with their disks. All or nothing.
  */
-export async function takeSnapshotOf(context: RecipeContext, prefix: Prefix, name: string, step: Step): Promise<void> {
+export async function takeSnapshotOf(
+  context: RecipeContext,
+  prefix: Prefix,
+  name: string,
+  step: Step,
+  how: TakeOptions = {},
+): Promise<void> {
   const record = recordOf(prefix);
-  if (record.snapshots.some((snapshot) => snapshot.name === name)) {
-    throw new EngineError('snapshot.exists', `${prefix.name} has a snapshot "${name}" already.`, {
-      hint: `Choose another name, or delete that one first: lago snapshot --delete "${name}".`,
+  requireFreeName(record, prefix.name, name);
+  if (usesLayers(prefix)) {
+    await takeLayered(context, prefix, name, step, how);
+    return;
+  }
+  if (how.diskOnly === true) {
+    throw new EngineError('snapshot.unsupported', `${prefix.name} has no snapshots of disks alone while its VMs run.`, {
+      hint: 'Stop the VMs first, or leave out --disk-only. Snapshots of an older version, or of another machine, are of that kind.',
     });
   }
   const all = prefix.specs.vms.filter((vm) => isHosted(context.plugins, vm));
@@ -99,17 +129,17 @@ export async function takeSnapshotOf(context: RecipeContext, prefix: Prefix, nam
   for (const vm of all) await writeJson(keptDefinition(prefix, name, vm), vm);
   await recordInSpecs(prefix, (vm) => ({ ...vm.snapshots, [name]: vm.disks }));
   step.checkpoint();
-  await recordSnapshot(journal, name, kinds, undo);
+  await recordSnapshot(journal, { name, vms: kinds, automatic: how.automatic }, undo);
   if (found === undefined) await context.hosts.stop(prefix);
 }
 
 /** The single write that makes the snapshot exist. */
-async function recordSnapshot(journal: Journal, name: string, vms: Record<string, 'memory' | 'disk'>, undo: UndoStack): Promise<void> {
+async function recordSnapshot(journal: Journal, made: Pick<SnapshotRecord, 'name' | 'vms' | 'automatic'>, undo: UndoStack): Promise<void> {
   await journal.settle(
     (record): PrefixRecord => ({
       ...record,
-      snapshots: [...record.snapshots, { name, createdAt: Date.now(), parent: record.current, vms }],
-      current: name,
+      snapshots: [...record.snapshots, { ...made, kind: 'internal', createdAt: Date.now(), parent: record.current }],
+      current: made.name,
     }),
   );
   undo.commit();
@@ -147,39 +177,6 @@ async function saveAll(
     },
   );
   return kinds;
-}
-
-/** Pauses all of them at once, so that all VMs stop at the same moment. `onHang` is called when one does not respond. */
-export async function suspendAll(
-  session: HostSession,
-  prefix: Prefix,
-  vms: readonly VmSpec[],
-  step: Step,
-  onHang: () => void = () => undefined,
-): Promise<void> {
-  await step.each(
-    vms,
-    Math.max(1, vms.length),
-    (vm) => `Suspend VM ${vm.name}`,
-    async (vm, one) => {
-      await suspendVm(session, prefix, vm, one.signal, onHang);
-    },
-  );
-}
-
-/** Suspends a VM. `hypervisor.failed` in the user's words when its QEMU does not respond in time, after calling `onHang`. */
-export async function suspendVm(session: HostSession, prefix: Prefix, vm: VmSpec, signal: AbortSignal, onHang: () => void): Promise<void> {
-  try {
-    await session.hypervisor.suspendDomain(domainName(prefix.uuid, vm.name), { signal });
-  } catch (error) {
-    if (!(error instanceof EngineError) || error.details['timeoutMs'] === undefined) throw error;
-    onHang();
-    throw new EngineError('hypervisor.failed', `VM ${vm.name} does not answer: its QEMU could not be suspended in time.`, {
-      cause: error,
-      details: error.details,
-      hint: `Power it off: lago stop ${vm.name}.`,
-    });
-  }
 }
 
 async function resumeAll(session: HostSession, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {

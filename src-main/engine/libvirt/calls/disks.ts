@@ -10,12 +10,15 @@ const COPY_REUSE = 2;
 const COPY_TRANSIENT = 4;
 const COMMIT_SHALLOW = 1;
 const COMMIT_ACTIVE = 4;
+const COMMIT_RELATIVE = 8;
+const REBASE_RELATIVE = 16;
 const RESIZE_BYTES = 1;
 const ABORT_PIVOT = 2;
 const UNLIMITED = 0;
 /** virDomainSnapshotCreateFlags. */
 const NO_METADATA = 4;
 const DISK_ONLY = 16;
+const REUSE_EXTERNAL = 32;
 const QUIESCE = 64;
 
 /** Calls about the disks of running domains. */
@@ -26,7 +29,7 @@ export function diskCalls(session: LibvirtSession): DiskCalls {
       const get = (domain: DomainRef) => ({ domain, flags: 0 });
       const description = (await session.onDomain(procedures.domainGetXml, name, get, doing, options)).xml;
       const xml = layersXml(description, layers);
-      const flags = DISK_ONLY | NO_METADATA | (how?.quiesce === true ? QUIESCE : 0);
+      const flags = DISK_ONLY | NO_METADATA | (how?.quiesce === true ? QUIESCE : 0) | (how?.reuse === true ? REUSE_EXTERNAL : 0);
       await session.onDomain(procedures.snapshotCreate, name, (domain) => ({ domain, xml, flags }), doing, options);
     },
 
@@ -37,16 +40,24 @@ export function diskCalls(session: LibvirtSession): DiskCalls {
     },
 
     async commitDisk(name, disk, into, options) {
-      const { base, top } = into === 'backing' ? { base: undefined, top: undefined } : { base: into.base, top: into.top };
+      const { base, top, relative } = into === 'backing' ? { base: undefined, top: undefined, relative: false } : into;
       // Without "top" it is the active layer.
-      const flags = (into === 'backing' ? COMMIT_SHALLOW : 0) | (top === undefined ? COMMIT_ACTIVE : 0);
+      const flags =
+        (into === 'backing' ? COMMIT_SHALLOW : 0) | (top === undefined ? COMMIT_ACTIVE : 0) | (relative === true ? COMMIT_RELATIVE : 0);
       const args = (domain: DomainRef) => ({ domain, disk, base, top, bandwidth: UNLIMITED, flags });
       await session.onDomain(procedures.domainBlockCommit, name, args, `Committing disk ${disk} of`, options);
     },
 
-    async pullDisk(name, disk, options) {
+    async pullDisk(name, disk, how, options) {
+      const doing = `Completing disk ${disk} of`;
       const args = (domain: DomainRef) => ({ domain, disk, bandwidth: UNLIMITED, flags: 0 });
-      await session.onDomain(procedures.domainBlockPull, name, args, `Completing disk ${disk} of`, options);
+      if (how?.base === undefined) {
+        await session.onDomain(procedures.domainBlockPull, name, args, doing, options);
+        return;
+      }
+      const { base } = how;
+      const flags = how.relative === true ? REBASE_RELATIVE : 0;
+      await session.onDomain(procedures.domainBlockRebase, name, (domain) => ({ ...args(domain), base, flags }), doing, options);
     },
 
     async resizeDisk(name, disk, bytes, options) {

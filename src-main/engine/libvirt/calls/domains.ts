@@ -5,7 +5,9 @@ import { domainMissing, libvirtCode } from './errors.ts';
 import type { LibvirtSession } from './session.ts';
 
 const LIST_PERSISTENT = 4;
+const XML_SECURE = 1;
 const XML_INACTIVE = 2;
+const XML_MIGRATABLE = 8;
 const START_PAUSED = 1;
 const UNDEFINE_MANAGED_SAVE = 1;
 const UNDEFINE_SNAPSHOTS = 2;
@@ -46,8 +48,12 @@ export function domainCalls(session: LibvirtSession): DomainCalls {
       return domain === undefined ? undefined : await statusOf(session, domain, options);
     },
 
-    async domainXml(name: string, query: { readonly inactive?: boolean } = {}, options?: CallOptions): Promise<string> {
-      const flags = query.inactive === true ? XML_INACTIVE : 0;
+    async domainXml(
+      name: string,
+      query: { readonly inactive?: boolean; readonly migratable?: boolean } = {},
+      options?: CallOptions,
+    ): Promise<string> {
+      const flags = (query.inactive === true ? XML_INACTIVE : 0) | (query.migratable === true ? XML_MIGRATABLE | XML_SECURE : 0);
       return (await session.onDomain(procedures.domainGetXml, name, (domain) => ({ domain, flags }), 'Reading the description of', options))
         .xml;
     },

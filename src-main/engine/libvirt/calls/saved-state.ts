@@ -33,7 +33,7 @@ export function savedStateCalls(session: LibvirtSession): SavedStateCalls {
 
     async restoreDomain(path, how, options) {
       const flags = how?.state === 'running' ? RESTORE_RUNNING : how?.state === 'paused' ? RESTORE_PAUSED : 0;
-      await session.call(procedures.domainRestore, { path, xml: undefined, flags }, `Restoring a VM from ${path}`, options);
+      await session.call(procedures.domainRestore, { path, xml: how?.xml, flags }, `Restoring a VM from ${path}`, options);
     },
 
     async domainJob(name, options) {

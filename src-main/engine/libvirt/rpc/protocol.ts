@@ -182,6 +182,7 @@ export const procedures = named({
     nothing,
   ),
   domainBlockPull: change(240, struct({ domain: domainRef, disk: string, bandwidth: counter, flags }), nothing),
+  domainBlockRebase: change(266, struct({ domain: domainRef, disk: string, base: optional(string), bandwidth: counter, flags }), nothing),
   domainBlockResize: change(251, struct({ domain: domainRef, disk: string, size: counter, flags }), nothing),
   domainGetBlockJobInfo: slow(238, diskWithFlags, struct({ found: int, kind: int, bandwidth: counter, done: counter, total: counter })),
   domainBlockJobAbort: change(237, diskWithFlags, nothing),

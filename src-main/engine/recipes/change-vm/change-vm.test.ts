@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,10 +8,12 @@ import type { VmChange, VmChanged } from '../../../../src-shared/vm-change.ts';
 import { injectFault } from '../../core/fault.ts';
 import { silentLog } from '../../core/log.ts';
 import { startOperation } from '../../core/operation.ts';
+import { chainOf } from '../../libvirt/disk-files.fake.ts';
 import { libvirtError } from '../../libvirt/hypervisor-faults.fake.ts';
 import { networkName } from '../../libvirt/xml/network-xml.ts';
 import { domainName, readPrefix } from '../../prefix/prefix.ts';
 import { observe, prefixState } from '../../runtime/observed/state.ts';
+import { inconsistencies } from '../consistency.test-support.ts';
 import { startEnvironment, stopEnvironment } from '../lifecycle.ts';
 import { recoverEnvironment } from '../recover.ts';
 import { removeSnapshot, revertSnapshot, takeSnapshot } from '../snapshots.ts';
@@ -229,7 +231,11 @@ describe('memory', () => {
   });
 });
 
-describe('snapshots', () => {
+describe.each(['internal', 'layers'] as const)('snapshots, %s,', (kind) => {
+  beforeEach(async () => {
+    await rm(root, { recursive: true });
+    await writePrefix(root, { internalSnapshots: kind === 'internal' });
+  });
   const snapshot = async (recipe: typeof takeSnapshot, name: string): Promise<void> =>
     await startOperation({ kind: 'snapshot', label: 'test' }, async (step) => await recipe(world.context, root, name, step)).done;
   const revert = async (name: string): Promise<void> =>
@@ -237,9 +243,12 @@ describe('snapshots', () => {
       { kind: 'revert', label: 'test' },
       async (step) => await revertSnapshot(world.context, root, name, undefined, step),
     ).done;
+  /** Disks are told by their lowest files, since a revert puts each on a new layer. */
   const devices = async (): Promise<unknown> => {
     const { disks, nics, memory, balloon } = await vm0();
-    return { disks, nics, memory, balloon, running: await running(), net: await network() };
+    const all = JSON.stringify({ disks, nics, memory, balloon, running: await running(), net: await network() });
+    const absolute = all.replaceAll('$LAGO_PREFIX_PATH', root);
+    return JSON.parse(absolute.replace(/[^" ]+\.layer-\d+\.qcow2/g, (path) => chainOf(path).at(-1) ?? ''));
   };
 
   it('bring back devices, links, memory, reservations and names', async () => {
@@ -259,10 +268,29 @@ describe('snapshots', () => {
     expect([await devices(), added()]).toEqual([first, ['vm0_disk1.qcow2']]);
     await revert('second');
     expect(await devices()).toEqual(second);
-    await expect(change({ kind: 'remove-disk', disk: 'disk1' })).rejects.toThrow('is part of the snapshots second');
+    const removal = change({ kind: 'remove-disk', disk: 'disk1' });
+    if (kind === 'internal') await expect(removal).rejects.toThrow('is part of the snapshots second');
+    else expect((await removal).notes).toEqual([]);
+    expect([added(), await inconsistencies(root, world)]).toEqual([['vm0_disk1.qcow2'], []]);
     await revert('first');
     await snapshot(removeSnapshot, 'second');
-    expect(added()).toEqual([]);
+    expect([added(), await inconsistencies(root, world)]).toEqual([[], []]);
+  });
+});
+
+describe('a snapshot of layers', () => {
+  it('that is deleted leaves the image of an added disk to the layer on it, as long as nothing else has it', async () => {
+    await start();
+    await change({ kind: 'add-disk', size: '1M' });
+    const act = async (recipe: typeof takeSnapshot, name: string): Promise<void> =>
+      await startOperation({ kind: 'snapshot', label: 'test' }, async (step) => await recipe(world.context, root, name, step)).done;
+    for (const name of ['first', 'second']) await act(takeSnapshot, name);
+    const lowest = join('added', 'vm0_disk1.qcow2');
+    expect(readFileSync(join(root, 'images', 'vm0_disk1.layer-1.qcow2')).includes(lowest)).toBe(true);
+    await act(removeSnapshot, 'second');
+    expect([existsSync(join(root, 'images', lowest)), await inconsistencies(root, world)]).toEqual([true, []]);
+    await act(removeSnapshot, 'first');
+    expect([existsSync(join(root, 'images', lowest)), await inconsistencies(root, world)]).toEqual([false, []]);
   });
 });
 

@@ -8,6 +8,8 @@ import { beginWork } from '../../prefix/journal.ts';
 import { domainName, type Prefix, vmSpec } from '../../prefix/prefix.ts';
 import { isHosted } from '../../runtime/foreign-vms.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
+import { collectLayers } from '../../snapshot/layers/collect.ts';
+import { snapshotBefore } from '../automatic-snapshot.ts';
 import { openForChange } from '../recover.ts';
 import { changeCd } from './cd.ts';
 import { addDisk, removeDisk } from './disks.ts';
@@ -25,6 +27,7 @@ const UNDO_MS = 2 * 60_000;
  * that libvirt does not run, `hypervisor.failed` when its guest does not let go of a device.
  */
 export async function changeVm(context: RecipeContext, root: string, name: string, change: VmChange, step: Step): Promise<VmChanged> {
+  await snapshotBefore(context, root, 'vm', step);
   await using opened = await openForChange(context, root, 'vm', step);
   const { prefix } = opened;
   requireReady(prefix);
@@ -56,6 +59,7 @@ export async function changeVm(context: RecipeContext, root: string, name: strin
     );
     undo.commit();
     await journal.settle();
+    if (change.kind === 'remove-disk') await collectLayers(context, prefix, one);
     const notes = [...edit.notes, ...waiting];
     for (const note of notes) one.note(note);
     return { notes };
@@ -71,7 +75,7 @@ async function editFor(about: EditContext, change: VmChange): Promise<Edit> {
     case 'add-disk':
       return await addDisk(about, change);
     case 'remove-disk':
-      return removeDisk(about, change);
+      return await removeDisk(about, change);
     case 'add-nic':
       return addNic(about, change);
     case 'remove-nic':

@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { DiskSpec, VmSpec } from '../../../../src-shared/specs.ts';
 import { ADDED_IMAGES, type VmChange } from '../../../../src-shared/vm-change.ts';
+import { fileBelow, isLayer } from '../../disk/layers.ts';
 import { createEmptyDisk, parseSize } from '../../disk/qemu-img.ts';
 import { openTrust } from '../../plan/trust.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
-import { requireDisksHere } from '../../prefix/prefix.ts';
+import { type Prefix, requireDisksHere } from '../../prefix/prefix.ts';
+import { usesLayers } from '../../snapshot/take-snapshot.ts';
 import { type Edit, type EditContext, withVm } from './edit.ts';
 import { requireFile, requireTrusted } from './files.ts';
 
@@ -26,7 +28,10 @@ export async function addDisk(about: EditContext, change: AddDisk): Promise<Edit
   const format = own?.format ?? change.format ?? 'qcow2';
   const path = own?.path ?? `$LAGO_PREFIX_PATH/${ADDED_IMAGES}/${vm.name}_${name}.${format}`;
   const disk: DiskSpec = { name, dev, format, type: own === undefined ? 'empty' : 'file', path, metadata: {} };
-  const notes = [`It is disk ${name}, at ${dev}.`, ...(format === 'raw' ? ['A VM with a raw disk cannot be snapshotted.'] : [])];
+  const notes = [
+    `It is disk ${name}, at ${dev}.`,
+    ...(format === 'raw' && !canLayer(prefix) ? ['A VM with a raw disk cannot be snapshotted.'] : []),
+  ];
   const specs = withVm(prefix, vm, { disks: [...vm.disks, disk] });
   if (change.size === undefined) return { specs, notes };
   const size = parseSize(change.size);
@@ -41,8 +46,8 @@ export async function addDisk(about: EditContext, change: AddDisk): Promise<Edit
   };
 }
 
-/** Takes a disk out. Its image is removed only if `addDisk` made it. */
-export function removeDisk({ prefix, vm }: EditContext, { disk: wanted }: VmChange & { kind: 'remove-disk' }): Edit {
+/** Takes a disk out. Its image is removed only if `addDisk` made it, and is not part of a snapshot; its newest layer is removed. */
+export async function removeDisk({ prefix, vm }: EditContext, { disk: wanted }: VmChange & { kind: 'remove-disk' }): Promise<Edit> {
   const disk = vm.disks.find(({ name, dev }) => name === wanted || dev === wanted);
   if (disk === undefined) {
     throw new EngineError('input.invalid', `VM ${vm.name} has no disk "${wanted}".`, {
@@ -59,9 +64,18 @@ export function removeDisk({ prefix, vm }: EditContext, { disk: wanted }: VmChan
     });
   }
   const path = expandPrefixPath(disk.path, prefix.paths.root);
-  const made = path.startsWith(`${prefix.paths.addedImages}/`);
-  const notes = made || path === '' ? [] : [`Its image stays: ${path}`];
+  const lowest = await lowestOf(path);
+  const made = lowest.startsWith(`${prefix.paths.addedImages}/`);
+  const when = lowest === path ? '' : ', as it was when the first snapshot was taken';
+  const notes = made || path === '' ? [] : [`Its image stays${when}: ${lowest}`];
   return { specs: withVm(prefix, vm, { disks: vm.disks.filter((one) => one !== disk) }), notes };
+}
+
+/** The file that a disk began with. */
+async function lowestOf(path: string): Promise<string> {
+  let lowest = path;
+  while (isLayer(lowest)) lowest = (await fileBelow(lowest))?.path ?? '';
+  return lowest;
 }
 
 async function imageOf({ context, prefix, step }: EditContext, change: AddDisk, file: string): Promise<{ path: string; format: string }> {
@@ -83,6 +97,10 @@ async function imageOf({ context, prefix, step }: EditContext, change: AddDisk, 
     });
   }
   return { path: real, format };
+}
+
+function canLayer(prefix: Prefix): boolean {
+  return prefix.record !== undefined && usesLayers(prefix);
 }
 
 function freeDevice(vm: VmSpec, kind: 'vd' | 'sd'): string {

@@ -1,10 +1,10 @@
 import { writeJson } from '../../core/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import { withoutStaleNames } from '../../plan/nic-names.ts';
-import { sweepAddedImages } from '../../prefix/added-images.ts';
 import { type Prefix, readSpecs } from '../../prefix/prefix.ts';
 import { matchVm } from '../../runtime/changes/match-domain.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
+import { sweepAddedImages } from '../../snapshot/added-images.ts';
 
 /**
  * Completes a change whose definition is written, or forgets one whose definition is not: the networks lose names of cards that no VM has,

@@ -128,7 +128,7 @@ async function byLibguestfs(
   await mkdir(scratch, { mode: 0o700 });
   const into = join(scratch, 'out');
   await mkdir(into);
-  const request = { disk: image.path, format: image.format, paths: wanted.map(({ path }) => path), into, what: `VM ${vm.name}` };
+  const request = { disks: [image], paths: wanted.map(({ path }) => path), into, what: `VM ${vm.name}` };
   const places = await copyOut(request, {
     accelerator,
     scratch: join(scratch, 'appliance'),

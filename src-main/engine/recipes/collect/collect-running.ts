@@ -4,9 +4,9 @@ import { EngineError } from '../../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
 import { TRANSFER_KEEPALIVE_MS } from '../../copy/transfer.ts';
 import type { Step } from '../../core/operation.ts';
-import { findAgent, type GuestAgent } from '../../guest/agent.ts';
-import { domainName, type Prefix } from '../../prefix/prefix.ts';
+import type { Prefix } from '../../prefix/prefix.ts';
 import { type GuestVisit, visitGuest } from '../../runtime/access.ts';
+import { agentOf } from '../../runtime/agent-of.ts';
 import { bootOf } from '../../runtime/boot/boot.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
@@ -39,6 +39,7 @@ export async function collectRunning(
   const visit = async (timeoutMs: number): Promise<GuestVisit | EngineError> => await tryVisit(context, prefix, vm, timeoutMs, step);
   let guest = await visit(session === undefined ? BOOT_MS : ANSWER_MS);
   if (guest instanceof EngineError && session !== undefined) {
+    step.progress(0, 'ssh does not answer, asking its guest agent');
     const agent = await agentOf(session, prefix, vm, step);
     if (agent !== undefined) {
       step.log.info(`${guest.message} Collecting from ${vm.name} by its guest agent, which is slow.`);
@@ -69,14 +70,6 @@ async function tryVisit(
     if (error instanceof EngineError && (error.code === 'guest.unreachable' || error.code === 'guest.refused')) return error;
     throw error;
   }
-}
-
-async function agentOf({ hypervisor }: HostSession, prefix: Prefix, vm: VmSpec, step: Step): Promise<GuestAgent | undefined> {
-  step.progress(0, 'ssh does not answer, asking its guest agent');
-  const domain = domainName(prefix.uuid, vm.name);
-  const ask = async (command: string, options: { readonly signal: AbortSignal; readonly timeoutMs: number }): Promise<string> =>
-    await hypervisor.agentCommand(domain, command, options);
-  return await findAgent(vm.name, ask, step.signal, step.log);
 }
 
 /** Whether the guest accepts logins now, or was seen to start and may come as far: no reason is known why it would not. */

@@ -1,7 +1,7 @@
-import { createReadStream } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CollectedChange } from '../../../../src-shared/collection.ts';
+import { sameContent } from '../same-content.ts';
 import { pathOfCollected } from './collections.ts';
 
 /** Files and links of a collection by path, with their sizes. */
@@ -17,7 +17,7 @@ export async function compareCollections(root: string, before: string, after: st
     const sizes = { path, before: a?.size ?? null, after: b?.size ?? null };
     if (a === undefined) changes.push({ ...sizes, change: 'added' });
     else if (b === undefined) changes.push({ ...sizes, change: 'removed' });
-    else if (a.size !== b.size || a.link !== b.link || !(await sameContent(a, b))) changes.push({ ...sizes, change: 'changed' });
+    else if (a.size !== b.size || a.link !== b.link || !(await sameFile(a, b))) changes.push({ ...sizes, change: 'changed' });
   }
   return changes;
 }
@@ -33,17 +33,7 @@ async function listing(folder: string): Promise<Listing> {
   return found;
 }
 
-async function sameContent(a: { readonly absolute: string; readonly link: boolean }, b: { readonly absolute: string }): Promise<boolean> {
+async function sameFile(a: { readonly absolute: string; readonly link: boolean }, b: { readonly absolute: string }): Promise<boolean> {
   if (a.link) return (await readlink(a.absolute)) === (await readlink(b.absolute));
-  const other = createReadStream(b.absolute)[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-  for await (const chunk of createReadStream(a.absolute) as AsyncIterable<Buffer>) {
-    // Both have the same size, and are read in chunks of the same size.
-    const next = await other.next();
-    if (next.done === true || !chunk.equals(next.value)) {
-      await other.return?.();
-      return false;
-    }
-  }
-  await other.return?.();
-  return true;
+  return await sameContent(a.absolute, b.absolute);
 }

@@ -1,81 +1,9 @@
-import { open } from 'node:fs/promises';
-import type { StructuredPatchHunk } from 'diff';
-import { type DiffLine, MAX_DIFF_LINES, type TextDiff } from '../../../../src-shared/collection.ts';
+import type { TextDiff } from '../../../../src-shared/collection.ts';
+import { diffFiles } from '../text-diff.ts';
 import { pathOfCollected } from './collections.ts';
 
-/** Larger files are not compared by line. */
-const MAX_SIZE = 4 * 1024 * 1024;
-/** The fewest changes are looked for this long, during which nothing else is done; then all between the first and the last one is shown. */
-const TIME_MS = 400;
-const CONTEXT = 3;
-/** Characters shown of a line. */
-const MAX_LINE = 2000;
-
-/** How a text file of two collections differs, by line, with three lines around each change. */
+/** How a text file of two collections differs; see `diffFiles`. */
 export async function diffCollected(root: string, before: string, after: string, path: string): Promise<TextDiff> {
-  const [old, now] = await Promise.all([textOf(root, before, path), textOf(root, after, path)]);
-  if (typeof old === 'symbol' || typeof now === 'symbol') {
-    return { problem: old === LARGE || now === LARGE ? 'large' : 'binary', lines: [], added: 0, removed: 0 };
-  }
-  const { structuredPatch } = await import('diff');
-  const patch = structuredPatch(path, path, old, now, undefined, undefined, { context: CONTEXT, timeout: TIME_MS });
-  return linesOf(patch?.hunks ?? [coarseHunk(old.split('\n'), now.split('\n'))]);
-}
-
-type Hunk = Pick<StructuredPatchHunk, 'oldStart' | 'newStart' | 'lines'>;
-
-/** One change from the first line that differs to the last one. */
-function coarseHunk(old: readonly string[], now: readonly string[]): Hunk {
-  const most = Math.min(old.length, now.length);
-  let head = 0;
-  while (head < most && old[head] === now[head]) head++;
-  let tail = 0;
-  while (tail < most - head && old.at(-1 - tail) === now.at(-1 - tail)) tail++;
-  const from = Math.max(0, head - CONTEXT);
-  return {
-    oldStart: from + 1,
-    newStart: from + 1,
-    lines: [
-      ...old.slice(from, head).map((line) => ` ${line}`),
-      ...old.slice(head, old.length - tail).map((line) => `-${line}`),
-      ...now.slice(head, now.length - tail).map((line) => `+${line}`),
-      ...now.slice(now.length - tail, now.length - tail + CONTEXT).map((line) => ` ${line}`),
-    ],
-  };
-}
-
-const LARGE = Symbol('large');
-const BINARY = Symbol('binary');
-
-async function textOf(root: string, id: string, path: string): Promise<string | typeof LARGE | typeof BINARY> {
-  const file = await open(await pathOfCollected(root, id, path), 'r');
-  try {
-    if ((await file.stat()).size > MAX_SIZE) return LARGE;
-    const bytes = await file.readFile();
-    return bytes.includes(0) ? BINARY : bytes.toString();
-  } finally {
-    await file.close();
-  }
-}
-
-function linesOf(hunks: readonly Hunk[]): TextDiff {
-  const all = hunks.flatMap((hunk, index): DiffLine[] => {
-    let [before, after] = [hunk.oldStart, hunk.newStart];
-    const lines = hunk.lines.map((line): DiffLine => {
-      const text = line.slice(1, 1 + MAX_LINE);
-      switch (line[0]) {
-        case '+':
-          return { kind: 'added', before: null, after: after++, text };
-        case '-':
-          return { kind: 'removed', before: before++, after: null, text };
-        case '\\':
-          return { kind: 'note', before: null, after: null, text: text.trim() };
-        default:
-          return { kind: 'same', before: before++, after: after++, text };
-      }
-    });
-    return index === 0 && hunk.oldStart <= 1 ? lines : [{ kind: 'gap', before: null, after: null, text: '' }, ...lines];
-  });
-  const counted = (kind: DiffLine['kind']): number => all.filter((line) => line.kind === kind).length;
-  return { problem: null, lines: all.slice(0, MAX_DIFF_LINES), added: counted('added'), removed: counted('removed') };
+  const [old, now] = await Promise.all([pathOfCollected(root, before, path), pathOfCollected(root, after, path)]);
+  return await diffFiles(old, now);
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -36,7 +36,6 @@ beforeEach(async () => {
   world = createWorld();
   world.dial = async (_address, _port, options) => await dial('127.0.0.1', guest.port, options);
   await writePrefix(root);
-  await mkdir(prefixPaths(root).scripts);
   await makePrefixKey(root, 'test');
   await settled(startOperation({ kind: 'start', label: 'test' }, async (step) => await startEnvironment(world.context, root, [], step)));
 });

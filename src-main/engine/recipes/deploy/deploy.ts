@@ -9,6 +9,7 @@ import { type Prefix, readPrefix } from '../../prefix/prefix.ts';
 import { foreignVm, isHosted } from '../../runtime/foreign-vms.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
 import { statusOf } from '../../snapshot/snapshot-parts.ts';
+import { snapshotBefore } from '../automatic-snapshot.ts';
 import { planDeploy, type VmRuns } from './deploy-plan.ts';
 import { deployVm } from './deploy-vm.ts';
 
@@ -34,6 +35,7 @@ export async function deployEnvironment(context: RecipeContext, root: string, in
     runs.map(({ vm }) => vm),
     step.signal,
   );
+  await snapshotBefore(context, root, 'deploy', step);
   if (runs.some(({ vm }) => usesOldName(vm))) {
     step.log.warn('Deprecated entry "ovirt-scripts" will not be supported in the future, replace with "deploy-scripts"');
   }

@@ -10,6 +10,7 @@ import { vcpuOf } from '../../libvirt/xml/cpu.ts';
 import { networkName } from '../../libvirt/xml/network-xml.ts';
 import type { PluginRegistry } from '../../plugins/registry.ts';
 import { deployStates } from '../../prefix/deploy-record.ts';
+import { readEvents } from '../../prefix/events.ts';
 import { expandPrefixPath, type PrefixPaths } from '../../prefix/layout.ts';
 import { domainName, type Prefix, vmAddress } from '../../prefix/prefix.ts';
 import type { PendingWork } from '../../prefix/record.ts';
@@ -17,6 +18,7 @@ import { type ForeignVm, foreignVm, isHosted } from '../foreign-vms.ts';
 import type { HostAccess, HostSession } from '../session.ts';
 import { hasCrashed, readCrash, shutItselfDown } from './crash.ts';
 import { serverIsGone } from './network-server.ts';
+import { snapshotStates } from './snapshot-states.ts';
 
 /** Facts about a VM that only a running engine knows. */
 export interface VmNote {
@@ -120,15 +122,18 @@ async function noteOf(foreign: ForeignVm, log: Log, signal: AbortSignal | undefi
 
 /** The complete state that views and `lago status` show. */
 export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Observation, options: StateOptions = {}): Promise<PrefixState> {
-  const [diskUsage, holder, workdir, deploy, vms] = await Promise.all([
+  const [diskUsage, holder, workdir, deploy, snapshots, events, vms] = await Promise.all([
     usage(prefix.paths),
     readHolder(prefix.paths.lock),
     workdirOf(prefix.paths.root),
     deployStates(prefix.paths, prefix.specs.vms),
+    snapshotStates(prefix),
+    readEvents(prefix.paths),
     Promise.all(prefix.specs.vms.map(async (vm) => await vmState(prefix, vm, seen, options))),
   ]);
   const busy = holder ?? null;
   const interrupted = busy === null ? interruption(prefix) : undefined;
+  const forkedFrom = prefix.record?.forkedFrom;
   return {
     id: prefix.uuid,
     name: prefix.name,
@@ -141,7 +146,9 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     host: hostState(hosts.summary(prefix, seen.session, seen.problem), busy !== null),
     vms: vms.map((vm) => (busy !== null && isHeldBack(prefix, vm) ? { ...vm, status: 'down' } : vm)),
     networks: prefix.specs.nets.map((net) => networkState(prefix, net, seen)),
-    snapshots: (prefix.record?.snapshots ?? []).map((snapshot) => ({ ...snapshot, current: snapshot.name === prefix.record?.current })),
+    snapshots,
+    events,
+    forkedFrom: forkedFrom === undefined ? null : { id: forkedFrom.uuid, at: prefix.record?.createdAt ?? 0, snapshot: forkedFrom.snapshot },
     deploy,
     diskUsage,
     busy,
@@ -178,6 +185,10 @@ function interruptedWork({ kind, name }: PendingWork): string {
       return `The revert to “${name}” was interrupted. The next start or revert finishes it.`;
     case 'delete-snapshot':
       return `Deleting the snapshot “${name}” was interrupted. The next command on this environment finishes it.`;
+    case 'edit-snapshot':
+      return `Renaming the snapshot “${name}” was interrupted. The next command on this environment finishes it.`;
+    case 'fork':
+      return 'A fork was interrupted. The next command on this environment removes what is left of it.';
     case 'vm':
       return 'A change of a VM was interrupted. The next command on this environment finishes it.';
     default:

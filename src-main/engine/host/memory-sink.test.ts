@@ -1,0 +1,69 @@
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { memorySinks, type SinkPlace } from './memory-sink.ts';
+
+const open = memorySinks(join(import.meta.dirname, '../../../resources'));
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lago-sink-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const place = (name: string): SinkPlace => ({ socket: join(folder, `${name}.mem`), file: join(folder, `${name}.memory`) });
+
+async function connected({ socket }: SinkPlace): Promise<Socket> {
+  const made = connect(socket);
+  await once(made, 'connect');
+  return made;
+}
+
+describe('sinks of memory', () => {
+  test('take one connection each, into files of their owner only', async () => {
+    const places = [place('a'), place('b')];
+    await using opened = await open(places);
+    expect(opened.sinks.map(({ uri }) => uri)).toEqual(places.map(({ socket }) => `unix:${socket}`));
+    const [a, b] = await Promise.all(places.map(connected));
+    a?.end('first');
+    b?.end(Buffer.alloc(3_000_000, 7));
+    expect(await Promise.all(opened.sinks.map(async (sink) => await sink.written()))).toEqual([5, 3_000_000]);
+    expect(readFileSync(join(folder, 'a.memory'), 'utf8')).toBe('first');
+    expect(statSync(join(folder, 'b.memory')).mode & 0o777).toBe(0o600);
+    expect(opened.sinks[1]?.arrived()).toBe(3_000_000);
+  });
+
+  test('take everything also when it cannot be written, and say so', async () => {
+    const there = place('there');
+    writeFileSync(there.file, 'something else');
+    await using opened = await open([there]);
+    const from = await connected(there);
+    const closed = once(from, 'close');
+    from.end(Buffer.alloc(20_000_000, 1));
+    await expect(opened.sinks[0]?.written()).rejects.toThrow(/there\.memory/);
+    await closed;
+    expect(from.bytesWritten).toBe(20_000_000);
+    expect(readFileSync(there.file, 'utf8')).toBe('something else');
+  });
+
+  test('go on to the end without the process that opened them', async () => {
+    const one = place('one');
+    const from = await (async () => {
+      await using _opened = await open([one]);
+      const made = await connected(one);
+      made.write('before');
+      return made;
+    })();
+    from.end(', after');
+    await expect.poll(() => existsSync(one.file) && readFileSync(one.file, 'utf8'), { timeout: 20_000 }).toBe('before, after');
+  });
+
+  test('that cannot be opened say why', async () => {
+    await expect(open([{ socket: join(folder, 'nowhere/x.mem'), file: join(folder, 'x') }])).rejects.toMatchObject({
+      code: 'host.unavailable',
+      message: expect.stringContaining('listen') as string,
+    });
+  });
+});

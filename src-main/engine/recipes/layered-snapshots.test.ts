@@ -1,0 +1,217 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Step, startOperation } from '../core/operation.ts';
+import { runChecked } from '../core/run.ts';
+import { diskFilesOf } from '../libvirt/hypervisor-devices.fake.ts';
+import { domainName, readPrefix } from '../prefix/prefix.ts';
+import { inconsistencies } from './consistency.test-support.ts';
+import { destroyEnvironment } from './destroy.ts';
+import { forkEnvironment } from './fork/fork.ts';
+import { startEnvironment, stopEnvironment } from './lifecycle.ts';
+import { removeSnapshot, revertSnapshot, takeSnapshot } from './snapshots.ts';
+import { suspendEnvironment } from './suspend.ts';
+import { createWorld, UUID, type World, type WorldHost, writePrefix } from './world.test-support.ts';
+
+let folder: string;
+let root: string;
+let world: World;
+const [VM0, VM1] = [domainName(UUID, 'vm0'), domainName(UUID, 'vm1')];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lago-layers-'));
+  root = join(folder, 'demo');
+  world = createWorld();
+  await writePrefix(root);
+});
+afterEach(async () => await rm(folder, { recursive: true, force: true }));
+
+async function doing(work: (step: Step) => Promise<unknown>): Promise<void> {
+  await startOperation({ kind: 'start', label: 'test' }, async (step) => void (await work(step))).done;
+}
+const start = async (...vms: string[]): Promise<void> =>
+  await doing(async (step) => await startEnvironment(world.context, root, vms, step));
+const stop = async (): Promise<void> => await doing(async (step) => await stopEnvironment(world.context, root, [], step));
+const suspend = async (vm: string): Promise<void> => await doing(async (step) => await suspendEnvironment(world.context, root, [vm], step));
+const take = async (name: string): Promise<void> => await doing(async (step) => await takeSnapshot(world.context, root, name, step));
+const revert = async (name: string): Promise<void> =>
+  await doing(async (step) => await revertSnapshot(world.context, root, name, undefined, step));
+const remove = async (name: string): Promise<void> => await doing(async (step) => await removeSnapshot(world.context, root, name, step));
+const fork = async (name: string, from = root): Promise<void> =>
+  await doing(async (step) => await forkEnvironment(world.context, from, { name }, step));
+
+function states(host: WorldHost = world): readonly string[] {
+  return host.model.describe().domains.map(({ state }) => state);
+}
+
+/** Writes into the disk that a running VM has now, as its guest would. */
+async function write(host: WorldHost, domain: string, pattern: string): Promise<void> {
+  const file = diskFilesOf(host.model.domainXml(domain, false)).get('vda') ?? '';
+  await runChecked(['qemu-io', '-f', 'qcow2', '-c', `write -P ${pattern} 0 64k`, file], `${file} could not be written.`);
+}
+
+/** Whether the disk that a running VM has now begins with this. */
+async function reads(host: WorldHost, domain: string, pattern: string): Promise<boolean> {
+  const file = diskFilesOf(host.model.domainXml(domain, false)).get('vda') ?? '';
+  const { stdout } = await runChecked(['qemu-io', '-f', 'qcow2', '-c', `read -P ${pattern} 0 64k`, file], `${file} could not be read.`);
+  return !stdout.includes('Pattern verification failed');
+}
+
+describe.each([
+  ['background', []],
+  ['pre-copy', ['background-snapshot']],
+] as const)('a snapshot by %s', (mechanism, lacks) => {
+  beforeEach(async () => {
+    for (const capability of lacks) world.lacks.add(capability);
+    await start();
+    world.model.remember(VM0, 'then');
+    await write(world, VM0, '0x11');
+  });
+
+  it('keeps memory and disks of one moment, and brings them back as often as needed', async () => {
+    await take('base');
+    expect([(await readPrefix(root)).record?.snapshots[0]?.measured?.mechanism, states()]).toEqual([mechanism, ['running', 'running']]);
+    for (const again of ['0x22', '0x33']) {
+      world.model.remember(VM0, 'later');
+      await write(world, VM0, again);
+      await revert('base');
+      expect([world.model.memoryOf(VM0), await reads(world, VM0, '0x11'), states()]).toEqual(['then', true, ['running', 'running']]);
+    }
+    await stop();
+    await revert('base');
+    expect([world.model.memoryOf(VM0), await inconsistencies(root, world)]).toEqual(['then', []]);
+  });
+
+  it.each(['vm0', 'vm1'])('of which the memory of %s breaks off leaves nothing, and the VMs run on', async (vm) => {
+    world.monitor.breaks.add(domainName(UUID, vm));
+    await expect(take('base')).rejects.toMatchObject({ code: 'hypervisor.failed' });
+    expect([states(), world.model.memoryOf(VM0), await reads(world, VM0, '0x11')]).toEqual([['running', 'running'], 'then', true]);
+    expect([await inconsistencies(root, world), (await readPrefix(root)).record]).toMatchObject([[], { snapshots: [], pending: null }]);
+    world.monitor.breaks.clear();
+    await take('base');
+    expect(await inconsistencies(root, world)).toEqual([]);
+  });
+
+  it('that cannot be written leaves nothing, and the VMs run on', async () => {
+    // In place of the file is a folder.
+    await mkdir(join(root, 'snapshots', 'base', 'vm1.memory'), { recursive: true });
+    await expect(take('base')).rejects.toThrow();
+    expect([states(), await reads(world, VM0, '0x11'), await inconsistencies(root, world)]).toEqual([['running', 'running'], true, []]);
+  });
+
+  it('during which a VM ends leaves the others as they were', async () => {
+    const forget = world.model.onEvent((event) => {
+      if (event.type === 'domain' && event.event === 'suspended' && event.name === VM1) queueMicrotask(() => world.model.crashDomain(VM1));
+    });
+    await expect(take('base')).rejects.toThrow();
+    forget();
+    expect(world.model.describe().domains.find(({ name }) => name === VM0)?.state).toBe('running');
+    await start();
+    expect([states(), await inconsistencies(root, world)]).toEqual([['running', 'running'], []]);
+  });
+
+  it('lets a suspended VM stay suspended', async () => {
+    await suspend('vm0');
+    await take('base');
+    expect([states(), world.model.memoryOf(VM0)]).toEqual([['paused', 'running'], 'then']);
+    await stop();
+    await revert('base');
+    expect([states(), world.model.memoryOf(VM0)]).toEqual([['running', 'running'], 'then']);
+  });
+});
+
+describe('a snapshot of VMs of which some are off', () => {
+  it('keeps the disks of those, and none of memory when all are off', async () => {
+    await take('cold');
+    await start('vm0');
+    await take('warm');
+    const { record } = await readPrefix(root);
+    expect(record?.snapshots.map(({ vms }) => vms)).toEqual([
+      { vm0: 'disk', vm1: 'disk' },
+      { vm0: 'memory', vm1: 'disk' },
+    ]);
+    expect(['vm0', 'vm1'].map((vm) => existsSync(join(root, 'snapshots', 'warm', `${vm}.memory`)))).toEqual([true, false]);
+    await revert('cold');
+    expect([world.up, await inconsistencies(root, world)]).toEqual([false, []]);
+  });
+});
+
+describe('a revert of which one VM cannot go on', () => {
+  it('says that it is off, with its disks as they were, and the others are back', async () => {
+    await start();
+    await take('base');
+    await write(world, VM0, '0x22');
+    const before = diskFilesOf(world.model.domainXml(VM0, false)).get('vda');
+    world.faults.failOn('restoreDomain', 1);
+    await expect(revert('base')).rejects.toMatchObject({
+      message: expect.stringMatching(/^Not reverted, and off now with their disks as they were: vm\d\. Reverted: vm\d\./) as string,
+    });
+    expect(states()).toEqual(['running']);
+    const off = states().length === 1 && world.model.describe().domains[0]?.name === VM0 ? VM1 : VM0;
+    await start();
+    if (off === VM0) expect(diskFilesOf(world.model.domainXml(VM0, false)).get('vda')).toBe(before);
+    expect([await inconsistencies(root, world), (await readPrefix(root)).record?.pending]).toEqual([[], null]);
+  });
+});
+
+describe('deleting snapshots', () => {
+  it('of a tree leaves the others as they are, whether VMs run or not', async () => {
+    await start('vm0');
+    for (const pattern of ['0x11', '0x22', '0x33']) {
+      await write(world, VM0, pattern);
+      await take(pattern);
+    }
+    await revert('0x22');
+    await write(world, VM0, '0x44');
+    await take('branch');
+    await remove('0x22');
+    expect(await inconsistencies(root, world)).toEqual([]);
+    await stop();
+    await remove('0x11');
+    for (const [name, pattern] of [
+      ['0x33', '0x33'],
+      ['branch', '0x44'],
+    ] as const) {
+      await revert(name);
+      expect([name, await reads(world, VM0, pattern), await inconsistencies(root, world)]).toEqual([name, true, []]);
+    }
+  });
+});
+
+describe('a layer that was killed while it was created', () => {
+  it('is removed by the next deletion', async () => {
+    await take('base');
+    await writeFile(join(root, 'images', 'vm0_root.layer-9.qcow2'), '');
+    await remove('base');
+    expect(await inconsistencies(root, world)).toEqual([]);
+  });
+});
+
+describe('a fork', () => {
+  it('goes on with the same memory and disks, and lives on when the original and a fork between are gone', async () => {
+    await start('vm0');
+    world.model.remember(VM0, 'then');
+    await write(world, VM0, '0x11');
+    await take('base');
+    const hostOf = async (name: string): Promise<readonly [WorldHost, string]> => {
+      const prefix = await readPrefix(join(folder, name));
+      return [world.hostOf(prefix), domainName(prefix.uuid, 'vm0')];
+    };
+    await fork('second');
+    await fork('third', join(folder, 'second'));
+    const [second, inSecond] = await hostOf('second');
+    await write(second, inSecond, '0x22');
+    expect([await reads(world, VM0, '0x11'), states()]).toEqual([true, ['running']]);
+    for (const gone of [root, join(folder, 'second')]) await doing(async (step) => await destroyEnvironment(world.context, gone, step));
+    const [third, inThird] = await hostOf('third');
+    expect([third.model.memoryOf(inThird), await reads(third, inThird, '0x11'), states(third)]).toEqual(['then', true, ['running']]);
+    // What only the others needed is merged with the next deletion.
+    root = join(folder, 'third');
+    await take('base');
+    await remove('base');
+    expect([await inconsistencies(root, third), await reads(third, inThird, '0x11')]).toEqual([[], true]);
+    expect(await readdir(folder)).toEqual(expect.not.arrayContaining(['demo', 'second']));
+  });
+});

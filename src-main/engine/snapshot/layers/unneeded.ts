@@ -1,0 +1,72 @@
+/** Which layers of an environment's disks are not needed any more, and what has to be done to be rid of them. Pure. */
+
+/** A file of an environment's disks. */
+export interface LayerFile {
+  readonly path: string;
+  /** The file directly below it, absolute. */
+  readonly below: string | undefined;
+  /** Whether another environment has a link to the same file: its content must stay as it is. */
+  readonly shared: boolean;
+}
+
+/** Who uses the top of a disk, or a file below it. */
+export interface LayerUse {
+  /** Files that a VM's definition or a snapshot names. */
+  readonly named: ReadonlySet<string>;
+  /** Files that QEMU of a running VM writes to: the tops of its disks. */
+  readonly running: ReadonlySet<string>;
+}
+
+/**
+ * `delete`: nothing is on it. `absorb`: the one layer on it takes it in and lies on what is below it from then on; `how` says by whom:
+ * `offline` by qemu-img, `pull` by the QEMU that writes to that layer. `commit`: QEMU has that layer open below another one and cannot
+ * write to it; so the layer is written into the file below instead, and what names the layer has to name that file.
+ */
+export type LayerStep =
+  | { readonly kind: 'delete'; readonly path: string }
+  | { readonly kind: 'absorb'; readonly path: string; readonly into: string; readonly how: 'offline' | 'pull' }
+  | { readonly kind: 'commit'; readonly path: string; readonly from: string; readonly running: string };
+
+/** QEMU can do with hundreds of files below each other; opening so many takes a while. */
+const LONG_CHAIN = 16;
+
+/**
+ * The next step to take, for each disk independent of the others; undefined when only what is needed is left. A file that several layers
+ * are on has to stay, and so has one that another environment uses too, unless that makes the disk's chain long.
+ */
+export function nextLayerStep(files: readonly LayerFile[], use: LayerUse): LayerStep | undefined {
+  const above = new Map<string, LayerFile[]>();
+  for (const file of files) if (file.below !== undefined) above.set(file.below, [...(above.get(file.below) ?? []), file]);
+  const known = new Map(files.map((file) => [file.path, file]));
+  const unneeded = files.filter(({ path }) => !use.named.has(path) && !use.running.has(path));
+  // Before anything is merged: a layer would take in what is then deleted with it.
+  const free = unneeded.find(({ path }) => !above.has(path));
+  if (free !== undefined) return { kind: 'delete', path: free.path };
+  for (const { path, shared } of unneeded) {
+    const [layer, ...more] = above.get(path) ?? [];
+    if (layer === undefined || more.length > 0) continue;
+    // Merging it would give nothing back, and take as much again.
+    if (shared && depthOf(path, known) <= LONG_CHAIN) continue;
+    if (use.running.has(layer.path)) return { kind: 'absorb', path, into: layer.path, how: 'pull' };
+    const running = [...use.running].find((top) => isBelow(layer.path, top, known));
+    if (running === undefined) {
+      // Taking it in changes the layer: where another environment has a link to that, it would change there too.
+      if (!layer.shared) return { kind: 'absorb', path, into: layer.path, how: 'offline' };
+    } else if (!shared) return { kind: 'commit', path, from: layer.path, running };
+  }
+  return undefined;
+}
+
+/** Files from this one down. */
+function depthOf(path: string, known: ReadonlyMap<string, LayerFile>): number {
+  let depth = 0;
+  for (let file = known.get(path); file !== undefined; file = file.below === undefined ? undefined : known.get(file.below)) depth++;
+  return depth;
+}
+
+function isBelow(path: string, top: string, known: ReadonlyMap<string, LayerFile>): boolean {
+  for (let file = known.get(top); file !== undefined; file = file.below === undefined ? undefined : known.get(file.below)) {
+    if (file.path === path) return true;
+  }
+  return false;
+}
