@@ -37,10 +37,10 @@ const NAME = /^[A-Za-z0-9_][A-Za-z0-9_. +-]{0,62}$/;
 /** Saving memory to a slow disk, and deleting it again, may take minutes. */
 const UNDO_MS = 15 * 60_000;
 
-/** `input.invalid` for an invalid snapshot name: it becomes a folder name and libvirt's name. */
-export function checkSnapshotName(name: string): void {
+/** `input.invalid` for an invalid name of a snapshot, or of `what`: it becomes a folder name and libvirt's name. */
+export function checkSnapshotName(name: string, what = "a snapshot's name"): void {
   if (NAME.test(name) && !name.includes('..')) return;
-  throw new EngineError('input.invalid', `"${name}" cannot be a snapshot's name.`, {
+  throw new EngineError('input.invalid', `"${name}" cannot be ${what}.`, {
     hint: 'Use up to 63 letters, digits, spaces, dots, plus, minus and underscores, beginning with a letter or digit.',
   });
 }

@@ -64,7 +64,7 @@ export async function forkEnvironment(context: RecipeContext, root: string, requ
 }
 
 function forkNames({ name, count }: ForkRequest): readonly string[] {
-  checkSnapshotName(name);
+  checkSnapshotName(name, "a fork's name");
   return count === undefined ? [name] : Array.from({ length: count }, (_, index) => `${name}-${index + 1}`);
 }
 
