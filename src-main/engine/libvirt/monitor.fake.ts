@@ -35,6 +35,7 @@ interface Migration {
   stopped: boolean;
   /** The last pass has begun. */
   last: boolean;
+  passes: number;
 }
 
 interface Command {
@@ -102,6 +103,8 @@ export class FakeMonitor {
         return result({});
       case 'query-migrate-capabilities':
         return result([...(this.#capabilities.get(domain) ?? [])].map((capability) => ({ capability, state: true })));
+      case 'query-chardev':
+        return result([]);
       case 'query-migrate':
         return result(this.#status(domain, migration));
       default:
@@ -124,7 +127,7 @@ export class FakeMonitor {
 
   #begin(domain: string, path: string): Migration {
     const socket = createConnection(path);
-    const migration: Migration = { socket, status: 'setup', reason: undefined, stopped: false, last: false };
+    const migration: Migration = { socket, status: 'setup', reason: undefined, stopped: false, last: false, passes: 0 };
     socket.on('error', (error) => this.#end(domain, migration, 'failed', error.message));
     socket.on('close', () => this.#end(domain, migration, 'failed', 'Unable to write to socket: Broken pipe'));
     socket.on('connect', () => {
@@ -169,14 +172,15 @@ export class FakeMonitor {
 
   #status(domain: string, migration: Migration | undefined): unknown {
     if (migration === undefined) return {};
-    // Nothing is left to be written again once the VM stands, or when it changes little.
+    // Nothing is left to be written again once the VM stands, or when it changes little: always more than in 1 ms.
     const standing = this.#model.domain(domain).state === 'paused';
-    if (migration.status === 'active' && !migration.last && (standing || this.#downtime.get(domain) !== 0)) {
+    if (migration.status === 'active' && !migration.last && (standing || this.#downtime.get(domain) !== 1)) {
       this.#stop(domain, migration);
       migration.status = 'pre-switchover';
     }
     const { status, reason } = migration;
-    return { status, 'error-desc': reason, ram: { remaining: status === 'active' ? SIZE : 0 } };
+    migration.passes++;
+    return { status, 'error-desc': reason, ram: { transferred: SIZE, 'dirty-sync-count': migration.passes } };
   }
 }
 

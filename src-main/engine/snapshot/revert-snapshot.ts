@@ -8,12 +8,12 @@ import type { PendingWork, SnapshotRecord } from '../prefix/record.ts';
 import { noteStart } from '../runtime/boot/boot-record.ts';
 import { activeVms } from '../runtime/bring-down.ts';
 import { openSession, startNetworks } from '../runtime/bring-up.ts';
-import { tellTime } from '../runtime/guest-time.ts';
 import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
 import { collectLayers } from './layers/collect.ts';
 import { prepareLayers, revertLayered } from './layers/revert.ts';
+import { tellRestored } from './memory/tell-restored.ts';
 import { revertDefinitions } from './revert-definitions.ts';
 import { keptHostKeys, onceFree, resume, runningVms, statusOf } from './snapshot-parts.ts';
 import { suspendAll } from './suspend-all.ts';
@@ -97,7 +97,10 @@ export async function finishReverted(
     const goOn = [...withMemory, ...running.filter((vm) => !reverted.includes(vm))];
     await resume(session, prefix, goOn, AbortSignal.timeout(FINISH_MS));
     await Promise.all(
-      withMemory.map(async (vm) => await tellTime(session, domainName(prefix.uuid, vm.name), step.log, AbortSignal.timeout(FINISH_MS))),
+      withMemory.map(async (vm) => {
+        const domain = domainName(prefix.uuid, vm.name);
+        await tellRestored(session, domain, { seed: false }, step.log, AbortSignal.timeout(FINISH_MS));
+      }),
     );
     for (const vm of prefix.specs.vms) {
       const now = await statusOf(session, prefix, vm, AbortSignal.timeout(FINISH_MS));

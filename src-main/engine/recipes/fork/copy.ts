@@ -3,6 +3,7 @@ import { copyFile, cp, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { DiskSpec, type VmSpec } from '../../../../src-shared/specs.ts';
+import type { Log } from '../../core/log.ts';
 import type { Step } from '../../core/operation.ts';
 import type { UndoStack } from '../../core/undo.ts';
 import { claimName, LockPlace, openWorkdir } from '../../create/claim.ts';
@@ -12,11 +13,10 @@ import { domainName, type Prefix, readPrefix, writeSpecs } from '../../prefix/pr
 import { type PrefixRecord, type SnapshotRecord, writeRecord } from '../../prefix/record.ts';
 import type { Workdir } from '../../prefix/workdir.ts';
 import { openSession, startNetworks } from '../../runtime/bring-up.ts';
-import { tellSeed } from '../../runtime/guest-seed.ts';
-import { tellTime } from '../../runtime/guest-time.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
 import { prepareLayers, restoreVm } from '../../snapshot/layers/revert.ts';
+import { tellRestored } from '../../snapshot/memory/tell-restored.ts';
 import { forgetFiles, keptHostKeys, resume } from '../../snapshot/snapshot-parts.ts';
 import { linkDisks, linkFolder } from './link-files.ts';
 
@@ -130,19 +130,22 @@ export async function letGo(copy: Copy, snapshot: SnapshotRecord, { keep }: { re
   });
   await step.step(`Let ${basename(target)} go on`, async (one) => {
     const signal = AbortSignal.timeout(FINISH_MS);
-    if (session !== undefined) {
-      await resume(session, prefix, vms, signal);
-      await Promise.all(
-        vms.map(async (vm) => {
-          const domain = domainName(prefix.uuid, vm.name);
-          await tellTime(session, domain, one.log, signal);
-          await tellSeed(session, domain, one.log, signal);
-        }),
-      );
-    }
+    if (session !== undefined) await resume(session, prefix, vms, signal);
     await settlePending(prefix, undefined, one.log);
     await copy.workdir.added(basename(target), false);
   });
+}
+
+/** Tells the guests of a fork that runs what has changed for them: the time, and that they are not alone in drawing their random numbers. */
+export async function tellGuests({ target, session }: Copy, snapshot: SnapshotRecord, log: Log): Promise<void> {
+  if (session === undefined) return;
+  const prefix = await readPrefix(target);
+  const signal = AbortSignal.timeout(FINISH_MS);
+  await Promise.all(
+    withMemory(prefix, snapshot).map(
+      async (vm) => await tellRestored(session, domainName(prefix.uuid, vm.name), { seed: true }, log, signal),
+    ),
+  );
 }
 
 function withMemory(prefix: Prefix, snapshot: SnapshotRecord): readonly VmSpec[] {

@@ -12,7 +12,7 @@ import { deleteSnapshotOf } from '../../snapshot/delete-snapshot.ts';
 import { findSnapshot, freeSnapshotName, recordOf } from '../../snapshot/snapshot-parts.ts';
 import { checkSnapshotName, takeSnapshotOf, usesLayers } from '../../snapshot/take-snapshot.ts';
 import { openForChange } from '../recover.ts';
-import { beginCopy, type Copy, fillCopy, type Locks, letGo, restoreCopy } from './copy.ts';
+import { beginCopy, type Copy, fillCopy, type Locks, letGo, restoreCopy, tellGuests } from './copy.ts';
 import type { ForkRequest } from './fork-request.ts';
 
 /** Merging the layer of a point that only the fork needed. */
@@ -56,7 +56,12 @@ export async function forkEnvironment(context: RecipeContext, root: string, requ
     );
     for (const copy of copies) await letGo(copy, snapshot, { keep: named !== undefined }, step);
     undo.commit();
-    await forget(context, root, name, named === undefined, step, AbortSignal.timeout(UNDO_MS));
+    await Promise.all([
+      step.step('Tell the guests', async (one) => {
+        await Promise.all(copies.map(async (copy) => await tellGuests(copy, snapshot, one.log)));
+      }),
+      forget(context, root, name, named === undefined, step, AbortSignal.timeout(UNDO_MS)),
+    ]);
     return targets;
   } finally {
     for (const lock of locks.held) await lock[Symbol.asyncDispose]();
