@@ -64,8 +64,10 @@ export function prepareSampleEnvironment(
     lago,
     init: async () => await lago('init', ...initArguments),
     initArguments,
-    // The runtime folder of a host of root's.
-    libvirt: () => `qemu:///system?socket=/run/lago/${readFileSync(join(prefix, 'uuid'), 'utf8').slice(0, 12)}/libvirt/libvirt-sock`,
+    libvirt() {
+      const id = readFileSync(join(prefix, 'uuid'), 'utf8').slice(0, 12);
+      return `qemu:///system?socket=${env['XDG_RUNTIME_DIR']}/lago/${id}/libvirt/libvirt-sock`;
+    },
     async reference(script) {
       const argv = [script, join(dir, 'reference'), image, String(count)];
       return Number((await runTimed({ argv, env: { ...env, MEMORY: String(memory) }, cwd: dir })).stdout);
