@@ -5,6 +5,8 @@ import type { HostSession } from '../../runtime/session.ts';
 export interface Standing extends Disposable {
   /** All of them stand now, and began to at the earliest at `from` (`performance.now()`): libvirt has no event of that for a VM that migrates. */
   allStand(from: number): void;
+  /** QEMU has suspended the VM by itself. */
+  stands(domain: string): void;
   /** The VM runs again, of which libvirt's event may come later. */
   goesOn(domain: string): void;
   /** So far; `nameOf` tells the VM of a domain. */
@@ -20,9 +22,12 @@ export function watchStanding({ hypervisor }: HostSession, domains: readonly str
     const since = stopped.get(domain);
     if (since !== undefined && !still.has(domain)) still.set(domain, performance.now() - since);
   };
+  const stands = (domain: string): void => {
+    if (!stopped.has(domain)) stopped.set(domain, performance.now());
+  };
   const unsubscribe = hypervisor.onEvent((event) => {
     if (event.type !== 'domain' || !domains.includes(event.name)) return;
-    if (event.event === 'suspended' && !stopped.has(event.name)) stopped.set(event.name, performance.now());
+    if (event.event === 'suspended') stands(event.name);
     if (event.event === 'resumed') goesOn(event.name);
   });
   return {
@@ -32,6 +37,7 @@ export function watchStanding({ hypervisor }: HostSession, domains: readonly str
       // Nobody knows better which was the last.
       if (silent.length > 0) last = performance.now();
     },
+    stands,
     goesOn,
     measured: (nameOf) => ({
       stillMs: Object.fromEntries([...still].map(([domain, ms]) => [nameOf(domain), Math.round(ms)])),

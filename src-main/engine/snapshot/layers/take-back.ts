@@ -10,7 +10,7 @@ import type { PendingWork } from '../../prefix/record.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
 import { keptMemory } from '../memory/kept-memory.ts';
-import { setCapability } from '../memory/monitor.ts';
+import { limitDowntime, QEMU_DOWNTIME_MS, setCapability } from '../memory/monitor.ts';
 import { endMigration } from '../memory/write-memory.ts';
 import { forgetFiles, keptDefinition, resumeForSure } from '../snapshot-parts.ts';
 import { collectLayers } from './collect.ts';
@@ -57,12 +57,13 @@ export async function takeBackLayers(
   await collectLayers(context, prefix, { log, signal });
 }
 
-/** Removes what is left of writing memory. An ordinary save fails while QEMU has one of these capabilities. */
+/** Removes what is left of writing memory. An ordinary save fails while QEMU has one of these capabilities, and ends never without downtime. */
 async function stopWriting(session: HostSession, prefix: Prefix, vm: VmSpec, log: Log, signal: AbortSignal): Promise<void> {
   const domain = domainName(prefix.uuid, vm.name);
   if ((await runningDisks(session, prefix, vm, signal)) !== undefined) await endMigration(session.hypervisor, domain, { signal });
   await rm(memorySocket(session.host.socketDir, domain), { force: true });
   if ((await runningDisks(session, prefix, vm, signal)) === undefined) return;
+  await limitDowntime(session.hypervisor, domain, QEMU_DOWNTIME_MS, { signal });
   for (const capability of ['background-snapshot', 'pause-before-switchover'] as const) {
     try {
       await setCapability(session.hypervisor, domain, capability, false, { signal });

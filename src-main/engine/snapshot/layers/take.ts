@@ -15,6 +15,7 @@ import { activeVms, PARALLEL } from '../../runtime/bring-down.ts';
 import { isHosted } from '../../runtime/foreign-vms.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
+import { Convoy } from '../memory/convoy.ts';
 import { keepDomain, keepOrigin, keptMemory } from '../memory/kept-memory.ts';
 import { type Mechanism, type MemoryWriting, mechanismFor, memoryWriting } from '../memory/write-memory.ts';
 import { keptDefinition, keptHostKeys, recordOf, resume, runningVms } from '../snapshot-parts.ts';
@@ -27,6 +28,7 @@ import { LAYERING, takeBackLayers } from './take-back.ts';
 
 /** Deleting a half-written memory and merging a layer back may take minutes on a slow disk. */
 const UNDO_MS = 15 * 60_000;
+const MIB = 1024 * 1024;
 /** Resuming VMs is a matter of milliseconds. */
 const GO_ON_MS = 60_000;
 
@@ -131,36 +133,32 @@ async function keepLive(context: RecipeContext, session: HostSession, prefix: Pr
   const open = context.openSinks ?? memorySinks(context.resourcesDir);
   await using sinks = await open(vms.active.map((vm) => sinkOf(session, prefix, name, vm)));
   await using undo = new UndoStack(step.log, UNDO_MS);
+  using watch = watchStanding(
+    session,
+    vms.active.map((vm) => domainName(prefix.uuid, vm.name)),
+  );
   const live = await step.step(
     'Prepare memory',
-    async (one) => await prepareMemory(session, prefix, name, { ...vms, sinks: sinks.sinks }, one, undo),
+    async (one) => await prepareMemory(session, prefix, name, { ...vms, sinks: sinks.sinks, watch }, one, undo),
   );
-  const watch = watchStanding(
-    session,
-    live.map(({ domain }) => domain),
+  step.checkpoint();
+  // From here on, nothing is cancelled until the VMs run again.
+  const from = performance.now();
+  await suspendAll(session, prefix, vms.running, step);
+  watch.allStand(from);
+  await Promise.all(live.map(async ({ vm, domain }) => await addLayers(session, domain, vms.layers[vm.name] ?? {})));
+  await Promise.all(live.map(async ({ writing }) => await writing.begin()));
+  const sizes = await step.each(
+    live,
+    Math.max(1, live.length),
+    ({ vm }) => `Keep memory of VM ${vm.name}`,
+    async (one, inner) => await finishMemory(session, prefix, one, watch, inner),
   );
-  try {
-    step.checkpoint();
-    // From here on, nothing is cancelled until the VMs run again.
-    const from = performance.now();
-    await suspendAll(session, prefix, vms.running, step);
-    watch.allStand(from);
-    await Promise.all(live.map(async ({ vm, domain }) => await addLayers(session, domain, vms.layers[vm.name] ?? {})));
-    await Promise.all(live.map(async ({ writing }) => await writing.begin()));
-    const sizes = await step.each(
-      live,
-      Math.max(1, live.length),
-      ({ vm }) => `Keep memory of VM ${vm.name}`,
-      async (one, inner) => await finishMemory(session, prefix, one, watch, inner),
-    );
-    return {
-      mechanism: strongest(live),
-      ...watch.measured((domain) => live.find((one) => one.domain === domain)?.vm.name ?? domain),
-      memory: Object.fromEntries(live.map(({ vm }, index) => [vm.name, sizes[index] ?? 0])),
-    };
-  } finally {
-    watch[Symbol.dispose]();
-  }
+  return {
+    mechanism: strongest(live),
+    ...watch.measured((domain) => live.find((one) => one.domain === domain)?.vm.name ?? domain),
+    memory: Object.fromEntries(live.map(({ vm }, index) => [vm.name, sizes[index] ?? 0])),
+  };
 }
 
 /** Keeps the disks of the VMs that are not off, as of one moment. */
@@ -191,14 +189,15 @@ async function prepareMemory(
   session: HostSession,
   prefix: Prefix,
   name: string,
-  { active, running, sinks }: Vms & { readonly sinks: readonly MemorySink[] },
+  { active, running, sinks, watch }: Vms & { readonly sinks: readonly MemorySink[]; readonly watch: Standing },
   step: Step,
   undo: UndoStack,
 ): Promise<readonly Live[]> {
   await keepOrigin(session, prefix, name);
+  const convoy = new Convoy(new Map(active.map((vm) => [domainName(prefix.uuid, vm.name), vm.memory * MIB])));
   return await step.each(
     active,
-    PARALLEL,
+    Math.max(1, active.length),
     (vm) => `Prepare VM ${vm.name}`,
     async (vm, one): Promise<Live> => {
       const domain = domainName(prefix.uuid, vm.name);
@@ -208,9 +207,9 @@ async function prepareMemory(
       await keepDomain(session, prefix, name, vm, one.signal);
       const sink = sinks[active.indexOf(vm)];
       if (sink === undefined) throw new EngineError('internal', `There is no sink for the memory of ${vm.name}.`);
-      const writing = memoryWriting(session.hypervisor, { domain, mechanism, sink });
+      const writing = memoryWriting(session.hypervisor, { domain, mechanism, sink, convoy });
       undo.add(`stop writing the memory of ${vm.name}`, async () => await writing[Symbol.asyncDispose]());
-      await writing.prepare(one.signal);
+      if ((await writing.prepare(one.signal)) === 'stands') watch.stands(domain);
       return { vm, domain, suspended, writing };
     },
   );
@@ -227,7 +226,7 @@ async function addLayers({ hypervisor }: HostSession, domain: string, layers: Vm
 }
 
 async function finishMemory(session: HostSession, prefix: Prefix, live: Live, watch: Standing, step: Step): Promise<number> {
-  const expected = live.vm.memory * 1024 * 1024;
+  const expected = live.vm.memory * MIB;
   const bytes = await live.writing.finish(step.signal, (written) => step.progress(Math.min(0.99, written / expected)));
   if (live.writing.mechanism !== 'background' && !live.suspended) {
     await resume(session, prefix, [live.vm], AbortSignal.timeout(GO_ON_MS));

@@ -23,7 +23,11 @@ export interface MigrationStatus {
   readonly status: string;
   /** QEMU's reason of a failure. */
   readonly reason: string | undefined;
-  /** Bytes of memory that are still to be written. */
+  /** How often QEMU has looked what is to be written: before it writes everything once, and before each pass over what changed in the last. */
+  readonly passes: number;
+  /** Bytes that were written in all passes. */
+  readonly written: number;
+  /** Bytes of memory that are still to be written in this pass. */
   readonly remaining: number;
 }
 
@@ -43,7 +47,10 @@ export async function liftLimit(monitor: Monitor, domain: string, options?: Call
   await command(monitor, domain, 'migrate-set-parameters', { 'max-bandwidth': UNLIMITED }, options);
 }
 
-/** With how much downtime (ms) still to come QEMU pauses the VM by itself for the last pass; 0: never. Its default is 300. */
+/** QEMU's own limit of downtime, for others who use migration. */
+export const QEMU_DOWNTIME_MS = 300;
+
+/** With how much downtime (ms) still to come QEMU pauses the VM by itself for the last pass. */
 export async function limitDowntime(monitor: Monitor, domain: string, ms: number, options?: CallOptions): Promise<void> {
   await command(monitor, domain, 'migrate-set-parameters', { 'downtime-limit': ms }, options);
 }
@@ -67,9 +74,11 @@ export async function migrationStatus(monitor: Monitor, domain: string, options?
   const answer = (await command(monitor, domain, 'query-migrate', {}, options)) as {
     readonly status?: string;
     readonly 'error-desc'?: string;
-    readonly ram?: { readonly remaining?: number };
+    readonly ram?: { readonly remaining?: number; readonly transferred?: number; readonly 'dirty-sync-count'?: number };
   };
-  return { status: answer.status ?? 'none', reason: answer['error-desc'], remaining: answer.ram?.remaining ?? 0 };
+  const { status = 'none', ram, 'error-desc': reason } = answer;
+  const { transferred: written = 0, remaining = 0, 'dirty-sync-count': passes = 0 } = ram ?? {};
+  return { status, reason, passes, written, remaining };
 }
 
 async function command(

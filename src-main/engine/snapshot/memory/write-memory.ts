@@ -2,6 +2,7 @@ import { EngineError } from '../../../../src-shared/errors.ts';
 import { sleep, until } from '../../core/until.ts';
 import type { MemorySink } from '../../host/memory-sink.ts';
 import type { CallOptions, Hypervisor } from '../../libvirt/hypervisor.ts';
+import type { Convoy } from './convoy.ts';
 import {
   beginMigration,
   type Capability,
@@ -10,7 +11,9 @@ import {
   hasCapability,
   liftLimit,
   limitDowntime,
+  type MigrationStatus,
   migrationStatus,
+  QEMU_DOWNTIME_MS,
   setCapability,
 } from './monitor.ts';
 
@@ -23,8 +26,8 @@ export type Mechanism = 'background' | 'pre-copy' | 'paused';
 /** Writes the memory of one VM into a file; its methods are called in this order, and dispose it at any time gives up. */
 export interface MemoryWriting extends AsyncDisposable {
   readonly mechanism: Mechanism;
-  /** Whatever can be done while the VM runs. */
-  prepare(signal: AbortSignal): Promise<void>;
+  /** Whatever can be done while the VM runs. With `pre-copy` QEMU may have suspended it at the end, which libvirt does not tell. */
+  prepare(signal: AbortSignal): Promise<'runs' | 'stands'>;
   /** The VM is suspended, and its disks have their new layers: what is written is its memory as of now. It may run by itself from here on. */
   begin(): Promise<void>;
   /** Everything is written. Except with `background` the VM stands still until it is resumed. Returns the number of bytes. */
@@ -37,9 +40,7 @@ const CAPABILITY: Readonly<Record<Mechanism, Capability | undefined>> = {
   paused: undefined,
 };
 
-/** QEMU's own limit of downtime, for others who use migration. */
-const QEMU_DOWNTIME_MS = 300;
-/** With no more than this still to be written, the pause is short, bytes. */
+/** With no more than this to be written in a pass, the pause for the last one is short, bytes. */
 const LITTLE = 4 * 1024 * 1024;
 /** A VM that changes its memory faster than it is written is paused all the same after this. */
 const PATIENCE_MS = 30_000;
@@ -68,9 +69,14 @@ export async function mechanismFor(hypervisor: Hypervisor, domain: string, suspe
 /** Nothing happens yet. The sink is the caller's. */
 export function memoryWriting(
   hypervisor: Hypervisor,
-  vm: { readonly domain: string; readonly mechanism: Mechanism; readonly sink: MemorySink },
+  vm: {
+    readonly domain: string;
+    readonly mechanism: Mechanism;
+    readonly sink: MemorySink;
+    readonly convoy: Convoy;
+  },
 ): MemoryWriting {
-  const { domain, mechanism, sink } = vm;
+  const { domain, mechanism, sink, convoy } = vm;
   const capability = CAPABILITY[mechanism];
   let under = false;
   let switched = false;
@@ -93,14 +99,24 @@ export function memoryWriting(
     );
   }
 
-  async function nearlyWritten(signal: AbortSignal): Promise<void> {
+  /** Waits for a pass in which little was written, since the last one will be like it. */
+  async function nearlyWritten(signal: AbortSignal): Promise<'runs' | 'stands'> {
     const deadline = Date.now() + PATIENCE_MS;
+    let before: MigrationStatus | undefined;
     for (;;) {
-      const { status, remaining } = await migrationStatus(hypervisor, domain, { signal });
-      if (status === 'pre-switchover' || status === 'failed') return;
-      if (status === 'active' && remaining > 0 && remaining <= LITTLE) return;
-      if (Date.now() > deadline) return;
-      await sleep(20, signal);
+      const now = await migrationStatus(hypervisor, domain, { signal });
+      if (now.status === 'pre-switchover') return 'stands';
+      if (now.status === 'failed' || Date.now() > deadline) return 'runs';
+      if (now.status === 'active') {
+        convoy.progress(domain, now.remaining);
+        if (before !== undefined && now.passes > before.passes) {
+          const perPass = (now.written - before.written) / (now.passes - before.passes);
+          if (perPass <= LITTLE) return 'runs';
+        }
+        // The first pass writes everything, and says nothing about the others.
+        if (now.passes > (before?.passes ?? 1)) before = now;
+      }
+      await sleep(10, signal);
     }
   }
 
@@ -113,12 +129,17 @@ export function memoryWriting(
         switched = true;
         await setCapability(hypervisor, domain, capability, true, ANSWER);
       }
-      if (mechanism !== 'pre-copy') return;
-      // All VMs are to be paused at the same time, and not each when it is ready.
-      await limitDowntime(hypervisor, domain, 0, ANSWER);
-      under = true;
-      await beginMigration(hypervisor, domain, sink.uri, ANSWER);
-      await nearlyWritten(signal);
+      let then: 'runs' | 'stands' = 'runs';
+      if (mechanism === 'pre-copy') {
+        // All VMs are to be paused at the same time, and not each when it is ready. With 0 it does not even begin a second pass.
+        await limitDowntime(hypervisor, domain, 1, ANSWER);
+        await convoy.turn(domain, signal);
+        under = true;
+        await beginMigration(hypervisor, domain, sink.uri, ANSWER);
+        then = await nearlyWritten(signal);
+      }
+      convoy.done(domain);
+      return then;
     },
 
     async begin() {

@@ -1,0 +1,30 @@
+import { sleep } from '../../core/until.ts';
+
+/**
+ * Lets VMs that write their memory side by side come to the end together: each begins when no other has more left to write than it has
+ * itself. Otherwise a small one is done long before a large one, and QEMU stops it then, however long the others still need.
+ */
+export class Convoy {
+  readonly #left: Map<string, number>;
+
+  /** `memory`: bytes of each VM that is to be written, by domain. All of them take their turn, or are `done`. */
+  constructor(memory: ReadonlyMap<string, number>) {
+    this.#left = new Map(memory);
+  }
+
+  /** Waits until a VM is to begin. */
+  async turn(domain: string, signal: AbortSignal): Promise<void> {
+    const own = this.#left.get(domain) ?? 0;
+    while (Math.max(...this.#left.values()) > own) await sleep(10, signal);
+  }
+
+  /** A VM has so many bytes left to write. */
+  progress(domain: string, left: number): void {
+    this.#left.set(domain, left);
+  }
+
+  /** A VM has written nearly everything, or is not written in this way. */
+  done(domain: string): void {
+    this.#left.delete(domain);
+  }
+}
