@@ -39,6 +39,18 @@ test('of equal VMs nobody waits, nor for one that is done', async () => {
   await Promise.all([convoy.turn('a', signal), convoy.turn('b', signal)]);
 });
 
+test('nobody waits any more once one of them is stopped', async () => {
+  const convoy = new Convoy(
+    new Map([
+      ['small', 100],
+      ['large', 1000],
+    ]),
+  );
+  convoy.halt();
+  await convoy.turn('small', signal);
+  expect(convoy.halted).toBe(true);
+});
+
 test('waiting can be cancelled', async () => {
   const convoy = new Convoy(
     new Map([

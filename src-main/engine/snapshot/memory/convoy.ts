@@ -6,6 +6,7 @@ import { sleep } from '../../core/until.ts';
  */
 export class Convoy {
   readonly #left: Map<string, number>;
+  #halted = false;
 
   /** `memory`: bytes of each VM that is to be written, by domain. All of them take their turn, or are `done`. */
   constructor(memory: ReadonlyMap<string, number>) {
@@ -15,12 +16,22 @@ export class Convoy {
   /** Waits until a VM is to begin. */
   async turn(domain: string, signal: AbortSignal): Promise<void> {
     const own = this.#left.get(domain) ?? 0;
-    while (Math.max(...this.#left.values()) > own) await sleep(10, signal);
+    while (!this.#halted && Math.max(...this.#left.values()) > own) await sleep(10, signal);
   }
 
   /** A VM has so many bytes left to write. */
   progress(domain: string, left: number): void {
     this.#left.set(domain, left);
+  }
+
+  /** QEMU has stopped a VM, which waits for the others from here on. */
+  halt(): void {
+    this.#halted = true;
+  }
+
+  /** Whether one of them waits for the others: no time is left to let them run. */
+  get halted(): boolean {
+    return this.#halted;
   }
 
   /** A VM has written nearly everything, or is not written in this way. */

@@ -105,9 +105,13 @@ export function memoryWriting(
     let before: MigrationStatus | undefined;
     for (;;) {
       const now = await migrationStatus(hypervisor, domain, { signal });
-      if (now.status === 'pre-switchover') return 'stands';
+      if (now.status === 'pre-switchover') {
+        convoy.halt();
+        return 'stands';
+      }
       if (now.status === 'failed' || Date.now() > deadline) return 'runs';
       if (now.status === 'active') {
+        if (convoy.halted) return 'runs';
         convoy.progress(domain, now.remaining);
         if (before !== undefined && now.passes > before.passes) {
           const perPass = (now.written - before.written) / (now.passes - before.passes);
