@@ -1,10 +1,14 @@
 import { existsSync, readdirSync, renameSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
+import { dropFile } from '../support/drop.ts';
+import { showEnvironment, showView } from '../support/environment.ts';
 import { twoVms } from '../support/init-files.ts';
 import { lago, lagoOk } from '../support/lago.ts';
 import { expectNoProcess } from '../support/leaks.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
+import { picture } from '../support/screenshots.ts';
+import { closeDesktops, openDesktop } from '../support/window.ts';
 
 /** A running environment is handed over: from one work directory, home and template store to others, of which none knows the first. */
 
@@ -17,6 +21,7 @@ test.beforeEach(() => {
 });
 
 test.afterEach(async () => {
+  await closeDesktops();
   for (const scratch of [from, to]) {
     if (existsSync(join(scratch.dir, '.lago'))) await lagoOk(scratch, ['destroy', '--yes', '--all-prefixes']);
     await expectNoProcess(scratch);
@@ -106,4 +111,30 @@ test('what is not an exported snapshot, or is damaged, is refused and leaves not
   const broken = await lago(to, ['--prefix-name', 'broken', 'init', folder, '--resume']);
   expect([broken.code, broken.stderr]).toEqual([2, expect.stringContaining(`${image} has 1000 bytes`)]);
   expect(existsSync(join(to.dir, '.lago', 'broken'))).toBe(false);
+});
+
+test('in the window a point is exported, and its folder, dropped, becomes an environment', async () => {
+  await lagoOk(from, ['init', twoVms(from, 'pair')]);
+  await lagoOk(from, ['snapshot', 'cold']);
+  const folder = join(from.dir, 'handed-over');
+  const { page, pageErrors } = await openDesktop(from);
+  await page.getByRole('row', { name: 'default', exact: true }).click();
+  await showView(page, 'default', 'Snapshots');
+  await page.getByRole('button', { name: 'More for cold' }).click();
+  await page.getByRole('menuitem', { name: 'Export…' }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog.getByLabel('New folder')).toHaveValue(join(from.dir, 'default-cold'));
+  await dialog.getByLabel('New folder').fill(folder);
+  await picture(page, 'export-point');
+  await dialog.getByRole('button', { name: 'Export 2 VMs' }).click();
+  await expect(page.getByRole('region', { name: 'Notices' })).toContainText('Exported “cold”', { timeout: 60_000 });
+  await dropFile(page, page.locator('#root'), folder);
+  await dialog.getByLabel('Name of the environment').fill('second');
+  await picture(page, 'resume');
+  await dialog.getByRole('button', { name: 'Resume 2 VMs' }).click();
+  await expect(page.getByRole('heading', { name: 'second', level: 1 })).toBeVisible({ timeout: 60_000 });
+  await showEnvironment(page, 'second');
+  await showView(page, 'second', 'Snapshots');
+  await expect(page.getByRole('option', { name: /^cold,/ })).toBeVisible();
+  expect(pageErrors()).toEqual([]);
 });
