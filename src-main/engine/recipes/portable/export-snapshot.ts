@@ -68,10 +68,10 @@ export async function exportSnapshot(
   await requireSpace(build, bytes, `The export of snapshot "${snapshot.name}"`, space);
   await step.step('Write definitions', async () => await writeDefinitions(prefix, snapshot, planned, paths));
   const copies = [
-    ...planned.images.map((image) => ({ label: image.name, copy: async (one: Step) => await copyImageTo(image, paths, one.signal) })),
+    ...planned.images.map((image) => ({ label: image.name, copy: async (one: Step) => await copyImageTo(image, paths, one) })),
     ...memory.map((path) => ({
       label: basename(path),
-      copy: async (one: Step) => await copyFileTo(path, join(paths.snapshots, snapshot.name, basename(path)), PRIVATE, one.signal),
+      copy: async (one: Step) => await copyFileTo(path, join(paths.snapshots, snapshot.name, basename(path)), PRIVATE, one),
     })),
   ];
   await step.step(
@@ -192,14 +192,14 @@ async function portableDomain(prefix: Prefix, snapshot: string, then: VmSpec): P
   });
 }
 
-async function copyImageTo({ source, name, below }: PortableImage, paths: PrefixPaths, signal: AbortSignal): Promise<void> {
+async function copyImageTo({ source, name, below }: PortableImage, paths: PrefixPaths, step: Step): Promise<void> {
   const path = join(paths.images, name);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await copyFileTo(source, path, PUBLIC, signal);
+  await copyFileTo(source, path, PUBLIC, step);
   if (below === undefined) return;
   const [written, beside] = [await readBackingNames(path), relative(dirname(path), join(paths.images, below.name))];
   if (written?.file === beside && written.format === below.format) return;
-  await setBacking({ path, backing: `./${beside}`, backingFormat: below.format }, { signal });
+  await setBacking({ path, backing: `./${beside}`, backingFormat: below.format }, { signal: step.signal });
 }
 
 async function describe(prefix: Prefix, snapshot: SnapshotRecord, build: string, signal: AbortSignal): Promise<Manifest> {

@@ -118,6 +118,20 @@ describe('an exported snapshot', () => {
     expect(model.memoryOf(domainName(there.uuid, 'vm0'))).toBe('then');
   });
 
+  it('goes on on another disk, where it has copies', async () => {
+    await exporting();
+    const workdir = await mkdtemp('/dev/shm/lago-portable-');
+    try {
+      const made = await doing(async (step) => await resumeEnvironment(context, { folder: out, workdir, name: 'there' }, step));
+      const there = await readPrefix(made);
+      const memory = await stat(join(there.paths.snapshots, 'base', 'vm0.memory'));
+      expect([memory.nlink, memory.mode & 0o077, await reads(there, 'vm0', '0x77', '512k')]).toEqual([1, 0, true]);
+      expect(world.hostOf(there).model.memoryOf(domainName(there.uuid, 'vm0'))).toBe('then');
+    } finally {
+      await rm(workdir, { recursive: true });
+    }
+  });
+
   it('has memory and keys that only their owner can read', async () => {
     await exporting();
     for (const name of ['', SNAPSHOT_MANIFEST, 'id_rsa', 'snapshots/base/vm0.memory', 'snapshots/base/vm0.domain.xml']) {

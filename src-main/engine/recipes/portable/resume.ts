@@ -102,7 +102,7 @@ async function bringFiles(source: Prefix, target: string, { files, snapshot }: M
     (name) => `Bring ${basename(name)}`,
     async (name, one) => {
       const mode = name.startsWith('images/') ? 0o644 : 0o600;
-      await linkOrCopy(join(root, name), join(target, name), mode, one.signal);
+      await linkOrCopy(join(root, name), join(target, name), mode, one);
     },
   );
 }
