@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { machineProblem, type NeededMachine, neededMachine, parseProcessor } from './machine.ts';
 
-const INTEL = { vendor: 'GenuineIntel', model: 'Xeon', flags: ['sse2', 'avx2'] };
+const INTEL = { vendor: 'GenuineIntel', model: 'Xeon', flags: ['sse2', 'avx2', 'ibrs_enhanced', 'hwp_epp', 'tm'] };
 const NEEDED: NeededMachine = { accelerator: 'kvm', types: ['pc-i440fx-7.2'], processor: INTEL, qemu: '7.2.19' };
 const HERE = { accelerator: 'kvm', processor: INTEL, qemu: '7.2.4' } as const;
 
@@ -9,6 +9,7 @@ describe('what memory needs of a machine', () => {
   test.each([
     ['the same one', HERE, undefined],
     ['one with more', { ...HERE, processor: { ...INTEL, model: 'Newer', flags: ['sse2', 'avx2', 'avx512f'] }, qemu: '8.2.0' }, undefined],
+    ['one with an older kernel', { ...HERE, processor: { ...INTEL, flags: ['sse2', 'avx2', 'retpoline'] } }, undefined],
     ['one of which the QEMU is not known', { ...HERE, qemu: '' }, undefined],
     ['one without KVM', { ...HERE, accelerator: 'tcg' }, 'The VMs ran with hardware virtualization (KVM), and would not here'],
     ['one with an older QEMU', { ...HERE, qemu: '7.1.90' }, 'written by QEMU 7.2.19, and QEMU is older here (7.1.90)'],

@@ -22,6 +22,19 @@ export const NeededMachine = z.object({
 });
 export type NeededMachine = z.infer<typeof NeededMachine>;
 
+/**
+ * Flags by which kernels tell of themselves, of power and heat, and of what only they use: guests do not see them, and the same processor
+ * has others under another kernel.
+ */
+const OF_THE_KERNEL = new RegExp(
+  `^(?:${[
+    'constant_tsc|nonstop_tsc|tsc_reliable|tsc_known_freq|rep_good|nopl|xtopology|cpuid|amd_dcm|aperfmperf|extd_apicid|acc_power',
+    'arch_perfmon|pebs|bts|ds_cpl|dtes64|dts|acpi|tm2?|est|epb|dtherm|ida|arat|pln|pts|hwp\\w*|hfi|monitor|smx|hypervisor|split_lock_detect',
+    'retpoline\\w*|ibrs|ibpb|stibp|ssbd|ibrs_enhanced|pti|kaiser|flush_l1d|invpcid_single|user_shstk',
+    'tpr_shadow|flexpriority|ept|ept_ad|vpid|vnmi|cqm\\w*|rdt_a|cat_l\\d|cdp_l\\d|mba',
+  ].join('|')})$`,
+);
+
 /** What a machine has. */
 export interface Machine {
   readonly accelerator: 'kvm' | 'tcg' | 'unknown';
@@ -78,7 +91,7 @@ export function machineProblem(needed: NeededMachine, here: Machine): EngineErro
   }
   const { processor } = needed;
   if (processor === null) return undefined;
-  const missing = processor.flags.filter((flag) => here.processor?.flags.includes(flag) !== true);
+  const missing = processor.flags.filter((flag) => !OF_THE_KERNEL.test(flag) && here.processor?.flags.includes(flag) !== true);
   if (here.processor?.vendor === processor.vendor && missing.length === 0) return undefined;
   const lacks = missing.length === 0 ? '' : `; missing: ${missing.slice(0, 8).join(', ')}${missing.length > 8 ? '…' : ''}`;
   return problem(
