@@ -99,8 +99,14 @@ test('a running environment goes on elsewhere, where nothing is known of it', as
 test('what is not an exported snapshot, or is damaged, is refused and leaves nothing', async () => {
   await lagoOk(from, ['init', twoVms(from, 'pair')]);
   await lagoOk(from, ['snapshot', 'cold']);
-  await lagoOk(from, ['export', '--snapshot', 'cold', '-d', join(to.dir, 'cold')]);
-  expect(readdirSync(to.dir).filter((name) => name.startsWith('.'))).toEqual([]);
+  const names = readdirSync(to.dir);
+  const exporting = ['export', '--snapshot', 'cold', '-d', join(to.dir, 'cold')];
+  const killed = await lago(from, exporting, { env: { LAGO_FAULT: 'kill:7' } });
+  const left = readdirSync(to.dir).filter((name) => !names.includes(name));
+  expect([killed.code, left]).toEqual([137, [expect.stringMatching(/^\.cold\.lago-snapshot-/)]]);
+  await lagoOk(from, ['snapshot', 'later']);
+  expect(readdirSync(to.dir)).toEqual(names);
+  await lagoOk(from, exporting);
   const file = await lago(to, ['init', twoVms(to, 'pair'), '--resume']);
   expect([file.code, file.stderr]).toEqual([2, expect.stringContaining('is not the folder of an exported snapshot')]);
   const folder = join(to.dir, 'cold');
