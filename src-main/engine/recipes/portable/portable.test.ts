@@ -198,25 +198,29 @@ describe('an export of a snapshot', () => {
 });
 
 describe('resuming', () => {
-  it.each(['fail', 'die'] as const)('that comes to its end at any point (%s) can be repeated', async (how) => {
-    await exporting();
-    const tried = {
-      prepare: async () => await rm(join(folder, 'to'), { recursive: true, force: true }),
-      work: async () => void (await resume()),
-    };
-    const points = await atEachPoint(how, tried, async (point) => {
-      const done = await readPrefix(join(folder, 'to', 'there')).then(
-        ({ record }) => record?.phase === 'ready',
-        () => false,
-      );
-      if (!done) await resume();
-      else await doing(async (step) => await startEnvironment(context, join(folder, 'to', 'there'), ['vm0'], step));
-      const there = await readPrefix(join(folder, 'to', 'there'));
-      expect([point, await inconsistencies(there.paths.root, world.hostOf(there))]).toEqual([point, []]);
-      expect([point, world.hostOf(there).model.memoryOf(domainName(there.uuid, 'vm0'))]).toEqual([point, 'then']);
-    });
-    expect(points).toBeGreaterThan(10);
-  });
+  it.each(['fail', 'die'] as const)(
+    'that comes to its end at any point (%s) can be repeated',
+    async (how) => {
+      await exporting();
+      const tried = {
+        prepare: async () => await rm(join(folder, 'to'), { recursive: true, force: true }),
+        work: async () => void (await resume()),
+      };
+      const points = await atEachPoint(how, tried, async (point) => {
+        const done = await readPrefix(join(folder, 'to', 'there')).then(
+          ({ record }) => record?.phase === 'ready',
+          () => false,
+        );
+        if (!done) await resume();
+        else await doing(async (step) => await startEnvironment(context, join(folder, 'to', 'there'), ['vm0'], step));
+        const there = await readPrefix(join(folder, 'to', 'there'));
+        expect([point, await inconsistencies(there.paths.root, world.hostOf(there))]).toEqual([point, []]);
+        expect([point, world.hostOf(there).model.memoryOf(domainName(there.uuid, 'vm0'))]).toEqual([point, 'then']);
+      });
+      expect(points).toBeGreaterThan(10);
+    },
+    120_000,
+  );
 
   describe('is refused, before anything is made,', () => {
     beforeEach(async () => void (await exporting()));
