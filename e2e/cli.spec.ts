@@ -160,8 +160,14 @@ test('an ordinary user does the same without privileges', async () => {
     await lagoOk(scratch, ['shell', 'web', 'echo second > /root/mark; sync'], as);
     await lagoOk(scratch, ['revert', 'base'], as);
     expect((await lagoOk(scratch, ['shell', 'web', 'cat /root/mark'], as)).stdout).toBe('first\n');
+    await lagoOk(scratch, ['export', '--snapshot', 'base', '-d', 'handed-over'], as);
     await lagoOk(scratch, ['destroy', '--yes'], as);
     await expectNothingLeft(scratch, namespaces);
+    await lagoOk(scratch, ['init', 'handed-over', '--resume'], as);
+    const again = ownedNamespaces(scratch);
+    expect((await lagoOk(scratch, ['shell', 'web', 'cat /root/mark'], as)).stdout).toBe('first\n');
+    await lagoOk(scratch, ['destroy', '--yes'], as);
+    await expectNothingLeft(scratch, again);
   } finally {
     chmodSync('/dev/net/tun', tun);
   }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { twoVms } from './support/init-files.ts';
+import { oneVm, twoVms } from './support/init-files.ts';
 import { expectNothingLeft, ownedNamespaces } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
 import { root, type Scratch } from './support/scratch.ts';
@@ -132,6 +132,52 @@ console.log(JSON.stringify(told));
   await expectNothingLeft(scratch, ownedNamespaces(scratch));
 });
 
+test('snapshots are looked at, forked and carried on', async () => {
+  const file = oneVm(scratch, 'one');
+  scratch.write(
+    'project/fork.mjs',
+    `import { openEngine } from 'lago-desktop';
+const told = {};
+const lago = await openEngine({ settings: { uplink: 'none' } });
+const env = await lago.init(${JSON.stringify(file)}, { name: 'first' });
+await env.start();
+const run = async (one, command) => (await (await one.vm('web')).ssh(command)).stdout.trim();
+await run(env, 'mount -t tmpfs none /tmp; echo here >/tmp/memory; echo then >/root/file; sync');
+await env.snapshot('base');
+await run(env, 'echo now >/root/file; sync');
+const since = { from: 'base' };
+const { files } = await env.changes('web', since);
+told.changed = files.map(({ path }) => path).filter((path) => path === '/root/file');
+told.text = JSON.stringify(await env.changedText('web', '/root/file', since)).includes('now');
+told.lost = (await env.revertPlan('base')).vms;
+told.goes = (await env.removalPlan({ unpinned: true })).snapshots;
+const { folder } = await env.exportSnapshot('base', ${JSON.stringify(join(scratch.dir, 'out'))});
+const fork = await env.fork('second', { snapshot: 'base' });
+told.fork = [fork.name, await run(fork, 'cat /tmp/memory /root/file')];
+await fork.destroy();
+await env.revert('base', { keep: 'before' });
+told.kept = (await env.status()).snapshots.map(({ name }) => name);
+await env.destroy();
+const there = await lago.resume(folder, { name: 'third' });
+told.there = [there.name, await run(there, 'cat /tmp/memory /root/file')];
+await there.destroy();
+await lago.close();
+console.log(JSON.stringify(told));
+`,
+  );
+  const { stdout } = await runScript('fork.mjs');
+  expect(JSON.parse(stdout)).toEqual({
+    changed: ['/root/file'],
+    text: true,
+    lost: [{ vm: 'web', now: 'running', to: 'memory' }],
+    goes: ['base'],
+    fork: ['second', 'here\nthen'],
+    kept: ['base', 'before'],
+    there: ['third', 'here\nthen'],
+  });
+  await expectNothingLeft(scratch, ownedNamespaces(scratch));
+});
+
 test('its types hold for a TypeScript project, and for the plugins and scripts of the examples', async () => {
   for (const folder of ['plugins', 'sdk']) cpSync(join(root, 'examples', folder), join(project, folder), { recursive: true });
   symlinkSync(join(root, 'node_modules/@types'), join(project, 'node_modules/@types'));
@@ -147,9 +193,17 @@ export async function code(): Promise<number> {
   await env.start([], { nonsense: true });
   await env.suspend(['a']);
   await env.deleteSnapshot('one');
+  await env.revert('one', { keep: 'before' });
+  const forks: readonly Environment[] = [await env.fork('f', { snapshot: 'one' }), ...(await env.forkMany('many', 2))];
+  const { files } = await env.changes('a', { from: 'one' });
+  const plan: readonly string[] = (await env.removalPlan({ unpinned: true })).snapshots;
+  const there: Environment = await lago.resume((await env.exportSnapshot('one', '/tmp/one')).folder, { name: 'there' });
+  // @ts-expect-error: a plan is of one kind
+  await env.removalPlan({ all: true });
   // @ts-expect-error: a snapshot has a name
   await env.snapshot();
-  return (await (await env.vm('a')).ssh('true')).code + states.length;
+  const all = [files.length, plan.length, forks.length, there.name.length];
+  return (await (await env.vm('a')).ssh('true')).code + states.length + Math.max(...all);
 }
 export default definePlugin({ apiVersion: 1, kind: 'output', name: 'x', format: (value) => JSON.stringify(value) });
 // @ts-expect-error: a format answers a text

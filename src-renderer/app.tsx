@@ -1,10 +1,12 @@
 import { lazy, type ReactElement, Suspense, useCallback, useEffect, useEffectEvent, useMemo, useReducer, useRef, useState } from 'react';
 import { isBridgeMessage } from '../src-shared/bridge.ts';
 import type { WireError } from '../src-shared/errors.ts';
+import { SNAPSHOT_MANIFEST } from '../src-shared/exported-snapshot.ts';
 import styles from './app.module.css';
 import { type EngineConnection, readError } from './engine-client.ts';
 import { EngineContext, type EngineContextValue, type Notice, type Result } from './engine-context.ts';
 import { HomePage } from './environments/home-page.tsx';
+import { ResumeDialog } from './environments/lazy-dialogs.ts';
 import { keepDockSize, keepTabs, readKept } from './kept-state.ts';
 import { isRunning, useConnection, useOperations, usePrefixes } from './live-cache.ts';
 import { Announcer } from './shell/announcer.tsx';
@@ -20,6 +22,7 @@ import { Rail } from './shell/rail.tsx';
 import { StatusBar } from './shell/status-bar.tsx';
 import { TabBar } from './shell/tab-bar.tsx';
 import { useForkTabs } from './shell/use-fork-tabs.ts';
+import type { Resumable } from './snapshots/resume-dialog.tsx';
 import { useKeptSessions } from './terminals/use-kept-sessions.ts';
 import {
   initialWindow,
@@ -149,6 +152,7 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
   const [notices, setNotices] = useState<readonly Notice[]>([]);
   const [closing, setClosing] = useState(false);
   const [keys, setKeys] = useState(false);
+  const [resumable, setResumable] = useState<Resumable | null>(null);
   const [dockSize, setDockSize] = useState(kept.dockSize);
   const operations = useOperations();
   const connected = useConnection().status === 'connected';
@@ -164,13 +168,19 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
   const windowContext = useMemo(() => ({ state, dispatch }), [state]);
 
   const openPlan = useCallback((path: string) => dispatch({ type: 'open-plan', path }), []);
-  const openFile = useCallback(async () => {
+  const openFile = async (): Promise<void> => {
     const path = await window.bridge.choosePath({ what: 'init file' });
-    if (path !== null) openPlan(path);
-  }, [openPlan]);
+    if (path !== null) openPath(path, false);
+  };
 
   async function openFolder(path: string): Promise<void> {
     try {
+      const { exported } = await connection.client.prefix.exportedSnapshot({ path });
+      if (exported !== null) {
+        const { workdir } = await connection.client.app.info();
+        setResumable({ folder: path, exported, workdir });
+        return;
+      }
       const { prefixes } = await connection.client.prefix.open({ path });
       for (const id of prefixes) dispatch({ type: 'show', page: { kind: 'environment', id } });
     } catch (error) {
@@ -179,6 +189,12 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
       if (wire.code === 'prefix.missing') openPlan(path);
       else notify('Could not open the folder', wire);
     }
+  }
+
+  function openPath(path: string, folder: boolean): void {
+    if (folder) void openFolder(path);
+    else if (path.endsWith(`/${SNAPSHOT_MANIFEST}`)) void openFolder(path.slice(0, -SNAPSHOT_MANIFEST.length - 1));
+    else openPlan(path);
   }
 
   function onDrop(dropped: readonly Dropped[]): void {
@@ -191,8 +207,7 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
           hint: 'Save it first, then drop the file.',
           details: {},
         });
-      else if (folder) void openFolder(path);
-      else openPlan(path);
+      else openPath(path, folder);
     }
   }
 
@@ -205,15 +220,16 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
     }
   }
 
+  const onOpen = useEffectEvent((path: string) => openPath(path, false));
   useEffect(() => {
     function onMessage(event: MessageEvent<unknown>): void {
       if (event.source !== window || !isBridgeMessage(event.data)) return;
       if (event.data.lago === 'closing') setClosing(true);
-      else if (event.data.lago === 'open') openPlan(event.data.path);
+      else if (event.data.lago === 'open') onOpen(event.data.path);
     }
     window.addEventListener('message', onMessage);
     return () => window.removeEventListener('message', onMessage);
-  }, [openPlan]);
+  }, []);
 
   // `npm start -- FILE`: read once, after the first connection.
   const asked = useRef(false);
@@ -278,6 +294,7 @@ export function App(props: { readonly connection: EngineConnection }): ReactElem
         <DropZone onDrop={onDrop} />
         <Suspense fallback={null}>
           {closing && <ClosingDialog operations={operations.filter(isRunning)} onChoose={(choice) => void leave(choice)} />}
+          {resumable !== null && <ResumeDialog key={resumable.folder} resumable={resumable} onClose={() => setResumable(null)} />}
           {keys && <KeysDialog onClose={() => setKeys(false)} />}
         </Suspense>
       </WindowContext>

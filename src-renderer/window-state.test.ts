@@ -96,6 +96,8 @@ describe('window state', () => {
     expect(waited.tabs.map(keyOf)).toEqual(['environment:a', 'environment:x', 'environment:y']);
     expect(keyOf(waited.page)).toBe('environment:x');
     expect(waited.forking).toEqual([]);
+    const resumed = play(environment('a'), { type: 'forking', forking: { operation: 'op', from: null, names: ['x'] } }, made);
+    expect(keyOf(resumed.page)).toBe('environment:x');
     const gone = play(environment('a'), asked, environment('b'), made);
     expect(keyOf(gone.page)).toBe('environment:b');
     expect(gone.tabs).toHaveLength(4);

@@ -82,11 +82,11 @@ export interface WindowState {
   readonly forking: readonly Forking[];
 }
 
-/** An operation that forks an environment. */
+/** An operation that makes environments that go on from a snapshot. */
 export interface Forking {
   readonly operation: string;
-  /** Id of the environment that is forked. */
-  readonly from: string;
+  /** Id of the environment that is forked; null for an exported snapshot. */
+  readonly from: string | null;
   readonly names: readonly string[];
 }
 
@@ -174,11 +174,12 @@ function created(state: WindowState, path: string, id: string): WindowState {
   return { ...state, tabs, page: shown ? { kind: 'environment', id } : state.page };
 }
 
-/** Gives forks their tabs, and shows the first one unless the user has gone elsewhere meanwhile. */
+/** Gives environments their tabs, and shows the first one unless the user has left the one that was forked for another. */
 function forked(state: WindowState, operation: string, ids: readonly string[]): WindowState {
   const wanted = state.forking.find((one) => one.operation === operation);
   const { page } = state;
-  const stays = page.kind !== 'home' && !(page.kind === 'environment' && page.id === wanted?.from);
+  const fromHere = wanted?.from === null || (page.kind === 'environment' && page.id === wanted?.from);
+  const stays = page.kind !== 'home' && !fromHere;
   const opened = ids.reduce((next, id) => show(next, { kind: 'environment', id }), state);
   const [first] = ids;
   return {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Changes } from './changes.ts';
 import { CollectedChange, CollectedFile, Collection, FileRange, TextDiff } from './collection.ts';
 import { DeployOutput } from './deploy.ts';
+import { ExportedSnapshot } from './exported-snapshot.ts';
 import { HostChoice } from './host/host-choice.ts';
 import { Issue } from './issue.ts';
 import { LiveNumbers } from './numbers.ts';
@@ -186,6 +187,12 @@ export const contract = {
     export: oc
       .input(Prefix.extend({ destination: z.string().startsWith('/'), standalone: z.boolean(), compress: z.boolean() }))
       .output(Started),
+    /** Operation of kind `export`: writes a snapshot to a new or empty folder (absolute path), from which it goes on elsewhere. */
+    exportSnapshot: oc.input(Prefix.extend({ snapshot: z.string(), destination: z.string().startsWith('/') })).output(Started),
+    /** What such a folder has; null for any other path. */
+    exportedSnapshot: oc.input(z.object({ path: z.string().startsWith('/') })).output(z.object({ exported: ExportedSnapshot.nullable() })),
+    /** Operation of kind `create`: an environment that goes on from such a folder. */
+    resumeExported: oc.input(z.object({ folder: z.string().startsWith('/'), workdir: z.string(), name: z.string() })).output(Started),
     /** Operation of kind `collect`: fetches the artifacts of the named VMs, or of all, into the environment. */
     collect: oc.input(Prefix.extend({ vms: z.array(z.string()).optional() })).output(Started),
     /** Adds environments that are already on disk (a prefix or a workdir) to the list. */

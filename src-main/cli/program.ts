@@ -151,10 +151,17 @@ const VERBS: readonly VerbSpec[] = [
       setting('skip_bootstrap', ['--skip-bootstrap'], undefined, 'init'),
       setting('skip_build', ['--skip-build'], undefined, 'init'),
       ALLOW_PATH,
+      {
+        flags: ['--resume'],
+        name: 'resume',
+        kind: 'flag',
+        help: 'In place of an init file, the folder of an exported snapshot: its VMs go on from there, with memory and connections.',
+      },
     ],
     examples: [
       { line: 'init', does: 'Creates ./.lago/default from ./LagoInitFile.' },
       { line: '--prefix-name second init cluster.yaml --set-current', does: 'Creates ./.lago/second from cluster.yaml and selects it.' },
+      { line: 'init ~/failed-run --resume', does: 'Goes on from what "lago export --snapshot" wrote on another machine.' },
       { line: 'init --allow-path ~/images cluster.yaml', does: 'Lets cluster.yaml use, and change, disk images in ~/images.' },
     ],
   }),
@@ -577,9 +584,16 @@ const VERBS: readonly VerbSpec[] = [
   }),
   verb('export', 'Export disks and an init file that recreates the environment', {
     description:
-      'All VMs that are exported must be off. Each disk gets its SHA-1 (.hash) and what is known of it (.metadata) beside it; "lago init" recreates the environment from the init file, or from the directory. Without --standalone a disk that is a layer on a template stays one: it is small, and needs that template where it is used. With it, each disk is merged with everything below it. VMs and disks with skip-export are left out. Nothing is overwritten, and a failed export leaves nothing.',
+      'All VMs that are exported must be off. Each disk gets its SHA-1 (.hash) and what is known of it (.metadata) beside it; "lago init" recreates the environment from the init file, or from the directory. Without --standalone a disk that is a layer on a template stays one: it is small, and needs that template where it is used. With it, each disk is merged with everything below it. VMs and disks with skip-export are left out. Nothing is overwritten, and a failed export leaves nothing. With --snapshot, a snapshot of the whole environment is exported instead, with memory, keys and all images below its disks, while the VMs may run; "lago init DIR --resume" goes on from it, also on another machine.',
     positionals: [],
     options: [
+      {
+        flags: ['--snapshot'],
+        name: 'snapshot',
+        kind: 'value',
+        metavar: 'NAME',
+        help: 'Export this snapshot, to a new folder (DIR; by default named after the prefix and the snapshot).',
+      },
       { flags: ['-n', '--vm-names'], name: 'vm_names', kind: 'list', metavar: 'VM_NAME', help: 'The VMs; all of them by default.' },
       { flags: ['-s', '--standalone'], name: 'standalone', kind: 'flag', help: 'Merge each disk with the images below it.' },
       { flags: ['-c', '--compress'], name: 'compress', kind: 'flag', help: 'Compress the disks with xz.' },
@@ -597,6 +611,10 @@ const VERBS: readonly VerbSpec[] = [
     examples: [
       { line: 'export -d ../handover', does: 'Small: the disks need their templates where they are used.' },
       { line: 'export --standalone --compress -d ../handover', does: 'Needs nothing else.' },
+      {
+        line: 'export --snapshot failed -d ../failed-run',
+        does: 'Processes, memory and connections too: hand over a running environment.',
+      },
       { line: '--out-format json export --collect-only -n web', does: 'Lists the disks of one VM.' },
     ],
   }),

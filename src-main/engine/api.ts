@@ -84,6 +84,13 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
         yield* engine.prefix.deployOutput(path(input.prefix), input.vm, input.script, signal ?? new AbortController().signal);
       }),
       fork: os.prefix.fork.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.fork(path(prefix), wanted))),
+      exportSnapshot: os.prefix.exportSnapshot.handler(({ input: { prefix, ...wanted } }) =>
+        started(engine.prefix.exportSnapshot(path(prefix), wanted)),
+      ),
+      exportedSnapshot: os.prefix.exportedSnapshot.handler(async ({ input }) => ({
+        exported: (await engine.prefix.exportedSnapshot(input.path)) ?? null,
+      })),
+      resumeExported: os.prefix.resumeExported.handler(({ input }) => started(engine.prefix.resumeExported(input))),
       export: os.prefix.export.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.export(path(prefix), wanted))),
       collect: os.prefix.collect.handler(({ input: { prefix, ...wanted } }) => started(engine.prefix.collect(path(prefix), wanted))),
       open: os.prefix.open.handler(async ({ input }) => ({ prefixes: [...(await engine.prefix.open(input.path))] })),

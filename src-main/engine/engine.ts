@@ -4,6 +4,7 @@ import type { Changes } from '../../src-shared/changes.ts';
 import type { CollectedChange, CollectedFile, Collection, FileRange, TextDiff } from '../../src-shared/collection.ts';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
 import type { DeployOutput } from '../../src-shared/deploy.ts';
+import type { ExportedSnapshot } from '../../src-shared/exported-snapshot.ts';
 import type { HostChoice } from '../../src-shared/host/host-choice.ts';
 import type { LiveNumbers } from '../../src-shared/numbers.ts';
 import type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot-plans.ts';
@@ -21,6 +22,7 @@ import type { ExecResult } from './guest/ssh.ts';
 import type { CollectRequest } from './recipes/collect/collect-request.ts';
 import type { CompareRequest } from './recipes/compare/compare-request.ts';
 import type { ForkRequest } from './recipes/fork/fork-request.ts';
+import type { ResumeRequest, SnapshotExportRequest, SnapshotExportResult } from './recipes/portable/portable-request.ts';
 import type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
@@ -79,6 +81,12 @@ export interface Prefixes extends VerbMethods<'prefix'> {
   fork(prefix: string, request: ForkRequest, options?: ActionOptions): Operation<readonly PrefixState[]>;
   /** Writes the disks of VMs that are off, and an init file that recreates them elsewhere; see `export/export.ts`. */
   export(prefix: string, request: ExportRequest, options?: ActionOptions): Operation<ExportResult>;
+  /** Writes a snapshot to a folder from which it goes on elsewhere; see `recipes/portable/export-snapshot.ts`. */
+  exportSnapshot(prefix: string, request: SnapshotExportRequest, options?: ActionOptions): Operation<SnapshotExportResult>;
+  /** Creates an environment that goes on from such a folder; see `recipes/portable/resume.ts`. */
+  resumeExported(request: ResumeRequest, options?: ActionOptions): Operation<PrefixState>;
+  /** What such a folder has; undefined for any other path. `input.invalid` for one that is damaged or of a newer version. */
+  exportedSnapshot(path: string): Promise<ExportedSnapshot | undefined>;
   /** Fetches the artifacts of all VMs, or of the named ones; see `recipes/collect/collect.ts`. Does not take the environment's lock. */
   collect(prefix: string, request: CollectRequest, options?: ActionOptions): Operation<Collection>;
   /** VM → paths of the disks that an export would read. Creates nothing. */

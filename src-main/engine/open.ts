@@ -217,6 +217,25 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         const { exportEnvironment } = await import('./export/export.ts');
         return await exportEnvironment(context, path, request, step);
       }),
+    exportSnapshot: (path, request, action) =>
+      launch('export', `Export snapshot “${request.snapshot}” of ${name(path)}`, path, action, async (step) => {
+        const { exportSnapshot } = await import('./recipes/portable/export-snapshot.ts');
+        return await exportSnapshot(context, path, request, step);
+      }),
+    resumeExported: (request, action) =>
+      launch('create', `Resume ${request.name}`, join(request.workdir, request.name), action, async (step, setPrefix) => {
+        const { resumeEnvironment } = await import('./recipes/portable/resume.ts');
+        const root = await resumeEnvironment(context, request, step);
+        await known.add(root);
+        await live.reload();
+        const state = await prefix.status(root);
+        setPrefix(state.id);
+        return state;
+      }),
+    async exportedSnapshot(path) {
+      const { describeExported } = await import('./recipes/portable/manifest.ts');
+      return await describeExported(resolve(path));
+    },
     collect: (path, request, action) =>
       launch('collect', `Collect artifacts of ${name(path)}`, path, action, async (step) => {
         const { collectArtifacts } = await import('./recipes/collect/collect.ts');

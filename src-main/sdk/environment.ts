@@ -10,12 +10,10 @@ import {
   type VerbInputs,
   type Verbs,
 } from '../../src-shared/verbs.ts';
-import { type ActionOptions, callVerb, type Engine, type ExecResult, type GuestService, type Operation } from '../engine/index.ts';
+import { callVerb, type Engine, type ExecResult, type GuestService } from '../engine/index.ts';
 
-/** For every call that waits: an aborted `signal` cancels it, undoes its work, and rejects with code `cancelled`. */
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-}
+import type { CallOptions, Follow } from './follow.ts';
+import { type SnapshotCalls, snapshotCalls } from './snapshot-calls.ts';
 
 export interface SshOptions extends CallOptions {
   /** Sent to the command's stdin, which is then closed. */
@@ -74,6 +72,11 @@ export interface SnapshotOptions extends CallOptions {
   readonly quiesce?: boolean;
 }
 
+export interface RevertOptions extends CallOptions {
+  /** Name under which to keep the present first, so that the revert can itself be taken back. */
+  readonly keep?: string;
+}
+
 export interface DestroyOptions extends CallOptions {
   /** If the other machine that the environment is on does not answer, only remove what is here; the log tells what stays there. */
   readonly forget?: boolean;
@@ -85,7 +88,7 @@ type VerbArguments = {
   shutdown: [vms?: readonly string[], options?: ShutdownOptions];
   takeSnapshot: [name: string, options?: SnapshotOptions];
   snapshot: [name: string, options?: CallOptions];
-  revert: [name: string, options?: CallOptions];
+  revert: [name: string, options?: RevertOptions];
   editSnapshot: [edit: EditSnapshotInput, options?: CallOptions];
   pruneSnapshots: [which?: VerbInputs['pruneSnapshots'], options?: CallOptions];
   deploy: [which?: DeployInput, options?: CallOptions];
@@ -108,7 +111,7 @@ export type VmVerbs = {
  * need), `deploy` (runs deploy scripts; takes no lock), `snapshot` (of all VMs at one moment), `revert` (all VMs; later changes are lost),
  * `deleteSnapshot`, `editSnapshot` (name, note, tags, pin), `pruneSnapshots` (a branch, or all that are not pinned), `cleanup`, and `destroy` (stops everything and deletes the prefix with all its files).
  */
-export interface Environment extends EnvironmentVerbs {
+export interface Environment extends EnvironmentVerbs, SnapshotCalls<Environment> {
   readonly name: string;
   /** Absolute path of the prefix. */
   readonly path: string;
@@ -125,9 +128,6 @@ export interface Environment extends EnvironmentVerbs {
   /** Its networks by name, in their current state. */
   nets(): Promise<Readonly<Record<string, NetworkState>>>;
 }
-
-/** Begins an operation and returns its result; its steps and log lines go to the engine's log. */
-export type Follow = <T>(begin: (options: ActionOptions) => Operation<T>, options: CallOptions | undefined) => Promise<T>;
 
 export function environmentAt(engine: Engine, path: string, name: string, follow: Follow): Environment {
   const status = async (): Promise<PrefixState> => await engine.prefix.status(path);
@@ -151,6 +151,9 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
         else if (verb.takes === 'takeSnapshot') {
           const { diskOnly, quiesce }: SnapshotOptions = options ?? {};
           await run(verb, { name: String(first), diskOnly, quiesce }, options);
+        } else if (verb.takes === 'revert') {
+          const { keep }: RevertOptions = options ?? {};
+          await run(verb, { name: String(first), first: keep }, options);
         } else await run(verb, { name: String(first) }, options);
       },
     ]),
@@ -192,6 +195,7 @@ export function environmentAt(engine: Engine, path: string, name: string, follow
     path,
     status,
     ...environmentVerbs,
+    ...snapshotCalls(engine, path, follow, (fork, its) => environmentAt(engine, fork, its, follow)),
     collect: async (vms, options) => {
       const { signal, ...request } = options ?? {};
       return await follow((action) => engine.prefix.collect(path, { ...request, vms }, action), { signal });

@@ -16,14 +16,17 @@ import {
   pluginWarnings,
   resolvePrefix,
 } from '../engine/index.ts';
-import { type CallOptions, type Environment, environmentAt } from './environment.ts';
+import { type Environment, environmentAt } from './environment.ts';
+import type { CallOptions } from './follow.ts';
 
+export type { Changes } from '../../src-shared/changes.ts';
 /**
  * The SDK, imported with `import { openEngine } from 'lago-desktop'`: a thin typed layer over the engine, which runs in the calling
  * process. See docs/sdk.md.
  */
 export type { CollectedArtifact, CollectedVm, Collection } from '../../src-shared/collection.ts';
 export { EngineError, type ErrorCode } from '../../src-shared/errors.ts';
+export type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot-plans.ts';
 export type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-shared/state.ts';
 export type {
   CliPlugin,
@@ -38,12 +41,15 @@ export type {
   ProviderCall,
   ServicePlugin,
   ServiceState,
+  SnapshotExportResult,
   VerbCall,
   VmProviderPlugin,
   VmTypePlugin,
 } from '../engine/index.ts';
 export { definePlugin } from '../engine/index.ts';
-export type { CallOptions, CollectOptions, Environment, SshOptions, Vm } from './environment.ts';
+export type { CollectOptions, Environment, SshOptions, Vm } from './environment.ts';
+export type { CallOptions } from './follow.ts';
+export type { Between, ForkOptions } from './snapshot-calls.ts';
 
 export interface OpenOptions {
   /**
@@ -70,6 +76,8 @@ export interface InitOptions extends CallOptions {
   readonly allowPaths?: readonly string[];
 }
 
+export type ResumeOptions = Pick<InitOptions, 'workdir' | 'name' | 'setCurrent' | 'signal'>;
+
 export interface LoadOptions {
   /** By default the current environment of the workdir. */
   readonly name?: string;
@@ -82,6 +90,11 @@ export interface Lago extends AsyncDisposable {
    * `input.missing-file`; `input.invalid` with all errors of the file.
    */
   init(initFile: string, options?: InitOptions): Promise<Environment>;
+  /**
+   * Creates an environment that goes on from a snapshot that `exportSnapshot` wrote to a folder, with processes, memory and connections.
+   * `input.missing-file` for another folder; `input.invalid` for a damaged one; `not-available` when its memory needs another machine.
+   */
+  resume(folder: string, options?: ResumeOptions): Promise<Environment>;
   /** Opens an existing environment, found as the verbs find it. `workdir.missing`, `prefix.missing`. */
   loadEnv(workdir?: string, options?: LoadOptions): Promise<Environment>;
   close(): Promise<void>;
@@ -117,6 +130,13 @@ function lagoOn(engine: Engine, log: Log): Lago {
       const name = newPrefixName(given);
       const request = { initFile: resolve(initFile), workdir: resolve(workdir), name, start: false, ...choices };
       const { path } = await follow((action) => engine.prefix.create(request, action), { signal });
+      return environmentAt(engine, path, name, follow);
+    },
+    async resume(folder, options = {}) {
+      const { workdir = '.lago', name: given, setCurrent, signal } = options;
+      const name = newPrefixName(given);
+      const request = { folder: resolve(folder), workdir: resolve(workdir), name, setCurrent };
+      const { path } = await follow((action) => engine.prefix.resumeExported(request, action), { signal });
       return environmentAt(engine, path, name, follow);
     },
     async loadEnv(workdir, options = {}) {

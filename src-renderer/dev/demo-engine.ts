@@ -373,6 +373,20 @@ export class DemoEngine {
           const steps = ['Look at disks', 'Export disks', 'Write the init file'];
           return this.#run('export', 'Export', input.prefix, steps, 4, () => undefined);
         }),
+        exportSnapshot: os.prefix.exportSnapshot.handler(({ input }) =>
+          this.#run(
+            'export',
+            `Export snapshot “${input.snapshot}”`,
+            input.prefix,
+            ['Copy disks and memory', 'Write manifest'],
+            4,
+            () => undefined,
+          ),
+        ),
+        exportedSnapshot: os.prefix.exportedSnapshot.handler(() => ({ exported: null })),
+        resumeExported: os.prefix.resumeExported.handler(({ input }) =>
+          this.#run('create', `Resume ${input.name}`, SHOP.id, ['Check the exported snapshot', 'Restore VMs'], 4, () => undefined),
+        ),
         start: os.prefix.start.handler(({ input }) =>
           this.#run('start', `Start ${this.#name(input.prefix)}`, input.prefix, ['Start the host', 'Start networks', 'Start VMs'], 3, () =>
             this.#power(input.prefix, input.vms, true),

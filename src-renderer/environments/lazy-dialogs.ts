@@ -21,5 +21,11 @@ export const CopyDialog = lazy(async () => ({ default: (await import('./vm/copy-
 /** Where and how to export. */
 export const ExportDialog = lazy(async () => ({ default: (await import('./export-dialog.tsx')).ExportDialog }));
 
+/** Where to export a snapshot to. */
+export const ExportPointDialog = lazy(async () => ({ default: (await import('../snapshots/export-point-dialog.tsx')).ExportPointDialog }));
+
+/** The name of an environment that goes on from an exported snapshot. */
+export const ResumeDialog = lazy(async () => ({ default: (await import('../snapshots/resume-dialog.tsx')).ResumeDialog }));
+
 /** A second environment that goes on from a snapshot or from the present. */
 export const ForkDialog = lazy(async () => ({ default: (await import('../snapshots/fork-dialog.tsx')).ForkDialog }));

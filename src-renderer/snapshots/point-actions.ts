@@ -2,6 +2,7 @@ import {
   IconArrowBackUp,
   IconBinaryTree,
   IconCopy,
+  IconFileExport,
   IconGitCompare,
   IconGitFork,
   IconPencil,
@@ -21,6 +22,7 @@ export interface PointCommands {
   revert(name: string): void;
   fork(name: string): void;
   compare(name: string): void;
+  export(name: string): void;
   pin(name: string, pinned: boolean): void;
   edit(name: string): void;
   remove(name: string): void;
@@ -57,6 +59,13 @@ export function pointActions(
       icon: IconGitCompare,
       blocked: snapshot.kind === 'internal' ? 'It is inside the disks’ files, where it cannot be read' : undefined,
       run: () => commands.compare(name),
+    },
+    {
+      id: 'export',
+      label: 'Export…',
+      icon: IconFileExport,
+      blocked: blocked ?? forkProblem(snapshot),
+      run: () => commands.export(name),
     },
     {
       id: 'pin',

@@ -8,7 +8,7 @@ import type { RemovalChoice } from '../../src-shared/snapshot-plans.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
 import type { SnapshotState } from '../../src-shared/timeline.ts';
 import { useCall } from '../engine-context.ts';
-import { ChangesDialog, ForkDialog } from '../environments/lazy-dialogs.ts';
+import { ChangesDialog, ExportPointDialog, ForkDialog } from '../environments/lazy-dialogs.ts';
 import { keepTimelineForm, readTimelineForm } from '../kept-state.ts';
 import { usePrefixes, useRunningOperation } from '../live-cache.ts';
 import { Empty } from '../ui/empty.tsx';
@@ -33,7 +33,7 @@ import { isTimelineWork } from './vm-progress.ts';
 import { WorkStrip } from './work-strip.tsx';
 
 type Asking =
-  | { readonly kind: 'revert' | 'fork' | 'compare'; readonly name: string }
+  | { readonly kind: 'revert' | 'fork' | 'compare' | 'export'; readonly name: string }
   | { readonly kind: 'remove'; readonly choice: RemovalChoice };
 
 /** The name field and the button that take a snapshot. */
@@ -124,6 +124,7 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
     revert: (name) => setAsking({ kind: 'revert', name }),
     fork: (name) => setAsking({ kind: 'fork', name }),
     compare: (name) => setAsking({ kind: 'compare', name }),
+    export: (name) => setAsking({ kind: 'export', name }),
     pin: (name, pinned) =>
       void call(`Could not ${pinned ? 'pin' : 'unpin'} the snapshot “${name}”`, (client) =>
         client.snapshot.edit({ prefix: prefix.id, name, pinned }),
@@ -160,6 +161,7 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
   }
 
   const asked = asking?.kind === 'revert' ? byName(asking.name) : undefined;
+  const exported = asking?.kind === 'export' ? byName(asking.name) : undefined;
   const selectedName = shown?.name ?? null;
   return (
     <div className={styles.view}>
@@ -261,6 +263,11 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
       {asking?.kind === 'fork' && (
         <Suspense fallback={null}>
           <ForkDialog prefix={prefix} snapshot={asking.name} onClose={() => setAsking(null)} />
+        </Suspense>
+      )}
+      {exported !== undefined && (
+        <Suspense fallback={null}>
+          <ExportPointDialog prefix={prefix} snapshot={exported} onClose={() => setAsking(null)} />
         </Suspense>
       )}
       {asking?.kind === 'compare' && (

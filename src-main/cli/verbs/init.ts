@@ -4,7 +4,7 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import { isWorkdir, newPrefixName, Workdir } from '../../engine/index.ts';
 import type { VerbContext } from '../context.ts';
 import { reportIssues } from '../issues.ts';
-import { listValue, textValue } from '../parser/table.ts';
+import { flagValue, listValue, textValue } from '../parser/table.ts';
 
 /**
  * Lago's rule for the positionals of `init`: one is the init file; two are workdir and init file; none means ./LagoInitFile. The
@@ -21,7 +21,10 @@ export function initPaths(
   return { workdir: resolve(cwd, workdir), initFile: resolve(cwd, initFile) };
 }
 
-/** `lago init`: checks the init file, reports all its errors, and creates the environment only when there are none. */
+/**
+ * `lago init`: checks the init file, reports all its errors, and creates the environment only when there are none. With `--resume` the
+ * environment goes on from an exported snapshot.
+ */
 export async function init(context: VerbContext): Promise<number> {
   const { config, values, around } = context;
   const configured = config.get('workdir_path') || undefined;
@@ -32,6 +35,11 @@ export async function init(context: VerbContext): Promise<number> {
   });
   if (await isWorkdir(workdir)) await (await Workdir.load(workdir)).requireFree(name);
   return await context.withEngine(async (engine) => {
+    if (flagValue(values, 'resume')) {
+      const setCurrent = config.flag('set_current', 'init');
+      await context.follow((options) => engine.prefix.resumeExported({ folder: initFile, workdir, name, setCurrent }, options));
+      return 0;
+    }
     const allowPaths = listValue(values, 'allow_path') ?? [];
     const inspection = await engine.initFile.inspect(initFile, { workdir, name, allowPaths });
     if (reportIssues(context, inspection.issues)) {

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SNAPSHOT_MANIFEST } from '../../../src-shared/exported-snapshot.ts';
 import { findInitFile } from './find-init-file.ts';
 
 let folder: string;
@@ -25,6 +26,14 @@ describe('findInitFile', () => {
     expect(await findInitFile(file)).toBe(file);
     await writeFile(file, '{}');
     expect(await findInitFile(file)).toBe(file);
+  });
+
+  it('says what to do with an exported snapshot', async () => {
+    await writeFile(join(folder, SNAPSHOT_MANIFEST), '{}');
+    await expect(findInitFile(folder)).rejects.toMatchObject({
+      code: 'input.invalid',
+      hint: expect.stringContaining('--resume') as string,
+    });
   });
 
   it('reports that there is none, or lists the candidates', async () => {

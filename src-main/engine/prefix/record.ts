@@ -28,7 +28,7 @@ export type SnapshotRecord = z.infer<typeof SnapshotRecord>;
  * holds the lock, it was interrupted: the next process to take the lock resolves it first (`recover.ts`).
  */
 export const PendingWork = z.object({
-  kind: z.enum(['start', 'stop', 'shutdown', 'snapshot', 'revert', 'delete-snapshot', 'edit-snapshot', 'fork', 'destroy', 'vm']),
+  kind: z.enum(['start', 'stop', 'shutdown', 'snapshot', 'revert', 'delete-snapshot', 'edit-snapshot', 'fork', 'export', 'destroy', 'vm']),
   /** The snapshot concerned; null for other operations. */
   name: z.string().nullable(),
   /** Other snapshots that are deleted with it. */
@@ -47,6 +47,8 @@ export const PendingWork = z.object({
   hostWasUp: z.boolean(),
   /** Folders of the environments that are being forked from this one: those that are not whole are removed. */
   forks: z.array(z.string()).optional(),
+  /** The folder that an export of a snapshot is writing, under its hidden name. */
+  folder: z.string().optional(),
 });
 export type PendingWork = z.infer<typeof PendingWork>;
 

@@ -10,6 +10,7 @@ import { isRemovable, removePrefixFolder } from '../prefix/remains.ts';
 import { stopVms } from '../runtime/bring-down.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
 import { type RemoteFiles, remoteOf } from '../runtime/remote-files.ts';
+import { removeUnfinishedExport } from './portable/unfinished-export.ts';
 import { openForChange } from './recover.ts';
 
 /** How long a deploy may take to end once its VMs are off. */
@@ -56,6 +57,8 @@ export async function destroyEnvironment(context: RecipeContext, root: string, s
     await using _deploy = await whenNotDeploying(paths, step.signal);
     await how.beforeRemoval?.();
     await destroy.step('Remove files', async () => {
+      const unfinished = prefix?.record?.pending?.folder;
+      if (prefix !== undefined && unfinished !== undefined) await removeUnfinishedExport(prefix, unfinished);
       if (prefix !== undefined) await markForRemoval(prefix, step);
       await removePrefixFolder(paths);
     });

@@ -17,6 +17,7 @@ import { finishReverted, REVERTED, REVERTING, revertTo } from '../snapshot/rever
 import { onceFree, resumeForSure, statusOf } from '../snapshot/snapshot-parts.ts';
 import { takeBack } from '../snapshot/take-snapshot.ts';
 import { finishChange } from './change-vm/finish-change.ts';
+import { removeUnfinishedExport } from './portable/unfinished-export.ts';
 
 /** Why the lock is taken: a verb, or one of the few other operations that change a prefix. */
 export type Purpose = VerbKind | 'export' | 'fork' | 'vm' | 'recover';
@@ -141,6 +142,9 @@ async function resolve(context: RecipeContext, prefix: Prefix, pending: PendingW
     case 'fork':
       await takeBackFork(context, prefix, pending, step);
       return;
+    case 'export':
+      if (pending.folder !== undefined) await removeUnfinishedExport(prefix, pending.folder);
+      break;
     case 'destroy':
       return;
   }

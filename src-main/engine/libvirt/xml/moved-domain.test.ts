@@ -3,7 +3,7 @@ import { movedDomainXml } from './moved-domain.ts';
 
 const XML = `<domain type='qemu' xmlns:lago='https://lago'><name>aaaa-web</name><uuid>1-2</uuid><memory unit='KiB'>1024</memory>
   <metadata><lago:prefix path='/old/one/'/></metadata>
-  <devices>
+  <devices><emulator>/opt/old/qemu</emulator>
     <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='/old/one/images/web.raw' index='3'/>
       <backingStore type='file'><source file='/old/one/images/below'/></backingStore><target dev='vda' bus='virtio'/><address type='pci' slot='0x03'/></disk>
     <disk type='file' device='cdrom'><source file='/old/one/seed.iso'/><target dev='hda'/></disk>

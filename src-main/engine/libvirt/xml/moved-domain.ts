@@ -13,7 +13,7 @@ export interface DomainMove {
 
 /**
  * A domain's migratable description for another place, with the same devices at the same addresses. What libvirt found out about the
- * layers below a disk is left out, since it finds it out again.
+ * layers below a disk is left out, since it finds it out again, and so is the path of QEMU, which is its choice.
  */
 export function movedDomainXml(xml: string, move: DomainMove): string {
   const domain = readXml(xml);
@@ -24,7 +24,9 @@ export function movedDomainXml(xml: string, move: DomainMove): string {
     return element(
       'devices',
       {},
-      ...child.children.map((device) => replaced(device.name === 'disk' ? movedDisk(device, move) : copyXml(device), move)),
+      ...child.children
+        .filter((device) => device.name !== 'emulator')
+        .map((device) => replaced(device.name === 'disk' ? movedDisk(device, move) : copyXml(device), move)),
     );
   });
   return printXml(element('domain', Object.fromEntries(domain.attributes), ...parts));

@@ -36,7 +36,7 @@ export interface Copy {
 }
 
 /** Files beside the folders of a prefix that a fork has too, if they are there. */
-const FILES = ['id_rsa', 'id_rsa.pub', 'id_ed25519', 'id_ed25519.pub', 'metadata'];
+export const PREFIX_FILES = ['id_rsa', 'id_rsa.pub', 'id_ed25519', 'id_ed25519.pub', 'metadata'];
 /** Once the VMs are back, nothing is cancelled any more. */
 const FINISH_MS = 60_000;
 
@@ -44,7 +44,7 @@ const FINISH_MS = 60_000;
 export async function beginCopy(
   context: RecipeContext,
   source: Prefix,
-  { target, snapshot, running }: { readonly target: string; readonly snapshot: string | null; readonly running: boolean },
+  { target, forkedFrom, running }: { readonly target: string; readonly forkedFrom: PrefixRecord['forkedFrom']; readonly running: boolean },
   { locks, undo }: { readonly locks: Locks; readonly undo: UndoStack },
   step: Step,
 ): Promise<Copy> {
@@ -61,14 +61,14 @@ export async function beginCopy(
     snapshots: [],
     current: null,
     pending: null,
-    forkedFrom: { uuid: source.uuid, snapshot },
+    forkedFrom,
   };
   const workdir = await openWorkdir(dirname(target), basename(target), undo);
   await claimName(context, workdir, paths, record, { lock, undo }, step);
   await writeFile(paths.uuid, uuid);
   for (const folder of [from.seeds, from.ova, from.addedImages]) await linkFolder(folder, join(target, folder.slice(from.root.length + 1)));
   await cp(from.scripts, paths.scripts, { recursive: true });
-  for (const name of FILES) {
+  for (const name of PREFIX_FILES) {
     await copyFile(join(from.root, name), join(target, name)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });

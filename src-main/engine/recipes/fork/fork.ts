@@ -109,10 +109,11 @@ async function withSnapshot(
   step: Step,
 ): Promise<readonly Copy[]> {
   const running = take ? await hasActiveVms(context, source, step) : Object.values(findSnapshot(source, name).vms).includes('memory');
+  const forkedFrom = { uuid: source.uuid, snapshot: take ? null : name };
   const tasks = [
     ...targets.map((target) => ({
       label: `Prepare ${basename(target)}`,
-      work: async (one: Step) => await beginCopy(context, source, { target, snapshot: take ? null : name, running }, held, one),
+      work: async (one: Step) => await beginCopy(context, source, { target, forkedFrom, running }, held, one),
     })),
     ...(take
       ? [

@@ -29,7 +29,9 @@ export async function linkDisks(from: Prefix, vms: readonly VmSpec[], images: st
     let path: string | undefined = disk.path === '' ? undefined : expandPrefixPath(disk.path, from.paths.root);
     let format: string = disk.format;
     while (path?.startsWith(`${from.paths.images}/`) === true) {
-      await linkInto(path, join(images, dirname(nameIn(from.paths.images, path))));
+      const folder = join(images, dirname(nameIn(from.paths.images, path)));
+      await mkdir(folder, { recursive: true });
+      await linkInto(path, folder);
       const below: Awaited<ReturnType<typeof fileBelow>> = format === 'qcow2' ? await fileBelow(path) : undefined;
       [path, format] = [below?.path, below?.format ?? ''];
     }

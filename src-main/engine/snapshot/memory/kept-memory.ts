@@ -12,6 +12,7 @@ import type { HostSession } from '../../runtime/session.ts';
 
 /** Where a snapshot's memory was written, which the descriptions of its VMs tell of. */
 const Origin = z.object({ uuid: z.string(), root: z.string(), socketDir: z.string() });
+type Origin = z.infer<typeof Origin>;
 
 /** The file with the VM's memory when the snapshot was taken: QEMU's migration stream. */
 export function keptMemory(prefix: Prefix, snapshot: string, vm: string): string {
@@ -32,6 +33,13 @@ export async function keepOrigin({ host }: HostSession, prefix: Prefix, snapshot
   await writeJson(originFile(prefix, snapshot), { uuid: prefix.uuid, root: prefix.paths.root, socketDir: host.socketDir });
 }
 
+/** What `keepOrigin` kept. `snapshot.missing` when it is not there. */
+export async function keptOrigin(prefix: Prefix, snapshot: string): Promise<Origin> {
+  const origin = await readJson(originFile(prefix, snapshot), Origin);
+  if (origin === undefined) throw new EngineError('snapshot.missing', `The snapshot "${snapshot}" has lost its file origin.json.`);
+  return origin;
+}
+
 /** Keeps libvirt's description of a running VM, with which its memory can go on. */
 export async function keepDomain(
   { hypervisor }: HostSession,
@@ -49,8 +57,7 @@ export async function keepDomain(
  * `snapshot.missing` when a file of the snapshot is not there.
  */
 export async function domainHere({ host }: HostSession, prefix: Prefix, snapshot: string, now: VmSpec): Promise<string> {
-  const origin = await readJson(originFile(prefix, snapshot), Origin);
-  if (origin === undefined) throw new EngineError('snapshot.missing', `The snapshot "${snapshot}" has lost its file origin.json.`);
+  const origin = await keptOrigin(prefix, snapshot);
   const { name } = now;
   const { root } = prefix.paths;
   const socketThen = vncSocket(origin.socketDir, origin.uuid, name);
