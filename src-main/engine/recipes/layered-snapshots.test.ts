@@ -180,6 +180,19 @@ describe('deleting snapshots', () => {
   });
 });
 
+describe('a deletion of which QEMU still does what a killed command has asked for', () => {
+  it('waits for that, and goes on from there', async () => {
+    await start('vm0');
+    await take('base');
+    world.model.startBlockJob(VM0, 'vda', 'copy');
+    const removal = remove('base');
+    await expect.poll(() => world.faults.calls.some(({ method }) => method === 'blockJob')).toBe(true);
+    world.model.endBlockJob(VM0, 'vda', false);
+    await removal;
+    expect(await inconsistencies(root, world)).toEqual([]);
+  });
+});
+
 describe('a layer that was killed while it was created', () => {
   it('is removed by the next deletion', async () => {
     await take('base');
