@@ -7,6 +7,7 @@ import { settlePending } from '../prefix/journal.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { type Prefix, readPrefix } from '../prefix/prefix.ts';
 import type { PendingWork } from '../prefix/record.ts';
+import { removeBegunFiles } from '../prefix/remains.ts';
 import { activeVms } from '../runtime/bring-down.ts';
 import { undefineDomain } from '../runtime/realize.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
@@ -36,8 +37,10 @@ const ANYHOW: ReadonlySet<Purpose> = new Set<Purpose>(['stop', 'shutdown', 'clea
  * that work.
  */
 export async function openForChange(context: RecipeContext, root: string, purpose: Purpose, step: Step): Promise<OpenedPrefix> {
-  const lock = await lockPrefix(prefixPaths(root), purpose, step.signal);
+  const paths = prefixPaths(root);
+  const lock = await lockPrefix(paths, purpose, step.signal);
   try {
+    await removeBegunFiles(paths);
     let prefix = await readPrefix(root);
     const pending = prefix.record?.pending ?? null;
     let finished: string | undefined;
