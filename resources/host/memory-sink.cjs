@@ -9,7 +9,7 @@
 // {"sink":0,"done":4096} or {"sink":0,"error":"ENOSPC"}. It ends when all are done; or, once its stdin has ended, as soon as nobody is
 // connected.
 'use strict';
-const { createWriteStream, rmSync } = require('node:fs');
+const { createWriteStream, rmSync, statSync } = require('node:fs');
 const { createServer } = require('node:net');
 
 const PROGRESS_MS = 100;
@@ -29,13 +29,19 @@ let connected = 0;
 let listening = 0;
 let alone = false;
 
+function inodeOf(path) {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
+}
+
 function leaveIfNothingToDo() {
   if (left > 0 && !(alone && connected === 0)) return;
-  for (const { socket } of sinks) rmSync(socket, { force: true });
+  // Another process may have its own socket there by now: that of the next snapshot, while this one waited for nobody.
+  for (const { socket, inode } of sinks) if (inode !== undefined && inodeOf(socket) === inode) rmSync(socket, { force: true });
   process.exit(0);
 }
 
-sinks.forEach(({ socket, file }, sink) => {
+sinks.forEach((place, sink) => {
+  const { socket, file } = place;
   let taken = false;
   const server = createServer((connection) => {
     if (taken) return connection.destroy();
@@ -74,6 +80,7 @@ sinks.forEach(({ socket, file }, sink) => {
   });
   rmSync(socket, { force: true });
   server.listen(socket, () => {
+    place.inode = inodeOf(socket);
     if (++listening === sinks.length) tell({ listening: true });
   });
 });
