@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Step, startOperation } from '../core/operation.ts';
 import { runChecked } from '../core/run.ts';
+import { createLayer } from '../disk/layers.ts';
 import { diskFilesOf } from '../libvirt/hypervisor-devices.fake.ts';
 import { domainName, readPrefix } from '../prefix/prefix.ts';
+import { writeRecord } from '../prefix/record.ts';
 import { inconsistencies } from './consistency.test-support.ts';
 import { destroyEnvironment } from './destroy.ts';
 import { forkEnvironment } from './fork/fork.ts';
@@ -152,6 +154,36 @@ describe('a revert of which one VM cannot go on', () => {
     const off = states().length === 1 && world.model.describe().domains[0]?.name === VM0 ? VM1 : VM0;
     await start();
     if (off === VM0) expect(diskFilesOf(world.model.domainXml(VM0, false)).get('vda')).toBe(before);
+    expect([await inconsistencies(root, world), (await readPrefix(root)).record?.pending]).toEqual([[], null]);
+  });
+});
+
+describe('a revert that does not come to the VMs', () => {
+  it('leaves none of its layers, and the VMs run on', async () => {
+    await start();
+    await take('base');
+    const images = async (): Promise<readonly string[]> => (await readdir(join(root, 'images'))).sort();
+    const before = await images();
+    // Its size of clusters, which only QEMU looks at: nothing can be put on it.
+    await using image = await open(join(root, 'images', 'vm1_root.qcow2'), 'r+');
+    await image.write(Buffer.from([0, 0, 0, 1]), 0, 4, 20);
+    await expect(revert('base')).rejects.toThrow(/A layer could not be put on/);
+    expect([await images(), states(), (await readPrefix(root)).record?.pending]).toEqual([before, ['running', 'running'], null]);
+  });
+
+  it('because it is killed before leaves none after the next verb', async () => {
+    await start();
+    await take('base');
+    const layer = { path: join(root, 'images', 'vm0_root.layer-9.qcow2'), below: join(root, 'images', 'vm0_root.qcow2') };
+    await createLayer({ ...layer, belowFormat: 'qcow2' });
+    const { record } = await readPrefix(root);
+    if (record === undefined) throw new Error('no record');
+    const vms = { vms: ['vm0', 'vm1'], running: ['vm0', 'vm1'], hostWasUp: true };
+    await writeRecord(join(root, 'lago-desktop.json'), {
+      ...record,
+      pending: { kind: 'revert', name: 'base', step: 'preparing', since: 1, ...vms },
+    });
+    await start();
     expect([await inconsistencies(root, world), (await readPrefix(root)).record?.pending]).toEqual([[], null]);
   });
 });

@@ -12,6 +12,7 @@ import { activeVms } from '../runtime/bring-down.ts';
 import { undefineDomain } from '../runtime/realize.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
 import { deleteSnapshotsOf } from '../snapshot/delete-snapshot.ts';
+import { collectLayers } from '../snapshot/layers/collect.ts';
 import { LAYERING, takeBackLayers } from '../snapshot/layers/take-back.ts';
 import { renameSnapshot } from '../snapshot/rename-snapshot.ts';
 import { finishReverted, REVERTED, REVERTING, revertTo } from '../snapshot/revert-snapshot.ts';
@@ -178,6 +179,8 @@ async function finishRevert(context: RecipeContext, prefix: Prefix, pending: Pen
     return;
   }
   await resumeVms(context, prefix, pending.running, step);
+  // The layers on which the VMs were to go on.
+  if (snapshot?.kind === 'layers') await collectLayers(context, prefix, step);
   await clearUp(context, prefix, pending, step);
 }
 
