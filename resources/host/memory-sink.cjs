@@ -3,12 +3,14 @@
 // QEMU writes the memory of VMs to these unix sockets, one connection each, while the VMs run; the bytes go to the new files. A process of
 // its own, because QEMU must be able to write to the end whatever happens to us: when the other end of a background snapshot vanishes in the
 // middle, QEMU 7.2 locks up for ever if one of its threads holds its main lock and waits for a page to be written. So this process outlives
-// the one that started it, and when a file cannot be written it reports that and takes the rest all the same.
+// the one that started it, and when a file cannot be written it reports that and takes the rest all the same. Should it be killed itself,
+// a shell that has the connection too takes the rest.
 //
 // It tells on stdout, as lines of JSON: {"listening":true}, then {"sink":0,"bytes":4096} now and then, and for each sink at last
 // {"sink":0,"done":4096} or {"sink":0,"error":"ENOSPC"}. It ends when all are done; or, once its stdin has ended, as soon as nobody is
 // connected.
 'use strict';
+const { spawn } = require('node:child_process');
 const { createWriteStream, rmSync, statSync } = require('node:fs');
 const { createServer } = require('node:net');
 
@@ -29,6 +31,16 @@ let connected = 0;
 let listening = 0;
 let alone = false;
 
+/** Reads a connection to its end, into nothing, once this process is gone. Reading what is not there yet ends cat, not the shell. */
+function guard(connection) {
+  const script = 'cat >/dev/null; until cat <&3 >/dev/null 2>&1; do sleep 0.02; done';
+  const shell = spawn('sh', ['-c', script], { detached: true, stdio: ['pipe', 'ignore', 'ignore', connection] });
+  shell.on('error', () => {});
+  shell.stdin.on('error', () => {});
+  shell.unref();
+  shell.stdin.unref();
+}
+
 function inodeOf(path) {
   return statSync(path, { throwIfNoEntry: false })?.ino;
 }
@@ -48,6 +60,7 @@ sinks.forEach((place, sink) => {
     taken = true;
     connected++;
     server.close();
+    guard(connection);
     const output = createWriteStream(file, { flags: 'wx', mode: 0o600, highWaterMark: 1 << 20 });
     let failure;
     const progress = setInterval(() => tell({ sink, bytes: connection.bytesRead }), PROGRESS_MS);

@@ -84,6 +84,21 @@ describe('sinks of memory', () => {
     expect(await second.sinks[0]?.written()).toBe(7);
   });
 
+  test('are taken to the end even when their process is killed', async () => {
+    const one = place('one');
+    await using opened = await open([one]);
+    const from = await connected(one);
+    from.write('begins');
+    await expect.poll(() => existsSync(one.file) && readFileSync(one.file, 'utf8')).toBe('begins');
+    const [pid] = runningOn(one.file);
+    process.kill(Number(pid), 'SIGKILL');
+    await expect(opened.sinks[0]?.written()).rejects.toMatchObject({ code: 'host.unavailable' });
+    const rest = Buffer.alloc(5_000_000, 1);
+    from.end(rest);
+    await once(from, 'close');
+    expect(from.bytesWritten).toBe(rest.length + 6);
+  });
+
   test('that cannot be opened say why', async () => {
     await expect(open([{ socket: join(folder, 'nowhere/x.mem'), file: join(folder, 'x') }])).rejects.toMatchObject({
       code: 'host.unavailable',
