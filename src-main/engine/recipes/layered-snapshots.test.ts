@@ -107,7 +107,7 @@ describe.each([
     const forget = world.model.onEvent((event) => {
       if (event.type === 'domain' && event.event === 'suspended' && event.name === VM1) queueMicrotask(() => world.model.crashDomain(VM1));
     });
-    await expect(take('base')).rejects.toThrow();
+    await expect(take('base')).rejects.toThrow('VM vm1 ended while the snapshot was taken.');
     forget();
     expect(world.model.describe().domains.find(({ name }) => name === VM0)?.state).toBe('running');
     await start();
