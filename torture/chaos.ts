@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { attempts, type Torture } from './contract.ts';
 import { BASE, Environment } from './environment.ts';
 import { expectCode, lago, lagoOk, type Outcome } from './lago.ts';
-import { expectSnapshotsInImages, expectSoundImages, expectState, listedSnapshots, vmStates } from './oracle.ts';
+import { expectSnapshotFiles, expectSoundImages, expectState, listedSnapshots, vmStates } from './oracle.ts';
 import { type Random, randomOf } from './random.ts';
 import { expectThat, say } from './report.ts';
 import { leftovers, processesNamed, type Sandbox, signalTo } from './sandbox.ts';
@@ -116,7 +116,7 @@ async function checkSnapshots(sandbox: Sandbox, operation: Operation, succeeded:
     await arrange(sandbox, 'running');
     await lagoOk(sandbox, ['start']);
   }
-  expectSnapshotsInImages(sandbox, await listedSnapshots(sandbox));
+  expectSnapshotFiles(sandbox);
   if (verb === 'snapshot' && listed.includes(name)) await lagoOk(sandbox, ['snapshot', '--delete', name]);
 }
 

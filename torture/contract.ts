@@ -4,6 +4,8 @@ import type { Report } from './report.ts';
 export interface Budget {
   /** Attempts that end with a kill. */
   readonly kills: number;
+  /** Steps of `snapshot-model`; undefined for the usual number. */
+  readonly steps: number | undefined;
   /** Date.now() after which nothing new begins. */
   readonly until: number;
   readonly short: boolean;

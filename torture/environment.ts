@@ -1,5 +1,5 @@
 import { lago, lagoOk } from './lago.ts';
-import { expectSnapshotsInImages, expectSoundImages, expectState, listedSnapshots, type Marks, readMarks, writeMarks } from './oracle.ts';
+import { expectSnapshotFiles, expectSoundImages, expectState, listedSnapshots, type Marks, readMarks, writeMarks } from './oracle.ts';
 import { expectThat } from './report.ts';
 import { makeSandbox, removeSandbox, type Sandbox } from './sandbox.ts';
 
@@ -69,7 +69,7 @@ export class Environment {
       this.running = true;
       this.marks = readMarks(this.sandbox);
       const listed = await listedSnapshots(this.sandbox);
-      expectSnapshotsInImages(this.sandbox, listed);
+      expectSnapshotFiles(this.sandbox);
       for (const name of this.snapshots.keys()) if (!listed.includes(name)) this.snapshots.delete(name);
       await this.arrange(false);
       await expectState(this.sandbox, 'down');

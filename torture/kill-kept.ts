@@ -2,7 +2,7 @@ import { BASE, type Environment, type Kept } from './environment.ts';
 import { expectCode, lago, lagoOk } from './lago.ts';
 import {
   expectMarks,
-  expectSnapshotsInImages,
+  expectSnapshotFiles,
   expectSoundImages,
   expectState,
   listedSnapshots,
@@ -130,7 +130,7 @@ async function check(one: Case, after: After, before: Marks, target: string | un
   );
   const strange = listed.filter((name) => !snapshots.has(name) && !(verb === 'snapshot' && name === target));
   expectThat(strange.length === 0, 'leaks', () => `expected no snapshots ${strange.join(', ')}`);
-  expectSnapshotsInImages(sandbox, listed);
+  expectSnapshotFiles(sandbox);
   const base = snapshots.get(BASE);
   expectMarks(sandbox, [
     before,

@@ -11,7 +11,13 @@ const BOUND_MS = 60_000;
 /** When and how to end a verb: at the n-th step or effect of its work, or after a time. */
 export type Ending =
   | { readonly point: number }
-  | { readonly afterMs: number; readonly signal: 'SIGKILL' | 'SIGINT'; readonly againMs?: number | undefined };
+  | {
+      readonly afterMs: number;
+      readonly signal: 'SIGKILL' | 'SIGINT';
+      readonly againMs?: number | undefined;
+      /** The programs that it has started, too, but not those that it has let go. */
+      readonly group?: boolean;
+    };
 
 export interface Outcome {
   readonly verb: string;
@@ -33,7 +39,7 @@ export interface Call {
 export function describeEnding(ending: Ending): string {
   if ('point' in ending) return `kill:${ending.point}`;
   const again = ending.againMs === undefined ? '' : `, again after ${ending.againMs} ms`;
-  return `${ending.signal} after ${ending.afterMs} ms${again}`;
+  return `${ending.signal}${ending.group === true ? ' to all of it' : ''} after ${ending.afterMs} ms${again}`;
 }
 
 /** Runs `lago ARGS` in a sandbox. Never rejects because of an exit code; a verb that takes too long is killed. */
@@ -43,14 +49,20 @@ export async function lago(sandbox: Sandbox, args: readonly string[], { ending, 
   const inside = enter.length === 0 ? [] : [...enter, 'env', '-C', sandbox.dir];
   const [program = '', ...rest] = [...inside, process.execPath, CLI, ...words];
   const fault = ending !== undefined && 'point' in ending ? { LAGO_FAULT: `kill:${ending.point}` } : {};
+  const group = ending !== undefined && 'afterMs' in ending && ending.group === true;
   return await new Promise<Outcome>((done, fail) => {
-    const child = spawn(program, rest, { cwd: sandbox.dir, env: { ...sandbox.env, ...fault }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, rest, {
+      cwd: sandbox.dir,
+      env: { ...sandbox.env, ...fault },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: group,
+    });
     let stdout = '';
     let stderr = '';
     let late = false;
     const timers: NodeJS.Timeout[] = [];
     const send = (signal: NodeJS.Signals): void => {
-      if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) signalTo(child.pid, signal);
+      if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) signalTo(group ? -child.pid : child.pid, signal);
     };
     if (ending !== undefined && 'afterMs' in ending) {
       const { afterMs, againMs, signal } = ending;

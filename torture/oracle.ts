@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Strictness, wrongFiles } from '../e2e/support/whole-environment.ts';
 import { lagoOk } from './lago.ts';
 import { expectThat } from './report.ts';
 import { lastingProcesses, type Sandbox, VMS } from './sandbox.ts';
@@ -19,8 +20,14 @@ function qemu(program: string, args: readonly string[]): string {
   return stdout;
 }
 
-function imagePath(sandbox: Sandbox, vm: string, disk: 'root' | 'marks'): string {
-  return join(sandbox.prefix, 'images', `${vm}_${disk}.qcow2`);
+/** The file that a VM's disk of marks writes to: its uppermost layer. */
+function marksDisk({ prefix }: Sandbox, vm: Vm): string {
+  const { disks } = JSON.parse(readFileSync(join(prefix, 'virt', `vm-${vm}`), 'utf8')) as {
+    readonly disks: readonly { readonly name: string; readonly path: string }[];
+  };
+  const path = disks.find(({ name }) => name === 'marks')?.path;
+  if (path === undefined) throw new Error(`VM ${vm} has no disk for marks.`);
+  return path.replace('$LAGO_PREFIX_PATH', prefix);
 }
 
 /** The state of each VM according to "lago status". */
@@ -57,45 +64,32 @@ export async function listedSnapshots(sandbox: Sandbox): Promise<string[]> {
   return first;
 }
 
-/** Each disk contains the listed snapshots and no incomplete one. */
-export function expectSnapshotsInImages(sandbox: Sandbox, listed: readonly string[]): void {
-  for (const vm of VMS) {
-    for (const disk of ['root', 'marks'] as const) {
-      const text = qemu('qemu-img', ['snapshot', '-l', '-U', imagePath(sandbox, vm, disk)]);
-      const inside = [...text.matchAll(/^\d+\s+(\S+)/gm)].map((match) => match[1] ?? '').sort();
-      const missing = listed.filter((name) => !inside.includes(name));
-      expectThat(
-        missing.length === 0,
-        'lost',
-        () => `expected snapshots ${listed.join(', ')} in ${vm}_${disk}.qcow2, there are ${inside.join(', ')}`,
-      );
-      expectThat(
-        inside.length === listed.length,
-        'leaks',
-        () => `expected only ${listed.join(', ')} in ${vm}_${disk}.qcow2, there are ${inside.join(', ')}`,
-      );
-    }
-  }
+/** The files of an environment are those of its snapshots and its present, and sound. */
+export function expectWholeFiles(root: string, how?: Strictness): void {
+  const wrong = wrongFiles(root, how);
+  const damage = wrong.every((one) => /^foreign|is not needed$/.test(one)) ? 'leaks' : 'lost';
+  expectThat(wrong.length === 0, damage, () => `expected the files of snapshots and the present only, in ${root}: ${wrong.join('; ')}`);
+}
+
+/** The same, unless something is unfinished. */
+export function expectSnapshotFiles({ prefix }: Sandbox): void {
+  const { pending } = JSON.parse(readFileSync(join(prefix, 'lago-desktop.json'), 'utf8')) as { readonly pending: unknown };
+  if (pending === null) expectWholeFiles(prefix, { merged: false });
 }
 
 /** qemu-img finds no error in any disk; only useful while the VMs are off. */
 export function expectSoundImages(sandbox: Sandbox): void {
-  for (const vm of VMS) {
-    for (const disk of ['root', 'marks'] as const) {
-      const { status, stdout, stderr } = spawnSync('qemu-img', ['check', imagePath(sandbox, vm, disk)], { encoding: 'utf8' });
-      // 3 means leaked clusters; anything else is damage.
-      expectThat(
-        status === 0,
-        status === 3 ? 'leaks' : 'lost',
-        () => `expected a sound ${vm}_${disk}.qcow2: ${stdout.slice(-300)}${stderr.slice(-300)}`,
-      );
-    }
+  const images = join(sandbox.prefix, 'images');
+  for (const name of readdirSync(images)) {
+    const { status, stdout, stderr } = spawnSync('qemu-img', ['check', join(images, name)], { encoding: 'utf8' });
+    // 3 means leaked clusters; anything else is damage.
+    expectThat(status === 0, status === 3 ? 'leaks' : 'lost', () => `expected a sound ${name}: ${stdout.slice(-300)}${stderr.slice(-300)}`);
   }
 }
 
 function firstByte(sandbox: Sandbox, vm: Vm): number {
   const copy = join(sandbox.dir, 'sector');
-  qemu('qemu-img', ['dd', '-U', '-f', 'qcow2', '-O', 'raw', 'bs=512', 'count=1', `if=${imagePath(sandbox, vm, 'marks')}`, `of=${copy}`]);
+  qemu('qemu-img', ['dd', '-U', '-f', 'qcow2', '-O', 'raw', 'bs=512', 'count=1', `if=${marksDisk(sandbox, vm)}`, `of=${copy}`]);
   return readFileSync(copy)[0] ?? -1;
 }
 
@@ -105,7 +99,7 @@ export function readMarks(sandbox: Sandbox): Marks {
 
 /** Writes data to the disks of VMs that are off. */
 export function writeMarks(sandbox: Sandbox, value: number): Marks {
-  for (const vm of VMS) qemu('qemu-io', ['-f', 'qcow2', '-c', `write -P ${value} 0 512`, imagePath(sandbox, vm, 'marks')]);
+  for (const vm of VMS) qemu('qemu-io', ['-f', 'qcow2', '-c', `write -P ${value} 0 512`, marksDisk(sandbox, vm)]);
   return { web: value, db: value };
 }
 

@@ -32,6 +32,7 @@ export class Report {
   kills = 0;
   faults = 0;
   inputs = 0;
+  steps = 0;
   leaks = 0;
   lost = 0;
   readonly #seed: number;
@@ -58,13 +59,14 @@ export class Report {
     this.#row(verb).recovered += 1;
   }
 
-  /** Counts a failure; `verb` is undefined when it did not follow a kill. */
-  failed(name: string, number: number, moment: string, error: unknown, verb?: string): void {
+  /** Counts a failure of an attempt (its number, or the option that repeats it); `verb` is undefined when it did not follow a kill. */
+  failed(name: string, attempt: number | `--steps ${number}`, moment: string, error: unknown, verb?: string): void {
     const damage = error instanceof Broken ? error.damage : 'lost';
     this[damage] += 1;
     if (verb !== undefined) this.#row(verb)[damage] += 1;
     const text = error instanceof Broken ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
-    say(`FAILED (${damage}) ${name} --seed ${this.#seed} --only ${number}: ${moment}\n    ${text.replaceAll('\n', '\n    ')}`);
+    const again = typeof attempt === 'number' ? `--only ${attempt}` : attempt;
+    say(`FAILED (${damage}) ${name} --seed ${this.#seed} ${again}: ${moment}\n    ${text.replaceAll('\n', '\n    ')}`);
   }
 
   /** The table of docs/reliability.md; empty without kills. */
@@ -76,6 +78,6 @@ export class Report {
   }
 
   line(): string {
-    return `torture: kills=${this.kills} faults=${this.faults} inputs=${this.inputs} leaks=${this.leaks} lost=${this.lost}`;
+    return `torture: kills=${this.kills} faults=${this.faults} inputs=${this.inputs} steps=${this.steps} leaks=${this.leaks} lost=${this.lost}`;
   }
 }

@@ -34,8 +34,19 @@ function read(file: string): string {
   }
 }
 
-/** Creates the folders and the init file: two VMs, each with a disk of the sample guest and an empty one for marks. */
-export function makeSandbox(): Sandbox {
+/** An init file of two VMs, each with a disk of the sample guest and an empty one for marks. */
+function twoVms(): string {
+  const disks = [
+    { name: 'root', dev: 'vda', format: 'qcow2', type: 'template', template_name: 'lago-sample' },
+    { name: 'marks', dev: 'vdc', format: 'qcow2', type: 'empty', size: '16M' },
+  ];
+  const domains = Object.fromEntries(VMS.map((vm) => [vm, { memory: 128, vcpu: 1, nics: [{ net: 'front' }], disks }]));
+  const nets = { front: { type: 'nat', management: true, dhcp: { start: 100, end: 200 } } };
+  return JSON.stringify({ nets, domains }, null, 2);
+}
+
+/** Creates the folders and the init file. */
+export function makeSandbox(initFile = twoVms()): Sandbox {
   // Short: socket paths have at most 107 bytes.
   base ??= mkdtempSync('/tmp/lago-torture-');
   const dir = join(base, String(++count));
@@ -60,13 +71,7 @@ export function makeSandbox(): Sandbox {
     LAGO_CONFINED: '1',
     LAGO_UPLINK: 'none',
   };
-  const disks = [
-    { name: 'root', dev: 'vda', format: 'qcow2', type: 'template', template_name: 'lago-sample' },
-    { name: 'marks', dev: 'vdc', format: 'qcow2', type: 'empty', size: '16M' },
-  ];
-  const domains = Object.fromEntries(VMS.map((vm) => [vm, { memory: 128, vcpu: 1, nics: [{ net: 'front' }], disks }]));
-  const nets = { front: { type: 'nat', management: true, dhcp: { start: 100, end: 200 } } };
-  writeFileSync(join(dir, 'LagoInitFile'), JSON.stringify({ nets, domains }, null, 2));
+  writeFileSync(join(dir, 'LagoInitFile'), initFile);
   return { dir, env, prefix: join(dir, '.lago/default') };
 }
 

@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { lago, lagoOk } from '../support/lago.ts';
 import { expectNoProcess, ownedProcesses } from '../support/leaks.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
+import { wrongFiles } from '../support/whole-environment.ts';
 
 /** Killed at each step and effect in turn: the next verb finishes or takes back, VMs run, and nothing is left behind. */
 
@@ -49,45 +49,6 @@ function record(prefix: string): Record {
   return JSON.parse(readFileSync(join(workdir(), prefix, 'lago-desktop.json'), 'utf8')) as Record;
 }
 
-/** Every file of the environment's disks is needed by a definition or a snapshot, is there, and is sound. */
-function expectWhole(prefix: string): void {
-  const root = join(workdir(), prefix);
-  const images = join(root, 'images');
-  const needed = new Set<string>();
-  for (const file of readdirSync(join(root, 'virt')).filter((name) => name.startsWith('vm-'))) {
-    const vm = JSON.parse(readFileSync(join(root, 'virt', file), 'utf8')) as {
-      readonly disks: readonly { readonly path: string }[];
-      readonly snapshots: { readonly [name: string]: readonly { readonly path: string }[] };
-    };
-    expect(Object.keys(vm.snapshots).sort()).toEqual(
-      record(prefix)
-        .snapshots.map(({ name }) => name)
-        .sort(),
-    );
-    for (const { path } of [...vm.disks, ...Object.values(vm.snapshots).flat()]) {
-      for (const one of chain(path.replace('$LAGO_PREFIX_PATH', root))) needed.add(one);
-    }
-  }
-  expect(
-    readdirSync(images)
-      .map((name) => join(images, name))
-      .filter((path) => !needed.has(path)),
-  ).toEqual([]);
-  for (const path of needed) execFileSync('qemu-img', ['check', '-q', '-U', path]);
-  expect(readdirSync(join(root, 'snapshots')).sort()).toEqual(
-    record(prefix)
-      .snapshots.map(({ name }) => name)
-      .sort(),
-  );
-}
-
-function chain(path: string): readonly string[] {
-  const told = JSON.parse(execFileSync('qemu-img', ['info', '-U', '--backing-chain', '--output=json', path], { encoding: 'utf8' })) as {
-    readonly filename: string;
-  }[];
-  return told.map(({ filename }) => filename);
-}
-
 /** All VMs of an environment run. */
 async function expectRunning(prefix: string): Promise<void> {
   const { stdout } = await lagoOk(scratch, ['--prefix-name', prefix, '--out-format', 'flat', 'status']);
@@ -115,7 +76,7 @@ async function afterwards(): Promise<void> {
   for (const prefix of prefixes()) {
     if (prefix !== 'default') await lagoOk(scratch, ['--prefix-name', prefix, 'start']);
     await expectRunning(prefix);
-    expectWhole(prefix);
+    expect(wrongFiles(join(workdir(), prefix), { merged: false })).toEqual([]);
   }
   expect(ownedProcesses(scratch).filter(({ command }) => command.startsWith('/usr/bin/qemu-system'))).toHaveLength(2 * prefixes().length);
   expect(record('default').snapshots.map(({ name }) => name)).toContain('kept');

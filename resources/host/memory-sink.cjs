@@ -3,9 +3,10 @@
 // QEMU writes the memory of VMs to these unix sockets, one connection each, while the VMs run; the bytes go to the new files. A process of
 // its own, because QEMU must be able to write to the end whatever happens to us: when the other end of a background snapshot vanishes in the
 // middle, QEMU 7.2 locks up for ever if one of its threads holds its main lock and waits for a page to be written. So this process outlives
-// the one that started it, and when a file cannot be written it reports that and takes the rest all the same.
+// the one that started it, and when a file cannot be written it reports that and takes the rest all the same. Should it be killed itself,
+// the shells that copy for it go on.
 //
-// The bytes are copied by `cat`, which needs half of the time: QEMU writes them page by page.
+// A shell copies with `cat`, which needs half of the time that this process would: QEMU writes page by page.
 //
 // It tells on stdout, as lines of JSON: {"listening":true}, then {"sink":0,"bytes":4096} now and then, and for each sink at last
 // {"sink":0,"done":4096} or {"sink":0,"error":"ENOSPC"}. It ends when all are done; or, once its stdin has ended, as soon as nobody is
@@ -33,25 +34,33 @@ let connected = 0;
 let listening = 0;
 let alone = false;
 
+function inodeOf(path) {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
+}
+
 function leaveIfNothingToDo() {
   if (left > 0 && !(alone && connected === 0)) return;
-  for (const { socket } of sinks) rmSync(socket, { force: true });
+  // Another process may have its own socket there by now: that of the next snapshot, while this one waited for nobody.
+  for (const { socket, inode } of sinks) if (inode !== undefined && inodeOf(socket) === inode) rmSync(socket, { force: true });
   process.exit(0);
 }
 
+/** What cannot be written is taken by the shell itself, whether this process is still there or not. */
+const SCRIPT = 'cat && exit; cat >/dev/null; exit 1';
+
 // Resolves with undefined when all that came is written, else with what is wrong: the name of a system error, or a sentence.
 function copy(connection, output) {
-  const cat = spawn('cat', { stdio: [connection, output, 'pipe'], env: { ...process.env, LC_ALL: 'C' } });
+  const shell = spawn('sh', ['-c', SCRIPT], { stdio: [connection, output, 'pipe'], env: { ...process.env, LC_ALL: 'C' } });
   let stderr = '';
-  cat.stderr.on('data', (chunk) => {
+  shell.stderr.on('data', (chunk) => {
     stderr += chunk;
   });
   return new Promise((resolve) => {
-    cat.on('error', (error) => resolve(error.message));
-    cat.on('close', (code) => {
+    shell.on('error', (error) => resolve(error.message));
+    shell.on('close', (code) => {
       const what = stderr.trim().split(': ').at(-1) ?? '';
       const known = [...getSystemErrorMap().values()].find(([, message]) => message === what.toLowerCase());
-      resolve(code === 0 ? undefined : (known?.[0] ?? (what || 'cat was ended')));
+      resolve(code === 0 ? undefined : (known?.[0] ?? (what || 'the copying was ended')));
     });
   });
 }
@@ -73,7 +82,8 @@ async function copyInto(connection, file) {
 
 const sizeOf = (file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
-sinks.forEach(({ socket, file }, sink) => {
+sinks.forEach((place, sink) => {
+  const { socket, file } = place;
   let taken = false;
   const server = createServer({ pauseOnConnect: true }, async (connection) => {
     if (taken) return connection.destroy();
@@ -83,6 +93,7 @@ sinks.forEach(({ socket, file }, sink) => {
     const progress = setInterval(() => tell({ sink, bytes: sizeOf(file) }), PROGRESS_MS);
     const failure = await copyInto(connection, file);
     clearInterval(progress);
+    // Where there is no file, or the shell was ended.
     if (failure !== undefined) await copy(connection, 'ignore');
     connection.destroy();
     tell(failure === undefined ? { sink, done: sizeOf(file) } : { sink, error: failure });
@@ -97,6 +108,7 @@ sinks.forEach(({ socket, file }, sink) => {
   });
   rmSync(socket, { force: true });
   server.listen(socket, () => {
+    place.inode = inodeOf(socket);
     if (++listening === sinks.length) tell({ listening: true });
   });
 });

@@ -1,5 +1,16 @@
-import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -104,4 +115,23 @@ describe('a stack of layers', () => {
     const [base, middle] = await stack();
     await expect(createLayer({ path: middle, below: base, belowFormat: 'qcow2' })).rejects.toMatchObject({ code: 'input.invalid' });
   });
+});
+
+test('the merging of a layer ends with the process that began it', async () => {
+  const [, , top] = await stack();
+  const [started, bin] = [at('started'), at('bin')];
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'qemu-img'), '#!/bin/sh\necho $$ >"$STARTED.new"; mv "$STARTED.new" "$STARTED"; exec sleep 300\n', {
+    mode: 0o755,
+  });
+  const module = join(import.meta.dirname, 'layers.ts');
+  const code = `const { absorbBelow } = await import(${JSON.stringify(module)}); await absorbBelow(${JSON.stringify(top)});`;
+  const hook = join(import.meta.dirname, '../../../scripts/typescript.mjs');
+  const child = spawn(process.execPath, ['--import', hook, '--input-type=module', '--eval', code], {
+    env: { ...process.env, PATH: `${bin}:${process.env['PATH']}`, STARTED: started },
+    stdio: 'ignore',
+  });
+  await expect.poll(() => existsSync(started), { timeout: 15_000 }).toBe(true);
+  child.kill('SIGKILL');
+  await expect.poll(() => existsSync(`/proc/${readFileSync(started, 'utf8').trim()}`), { timeout: 15_000 }).toBe(false);
 });

@@ -334,7 +334,7 @@ export async function createLayerOn(
 
 /**
  * Puts an image on another backing file, or on none (`''`), and copies what it had from its old one and not from the new one. The image
- * must not be in use. Safe to interrupt: the header is written last.
+ * must not be in use. Safe to interrupt: the header is written last. It ends with this process, so that whoever goes on finds the image free.
  */
 export async function moveOnto(
   request: { readonly path: string; readonly backing: string; readonly backingFormat: ImageFormat | undefined },
@@ -347,7 +347,7 @@ export async function moveOnto(
     ['rebase', '-f', 'qcow2', ...format, '-b', backing === '' ? '' : localName(backing), path],
     `${path} could not take in what is below it.`,
     path,
-    options,
+    { ...options, run: async (argv, how) => await (options.run ?? run)(['setpriv', '--pdeathsig', 'TERM', ...argv], how) },
   );
 }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,19 @@ async function connected({ socket }: SinkPlace): Promise<Socket> {
   const made = connect(socket);
   await once(made, 'connect');
   return made;
+}
+
+/** The processes that have this word on their command line. */
+function runningOn(word: string): readonly string[] {
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandOf(pid).includes(`${word}\0`));
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return ''; // it has ended
+  }
 }
 
 describe('sinks of memory', () => {
@@ -58,6 +71,32 @@ describe('sinks of memory', () => {
     })();
     from.end(', after');
     await expect.poll(() => existsSync(one.file) && readFileSync(one.file, 'utf8'), { timeout: 20_000 }).toBe('before, after');
+  });
+
+  test('that wait for nobody leave those alone that have taken their place', async () => {
+    const [one, again] = [place('one'), { ...place('again'), socket: place('one').socket }];
+    const first = await open([one]);
+    await first[Symbol.asyncDispose]();
+    await using second = await open([again]);
+    await expect.poll(() => runningOn(one.file), { timeout: 20_000 }).toEqual([]);
+    const from = await connected(again);
+    from.end('arrives');
+    expect(await second.sinks[0]?.written()).toBe(7);
+  });
+
+  test('are taken to the end even when their process is killed', async () => {
+    const one = place('one');
+    await using opened = await open([one]);
+    const from = await connected(one);
+    from.write('begins');
+    await expect.poll(() => existsSync(one.file) && readFileSync(one.file, 'utf8')).toBe('begins');
+    const [pid] = runningOn(one.file);
+    process.kill(Number(pid), 'SIGKILL');
+    await expect(opened.sinks[0]?.written()).rejects.toMatchObject({ code: 'host.unavailable' });
+    const rest = Buffer.alloc(5_000_000, 1);
+    from.end(rest);
+    await once(from, 'close');
+    expect(from.bytesWritten).toBe(rest.length + 6);
   });
 
   test('that cannot be opened say why', async () => {

@@ -1,5 +1,5 @@
 import { readdir, rm, rmdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/json-file.ts';
 import { type PrefixPaths, prefixPaths } from './layout.ts';
@@ -10,8 +10,10 @@ import { readRecord } from './record.ts';
  * folder, lock, record, then the rest; and in reverse: the rest, uuid, record, lock, folder.
  */
 
-/** Left by the first, interrupted write of a record. */
+/** Left by an interrupted write of the record. */
 const RECORD_BEGUN = /^lago-desktop\.json\.[0-9a-f]+\.tmp$/;
+/** Left by an interrupted write of any file; see `writeFileAtomic`. */
+const BEGUN = /\.[0-9a-f]{8}\.tmp$/;
 
 /**
  * Whether a folder is a half-made or half-removed prefix: its record says so, or it contains nothing but a lock and temporary files.
@@ -62,6 +64,20 @@ export async function removeEmpty(path: string): Promise<void> {
   } catch (error) {
     if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw diskError(error, path);
   }
+}
+
+/**
+ * Removes what a killed command has left of files that it was writing: of those that only the holder of the lock writes, which the caller
+ * has to be.
+ */
+export async function removeBegunFiles(paths: PrefixPaths): Promise<void> {
+  const record = ((await namesIn(paths.root)) ?? []).filter((name) => RECORD_BEGUN.test(name)).map((name) => join(paths.root, name));
+  const others = await Promise.all(
+    [paths.virt, dirname(paths.boot(''))].map(async (folder) =>
+      ((await namesIn(folder)) ?? []).filter((name) => BEGUN.test(name)).map((name) => join(folder, name)),
+    ),
+  );
+  for (const path of [...record, ...others.flat()]) await rm(path, { force: true });
 }
 
 /** Undefined when the folder does not exist. */

@@ -176,3 +176,42 @@ describe.each(['a revert', 'deleting an older snapshot'])('%s', { timeout: 120_0
     expect(points).toBeGreaterThan(3);
   });
 });
+
+describe('a fork of the present', () => {
+  beforeEach(async () => {
+    world = createWorld();
+    await writePrefix(root);
+    await start('vm0');
+  });
+
+  it('is written down before anything is made of it', async () => {
+    const { hosts } = world.context;
+    const known: unknown[] = [];
+    let made: () => void = () => undefined;
+    const isMade = new Promise<void>((resolve) => {
+      made = resolve;
+    });
+    let looks = 0;
+    const slow: typeof hosts = {
+      ...hosts,
+      async find(prefix, ...more) {
+        // The snapshot begins when the fork's host is there already.
+        if (prefix.paths.root === root && ++looks === 2) await isMade;
+        return await hosts.find(prefix, ...more);
+      },
+      async open(prefix, ...more) {
+        if (prefix.paths.root === forked) known.push((await readPrefix(root)).record?.pending?.forks);
+        made();
+        return await hosts.open(prefix, ...more);
+      },
+    };
+    await doing(async (step) => await forkEnvironment({ ...world.context, hosts: slow }, root, { name: 'second' }, step));
+    expect([known, await wrong()]).toEqual([[[forked]], []]);
+  });
+
+  it('that is refused leaves nothing unfinished', async () => {
+    world.faults.failOn('findDomain', 2);
+    await expect(fork()).rejects.toThrow();
+    expect([existsSync(forked), await wrong()]).toEqual([false, []]);
+  });
+});

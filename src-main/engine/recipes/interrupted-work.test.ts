@@ -293,6 +293,16 @@ describe('space', () => {
   });
 });
 
+describe('files that a killed command was writing', () => {
+  it('are removed by the next verb, unless others write them too', async () => {
+    const begun = ['lago-desktop.json.0123abcd.tmp', 'virt/vm-vm0.0123abcd.tmp', 'known-hosts.json.0123abcd.tmp'];
+    for (const name of begun) await writeFile(join(root, name), '{');
+    await start('vm0');
+    const left = await readdir(root, { recursive: true });
+    expect(left.filter((name) => name.endsWith('.tmp'))).toEqual(['known-hosts.json.0123abcd.tmp']);
+  });
+});
+
 describe('the record', () => {
   it('of version 1 is read, and written as the current version', async () => {
     const path = (await readPrefix(root)).paths.record;

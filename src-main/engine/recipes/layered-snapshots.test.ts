@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Step, startOperation } from '../core/operation.ts';
 import { runChecked } from '../core/run.ts';
+import { createLayer } from '../disk/layers.ts';
 import { diskFilesOf } from '../libvirt/hypervisor-devices.fake.ts';
 import { domainName, readPrefix } from '../prefix/prefix.ts';
+import { writeRecord } from '../prefix/record.ts';
 import { inconsistencies } from './consistency.test-support.ts';
 import { destroyEnvironment } from './destroy.ts';
 import { forkEnvironment } from './fork/fork.ts';
@@ -105,7 +107,7 @@ describe.each([
     const forget = world.model.onEvent((event) => {
       if (event.type === 'domain' && event.event === 'suspended' && event.name === VM1) queueMicrotask(() => world.model.crashDomain(VM1));
     });
-    await expect(take('base')).rejects.toThrow();
+    await expect(take('base')).rejects.toThrow('VM vm1 ended while the snapshot was taken.');
     forget();
     expect(world.model.describe().domains.find(({ name }) => name === VM0)?.state).toBe('running');
     await start();
@@ -156,6 +158,36 @@ describe('a revert of which one VM cannot go on', () => {
   });
 });
 
+describe('a revert that does not come to the VMs', () => {
+  it('leaves none of its layers, and the VMs run on', async () => {
+    await start();
+    await take('base');
+    const images = async (): Promise<readonly string[]> => (await readdir(join(root, 'images'))).sort();
+    const before = await images();
+    // Its size of clusters, which only QEMU looks at: nothing can be put on it.
+    await using image = await open(join(root, 'images', 'vm1_root.qcow2'), 'r+');
+    await image.write(Buffer.from([0, 0, 0, 1]), 0, 4, 20);
+    await expect(revert('base')).rejects.toThrow(/A layer could not be put on/);
+    expect([await images(), states(), (await readPrefix(root)).record?.pending]).toEqual([before, ['running', 'running'], null]);
+  });
+
+  it('because it is killed before leaves none after the next verb', async () => {
+    await start();
+    await take('base');
+    const layer = { path: join(root, 'images', 'vm0_root.layer-9.qcow2'), below: join(root, 'images', 'vm0_root.qcow2') };
+    await createLayer({ ...layer, belowFormat: 'qcow2' });
+    const { record } = await readPrefix(root);
+    if (record === undefined) throw new Error('no record');
+    const vms = { vms: ['vm0', 'vm1'], running: ['vm0', 'vm1'], hostWasUp: true };
+    await writeRecord(join(root, 'lago-desktop.json'), {
+      ...record,
+      pending: { kind: 'revert', name: 'base', step: 'preparing', since: 1, ...vms },
+    });
+    await start();
+    expect([await inconsistencies(root, world), (await readPrefix(root)).record?.pending]).toEqual([[], null]);
+  });
+});
+
 describe('deleting snapshots', () => {
   it('of a tree leaves the others as they are, whether VMs run or not', async () => {
     await start('vm0');
@@ -177,6 +209,19 @@ describe('deleting snapshots', () => {
       await revert(name);
       expect([name, await reads(world, VM0, pattern), await inconsistencies(root, world)]).toEqual([name, true, []]);
     }
+  });
+});
+
+describe('a deletion of which QEMU still does what a killed command has asked for', () => {
+  it('waits for that, and goes on from there', async () => {
+    await start('vm0');
+    await take('base');
+    world.model.startBlockJob(VM0, 'vda', 'copy');
+    const removal = remove('base');
+    await expect.poll(() => world.faults.calls.some(({ method }) => method === 'blockJob')).toBe(true);
+    world.model.endBlockJob(VM0, 'vda', false);
+    await removal;
+    expect(await inconsistencies(root, world)).toEqual([]);
   });
 });
 

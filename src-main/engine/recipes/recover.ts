@@ -7,10 +7,12 @@ import { settlePending } from '../prefix/journal.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { type Prefix, readPrefix } from '../prefix/prefix.ts';
 import type { PendingWork } from '../prefix/record.ts';
+import { removeBegunFiles } from '../prefix/remains.ts';
 import { activeVms } from '../runtime/bring-down.ts';
 import { undefineDomain } from '../runtime/realize.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
 import { deleteSnapshotsOf } from '../snapshot/delete-snapshot.ts';
+import { collectLayers } from '../snapshot/layers/collect.ts';
 import { LAYERING, takeBackLayers } from '../snapshot/layers/take-back.ts';
 import { renameSnapshot } from '../snapshot/rename-snapshot.ts';
 import { finishReverted, REVERTED, REVERTING, revertTo } from '../snapshot/revert-snapshot.ts';
@@ -37,8 +39,10 @@ const ANYHOW: ReadonlySet<Purpose> = new Set<Purpose>(['stop', 'shutdown', 'clea
  * that work.
  */
 export async function openForChange(context: RecipeContext, root: string, purpose: Purpose, step: Step): Promise<OpenedPrefix> {
-  const lock = await lockPrefix(prefixPaths(root), purpose, step.signal);
+  const paths = prefixPaths(root);
+  const lock = await lockPrefix(paths, purpose, step.signal);
   try {
+    await removeBegunFiles(paths);
     let prefix = await readPrefix(root);
     const pending = prefix.record?.pending ?? null;
     let finished: string | undefined;
@@ -179,6 +183,8 @@ async function finishRevert(context: RecipeContext, prefix: Prefix, pending: Pen
     return;
   }
   await resumeVms(context, prefix, pending.running, step);
+  // The layers on which the VMs were to go on.
+  if (snapshot?.kind === 'layers') await collectLayers(context, prefix, step);
   await clearUp(context, prefix, pending, step);
 }
 

@@ -54,7 +54,13 @@ export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot:
   const journal = await beginWork(prefix, work, { log: step.log });
   await using undo = new UndoStack(step.log);
   // A revert interrupted in the middle stays pending until one succeeds.
-  if (!goingOn) undo.add('go on as before', async () => await journal.settle());
+  if (!goingOn) {
+    const goOn = async (signal: AbortSignal): Promise<void> => {
+      if (snapshot.kind === 'layers') await collectLayers(context, prefix, { log: step.log, signal });
+      await journal.settle();
+    };
+    undo.add('go on as before', goOn, { timeoutMs: COLLECT_MS });
+  }
   const session = await openSession(context, prefix, step, undo);
   const withMemory = vms.filter((vm) => snapshot.vms[vm.name] === 'memory');
   if (withMemory.length > 0) await startNetworks(session, prefix, prefix.specs.nets, step, undo);

@@ -34,7 +34,8 @@ export async function forkEnvironment(context: RecipeContext, root: string, requ
     const { snapshot: named } = request;
     requireForkable(source, named);
     const name = named ?? freeSnapshotName(recordOf(source), `fork ${request.name}`);
-    if (named !== undefined) await beginForks(source, targets, step);
+    // Before anything is made of them: whoever goes on after a kill has to know of it.
+    await beginForks(source, targets, step);
     undo.add('forget the forks', async (signal) => await forget(context, root, name, named === undefined, step, signal), {
       timeoutMs: UNDO_MS,
     });
@@ -145,6 +146,7 @@ async function hasActiveVms(context: RecipeContext, source: Prefix, step: Step):
 async function forget(context: RecipeContext, root: string, name: string, taken: boolean, step: Step, signal: AbortSignal): Promise<void> {
   const prefix = await readPrefix(root);
   const snapshot: SnapshotRecord | undefined = prefix.record?.snapshots.find((one) => one.name === name);
-  if (!taken) await settlePending(prefix, undefined, step.log);
-  else if (snapshot !== undefined) await deleteSnapshotOf(context, prefix, snapshot, { ...step, signal });
+  if (taken && snapshot !== undefined) await deleteSnapshotOf(context, prefix, snapshot, { ...step, signal });
+  // A snapshot that could not be taken back is another matter.
+  else if (prefix.record?.pending?.kind === 'fork') await settlePending(prefix, undefined, step.log);
 }

@@ -37,6 +37,9 @@ export async function collectLayers(
     const prefix = await readPrefix(paths.root);
     const session = await context.hosts.find(prefix, signal);
     const tops = await diskTops(session, prefix, signal);
+    // QEMU goes on with what a command that was killed had asked for, and does one thing at a time.
+    if (session !== undefined)
+      await Promise.all([...tops].map(async ([path, disk]) => isLayer(path) && (await untilDone(session, prefix, disk, signal))));
     const files = await layerFiles(prefix);
     const step = nextLayerStep(files, { named: namedFiles(prefix), running: new Set(tops.keys()) });
     if (step === undefined) return;

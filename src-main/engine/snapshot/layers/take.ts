@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError } from '../../../../src-shared/errors.ts';
+import { EngineError, isCancelled } from '../../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
 import type { SnapshotMeasured } from '../../../../src-shared/timeline.ts';
 import { writeJson } from '../../core/json-file.ts';
@@ -141,24 +141,42 @@ async function keepLive(context: RecipeContext, session: HostSession, prefix: Pr
     'Prepare memory',
     async (one) => await prepareMemory(session, prefix, name, { ...vms, sinks: sinks.sinks, watch }, one, undo),
   );
-  step.checkpoint();
-  // From here on, nothing is cancelled until the VMs run again.
-  const from = performance.now();
-  await suspendAll(session, prefix, vms.running, step);
-  watch.allStand(from);
-  await Promise.all(live.map(async ({ vm, domain }) => await addLayers(session, domain, vms.layers[vm.name] ?? {})));
-  await Promise.all(live.map(async ({ writing }) => await writing.begin()));
-  const sizes = await step.each(
-    live,
-    Math.max(1, live.length),
-    ({ vm }) => `Keep memory of VM ${vm.name}`,
-    async (one, inner) => await finishMemory(session, prefix, one, watch, inner),
-  );
-  return {
-    mechanism: strongest(live),
-    ...watch.measured((domain) => live.find((one) => one.domain === domain)?.vm.name ?? domain),
-    memory: Object.fromEntries(live.map(({ vm }, index) => [vm.name, sizes[index] ?? 0])),
-  };
+  try {
+    step.checkpoint();
+    // From here on, nothing is cancelled until the VMs run again.
+    const from = performance.now();
+    await suspendAll(session, prefix, vms.running, step);
+    watch.allStand(from);
+    await Promise.all(live.map(async ({ vm, domain }) => await addLayers(session, domain, vms.layers[vm.name] ?? {})));
+    await Promise.all(live.map(async ({ writing }) => await writing.begin()));
+    const sizes = await step.each(
+      live,
+      Math.max(1, live.length),
+      ({ vm }) => `Keep memory of VM ${vm.name}`,
+      async (one, inner) => await finishMemory(session, prefix, one, watch, inner),
+    );
+    return {
+      mechanism: strongest(live),
+      ...watch.measured((domain) => live.find((one) => one.domain === domain)?.vm.name ?? domain),
+      memory: Object.fromEntries(live.map(({ vm }, index) => [vm.name, sizes[index] ?? 0])),
+    };
+  } catch (error) {
+    throw await endedInstead(session, live, error);
+  }
+}
+
+/** The error in the user's words when a VM has ended, for which libvirt has others at each place. */
+async function endedInstead({ hypervisor }: HostSession, live: readonly Live[], error: unknown): Promise<unknown> {
+  if (!(error instanceof EngineError) || isCancelled(error)) return error;
+  const known = await hypervisor.listDomains({ signal: AbortSignal.timeout(GO_ON_MS) }).catch(() => undefined);
+  // libvirt itself is in trouble, which the error says.
+  if (known === undefined) return error;
+  const ended = live.find(({ domain }) => !known.some(({ name, id }) => name === domain && id >= 0));
+  if (ended === undefined) return error;
+  return new EngineError('hypervisor.failed', `VM ${ended.vm.name} ended while the snapshot was taken.`, {
+    cause: error,
+    hint: `Look at its console (lago console ${ended.vm.name}), or start it again: lago start ${ended.vm.name}.`,
+  });
 }
 
 /** Keeps the disks of the VMs that are not off, as of one moment. */

@@ -164,6 +164,9 @@ export function memoryWriting(
     },
 
     async [Symbol.asyncDispose]() {
+      const now = await hypervisor.findDomain(domain, ANSWER);
+      // It has ended, and all of this with it.
+      if (now === undefined || now.id < 0) return;
       if (under) await endMigration(hypervisor, domain, ANSWER);
       under = false;
       if (switched && capability !== undefined) await setCapability(hypervisor, domain, capability, false, ANSWER);
