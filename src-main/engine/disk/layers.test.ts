@@ -50,7 +50,7 @@ describe('a stack of layers', () => {
     const [base, middle, top] = await stack();
     for (const [place, byte] of [1, 2, 3].entries()) expectByte(top, place, byte);
     for (const [place, byte] of [1, 2, 2].entries()) expectByte(middle, place, byte);
-    expect(await fileBelow(top)).toEqual({ path: middle, format: 'qcow2' });
+    expect(await fileBelow(top)).toEqual({ path: middle, format: 'qcow2', fixed: false });
     expect(await fileBelow(base)).toBeUndefined();
   });
 
@@ -68,7 +68,7 @@ describe('a stack of layers', () => {
     const [base, middle, top] = await stack();
     const before = statSync(middle).mtimeMs;
     await absorbBelow(top);
-    expect(await fileBelow(top)).toEqual({ path: base, format: 'qcow2' });
+    expect(await fileBelow(top)).toEqual({ path: base, format: 'qcow2', fixed: false });
     for (const [place, byte] of [1, 2, 3].entries()) expectByte(top, place, byte);
     expect(statSync(middle).mtimeMs).toBe(before);
     await absorbBelow(top);

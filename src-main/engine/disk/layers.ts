@@ -1,4 +1,4 @@
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { readBackingNames } from './qcow2-header.ts';
 import { createLayerOn, hasOwnData, type ImageFormat, type ImageOptions, moveOnto } from './qemu-img.ts';
@@ -44,11 +44,21 @@ export function nameIn(folder: string, path: string): string {
   return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path;
 }
 
-/** The file directly below a qcow2 file, absolute; undefined when it stands alone. Works while a VM uses it. */
-export async function fileBelow(path: string): Promise<{ readonly path: string; readonly format: ImageFormat } | undefined> {
+/** A file that another one is a layer on. */
+export interface FileBelow {
+  /** Absolute. */
+  readonly path: string;
+  readonly format: ImageFormat;
+  /** Whether the layer knows it by its absolute path, so that a link to the layer elsewhere is on the same file. */
+  readonly fixed: boolean;
+}
+
+/** The file directly below a qcow2 file; undefined when it stands alone. Works while a VM uses it. */
+export async function fileBelow(path: string): Promise<FileBelow | undefined> {
   const below = await readBackingNames(path);
   if (below === undefined) return undefined;
-  return { path: resolve(dirname(path), below.file), format: below.format === 'qcow2' ? 'qcow2' : 'raw' };
+  const format = below.format === 'qcow2' ? 'qcow2' : 'raw';
+  return { path: resolve(dirname(path), below.file), format, fixed: isAbsolute(below.file) };
 }
 
 /**
@@ -59,7 +69,7 @@ export async function absorbBelow(path: string, options: ImageOptions = {}): Pro
   const below = await fileBelow(path);
   if (below === undefined) return;
   const base = below.format === 'qcow2' ? await fileBelow(below.path) : undefined;
-  const name = base === undefined ? '' : nameIn(dirname(path), base.path);
+  const name = base === undefined ? '' : base.fixed ? base.path : relative(dirname(path), base.path);
   await moveOnto({ path, backing: name, backingFormat: base?.format }, options);
 }
 

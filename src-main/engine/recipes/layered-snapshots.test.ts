@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Step, startOperation } from '../core/operation.ts';
 import { runChecked } from '../core/run.ts';
+import { fileBelow } from '../disk/layers.ts';
+import { createOverlay } from '../disk/qemu-img.ts';
 import { diskFilesOf } from '../libvirt/hypervisor-devices.fake.ts';
 import { domainName, readPrefix } from '../prefix/prefix.ts';
 import { inconsistencies } from './consistency.test-support.ts';
@@ -213,5 +215,32 @@ describe('a fork', () => {
     await remove('base');
     expect([await inconsistencies(root, third), await reads(third, inThird, '0x11')]).toEqual([[], true]);
     expect(await readdir(folder)).toEqual(expect.not.arrayContaining(['demo', 'second']));
+  });
+
+  it('has its own file where a disk of the original is on an absolute path in its folder, and lives on without that', async () => {
+    const disk = join(root, 'images', 'vm0_root.qcow2');
+    const unpacked = join(root, 'ova', 'vm0', 'disk:1.qcow2');
+    await mkdir(join(root, 'ova', 'vm0'), { recursive: true });
+    await rename(disk, unpacked);
+    await createOverlay({ path: disk, backing: unpacked, backingFormat: 'qcow2' });
+    await start('vm0');
+    await write(world, VM0, '0x11');
+    await take('base');
+    const before = await readFile(disk);
+    await fork('second');
+    await fork('third', join(folder, 'second'));
+    expect((await readFile(disk)).equals(before)).toBe(true);
+    const [second, third] = ['second', 'third'].map((name) => join(folder, name, 'images', 'vm0_root.qcow2'));
+    expect(await fileBelow(second ?? '')).toMatchObject({ path: join(folder, 'second', 'ova', 'vm0', 'disk:1.qcow2'), fixed: false });
+    // The copy can be linked again.
+    expect((await stat(third ?? '')).ino).toBe((await stat(second ?? '')).ino);
+    for (const gone of [root, join(folder, 'second')]) await doing(async (step) => await destroyEnvironment(world.context, gone, step));
+    root = join(folder, 'third');
+    const prefix = await readPrefix(root);
+    const [host, domain] = [world.hostOf(prefix), domainName(prefix.uuid, 'vm0')];
+    expect(await reads(host, domain, '0x11')).toBe(true);
+    await take('base');
+    await remove('base');
+    expect([await reads(host, domain, '0x11'), await inconsistencies(root, host)]).toEqual([true, []]);
   });
 });

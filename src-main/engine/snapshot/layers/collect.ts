@@ -109,15 +109,15 @@ async function carryOut(
         return;
       }
       const base = files.find(({ path }) => path === step.path)?.below;
-      const relative = base !== undefined && isRelative(prefix, base);
-      await session.hypervisor.pullDisk(domainName(prefix.uuid, disk.vm.name), disk.dev, base === undefined ? {} : { base, relative });
+      const how = base === undefined ? {} : { base, relative: await isRelative(step.path) };
+      await session.hypervisor.pullDisk(domainName(prefix.uuid, disk.vm.name), disk.dev, how);
       await untilDone(session, prefix, disk, signal);
       return;
     }
     case 'commit': {
       const disk = tops.get(step.running);
       if (session === undefined || disk === undefined) throw new EngineError('internal', 'A layer is in use and nobody uses it.');
-      const relative = isRelative(prefix, step.path);
+      const relative = await isRelative(step.from);
       await session.hypervisor.commitDisk(domainName(prefix.uuid, disk.vm.name), disk.dev, { base: step.path, top: step.from, relative });
       await untilDone(session, prefix, disk, signal);
       // Both show the same now. Layers of other branches, which QEMU does not have open, follow.
@@ -132,9 +132,9 @@ async function carryOut(
   }
 }
 
-/** Whether layers on this file have it by a name without the folder of images, which they all are in. */
-function isRelative({ paths }: Prefix, path: string): boolean {
-  return nameIn(paths.images, path) !== path;
+/** Whether a layer knows the file below by a relative path, which then stays one: libvirt refuses to make one of an absolute path. */
+async function isRelative(path: string): Promise<boolean> {
+  return (await fileBelow(path))?.fixed === false;
 }
 
 /** Whether QEMU has a file open that writes to `top`. */
