@@ -182,6 +182,69 @@ describe('deleting snapshots', () => {
   });
 });
 
+describe('merging layers', () => {
+  it('waits for the work on a disk that a killed command has begun', async () => {
+    await start();
+    await take('base');
+    const session = await world.context.hosts.find(await readPrefix(root));
+    if (session === undefined) throw new Error('no host');
+    const { blockJob, pullDisk } = session.hypervisor;
+    let asked = 0;
+    const begun: number[] = [];
+    Object.assign(session.hypervisor, {
+      blockJob: async (...how: Parameters<typeof blockJob>) =>
+        ++asked <= 3 ? { kind: 'pull', done: 1, total: 2 } : await blockJob(...how),
+      pullDisk: async (...how: Parameters<typeof pullDisk>) => {
+        begun.push(asked);
+        await pullDisk(...how);
+      },
+    });
+    await remove('base');
+    expect([begun.length, Math.min(...begun) > 3, await inconsistencies(root, world)]).toEqual([2, true, []]);
+  });
+
+  it.each(['pullDisk', 'commitDisk'] as const)('keeps all files when QEMU fails to (%s), and tries again', async (how) => {
+    await start('vm0');
+    await take('base');
+    await write(world, VM0, '0x11');
+    if (how === 'commitDisk') await take('more');
+    const session = await world.context.hosts.find(await readPrefix(root));
+    const work = session?.hypervisor[how];
+    if (session === undefined || work === undefined) throw new Error('no host');
+    // The job begins, and is gone without having changed anything.
+    Object.assign(session.hypervisor, { [how]: async () => await Promise.resolve() });
+    await expect(remove('base')).rejects.toMatchObject({
+      code: 'hypervisor.failed',
+      hint: expect.stringContaining('Nothing is lost') as string,
+    });
+    Object.assign(session.hypervisor, { [how]: work });
+    await start('vm0');
+    expect([await reads(world, VM0, '0x11'), await inconsistencies(root, world)]).toEqual([true, []]);
+  });
+
+  it('does not begin while another program works on a disk, and goes on when that has ended', async () => {
+    await start();
+    await take('base');
+    world.model.startBlockJob(VM0, 'vda', 'copy');
+    await expect(remove('base')).rejects.toMatchObject({
+      code: 'conflict.taken',
+      hint: expect.stringContaining(`${VM0} vda --abort`) as string,
+    });
+    world.model.endBlockJob(VM0, 'vda', false);
+    await start();
+    expect([(await readPrefix(root)).record?.snapshots, await inconsistencies(root, world)]).toEqual([[], []]);
+  });
+});
+
+describe('what a killed comparison has left', () => {
+  it('is removed by the next verb', async () => {
+    const boot = '00000000-0000-0000-0000-000000000000';
+    await mkdir(join(root, 'snapshots', `.compare.1-1-${boot}-0123456789ab.lago-part`, 'before'), { recursive: true });
+    await take('base');
+    expect(await inconsistencies(root, world)).toEqual([]);
+  });
+});
+
 describe('a layer that was killed while it was created', () => {
   it('is removed by the next deletion', async () => {
     await take('base');

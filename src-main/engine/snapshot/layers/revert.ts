@@ -125,7 +125,7 @@ export async function restoreVm(session: HostSession, prefix: Prefix, snapshot: 
   });
   await session.hypervisor.defineDomain(describeDomain(session, prefix, now));
   const xml = await domainHere(session, prefix, snapshot.name, now);
-  await restoreMemory(session, { xml, file: keptMemory(prefix, snapshot.name, now.name) });
+  await restoreMemory(session, { domain, xml, file: keptMemory(prefix, snapshot.name, now.name) });
   undo.commit();
   await noteStart(prefix.paths, now.name, { continued: true, logs: session.host.logs }, step.log);
 }
