@@ -3,10 +3,12 @@ import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
+import { emptyVm } from './support/init-files.ts';
 import { type CommandOptions, lago, lagoOk } from './support/lago.ts';
 import { ownedProcesses } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
 import type { Scratch } from './support/scratch.ts';
+import { virsh } from './support/virsh.ts';
 
 /** Remains of commands that were killed, ran at the same time or filled the disk: the next command cleans up. */
 
@@ -15,30 +17,12 @@ useScratch((made) => {
   scratch = made;
 });
 
-/** One VM with an empty disk and nothing to boot: quick to create. */
-function emptyVm(): string {
-  return scratch.write(
-    'empty.json',
-    JSON.stringify({
-      nets: { n: { type: 'nat', management: true, dhcp: { start: 100, end: 200 } } },
-      domains: {
-        silent: {
-          memory: 64,
-          vcpu: 1,
-          nics: [{ net: 'n' }],
-          disks: [{ name: 'root', dev: 'vda', format: 'qcow2', type: 'empty', size: '64M' }],
-        },
-      },
-    }),
-  );
-}
-
 const prefix = (): string => join(scratch.dir, '.lago/default');
 const killedAt = (point: number): { readonly env: Readonly<Record<string, string>> } => ({ env: { LAGO_FAULT: `kill:${point}` } });
 const leases = (): readonly string[] => readdirSync(join(scratch.dir, 'leases')).filter((name) => name.endsWith('.lease'));
 
 test('a killed init is reported, and can be repeated or destroyed', async () => {
-  const file = emptyVm();
+  const file = emptyVm(scratch);
   for (const point of [2, 4, 6, 9, 12]) {
     expect((await lago(scratch, ['init', file], killedAt(point))).code).toBe(137);
     if (existsSync(prefix())) {
@@ -57,7 +41,7 @@ test('a killed init is reported, and can be repeated or destroyed', async () => 
 });
 
 test('a killed destroy is finished by the next one', async () => {
-  const file = emptyVm();
+  const file = emptyVm(scratch);
   for (const point of [1, 2, 3, 4]) {
     await lagoOk(scratch, ['init', file]);
     await lago(scratch, ['destroy', '--yes'], killedAt(point));
@@ -67,7 +51,7 @@ test('a killed destroy is finished by the next one', async () => {
 });
 
 test('of two inits of one name, one succeeds and the other is refused', async () => {
-  const file = emptyVm();
+  const file = emptyVm(scratch);
   for (let round = 0; round < 6; round++) {
     const outcomes = await Promise.all([lago(scratch, ['init', file]), lago(scratch, ['init', file])]);
     const refused = outcomes.filter((outcome) => outcome.code !== 0);
@@ -130,7 +114,7 @@ function removeFillers(inside: string): void {
 }
 
 test('stop, cleanup and destroy work on a full disk', async () => {
-  const file = emptyVm();
+  const file = emptyVm(scratch);
   await withSmallDisk(48, async ({ options, inside }) => {
     for (const verbs of [[['stop'], ['cleanup'], ['destroy', '--yes']], [['destroy', '--yes']]]) {
       await lagoOk(scratch, ['init', file], options);
@@ -147,7 +131,7 @@ test('stop, cleanup and destroy work on a full disk', async () => {
 });
 
 test('a snapshot that finds the disk full, before it begins or in the middle, leaves nothing and the VM goes on', async () => {
-  const file = emptyVm();
+  const file = emptyVm(scratch);
   await withSmallDisk(256, async ({ options, inside }) => {
     await lagoOk(scratch, ['init', file], options);
     await lagoOk(scratch, ['start'], options);
@@ -185,7 +169,7 @@ test('a snapshot that finds the disk full, before it begins or in the middle, le
 });
 
 test('a snapshot that QEMU finished after libvirt was killed is taken back from the disks of a running VM', async () => {
-  await lagoOk(scratch, ['init', emptyVm()]);
+  await lagoOk(scratch, ['init', emptyVm(scratch)]);
   await lagoOk(scratch, ['start']);
   const image = join(prefix(), 'images/silent_root.qcow2');
   const inImage = (): string => execFileSync('qemu-img', ['snapshot', '-l', '-U', image], { encoding: 'utf8' });
@@ -195,18 +179,15 @@ test('a snapshot that QEMU finished after libvirt was killed is taken back from 
   const before = { ...(JSON.parse(readFileSync(recordFile, 'utf8')) as object), snapshots: [old] };
   writeFileSync(recordFile, JSON.stringify(before));
   await lagoOk(scratch, ['snapshot', 'late']);
-  const runtime = join(scratch.env['XDG_RUNTIME_DIR'] ?? '', 'lago');
-  const [host = ''] = readdirSync(runtime).filter((name) => existsSync(join(runtime, name, 'libvirt/libvirt-sock')));
-  const virsh = ['-c', `qemu:///system?socket=${join(runtime, host, 'libvirt/libvirt-sock')}`];
-  const domain = execFileSync('virsh', [...virsh, 'list', '--name'], { encoding: 'utf8' }).trim();
-  execFileSync('virsh', [...virsh, 'snapshot-delete', domain, 'late', '--metadata']);
+  const domain = virsh(scratch, 'list', '--name');
+  virsh(scratch, 'snapshot-delete', domain, 'late', '--metadata');
   const pending = { kind: 'snapshot', name: 'late', step: 'taking', vms: ['silent'], running: ['silent'], hostWasUp: true, since: 1 };
   writeFileSync(recordFile, JSON.stringify({ ...before, pending }));
   expect(inImage()).toContain('late');
 
   await lagoOk(scratch, ['start']);
   expect(inImage()).not.toContain('late');
-  expect(execFileSync('virsh', [...virsh, 'snapshot-list', domain, '--name'], { encoding: 'utf8' }).trim()).toBe('');
+  expect(virsh(scratch, 'snapshot-list', domain, '--name')).toBe('');
   await lagoOk(scratch, ['snapshot', 'late']);
   await lagoOk(scratch, ['destroy', '--yes']);
 });

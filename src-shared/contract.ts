@@ -85,6 +85,7 @@ const INPUTS = {
     note: z.string().optional(),
     tags: z.array(z.string()).optional(),
     pinned: z.boolean().optional(),
+    accept: z.boolean().optional(),
   }),
   pruneSnapshots: Prefix.extend({ branch: z.string().optional() }),
   deploy: Prefix.extend({

@@ -28,5 +28,7 @@ export const RevertPlan = z.object({
   vms: z.array(z.object({ vm: z.string(), now: VmStatus, to: z.enum(['memory', 'disk']) })),
   /** VMs of which a file of the snapshot is not there any more, so that it cannot be reverted to. */
   missing: z.array(z.string()),
+  /** VMs of which another program has changed a file of the snapshot, so that it is not reverted to; absent when there are none. */
+  changed: z.array(z.string()).optional(),
 });
 export type RevertPlan = z.infer<typeof RevertPlan>;

@@ -53,6 +53,8 @@ export const VmState = z.object({
   status: VmStatus,
   /** Present exactly when the status is `crashed`. */
   crash: CrashState.nullable(),
+  /** Present when another program has changed it in libvirt, or ended it: what, and what to do. */
+  problem: z.string().optional(),
   /** Present when it is down because its guest shut itself down. */
   shutDownByGuest: z.literal(true).optional(),
   distro: z.string().nullable(),

@@ -31,6 +31,8 @@ export const SnapshotState = z.object({
   vms: z.record(z.string(), z.enum(['memory', 'disk'])),
   /** VMs of which a file of this snapshot is not there any more, so that it cannot be reverted to. */
   missing: z.array(z.string()),
+  /** VMs of which another program has changed a file of this snapshot since, so that a revert would not find what was kept; absent when there are none. */
+  changed: z.array(z.string()).optional(),
   /** Whether the current state is based on it. */
   current: z.boolean(),
   /** `layers` can be forked; `internal` is libvirt's own kind, inside the disks' files. */

@@ -22,6 +22,8 @@ export interface EditSnapshotInput {
   readonly note?: string | undefined;
   readonly tags?: readonly string[] | undefined;
   readonly pinned?: boolean | undefined;
+  /** Its files are right as they are now, although another program has changed them. */
+  readonly accept?: boolean | undefined;
 }
 
 /** The snapshot to take. */

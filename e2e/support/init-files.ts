@@ -12,6 +12,18 @@ export function oneVm(scratch: Scratch, name: string): string {
   );
 }
 
+/** One VM with an empty disk and nothing to boot: quick to create. */
+export function emptyVm(scratch: Scratch): string {
+  const disk = { name: 'root', dev: 'vda', format: 'qcow2', type: 'empty', size: '64M' };
+  return scratch.write(
+    'empty.json',
+    JSON.stringify({
+      nets: { n: { type: 'nat', management: true, dhcp: { start: 100, end: 200 } } },
+      domains: { silent: { memory: 64, vcpu: 1, nics: [{ net: 'n' }], disks: [disk] } },
+    }),
+  );
+}
+
 /** Two VMs of the sample guest on one network with a fixed subnet. */
 export function twoVms(scratch: Scratch, name: string, more: object = {}): string {
   const vm = (): object => ({

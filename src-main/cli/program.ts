@@ -379,6 +379,12 @@ const VERBS: readonly VerbSpec[] = [
       },
       { flags: ['--pin'], name: 'pin', kind: 'flag', help: 'With --edit: keep it when several are deleted.' },
       { flags: ['--unpin'], name: 'unpin', kind: 'flag', help: 'With --edit: do not keep it then.' },
+      {
+        flags: ['--accept'],
+        name: 'accept',
+        kind: 'flag',
+        help: 'With --edit: its files are right as they are, although another program has changed them.',
+      },
     ],
     examples: [
       { line: 'snapshot clean', does: 'Takes one.' },

@@ -9,6 +9,7 @@ import { count, dots, formatClock } from '../format.ts';
 import { isRunning, useOperations, useUnreachable } from '../live-cache.ts';
 import { Empty } from '../ui/empty.tsx';
 import { GuardedButton } from '../ui/guarded-button.tsx';
+import list from '../ui/list-row.module.css';
 import { IconButton } from '../ui/tip.tsx';
 import styles from './artifacts.module.css';
 import { CollectionBrowser } from './collection-browser.tsx';
@@ -47,7 +48,7 @@ function Changes(props: { readonly prefix: string; readonly before: Collection; 
           <li key={path}>
             <button
               type="button"
-              className={styles.file}
+              className={`${list.row} ${styles.file}`}
               aria-current={shown?.path === path}
               onClick={() => setShown({ path, change, before: old, after: size })}
             >

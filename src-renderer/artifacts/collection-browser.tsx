@@ -5,6 +5,7 @@ import type { CollectedFile, Collection } from '../../src-shared/collection.ts';
 import { useCall, useEngine } from '../engine-context.ts';
 import { baseName, formatClock } from '../format.ts';
 import { Copyable } from '../ui/copyable.tsx';
+import list from '../ui/list-row.module.css';
 import { IconButton } from '../ui/tip.tsx';
 import styles from './artifacts.module.css';
 import { FileViewer } from './file-viewer.tsx';
@@ -100,7 +101,7 @@ export function CollectionBrowser(props: { readonly prefix: string; readonly col
             <li key={entry.name}>
               <button
                 type="button"
-                className={styles.file}
+                className={`${list.row} ${styles.file}`}
                 aria-current={path === file}
                 disabled={entry.type === 'link'}
                 onClick={() => open(entry)}

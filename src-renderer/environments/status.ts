@@ -28,8 +28,13 @@ export interface StatusView {
 
 const SPINS_MS = 120_000;
 
-/** A VM's status, in Lago's words. */
+/** A VM's status, in Lago's words, and whether another program has interfered. */
 export function vmStatus(vm: VmState): StatusView {
+  const view = statusView(vm);
+  return vm.problem === undefined ? view : { ...view, tone: 'warn', icon: IconAlertTriangle };
+}
+
+function statusView(vm: VmState): StatusView {
   switch (vm.status) {
     case 'running':
       return { tone: 'ok', icon: IconCircleFilled, word: 'running' };

@@ -2,6 +2,7 @@ import { Button, Textarea, TextInput } from '@mantine/core';
 import '@mantine/core/styles/Input.css';
 import { type KeyboardEvent, type ReactElement, type SyntheticEvent, useEffect, useRef, useState } from 'react';
 import type { SnapshotState } from '../../src-shared/timeline.ts';
+import { NameField } from '../ui/name-field.tsx';
 import styles from './point-details.module.css';
 import { nameProblem } from './snapshot-name.ts';
 import { tagsOf } from './tags.ts';
@@ -53,16 +54,7 @@ export function EditForm(props: {
 
   return (
     <form ref={form} className={styles.form} aria-label={`Change ${snapshot.name}`} onSubmit={onSubmit} onKeyDown={onKeyDown}>
-      <TextInput
-        label="Name"
-        classNames={{ input: 'mono' }}
-        value={name}
-        error={problem}
-        spellCheck={false}
-        autoComplete="off"
-        autoFocus
-        onChange={(event) => setName(event.currentTarget.value)}
-      />
+      <NameField label="Name" value={name} error={problem} autoFocus onChange={(event) => setName(event.currentTarget.value)} />
       <TextInput
         label="Tags"
         placeholder="release, nightly"

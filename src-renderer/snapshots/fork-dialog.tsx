@@ -7,6 +7,7 @@ import { count } from '../format.ts';
 import { usePrefixes } from '../live-cache.ts';
 import { environmentNameProblem } from '../plan/plan-name.ts';
 import { Dialog } from '../ui/dialog.tsx';
+import { NameField } from '../ui/name-field.tsx';
 import { useWindow } from '../window-state.ts';
 import { forkNames, forkNumberProblem } from './fork-names.ts';
 import { forkProblem } from './point-facts.ts';
@@ -73,13 +74,10 @@ export function ForkDialog(props: {
       </p>
       <div className={dialogs.option}>
         <div className={styles.row}>
-          <TextInput
+          <NameField
             label="Name of the fork"
-            classNames={{ input: 'mono' }}
             value={name}
             error={problem}
-            spellCheck={false}
-            autoComplete="off"
             data-autofocus
             onFocus={(event) => event.currentTarget.select()}
             onChange={(event) => setName(event.currentTarget.value)}

@@ -15,7 +15,7 @@ import type { SnapshotState } from '../../src-shared/timeline.ts';
 import { count } from '../format.ts';
 import { copyText } from '../ui/copy-text.ts';
 import type { Action } from '../ui/menu/action.ts';
-import { forkProblem, missingProblem } from './point-facts.ts';
+import { filesProblem, forkProblem } from './point-facts.ts';
 
 /** What the actions on a snapshot do. */
 export interface PointCommands {
@@ -43,7 +43,7 @@ export function pointActions(
       id: 'revert',
       label: `Revert ${count(Object.keys(snapshot.vms).length, 'VM')}`,
       icon: IconArrowBackUp,
-      blocked: blocked ?? missingProblem(snapshot),
+      blocked: blocked ?? filesProblem(snapshot),
       run: () => commands.revert(name),
     },
     {

@@ -8,24 +8,26 @@ import type { Action } from '../ui/menu/action.ts';
 import { ActionMenu } from '../ui/menu/action-menu.tsx';
 import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
+import { type Column, TableHead } from '../ui/table-head.tsx';
 import { IconButton } from '../ui/tip.tsx';
 import { EditForm, type SnapshotEdit } from './edit-form.tsx';
 import { EnvironmentLinks } from './environment-links.tsx';
 import styles from './point-details.module.css';
-import { formatShort, measuredSentence, mechanismSentence } from './point-facts.ts';
+import { damageOfVm, formatShort, measuredSentence, mechanismSentence } from './point-facts.ts';
 import type { ForkedEnvironment } from './timeline/forks.ts';
 
 function VmRow(props: { readonly snapshot: SnapshotState; readonly vm: string }): ReactElement {
   const { snapshot, vm } = props;
   const size = snapshot.sizes[vm];
+  const damage = damageOfVm(snapshot, vm);
   const still = snapshot.measured?.stillMs[vm];
   return (
     <tr>
       <td className="mono">{vm}</td>
       <td>
-        {snapshot.missing.includes(vm) ? (
+        {damage !== undefined ? (
           <StateMark tone="bad" icon={IconCircleX}>
-            files missing
+            {damage}
           </StateMark>
         ) : snapshot.vms[vm] === 'memory' ? (
           <StateMark tone="off" icon={IconCircleDot}>
@@ -43,6 +45,14 @@ function VmRow(props: { readonly snapshot: SnapshotState; readonly vm: string })
     </tr>
   );
 }
+
+const COLUMNS: readonly Column[] = [
+  'VM',
+  'Kept',
+  { heading: 'Stood still', number: true },
+  { heading: 'Memory', number: true },
+  { heading: 'Disks', number: true },
+];
 
 interface PointDetailsProps {
   readonly snapshot: SnapshotState;
@@ -129,15 +139,7 @@ export function PointDetails(props: PointDetailsProps): ReactElement {
       )}
       {props.forks.length > 0 && <EnvironmentLinks label="Forks" environments={props.forks} onOpen={props.onOpen} />}
       <table className={table.table} aria-label={`VMs in ${snapshot.name}`}>
-        <thead>
-          <tr>
-            <th>VM</th>
-            <th>Kept</th>
-            <th className={table.number}>Stood still</th>
-            <th className={table.number}>Memory</th>
-            <th className={table.number}>Disks</th>
-          </tr>
-        </thead>
+        <TableHead columns={COLUMNS} />
         <tbody>
           {Object.keys(snapshot.vms).map((vm) => (
             <VmRow key={vm} snapshot={snapshot} vm={vm} />

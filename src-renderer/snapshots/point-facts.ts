@@ -67,7 +67,7 @@ export function describePoint(snapshot: SnapshotState, now: number): string {
     bytesOf(snapshot) > 0 && formatBytes(bytesOf(snapshot)),
     snapshot.pinned && 'pinned',
     snapshot.automatic && 'automatic',
-    snapshot.missing.length > 0 && `files missing of ${snapshot.missing.join(', ')}`,
+    damageOf(snapshot) ?? false,
     snapshot.tags.length > 0 && `tags ${snapshot.tags.join(', ')}`,
     snapshot.current && 'the present is built on it',
   ]
@@ -81,14 +81,29 @@ export function totalOf(snapshots: readonly SnapshotState[]): string {
   return dots(count(snapshots.length, 'snapshot'), bytes > 0 && formatBytes(bytes));
 }
 
-/** Why it cannot be reverted to or forked; undefined when nothing of it is missing. */
-export function missingProblem({ name, missing }: Pick<SnapshotState, 'name' | 'missing'>): string | undefined {
-  return missing.length === 0 ? undefined : `Files of ${missing.join(', ')} are missing in “${name}”`;
+type Files = Pick<SnapshotState, 'missing' | 'changed'>;
+
+/** What is wrong with its files of a VM, in two words; undefined when they are as they were kept. */
+export function damageOfVm({ missing, changed = [] }: Files, vm: string): string | undefined {
+  if (missing.includes(vm)) return 'files missing';
+  return changed.includes(vm) ? 'files changed' : undefined;
+}
+
+/** What is wrong with its files, and of which VMs; undefined when they are as they were kept. */
+export function damageOf({ missing, changed = [] }: Files): string | undefined {
+  if (missing.length > 0) return `files missing of ${missing.join(', ')}`;
+  return changed.length > 0 ? `files changed of ${changed.join(', ')}` : undefined;
+}
+
+/** Why it cannot be reverted to or forked; undefined when its files are as they were kept. */
+export function filesProblem({ name, missing, changed = [] }: Files & Pick<SnapshotState, 'name'>): string | undefined {
+  if (missing.length > 0) return `Files of ${missing.join(', ')} are missing in “${name}”`;
+  return changed.length > 0 ? `Another program has changed files of ${changed.join(', ')} in “${name}”` : undefined;
 }
 
 /** Why it cannot be forked; undefined when it can. */
 export function forkProblem(snapshot: SnapshotState): string | undefined {
   return (
-    missingProblem(snapshot) ?? (snapshot.kind === 'layers' ? undefined : 'It is inside the disks’ files; newer snapshots can be forked')
+    filesProblem(snapshot) ?? (snapshot.kind === 'layers' ? undefined : 'It is inside the disks’ files; newer snapshots can be forked')
   );
 }

@@ -1,4 +1,4 @@
-import { Button, Checkbox, TextInput } from '@mantine/core';
+import { Button, Checkbox } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import type { PrefixState } from '../../src-shared/state.ts';
 import type { SnapshotState } from '../../src-shared/timeline.ts';
@@ -6,7 +6,9 @@ import dialogs from '../environments/dialogs.module.css';
 import { count, formatAgo, formatClock, formatDuration } from '../format.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { ErrorNotice } from '../ui/error-notice.tsx';
-import { missingProblem } from './point-facts.ts';
+import { NameField } from '../ui/name-field.tsx';
+import { TableHead } from '../ui/table-head.tsx';
+import { filesProblem } from './point-facts.ts';
 import styles from './snapshot-dialogs.module.css';
 import { nameProblem } from './snapshot-name.ts';
 import { useAsked } from './use-asked.ts';
@@ -41,12 +43,12 @@ export function RevertDialog(props: RevertDialogProps): ReactElement {
         prefix.snapshots.map((one) => one.name),
       )
     : undefined;
-  const missing = missingProblem({ name: snapshot.name, missing: plan.answer?.missing ?? snapshot.missing });
+  const damage = filesProblem({ ...snapshot, ...plan.answer });
   const since = plan.answer?.since ?? snapshot.createdAt;
   const vms =
     plan.answer?.vms ??
     Object.entries(snapshot.vms).map(([vm, to]) => ({ vm, to, now: prefix.vms.find(({ name }) => name === vm)?.status ?? 'down' }));
-  const blocked = problem !== undefined || missing !== undefined;
+  const blocked = problem !== undefined || damage !== undefined;
   return (
     <Dialog
       title={`Revert ${prefix.name} to “${snapshot.name}”?`}
@@ -63,9 +65,9 @@ export function RevertDialog(props: RevertDialogProps): ReactElement {
         </>
       }
     >
-      {missing !== undefined && (
+      {damage !== undefined && (
         <p className={styles.problem} role="alert">
-          {missing}: it cannot be reverted to.
+          {damage}: it cannot be reverted to.
         </p>
       )}
       {plan.error !== undefined && <ErrorNotice title="Could not look at what a revert changes" error={plan.error} />}
@@ -75,13 +77,7 @@ export function RevertDialog(props: RevertDialogProps): ReactElement {
       </p>
       <div className={styles.vms}>
         <table aria-label="VMs">
-          <thead>
-            <tr>
-              <th>VM</th>
-              <th>Now</th>
-              <th>Afterwards</th>
-            </tr>
-          </thead>
+          <TableHead columns={['VM', 'Now', 'Afterwards']} />
           <tbody>
             {vms.map((one) => (
               <tr key={one.vm}>
@@ -95,14 +91,11 @@ export function RevertDialog(props: RevertDialogProps): ReactElement {
       </div>
       <div className={dialogs.option}>
         <Checkbox size="xs" label="Snapshot the present first" checked={keep} onChange={(event) => setKeep(event.currentTarget.checked)} />
-        <TextInput
+        <NameField
           aria-label="Name of the snapshot of the present"
-          classNames={{ input: 'mono' }}
           value={first}
           disabled={!keep}
           error={problem}
-          spellCheck={false}
-          autoComplete="off"
           onChange={(event) => setFirst(event.currentTarget.value)}
         />
       </div>

@@ -8,9 +8,10 @@ import { ActionMenu, ContextMenu } from '../ui/menu/action-menu.tsx';
 import { rowSibling } from '../ui/row-sibling.ts';
 import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
+import { ACTIONS, type Column, TableHead } from '../ui/table-head.tsx';
 import { EnvironmentLinks } from './environment-links.tsx';
 import { EVENT_ICONS } from './event-icons.ts';
-import { bytesOf, contentOf } from './point-facts.ts';
+import { bytesOf, contentOf, damageOf } from './point-facts.ts';
 import { PointGlyph } from './point-glyph.tsx';
 import styles from './snapshot-table.module.css';
 import type { ForkedEnvironment } from './timeline/forks.ts';
@@ -71,7 +72,7 @@ function Row(props: {
       <td className="nowrap">{formatClock(snapshot.createdAt, props.now)}</td>
       <td className="mono">{snapshot.parent ?? '–'}</td>
       <td>
-        {snapshot.missing.length > 0 ? `files missing of ${snapshot.missing.join(', ')}` : contentOf(snapshot)}
+        {damageOf(snapshot) ?? contentOf(snapshot)}
         {snapshot.automatic && <span className="faint"> · automatic</span>}
       </td>
       <td className={table.number}>{bytes > 0 ? formatBytes(bytes) : '–'}</td>
@@ -89,6 +90,8 @@ function Row(props: {
     </tr>
   );
 }
+
+const COLUMNS: readonly Column[] = ['Name', 'Taken', 'After', 'Content', { heading: 'Size', number: true }, 'Leads to', ACTIONS];
 
 /** The timeline as tables: the snapshots, newest first, and what else happened. Rows take the same keys as the picture. */
 export function SnapshotTable(props: {
@@ -110,19 +113,7 @@ export function SnapshotTable(props: {
     <div className={styles.tables}>
       <div className={styles.scroll}>
         <table className={`${table.table} ${table.rows}`} aria-label="Snapshots">
-          <thead>
-            <tr>
-              <th>Name</th>
-              <th>Taken</th>
-              <th>After</th>
-              <th>Content</th>
-              <th className={table.number}>Size</th>
-              <th>Leads to</th>
-              <th>
-                <span className="hidden-visually">Actions</span>
-              </th>
-            </tr>
-          </thead>
+          <TableHead columns={COLUMNS} />
           <tbody>
             {rows.map((snapshot) => (
               <Row
@@ -146,12 +137,7 @@ export function SnapshotTable(props: {
       {events.length > 0 && (
         <div className={styles.frame}>
           <table className={table.table} aria-label="Events">
-            <thead>
-              <tr>
-                <th>Time</th>
-                <th>What else happened</th>
-              </tr>
-            </thead>
+            <TableHead columns={['Time', 'What else happened']} />
             <tbody>
               {events.toReversed().map((event) => (
                 <tr key={`${event.at} ${event.label}`}>

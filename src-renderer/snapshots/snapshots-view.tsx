@@ -1,4 +1,4 @@
-import { SegmentedControl, TextInput } from '@mantine/core';
+import { SegmentedControl } from '@mantine/core';
 import '@mantine/core/styles/FloatingIndicator.css';
 import '@mantine/core/styles/Input.css';
 import '@mantine/core/styles/SegmentedControl.css';
@@ -16,6 +16,7 @@ import { GuardedButton } from '../ui/guarded-button.tsx';
 import { useNow } from '../ui/hooks/use-now.ts';
 import type { Action } from '../ui/menu/action.ts';
 import { ActionMenu } from '../ui/menu/action-menu.tsx';
+import { NameField } from '../ui/name-field.tsx';
 import { useWindow } from '../window-state.ts';
 import type { SnapshotEdit } from './edit-form.tsx';
 import { type PointCommands, pointActions } from './point-actions.ts';
@@ -59,13 +60,11 @@ function TakeForm(props: {
 
   return (
     <form className={styles.take} onSubmit={(event) => void take(event)}>
-      <TextInput
+      <NameField
         ref={props.field}
         aria-label="Snapshot name"
         classNames={{ input: `mono ${styles.field}` }}
         value={name}
-        spellCheck={false}
-        autoComplete="off"
         error={bad}
         onChange={(event) => setTyped(event.currentTarget.value)}
         onFocus={(event) => event.currentTarget.select()}
@@ -162,7 +161,7 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
 
   const asked = asking?.kind === 'revert' ? byName(asking.name) : undefined;
   const exported = asking?.kind === 'export' ? byName(asking.name) : undefined;
-  const selectedName = shown?.name ?? null;
+  const history = { forks, origin, now, selected: shown?.name ?? null, actions: actionsOf, onSelect: select, onOpen: open };
   return (
     <div className={styles.view}>
       <div className={styles.head}>
@@ -191,30 +190,10 @@ export function SnapshotsView(props: { readonly prefix: PrefixState; readonly bl
       </div>
       {(shown !== undefined || origin !== null || forks.length > 0) &&
         (form === 'table' && snapshots.length > 0 ? (
-          <SnapshotTable
-            snapshots={snapshots}
-            events={prefix.events}
-            forks={forks}
-            origin={origin}
-            now={now}
-            selected={selectedName}
-            actions={actionsOf}
-            onSelect={select}
-            onOpen={open}
-          />
+          <SnapshotTable {...history} snapshots={snapshots} events={prefix.events} />
         ) : (
           <>
-            <TimelineView
-              prefix={prefix}
-              forks={forks}
-              origin={origin}
-              now={now}
-              selected={selectedName}
-              actions={actionsOf}
-              onSelect={select}
-              onTake={() => field.current?.focus()}
-              onOpen={open}
-            />
+            <TimelineView {...history} prefix={prefix} onTake={() => field.current?.focus()} />
             {shown !== undefined && working === undefined && <TimelineLegend snapshots={snapshots} />}
           </>
         ))}

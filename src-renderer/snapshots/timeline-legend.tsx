@@ -27,6 +27,7 @@ export function TimelineLegend(props: { readonly snapshots: readonly SnapshotSta
     [{ ...PLAIN, pinned: true }, 'pinned', snapshots.some(({ pinned }) => pinned)],
     [{ ...PLAIN, kind: 'internal' as const }, 'inside the disks’ files', snapshots.some(({ kind }) => kind === 'internal')],
     [{ ...PLAIN, missing: ['vm'] }, 'files missing', snapshots.some(({ missing }) => missing.length > 0)],
+    [{ ...PLAIN, missing: ['vm'] }, 'changed by another program', snapshots.some(({ changed = [] }) => changed.length > 0)],
   ] as const;
   return (
     <div className={styles.legend}>

@@ -14,7 +14,7 @@ export function snapshotTree(points: readonly SnapshotState[], parent: string | 
     ]);
 }
 
-function aboutPoint({ name, createdAt, vms, sizes, current, pinned, automatic, tags, missing }: SnapshotState): string {
+function aboutPoint({ name, createdAt, vms, sizes, current, pinned, automatic, tags, missing, changed = [] }: SnapshotState): string {
   const bytes = Object.values(sizes).reduce((sum, { disk, memory }) => sum + disk + memory, 0);
   return [
     name,
@@ -24,6 +24,7 @@ function aboutPoint({ name, createdAt, vms, sizes, current, pinned, automatic, t
     ...(pinned ? ['pinned'] : []),
     ...(automatic ? ['automatic'] : []),
     ...(missing.length === 0 ? [] : [`files missing: ${missing.join(', ')}`]),
+    ...(changed.length === 0 ? [] : [`files changed by another program: ${changed.join(', ')}`]),
     ...tags.map((tag) => `#${tag}`),
     ...(current ? ['← now'] : []),
   ].join('  ');
@@ -40,8 +41,9 @@ export function removalText({ snapshots, bytes, merges }: RemovalPlan): readonly
 }
 
 /** What a revert would do, for people. */
-export function revertText(name: string, { since, vms, missing }: RevertPlan): readonly string[] {
+export function revertText(name: string, { since, vms, missing, changed = [] }: RevertPlan): readonly string[] {
   if (missing.length > 0) return [`Cannot revert to ${name}: files of ${missing.join(', ')} are missing.`];
+  if (changed.length > 0) return [`Cannot revert to ${name}: files of ${changed.join(', ')} were changed by another program.`];
   return [
     `Would revert to ${name}. Lost: everything since ${localTime(since)}.`,
     ...vms.map(({ vm, now, to }) => `${vm}: now ${now}, then ${to === 'memory' ? 'running, with its memory' : 'off'}.`),

@@ -19,8 +19,9 @@ export function statusModel(state: PrefixState, passwords: Readonly<Record<strin
             'root password': passwords[vm.name] ?? null,
             snapshots: vm.snapshots.join(', '),
             status: vm.status,
-            // Lago 1.0 has no such key, so it is present only after a crash.
+            // Lago 1.0 has no such key, so it is present only after a crash; nor the following ones.
             ...(vm.crash === null ? {} : { crash: crashModel(vm.crash) }),
+            ...(vm.problem === undefined ? {} : { problem: vm.problem }),
             ...(vm.shutDownByGuest === true ? { 'shut down by': 'its guest' } : {}),
           },
         ]),

@@ -19,6 +19,7 @@ const ONLY: Readonly<Record<string, { readonly typed: string; readonly actions: 
   tags: { typed: '--tags', actions: ['edit'] },
   pin: { typed: '--pin', actions: ['edit'] },
   unpin: { typed: '--unpin', actions: ['edit'] },
+  accept: { typed: '--accept', actions: ['edit'] },
 };
 
 /** `lago snapshot`: takes a snapshot, or what its options say. */
@@ -73,11 +74,12 @@ function editOf(values: Values, name: string): EditSnapshotInput {
     note: textValue(values, 'note'),
     tags: listValue(values, 'tags'),
     pinned: pin ? true : unpin ? false : undefined,
+    accept: flagValue(values, 'accept') ? true : undefined,
   };
   const { name: _, ...changes } = edit;
   if (Object.values(changes).some((change) => change !== undefined)) return edit;
   throw new EngineError('input.usage', 'argument --edit: nothing to change.', {
-    hint: 'Use --rename, --note, --tags, --pin or --unpin with it.',
+    hint: 'Use --rename, --note, --tags, --pin, --unpin or --accept with it.',
   });
 }
 

@@ -1,11 +1,11 @@
 import { mkdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { DiskSpec, EnvironmentSpecs, VmSpec } from '../../../src-shared/specs.ts';
 import { writeFileAtomic } from '../core/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import type { UndoStack } from '../core/undo.ts';
-import { type ChainRequest, copyImage, resolveBelow, resolveChain } from '../disk/backing-chain.ts';
+import { type Backing, type ChainRequest, copyImage, resolveBelow, resolveChain } from '../disk/backing-chain.ts';
 import { createEmptyDisk, createOverlay, type ImageFormat, setBacking } from '../disk/qemu-img.ts';
 import { unpackImage } from '../disk/unpack.ts';
 import { readPrefixKey } from '../guest/keys.ts';
@@ -104,6 +104,7 @@ async function createDisk(job: DiskJob, stored: ReadonlyMap<string, StoredTempla
     case 'layer': {
       const backing = await resolveChain(chainOf(job, job.image, stored, work), { signal, log: step.log, undo: work.undo });
       await createOverlay({ path, backing: backing.path, backingFormat: backing.format }, { signal });
+      await keepInside(path, backing, work, signal);
       break;
     }
     case 'empty':
@@ -123,6 +124,12 @@ async function createDisk(job: DiskJob, stored: ReadonlyMap<string, StoredTempla
       break;
   }
   step.progress(1, basename(path));
+}
+
+/** A disk on a file of its own environment knows it by a relative path, so that a fork can have both by links. */
+async function keepInside(path: string, { path: below, format }: Backing, { paths }: DiskWork, signal: AbortSignal): Promise<void> {
+  if (!below.startsWith(`${paths.root}/`)) return;
+  await setBacking({ path, backing: `./${relative(dirname(path), below)}`, backingFormat: format }, { signal });
 }
 
 /** A copy keeps the original's backing file, whose recorded path may be relative to the original. */

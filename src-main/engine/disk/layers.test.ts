@@ -14,8 +14,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { absorbBelow, createLayer, fileBelow, isEmptyLayer, isLayer, nextLayerPath } from './layers.ts';
-import { createEmptyDisk } from './qemu-img.ts';
+import { absorbBelow, createLayer, fileBelow, isEmptyLayer, isLayer, mergeBelow, nextLayerPath } from './layers.ts';
+import { readVirtualSize } from './qcow2-header.ts';
+import { commitImage, createEmptyDisk } from './qemu-img.ts';
 
 const KIB = 1024;
 let folder = '';
@@ -52,6 +53,7 @@ test('names are numbered, and known again', () => {
   const next = (path: string, ...taken: string[]): string => nextLayerPath(path, '/images', (one) => taken.includes(one));
   expect(next('/images/vm_root.qcow2')).toBe('/images/vm_root.layer-1.qcow2');
   expect(next('/images/vm_root.layer-1.qcow2', '/images/vm_root.layer-1.qcow2')).toBe('/images/vm_root.layer-2.qcow2');
+  expect(next('/images/vm_root.layer-1.outside', '/images/vm_root.layer-1.qcow2')).toBe('/images/vm_root.layer-2.qcow2');
   expect(next('/elsewhere/data.raw')).toBe('/images/data.layer-1.qcow2');
   expect([isLayer('/images/vm_root.layer-12.qcow2'), isLayer('/images/vm_root.qcow2')]).toEqual([true, false]);
 });
@@ -61,7 +63,7 @@ describe('a stack of layers', () => {
     const [base, middle, top] = await stack();
     for (const [place, byte] of [1, 2, 3].entries()) expectByte(top, place, byte);
     for (const [place, byte] of [1, 2, 2].entries()) expectByte(middle, place, byte);
-    expect(await fileBelow(top)).toEqual({ path: middle, format: 'qcow2' });
+    expect(await fileBelow(top)).toEqual({ path: middle, format: 'qcow2', fixed: false });
     expect(await fileBelow(base)).toBeUndefined();
   });
 
@@ -79,7 +81,7 @@ describe('a stack of layers', () => {
     const [base, middle, top] = await stack();
     const before = statSync(middle).mtimeMs;
     await absorbBelow(top);
-    expect(await fileBelow(top)).toEqual({ path: base, format: 'qcow2' });
+    expect(await fileBelow(top)).toEqual({ path: base, format: 'qcow2', fixed: false });
     for (const [place, byte] of [1, 2, 3].entries()) expectByte(top, place, byte);
     expect(statSync(middle).mtimeMs).toBe(before);
     await absorbBelow(top);
@@ -88,6 +90,45 @@ describe('a stack of layers', () => {
     rmSync(base);
     rmSync(middle);
     for (const [place, byte] of [1, 2, 3, 0].entries()) expectByte(top, place, byte);
+  });
+
+  test('is merged by writing the smaller one into the other, under the name of the upper one', async () => {
+    const [base, middle, top] = await stack();
+    const small = statSync(top).ino;
+    write(base, 5, 1);
+    write(middle, 4, 2);
+    write(middle, 6, 2);
+    const [large, first] = [statSync(middle).ino, statSync(base).ino];
+    await mergeBelow(top);
+    expect([statSync(top).ino, existsSync(middle), await fileBelow(top)]).toEqual([
+      large,
+      false,
+      { path: base, format: 'qcow2', fixed: false },
+    ]);
+    expect(statSync(top).ino).not.toBe(small);
+    for (const [place, byte] of [1, 2, 3, 0, 2, 1, 2].entries()) expectByte(top, place, byte);
+    // The upper one is larger now: it takes in what is below, which stays for whoever removes it.
+    await mergeBelow(top);
+    expect([statSync(top).ino, statSync(base).ino, await fileBelow(top)]).toEqual([large, first, undefined]);
+    for (const [place, byte] of [1, 2, 3, 0, 2, 1, 2].entries()) expectByte(top, place, byte);
+  });
+
+  test('is merged again after an interruption', async () => {
+    const [base, middle, top] = await stack();
+    write(middle, 4, 2);
+    await commitImage(top);
+    for (const [place, byte] of [1, 2, 3, 0, 2].entries()) expectByte(top, place, byte);
+    await mergeBelow(top);
+    expect(await fileBelow(top)).toMatchObject({ path: base });
+    for (const [place, byte] of [1, 2, 3, 0, 2].entries()) expectByte(top, place, byte);
+  });
+
+  test('keeps its size where the file below has another one', async () => {
+    const [, middle, top] = await stack();
+    write(middle, 4, 2);
+    execFileSync('qemu-img', ['resize', '-q', '-f', 'qcow2', top, '2M']);
+    await mergeBelow(top);
+    expect([await readVirtualSize(top), existsSync(middle)]).toEqual([2048 * KIB, true]);
   });
 
   test('has an empty top until something is written to it', async () => {

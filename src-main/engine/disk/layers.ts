@@ -1,7 +1,9 @@
-import { basename, dirname, join, resolve } from 'node:path';
+import { rename, stat } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { readBackingNames } from './qcow2-header.ts';
-import { createLayerOn, hasOwnData, type ImageFormat, type ImageOptions, moveOnto } from './qemu-img.ts';
+import { diskError } from '../core/disk-error.ts';
+import { readBackingNames, readVirtualSize } from './qcow2-header.ts';
+import { commitImage, createLayerOn, hasOwnData, type ImageFormat, type ImageOptions, moveOnto } from './qemu-img.ts';
 
 /**
  * Layers of a disk: qcow2 files in one folder, each with only what was written since the one below was frozen. The name of the file below
@@ -13,7 +15,8 @@ const MARK = /\.layer-(\d+)\.qcow2$/;
 
 /** Path of another layer of the disk whose lowest file or layer is `path`, with the first number that `isTaken` does not know. */
 export function nextLayerPath(path: string, folder: string, isTaken: (path: string) => boolean): string {
-  const stem = diskStem(path);
+  // Another program may have put a file with a name of its own on a layer.
+  const stem = diskStem(path).replace(/\.layer-\d+$/, '');
   for (let number = 1; ; number++) {
     const candidate = join(folder, `${stem}.layer-${number}.qcow2`);
     if (!isTaken(candidate)) return candidate;
@@ -44,11 +47,21 @@ export function nameIn(folder: string, path: string): string {
   return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path;
 }
 
-/** The file directly below a qcow2 file, absolute; undefined when it stands alone. Works while a VM uses it. */
-export async function fileBelow(path: string): Promise<{ readonly path: string; readonly format: ImageFormat } | undefined> {
+/** A file that another one is a layer on. */
+export interface FileBelow {
+  /** Absolute. */
+  readonly path: string;
+  readonly format: ImageFormat;
+  /** Whether the layer knows it by its absolute path, so that a link to the layer elsewhere is on the same file. */
+  readonly fixed: boolean;
+}
+
+/** The file directly below a qcow2 file; undefined when it stands alone. Works while a VM uses it. */
+export async function fileBelow(path: string): Promise<FileBelow | undefined> {
   const below = await readBackingNames(path);
   if (below === undefined) return undefined;
-  return { path: resolve(dirname(path), below.file), format: below.format === 'qcow2' ? 'qcow2' : 'raw' };
+  const format = below.format === 'qcow2' ? 'qcow2' : 'raw';
+  return { path: resolve(dirname(path), below.file), format, fixed: isAbsolute(below.file) };
 }
 
 /**
@@ -59,8 +72,33 @@ export async function absorbBelow(path: string, options: ImageOptions = {}): Pro
   const below = await fileBelow(path);
   if (below === undefined) return;
   const base = below.format === 'qcow2' ? await fileBelow(below.path) : undefined;
-  const name = base === undefined ? '' : nameIn(dirname(path), base.path);
+  const name = base === undefined ? '' : base.fixed ? base.path : relative(dirname(path), base.path);
   await moveOnto({ path, backing: name, backingFormat: base?.format }, options);
+}
+
+/**
+ * Merges a layer and the file below, under the layer's name: the smaller one is written into the other, if nobody needs the file below, which
+ * then is gone. Nobody may use the layer. It can be interrupted and repeated, like `absorbBelow`.
+ */
+export async function mergeBelow(path: string, options: ImageOptions = {}): Promise<void> {
+  const below = await fileBelow(path);
+  if (below === undefined || !(await isCheaperBelow(path, below))) {
+    await absorbBelow(path, options);
+    return;
+  }
+  await commitImage(path, options);
+  // One moment in which the name changes over: before, all of it is done again.
+  await rename(below.path, path).catch((error: unknown) => {
+    throw diskError(error, path);
+  });
+}
+
+/** Whether a layer can be written into the file below, which then is the same disk in its place, and whether that is less to write. */
+async function isCheaperBelow(path: string, below: FileBelow): Promise<boolean> {
+  // In another folder, its own name for what is below would be wrong.
+  if (below.format !== 'qcow2' || dirname(below.path) !== dirname(path)) return false;
+  const [layer, base] = await Promise.all([stat(path), stat(below.path)]);
+  return layer.blocks < base.blocks && (await readVirtualSize(path)) === (await readVirtualSize(below.path));
 }
 
 /**

@@ -20,10 +20,7 @@ const VERSION_2_LENGTH = 72;
  * whole chains are read; also while a VM uses the file. `input.invalid` when it is not a qcow2 file. Source: QEMU's docs/interop/qcow2.
  */
 export async function readBackingNames(path: string): Promise<BackingNames | undefined> {
-  const head = await readHead(path);
-  if (head.length < VERSION_2_LENGTH || head.readUInt32BE(0) !== MAGIC) {
-    throw new EngineError('input.invalid', `${path} is not a qcow2 image.`, { details: { path } });
-  }
+  const head = checked(await readHead(path), path);
   const offset = Number(head.readBigUInt64BE(8));
   const length = head.readUInt32BE(16);
   if (offset === 0) return undefined;
@@ -40,6 +37,16 @@ function extension(head: Buffer, wanted: number): string | undefined {
     at += 8 + Math.ceil(length / 8) * 8;
   }
   return undefined;
+}
+
+/** The size of the disk that a qcow2 file is, in bytes. `input.invalid` when it is not a qcow2 file. */
+export async function readVirtualSize(path: string): Promise<number> {
+  return Number(checked(await readHead(path), path).readBigUInt64BE(24));
+}
+
+function checked(head: Buffer, path: string): Buffer {
+  if (head.length >= VERSION_2_LENGTH && head.readUInt32BE(0) === MAGIC) return head;
+  throw new EngineError('input.invalid', `${path} is not a qcow2 image.`, { details: { path } });
 }
 
 async function readHead(path: string): Promise<Buffer> {

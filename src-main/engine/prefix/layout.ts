@@ -16,6 +16,8 @@ export interface PrefixPaths {
   readonly log: string;
   /** Ours: phase, host, snapshots. */
   readonly record: string;
+  /** Ours: what the files that snapshots froze were like then. */
+  readonly frozen: string;
   /** Ours: what happened to it, for the timeline: `events.ts`. */
   readonly events: string;
   /** Ours: libvirt's state and logs of the embedded host. */
@@ -62,6 +64,7 @@ export function prefixPaths(root: string): PrefixPaths {
     logs: join(root, 'logs'),
     log: join(root, 'logs', 'lago.log'),
     record: join(root, 'lago-desktop.json'),
+    frozen: join(root, 'lago-desktop-frozen.json'),
     events: join(root, 'lago-desktop-events.jsonl'),
     host: join(root, 'host'),
     hostKeys: join(root, 'known-hosts.json'),

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { EngineSettings } from '../configuration/settings.ts';
+import { takeLock } from '../core/lock.ts';
 import { type Step, startOperation } from '../core/operation.ts';
 import { prefixPaths } from '../prefix/layout.ts';
 import { readPrefix } from '../prefix/prefix.ts';
@@ -71,6 +72,17 @@ test('old ones go when another one is taken, except what is pinned and what is n
   expect(left).toEqual(['base', first, second, expect.stringContaining('before revert')]);
   expect(left).not.toContain(third);
   expect(await inconsistencies(root, world)).toEqual([]);
+});
+
+test('that cannot be taken before a deploy, since somebody else works on the environment, tells what to do', async () => {
+  await using _held = await takeLock(prefixPaths(root).lock, { purpose: 'start' });
+  await expect(
+    doing(async (context, step) => await snapshotBefore(context, root, 'deploy', step), { snapshotBefore: ['deploy'] }),
+  ).rejects.toMatchObject({
+    code: 'conflict.locked',
+    message: expect.stringMatching(/^No snapshot can be taken before the deploy.* is in use by start/) as string,
+    hint: expect.stringContaining('lago --snapshot-before "" deploy') as string,
+  });
 });
 
 test('what the init file says comes before the settings', async () => {

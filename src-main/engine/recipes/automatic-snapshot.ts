@@ -1,3 +1,4 @@
+import { EngineError } from '../../../src-shared/errors.ts';
 import type { SnapshotBefore } from '../../../src-shared/snapshot-keep.ts';
 import type { Step } from '../core/operation.ts';
 import { type Prefix, readPrefix } from '../prefix/prefix.ts';
@@ -6,7 +7,7 @@ import { deleteSnapshotsOf } from '../snapshot/delete-snapshot.ts';
 import { expiredSnapshots } from '../snapshot/retention.ts';
 import { freeSnapshotName, recordOf } from '../snapshot/snapshot-parts.ts';
 import { takeSnapshotOf } from '../snapshot/take-snapshot.ts';
-import { openForChange } from './recover.ts';
+import { type OpenedPrefix, openForChange } from './recover.ts';
 
 /** Whether the settings want a snapshot before work of this kind. */
 export function wantsSnapshotBefore({ settings }: RecipeContext, what: SnapshotBefore): boolean {
@@ -16,9 +17,22 @@ export function wantsSnapshotBefore({ settings }: RecipeContext, what: SnapshotB
 /** Takes the snapshot that the settings want before such work, if they do. Takes the prefix's lock for it. */
 export async function snapshotBefore(context: RecipeContext, root: string, what: SnapshotBefore, step: Step): Promise<void> {
   if (!wantsSnapshotBefore(context, what)) return;
-  await using opened = await openForChange(context, root, 'snapshot', step);
+  await using opened = await openBefore(context, root, what, step);
   requireReady(opened.prefix);
   await takeAutomatic(context, opened.prefix, what, step);
+}
+
+/** Work that needs no lock would be possible now: what keeps it from beginning is the snapshot. */
+async function openBefore(context: RecipeContext, root: string, what: SnapshotBefore, step: Step): Promise<OpenedPrefix> {
+  try {
+    return await openForChange(context, root, 'snapshot', step);
+  } catch (error) {
+    if (what !== 'deploy' || !(error instanceof EngineError) || error.code !== 'conflict.locked') throw error;
+    throw new EngineError(error.code, `No snapshot can be taken before the deploy, as snapshot_before wants it. ${error.message}`, {
+      cause: error,
+      hint: 'Deploy again when that has finished; or now, without a snapshot: lago --snapshot-before "" deploy.',
+    });
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ import { diskFilesOf } from '../libvirt/hypervisor-devices.fake.ts';
 import { expandPrefixPath } from '../prefix/layout.ts';
 import { domainName, type Prefix, readPrefix } from '../prefix/prefix.ts';
 import type { SnapshotRecord } from '../prefix/record.ts';
+import { snapshotStates } from '../runtime/observed/snapshot-states.ts';
 import { OLD_SNAPSHOT, type WorldHost } from './world.test-support.ts';
 
 /**
@@ -26,6 +27,8 @@ export async function inconsistencies(root: string, host: WorldHost): Promise<re
   }
   for (const snapshot of snapshots.filter(({ kind }) => kind === 'layers')) wrong.push(...missingParts(prefix, snapshot));
   wrong.push(...(await wrongFiles(prefix)));
+  const changed = (await snapshotStates(prefix)).filter((snapshot) => snapshot.changed !== undefined);
+  wrong.push(...changed.map(({ name }) => `files of ${name} seem to be changed by another program`));
   wrong.push(...host.monitor.capabilities().map((capability) => `${capability} is still on`));
   wrong.push(...(await readdir(join(prefix.paths.host, 's')).catch(() => [])).map((name) => `socket ${name}`));
   return wrong;

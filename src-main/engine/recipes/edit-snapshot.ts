@@ -5,6 +5,7 @@ import { settlePending } from '../prefix/journal.ts';
 import { type Prefix, readPrefix } from '../prefix/prefix.ts';
 import type { SnapshotRecord } from '../prefix/record.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
+import { acceptFrozen } from '../snapshot/layers/frozen-files.ts';
 import { renameSnapshot } from '../snapshot/rename-snapshot.ts';
 import { findSnapshot, recordOf } from '../snapshot/snapshot-parts.ts';
 import { checkSnapshotName, requireFreeName } from '../snapshot/take-snapshot.ts';
@@ -15,7 +16,7 @@ const TAGS = 20;
 const TAG = /^[\p{L}\p{N}][\p{L}\p{N}_.+:-]{0,39}$/u;
 
 /**
- * Changes what is known of a snapshot: note, tags, pin; then its name. `snapshot.missing`, `snapshot.exists`, `input.invalid`;
+ * Changes what is known of a snapshot: note, tags, pin, how its files are; then its name. `snapshot.missing`, `snapshot.exists`, `input.invalid`;
  * `snapshot.unsupported` for another name of an internal one.
  */
 export async function editSnapshot(context: RecipeContext, root: string, edit: EditSnapshotInput, step: Step): Promise<void> {
@@ -39,6 +40,7 @@ export async function editSnapshot(context: RecipeContext, root: string, edit: E
       );
     });
   }
+  if (edit.accept === true) await step.step('Accept its files as they are', async () => await acceptFrozen(prefix, snapshot));
   if (rename !== name) await renameSnapshot(await readPrefix(root), name, rename, step);
 }
 

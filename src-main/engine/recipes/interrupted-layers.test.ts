@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { injectFault } from '../core/fault.ts';
@@ -12,7 +11,7 @@ import { forkEnvironment } from './fork/fork.ts';
 import { startEnvironment, stopEnvironment } from './lifecycle.ts';
 import { recoverEnvironment } from './recover.ts';
 import { removeSnapshot, revertSnapshot, takeSnapshot } from './snapshots.ts';
-import { createWorld, UUID, type World, writePrefix } from './world.test-support.ts';
+import { createWorld, makeTestFolder, UUID, type World, writePrefix } from './world.test-support.ts';
 
 let folder: string;
 let root: string;
@@ -21,7 +20,7 @@ let world: World;
 const VM0 = domainName(UUID, 'vm0');
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'lago-layers-'));
+  folder = await makeTestFolder('layers');
   [root, forked] = [join(folder, 'demo'), join(folder, 'second')];
 });
 afterEach(async () => {

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Step, startOperation } from '../core/operation.ts';
 import { runChecked } from '../core/run.ts';
-import { createLayer } from '../disk/layers.ts';
+import { createLayer, fileBelow } from '../disk/layers.ts';
+import { createOverlay } from '../disk/qemu-img.ts';
 import { diskFilesOf } from '../libvirt/hypervisor-devices.fake.ts';
 import { domainName, readPrefix } from '../prefix/prefix.ts';
 import { writeRecord } from '../prefix/record.ts';
@@ -212,15 +213,65 @@ describe('deleting snapshots', () => {
   });
 });
 
-describe('a deletion of which QEMU still does what a killed command has asked for', () => {
-  it('waits for that, and goes on from there', async () => {
+describe('merging layers', () => {
+  it('waits for the work on a disk that a killed command has begun', async () => {
+    await start();
+    await take('base');
+    const session = await world.context.hosts.find(await readPrefix(root));
+    if (session === undefined) throw new Error('no host');
+    const { blockJob, pullDisk } = session.hypervisor;
+    let asked = 0;
+    const begun: number[] = [];
+    Object.assign(session.hypervisor, {
+      blockJob: async (...how: Parameters<typeof blockJob>) =>
+        ++asked <= 3 ? { kind: 'pull', done: 1, total: 2 } : await blockJob(...how),
+      pullDisk: async (...how: Parameters<typeof pullDisk>) => {
+        begun.push(asked);
+        await pullDisk(...how);
+      },
+    });
+    await remove('base');
+    expect([begun.length, Math.min(...begun) > 3, await inconsistencies(root, world)]).toEqual([2, true, []]);
+  });
+
+  it.each(['pullDisk', 'commitDisk'] as const)('keeps all files when QEMU fails to (%s), and tries again', async (how) => {
     await start('vm0');
     await take('base');
+    await write(world, VM0, '0x11');
+    if (how === 'commitDisk') await take('more');
+    const session = await world.context.hosts.find(await readPrefix(root));
+    const work = session?.hypervisor[how];
+    if (session === undefined || work === undefined) throw new Error('no host');
+    // The job begins, and is gone without having changed anything.
+    Object.assign(session.hypervisor, { [how]: async () => await Promise.resolve() });
+    await expect(remove('base')).rejects.toMatchObject({
+      code: 'hypervisor.failed',
+      hint: expect.stringContaining('Nothing is lost') as string,
+    });
+    Object.assign(session.hypervisor, { [how]: work });
+    await start('vm0');
+    expect([await reads(world, VM0, '0x11'), await inconsistencies(root, world)]).toEqual([true, []]);
+  });
+
+  it('does not begin while another program works on a disk, and goes on when that has ended', async () => {
+    await start();
+    await take('base');
     world.model.startBlockJob(VM0, 'vda', 'copy');
-    const removal = remove('base');
-    await expect.poll(() => world.faults.calls.some(({ method }) => method === 'blockJob')).toBe(true);
+    await expect(remove('base')).rejects.toMatchObject({
+      code: 'conflict.taken',
+      hint: expect.stringContaining(`${VM0} vda --abort`) as string,
+    });
     world.model.endBlockJob(VM0, 'vda', false);
-    await removal;
+    await start();
+    expect([(await readPrefix(root)).record?.snapshots, await inconsistencies(root, world)]).toEqual([[], []]);
+  });
+});
+
+describe('what a killed comparison has left', () => {
+  it('is removed by the next verb', async () => {
+    const boot = '00000000-0000-0000-0000-000000000000';
+    await mkdir(join(root, 'snapshots', `.compare.1-1-${boot}-0123456789ab.lago-part`, 'before'), { recursive: true });
+    await take('base');
     expect(await inconsistencies(root, world)).toEqual([]);
   });
 });
@@ -258,5 +309,32 @@ describe('a fork', () => {
     await remove('base');
     expect([await inconsistencies(root, third), await reads(third, inThird, '0x11')]).toEqual([[], true]);
     expect(await readdir(folder)).toEqual(expect.not.arrayContaining(['demo', 'second']));
+  });
+
+  it('has its own file where a disk of the original is on an absolute path in its folder, and lives on without that', async () => {
+    const disk = join(root, 'images', 'vm0_root.qcow2');
+    const unpacked = join(root, 'ova', 'vm0', 'disk:1.qcow2');
+    await mkdir(join(root, 'ova', 'vm0'), { recursive: true });
+    await rename(disk, unpacked);
+    await createOverlay({ path: disk, backing: unpacked, backingFormat: 'qcow2' });
+    await start('vm0');
+    await write(world, VM0, '0x11');
+    await take('base');
+    const before = await readFile(disk);
+    await fork('second');
+    await fork('third', join(folder, 'second'));
+    expect((await readFile(disk)).equals(before)).toBe(true);
+    const [second, third] = ['second', 'third'].map((name) => join(folder, name, 'images', 'vm0_root.qcow2'));
+    expect(await fileBelow(second ?? '')).toMatchObject({ path: join(folder, 'second', 'ova', 'vm0', 'disk:1.qcow2'), fixed: false });
+    // The copy can be linked again.
+    expect((await stat(third ?? '')).ino).toBe((await stat(second ?? '')).ino);
+    for (const gone of [root, join(folder, 'second')]) await doing(async (step) => await destroyEnvironment(world.context, gone, step));
+    root = join(folder, 'third');
+    const prefix = await readPrefix(root);
+    const [host, domain] = [world.hostOf(prefix), domainName(prefix.uuid, 'vm0')];
+    expect(await reads(host, domain, '0x11')).toBe(true);
+    await take('base');
+    await remove('base');
+    expect([await reads(host, domain, '0x11'), await inconsistencies(root, host)]).toEqual([true, []]);
   });
 });

@@ -5,20 +5,23 @@ import type { Step } from '../core/operation.ts';
 import { clearHalfMade } from '../create/claim.ts';
 import { settlePending } from '../prefix/journal.ts';
 import { prefixPaths } from '../prefix/layout.ts';
-import { type Prefix, readPrefix } from '../prefix/prefix.ts';
+import { domainName, type Prefix, readPrefix } from '../prefix/prefix.ts';
 import type { PendingWork } from '../prefix/record.ts';
 import { removeBegunFiles } from '../prefix/remains.ts';
 import { activeVms } from '../runtime/bring-down.ts';
 import { undefineDomain } from '../runtime/realize.ts';
 import { lockPrefix, type RecipeContext } from '../runtime/recipe.ts';
 import { deleteSnapshotsOf } from '../snapshot/delete-snapshot.ts';
+import { adoptDisks } from '../snapshot/layers/adopt.ts';
 import { collectLayers } from '../snapshot/layers/collect.ts';
 import { LAYERING, takeBackLayers } from '../snapshot/layers/take-back.ts';
+import { removeRestores } from '../snapshot/memory/restore-memory.ts';
 import { renameSnapshot } from '../snapshot/rename-snapshot.ts';
 import { finishReverted, REVERTED, REVERTING, revertTo } from '../snapshot/revert-snapshot.ts';
 import { onceFree, resumeForSure, statusOf } from '../snapshot/snapshot-parts.ts';
 import { takeBack } from '../snapshot/take-snapshot.ts';
 import { finishChange } from './change-vm/finish-change.ts';
+import { removeScratch } from './compare/scratch.ts';
 import { removeUnfinishedExport } from './portable/unfinished-export.ts';
 
 /** Why the lock is taken: a verb, or one of the few other operations that change a prefix. */
@@ -30,6 +33,9 @@ export interface OpenedPrefix extends AsyncDisposable {
   /** The snapshot whose interrupted deletion was completed while opening. */
   readonly finished: string | undefined;
 }
+
+/** A libvirt that answers does so within milliseconds. */
+const TIDY_MS = 5000;
 
 /** Verbs that must always be possible: pending work that cannot be resolved stays pending. */
 const ANYHOW: ReadonlySet<Purpose> = new Set<Purpose>(['stop', 'shutdown', 'cleanup']);
@@ -50,11 +56,41 @@ export async function openForChange(context: RecipeContext, root: string, purpos
       if (pending.kind === 'delete-snapshot') finished = pending.name ?? undefined;
       prefix = await readPrefix(root);
     }
+    if (purpose !== 'cleanup' && (await tidyUp(context, prefix, step))) prefix = await readPrefix(root);
     return { prefix, finished, [Symbol.asyncDispose]: async () => await lock.release() };
   } catch (error) {
     await lock.release();
     throw error;
   }
+}
+
+/**
+ * Removes what killed commands have left and no journal tells of, and takes over what other programs have done to running VMs. A host that
+ * does not answer is left alone: the verb itself says so, or can do without. Returns whether definitions were changed.
+ */
+async function tidyUp(context: RecipeContext, prefix: Prefix, step: Step): Promise<boolean> {
+  const signal = AbortSignal.any([step.signal, AbortSignal.timeout(TIDY_MS)]);
+  const ifPossible = async (work: () => Promise<boolean>): Promise<boolean> => {
+    try {
+      return await work();
+    } catch (error) {
+      const isOfDisk = (error as NodeJS.ErrnoException).errno !== undefined;
+      if (step.signal.aborted || !(error instanceof EngineError || isOfDisk || signal.aborted)) throw error;
+      step.log.debug(error instanceof Error ? error.message : String(error));
+      return false;
+    }
+  };
+  await ifPossible(async () => await removeScratch(prefix));
+  return await ifPossible(async () => {
+    const session = await context.hosts.find(prefix, signal);
+    if (session === undefined) return false;
+    await removeRestores(
+      session,
+      prefix.specs.vms.map((vm) => domainName(prefix.uuid, vm.name)),
+    );
+    // Until a verb is finished or undone, it explains what the VMs use.
+    return (prefix.record?.pending ?? null) === null && (await adoptDisks(session, prefix, { log: step.log, signal }));
+  });
 }
 
 /** Finishes or undoes interrupted work, and does nothing else. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -153,6 +154,12 @@ export function createWorld(): World {
     hostOf: runningHost,
   };
   return self;
+}
+
+/** A folder for the test's environments, in memory where that is possible: what they write is waited for, again and again. */
+export async function makeTestFolder(name: string): Promise<string> {
+  const memory = '/dev/shm';
+  return await mkdtemp(join(existsSync(memory) ? memory : tmpdir(), `lago-${name}-`));
 }
 
 export interface PrefixOptions {

@@ -3,8 +3,8 @@ import type { RemovalChoice, RemovalPlan } from '../../../src-shared/snapshot-pl
 import { chosenForRemoval } from '../../../src-shared/snapshot-tree.ts';
 import type { Prefix } from '../prefix/prefix.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
-import { diskTops, layerFiles, namedFiles } from './layers/collect.ts';
 import { foresee } from './layers/foresee.ts';
+import { diskTops, layerFiles, namedFiles } from './layers/layer-use.ts';
 import type { LayerFile } from './layers/unneeded.ts';
 import { keptMemory } from './memory/kept-memory.ts';
 import { findSnapshot, recordOf } from './snapshot-parts.ts';
@@ -30,7 +30,7 @@ export async function planRemoval(
   const layered = recordOf(prefix).snapshots.filter(({ name, kind }) => kind === 'layers' && snapshots.includes(name));
   if (layered.length === 0) return { snapshots: [...snapshots], bytes: 0, merges: [] };
   const tops = await diskTops(await context.hosts.find(prefix, signal), prefix, signal);
-  const files = await layerFiles(prefix);
+  const files = await layerFiles(prefix, tops);
   const named = namedFiles(without(prefix, snapshots));
   const { deleted, merged } = foresee(files, { named, running: new Set(tops.keys()) });
   const memory = layered.flatMap(({ name, vms }) => Object.keys(vms).map((vm) => keptMemory(prefix, name, vm)));

@@ -11,12 +11,14 @@ export function planRevert(prefix: Prefix, state: PrefixState, name: string): Re
   const { vms } = findSnapshot(prefix, name);
   const { current, snapshots, createdAt, revertedAt = 0 } = recordOf(prefix);
   const base = snapshots.find((snapshot) => snapshot.name === current);
+  const point = state.snapshots.find((snapshot) => snapshot.name === name);
   return {
     since: Math.max(base?.createdAt ?? createdAt, revertedAt),
     vms: state.vms.flatMap((vm) => {
       const to = vms[vm.name];
       return to === undefined ? [] : [{ vm: vm.name, now: vm.status, to }];
     }),
-    missing: state.snapshots.find((snapshot) => snapshot.name === name)?.missing ?? [],
+    missing: point?.missing ?? [],
+    ...(point?.changed === undefined ? {} : { changed: point.changed }),
   };
 }

@@ -12,6 +12,7 @@ import { realizeDomain, undefineDomain } from '../runtime/realize.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import type { HostSession } from '../runtime/session.ts';
 import { collectLayers } from './layers/collect.ts';
+import { requireUnchanged } from './layers/frozen-files.ts';
 import { prepareLayers, revertLayered } from './layers/revert.ts';
 import { tellRestored } from './memory/tell-restored.ts';
 import { revertDefinitions } from './revert-definitions.ts';
@@ -36,6 +37,7 @@ export const REVERTED = 'reverted';
  */
 export async function revertTo(context: RecipeContext, prefix: Prefix, snapshot: SnapshotRecord, step: Step): Promise<void> {
   const vms = prefix.specs.vms.filter((vm) => snapshot.vms[vm.name] !== undefined);
+  await requireUnchanged(prefix, snapshot);
   const found = await context.hosts.find(prefix, step.signal);
   const before = found === undefined ? [] : await activeVms(found, prefix, step.signal);
   const pending = prefix.record?.pending;

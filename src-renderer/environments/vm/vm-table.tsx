@@ -1,7 +1,7 @@
 import { IconServer } from '@tabler/icons-react';
 import { type DragEvent, type KeyboardEvent, type ReactElement, useState } from 'react';
 import { waitingStage } from '../../../src-shared/boot.ts';
-import type { CrashState, VmState } from '../../../src-shared/state.ts';
+import type { VmState } from '../../../src-shared/state.ts';
 import { formatMemory, formatUptime } from '../../format.ts';
 import { Empty } from '../../ui/empty.tsx';
 import { useUptime } from '../../ui/hooks/use-uptime.ts';
@@ -10,6 +10,7 @@ import { ActionMenu, ContextMenu } from '../../ui/menu/action-menu.tsx';
 import { rowSibling } from '../../ui/row-sibling.ts';
 import { StateMark } from '../../ui/state-mark.tsx';
 import table from '../../ui/table.module.css';
+import { ACTIONS, type Column, TableHead } from '../../ui/table-head.tsx';
 import { IconButton, Tip } from '../../ui/tip.tsx';
 import { sshStatus, vmStatus } from '../status.ts';
 import { BootStrip } from './boot-strip.tsx';
@@ -19,13 +20,17 @@ import type { NumbersFeed } from './numbers-feed.ts';
 import { CpuUse, MemoryUse } from './vm-numbers.tsx';
 import styles from './vm-table.module.css';
 
-/** The word "crashed", whose tooltip gives time, reason and QEMU's last lines. */
-function CrashTip(props: { readonly crash: CrashState; readonly word: string }): ReactElement {
-  const { crash, word } = props;
+/** What there is to tell of a state: time and reason of a crash with QEMU's last lines, or what another program has done. */
+function storyOf({ crash, problem }: VmState): string | undefined {
+  return crash === null ? problem : [crashSentence(crash, Date.now()), ...crash.lines].join('\n');
+}
+
+/** A word with a story in its tooltip. */
+function StoryTip(props: { readonly story: string; readonly word: string }): ReactElement {
   return (
-    <Tip label={<span className={styles.crash}>{[crashSentence(crash, Date.now()), ...crash.lines].join('\n')}</span>}>
-      <button type="button" className={styles.crashed}>
-        {word}
+    <Tip label={<span className={styles.story}>{props.story}</span>}>
+      <button type="button" className={styles.word}>
+        {props.word}
       </button>
     </Tip>
   );
@@ -43,6 +48,7 @@ function Row(props: {
   const [place, setPlace] = useState<MenuPlace | null>(null);
   const uptime = useUptime(vm.status === 'running' ? vm.startedAt : null);
   const status = vmStatus(vm);
+  const story = storyOf(vm);
   const ssh = sshStatus(vm, (vm.startedAt ?? 0) + uptime);
   const terminal = actions.find((action) => action.id === 'terminal');
 
@@ -88,7 +94,7 @@ function Row(props: {
       </td>
       <td className={styles.state}>
         <StateMark tone={status.tone} icon={status.icon}>
-          {vm.crash === null ? status.word : <CrashTip crash={vm.crash} word={status.word} />}
+          {story === undefined ? status.word : <StoryTip story={story} word={status.word} />}
           {vm.status === 'running' && vm.startedAt !== null && <span className="faint"> {formatUptime(uptime)}</span>}
         </StateMark>
       </td>
@@ -134,6 +140,16 @@ function Row(props: {
   );
 }
 
+const COLUMNS: readonly Column[] = [
+  { heading: 'Name', title: 'Lago calls a VM a domain' },
+  'State',
+  { heading: 'ssh', className: styles.ssh },
+  'Addresses',
+  { heading: 'Memory', number: true },
+  { heading: 'vCPU', number: true },
+  ACTIONS,
+];
+
 /** The VMs of an environment. Double-click or Enter opens a terminal; the context menu has the kebab menu's actions. */
 export function VmTable(props: {
   readonly vms: readonly VmState[];
@@ -149,19 +165,7 @@ export function VmTable(props: {
   }
   return (
     <table className={`${table.table} ${table.rows}`} aria-label="VMs">
-      <thead>
-        <tr>
-          <th title="Lago calls a VM a domain">Name</th>
-          <th>State</th>
-          <th className={styles.ssh}>ssh</th>
-          <th>Addresses</th>
-          <th className={table.number}>Memory</th>
-          <th className={table.number}>vCPU</th>
-          <th>
-            <span className="hidden-visually">Actions</span>
-          </th>
-        </tr>
-      </thead>
+      <TableHead columns={COLUMNS} />
       <tbody>
         {props.vms.map((vm, index) => (
           <Row

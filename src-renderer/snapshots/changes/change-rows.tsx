@@ -3,6 +3,7 @@ import { IconChevronDown, IconChevronRight, IconFile, IconFolder, IconLink, Icon
 import { type ReactElement, useState } from 'react';
 import { formatBytes } from '../../../src-shared/bytes.ts';
 import type { FileChange } from '../../../src-shared/changes.ts';
+import list from '../../ui/list-row.module.css';
 import type { ChangeCounts, ChangeNode } from './change-tree.ts';
 import styles from './changes-dialog.module.css';
 
@@ -50,7 +51,7 @@ function ChangeRow(props: RowProps & { readonly node: ChangeNode }): ReactElemen
     <li>
       <button
         type="button"
-        className={styles.row}
+        className={list.row}
         disabled={!isFolder && !readable}
         aria-expanded={isFolder ? open : undefined}
         aria-current={shown === path}

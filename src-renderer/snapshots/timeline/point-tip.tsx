@@ -3,13 +3,14 @@ import { formatBytes } from '../../../src-shared/bytes.ts';
 import type { SnapshotState } from '../../../src-shared/timeline.ts';
 import { dots, formatAgo } from '../../format.ts';
 import { Tip } from '../../ui/tip.tsx';
-import { measuredSentence } from '../point-facts.ts';
+import { damageOfVm, measuredSentence } from '../point-facts.ts';
 import styles from './point-tip.module.css';
 
 const SHOWN = 6;
 
 function contentOfVm(snapshot: SnapshotState, vm: string): string {
-  if (snapshot.missing.includes(vm)) return 'files missing';
+  const damage = damageOfVm(snapshot, vm);
+  if (damage !== undefined) return damage;
   const size = snapshot.sizes[vm];
   const memory = snapshot.vms[vm] === 'memory';
   if (size === undefined) return memory ? 'memory and disks' : 'disks only';

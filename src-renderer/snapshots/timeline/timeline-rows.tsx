@@ -4,7 +4,7 @@ import type { SnapshotState } from '../../../src-shared/timeline.ts';
 import { formatClock, formatDuration } from '../../format.ts';
 import { Tip } from '../../ui/tip.tsx';
 import { EVENT_ICONS } from '../event-icons.ts';
-import { bytesOf, sizeOf } from '../point-facts.ts';
+import { bytesOf, damageOfVm, sizeOf } from '../point-facts.ts';
 import { EVENTS_HEIGHT, isWithin, type Rows, SIZES_HEIGHT, VM_HEIGHT } from './geometry.ts';
 import type { TimelinePoint } from './layout.ts';
 import { type AxisBreak, type AxisTick, type EventMark, leadingKind } from './marks.ts';
@@ -64,7 +64,7 @@ export function VmRows(props: {
               const kind = snapshot.vms[vm];
               if (kind === undefined) return null;
               const place = `translate(${x} ${y})`;
-              if (snapshot.missing.includes(vm))
+              if (damageOfVm(snapshot, vm) !== undefined)
                 return <path key={snapshot.name} className={styles.vmMissing} d="M-3 -3L3 3M3 -3L-3 3" transform={place} />;
               return (
                 <rect

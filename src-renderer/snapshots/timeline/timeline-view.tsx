@@ -1,11 +1,11 @@
 import { IconZoomIn, IconZoomOut, IconZoomReset } from '@tabler/icons-react';
 import { type KeyboardEvent, type MouseEvent, type ReactElement, useEffect, useEffectEvent, useMemo, useRef, useState } from 'react';
-import type { PrefixState } from '../../../src-shared/state.ts';
+import type { PrefixState, VmState } from '../../../src-shared/state.ts';
 import type { SnapshotState } from '../../../src-shared/timeline.ts';
 import { clockOf, dayOf, formatClock } from '../../format.ts';
 import { type Action, type MenuPlace, menuPlace } from '../../ui/menu/action.ts';
 import { ContextMenu } from '../../ui/menu/action-menu.tsx';
-import { IconButton } from '../../ui/tip.tsx';
+import { IconButton, Tip } from '../../ui/tip.tsx';
 import { describePoint } from '../point-facts.ts';
 import { PointGlyph } from '../point-glyph.tsx';
 import { POINT_KEYS } from '../timeline-keys.ts';
@@ -134,6 +134,26 @@ function Lines(props: {
   );
 }
 
+/** The word at the present, and what another program has done to its VMs. */
+function NowLabel(props: { readonly vms: readonly VmState[]; readonly x: number }): ReactElement {
+  const problems = props.vms.flatMap(({ name, problem }) => (problem === undefined ? [] : [`${name}: ${problem}`]));
+  if (problems.length === 0) {
+    return (
+      <span className={styles.nowLabel} style={{ left: props.x }}>
+        Now
+      </span>
+    );
+  }
+  return (
+    <Tip label={<span className={styles.problems}>{problems.join('\n')}</span>}>
+      <button type="button" className={styles.nowLabel} data-changed="true" style={{ left: props.x }}>
+        Now, changed
+        <span className="hidden-visually"> by another program: {problems.join(' ')}</span>
+      </button>
+    </Tip>
+  );
+}
+
 /**
  * Snapshots over time, one lane per branch, with sizes, VMs and events on the same axis. Arrows move; the keys of `POINT_KEYS` act on the selected
  * snapshot; N takes one; +, − and 0 zoom, as does the wheel with Ctrl.
@@ -204,9 +224,7 @@ export function TimelineView(props: TimelineViewProps): ReactElement {
               <VmRows points={seen} vms={vms} top={rows.vmsTop} />
               <TimeAxis ticks={ticks} breaks={breaks} range={range} top={rows.axisTop} />
             </svg>
-            <span className={styles.nowLabel} style={{ left: layout.now.x }}>
-              Now
-            </span>
+            <NowLabel vms={prefix.vms} x={layout.now.x} />
             <EventMarks marks={marks} range={range} top={rows.eventsTop} now={now} />
             <div role="listbox" aria-label="Snapshots" aria-orientation="horizontal" onKeyDown={onKeyDown}>
               {layout.points.map((point, index) => {

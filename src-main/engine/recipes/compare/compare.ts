@@ -1,11 +1,9 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Changes } from '../../../../src-shared/changes.ts';
 import type { TextDiff } from '../../../../src-shared/collection.ts';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
-import { ownPart, removeStaleParts } from '../../copy/local-parts.ts';
-import { diskError } from '../../core/json-file.ts';
 import type { Step } from '../../core/operation.ts';
 import { type Prefix, readPrefix, requireDisksHere, vmSpec } from '../../prefix/prefix.ts';
 import { isHosted } from '../../runtime/foreign-vms.ts';
@@ -22,6 +20,7 @@ import { keepChanges, keptChanges } from './kept-changes.ts';
 import { type OpenPoints, openPoints, type ReadingStep } from './open-guest-files.ts';
 import { diskStamp, isSameContent, type Point, pointOf, requireFiles } from './point.ts';
 import { readPackageChanges } from './read-packages.ts';
+import { withScratch } from './scratch.ts';
 
 /** A comparison that may begin. */
 interface Comparison {
@@ -139,19 +138,10 @@ async function withPoints<T>(
   step: ReadingStep,
   work: (points: OpenPoints, scratch: string) => Promise<T>,
 ): Promise<T> {
-  const place = join(prefix.paths.snapshots, 'compare');
-  const scratch = ownPart(place);
-  try {
-    await mkdir(prefix.paths.snapshots, { recursive: true });
-    await removeStaleParts(place, undefined);
-    await mkdir(scratch, { mode: 0o700 });
+  return await withScratch(prefix, async (scratch) => {
     await using points = await openPoints({ vm, from, to, accelerator: running?.host.accelerator ?? 'tcg', scratch }, step);
     return await work(points, scratch);
-  } catch (error) {
-    throw diskError(error, scratch);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
+  });
 }
 
 /** Nothing keeps another command from reverting, or deleting a snapshot, meanwhile. */

@@ -88,7 +88,7 @@ export async function fillCopy(source: Prefix, snapshot: SnapshotRecord, copy: C
     const disks = z.array(DiskSpec).parse(vm.snapshots[snapshot.name] ?? vm.disks);
     return { ...vm, disks, snapshots: { [snapshot.name]: disks } };
   });
-  await linkDisks(source, vms, paths.images);
+  await linkDisks(source, vms, copy.target, step.signal);
   await linkFolder(join(source.paths.snapshots, snapshot.name), join(paths.snapshots, snapshot.name));
   await copyFile(keptHostKeys(source, snapshot.name), paths.hostKeys);
   const specs = { ...source.specs, vms };

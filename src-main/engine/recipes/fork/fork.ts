@@ -9,6 +9,7 @@ import { newPrefixName } from '../../prefix/workdir.ts';
 import { activeVms } from '../../runtime/bring-down.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
 import { deleteSnapshotOf } from '../../snapshot/delete-snapshot.ts';
+import { requireUnchanged } from '../../snapshot/layers/frozen-files.ts';
 import { findSnapshot, freeSnapshotName, recordOf } from '../../snapshot/snapshot-parts.ts';
 import { checkSnapshotName, takeSnapshotOf, usesLayers } from '../../snapshot/take-snapshot.ts';
 import { openForChange } from '../recover.ts';
@@ -33,6 +34,7 @@ export async function forkEnvironment(context: RecipeContext, root: string, requ
     const source = opened.prefix;
     const { snapshot: named } = request;
     requireForkable(source, named);
+    if (named !== undefined) await requireUnchanged(source, findSnapshot(source, named));
     const name = named ?? freeSnapshotName(recordOf(source), `fork ${request.name}`);
     // Before anything is made of them: whoever goes on after a kill has to know of it.
     await beginForks(source, targets, step);

@@ -17,6 +17,7 @@ import type { PendingWork } from '../../prefix/record.ts';
 import { type ForeignVm, foreignVm, isHosted } from '../foreign-vms.ts';
 import type { HostAccess, HostSession } from '../session.ts';
 import { hasCrashed, readCrash, shutItselfDown } from './crash.ts';
+import { driftOf } from './drift.ts';
 import { serverIsGone } from './network-server.ts';
 import { snapshotStates } from './snapshot-states.ts';
 
@@ -132,6 +133,7 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     Promise.all(prefix.specs.vms.map(async (vm) => await vmState(prefix, vm, seen, options))),
   ]);
   const busy = holder ?? null;
+  const drift = busy === null ? await driftOf(seen.session, prefix, seen.domains) : new Map<string, string>();
   const interrupted = busy === null ? interruption(prefix) : undefined;
   const forkedFrom = prefix.record?.forkedFrom;
   return {
@@ -144,7 +146,7 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     problem: interrupted?.problem ?? null,
     initFile: prefix.record?.initFile ?? null,
     host: hostState(hosts.summary(prefix, seen.session, seen.problem), busy !== null),
-    vms: vms.map((vm) => (busy !== null && isHeldBack(prefix, vm) ? { ...vm, status: 'down' } : vm)),
+    vms: vms.map((vm) => (busy !== null && isHeldBack(prefix, vm) ? { ...vm, status: 'down' } : withProblem(vm, drift.get(vm.name)))),
     networks: prefix.specs.nets.map((net) => networkState(prefix, net, seen)),
     snapshots,
     events,
@@ -159,6 +161,10 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
 function isHeldBack({ record }: Prefix, vm: VmState): boolean {
   const pending = record?.pending ?? null;
   return vm.status === 'paused' && pending?.kind === 'start' && pending.vms.includes(vm.name);
+}
+
+function withProblem(vm: VmState, problem: string | undefined): VmState {
+  return problem === undefined ? vm : { ...vm, problem };
 }
 
 /** A command that works on a host that is down is starting or stopping it. */

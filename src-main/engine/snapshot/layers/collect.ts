@@ -1,28 +1,25 @@
-import { existsSync } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import type { VmSpec } from '../../../../src-shared/specs.ts';
 import { writeJson } from '../../core/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import { until } from '../../core/until.ts';
-import { absorbBelow, diskStem, fileBelow, isLayer, nameIn } from '../../disk/layers.ts';
+import { absorbBelow, fileBelow, mergeBelow, nameIn } from '../../disk/layers.ts';
 import { setBacking } from '../../disk/qemu-img.ts';
+import type { BlockJobKind } from '../../libvirt/hypervisor.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
 import { domainName, type Prefix, readPrefix, readSpecs } from '../../prefix/prefix.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
+import { forgetFrozen, inheritChange, noteFrozen } from './frozen-files.ts';
 import { inPrefix } from './layer-files.ts';
-import { runningDisks } from './running-disks.ts';
+import { type Disk, diskTops, layerFiles, namedFiles } from './layer-use.ts';
 import { type LayerFile, type LayerStep, nextLayerStep } from './unneeded.ts';
 
+/** Work on a disk that lasts until somebody ends it; merging layers is none of these. */
+const ENDLESS: ReadonlySet<BlockJobKind> = new Set<BlockJobKind>(['copy', 'active commit', 'backup']);
 /** Merging gigabytes on a slow disk takes minutes. */
 const MERGE_MS = 60 * 60_000;
-
-interface Disk {
-  readonly vm: VmSpec;
-  readonly dev: string;
-}
 
 /**
  * Removes the layers that neither a definition nor a snapshot needs, so that chains are as short as they can be; VMs may run meanwhile. The
@@ -37,60 +34,30 @@ export async function collectLayers(
     const prefix = await readPrefix(paths.root);
     const session = await context.hosts.find(prefix, signal);
     const tops = await diskTops(session, prefix, signal);
-    // QEMU goes on with what a command that was killed had asked for, and does one thing at a time.
-    if (session !== undefined)
-      await Promise.all([...tops].map(async ([path, disk]) => isLayer(path) && (await untilDone(session, prefix, disk, signal))));
-    const files = await layerFiles(prefix);
+    // Of a collection that was killed, or of another program.
+    if (session !== undefined) for (const disk of tops.values()) await untilDone(session, prefix, disk, signal);
+    const files = await layerFiles(prefix, tops);
     const step = nextLayerStep(files, { named: namedFiles(prefix), running: new Set(tops.keys()) });
-    if (step === undefined) return;
+    if (step === undefined) break;
     signal.throwIfAborted();
     log.debug(`Layers: ${describe(step)}.`);
+    // Whoever is killed from here on leaves files that are not known, rather than files that seem to be changed by others.
+    await forgetFrozen(prefix, changedBy(step, files));
+    if (step.kind === 'commit') await inheritChange(prefix, step.from, step.path);
     await carryOut(session, prefix, step, { tops, files }, signal);
   }
+  await noteFrozen(await readPrefix(paths.root));
 }
 
-/** What running VMs write to, and of which disk it is. */
-export async function diskTops(session: HostSession | undefined, prefix: Prefix, signal: AbortSignal): Promise<ReadonlyMap<string, Disk>> {
-  const tops = new Map<string, Disk>();
-  for (const vm of prefix.specs.vms) {
-    for (const [dev, path] of (await runningDisks(session, prefix, vm, signal)) ?? []) tops.set(path, { vm, dev });
-  }
-  return tops;
-}
-
-/** The files that definitions and snapshots name. */
-export function namedFiles(prefix: Prefix): ReadonlySet<string> {
-  const disks = prefix.specs.vms.flatMap((vm) => [...vm.disks, ...Object.values(vm.snapshots).flat()]);
-  return new Set(disks.flatMap(({ path }) => (typeof path === 'string' ? [expandPrefixPath(path, prefix.paths.root)] : [])));
-}
-
-/** All layers, and the files that these disks began with, if they are the environment's own. */
-export async function layerFiles(prefix: Prefix): Promise<readonly LayerFile[]> {
-  const { paths } = prefix;
-  const named = namedFiles(prefix);
-  const own = [...(await filesIn(paths.images)), ...(await filesIn(paths.addedImages))];
-  const layered = new Set(own.filter(isLayer).map(diskStem));
-  return await Promise.all(
-    own
-      .filter((path) => layered.has(diskStem(path)))
-      .map(async (path) => ({ path, below: await fileBelowIfQcow2(path, named), shared: (await stat(path)).nlink > 1 })),
-  );
-}
-
-async function filesIn(folder: string): Promise<readonly string[]> {
-  if (!existsSync(folder)) return [];
-  const entries = await readdir(folder, { withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map(({ name }) => join(folder, name));
-}
-
-/** The lowest file may be raw, and then has nothing below it; nor has a layer that was killed while it was created, which nobody names. */
-async function fileBelowIfQcow2(path: string, named: ReadonlySet<string>): Promise<string | undefined> {
-  if (!path.endsWith('.qcow2')) return undefined;
-  try {
-    return (await fileBelow(path))?.path;
-  } catch (error) {
-    if (named.has(path) || !(error instanceof EngineError) || error.code !== 'input.invalid') throw error;
-    return undefined;
+/** The files that a step writes to. */
+function changedBy(step: LayerStep, files: readonly LayerFile[]): readonly string[] {
+  switch (step.kind) {
+    case 'delete':
+      return [];
+    case 'absorb':
+      return [step.into];
+    case 'commit':
+      return [step.path, ...files.flatMap(({ path, below }) => (below === step.from ? [path] : []))];
   }
 }
 
@@ -107,22 +74,30 @@ async function carryOut(
       return;
     case 'absorb': {
       const disk = tops.get(step.into);
+      const below = files.find(({ path }) => path === step.path);
       if (step.how === 'offline' || session === undefined || disk === undefined) {
-        await absorbBelow(step.into, { signal });
+        // A file that another environment uses too must stay as it is.
+        if (below?.shared === false) await mergeBelow(step.into, { signal });
+        else await absorbBelow(step.into, { signal });
+        await rm(step.path, { force: true });
         return;
       }
-      const base = files.find(({ path }) => path === step.path)?.below;
-      const relative = base !== undefined && isRelative(prefix, base);
-      await session.hypervisor.pullDisk(domainName(prefix.uuid, disk.vm.name), disk.dev, base === undefined ? {} : { base, relative });
+      const base = below?.below;
+      const how = base === undefined ? {} : { base, relative: await areRelative(step.into, step.path) };
+      await session.hypervisor.pullDisk(domainName(prefix.uuid, disk.vm.name), disk.dev, how);
       await untilDone(session, prefix, disk, signal);
+      await requireMoved(step.into, step.path, disk);
+      await rm(step.path, { force: true });
       return;
     }
     case 'commit': {
       const disk = tops.get(step.running);
       if (session === undefined || disk === undefined) throw new EngineError('internal', 'A layer is in use and nobody uses it.');
-      const relative = isRelative(prefix, step.path);
+      const above = files.find(({ path, below }) => below === step.from && isOpen(path, step.running, files))?.path ?? step.running;
+      const relative = await areRelative(above, step.from);
       await session.hypervisor.commitDisk(domainName(prefix.uuid, disk.vm.name), disk.dev, { base: step.path, top: step.from, relative });
       await untilDone(session, prefix, disk, signal);
+      await requireMoved(above, step.from, disk);
       // Both show the same now. Layers of other branches, which QEMU does not have open, follow.
       for (const { path, below } of files) {
         if (below === step.from && !isOpen(path, step.running, files)) {
@@ -135,9 +110,17 @@ async function carryOut(
   }
 }
 
-/** Whether layers on this file have it by a name without the folder of images, which they all are in. */
-function isRelative({ paths }: Prefix, path: string): boolean {
-  return nameIn(paths.images, path) !== path;
+/** QEMU's work on a disk ends in the same way when it has failed, on a full disk for example: only the layer tells. */
+async function requireMoved(layer: string, from: string, { vm, dev }: Disk): Promise<void> {
+  if ((await fileBelow(layer))?.path !== from) return;
+  throw new EngineError('hypervisor.failed', `QEMU could not merge layers of disk ${dev} of VM ${vm.name}: ${from} is still needed.`, {
+    hint: 'Nothing is lost. Free space on the file system of the environment if it is full; the next command tries again.',
+  });
+}
+
+/** Whether two layers know the files below by relative paths: then that of the upper one stays relative, which libvirt otherwise refuses. */
+async function areRelative(upper: string, lower: string): Promise<boolean> {
+  return (await Promise.all([upper, lower].map(fileBelow))).every((below) => below?.fixed === false);
 }
 
 /** Whether QEMU has a file open that writes to `top`. */
@@ -146,10 +129,25 @@ function isOpen(path: string, top: string, files: readonly LayerFile[]): boolean
   return false;
 }
 
-/** The work of QEMU on a disk, which is not cut off: a signal ends only the waiting, and the next collection goes on from there. */
+/**
+ * Waits for the work of QEMU on a disk, which is not cut off: a signal ends only the waiting, and the next collection goes on from there.
+ * `conflict.taken` when it is of a kind that only another program begins, and that does not end by itself.
+ */
 async function untilDone({ hypervisor }: HostSession, prefix: Prefix, { vm, dev }: Disk, signal: AbortSignal): Promise<void> {
   const domain = domainName(prefix.uuid, vm.name);
-  await until(async () => ((await hypervisor.blockJob(domain, dev, { signal })) === undefined ? true : undefined), {
+  const isDone = async (): Promise<true | undefined> => {
+    const job = await hypervisor.blockJob(domain, dev, { signal });
+    if (job === undefined) return true;
+    if (!ENDLESS.has(job.kind)) return undefined;
+    throw new EngineError(
+      'conflict.taken',
+      `Another program works on disk ${dev} of VM ${vm.name} (${job.kind}): its layers cannot be merged.`,
+      {
+        hint: `End that first: virsh blockjob ${domain} ${dev} --abort, or --pivot. The next command then goes on with merging.`,
+      },
+    );
+  };
+  await until(isDone, {
     everyMs: 50,
     timeoutMs: MERGE_MS,
     signal,

@@ -21,6 +21,7 @@ import { type Mechanism, type MemoryWriting, mechanismFor, memoryWriting } from 
 import { keptDefinition, keptHostKeys, recordOf, resume, runningVms } from '../snapshot-parts.ts';
 import { requireSpace } from '../snapshot-space.ts';
 import { suspendAll } from '../suspend-all.ts';
+import { noteFrozen } from './frozen-files.ts';
 import { createLayers, keepLayers, type Layers, onLayers, planLayers, type VmLayers } from './layer-files.ts';
 import { freeze, thaw } from './quiesce.ts';
 import { type Standing, watchStanding } from './standing.ts';
@@ -97,6 +98,7 @@ export async function takeLayered(context: RecipeContext, prefix: Prefix, name: 
   }
   const { openHostKeys } = await import('../../guest/host-keys.ts');
   await openHostKeys(prefix.paths.hostKeys).keep(keptHostKeys(prefix, name));
+  await noteFrozen(prefix);
   step.checkpoint();
   const measured: SnapshotMeasured = { ...moment, durationMs: Math.round(performance.now() - began) };
   const kinds = Object.fromEntries(

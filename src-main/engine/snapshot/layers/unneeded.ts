@@ -7,6 +7,8 @@ export interface LayerFile {
   readonly below: string | undefined;
   /** Whether another environment has a link to the same file: its content must stay as it is. */
   readonly shared: boolean;
+  /** Whether it is not a layer of ours, but on one: another program has put it there. It stays. */
+  readonly foreign?: boolean;
 }
 
 /** Who uses the top of a disk, or a file below it. */
@@ -38,7 +40,7 @@ export function nextLayerStep(files: readonly LayerFile[], use: LayerUse): Layer
   const above = new Map<string, LayerFile[]>();
   for (const file of files) if (file.below !== undefined) above.set(file.below, [...(above.get(file.below) ?? []), file]);
   const known = new Map(files.map((file) => [file.path, file]));
-  const unneeded = files.filter(({ path }) => !use.named.has(path) && !use.running.has(path));
+  const unneeded = files.filter(({ path, foreign }) => !use.named.has(path) && !use.running.has(path) && foreign !== true);
   // Before anything is merged: a layer would take in what is then deleted with it.
   const free = unneeded.find(({ path }) => !above.has(path));
   if (free !== undefined) return { kind: 'delete', path: free.path };
