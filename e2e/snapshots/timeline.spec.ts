@@ -86,6 +86,18 @@ test('with 200 snapshots only what can be seen is in the page, and keys reach al
   await expect(selected()).toBeInViewport();
 });
 
+test('what other programs have done is told at the present, at the point and at the VM', async () => {
+  await showTimeline('drift');
+  await page.getByRole('button', { name: 'Now, changed' }).hover();
+  await expect(page.getByRole('tooltip')).toContainText('web: Another program has put disk vda on /w/images/web.outside');
+  await point('postgres').click();
+  await expect(page.getByRole('row', { name: 'db' })).toContainText('files changed');
+  await expect(page.getByRole('button', { name: 'Revert 3 VMs' })).toBeDisabled();
+  await showView(page, SHOP, 'VMs');
+  await page.getByRole('row', { name: 'web' }).getByRole('button', { name: 'running' }).hover();
+  await expect(page.getByRole('tooltip')).toContainText('Another program has put disk vda');
+});
+
 test('zooming keeps the selected snapshot, or what is under the pointer, where it is', async () => {
   await showTimeline('points-200');
   // In the middle, where there is something to scroll on both sides.

@@ -139,6 +139,7 @@ describe('lifecycle verbs', () => {
       'edit-snapshot',
       { name: 'clean', rename: 'new', note: 'why', tags: ['a', 'b'], pinned: true },
     ],
+    ['snapshot --edit clean --accept', 'edit-snapshot', { name: 'clean', accept: true }],
     ['snapshot --edit clean --unpin --tags', 'edit-snapshot', { name: 'clean', tags: [], pinned: false }],
     ['snapshot --prune', 'prune-snapshots', {}],
     ['snapshot --prune --branch clean', 'prune-snapshots', { branch: 'clean' }],

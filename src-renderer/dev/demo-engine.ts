@@ -12,7 +12,7 @@ import { collectionHandlers } from './demo-collections.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
 import { demoNumbers } from './demo-numbers.ts';
 import { snapshotHandlers } from './demo-snapshots.ts';
-import { demoForks } from './demo-timeline.ts';
+import { changedByOthers, demoForks } from './demo-timeline.ts';
 import {
   BROKEN,
   CHOSEN,
@@ -36,6 +36,8 @@ function prefixesOf(scenario: string): readonly PrefixState[] {
   const points = /^points-(\d+)$/.exec(scenario);
   if (points !== null) return [withPoints(Number(points[1])), OVIRT];
   switch (scenario) {
+    case 'drift':
+      return [changedByOthers(SHOP), OVIRT];
     case 'empty':
       return [];
     case 'unusable':

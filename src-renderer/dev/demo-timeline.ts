@@ -65,6 +65,17 @@ export function demoPoints(now: number): SnapshotState[] {
   ];
 }
 
+/** An environment to which virsh and qemu-img have done something: one VM writes to another file, and a snapshot is not what it was. */
+export function changedByOthers(source: PrefixState): PrefixState {
+  const problem =
+    'Another program has put disk vda on /w/images/web.outside instead of /w/images/web.qcow2. The next command of Lago goes on from there.';
+  return {
+    ...source,
+    vms: source.vms.map((vm, index) => (index === 0 ? { ...vm, problem } : vm)),
+    snapshots: source.snapshots.map((one) => (one.name === 'postgres' ? { ...one, changed: ['db'] } : one)),
+  };
+}
+
 /** What else happened in the demo's environment. */
 export function demoEvents(now: number): TimelineEvent[] {
   const event = (minutes: number, kind: TimelineEvent['kind'], label: string): TimelineEvent => ({

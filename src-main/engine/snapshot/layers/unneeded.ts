@@ -23,6 +23,9 @@ export interface LayerUse {
  * `delete`: nothing is on it. `absorb`: the one layer on it takes it in and lies on what is below it from then on; `how` says by whom:
  * `offline` by qemu-img, `pull` by the QEMU that writes to that layer. `commit`: QEMU has that layer open below another one and cannot
  * write to it; so the layer is written into the file below instead, and what names the layer has to name that file.
+ *
+ * The layer that a VM writes to takes in the file below even where that is larger. Writing it into that file (an active commit) would end with
+ * QEMU on the file below while the definition still names the layer: a VM that ended at that moment would start from what is out of date.
  */
 export type LayerStep =
   | { readonly kind: 'delete'; readonly path: string }
