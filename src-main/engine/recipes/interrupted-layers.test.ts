@@ -194,8 +194,8 @@ describe('a fork of the present', () => {
     const slow: typeof hosts = {
       ...hosts,
       async find(prefix, ...more) {
-        // The snapshot begins when the fork's host is there already.
-        if (prefix.paths.root === root && ++looks === 2) await isMade;
+        // The snapshot begins when the fork's host is there already: before it, the fork looks for what is left behind, and for running VMs.
+        if (prefix.paths.root === root && ++looks === 3) await isMade;
         return await hosts.find(prefix, ...more);
       },
       async open(prefix, ...more) {
@@ -209,7 +209,7 @@ describe('a fork of the present', () => {
   });
 
   it('that is refused leaves nothing unfinished', async () => {
-    world.faults.failOn('findDomain', 2);
+    world.faults.failOn('monitorCommand');
     await expect(fork()).rejects.toThrow();
     expect([existsSync(forked), await wrong()]).toEqual([false, []]);
   });

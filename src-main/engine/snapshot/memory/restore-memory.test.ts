@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { HostSession } from '../../runtime/session.ts';
-import { restoreMemory } from './restore-memory.ts';
+import { removeRestores, restoreMemory } from './restore-memory.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -25,7 +25,7 @@ function programs(): readonly string[] {
   });
 }
 
-test('a killed restore leaves no program that waits for libvirt, and the next one goes through', async () => {
+test('a killed restore leaves no program that waits for libvirt, and no file that stays', async () => {
   const memory = { domain: 'vm', xml: '<domain/>', file: join(folder, 'vm.memory') };
   const module = join(import.meta.dirname, 'restore-memory.ts');
   const session = `{ host: { socketDir: ${JSON.stringify(folder)} }, hypervisor: { restoreDomain: () => new Promise(() => {}) } }`;
@@ -37,7 +37,9 @@ test('a killed restore leaves no program that waits for libvirt, and the next on
   await expect.poll(programs, { timeout: 15_000 }).toEqual([]);
   let read = '';
   const hypervisor = { restoreDomain: async (file: string) => void (read = (await readFile(file)).toString('latin1')) };
-  await restoreMemory({ host: { socketDir: folder }, hypervisor } as unknown as HostSession, memory);
+  const here = { host: { socketDir: folder }, hypervisor } as unknown as HostSession;
+  await removeRestores(here, ['vm']);
+  await restoreMemory(here, memory);
   expect(read).toMatch(/^LibvirtQemudSave.*<domain\/>.*what it remembered$/s);
   expect(readdirSync(folder)).toEqual(['vm.memory']);
 });
