@@ -215,6 +215,34 @@ describe('deleting snapshots', () => {
   });
 });
 
+describe('deleting a snapshot of which a raw disk has the data', () => {
+  it('leaves the branches on it as they are', async () => {
+    const [raw, spec] = [join(root, 'images', 'vm0_root.raw'), join(root, 'virt', 'vm-vm0')];
+    await writeFile(raw, Buffer.alloc(1024 * 1024));
+    await rm(join(root, 'images', 'vm0_root.qcow2'));
+    const text = await readFile(spec, 'utf8');
+    await writeFile(spec, text.replace('vm0_root.qcow2', 'vm0_root.raw').replace('"format": "qcow2"', '"format": "raw"'));
+    await start('vm0');
+    await take('first');
+    await write(world, VM0, '0x11');
+    await take('second');
+    await write(world, VM0, '0x22');
+    await take('branch');
+    await revert('second');
+    // What "second" has is written into the raw file, and the branch follows.
+    await remove('first');
+    for (const [name, pattern] of [
+      ['branch', '0x22'],
+      ['second', '0x11'],
+    ] as const) {
+      await revert(name);
+      expect([name, await reads(world, VM0, pattern), await inconsistencies(root, world)]).toEqual([name, true, []]);
+    }
+    await take('third');
+    expect([await reads(world, VM0, '0x11'), await inconsistencies(root, world)]).toEqual([true, []]);
+  });
+});
+
 describe('merging layers', () => {
   it('waits for the work on a disk that a killed command has begun', async () => {
     await start();

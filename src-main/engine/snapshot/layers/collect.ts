@@ -13,7 +13,7 @@ import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
 import { forgetFrozen, inheritChange, noteFrozen } from './frozen-files.ts';
 import { inPrefix } from './layer-files.ts';
-import { type Disk, diskTops, layerFiles, namedFiles } from './layer-use.ts';
+import { type Disk, diskTops, formatOf, layerFiles, namedFiles } from './layer-use.ts';
 import { type LayerFile, type LayerStep, nextLayerStep } from './unneeded.ts';
 
 /** Work on a disk that lasts until somebody ends it; merging layers is none of these. */
@@ -101,7 +101,8 @@ async function carryOut(
       // Both show the same now. Layers of other branches, which QEMU does not have open, follow.
       for (const { path, below } of files) {
         if (below === step.from && !isOpen(path, step.running, files)) {
-          await setBacking({ path, backing: `./${nameIn(dirname(path), step.path)}`, backingFormat: 'qcow2' }, { signal });
+          const backing = `./${nameIn(dirname(path), step.path)}`;
+          await setBacking({ path, backing, backingFormat: formatOf(step.path) }, { signal });
         }
       }
       await renameInDefinitions(prefix, step.from, step.path);
@@ -158,7 +159,7 @@ async function untilDone({ hypervisor }: HostSession, prefix: Prefix, { vm, dev 
 async function renameInDefinitions(prefix: Prefix, from: string, to: string): Promise<void> {
   const rename = <Entry extends { readonly path?: unknown }>(disk: Entry): Entry =>
     typeof disk.path === 'string' && expandPrefixPath(disk.path, prefix.paths.root) === from
-      ? { ...disk, path: inPrefix(prefix, to) }
+      ? { ...disk, path: inPrefix(prefix, to), format: formatOf(to) }
       : disk;
   const { vms } = await readSpecs(prefix.paths);
   for (const vm of vms) {

@@ -85,9 +85,14 @@ async function filesIn(folder: string): Promise<readonly string[]> {
   return entries.filter((entry) => entry.isFile()).map(({ name }) => join(folder, name));
 }
 
+/** Layers are qcow2; the file that a disk began with may be raw. */
+export function formatOf(path: string): 'qcow2' | 'raw' {
+  return path.endsWith('.qcow2') ? 'qcow2' : 'raw';
+}
+
 /** The lowest file may be raw, and then has nothing below it; nor has a layer that was killed while it was created, which nobody names. */
 async function fileBelowIfQcow2(path: string, named: ReadonlySet<string>): Promise<string | undefined> {
-  if (!path.endsWith('.qcow2')) return undefined;
+  if (formatOf(path) === 'raw') return undefined;
   try {
     return (await fileBelow(path))?.path;
   } catch (error) {
