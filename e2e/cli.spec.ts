@@ -141,6 +141,10 @@ test('an init file in YAML with three VMs, a NAT and a bridge network', async ()
   await expectNothingLeft(scratch, namespaces);
 });
 
+/** Copies a file in memory again and again, and writes down when a copy differs: that is seen when not all of memory is of one moment. */
+const CHANGES_MEMORY = `mount -t tmpfs none /mnt && head -c 4000000 /dev/urandom > /mnt/a &&
+  { while :; do cat /mnt/a > /mnt/b; cmp -s /mnt/a /mnt/b || echo differs > /mnt/wrong; done </dev/null >/dev/null 2>&1 & }`;
+
 test('an ordinary user does the same without privileges', async () => {
   const uid = 61_234;
   const tun = statSync('/dev/net/tun').mode & 0o777;
@@ -155,17 +159,17 @@ test('an ordinary user does the same without privileges', async () => {
     await lagoOk(scratch, ['start'], as);
     const namespaces = ownedNamespaces(scratch);
     expect((await lagoOk(scratch, ['shell', 'web', 'id -un; hostname'], as)).stdout).toBe('root\nweb\n');
-    await lagoOk(scratch, ['shell', 'web', 'echo first > /root/mark; sync'], as);
+    await lagoOk(scratch, ['shell', 'web', `echo first > /root/mark; sync; ${CHANGES_MEMORY}`], as);
     await lagoOk(scratch, ['snapshot', 'base'], as);
     await lagoOk(scratch, ['shell', 'web', 'echo second > /root/mark; sync'], as);
     await lagoOk(scratch, ['revert', 'base'], as);
-    expect((await lagoOk(scratch, ['shell', 'web', 'cat /root/mark'], as)).stdout).toBe('first\n');
+    expect((await lagoOk(scratch, ['shell', 'web', 'cat /root/mark; cat /mnt/wrong 2>/dev/null || true'], as)).stdout).toBe('first\n');
     await lagoOk(scratch, ['export', '--snapshot', 'base', '-d', 'handed-over'], as);
     await lagoOk(scratch, ['destroy', '--yes'], as);
     await expectNothingLeft(scratch, namespaces);
     await lagoOk(scratch, ['init', 'handed-over', '--resume'], as);
     const again = ownedNamespaces(scratch);
-    expect((await lagoOk(scratch, ['shell', 'web', 'cat /root/mark'], as)).stdout).toBe('first\n');
+    expect((await lagoOk(scratch, ['shell', 'web', 'cat /root/mark; cat /mnt/wrong 2>/dev/null || true'], as)).stdout).toBe('first\n');
     await lagoOk(scratch, ['destroy', '--yes'], as);
     await expectNothingLeft(scratch, again);
   } finally {

@@ -28,7 +28,10 @@ const settings = { exportSparsify: 'never', accelerator: 'tcg' } as EngineSettin
 
 function context(change: Partial<EngineSettings> = {}): RecipeContext {
   const session = {
+    host: { socketDir: join(folder, 'sockets') },
     hypervisor: {
+      // Only the list of domains matters here.
+      findDomain: async () => await Promise.resolve(undefined),
       listDomains: async () => await Promise.resolve(on.map((vm) => ({ id: 1, name: `${UUID.slice(0, 8)}-${vm}` }))),
     },
   } as unknown as HostSession;

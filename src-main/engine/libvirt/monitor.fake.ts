@@ -62,7 +62,7 @@ export class FakeMonitor {
   /** With how much downtime still to come (ms) QEMU stops a VM by itself, by domain. */
   readonly #downtime = new Map<string, number>();
 
-  /** `lacks`: capabilities that this QEMU, or this kernel, does not have. */
+  /** `lacks`: capabilities that this QEMU, or this kernel, does not have; `kvm` is one, too. */
   constructor(model: FakeModel, lacks: ReadonlySet<string> = new Set()) {
     this.#model = model;
     this.#lacks = lacks;
@@ -103,6 +103,10 @@ export class FakeMonitor {
         return result({});
       case 'query-migrate-capabilities':
         return result([...(this.#capabilities.get(domain) ?? [])].map((capability) => ({ capability, state: true })));
+      case 'query-kvm':
+        return result({ enabled: !this.#lacks.has('kvm'), present: true });
+      case 'query-version':
+        return result({ qemu: { major: 7, minor: 2, micro: 0 } });
       case 'query-chardev':
         return result([]);
       case 'query-migrate':

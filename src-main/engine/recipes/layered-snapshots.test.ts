@@ -65,6 +65,7 @@ async function reads(host: WorldHost, domain: string, pattern: string): Promise<
 describe.each([
   ['background', []],
   ['pre-copy', ['background-snapshot']],
+  ['paused', ['background-snapshot', 'kvm']],
 ] as const)('a snapshot by %s', (mechanism, lacks) => {
   beforeEach(async () => {
     for (const capability of lacks) world.lacks.add(capability);

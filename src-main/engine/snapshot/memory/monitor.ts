@@ -81,6 +81,18 @@ export async function migrationStatus(monitor: Monitor, domain: string, options?
   return { status, reason, passes, written, remaining };
 }
 
+const Kvm = z.object({ enabled: z.boolean() });
+const Version = z.object({ qemu: z.object({ major: z.number() }) });
+
+/**
+ * Whether QEMU notices everything that a running guest writes to memory that was migrated already. Before QEMU 9.0 it does not where it
+ * emulates the processor ("physmem: Fix migration dirty bitmap coherency with TCG memory access"): guests that go on from such memory hang.
+ */
+export async function noticesWrites(monitor: Monitor, domain: string, options?: CallOptions): Promise<boolean> {
+  if (Kvm.parse(await command(monitor, domain, 'query-kvm', {}, options)).enabled) return true;
+  return Version.parse(await command(monitor, domain, 'query-version', {}, options)).qemu.major >= 9;
+}
+
 async function command(
   monitor: Monitor,
   domain: string,

@@ -13,6 +13,7 @@ import {
   limitDowntime,
   type MigrationStatus,
   migrationStatus,
+  noticesWrites,
   QEMU_DOWNTIME_MS,
   setCapability,
 } from './monitor.ts';
@@ -51,7 +52,7 @@ const ANSWER = { timeoutMs: 30_000 };
 
 /**
  * The best mechanism for a VM: `background` where this kernel and QEMU have it for this VM, which only trying to switch it on tells, else
- * `pre-copy`. For a VM that is suspended, `paused`.
+ * `pre-copy` where it is safe, else `paused`; the latter also for a VM that is suspended.
  */
 export async function mechanismFor(hypervisor: Hypervisor, domain: string, suspended: boolean, signal: AbortSignal): Promise<Mechanism> {
   if (suspended) return 'paused';
@@ -59,7 +60,7 @@ export async function mechanismFor(hypervisor: Hypervisor, domain: string, suspe
     await setCapability(hypervisor, domain, 'background-snapshot', true, { signal });
   } catch (error) {
     if (!(error instanceof EngineError) || error.details['command'] === undefined) throw error;
-    return 'pre-copy';
+    return (await noticesWrites(hypervisor, domain, { signal })) ? 'pre-copy' : 'paused';
   }
   // An ordinary save would fail with it.
   await setCapability(hypervisor, domain, 'background-snapshot', false, ANSWER);
