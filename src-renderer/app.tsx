@@ -22,7 +22,7 @@ import { Rail } from './shell/rail.tsx';
 import { StatusBar } from './shell/status-bar.tsx';
 import { TabBar } from './shell/tab-bar.tsx';
 import { useForkTabs } from './shell/use-fork-tabs.ts';
-import type { Resumable } from './snapshots/resume-dialog.tsx';
+import type { Resumable } from './snapshots/dialogs/resume-dialog.tsx';
 import { useKeptSessions } from './terminals/use-kept-sessions.ts';
 import {
   initialWindow,

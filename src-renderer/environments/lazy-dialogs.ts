@@ -22,10 +22,12 @@ export const CopyDialog = lazy(async () => ({ default: (await import('./vm/copy-
 export const ExportDialog = lazy(async () => ({ default: (await import('./export-dialog.tsx')).ExportDialog }));
 
 /** Where to export a snapshot to. */
-export const ExportPointDialog = lazy(async () => ({ default: (await import('../snapshots/export-point-dialog.tsx')).ExportPointDialog }));
+export const ExportPointDialog = lazy(async () => ({
+  default: (await import('../snapshots/dialogs/export-point-dialog.tsx')).ExportPointDialog,
+}));
 
 /** The name of an environment that goes on from an exported snapshot. */
-export const ResumeDialog = lazy(async () => ({ default: (await import('../snapshots/resume-dialog.tsx')).ResumeDialog }));
+export const ResumeDialog = lazy(async () => ({ default: (await import('../snapshots/dialogs/resume-dialog.tsx')).ResumeDialog }));
 
 /** A second environment that goes on from a snapshot or from the present. */
-export const ForkDialog = lazy(async () => ({ default: (await import('../snapshots/fork-dialog.tsx')).ForkDialog }));
+export const ForkDialog = lazy(async () => ({ default: (await import('../snapshots/dialogs/fork-dialog.tsx')).ForkDialog }));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { forkNames, forkNumberProblem } from './fork-names.ts';
+import { forkNames, forkNumberProblem } from './dialogs/fork-names.ts';
 import { freeName, nameProblem } from './snapshot-name.ts';
 import { tagsOf } from './tags.ts';
 

@@ -1,18 +1,18 @@
 import { Button, NativeSelect, TextInput } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
-import type { PrefixState } from '../../src-shared/state.ts';
-import { useCall } from '../engine-context.ts';
-import dialogs from '../environments/dialogs.module.css';
-import { count } from '../format.ts';
-import { usePrefixes } from '../live-cache.ts';
-import { environmentNameProblem } from '../plan/plan-name.ts';
-import { Dialog } from '../ui/dialog.tsx';
-import { NameField } from '../ui/name-field.tsx';
-import { useWindow } from '../window-state.ts';
+import type { PrefixState } from '../../../src-shared/state.ts';
+import { useCall } from '../../engine-context.ts';
+import dialogs from '../../environments/dialogs.module.css';
+import { count } from '../../format.ts';
+import { usePrefixes } from '../../live-cache.ts';
+import { environmentNameProblem } from '../../plan/plan-name.ts';
+import { Dialog } from '../../ui/dialog.tsx';
+import { NameField } from '../../ui/name-field.tsx';
+import { useWindow } from '../../window-state.ts';
+import { forkProblem } from '../point-facts.ts';
+import { freeName } from '../snapshot-name.ts';
 import { forkNames, forkNumberProblem } from './fork-names.ts';
-import { forkProblem } from './point-facts.ts';
 import styles from './snapshot-dialogs.module.css';
-import { freeName } from './snapshot-name.ts';
 
 const PRESENT = '\0present';
 

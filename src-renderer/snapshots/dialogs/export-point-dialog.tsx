@@ -1,12 +1,12 @@
 import { Button, TextInput } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
-import type { PrefixState } from '../../src-shared/state.ts';
-import type { SnapshotState } from '../../src-shared/timeline.ts';
-import { useCall, useEngine } from '../engine-context.ts';
-import dialogs from '../environments/dialogs.module.css';
-import { destinationProblem, proposedFolder } from '../environments/export-path.ts';
-import { count } from '../format.ts';
-import { Dialog } from '../ui/dialog.tsx';
+import type { PrefixState } from '../../../src-shared/state.ts';
+import type { SnapshotState } from '../../../src-shared/timeline.ts';
+import { useCall, useEngine } from '../../engine-context.ts';
+import dialogs from '../../environments/dialogs.module.css';
+import { destinationProblem, proposedFolder } from '../../environments/export-path.ts';
+import { count } from '../../format.ts';
+import { Dialog } from '../../ui/dialog.tsx';
 
 /** Asks where to export a snapshot to. */
 export function ExportPointDialog(props: {

@@ -1,14 +1,14 @@
 import { Button, TextInput } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
-import type { ExportedSnapshot } from '../../src-shared/exported-snapshot.ts';
-import { useCall } from '../engine-context.ts';
-import dialogs from '../environments/dialogs.module.css';
-import { count } from '../format.ts';
-import { usePrefixes } from '../live-cache.ts';
-import { environmentNameProblem } from '../plan/plan-name.ts';
-import { Dialog } from '../ui/dialog.tsx';
-import { useWindow } from '../window-state.ts';
-import { freeName } from './snapshot-name.ts';
+import type { ExportedSnapshot } from '../../../src-shared/exported-snapshot.ts';
+import { useCall } from '../../engine-context.ts';
+import dialogs from '../../environments/dialogs.module.css';
+import { count } from '../../format.ts';
+import { usePrefixes } from '../../live-cache.ts';
+import { environmentNameProblem } from '../../plan/plan-name.ts';
+import { Dialog } from '../../ui/dialog.tsx';
+import { useWindow } from '../../window-state.ts';
+import { freeName } from '../snapshot-name.ts';
 
 /** An exported snapshot that was dropped on the window or opened. */
 export interface Resumable {
