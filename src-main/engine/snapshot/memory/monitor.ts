@@ -13,6 +13,8 @@ export type Monitor = Pick<Hypervisor, 'monitorCommand'>;
 /** QEMU's capabilities of a migration that are used here. */
 export type Capability = 'background-snapshot' | 'pause-before-switchover';
 
+/** QEMU answers at once, unless it hangs. */
+const ANSWER_MS = 30_000;
 /** As much as QEMU can write, bytes per second: its own limit of 128 MiB/s is meant for networks. */
 const UNLIMITED = 10_000_000_000;
 
@@ -100,7 +102,8 @@ async function command(
   args: Readonly<Record<string, unknown>>,
   options: CallOptions | undefined,
 ): Promise<unknown> {
-  const reply: unknown = JSON.parse(await monitor.monitorCommand(domain, JSON.stringify({ execute, arguments: args }), options));
+  const how = { timeoutMs: ANSWER_MS, ...options };
+  const reply: unknown = JSON.parse(await monitor.monitorCommand(domain, JSON.stringify({ execute, arguments: args }), how));
   if (typeof reply !== 'object' || reply === null) throw new EngineError('hypervisor.failed', `QEMU gave no usable answer to ${execute}.`);
   if ('error' in reply) {
     const { desc } = reply.error as { readonly desc?: string };
