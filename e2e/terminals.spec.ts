@@ -221,8 +221,8 @@ test('a page that crashed comes back with its terminals', async () => {
       return String(
         await contents.executeJavaScript(`{
           const shown = document.querySelector('[data-vm="db"][data-kind="ssh"][data-state="connected"]')?.terminal?.buffer.active;
-          const lines = Array.from({ length: shown?.length ?? 0 }, (_, index) => shown.getLine(index).translateToString(true));
-          lines.join('\\n').trimEnd();
+          const lines = Array.from({ length: shown?.length ?? 0 }, (_, index) => shown.getLine(index));
+          lines.map((line, index) => (index > 0 && !line.isWrapped ? '\\n' : '') + line.translateToString(true)).join('').trimEnd();
         }`),
       );
     }, before);

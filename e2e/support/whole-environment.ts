@@ -26,7 +26,7 @@ interface Recorded {
 
 /** Folders and files of an environment; what is in `host` and `logs` is the business of libvirt. */
 const OWN = [
-  /^(uuid|initialized|metadata|id_(rsa|ed25519)(\.pub)?|known-hosts\.json(\.lock)?|lago-desktop(-deploy)?\.json|lago-desktop-events\.jsonl)$/,
+  /^(uuid|initialized|metadata|id_(rsa|ed25519)(\.pub)?|known-hosts\.json(\.lock)?|lago-desktop(-deploy|-frozen)?\.json|lago-desktop-events\.jsonl)$/,
   /^\.lago-desktop(-deploy)?\.lock$/,
   /^(virt|boot|host|logs|scripts|cloud-init|ova|images|collected|snapshots)$/,
   /^virt\/(env|vm-[^/.]+|net-[^/.]+)$/,
