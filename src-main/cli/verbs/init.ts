@@ -30,12 +30,15 @@ export async function init(context: VerbContext): Promise<number> {
   const configured = config.get('workdir_path') || undefined;
   const { workdir, initFile } = initPaths(around.cwd, textValue(values, 'workdir'), textValue(values, 'virt_config'), configured);
   const name = newPrefixName(config.get('prefix_name'));
+  const resume = flagValue(values, 'resume');
   await access(initFile).catch((error: unknown) => {
-    throw new EngineError('input.missing-file', `Unable to find init file: ${initFile}`, { cause: error });
+    throw new EngineError('input.missing-file', `Unable to find ${resume ? 'exported snapshot' : 'init file'}: ${initFile}`, {
+      cause: error,
+    });
   });
   if (await isWorkdir(workdir)) await (await Workdir.load(workdir)).requireFree(name);
   return await context.withEngine(async (engine) => {
-    if (flagValue(values, 'resume')) {
+    if (resume) {
       const setCurrent = config.flag('set_current', 'init');
       await context.follow((options) => engine.prefix.resumeExported({ folder: initFile, workdir, name, setCurrent }, options));
       return 0;

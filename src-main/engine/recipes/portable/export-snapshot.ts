@@ -146,7 +146,13 @@ async function openBuild(build: string, undo: UndoStack): Promise<PrefixPaths> {
     await mkdir(build, { mode: 0o700 });
     for (const path of [paths.virt, paths.images, paths.snapshots, paths.scripts]) await mkdir(path, { mode: 0o700 });
   } catch (error) {
-    throw diskError(error, build);
+    const known = diskError(error, dirname(build));
+    if (known instanceof EngineError) throw known;
+    const { code } = error as NodeJS.ErrnoException;
+    throw new EngineError('input.invalid', `No folder can be made in ${dirname(build)} (${code ?? String(error)}).`, {
+      cause: error,
+      hint: 'Choose another place for the exported snapshot (--dst-dir).',
+    });
   }
   return paths;
 }

@@ -155,6 +155,7 @@ describe('an export of a snapshot', () => {
   it.each([
     ['that is not there', async () => await exporting('none'), /has no snapshot "none"/],
     ['to a folder with something in it', async () => await exporting('base', folder), /is not empty/],
+    ['to where no folder can be made', async () => await exporting('base', '/proc/out'), /No folder can be made in \/proc/],
     ['into the environment', async () => await exporting('base', join(root, 'out')), /inside the environment/],
     [
       'of which a file is missing',
