@@ -137,7 +137,7 @@ test('in the window a point is exported, and its folder, dropped, becomes an env
   await dropFile(page, page.locator('#root'), folder);
   await dialog.getByLabel('Name of the environment').fill('second');
   await picture(page, 'resume');
-  await dialog.getByRole('button', { name: 'Resume 2 VMs' }).click();
+  await dialog.getByRole('button', { name: 'Create environment' }).click();
   await expect(page.getByRole('heading', { name: 'second', level: 1 })).toBeVisible({ timeout: 60_000 });
   await showEnvironment(page, 'second');
   await showView(page, 'second', 'Snapshots');

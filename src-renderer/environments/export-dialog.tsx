@@ -1,4 +1,4 @@
-import { Button, Checkbox, SegmentedControl, TextInput } from '@mantine/core';
+import { Button, Checkbox, SegmentedControl } from '@mantine/core';
 import '@mantine/core/styles/FloatingIndicator.css';
 import '@mantine/core/styles/SegmentedControl.css';
 import { type ReactElement, useState } from 'react';
@@ -6,6 +6,7 @@ import type { PrefixState } from '../../src-shared/state.ts';
 import { useCall, useEngine } from '../engine-context.ts';
 import { count } from '../format.ts';
 import { Dialog } from '../ui/dialog.tsx';
+import { NameField } from '../ui/name-field.tsx';
 import styles from './dialogs.module.css';
 import { destinationProblem, proposedDestination } from './export-path.ts';
 
@@ -55,13 +56,10 @@ export function ExportDialog(props: { readonly prefix: PrefixState; readonly onC
     >
       <p>Writes the disks and an init file to a folder, from which the environment can be created again on this or another machine.</p>
       <div className={styles.option}>
-        <TextInput
+        <NameField
           label="Destination folder"
-          classNames={{ input: 'mono' }}
           value={destination}
           error={problem}
-          spellCheck={false}
-          autoComplete="off"
           data-autofocus
           onChange={(event) => setDestination(event.currentTarget.value)}
         />

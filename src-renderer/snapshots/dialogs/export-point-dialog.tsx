@@ -1,4 +1,4 @@
-import { Button, TextInput } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import type { PrefixState } from '../../../src-shared/state.ts';
 import type { SnapshotState } from '../../../src-shared/timeline.ts';
@@ -7,6 +7,7 @@ import dialogs from '../../environments/dialogs.module.css';
 import { destinationProblem, proposedFolder } from '../../environments/export-path.ts';
 import { count } from '../../format.ts';
 import { Dialog } from '../../ui/dialog.tsx';
+import { NameField } from '../../ui/name-field.tsx';
 
 /** Asks where to export a snapshot to. */
 export function ExportPointDialog(props: {
@@ -57,13 +58,10 @@ export function ExportPointDialog(props: {
           : 'Its VMs are off there at first.'}
       </p>
       <div className={dialogs.option}>
-        <TextInput
+        <NameField
           label="New folder"
-          classNames={{ input: 'mono' }}
           value={destination}
           error={problem}
-          spellCheck={false}
-          autoComplete="off"
           data-autofocus
           onChange={(event) => setDestination(event.currentTarget.value)}
         />

@@ -1,4 +1,4 @@
-import { Button, TextInput } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import type { ExportedSnapshot } from '../../../src-shared/exported-snapshot.ts';
 import { useCall } from '../../engine-context.ts';
@@ -7,6 +7,7 @@ import { count } from '../../format.ts';
 import { usePrefixes } from '../../live-cache.ts';
 import { environmentNameProblem } from '../../plan/plan-name.ts';
 import { Dialog } from '../../ui/dialog.tsx';
+import { NameField } from '../../ui/name-field.tsx';
 import { useWindow } from '../../window-state.ts';
 import { freeName } from '../snapshot-name.ts';
 
@@ -53,7 +54,7 @@ export function ResumeDialog(props: { readonly resumable: Resumable; readonly on
         <>
           <Button onClick={onClose}>Cancel</Button>
           <Button type="submit" variant="filled" disabled={problem !== undefined}>
-            Resume {count(kinds.length, 'VM')}
+            {memory > 0 ? `Resume ${count(memory, 'VM')}` : 'Create environment'}
           </Button>
         </>
       }
@@ -65,13 +66,10 @@ export function ResumeDialog(props: { readonly resumable: Resumable; readonly on
         only if you trust where it comes from.
       </p>
       <div className={dialogs.option}>
-        <TextInput
+        <NameField
           label="Name of the environment"
-          classNames={{ input: 'mono' }}
           value={name}
           error={problem}
-          spellCheck={false}
-          autoComplete="off"
           data-autofocus
           onFocus={(event) => event.currentTarget.select()}
           onChange={(event) => setName(event.currentTarget.value)}
