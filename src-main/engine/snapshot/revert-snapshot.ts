@@ -100,29 +100,37 @@ export async function finishReverted(
   const { reverted, running } = vms;
   const session = await context.hosts.find(prefix, AbortSignal.timeout(FINISH_MS));
   await revertDefinitions(prefix, snapshot, reverted, session, AbortSignal.timeout(FINISH_MS));
+  const withMemory = reverted.filter((vm) => snapshot.vms[vm.name] === 'memory');
   if (session !== undefined) {
-    const withMemory = reverted.filter((vm) => snapshot.vms[vm.name] === 'memory');
     const goOn = [...withMemory, ...running.filter((vm) => !reverted.includes(vm))];
     await resume(session, prefix, goOn, AbortSignal.timeout(FINISH_MS));
-    await Promise.all(
-      withMemory.map(async (vm) => {
-        const domain = domainName(prefix.uuid, vm.name);
-        await tellRestored(session, domain, { seed: false }, step.log, AbortSignal.timeout(FINISH_MS));
-      }),
-    );
     for (const vm of prefix.specs.vms) {
       const now = await statusOf(session, prefix, vm, AbortSignal.timeout(FINISH_MS));
       if (now !== undefined && now.state === 'shut off') await undefineDomain(session, prefix, vm, AbortSignal.timeout(FINISH_MS));
     }
   }
   await restoreHostKeys(prefix, snapshot, reverted);
-  // What was written since is not needed any more, nor are layers of an attempt that was interrupted.
-  if (snapshot.kind === 'layers') await collectLayers(context, prefix, { log: step.log, signal: AbortSignal.timeout(COLLECT_MS) });
+  // Both to their end, whatever becomes of the other: the lock is held no longer than this.
+  const outcomes = await Promise.allSettled([
+    tellGuests(session, prefix, withMemory, step),
+    // What was written since is not needed any more, nor are layers of an attempt that was interrupted.
+    snapshot.kind === 'layers' && collectLayers(context, prefix, { log: step.log, signal: AbortSignal.timeout(COLLECT_MS) }),
+  ]);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   if (session !== undefined && (await activeVms(session, prefix, AbortSignal.timeout(FINISH_MS))).length === 0) {
     await context.hosts.stop(prefix);
   }
   const whole = prefix.specs.vms.every((vm) => snapshot.vms[vm.name] === undefined || reverted.includes(vm));
   await settlePending(prefix, (record) => (whole ? { ...record, current: snapshot.name, revertedAt: Date.now() } : record), step.log);
+}
+
+async function tellGuests(session: HostSession | undefined, prefix: Prefix, vms: readonly VmSpec[], step: Step): Promise<void> {
+  if (session === undefined) return;
+  await Promise.all(
+    vms.map(async (vm) => {
+      await tellRestored(session, domainName(prefix.uuid, vm.name), { seed: false }, step.log, AbortSignal.timeout(FINISH_MS));
+    }),
+  );
 }
 
 /** Those of the VMs that do not run any more. */

@@ -3,18 +3,19 @@ import { dirname } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { writeJson } from '../../core/json-file.ts';
 import type { Log } from '../../core/log.ts';
-import { until } from '../../core/until.ts';
+import { forEachLimit, until } from '../../core/until.ts';
 import { absorbBelow, fileBelow, mergeBelow, nameIn } from '../../disk/layers.ts';
 import { setBacking } from '../../disk/qemu-img.ts';
 import type { BlockJobKind } from '../../libvirt/hypervisor.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
 import { domainName, type Prefix, readPrefix, readSpecs } from '../../prefix/prefix.ts';
+import { PARALLEL } from '../../runtime/bring-down.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
 import type { HostSession } from '../../runtime/session.ts';
 import { forgetFrozen, inheritChange, noteFrozen } from './frozen-files.ts';
 import { inPrefix } from './layer-files.ts';
 import { type Disk, diskTops, formatOf, layerFiles, namedFiles } from './layer-use.ts';
-import { type LayerFile, type LayerStep, nextLayerStep } from './unneeded.ts';
+import { type LayerFile, type LayerStep, nextLayerSteps } from './unneeded.ts';
 
 /** Work on a disk that lasts until somebody ends it; merging layers is none of these. */
 const ENDLESS: ReadonlySet<BlockJobKind> = new Set<BlockJobKind>(['copy', 'active commit', 'backup']);
@@ -30,6 +31,8 @@ export async function collectLayers(
   { paths }: Prefix,
   { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
 ): Promise<void> {
+  // Several disks are merged at once, but definitions are read and written as a whole.
+  const definitionsInTurn = createTurns();
   for (;;) {
     const prefix = await readPrefix(paths.root);
     const session = await context.hosts.find(prefix, signal);
@@ -37,16 +40,38 @@ export async function collectLayers(
     // Of a collection that was killed, or of another program.
     if (session !== undefined) for (const disk of tops.values()) await untilDone(session, prefix, disk, signal);
     const files = await layerFiles(prefix, tops);
-    const step = nextLayerStep(files, { named: namedFiles(prefix), running: new Set(tops.keys()) });
-    if (step === undefined) break;
+    const steps = nextLayerSteps(files, { named: namedFiles(prefix), running: new Set(tops.keys()) });
+    if (steps.length === 0) break;
     signal.throwIfAborted();
-    log.debug(`Layers: ${describe(step)}.`);
+    for (const step of steps) log.debug(`Layers: ${describe(step)}.`);
     // Whoever is killed from here on leaves files that are not known, rather than files that seem to be changed by others.
-    await forgetFrozen(prefix, changedBy(step, files));
-    if (step.kind === 'commit') await inheritChange(prefix, step.from, step.path);
-    await carryOut(session, prefix, step, { tops, files }, signal);
+    await forgetFrozen(
+      prefix,
+      steps.flatMap((step) => changedBy(step, files)),
+    );
+    for (const step of steps) if (step.kind === 'commit') await inheritChange(prefix, step.from, step.path);
+    await forEachLimit(
+      steps,
+      PARALLEL,
+      signal,
+      async (step, one) => await carryOut(session, prefix, step, { tops, files, definitionsInTurn }, one),
+    );
   }
   await noteFrozen(await readPrefix(paths.root));
+}
+
+type InTurn = (work: () => Promise<void>) => Promise<void>;
+
+function createTurns(): InTurn {
+  let last: Promise<void> = Promise.resolve();
+  const after = async (before: Promise<void>, work: () => Promise<void>): Promise<void> => {
+    await Promise.allSettled([before]);
+    await work();
+  };
+  return async (work) => {
+    last = after(last, work);
+    await last;
+  };
 }
 
 /** The files that a step writes to. */
@@ -65,7 +90,11 @@ async function carryOut(
   session: HostSession | undefined,
   prefix: Prefix,
   step: LayerStep,
-  { tops, files }: { readonly tops: ReadonlyMap<string, Disk>; readonly files: readonly LayerFile[] },
+  {
+    tops,
+    files,
+    definitionsInTurn,
+  }: { readonly tops: ReadonlyMap<string, Disk>; readonly files: readonly LayerFile[]; readonly definitionsInTurn: InTurn },
   signal: AbortSignal,
 ): Promise<void> {
   switch (step.kind) {
@@ -105,7 +134,7 @@ async function carryOut(
           await setBacking({ path, backing, backingFormat: formatOf(step.path) }, { signal });
         }
       }
-      await renameInDefinitions(prefix, step.from, step.path);
+      await definitionsInTurn(async () => await renameInDefinitions(prefix, step.from, step.path));
       await rm(step.from, { force: true });
     }
   }
@@ -149,7 +178,7 @@ async function untilDone({ hypervisor }: HostSession, prefix: Prefix, { vm, dev 
     );
   };
   await until(isDone, {
-    everyMs: 50,
+    everyMs: 10,
     timeoutMs: MERGE_MS,
     signal,
     failure: () => new EngineError('hypervisor.failed', `Merging layers of disk ${dev} of VM ${vm.name} does not end.`),

@@ -1,4 +1,4 @@
-import { type LayerFile, type LayerUse, nextLayerStep } from './unneeded.ts';
+import { type LayerFile, type LayerUse, nextLayerSteps } from './unneeded.ts';
 
 /** What collecting layers would do: files that are deleted, and files that are merged with another one. */
 export interface Foreseen {
@@ -6,14 +6,14 @@ export interface Foreseen {
   readonly merged: readonly LayerFile[];
 }
 
-/** Goes through the steps of `nextLayerStep` without taking them. Pure. */
+/** Goes through the steps of `nextLayerSteps` without taking them. Pure. */
 export function foresee(files: readonly LayerFile[], use: LayerUse): Foreseen {
   const deleted: LayerFile[] = [];
   const merged: LayerFile[] = [];
   let left = files;
   let named = use.named;
   for (;;) {
-    const step = nextLayerStep(left, { ...use, named });
+    const [step] = nextLayerSteps(left, { ...use, named });
     if (step === undefined) return { deleted, merged };
     const gone = step.kind === 'commit' ? step.from : step.path;
     const file = left.find(({ path }) => path === gone);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type LayerFile, nextLayerStep } from './unneeded.ts';
+import { type LayerFile, nextLayerSteps } from './unneeded.ts';
 
 /** `c>b` is a layer c on b; a leading `*` marks a file that another environment has a link to. */
 function files(...texts: readonly string[]): readonly LayerFile[] {
@@ -8,8 +8,9 @@ function files(...texts: readonly string[]): readonly LayerFile[] {
     return { path, below, shared: text.startsWith('*') };
   });
 }
-const step = (all: readonly LayerFile[], named: string, running = ''): unknown =>
-  nextLayerStep(all, { named: new Set(named.split(' ')), running: new Set(running.split(' ').filter((one) => one !== '')) });
+const steps = (all: readonly LayerFile[], named: string, running = ''): readonly unknown[] =>
+  nextLayerSteps(all, { named: new Set(named.split(' ')), running: new Set(running.split(' ').filter((one) => one !== '')) });
+const step = (all: readonly LayerFile[], named: string, running = ''): unknown => steps(all, named, running)[0];
 
 describe('a file that nobody names', () => {
   test('is deleted where nothing is on it', () => {
@@ -51,5 +52,29 @@ describe('a file that another environment uses too', () => {
     expect(step(files(...many, 'a>f15'), 'a')).toBeUndefined();
     expect(step(files(...many, '*f16>f15', 'a>f16'), 'a')).toMatchObject({ kind: 'absorb', path: 'f16', into: 'a', how: 'offline' });
     expect(step(files(...many, '*f16>f15', 'a>f16'), 'a', 'a')).toMatchObject({ kind: 'absorb', path: 'f16', how: 'pull' });
+  });
+});
+
+describe('steps that are taken at the same time', () => {
+  test('delete all that nothing is on, and merge nothing yet', () => {
+    expect(steps(files('a', 'b>a', 'c>b', 'd>a', 'e>d'), 'a')).toEqual([
+      { kind: 'delete', path: 'c' },
+      { kind: 'delete', path: 'e' },
+    ]);
+  });
+
+  test('merge one file of each disk', () => {
+    const all = files('a', 'b>a', 'c>b', 'x', 'y>x');
+    expect(steps(all, 'c y', 'c y')).toEqual([
+      { kind: 'commit', path: 'a', from: 'b', running: 'c' },
+      { kind: 'absorb', path: 'x', into: 'y', how: 'pull' },
+    ]);
+  });
+
+  test('know disks on the same template apart, and one disk by its own lowest file', () => {
+    const template: LayerFile = { path: 't', below: undefined, shared: true, foreign: true };
+    expect(steps([template, ...files('a>t', 'b>a', 'x>t', 'y>x')], 'b y')).toHaveLength(2);
+    const between: LayerFile = { path: 'f', below: 'b', shared: true, foreign: true };
+    expect(steps([...files('a', 'b>a', 'c>f', 'd>c'), between], 'd')).toHaveLength(1);
   });
 });

@@ -36,42 +36,52 @@ export type LayerStep =
 const LONG_CHAIN = 16;
 
 /**
- * The next step to take, for each disk independent of the others; undefined when only what is needed is left. A file that several layers
- * are on has to stay, and so has one that another environment uses too, unless that makes the disk's chain long.
+ * The steps to take next, which are independent of each other: at most one merge for each disk; none when only what is needed is left. A file
+ * that several layers are on has to stay, and so has one that another environment uses too, unless that makes the disk's chain long.
  */
-export function nextLayerStep(files: readonly LayerFile[], use: LayerUse): LayerStep | undefined {
+export function nextLayerSteps(files: readonly LayerFile[], use: LayerUse): readonly LayerStep[] {
   const above = new Map<string, LayerFile[]>();
   for (const file of files) if (file.below !== undefined) above.set(file.below, [...(above.get(file.below) ?? []), file]);
   const known = new Map(files.map((file) => [file.path, file]));
   const unneeded = files.filter(({ path, foreign }) => !use.named.has(path) && !use.running.has(path) && foreign !== true);
   // Before anything is merged: a layer would take in what is then deleted with it.
-  const free = unneeded.find(({ path }) => !above.has(path));
-  if (free !== undefined) return { kind: 'delete', path: free.path };
-  for (const { path, shared } of unneeded) {
-    const [layer, ...more] = above.get(path) ?? [];
-    if (layer === undefined || more.length > 0) continue;
-    // Merging it would give nothing back, and take as much again.
-    if (shared && depthOf(path, known) <= LONG_CHAIN) continue;
-    if (use.running.has(layer.path)) return { kind: 'absorb', path, into: layer.path, how: 'pull' };
-    const running = [...use.running].find((top) => isBelow(layer.path, top, known));
-    if (running === undefined) {
-      // Taking it in changes the layer: where another environment has a link to that, it would change there too.
-      if (!layer.shared) return { kind: 'absorb', path, into: layer.path, how: 'offline' };
-    } else if (!shared) return { kind: 'commit', path, from: layer.path, running };
+  const free = unneeded.filter(({ path }) => !above.has(path));
+  if (free.length > 0) return free.map(({ path }) => ({ kind: 'delete', path }));
+  const merges = new Map<string, LayerStep>();
+  for (const file of unneeded) {
+    const disk = lowestOf(file.path, known);
+    const merge = merges.has(disk) ? undefined : mergeOf(file, above.get(file.path) ?? [], known, use);
+    if (merge !== undefined) merges.set(disk, merge);
   }
-  return undefined;
+  return [...merges.values()];
 }
 
-/** Files from this one down. */
-function depthOf(path: string, known: ReadonlyMap<string, LayerFile>): number {
-  let depth = 0;
-  for (let file = known.get(path); file !== undefined; file = file.below === undefined ? undefined : known.get(file.below)) depth++;
-  return depth;
+/** How a file that is not needed is merged with the one layer on it. */
+function mergeOf(
+  { path, shared }: LayerFile,
+  [layer, ...more]: readonly LayerFile[],
+  known: ReadonlyMap<string, LayerFile>,
+  use: LayerUse,
+): LayerStep | undefined {
+  if (layer === undefined || more.length > 0) return undefined;
+  // Merging it would give nothing back, and take as much again.
+  if (shared && filesFrom(path, known).length <= LONG_CHAIN) return undefined;
+  if (use.running.has(layer.path)) return { kind: 'absorb', path, into: layer.path, how: 'pull' };
+  const running = [...use.running].find((top) => filesFrom(top, known).some((file) => file.path === layer.path));
+  if (running !== undefined) return shared ? undefined : { kind: 'commit', path, from: layer.path, running };
+  // Taking it in changes the layer: where another environment has a link to that, it would change there too.
+  return layer.shared ? undefined : { kind: 'absorb', path, into: layer.path, how: 'offline' };
 }
 
-function isBelow(path: string, top: string, known: ReadonlyMap<string, LayerFile>): boolean {
-  for (let file = known.get(top); file !== undefined; file = file.below === undefined ? undefined : known.get(file.below)) {
-    if (file.path === path) return true;
-  }
-  return false;
+/** A file and those below it, from the top. */
+function filesFrom(path: string, known: ReadonlyMap<string, LayerFile>): readonly LayerFile[] {
+  const files: LayerFile[] = [];
+  for (let file = known.get(path); file !== undefined; file = file.below === undefined ? undefined : known.get(file.below))
+    files.push(file);
+  return files;
+}
+
+/** The lowest of our own files of a disk; many disks may be on the same template. */
+function lowestOf(path: string, known: ReadonlyMap<string, LayerFile>): string {
+  return filesFrom(path, known).findLast(({ foreign }) => foreign !== true)?.path ?? path;
 }
