@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect, type Locator, type Page, test } from '@playwright/test';
 import { vmRow } from './support/environment.ts';
-import { lago, lagoOk } from './support/lago.ts';
+import { lagoOk } from './support/lago.ts';
 import { ownedProcesses } from './support/leaks.ts';
 import { askMain, doInMain } from './support/main-process.ts';
 import { type Scratch } from './support/scratch.ts';
@@ -78,7 +78,7 @@ test('serial consoles show what was printed before and share one guest, also wit
   const second = await openTerminal(page, 'db', 'Serial console');
   await expect.poll(async () => await terminalText(second)).toBe(text);
 
-  const other = await lago(scratch, ['--prefix-path', `${scratch.workdir}/shop`, 'console', 'db'], { input: 'wrong\n' });
+  const other = await lagoOk(scratch, ['--prefix-path', `${scratch.workdir}/shop`, 'console', 'db'], { input: 'wrong\n' });
   expect(other.stdout).toContain('Password:');
   await expect(second).toHaveAttribute('data-state', 'taken');
   await expectTerminal(second, /Another program has taken the serial console of db; press Enter to take it back/);

@@ -329,6 +329,10 @@ describe('a fork', () => {
     await fork('second');
     await fork('third', join(folder, 'second'));
     const [second, inSecond] = await hostOf('second');
+    // Of what libvirt knows, all of it belongs to the fork.
+    const xml = second.model.domainXml(inSecond, false);
+    expect(xml).toContain(`prefix='${(await readPrefix(join(folder, 'second'))).uuid}'`);
+    expect(xml).not.toContain((await readPrefix(root)).uuid);
     await write(second, inSecond, '0x22');
     expect([await reads(world, VM0, '0x11'), states()]).toEqual([true, ['running']]);
     for (const gone of [root, join(folder, 'second')]) await doing(async (step) => await destroyEnvironment(world.context, gone, step));

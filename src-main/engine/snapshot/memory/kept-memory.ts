@@ -65,7 +65,9 @@ export async function domainHere({ host }: HostSession, prefix: Prefix, snapshot
     name: domainName(prefix.uuid, name),
     uuid: stableUuid(prefix.uuid, name),
     disks: new Map(now.disks.flatMap(({ dev, path }) => (path === '' ? [] : [[dev, expandPrefixPath(path, root)] as const]))),
+    // The first that fits counts: the whole uuid, of the owner, before its beginnings.
     instead: [
+      [origin.uuid, prefix.uuid],
       [socketThen, vncSocket(host.socketDir, prefix.uuid, name)],
       [`${origin.socketDir}/`, `${host.socketDir}/`],
       [`${origin.root}/`, `${root}/`],
