@@ -1,7 +1,7 @@
 import { lazy, type ReactElement, Suspense, useCallback, useEffect, useEffectEvent, useMemo, useReducer, useRef, useState } from 'react';
 import { isBridgeMessage } from '../src-shared/bridge.ts';
 import type { WireError } from '../src-shared/errors.ts';
-import { SNAPSHOT_MANIFEST } from '../src-shared/exported-snapshot.ts';
+import { SNAPSHOT_MANIFEST } from '../src-shared/snapshot/exported-snapshot.ts';
 import styles from './app.module.css';
 import { type EngineConnection, readError } from './engine-client.ts';
 import { EngineContext, type EngineContextValue, type Notice, type Result } from './engine-context.ts';

@@ -1,18 +1,18 @@
 import { eventIterator, oc } from '@orpc/contract';
 import { z } from 'zod';
-import { Changes } from './changes.ts';
 import { CollectedChange, CollectedFile, Collection, FileRange, TextDiff } from './collection.ts';
 import { DeployOutput } from './deploy.ts';
-import { ExportedSnapshot } from './exported-snapshot.ts';
 import { HostChoice } from './host/host-choice.ts';
 import { Issue } from './issue.ts';
 import { LiveNumbers } from './numbers.ts';
 import { OperationState } from './operation.ts';
 import { OutsidePath, Plan } from './plan.ts';
-import { RemovalChoice, RemovalPlan, RevertPlan } from './snapshot-plans.ts';
+import { Changes } from './snapshot/changes.ts';
+import { ExportedSnapshot } from './snapshot/exported-snapshot.ts';
+import { RemovalChoice, RemovalPlan, RevertPlan } from './snapshot/snapshot-plans.ts';
+import { MAX_FORKS } from './snapshot/timeline.ts';
 import { ForwardState, LibraryState, MachineState, PrefixState } from './state.ts';
 import { TerminalState } from './terminal.ts';
-import { MAX_FORKS } from './timeline.ts';
 import { type VerbInputKind, type VerbInputs, type VerbNoun, type Verbs, verbsOf } from './verbs.ts';
 import { VmChange } from './vm-change.ts';
 

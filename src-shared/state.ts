@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { BootState } from './boot.ts';
 import { VmDeploy } from './deploy.ts';
-import { SnapshotState, TimelineEvent } from './timeline.ts';
+import { SnapshotState, TimelineEvent } from './snapshot/timeline.ts';
 
 /** A VM's status in Lago's words (libvirt's states, and `down` when libvirt does not know the VM). */
 export const VmStatus = z.enum([

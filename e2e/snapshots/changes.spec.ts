@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import type { Changes } from '../../src-shared/changes.ts';
+import type { Changes } from '../../src-shared/snapshot/changes.ts';
 import { showView } from '../support/environment.ts';
 import { oneVm } from '../support/init-files.ts';
 import { lago, lagoOk } from '../support/lago.ts';

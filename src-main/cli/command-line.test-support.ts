@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Duplex, PassThrough } from 'node:stream';
 import { EngineError } from '../../src-shared/errors.ts';
 import type { OperationState } from '../../src-shared/operation.ts';
-import type { RemovalChoice } from '../../src-shared/snapshot-plans.ts';
+import type { RemovalChoice } from '../../src-shared/snapshot/snapshot-plans.ts';
 import type { VmStatus } from '../../src-shared/state.ts';
 import { allVerbs, type VerbNoun } from '../../src-shared/verbs.ts';
 import type { ActionOptions, Engine, EngineSettings, Operation, ShellRequest, ShellSession } from '../engine/index.ts';

@@ -1,13 +1,13 @@
 import type { Duplex } from 'node:stream';
 import type { BootState } from '../../src-shared/boot.ts';
-import type { Changes } from '../../src-shared/changes.ts';
 import type { CollectedChange, CollectedFile, Collection, FileRange, TextDiff } from '../../src-shared/collection.ts';
 import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts';
 import type { DeployOutput } from '../../src-shared/deploy.ts';
-import type { ExportedSnapshot } from '../../src-shared/exported-snapshot.ts';
 import type { HostChoice } from '../../src-shared/host/host-choice.ts';
 import type { LiveNumbers } from '../../src-shared/numbers.ts';
-import type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot-plans.ts';
+import type { Changes } from '../../src-shared/snapshot/changes.ts';
+import type { ExportedSnapshot } from '../../src-shared/snapshot/exported-snapshot.ts';
+import type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot/snapshot-plans.ts';
 import type { HostCheck, LibraryState, PrefixState } from '../../src-shared/state.ts';
 import type { TerminalState } from '../../src-shared/terminal.ts';
 import type { VerbInput, VerbNoun, Verbs } from '../../src-shared/verbs.ts';

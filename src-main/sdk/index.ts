@@ -19,14 +19,14 @@ import {
 import { type Environment, environmentAt } from './environment.ts';
 import type { CallOptions } from './follow.ts';
 
-export type { Changes } from '../../src-shared/changes.ts';
 /**
  * The SDK, imported with `import { openEngine } from 'lago-desktop'`: a thin typed layer over the engine, which runs in the calling
  * process. See docs/sdk.md.
  */
 export type { CollectedArtifact, CollectedVm, Collection } from '../../src-shared/collection.ts';
 export { EngineError, type ErrorCode } from '../../src-shared/errors.ts';
-export type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot-plans.ts';
+export type { Changes } from '../../src-shared/snapshot/changes.ts';
+export type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot/snapshot-plans.ts';
 export type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-shared/state.ts';
 export type {
   CliPlugin,

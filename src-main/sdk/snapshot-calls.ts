@@ -1,6 +1,6 @@
-import type { Changes } from '../../src-shared/changes.ts';
 import type { TextDiff } from '../../src-shared/collection.ts';
-import type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot-plans.ts';
+import type { Changes } from '../../src-shared/snapshot/changes.ts';
+import type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot/snapshot-plans.ts';
 import type { Engine, SnapshotExportResult } from '../engine/index.ts';
 import type { CallOptions, Follow } from './follow.ts';
 

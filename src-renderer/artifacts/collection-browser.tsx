@@ -5,8 +5,8 @@ import type { CollectedFile, Collection } from '../../src-shared/collection.ts';
 import { useCall, useEngine } from '../engine-context.ts';
 import { baseName, formatClock } from '../format.ts';
 import { Copyable } from '../ui/copyable.tsx';
+import { IconButton } from '../ui/feedback/tip.tsx';
 import list from '../ui/list-row.module.css';
-import { IconButton } from '../ui/tip.tsx';
 import styles from './artifacts.module.css';
 import { FileViewer } from './file-viewer.tsx';
 

@@ -5,7 +5,7 @@ import type { PrefixState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
 import { useUnreachable, useWorkBeside } from '../live-cache.ts';
 import { copyText } from '../ui/copy-text.ts';
-import { Empty } from '../ui/empty.tsx';
+import { Empty } from '../ui/feedback/empty.tsx';
 import { GuardedButton } from '../ui/guarded-button.tsx';
 import styles from './deploy-view.module.css';
 import { OutputPane } from './output-pane.tsx';

@@ -2,11 +2,11 @@ import { IconPlayerPlay } from '@tabler/icons-react';
 import type { KeyboardEvent, ReactElement } from 'react';
 import type { ScriptRun, VmDeploy } from '../../src-shared/deploy.ts';
 import { formatClock, formatDuration } from '../format.ts';
+import { StateMark } from '../ui/feedback/state-mark.tsx';
+import { IconButton } from '../ui/feedback/tip.tsx';
 import { useNow } from '../ui/hooks/use-now.ts';
 import { rowSibling } from '../ui/row-sibling.ts';
-import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
-import { IconButton } from '../ui/tip.tsx';
 import styles from './deploy-view.module.css';
 import { scriptStatus } from './script-status.ts';
 

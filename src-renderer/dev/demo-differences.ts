@@ -1,7 +1,7 @@
 import type { implement } from '@orpc/server';
-import type { FileChange } from '../../src-shared/changes.ts';
 import type { TextDiff } from '../../src-shared/collection.ts';
 import type { Contract } from '../../src-shared/contract.ts';
+import type { FileChange } from '../../src-shared/snapshot/changes.ts';
 
 const KIB = 1024;
 

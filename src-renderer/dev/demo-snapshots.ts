@@ -1,9 +1,9 @@
 import type { implement } from '@orpc/server';
 import type { Contract } from '../../src-shared/contract.ts';
 import type { OperationKind } from '../../src-shared/operation.ts';
-import { chosenForRemoval } from '../../src-shared/snapshot-tree.ts';
+import { chosenForRemoval } from '../../src-shared/snapshot/snapshot-tree.ts';
+import type { SnapshotState } from '../../src-shared/snapshot/timeline.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
-import type { SnapshotState } from '../../src-shared/timeline.ts';
 import { differenceHandlers } from './demo-differences.ts';
 import { PLAIN_POINT } from './demo-timeline.ts';
 

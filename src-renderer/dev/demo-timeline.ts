@@ -1,5 +1,5 @@
+import type { SnapshotState, TimelineEvent } from '../../src-shared/snapshot/timeline.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
-import type { SnapshotState, TimelineEvent } from '../../src-shared/timeline.ts';
 
 const MINUTE = 60_000;
 const MIB = 1024 ** 2;

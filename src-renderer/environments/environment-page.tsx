@@ -10,12 +10,12 @@ import { isRunning, useOperations, usePrefix, usePrefixes, useRunningOperation, 
 import { SnapshotsView } from '../snapshots/snapshots-view.tsx';
 import { TaskCard } from '../tasks/task-card.tsx';
 import { TaskList } from '../tasks/task-list.tsx';
-import { Empty } from '../ui/empty.tsx';
+import { Empty } from '../ui/feedback/empty.tsx';
+import { StateMark } from '../ui/feedback/state-mark.tsx';
+import { Tip } from '../ui/feedback/tip.tsx';
 import { GuardedButton } from '../ui/guarded-button.tsx';
 import type { Action } from '../ui/menu/action.ts';
 import { ActionMenu } from '../ui/menu/action-menu.tsx';
-import { StateMark } from '../ui/state-mark.tsx';
-import { Tip } from '../ui/tip.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { useWindow } from '../window-state.ts';
 import styles from './environment-page.module.css';

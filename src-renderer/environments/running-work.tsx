@@ -3,8 +3,8 @@ import type { ReactElement } from 'react';
 import type { OperationState } from '../../src-shared/operation.ts';
 import { useCall } from '../engine-context.ts';
 import { formatFraction } from '../format.ts';
+import { ProgressBar } from '../ui/feedback/progress-bar.tsx';
 import { useNow } from '../ui/hooks/use-now.ts';
-import { ProgressBar } from '../ui/progress-bar.tsx';
 import { useWindow } from '../window-state.ts';
 import styles from './running-work.module.css';
 

@@ -16,7 +16,7 @@ import type { OperationState } from '../../src-shared/operation.ts';
 import type { NetworkState, PrefixState, VmState, VmStatus } from '../../src-shared/state.ts';
 import { allVerbs } from '../../src-shared/verbs.ts';
 import { count, formatUptime } from '../format.ts';
-import type { Icon, Tone } from '../ui/state-mark.tsx';
+import type { Icon, Tone } from '../ui/feedback/state-mark.tsx';
 
 /** A state ready for `StateMark`. */
 export interface StatusView {

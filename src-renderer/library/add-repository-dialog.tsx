@@ -4,7 +4,7 @@ import { useCall } from '../engine-context.ts';
 import { formatDuration } from '../format.ts';
 import { isRunning, useOperations } from '../live-cache.ts';
 import { Dialog } from '../ui/dialog.tsx';
-import { ErrorNotice } from '../ui/error-notice.tsx';
+import { ErrorNotice } from '../ui/feedback/error-notice.tsx';
 import { useNow } from '../ui/hooks/use-now.ts';
 import styles from './dialogs.module.css';
 

@@ -10,7 +10,7 @@ import { useCall } from '../engine-context.ts';
 import { count, dots } from '../format.ts';
 import { isRunning, useLibrary, useOperations, useUnreachable } from '../live-cache.ts';
 import { Copyable } from '../ui/copyable.tsx';
-import { Empty } from '../ui/empty.tsx';
+import { Empty } from '../ui/feedback/empty.tsx';
 import { GuardedButton } from '../ui/guarded-button.tsx';
 import { useNow } from '../ui/hooks/use-now.ts';
 import { ViewTabs } from '../ui/view-tabs.tsx';

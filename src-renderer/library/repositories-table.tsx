@@ -2,7 +2,7 @@ import { IconGitBranch } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import type { TemplateRepositoryState } from '../../src-shared/state.ts';
 import { Copyable } from '../ui/copyable.tsx';
-import { Empty } from '../ui/empty.tsx';
+import { Empty } from '../ui/feedback/empty.tsx';
 import table from '../ui/table.module.css';
 import styles from './library-page.module.css';
 

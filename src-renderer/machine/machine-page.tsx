@@ -7,7 +7,7 @@ import { useCall } from '../engine-context.ts';
 import { count } from '../format.ts';
 import { useMachine } from '../live-cache.ts';
 import { Copyable } from '../ui/copyable.tsx';
-import { type Icon, StateIcon, type Tone } from '../ui/state-mark.tsx';
+import { type Icon, StateIcon, type Tone } from '../ui/feedback/state-mark.tsx';
 import styles from './machine-page.module.css';
 
 const MARKS: Readonly<Record<HostCheck['state'], { readonly tone: Tone; readonly icon: Icon; readonly word: string }>> = {

@@ -3,7 +3,7 @@ import type { ReactElement } from 'react';
 import { formatIssue, type Issue } from '../../src-shared/issue.ts';
 import { baseName, count } from '../format.ts';
 import { copyText } from '../ui/copy-text.ts';
-import { type Icon, StateMark, type Tone } from '../ui/state-mark.tsx';
+import { type Icon, StateMark, type Tone } from '../ui/feedback/state-mark.tsx';
 import styles from './issues.module.css';
 
 const GROUPS: readonly {

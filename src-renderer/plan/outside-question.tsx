@@ -4,7 +4,7 @@ import { IconAlertTriangle } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import type { OutsidePath } from '../../src-shared/plan.ts';
 import { count } from '../format.ts';
-import { StateMark } from '../ui/state-mark.tsx';
+import { StateMark } from '../ui/feedback/state-mark.tsx';
 import styles from './issues.module.css';
 import { meaningOf } from './outside.ts';
 

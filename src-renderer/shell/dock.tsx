@@ -1,7 +1,7 @@
 import { IconChevronDown, IconChevronUp } from '@tabler/icons-react';
 import { lazy, type ReactElement, Suspense } from 'react';
 import { isRunning, useOperations } from '../live-cache.ts';
-import { IconButton } from '../ui/tip.tsx';
+import { IconButton } from '../ui/feedback/tip.tsx';
 import { type DockView, useWindow } from '../window-state.ts';
 import styles from './dock.module.css';
 import { moveFocus } from './tab-bar.tsx';

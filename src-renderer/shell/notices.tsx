@@ -1,7 +1,7 @@
 import type { ReactElement } from 'react';
 import type { Notice } from '../engine-context.ts';
-import { ErrorNotice } from '../ui/error-notice.tsx';
-import { ResultNotice } from '../ui/result-notice.tsx';
+import { ErrorNotice } from '../ui/feedback/error-notice.tsx';
+import { ResultNotice } from '../ui/feedback/result-notice.tsx';
 import styles from './notices.module.css';
 
 /** Failed clicks and results of tasks, shown over the lower right of the page until they are dismissed. */

@@ -2,8 +2,8 @@ import { useMantineColorScheme } from '@mantine/core';
 import { IconDeviceDesktop, IconDisc, IconMoon, IconStack2, IconStethoscope, IconSun } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { useMachine } from '../live-cache.ts';
-import type { Icon } from '../ui/state-mark.tsx';
-import { Tip } from '../ui/tip.tsx';
+import type { Icon } from '../ui/feedback/state-mark.tsx';
+import { Tip } from '../ui/feedback/tip.tsx';
 import { type Page, useWindow } from '../window-state.ts';
 import styles from './rail.module.css';
 

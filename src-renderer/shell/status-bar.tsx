@@ -14,9 +14,9 @@ import type { OperationState } from '../../src-shared/operation.ts';
 import type { HostSummary } from '../../src-shared/state.ts';
 import { dots, formatFraction } from '../format.ts';
 import { isRunning, useConnection, useMachine, useOperations, usePrefix } from '../live-cache.ts';
+import { ProgressBar } from '../ui/feedback/progress-bar.tsx';
+import { Tip } from '../ui/feedback/tip.tsx';
 import { useNowUntil } from '../ui/hooks/use-now.ts';
-import { ProgressBar } from '../ui/progress-bar.tsx';
-import { Tip } from '../ui/tip.tsx';
 import { useWindow } from '../window-state.ts';
 import styles from './status-bar.module.css';
 

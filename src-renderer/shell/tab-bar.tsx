@@ -4,8 +4,8 @@ import { isExclusive } from '../../src-shared/operation.ts';
 import { prefixStatus } from '../environments/status.ts';
 import { baseName } from '../format.ts';
 import { isRunning, useOperations, usePrefixes } from '../live-cache.ts';
-import { StateIcon } from '../ui/state-mark.tsx';
-import { IconButton } from '../ui/tip.tsx';
+import { StateIcon } from '../ui/feedback/state-mark.tsx';
+import { IconButton } from '../ui/feedback/tip.tsx';
 import { keyOf, type Tab, useWindow } from '../window-state.ts';
 import styles from './tab-bar.module.css';
 

@@ -1,7 +1,7 @@
 import { Button, Textarea, TextInput } from '@mantine/core';
 import '@mantine/core/styles/Input.css';
 import { type KeyboardEvent, type ReactElement, type SyntheticEvent, useEffect, useRef, useState } from 'react';
-import type { SnapshotState } from '../../src-shared/timeline.ts';
+import type { SnapshotState } from '../../src-shared/snapshot/timeline.ts';
 import { NameField } from '../ui/name-field.tsx';
 import styles from './point-details.module.css';
 import { nameProblem } from './snapshot-name.ts';

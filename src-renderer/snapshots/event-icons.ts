@@ -8,8 +8,8 @@ import {
   IconPlayerStop,
   IconRocket,
 } from '@tabler/icons-react';
-import type { TimelineEvent } from '../../src-shared/timeline.ts';
-import type { Icon } from '../ui/state-mark.tsx';
+import type { TimelineEvent } from '../../src-shared/snapshot/timeline.ts';
+import type { Icon } from '../ui/feedback/state-mark.tsx';
 
 /** The marks of events. */
 export const EVENT_ICONS: Readonly<Record<TimelineEvent['kind'], Icon>> = {

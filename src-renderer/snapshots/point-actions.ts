@@ -10,8 +10,8 @@ import {
   IconPinnedOff,
   IconTrash,
 } from '@tabler/icons-react';
-import { branchOf } from '../../src-shared/snapshot-tree.ts';
-import type { SnapshotState } from '../../src-shared/timeline.ts';
+import { branchOf } from '../../src-shared/snapshot/snapshot-tree.ts';
+import type { SnapshotState } from '../../src-shared/snapshot/timeline.ts';
 import { count } from '../format.ts';
 import { copyText } from '../ui/copy-text.ts';
 import type { Action } from '../ui/menu/action.ts';

@@ -1,15 +1,15 @@
 import { IconCircle, IconCircleDot, IconCircleX, IconPencil, IconPin, IconPinFilled } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
-import type { SnapshotState } from '../../src-shared/timeline.ts';
+import type { SnapshotState } from '../../src-shared/snapshot/timeline.ts';
 import { formatAgo, formatClock } from '../format.ts';
+import { StateMark } from '../ui/feedback/state-mark.tsx';
+import { IconButton } from '../ui/feedback/tip.tsx';
 import { GuardedButton } from '../ui/guarded-button.tsx';
 import type { Action } from '../ui/menu/action.ts';
 import { ActionMenu } from '../ui/menu/action-menu.tsx';
-import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
 import { type Column, TableHead } from '../ui/table-head.tsx';
-import { IconButton } from '../ui/tip.tsx';
 import { EditForm, type SnapshotEdit } from './edit-form.tsx';
 import { EnvironmentLinks } from './environment-links.tsx';
 import styles from './point-details.module.css';

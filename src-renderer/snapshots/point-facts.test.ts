@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { SnapshotState } from '../../src-shared/timeline.ts';
+import type { SnapshotState } from '../../src-shared/snapshot/timeline.ts';
 import { PLAIN_POINT } from '../dev/demo-timeline.ts';
 import { bytesOf, contentOf, describePoint, forkProblem, formatShort, measuredSentence, totalOf } from './point-facts.ts';
 

@@ -1,5 +1,5 @@
 import { formatBytes } from '../../src-shared/bytes.ts';
-import type { SnapshotMeasured, SnapshotState } from '../../src-shared/timeline.ts';
+import type { SnapshotMeasured, SnapshotState } from '../../src-shared/snapshot/timeline.ts';
 import { count, dots, formatClock } from '../format.ts';
 
 /** A short time: `48 ms`, `0.8 s`, `12 s`. */

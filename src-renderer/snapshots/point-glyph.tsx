@@ -1,6 +1,6 @@
 import { IconPinFilled } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
-import type { SnapshotState } from '../../src-shared/timeline.ts';
+import type { SnapshotState } from '../../src-shared/snapshot/timeline.ts';
 import { damageOf } from './point-facts.ts';
 import styles from './point-glyph.module.css';
 

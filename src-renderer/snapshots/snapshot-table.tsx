@@ -1,12 +1,12 @@
 import { IconPinFilled } from '@tabler/icons-react';
 import { type KeyboardEvent, type ReactElement, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
-import type { SnapshotState, TimelineEvent } from '../../src-shared/timeline.ts';
+import type { SnapshotState, TimelineEvent } from '../../src-shared/snapshot/timeline.ts';
 import { formatClock } from '../format.ts';
+import { StateMark } from '../ui/feedback/state-mark.tsx';
 import { type Action, type MenuPlace, menuPlace } from '../ui/menu/action.ts';
 import { ActionMenu, ContextMenu } from '../ui/menu/action-menu.tsx';
 import { rowSibling } from '../ui/row-sibling.ts';
-import { StateMark } from '../ui/state-mark.tsx';
 import table from '../ui/table.module.css';
 import { ACTIONS, type Column, TableHead } from '../ui/table-head.tsx';
 import { EnvironmentLinks } from './environment-links.tsx';

@@ -1,5 +1,5 @@
 import type { ReactElement } from 'react';
-import type { SnapshotState } from '../../src-shared/timeline.ts';
+import type { SnapshotState } from '../../src-shared/snapshot/timeline.ts';
 import { bytesOf } from './point-facts.ts';
 import { PointGlyph } from './point-glyph.tsx';
 import styles from './snapshots-view.module.css';

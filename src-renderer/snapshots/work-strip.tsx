@@ -1,6 +1,6 @@
 import type { ReactElement } from 'react';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
-import { ProgressBar } from '../ui/progress-bar.tsx';
+import { ProgressBar } from '../ui/feedback/progress-bar.tsx';
 import { vmProgress } from './vm-progress.ts';
 import styles from './work-strip.module.css';
 

@@ -1,7 +1,7 @@
 import { IconArticle } from '@tabler/icons-react';
 import { type ReactElement, useDeferredValue, useState } from 'react';
 import { useOperations } from '../live-cache.ts';
-import { Empty } from '../ui/empty.tsx';
+import { Empty } from '../ui/feedback/empty.tsx';
 import { useFollowEnd } from '../ui/hooks/use-follow-end.ts';
 import styles from './log-view.module.css';
 import { useOperationLogs } from './use-operation-logs.ts';

@@ -4,11 +4,11 @@ import { type ReactElement, useState } from 'react';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import { formatDuration, formatFraction } from '../format.ts';
 import { isRunning } from '../live-cache.ts';
-import { ErrorNotice } from '../ui/error-notice.tsx';
+import { ErrorNotice } from '../ui/feedback/error-notice.tsx';
+import { ProgressBar } from '../ui/feedback/progress-bar.tsx';
+import { type Icon, StateIcon, type Tone } from '../ui/feedback/state-mark.tsx';
+import { IconButton } from '../ui/feedback/tip.tsx';
 import { useNow } from '../ui/hooks/use-now.ts';
-import { ProgressBar } from '../ui/progress-bar.tsx';
-import { type Icon, StateIcon, type Tone } from '../ui/state-mark.tsx';
-import { IconButton } from '../ui/tip.tsx';
 import styles from './task-card.module.css';
 import { useOperationLogs } from './use-operation-logs.ts';
 

@@ -2,7 +2,7 @@ import { IconListCheck } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import type { OperationState } from '../../src-shared/operation.ts';
 import { useCall } from '../engine-context.ts';
-import { Empty } from '../ui/empty.tsx';
+import { Empty } from '../ui/feedback/empty.tsx';
 import { TaskCard } from './task-card.tsx';
 
 /** Operations, the newest on top. Finished ones stay until they are dismissed. */

@@ -8,7 +8,7 @@ import { type KeyboardEvent, type ReactElement, useEffect, useEffectEvent, useRe
 import type { TerminalStatus } from '../../src-shared/terminal.ts';
 import { useEngine } from '../engine-context.ts';
 import { copyText } from '../ui/copy-text.ts';
-import { IconButton } from '../ui/tip.tsx';
+import { IconButton } from '../ui/feedback/tip.tsx';
 import { type TerminalSession, useWindow } from '../window-state.ts';
 import { PALETTES } from './palettes.ts';
 import styles from './terminal-pane.module.css';

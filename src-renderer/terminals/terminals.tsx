@@ -3,8 +3,8 @@ import { type KeyboardEvent, lazy, type ReactElement, Suspense, useState } from 
 import type { TerminalStatus } from '../../src-shared/terminal.ts';
 import { usePrefixes } from '../live-cache.ts';
 import { moveFocus } from '../shell/tab-bar.tsx';
-import { Empty } from '../ui/empty.tsx';
-import type { Icon } from '../ui/state-mark.tsx';
+import { Empty } from '../ui/feedback/empty.tsx';
+import type { Icon } from '../ui/feedback/state-mark.tsx';
 import { type TerminalSession, useWindow } from '../window-state.ts';
 import { TerminalPane } from './terminal-pane.tsx';
 import styles from './terminals.module.css';

@@ -1,6 +1,6 @@
 import { Button, type ButtonProps } from '@mantine/core';
 import type { MouseEvent, ReactElement } from 'react';
-import { Tip } from './tip.tsx';
+import { Tip } from './feedback/tip.tsx';
 
 interface GuardedButtonProps extends ButtonProps {
   /** Why the button is inactive; undefined when it works. */

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Issue } from '../issue.ts';
 import { nearest } from '../nearest.ts';
-import type { SnapshotKeep } from '../snapshot-keep.ts';
+import type { SnapshotKeep } from '../snapshot/snapshot-keep.ts';
 import { readJsonSource } from './json-source.ts';
 import { quote } from './name-rules.ts';
 import { applyPrototypes } from './prototypes.ts';

@@ -1,5 +1,5 @@
 import { COUNTING_VMS } from '../../e2e/support/counting-guests.ts';
-import { branchOf } from '../../src-shared/snapshot-tree.ts';
+import { branchOf } from '../../src-shared/snapshot/snapshot-tree.ts';
 
 /** What must be true of an environment after each verb that had an effect. Values only: a verb makes a new one. */
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Changes } from '../../../src-shared/changes.ts';
+import type { Changes } from '../../../src-shared/snapshot/changes.ts';
 import { changesText, diffText } from './changes-text.ts';
 
 const NOTHING: Changes = {

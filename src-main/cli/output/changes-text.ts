@@ -1,7 +1,7 @@
 import { formatBytes } from '../../../src-shared/bytes.ts';
-import type { Changes, FileChange, PackageChange } from '../../../src-shared/changes.ts';
 import { cleanLine, cleanText } from '../../../src-shared/clean-text.ts';
 import type { DiffLine, TextDiff } from '../../../src-shared/collection.ts';
+import type { Changes, FileChange, PackageChange } from '../../../src-shared/snapshot/changes.ts';
 
 const MARKS = { added: '+', removed: '-', changed: '~' } as const;
 const DIFF_MARKS: Readonly<Record<DiffLine['kind'], string>> = { added: '+', removed: '-', same: ' ', gap: '@@', note: '\\ ' };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { SnapshotState } from '../../../src-shared/timeline.ts';
+import type { SnapshotState } from '../../../src-shared/snapshot/timeline.ts';
 import { removalText, revertText, snapshotTree } from './snapshot-text.ts';
 
 function point(name: string, parent: string | null, more: Partial<SnapshotState> = {}): SnapshotState {

@@ -1,6 +1,6 @@
 import { formatBytes } from '../../../src-shared/bytes.ts';
-import type { RemovalPlan, RevertPlan } from '../../../src-shared/snapshot-plans.ts';
-import type { SnapshotState } from '../../../src-shared/timeline.ts';
+import type { RemovalPlan, RevertPlan } from '../../../src-shared/snapshot/snapshot-plans.ts';
+import type { SnapshotState } from '../../../src-shared/snapshot/timeline.ts';
 
 /** Snapshots for people: one per line below the one that it came from, with its note beneath. */
 export function snapshotTree(points: readonly SnapshotState[], parent: string | null = null, indent = ''): readonly string[] {

@@ -1,5 +1,5 @@
-import type { Changes } from '../../../src-shared/changes.ts';
 import { EngineError } from '../../../src-shared/errors.ts';
+import type { Changes } from '../../../src-shared/snapshot/changes.ts';
 import { type VerbContext } from '../context.ts';
 import { changesText, diffText } from '../output/changes-text.ts';
 import { flagValue, listValue, textValue } from '../parser/table.ts';

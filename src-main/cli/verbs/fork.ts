@@ -1,5 +1,5 @@
 import { EngineError } from '../../../src-shared/errors.ts';
-import { MAX_FORKS } from '../../../src-shared/timeline.ts';
+import { MAX_FORKS } from '../../../src-shared/snapshot/timeline.ts';
 import type { VerbContext } from '../context.ts';
 import { listValue, textValue, type Values } from '../parser/table.ts';
 

@@ -1,5 +1,5 @@
 import { EngineError } from '../../../src-shared/errors.ts';
-import type { RemovalChoice } from '../../../src-shared/snapshot-plans.ts';
+import type { RemovalChoice } from '../../../src-shared/snapshot/snapshot-plans.ts';
 import type { EditSnapshotInput, TakeSnapshotInput } from '../../../src-shared/verbs.ts';
 import type { Engine } from '../../engine/index.ts';
 import type { VerbContext } from '../context.ts';

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { SETTINGS, type SettingKey, settingKey } from '../../../src-shared/settings.ts';
-import { SNAPSHOT_BEFORE, type SnapshotBefore } from '../../../src-shared/snapshot-keep.ts';
+import { SNAPSHOT_BEFORE, type SnapshotBefore } from '../../../src-shared/snapshot/snapshot-keep.ts';
 import { type IniEntry, interpolate, parseIni } from './ini-file.ts';
 import type { EngineSettings } from './settings.ts';
 

@@ -1,4 +1,4 @@
-import type { SnapshotBefore, SnapshotKeep } from '../../../src-shared/snapshot-keep.ts';
+import type { SnapshotBefore, SnapshotKeep } from '../../../src-shared/snapshot/snapshot-keep.ts';
 
 /** Effective settings of one engine, from lago.conf, environment and command line (names as in lago.conf). */
 export interface EngineSettings {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { exitCodeOf, toEngineError } from '../../../src-shared/errors.ts';
 import type { OperationKind } from '../../../src-shared/operation.ts';
-import type { TimelineEvent } from '../../../src-shared/timeline.ts';
+import type { TimelineEvent } from '../../../src-shared/snapshot/timeline.ts';
 import { isDead } from '../core/fault.ts';
 import type { Log } from '../core/log.ts';
 import { addEvent } from '../prefix/events.ts';

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SNAPSHOT_MANIFEST } from '../../../src-shared/exported-snapshot.ts';
+import { SNAPSHOT_MANIFEST } from '../../../src-shared/snapshot/exported-snapshot.ts';
 import { findInitFile } from './find-init-file.ts';
 
 let folder: string;

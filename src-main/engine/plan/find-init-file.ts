@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { SNAPSHOT_MANIFEST } from '../../../src-shared/exported-snapshot.ts';
+import { SNAPSHOT_MANIFEST } from '../../../src-shared/snapshot/exported-snapshot.ts';
 import { diskError } from '../core/json-file.ts';
 
 /** Standard names of an init file, in any case. */

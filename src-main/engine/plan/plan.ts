@@ -6,7 +6,7 @@ import type { DomainDefinition } from '../../../src-shared/init-file/schema.ts';
 import type { PathKey } from '../../../src-shared/init-file/source.ts';
 import type { Issue } from '../../../src-shared/issue.ts';
 import type { OutsidePath, Plan, PlannedNet, PlannedVm } from '../../../src-shared/plan.ts';
-import type { SnapshotKeep } from '../../../src-shared/snapshot-keep.ts';
+import type { SnapshotKeep } from '../../../src-shared/snapshot/snapshot-keep.ts';
 import type { EnvironmentSpecs, NetSpec, NicSpec, VmSpec } from '../../../src-shared/specs.ts';
 import { type BuilderOptions, customizeProblems, filesOf } from '../appliance/customize-options.ts';
 import { guestFamily } from '../appliance/sysprep-commands.ts';

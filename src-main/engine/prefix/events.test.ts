@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { TimelineEvent } from '../../../src-shared/timeline.ts';
+import type { TimelineEvent } from '../../../src-shared/snapshot/timeline.ts';
 import { addEvent, readEvents } from './events.ts';
 import { type PrefixPaths, prefixPaths } from './layout.ts';
 

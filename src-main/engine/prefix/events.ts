@@ -1,5 +1,5 @@
 import { appendFile, readFile, stat } from 'node:fs/promises';
-import { TimelineEvent } from '../../../src-shared/timeline.ts';
+import { TimelineEvent } from '../../../src-shared/snapshot/timeline.ts';
 import { diskError, writeFileAtomic } from '../core/json-file.ts';
 import type { PrefixPaths } from './layout.ts';
 

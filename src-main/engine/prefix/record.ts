@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { HostChoice } from '../../../src-shared/host/host-choice.ts';
-import { SnapshotMeasured } from '../../../src-shared/timeline.ts';
+import { SnapshotMeasured } from '../../../src-shared/snapshot/timeline.ts';
 import { readJson, writeJson } from '../core/json-file.ts';
 
 /** One snapshot of the whole environment, as recorded in the prefix. */

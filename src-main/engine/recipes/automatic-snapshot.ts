@@ -1,5 +1,5 @@
 import { EngineError } from '../../../src-shared/errors.ts';
-import type { SnapshotBefore } from '../../../src-shared/snapshot-keep.ts';
+import type { SnapshotBefore } from '../../../src-shared/snapshot/snapshot-keep.ts';
 import type { Step } from '../core/operation.ts';
 import { type Prefix, readPrefix } from '../prefix/prefix.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';

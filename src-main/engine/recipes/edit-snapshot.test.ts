@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { RemovalChoice, RemovalPlan } from '../../../src-shared/snapshot-plans.ts';
+import type { RemovalChoice, RemovalPlan } from '../../../src-shared/snapshot/snapshot-plans.ts';
 import type { PrefixState } from '../../../src-shared/state.ts';
 import type { EditSnapshotInput } from '../../../src-shared/verbs.ts';
 import { injectFault } from '../core/fault.ts';

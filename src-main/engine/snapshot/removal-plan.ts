@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
-import type { RemovalChoice, RemovalPlan } from '../../../src-shared/snapshot-plans.ts';
-import { chosenForRemoval } from '../../../src-shared/snapshot-tree.ts';
+import type { RemovalChoice, RemovalPlan } from '../../../src-shared/snapshot/snapshot-plans.ts';
+import { chosenForRemoval } from '../../../src-shared/snapshot/snapshot-tree.ts';
 import type { Prefix } from '../prefix/prefix.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import { foresee } from './layers/foresee.ts';

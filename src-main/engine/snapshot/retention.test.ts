@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { SnapshotKeep } from '../../../src-shared/snapshot-keep.ts';
+import type { SnapshotKeep } from '../../../src-shared/snapshot/snapshot-keep.ts';
 import type { SnapshotRecord } from '../prefix/record.ts';
 import { expiredSnapshots } from './retention.ts';
 

@@ -1,4 +1,4 @@
-import type { SnapshotKeep } from '../../../src-shared/snapshot-keep.ts';
+import type { SnapshotKeep } from '../../../src-shared/snapshot/snapshot-keep.ts';
 import type { SnapshotRecord } from '../prefix/record.ts';
 
 const DAY_MS = 24 * 3600 * 1000;

@@ -1,4 +1,4 @@
-import type { RevertPlan } from '../../../src-shared/snapshot-plans.ts';
+import type { RevertPlan } from '../../../src-shared/snapshot/snapshot-plans.ts';
 import type { PrefixState } from '../../../src-shared/state.ts';
 import type { Prefix } from '../prefix/prefix.ts';
 import { findSnapshot, recordOf } from './snapshot-parts.ts';

@@ -1,6 +1,6 @@
 import type { ReactElement } from 'react';
 import { BOOT_STAGE_TITLES, type BootStage, type BootState, waitingStage } from '../../../src-shared/boot.ts';
-import { Tip } from '../../ui/tip.tsx';
+import { Tip } from '../../ui/feedback/tip.tsx';
 import styles from './boot-strip.module.css';
 
 /** One line for each stage: `Kernel  +1.2 s`. */

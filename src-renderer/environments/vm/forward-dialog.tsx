@@ -7,7 +7,7 @@ import { useCall } from '../../engine-context.ts';
 import { useForwards } from '../../live-cache.ts';
 import { Copyable } from '../../ui/copyable.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
-import { IconButton } from '../../ui/tip.tsx';
+import { IconButton } from '../../ui/feedback/tip.tsx';
 import dialogs from '../dialogs.module.css';
 import styles from './forward-dialog.module.css';
 

@@ -3,7 +3,7 @@ import { formatBytes } from '../../../src-shared/bytes.ts';
 import type { VmNumbers } from '../../../src-shared/numbers.ts';
 import type { VmState } from '../../../src-shared/state.ts';
 import { formatFraction } from '../../format.ts';
-import { Tip } from '../../ui/tip.tsx';
+import { Tip } from '../../ui/feedback/tip.tsx';
 import type { NumbersFeed } from './numbers-feed.ts';
 import styles from './vm-numbers.module.css';
 

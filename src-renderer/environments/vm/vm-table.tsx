@@ -3,15 +3,15 @@ import { type DragEvent, type KeyboardEvent, type ReactElement, useState } from 
 import { waitingStage } from '../../../src-shared/boot.ts';
 import type { VmState } from '../../../src-shared/state.ts';
 import { formatMemory, formatUptime } from '../../format.ts';
-import { Empty } from '../../ui/empty.tsx';
+import { Empty } from '../../ui/feedback/empty.tsx';
+import { StateMark } from '../../ui/feedback/state-mark.tsx';
+import { IconButton, Tip } from '../../ui/feedback/tip.tsx';
 import { useUptime } from '../../ui/hooks/use-uptime.ts';
 import { type Action, type MenuPlace, menuPlace } from '../../ui/menu/action.ts';
 import { ActionMenu, ContextMenu } from '../../ui/menu/action-menu.tsx';
 import { rowSibling } from '../../ui/row-sibling.ts';
-import { StateMark } from '../../ui/state-mark.tsx';
 import table from '../../ui/table.module.css';
 import { ACTIONS, type Column, TableHead } from '../../ui/table-head.tsx';
-import { IconButton, Tip } from '../../ui/tip.tsx';
 import { sshStatus, vmStatus } from '../status.ts';
 import { BootStrip } from './boot-strip.tsx';
 import { crashSentence } from './crash-note.tsx';

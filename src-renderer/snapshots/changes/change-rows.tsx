@@ -2,7 +2,7 @@ import { Button } from '@mantine/core';
 import { IconChevronDown, IconChevronRight, IconFile, IconFolder, IconLink, IconQuestionMark } from '@tabler/icons-react';
 import { type ReactElement, useState } from 'react';
 import { formatBytes } from '../../../src-shared/bytes.ts';
-import type { FileChange } from '../../../src-shared/changes.ts';
+import type { FileChange } from '../../../src-shared/snapshot/changes.ts';
 import list from '../../ui/list-row.module.css';
 import type { ChangeCounts, ChangeNode } from './change-tree.ts';
 import styles from './changes-dialog.module.css';

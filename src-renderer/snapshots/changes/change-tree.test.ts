@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { FileChange } from '../../../src-shared/changes.ts';
+import type { FileChange } from '../../../src-shared/snapshot/changes.ts';
 import { type ChangeNode, changeTree } from './change-tree.ts';
 
 function file(path: string, change: FileChange['change'], type: FileChange['type'] = 'file'): FileChange {

@@ -1,4 +1,4 @@
-import type { FileChange } from '../../../src-shared/changes.ts';
+import type { FileChange } from '../../../src-shared/snapshot/changes.ts';
 
 /** How many files below a folder were added, removed and changed. */
 export interface ChangeCounts {

@@ -1,13 +1,13 @@
 import { Button } from '@mantine/core';
 import { type ReactElement, useEffect, useEffectEvent, useState } from 'react';
-import type { Changes, FileChange, PackageChange } from '../../../src-shared/changes.ts';
 import type { TextDiff } from '../../../src-shared/collection.ts';
+import type { Changes, FileChange, PackageChange } from '../../../src-shared/snapshot/changes.ts';
 import { useCall } from '../../engine-context.ts';
 import { count, formatClock } from '../../format.ts';
 import { useOperations } from '../../live-cache.ts';
 import { DiffLines } from '../../ui/diff-lines.tsx';
-import { ErrorNotice } from '../../ui/error-notice.tsx';
-import { ProgressBar } from '../../ui/progress-bar.tsx';
+import { ErrorNotice } from '../../ui/feedback/error-notice.tsx';
+import { ProgressBar } from '../../ui/feedback/progress-bar.tsx';
 import table from '../../ui/table.module.css';
 import { ChangeRows, Counts } from './change-rows.tsx';
 import { changeTree } from './change-tree.ts';

@@ -1,7 +1,7 @@
 import { Button } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
+import type { SnapshotState } from '../../../src-shared/snapshot/timeline.ts';
 import type { PrefixState } from '../../../src-shared/state.ts';
-import type { SnapshotState } from '../../../src-shared/timeline.ts';
 import { useCall, useEngine } from '../../engine-context.ts';
 import dialogs from '../../environments/dialogs.module.css';
 import { destinationProblem, proposedFolder } from '../../environments/export-path.ts';

@@ -1,4 +1,4 @@
-import { MAX_FORKS } from '../../../src-shared/timeline.ts';
+import { MAX_FORKS } from '../../../src-shared/snapshot/timeline.ts';
 
 /** Why so many forks cannot be made; undefined when they can. */
 export function forkNumberProblem(number: string): string | undefined {

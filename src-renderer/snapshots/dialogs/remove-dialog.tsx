@@ -1,11 +1,11 @@
 import { Button } from '@mantine/core';
 import type { ReactElement } from 'react';
 import { formatBytes } from '../../../src-shared/bytes.ts';
-import type { RemovalChoice } from '../../../src-shared/snapshot-plans.ts';
+import type { RemovalChoice } from '../../../src-shared/snapshot/snapshot-plans.ts';
 import type { PrefixState } from '../../../src-shared/state.ts';
 import { count } from '../../format.ts';
 import { Dialog } from '../../ui/dialog.tsx';
-import { ErrorNotice } from '../../ui/error-notice.tsx';
+import { ErrorNotice } from '../../ui/feedback/error-notice.tsx';
 import { useAsked } from '../use-asked.ts';
 import styles from './snapshot-dialogs.module.css';
 

@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
-import type { ExportedSnapshot } from '../../../src-shared/exported-snapshot.ts';
+import type { ExportedSnapshot } from '../../../src-shared/snapshot/exported-snapshot.ts';
 import { useCall } from '../../engine-context.ts';
 import dialogs from '../../environments/dialogs.module.css';
 import { count } from '../../format.ts';

@@ -1,11 +1,11 @@
 import { Button, Checkbox } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
+import type { SnapshotState } from '../../../src-shared/snapshot/timeline.ts';
 import type { PrefixState } from '../../../src-shared/state.ts';
-import type { SnapshotState } from '../../../src-shared/timeline.ts';
 import dialogs from '../../environments/dialogs.module.css';
 import { count, formatAgo, formatClock, formatDuration } from '../../format.ts';
 import { Dialog } from '../../ui/dialog.tsx';
-import { ErrorNotice } from '../../ui/error-notice.tsx';
+import { ErrorNotice } from '../../ui/feedback/error-notice.tsx';
 import { NameField } from '../../ui/name-field.tsx';
 import { TableHead } from '../../ui/table-head.tsx';
 import { filesProblem } from '../point-facts.ts';

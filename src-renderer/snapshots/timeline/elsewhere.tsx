@@ -1,8 +1,8 @@
 import { IconGitFork } from '@tabler/icons-react';
 import { type MouseEvent, type ReactElement, useState } from 'react';
+import { Tip } from '../../ui/feedback/tip.tsx';
 import type { MenuPlace } from '../../ui/menu/action.ts';
 import { ContextMenu } from '../../ui/menu/action-menu.tsx';
-import { Tip } from '../../ui/tip.tsx';
 import type { ForkedEnvironment } from './forks.ts';
 import { laneY, type Rows } from './geometry.ts';
 import type { Origin } from './history.ts';

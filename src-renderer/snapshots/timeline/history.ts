@@ -1,4 +1,4 @@
-import type { SnapshotState } from '../../../src-shared/timeline.ts';
+import type { SnapshotState } from '../../../src-shared/snapshot/timeline.ts';
 
 /** The environment that this one is a fork of. */
 export interface Origin {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SnapshotState } from '../../../src-shared/timeline.ts';
+import type { SnapshotState } from '../../../src-shared/snapshot/timeline.ts';
 import { PLAIN_POINT } from '../../dev/demo-timeline.ts';
 import { historyOf } from './history.ts';
 import {

@@ -1,4 +1,4 @@
-import type { SnapshotState } from '../../../src-shared/timeline.ts';
+import type { SnapshotState } from '../../../src-shared/snapshot/timeline.ts';
 import { type HistoryNode, heirsOf, NOW, ORIGIN, type Span, takeLane } from './history.ts';
 
 /** A positioned snapshot. `x` in px from the left edge; lanes count from 0 downwards. */

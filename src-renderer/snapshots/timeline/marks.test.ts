@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { TimelineEvent } from '../../../src-shared/timeline.ts';
+import type { TimelineEvent } from '../../../src-shared/snapshot/timeline.ts';
 import { axisBreaks, axisTicks, eventMarks, leadingKind, placeLabels } from './marks.ts';
 
 const HOUR = 3_600_000;

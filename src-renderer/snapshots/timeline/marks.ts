@@ -1,4 +1,4 @@
-import type { TimelineEvent } from '../../../src-shared/timeline.ts';
+import type { TimelineEvent } from '../../../src-shared/snapshot/timeline.ts';
 import { type Moment, xOf } from './layout.ts';
 
 /** A text that wants to stand at a position; those of one row must not overlap. */

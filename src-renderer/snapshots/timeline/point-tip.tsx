@@ -1,8 +1,8 @@
 import type { ReactElement } from 'react';
 import { formatBytes } from '../../../src-shared/bytes.ts';
-import type { SnapshotState } from '../../../src-shared/timeline.ts';
+import type { SnapshotState } from '../../../src-shared/snapshot/timeline.ts';
 import { dots, formatAgo } from '../../format.ts';
-import { Tip } from '../../ui/tip.tsx';
+import { Tip } from '../../ui/feedback/tip.tsx';
 import { damageOfVm, measuredSentence } from '../point-facts.ts';
 import styles from './point-tip.module.css';
 

@@ -1,8 +1,8 @@
 import type { ReactElement } from 'react';
 import { formatBytes } from '../../../src-shared/bytes.ts';
-import type { SnapshotState } from '../../../src-shared/timeline.ts';
+import type { SnapshotState } from '../../../src-shared/snapshot/timeline.ts';
 import { formatClock, formatDuration } from '../../format.ts';
-import { Tip } from '../../ui/tip.tsx';
+import { Tip } from '../../ui/feedback/tip.tsx';
 import { EVENT_ICONS } from '../event-icons.ts';
 import { bytesOf, damageOfVm, sizeOf } from '../point-facts.ts';
 import { EVENTS_HEIGHT, isWithin, type Rows, SIZES_HEIGHT, VM_HEIGHT } from './geometry.ts';

@@ -1,11 +1,11 @@
 import { IconZoomIn, IconZoomOut, IconZoomReset } from '@tabler/icons-react';
 import { type KeyboardEvent, type MouseEvent, type ReactElement, useEffect, useEffectEvent, useMemo, useRef, useState } from 'react';
+import type { SnapshotState } from '../../../src-shared/snapshot/timeline.ts';
 import type { PrefixState, VmState } from '../../../src-shared/state.ts';
-import type { SnapshotState } from '../../../src-shared/timeline.ts';
 import { clockOf, dayOf, formatClock } from '../../format.ts';
+import { IconButton, Tip } from '../../ui/feedback/tip.tsx';
 import { type Action, type MenuPlace, menuPlace } from '../../ui/menu/action.ts';
 import { ContextMenu } from '../../ui/menu/action-menu.tsx';
-import { IconButton, Tip } from '../../ui/tip.tsx';
 import { describePoint } from '../point-facts.ts';
 import { PointGlyph } from '../point-glyph.tsx';
 import { POINT_KEYS } from '../timeline-keys.ts';

@@ -1,6 +1,6 @@
 import { IconDots } from '@tabler/icons-react';
 import { lazy, type ReactElement, Suspense, useRef, useState } from 'react';
-import { IconButton } from '../tip.tsx';
+import { IconButton } from '../feedback/tip.tsx';
 import type { Action, MenuPlace } from './action.ts';
 import styles from './action-menu.module.css';
 

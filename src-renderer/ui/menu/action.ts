@@ -1,5 +1,5 @@
 import type { MouseEvent } from 'react';
-import type { Icon } from '../state-mark.tsx';
+import type { Icon } from '../feedback/state-mark.tsx';
 
 /** One user action, the same for a button, a kebab menu and a context menu. */
 export interface Action {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { MAX_CHANGES } from '../../../../src-shared/changes.ts';
+import { MAX_CHANGES } from '../../../../src-shared/snapshot/changes.ts';
 import type { VolumeEntry } from '../../disk/ext-volume.ts';
 import { compareTrees, undecided } from './compare-trees.ts';
 

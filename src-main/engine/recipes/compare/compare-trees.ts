@@ -1,4 +1,4 @@
-import { type Changes, type FileChange, MAX_CHANGES } from '../../../../src-shared/changes.ts';
+import { type Changes, type FileChange, MAX_CHANGES } from '../../../../src-shared/snapshot/changes.ts';
 import type { VolumeEntry } from '../../disk/ext-volume.ts';
 import type { FileTree } from './guest-files.ts';
 

@@ -14,8 +14,8 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Changes } from '../../../../src-shared/changes.ts';
 import type { TextDiff } from '../../../../src-shared/collection.ts';
+import type { Changes } from '../../../../src-shared/snapshot/changes.ts';
 import { silentLog } from '../../core/log.ts';
 import { startOperation } from '../../core/operation.ts';
 import { prefixPaths } from '../../prefix/layout.ts';

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Changes } from '../../../../src-shared/changes.ts';
 import type { TextDiff } from '../../../../src-shared/collection.ts';
 import { EngineError } from '../../../../src-shared/errors.ts';
+import type { Changes } from '../../../../src-shared/snapshot/changes.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
 import type { Step } from '../../core/operation.ts';
 import { type Prefix, readPrefix, requireDisksHere, vmSpec } from '../../prefix/prefix.ts';

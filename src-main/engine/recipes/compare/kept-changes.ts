@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { Changes } from '../../../../src-shared/changes.ts';
 import { EngineError } from '../../../../src-shared/errors.ts';
+import { Changes } from '../../../../src-shared/snapshot/changes.ts';
 import { readJson, writeJson } from '../../core/json-file.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 import type { Point } from './point.ts';

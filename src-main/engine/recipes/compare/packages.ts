@@ -1,4 +1,4 @@
-import { MAX_PACKAGE_CHANGES, type PackageChange } from '../../../../src-shared/changes.ts';
+import { MAX_PACKAGE_CHANGES, type PackageChange } from '../../../../src-shared/snapshot/changes.ts';
 
 /** Versions of installed packages by name; several versions of one are joined, as of kernels that are installed beside each other. */
 export type Packages = ReadonlyMap<string, string>;

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { PackageChange } from '../../../../src-shared/changes.ts';
 import { EngineError } from '../../../../src-shared/errors.ts';
+import type { PackageChange } from '../../../../src-shared/snapshot/changes.ts';
 import { run } from '../../core/run.ts';
 import type { FileTree, GuestFiles } from './guest-files.ts';
 import { comparePackages, DPKG_STATUS, dpkgPackages, type Packages, rpmPackages } from './packages.ts';

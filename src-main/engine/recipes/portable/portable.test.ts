@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, trunc
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SNAPSHOT_MANIFEST } from '../../../../src-shared/exported-snapshot.ts';
+import { SNAPSHOT_MANIFEST } from '../../../../src-shared/snapshot/exported-snapshot.ts';
 import { VmSpec } from '../../../../src-shared/specs.ts';
 import { injectFault } from '../../core/fault.ts';
 import { readJson, writeJson } from '../../core/json-file.ts';

@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import type { SnapshotState } from '../../../../src-shared/snapshot/timeline.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
-import type { SnapshotState } from '../../../../src-shared/timeline.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 import type { SnapshotRecord } from '../../prefix/record.ts';

@@ -1,4 +1,4 @@
-import type { SnapshotMeasured } from '../../../../src-shared/timeline.ts';
+import type { SnapshotMeasured } from '../../../../src-shared/snapshot/timeline.ts';
 import type { HostSession } from '../../runtime/session.ts';
 
 /** How long VMs stand still, while somebody watches. */

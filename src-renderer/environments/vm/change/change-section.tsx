@@ -1,7 +1,7 @@
 import { IconLoader2 } from '@tabler/icons-react';
 import { type KeyboardEvent, type ReactElement, type ReactNode, useId } from 'react';
-import { ErrorNotice } from '../../../ui/error-notice.tsx';
-import { StateMark } from '../../../ui/state-mark.tsx';
+import { ErrorNotice } from '../../../ui/feedback/error-notice.tsx';
+import { StateMark } from '../../../ui/feedback/state-mark.tsx';
 import styles from './change-dialog.module.css';
 import type { Changes, Part } from './use-changes.ts';
 

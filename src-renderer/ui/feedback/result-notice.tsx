@@ -1,7 +1,7 @@
 import { Button } from '@mantine/core';
 import { IconCircleCheck, IconX } from '@tabler/icons-react';
 import { type ReactElement, useState } from 'react';
-import { copyText } from './copy-text.ts';
+import { copyText } from '../copy-text.ts';
 import styles from './error-notice.module.css';
 import { IconButton } from './tip.tsx';
 

@@ -1,8 +1,8 @@
 import { Button } from '@mantine/core';
 import { IconAlertCircle, IconChevronRight, IconX } from '@tabler/icons-react';
 import { type ReactElement, useState } from 'react';
-import type { WireError } from '../../src-shared/errors.ts';
-import { copyText } from './copy-text.ts';
+import type { WireError } from '../../../src-shared/errors.ts';
+import { copyText } from '../copy-text.ts';
 import styles from './error-notice.module.css';
 import { IconButton } from './tip.tsx';
 

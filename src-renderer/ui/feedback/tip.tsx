@@ -1,6 +1,6 @@
 import { ActionIcon } from '@mantine/core';
 import type { ComponentType, ReactElement, ReactNode } from 'react';
-import { Tooltip } from './tooltip.tsx';
+import { Tooltip } from '../tooltip.tsx';
 
 /** Text that appears on hover and focus; none while `label` is undefined. */
 export function Tip(props: {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { VmStatus } from './state.ts';
+import { VmStatus } from '../state.ts';
 
 /** What is to be deleted: one snapshot, one with everything that came from it, or all that are not pinned. */
 export const RemovalChoice = z.union([

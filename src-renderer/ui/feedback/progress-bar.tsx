@@ -1,5 +1,5 @@
 import type { ReactElement } from 'react';
-import { formatFraction } from '../format.ts';
+import { formatFraction } from '../../format.ts';
 import styles from './progress-bar.module.css';
 import type { Tone } from './state-mark.tsx';
 
