@@ -4,15 +4,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setUp } from './setup.mjs';
 import { root, script } from './steps.mjs';
-import { changeBase, changedFiles, reachOf } from './test-changed.mjs';
-import { flakyLine, playwrightCount, vitestCount } from './test-counts.mjs';
+import { changeBase, changedFiles, reachOf } from './testing/test-changed.mjs';
+import { flakyLine, playwrightCount, vitestCount } from './testing/test-counts.mjs';
 import { openVirtualScreen } from './virtual-screen.mjs';
 
 const REPORTS = path.join(root, 'test-results');
 /** Window tests wait for guests most of the time, and a booting guest keeps one core busy. */
 const WINDOW_WORKERS = 2;
 
-/** @typedef {import('./test-counts.mjs').Count} Count */
+/** @typedef {import('./testing/test-counts.mjs').Count} Count */
 
 /** Runs a program with its output on the terminal; returns its exit code, 1 when it did not start or was killed. */
 async function run(argv, env) {
@@ -35,7 +35,7 @@ async function vitest(project, env, more = []) {
   const report = path.join(REPORTS, `${project}.json`);
   const failures = path.join(REPORTS, `${project}-failures.json`);
   const bin = path.join(root, 'node_modules/vitest/vitest.mjs');
-  const reporters = ['default', 'json', path.join(root, 'scripts/failures-reporter.mjs')].map((name) => `--reporter=${name}`);
+  const reporters = ['default', 'json', path.join(root, 'scripts/testing/failures-reporter.mjs')].map((name) => `--reporter=${name}`);
   const code = await run([process.execPath, bin, 'run', '--project', project, ...reporters, `--outputFile.json=${report}`, ...more], {
     ...env,
     LAGO_TEST_FAILURES: failures,

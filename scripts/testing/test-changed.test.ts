@@ -9,7 +9,7 @@ describe('what a change can affect', () => {
     [['src-shared/contract.ts', 'src-renderer/app.tsx'], { lab: 'changed', e2e: ['all'] }],
     [['resources/guest/build.sh'], { lab: 'all', e2e: ['all'] }],
     [['package-lock.json'], { lab: 'all', e2e: ['all'] }],
-    [['scripts/test-counts.test.ts'], { lab: 'none', e2e: [] }],
+    [['scripts/testing/test-counts.test.ts'], { lab: 'none', e2e: [] }],
     [['e2e/cli.spec.ts'], { lab: 'none', e2e: ['e2e/cli.spec.ts'] }],
   ])('%j: %j', (files, reach) => expect(reachOf(files)).toEqual(reach));
 

@@ -13,7 +13,7 @@ function runVitest(text: string): { report: unknown; failures: string[] } {
     execFileSync('ln', ['-s', resolve(import.meta.dirname, '../node_modules'), join(folder, 'node_modules')]);
     const [report, failures] = [join(folder, 'report.json'), join(folder, 'failures.json')];
     const reporters = ['json', resolve(import.meta.dirname, 'failures-reporter.mjs')].map((name) => `--reporter=${name}`);
-    const vitest = resolve(import.meta.dirname, '../node_modules/vitest/vitest.mjs');
+    const vitest = resolve(import.meta.dirname, '../../node_modules/vitest/vitest.mjs');
     spawnSync(process.execPath, [vitest, 'run', '--root', folder, ...reporters, `--outputFile.json=${report}`], {
       env: { ...process.env, LAGO_TEST_FAILURES: failures },
     });
