@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect, type Locator, type Page, test } from '@playwright/test';
 import { vmRow } from './support/environment.ts';
+import { VMS } from './support/forks.ts';
 import { lago, lagoOk } from './support/lago.ts';
 import { ownedProcesses } from './support/leaks.ts';
 import { askMain, doInMain } from './support/main-process.ts';
@@ -20,6 +21,10 @@ let pageCrashed = false;
 useSharedEnvironment((given) => {
   shared = given;
   ({ scratch, page } = shared);
+});
+test.beforeAll(async () => {
+  // A guest that goes on in a fork has printed nothing there: the next getty prints what is on a console after a boot.
+  await Promise.all(VMS.map(async (vm) => await shared.lago('shell', vm, 'killall getty')));
 });
 
 test.afterEach(async () => {

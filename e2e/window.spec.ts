@@ -119,6 +119,14 @@ test('from a dropped init file to nothing left', async () => {
   await expect.poll(async () => await coloursOf(canvas), { timeout: 60_000 }).toBeGreaterThan(1);
   await picture(page, 'screen');
 
+  await showView(page, 'shop', 'Activity');
+  await task.getByRole('button', { name: 'Create shop, steps' }).click();
+  await task.getByText('Log', { exact: true }).click();
+  await expect(task).toContainText('not in cache, downloading');
+  await page.getByRole('tablist', { name: 'Dock' }).getByRole('tab', { name: 'Log' }).click();
+  await expect(page.getByRole('log', { name: 'Log' })).toContainText('not in cache, downloading');
+  await picture(page, 'log');
+
   await stopEnvironment(page, 'shop', VMS);
   await destroyEnvironment(page, 'shop');
   expect(pageErrors()).toEqual([]);

@@ -10,6 +10,8 @@ export interface Scratch {
   readonly dir: string;
   /** Where the window creates environments. */
   readonly workdir: string;
+  /** An environment in it that others are forked from, and that stays. */
+  readonly original?: string;
   /** Environment variables for the window, the command line and all their child processes. */
   readonly env: Readonly<Record<string, string>>;
   /** Writes an init file and returns its path. */
