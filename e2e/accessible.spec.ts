@@ -1,5 +1,5 @@
 import { expect, type Page, test } from '@playwright/test';
-import { expectAccessible } from './support/axe.ts';
+import { expectAccessible, expectReadable } from './support/axe.ts';
 import { type DemoPage, openDemoPage, SHOP } from './support/demo-page.ts';
 
 /** The accessibility checker axe finds nothing on any page or dialog. Uses the page's demo engine, which needs no VM. */
@@ -12,11 +12,13 @@ test.beforeAll(async () => {
 });
 test.afterAll(async () => await demo.close());
 
+type Check = typeof expectAccessible;
+
 /** Opens a dialog from a menu, checks it, and closes it. */
-async function expectAccessibleDialog(open: () => Promise<void>, what: string): Promise<void> {
+async function inDialog(check: Check, open: () => Promise<void>, what: string): Promise<void> {
   await open();
   await expect(page.getByRole('dialog')).toBeVisible();
-  await expectAccessible(page, what);
+  await check(page, what);
   await page.keyboard.press('Escape');
   await expect(page.getByRole('dialog')).toBeHidden();
 }
@@ -26,121 +28,122 @@ async function choose(menu: string, item: string): Promise<void> {
   await page.getByRole('menuitem', { name: item }).click();
 }
 
-for (const colorScheme of ['light', 'dark'] as const) {
+// Names, roles and the order of headings are the same in both: the dark one differs in colours only.
+for (const [colorScheme, check] of [
+  ['light', expectAccessible],
+  ['dark', expectReadable],
+] as const) {
   test(`axe finds nothing on any page, ${colorScheme}`, async () => {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await demo.show('empty');
     await expect(page.getByRole('button', { name: 'Try the two-VM sample' })).toBeEnabled();
-    await expectAccessible(page, 'home, empty');
+    await check(page, 'home, empty');
     await page.getByRole('button', { name: 'Library' }).click();
     await expect(page.getByRole('button', { name: 'Add a repository…' })).toBeVisible();
-    await expectAccessible(page, 'library, empty');
+    await check(page, 'library, empty');
 
     await demo.show('errors');
     await page.getByRole('button', { name: 'Open a file', exact: true }).click();
     await expect(page.getByRole('region', { name: 'Issues' })).toBeVisible();
-    await expectAccessible(page, 'plan with errors');
+    await check(page, 'plan with errors');
 
     await demo.show('many');
     await expect(page.getByRole('table', { name: 'Environments' })).toBeVisible();
-    await expectAccessible(page, 'home');
+    await check(page, 'home');
     for (const button of ['Library', 'Open a file']) {
       await page.getByRole('button', { name: button, exact: true }).hover();
       await expect(page.getByRole('tooltip')).toBeVisible();
-      await expectAccessible(page, `tooltip of ${button}`);
+      await check(page, `tooltip of ${button}`);
     }
     await page.getByRole('button', { name: 'Library' }).click();
     await expect(page.getByRole('textbox', { name: 'Filter templates' })).toBeVisible();
-    await expectAccessible(page, 'library');
+    await check(page, 'library');
     await page.getByRole('tab', { name: 'Repositories' }).click();
-    await expectAccessible(page, 'repositories');
+    await check(page, 'repositories');
     await page.getByRole('button', { name: 'Machine checks', exact: true }).click();
     await expect(page.getByRole('list', { name: 'Checks' })).toBeVisible();
-    await expectAccessible(page, 'machine');
+    await check(page, 'machine');
     await demo.showPlan();
-    await expectAccessible(page, 'plan');
+    await check(page, 'plan');
     await page.getByRole('button', { name: 'Environments' }).click();
     await demo.showShop();
     await page.getByRole('button', { name: 'Processor use of web' }).hover();
     await expect(page.getByRole('tooltip')).toBeVisible();
-    await expectAccessible(page, 'VMs');
+    await check(page, 'VMs');
     for (const view of ['Networks', 'Snapshots', 'Deploy', 'Activity', 'VMs']) {
       await page
         .getByRole('tablist', { name: `Views of ${SHOP}` })
         .getByRole('tab', { name: view })
         .click();
-      await expectAccessible(page, view);
+      await check(page, view);
     }
     await page.getByRole('button', { name: `More for ${SHOP}` }).click();
     await expect(page.getByRole('menu')).toBeVisible();
-    await expectAccessible(page, 'menu');
+    await check(page, 'menu');
     await page.getByRole('menuitem', { name: 'Destroy…' }).click();
     await expect(page.getByRole('dialog')).toBeVisible();
-    await expectAccessible(page, 'destroy');
+    await check(page, 'destroy');
     await page.keyboard.press('Escape');
     await page.keyboard.press('?');
     await expect(page.getByRole('dialog')).toBeVisible();
-    await expectAccessible(page, 'keys');
+    await check(page, 'keys');
     await page.keyboard.press('Escape');
     await demo.openTerminal();
-    await expectAccessible(page, 'terminals');
+    await check(page, 'terminals');
     for (const view of ['Tasks', 'Log']) {
       await page.getByRole('region', { name: 'Dock' }).getByRole('tab', { name: view }).click();
-      await expectAccessible(page, `dock, ${view}`);
+      await check(page, `dock, ${view}`);
     }
     await page.evaluate(() => (window as unknown as { demo: { drop(): void } }).demo.drop());
     await expect(page.getByRole('alert')).toBeVisible();
-    await expectAccessible(page, 'connection lost');
+    await check(page, 'connection lost');
   });
 
   test(`axe finds nothing in any dialog, ${colorScheme}`, async () => {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await demo.show('many');
     await page.getByRole('button', { name: 'Library' }).click();
-    await expectAccessibleDialog(async () => await page.getByRole('button', { name: 'Evict unused…' }).click(), 'evict unused');
+    await inDialog(check, async () => await page.getByRole('button', { name: 'Evict unused…' }).click(), 'evict unused');
     await choose('More for lago:debian-12', 'Show versions');
-    await expectAccessible(page, 'versions');
+    await check(page, 'versions');
     const evict = page.getByRole('button', { name: /^Evict lago:debian-12:/, disabled: false });
-    await expectAccessibleDialog(async () => await evict.first().click(), 'evict');
+    await inDialog(check, async () => await evict.first().click(), 'evict');
     await page.getByRole('tab', { name: 'Repositories' }).click();
-    await expectAccessibleDialog(async () => await page.getByRole('button', { name: 'Add repository…' }).click(), 'add a repository');
+    await inDialog(check, async () => await page.getByRole('button', { name: 'Add repository…' }).click(), 'add a repository');
 
     await page.getByRole('button', { name: 'Environments' }).click();
     await demo.showShop();
-    await expectAccessibleDialog(async () => await choose('More for web', 'Change…'), 'change a VM');
+    await inDialog(check, async () => await choose('More for web', 'Change…'), 'change a VM');
     await page
       .getByRole('tablist', { name: `Views of ${SHOP}` })
       .getByRole('tab', { name: 'Snapshots' })
       .click();
     await page.getByRole('option').nth(1).click();
-    await expectAccessible(page, 'a snapshot');
-    await expectAccessibleDialog(async () => await page.getByRole('button', { name: /^Revert \d VMs/ }).click(), 'revert');
-    await expectAccessibleDialog(async () => await page.getByRole('button', { name: 'Delete' }).click(), 'delete a snapshot');
+    await check(page, 'a snapshot');
+    await inDialog(check, async () => await page.getByRole('button', { name: /^Revert \d VMs/ }).click(), 'revert');
+    await inDialog(check, async () => await page.getByRole('button', { name: 'Delete' }).click(), 'delete a snapshot');
     await page.getByRole('button', { name: 'Change name, note and tags' }).click();
-    await expectAccessible(page, 'change a snapshot');
+    await check(page, 'change a snapshot');
     await page.keyboard.press('Escape');
     await page.getByText('Table', { exact: true }).click();
     await expect(page.getByRole('table', { name: 'Snapshots' })).toBeVisible();
-    await expectAccessible(page, 'snapshots as a table');
-    await expectAccessibleDialog(
-      async () => await page.evaluate(() => window.postMessage({ lago: 'closing' }, location.origin)),
-      'closing',
-    );
+    await check(page, 'snapshots as a table');
+    await inDialog(check, async () => await page.evaluate(() => window.postMessage({ lago: 'closing' }, location.origin)), 'closing');
     await page.getByRole('main').getByRole('button', { name: 'Stop', exact: true }).click();
     await expect(page.getByRole('timer')).toContainText('power off in');
-    await expectAccessible(page, 'shutting down');
+    await check(page, 'shutting down');
     await page.getByRole('button', { name: 'Power off now' }).click();
     await expect(page.getByRole('main').getByRole('button', { name: 'Start', exact: true })).toBeEnabled();
-    await expectAccessibleDialog(async () => await choose(`More for ${SHOP}`, 'Export…'), 'export');
+    await inDialog(check, async () => await choose(`More for ${SHOP}`, 'Export…'), 'export');
 
     await demo.show('forks');
     await demo.showShop();
-    await expectAccessibleDialog(async () => await page.getByRole('main').getByRole('button', { name: 'Fork' }).click(), 'fork');
+    await inDialog(check, async () => await page.getByRole('main').getByRole('button', { name: 'Fork' }).click(), 'fork');
     await page
       .getByRole('tablist', { name: `Views of ${SHOP}` })
       .getByRole('tab', { name: 'Snapshots' })
       .click();
     await expect(page.getByRole('button', { name: 'Fork shop-upgrade of “postgres”' })).toBeVisible();
-    await expectAccessible(page, 'a timeline with forks');
+    await check(page, 'a timeline with forks');
   });
 }

@@ -6,7 +6,7 @@ import { threeVmsWithBridge, twoVms } from './support/init-files.ts';
 import { CLI, lago, lagoOk, type Outcome } from './support/lago.ts';
 import { expectNothingLeft, ownedNamespaces, ownedProcesses } from './support/leaks.ts';
 import { useScratch } from './support/prologue.ts';
-import type { Scratch } from './support/scratch.ts';
+import { emptyCache, type Scratch } from './support/scratch.ts';
 
 let scratch: Scratch;
 useScratch((made) => {
@@ -151,6 +151,7 @@ test('an ordinary user does the same without privileges', async () => {
   chmodSync('/dev/net/tun', 0o666);
   try {
     chmodSync(scratch.dir, 0o755);
+    emptyCache(scratch);
     for (const folder of ['home', 'data', 'cache', 'run', 'store', 'leases']) chownSync(join(scratch.dir, folder), uid, uid);
     const cwd = join(scratch.dir, 'home');
     const file = twoVms(scratch, 'pair');

@@ -76,6 +76,7 @@ test('collects from VMs that run, from disks of VMs that are off, and past a VM 
   });
 
   await test.step('by the guest agent of a VM whose ssh is dead', async () => {
+    await lagoOk(scratch, ['snapshot', 'reachable']);
     // Its ssh server is gone after this, with the connection.
     await lago(scratch, ['shell', 'db', 'killall dropbear']);
     const done = await lagoOk(scratch, ['collect', '--output', 'by-agent', 'db']);
@@ -95,8 +96,7 @@ test('collects from VMs that run, from disks of VMs that are off, and past a VM 
   });
 
   await test.step('from the disk of a VM that was powered off, into a folder of its own', async () => {
-    await lagoOk(scratch, ['resume', 'db']);
-    await lagoOk(scratch, ['reboot', 'db']);
+    await lagoOk(scratch, ['revert', 'reachable']);
     await inVm('db', 'cd /var/log; truncate -s 1G huge; echo data | dd of=huge bs=1M seek=500 conv=notrunc; sync');
     await lagoOk(scratch, ['stop', 'db']);
     const done = await lagoOk(scratch, ['collect', '--output', 'out', 'db']);

@@ -3,11 +3,12 @@ import { connect } from 'node:net';
 import { expect, type Page, test } from '@playwright/test';
 import { expectAccessible } from './support/axe.ts';
 import { expectRunning, expectTask, showView, vmRow } from './support/environment.ts';
+import { READY, VMS } from './support/forks.ts';
 import { lago, lagoOk } from './support/lago.ts';
 import { askMain } from './support/main-process.ts';
 import { type Scratch } from './support/scratch.ts';
 import { picture } from './support/screenshots.ts';
-import { type SharedEnvironment, useSharedEnvironment, VMS } from './support/shared-environment.ts';
+import { type SharedEnvironment, useSharedEnvironment } from './support/shared-environment.ts';
 import { type Desktop } from './support/window.ts';
 
 /** Shutting down, rebooting and resetting real guests, from the window and from the command line, on one shared environment. */
@@ -155,11 +156,11 @@ test('a guest that shuts itself down is down, and says by whom', async () => {
   const { stdout } = await lagoHere('--out-format', 'flat', 'status');
   expect(stdout).toContain('VMs/db/status: down');
   expect(stdout).toContain('VMs/db/shut down by: its guest');
-  await vmRow(page, 'db').getByRole('button', { name: 'Start db', exact: true }).click();
-  await expectRunning(page, 'shop', VMS);
 });
 
 test('shutdown takes everything down, like stop', async () => {
+  await lagoHere('revert', READY);
+  await expectRunning(page, 'shop', VMS);
   const { stderr } = await lagoHere('shutdown');
   expect(stderr).not.toContain('powered off');
   for (const what of ['VMs/web', 'VMs/db', 'Networks/front']) expect(await statusOf(what)).toBe('down');

@@ -119,6 +119,14 @@ test('from a dropped init file to nothing left', async () => {
   await expect.poll(async () => await coloursOf(canvas), { timeout: 60_000 }).toBeGreaterThan(1);
   await picture(page, 'screen');
 
+  await showView(page, 'shop', 'Activity');
+  await task.getByRole('button', { name: 'Create shop, steps' }).click();
+  await task.getByText('Log', { exact: true }).click();
+  await expect(task).toContainText('not in cache, downloading');
+  await page.getByRole('tablist', { name: 'Dock' }).getByRole('tab', { name: 'Log' }).click();
+  await expect(page.getByRole('log', { name: 'Log' })).toContainText('not in cache, downloading');
+  await picture(page, 'log');
+
   await stopEnvironment(page, 'shop', VMS);
   await destroyEnvironment(page, 'shop');
   expect(pageErrors()).toEqual([]);
@@ -152,12 +160,13 @@ test('two copies of one init file run side by side with the same addresses', asy
   for (const name of ['left', 'right']) {
     await dropPlan(page, file, VMS);
     await createFromPlan(page, name);
-    await expectRunning(page, name, VMS);
+    await expectOn(page, name);
   }
   const namespaces = ownedNamespaces(scratch);
   const addresses = new Set<string>();
   for (const name of ['left', 'right']) {
     await showEnvironment(page, name);
+    await expectRunning(page, name, VMS);
     addresses.add((await vmRow(page, 'web').innerText()).match(/192\.168\.200\.\d+/)?.[0] ?? '');
     const ssh = await openTerminal(page, 'web', 'Terminal');
     await runInTerminal(ssh, `echo ${name} >/root/mine`);
@@ -217,7 +226,7 @@ test('closing without an answer waits for running operations', async () => {
 
   const second = await openDesktop(scratch);
   await showOrOpen(second.page, 'waits');
-  await expectRunning(second.page, 'waits', VMS);
+  await expectOn(second.page, 'waits');
   await destroyEnvironment(second.page, 'waits');
   await second.close();
   await expectNothingLeft(scratch, namespaces);
@@ -235,12 +244,18 @@ test('closing with "keep working" finishes running operations first, and leaves 
 
   const second = await openDesktop(scratch);
   await showOrOpen(second.page, 'kept');
-  await expectRunning(second.page, 'kept', VMS);
+  await expectOn(second.page, 'kept');
   const namespaces = ownedNamespaces(scratch);
   await destroyEnvironment(second.page, 'kept');
   await second.close();
   await expectNothingLeft(scratch, namespaces);
 });
+
+/** Waits until the environment's page is in front and its VMs run, whether or not their guests are up. */
+async function expectOn(page: Page, name: string): Promise<void> {
+  await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible({ timeout: 60_000 });
+  for (const vm of VMS) await expect(vmRow(page, vm)).toContainText('running', { timeout: 60_000 });
+}
 
 /** Shows a known environment: its tab if there is one, else its row in the list. */
 async function showOrOpen(page: Page, name: string): Promise<void> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { lago, lagoOk } from '../support/lago.ts';
 import { useScratch } from '../support/prologue.ts';
-import type { Scratch } from '../support/scratch.ts';
+import { emptyCache, type Scratch } from '../support/scratch.ts';
 import { startTemplateServer, type TemplateServer } from '../support/template-server.ts';
 
 const MIB = 1024 * 1024;
@@ -204,6 +204,7 @@ test('a store that Lago filled is used as it is', async () => {
 test('a user who may not write to the machine’s store gets a separate one', async () => {
   const uid = 61_235;
   chmodSync(scratch.dir, 0o755);
+  emptyCache(scratch);
   for (const folder of ['home', 'data', 'cache', 'run']) chownSync(join(scratch.dir, folder), uid, uid);
   const as = { uid, env: { LAGO__INIT__TEMPLATE_STORE: '/var/lib/lago/store' } };
   await lagoOk(scratch, ['templates', 'fetch', 'el7', ...repository], as);

@@ -5,10 +5,12 @@ import {
   type Counted,
   contradictions,
   countedIn,
+  countedTwiceIn,
   countingInitFile,
   LISTEN,
   sendTo,
   TELL,
+  TELL_TWICE,
   wentOn,
 } from '../support/counting-guests.ts';
 import { lagoOk } from '../support/lago.ts';
@@ -29,11 +31,8 @@ export async function inGuest(scratch: Scratch, prefix: string, vm: string, comm
 
 /** Lets the VMs of a running environment count for ever, each sending to the next one. */
 export async function letThemCount(scratch: Scratch, prefix: string): Promise<void> {
-  const addresses: string[] = [];
-  for (const vm of VMS) addresses.push(addressIn(await inGuest(scratch, prefix, vm, LISTEN)));
-  for (const [index, vm] of VMS.entries()) {
-    await inGuest(scratch, prefix, vm, sendTo(addresses[(index + 1) % VMS.length] ?? ''));
-  }
+  const addresses = await Promise.all(VMS.map(async (vm) => addressIn(await inGuest(scratch, prefix, vm, LISTEN))));
+  await Promise.all(VMS.map(async (vm, index) => await inGuest(scratch, prefix, vm, sendTo(addresses[(index + 1) % VMS.length] ?? ''))));
   await expectCounting(scratch, prefix);
 }
 
@@ -46,10 +45,11 @@ export async function counted(scratch: Scratch, prefix: string, vm: string): Pro
  * each goes on sending and getting. Returns the numbers at the beginning.
  */
 export async function expectCounting(scratch: Scratch, prefix: string): Promise<readonly Counted[]> {
-  const all = async (): Promise<readonly Counted[]> => await Promise.all(VMS.map(async (vm) => await counted(scratch, prefix, vm)));
-  const first = await all();
-  await expect.poll(async () => wentOn(first, await all(), 4), { timeout: 60_000, intervals: [300, 1000] }).toBe(true);
+  const told = await Promise.all(VMS.map(async (vm) => countedTwiceIn(await inGuest(scratch, prefix, vm, TELL_TWICE))));
+  const [first, then] = [told.map(([before]) => before), told.map(([, after]) => after)];
+  expect(wentOn(first, then, 4), `${prefix}: ${JSON.stringify(told)}`).toBe(true);
   // Those that were asked later may have sent more by then, and never less.
-  expect(contradictions(await all(), await all()), prefix).toEqual([]);
+  const later = await Promise.all(VMS.map(async (vm) => await counted(scratch, prefix, vm)));
+  expect(contradictions(then, later), prefix).toEqual([]);
   return first;
 }

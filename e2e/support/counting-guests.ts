@@ -47,6 +47,18 @@ export function sendTo(address: string): string {
 export const TELL =
   'r() { while [ -e "$1" ]; do x=$(cat "$1"); [ -n "$x" ] && echo "$x" && return; done; echo 0; }; r /tmp/got; r /root/kept; r /tmp/sent; cat /tmp/broken 2>/dev/null; true';
 
+const AGAIN = '--';
+/**
+ * Prints what a VM has counted, and once more when it has sent and got four numbers more; for `countedTwiceIn`. After a minute it waits no
+ * longer.
+ */
+export const TELL_TWICE = `tell() { ${TELL}; }; tell; s=$(r /tmp/sent); g=$(r /tmp/got); i=0; while [ $(r /tmp/sent) -lt $((s+4)) -o $(r /tmp/got) -lt $((g+4)) ] && [ $i -lt 300 ]; do usleep 200000; i=$((i+1)); done; echo ${AGAIN}; tell`;
+
+export function countedTwiceIn(text: string): readonly [first: Counted, then: Counted] {
+  const [first = '', then = ''] = text.split(`${AGAIN}\n`);
+  return [countedIn(first), countedIn(then)];
+}
+
 export function countedIn(text: string): Counted {
   const [got = '', kept = '', sent = '', ...broken] = text.split('\n');
   return { got: Number(got), kept: Number(kept), sent: Number(sent), broken: broken.join('\n').trim() };

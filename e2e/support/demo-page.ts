@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { _electron, type ElectronApplication, expect, type Page } from '@playwright/test';
-import { createServer } from 'vite';
-import { root } from './scratch.ts';
+import { build, preview } from 'vite';
+import { removeFolder, root } from './scratch.ts';
 
 /** The page on its demo engine, in an Electron window without the main program: all views, no VM. */
 export interface DemoPage {
@@ -24,27 +24,41 @@ export interface DemoPage {
 /** The demo's environment with two running VMs. */
 export const SHOP = 'shop-cluster';
 
+const CONFIG = join(root, 'src-renderer/dev/vite.config.ts');
+let built: Promise<string> | undefined;
+
+/** Builds the page as the product's is, once for this worker of the test runner; returns the folder. */
+async function buildPage(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'lago-page-'));
+  process.once('exit', () => removeFolder(folder));
+  const input = join(root, 'src-renderer/dev/index.html');
+  await build({ configFile: CONFIG, logLevel: 'error', build: { outDir: folder, rolldownOptions: { input } } });
+  return folder;
+}
+
 /** Serves the page on loopback and opens it. */
 export async function openDemoPage(): Promise<DemoPage> {
-  const profile = mkdtempSync(join(tmpdir(), 'lago-page-'));
-  const server = await createServer({
-    configFile: join(root, 'src-renderer/dev/vite.config.ts'),
-    cacheDir: join(profile, 'vite'),
+  built ??= buildPage();
+  const outDir = await built;
+  const server = await preview({
+    configFile: CONFIG,
     logLevel: 'error',
-    server: { port: 0, strictPort: false, hmr: false, watch: null },
+    build: { outDir },
+    preview: { host: '127.0.0.1', port: 0, strictPort: false },
   });
-  await server.listen();
   const address = server.resolvedUrls?.local[0];
   if (address === undefined) throw new Error('The page is not served.');
+  const profile = mkdtempSync(join(tmpdir(), 'lago-profile-'));
   const app: ElectronApplication = await _electron.launch({
-    args: [`--user-data-dir=${join(profile, 'electron')}`, join(root, 'bench/reference/empty-window')],
+    args: [`--user-data-dir=${profile}`, join(root, 'bench/reference/empty-window')],
     chromiumSandbox: process.getuid?.() !== 0,
   });
   const page = await app.firstWindow();
   return {
     page,
     async show(scenario) {
-      await page.goto(`${address}dev/index.html`);
+      // Of the same origin, and runs nothing that could remember anything.
+      await page.goto(`${address}boot.js`);
       await page.evaluate(() => localStorage.clear());
       await page.goto(`${address}dev/index.html?scenario=${scenario}`);
       await page.locator('[data-testid="shell"][data-connected="true"]').waitFor();
@@ -67,7 +81,7 @@ export async function openDemoPage(): Promise<DemoPage> {
     async close() {
       await app.close();
       await server.close();
-      rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
+      removeFolder(profile);
     },
   };
 }

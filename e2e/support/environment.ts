@@ -45,6 +45,12 @@ export async function showView(
     .click();
 }
 
+/** Opens an environment from the list. */
+export async function openEnvironment(page: Page, name: string): Promise<void> {
+  await page.getByRole('table', { name: 'Environments' }).getByText(name, { exact: true }).click();
+  await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible();
+}
+
 /** Brings the tab of an environment to the front. */
 export async function showEnvironment(page: Page, name: string): Promise<void> {
   await page.getByRole('tablist', { name: 'Open environments' }).getByRole('tab', { name }).click();

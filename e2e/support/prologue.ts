@@ -1,5 +1,5 @@
 import { test } from '@playwright/test';
-import { ownedProcesses } from './leaks.ts';
+import { endProcesses } from './leaks.ts';
 import { makeScratch, type Scratch } from './scratch.ts';
 import { closeDesktops } from './window.ts';
 
@@ -16,16 +16,8 @@ export function useScratch(take: (scratch: Scratch) => void): void {
   test.afterEach(async () => {
     await closeDesktops();
     if (scratch === undefined) return;
-    for (const { pid } of ownedProcesses(scratch)) end(pid);
+    endProcesses(scratch);
     scratch.remove();
     scratch = undefined;
   });
-}
-
-function end(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 /** The checkout. */
@@ -10,6 +10,8 @@ export interface Scratch {
   readonly dir: string;
   /** Where the window creates environments. */
   readonly workdir: string;
+  /** An environment in it that others are forked from, and that stays. */
+  readonly original?: string;
   /** Environment variables for the window, the command line and all their child processes. */
   readonly env: Readonly<Record<string, string>>;
   /** Writes an init file and returns its path. */
@@ -17,7 +19,10 @@ export interface Scratch {
   remove(): void;
 }
 
-/** Creates the folders. Guests have no internet access: `LAGO_UPLINK` is none. */
+/**
+ * Creates the folders. Guests have no internet access: `LAGO_UPLINK` is none. The cache is that of a user who has used the program before:
+ * `lago` loads its compiled code from there, and libvirt what it knows of QEMU.
+ */
 export function makeScratch(): Scratch {
   const dir = mkdtempSync('/tmp/lago-e2e-');
   const folder = (name: string): string => {
@@ -39,7 +44,7 @@ export function makeScratch(): Scratch {
       ...ownDisplay(),
       HOME: folder('home'),
       XDG_DATA_HOME: folder('data'),
-      XDG_CACHE_HOME: folder('cache'),
+      XDG_CACHE_HOME: linkCache(folder('cache')),
       XDG_RUNTIME_DIR: folder('run'),
       LAGO__INIT__TEMPLATE_STORE: folder('store'),
       LAGO__INIT__TEMPLATE_REPOS: join(dir, 'repos'),
@@ -56,6 +61,24 @@ export function makeScratch(): Scratch {
     },
     remove: () => removeFolder(dir),
   };
+}
+
+let cache: string | undefined;
+
+/** Puts the cache that all scratch folders of this process share into a cache folder. */
+function linkCache(folder: string): string {
+  if (cache === undefined) {
+    const made = mkdtempSync('/tmp/lago-e2e-cache-');
+    process.once('exit', () => removeFolder(made));
+    cache = made;
+  }
+  symlinkSync(cache, join(folder, 'lago'));
+  return folder;
+}
+
+/** The cache of a user who has never used the program. For one whom root's files are of no use to. */
+export function emptyCache(scratch: Scratch): void {
+  rmSync(join(scratch.dir, 'cache/lago'));
 }
 
 /** The screen of this worker of the test runner; by default the only one. */
