@@ -3,7 +3,7 @@ const tests = '\\.(test|test-support|fake)\\.tsx?$';
 /** A page with invented data, for work on the renderer; not part of the program. */
 const demo = '^src-renderer/dev/';
 /** One kind of input and output each. */
-const adapters = 'host|libvirt|net|disk|guest|appliance|seed';
+const adapters = 'host|libvirt|net|disk|guest|appliance|seed|repos';
 /** Where adapters meet. */
 const recipes = 'plan|prefix|runtime|snapshot|create|export|copy|recipes';
 
