@@ -1,3 +1,5 @@
+import { quote } from '../../../../src-shared/init-file/name-rules.ts';
+
 /**
  * A package repository as a file defines it: one section of a .repo file (dnf.conf(5), "Repo Options"), or one source of apt
  * (sources.list(5)). Plain values; variables such as `$releasever` are replaced already where they are known.
@@ -78,4 +80,13 @@ export interface DebSection extends SectionBase {
   /** When not empty: only these packages and what they depend on. */
   readonly packages: readonly string[];
   readonly excludes: readonly string[];
+  /** A Release file that is too old by its own `Valid-Until` is refused; archives of old distributions switch that off. */
+  readonly checkValidUntil: boolean;
+}
+
+/** What is wrong with a section's name, which is also that of a folder; undefined when it may be one. */
+export function idProblem(id: string): string | undefined {
+  if (id.length > 200) return `The id of a section has at most 200 characters; this one has ${id.length}.`;
+  if (/^[A-Za-z0-9_:-][A-Za-z0-9_.:-]*$/.test(id)) return undefined;
+  return `${quote(id)} cannot be the id of a section.`;
 }
