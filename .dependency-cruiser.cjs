@@ -111,7 +111,7 @@ module.exports = {
       to: {
         path: '^src-main/engine/',
         pathNot:
-          '^src-main/engine/((core|plan)/|net/(names|subnets)\\.ts$|libvirt/xml/cpu\\.ts$|appliance/(customize-options|sysprep-commands)\\.ts$|seed/cloud-init\\.ts$|plugins/contract\\.ts$)',
+          '^src-main/engine/((core|plan)/|net/(names|subnets)\\.ts$|libvirt/xml/cpu\\.ts$|appliance/(customize-options|sysprep-commands)\\.ts$|seed/cloud-init\\.ts$|repos/definition/(?!read-repo-file)|plugins/contract\\.ts$)',
       },
     },
     {
