@@ -99,7 +99,7 @@ const IGNORED: readonly Ignored[] = [
   {
     severity: 'info',
     why: 'It has no meaning for packages that are only fetched, not installed.',
-    keys: `allow_vendor_change alwaysprompt arch assumeno assumeyes async autocheck_running_kernel autoremove basearch best bugtracker_url cachedir
+    keys: `allow_vendor_change alwaysprompt arch arches assumeno assumeyes async autocheck_running_kernel autoremove basearch best bugtracker_url cachedir
       clean_requirements_on_remove color color_list_available_downgrade color_list_available_install color_list_available_reinstall
       color_list_available_upgrade color_list_available_running_kernel color_list_installed_extra color_list_installed_newer
       color_list_installed_older color_list_installed_reinstall color_list_installed_running_kernel color_search_match color_update_installed

@@ -110,7 +110,8 @@ export class RpmOptions {
   #replaced(line: ValueLine, option: IniOption): string {
     const { values, distro, templated, issues } = this.#around;
     const { text, unknown } = replaceVariables(line.text, values);
-    if (templated.has(line.line)) return text;
+    // A name is only shown; and passwords must not be in messages.
+    if (templated.has(line.line) || FREE_TEXT.has(option.key)) return text;
     for (const variable of unknown) {
       const column = line.column + line.text.indexOf(variable);
       const ofDistro = /^\$\{?releasever/i.test(variable);
@@ -136,5 +137,5 @@ export class RpmOptions {
 /** An expression of Jinja is one word, whatever is in it. */
 const WORD = /(?:\{\{.{0,200}?\}\}|[^\s,])+/g;
 
-/** Values in which `#` and `;` after a space may be meant. */
+/** Values in which `#` and `;` after a space, and `$`, may be meant. */
 const FREE_TEXT: ReadonlySet<string> = new Set(['name', 'user_agent', 'username', 'password', 'proxy_username', 'proxy_password']);

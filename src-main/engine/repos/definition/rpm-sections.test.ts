@@ -232,6 +232,10 @@ test.each([
     '= 1',
     'x.repo:3:1: error: a-el7: The key before the “=” is missing. Write KEY = VALUE. A line that goes on with the value above begins with a space.',
   ],
+  ['mirrorlist=http://m.example/?list=a,b&infra=stock', undefined],
+  ['mirrorlist=', undefined],
+  ['password=a$ecret # x', undefined],
+  ['name=For $none', undefined],
   ['rem nothing', undefined],
   ['; nothing', undefined],
 ])('%s', (options, issue) => {

@@ -6,7 +6,7 @@ import { blankStatements, templatedLines } from './jinja.ts';
 import { ignoredKey, knownKeys, MEANT_KEYS, NOT_IN_MAIN, USED_KEYS } from './rpm-keys.ts';
 import { type Options, RpmOptions } from './rpm-options.ts';
 import { type ConnectionOptions, idProblem, type RpmSection } from './section.ts';
-import { readFlag, readIpVersion, readSeconds, readWhole, urlProblem } from './values.ts';
+import { type Read, readFlag, readIpVersion, readSeconds, readWhole, urlProblem } from './values.ts';
 import { distroOfVariables, type RepoVariables, variablesOf } from './variables.ts';
 
 /** What servers are used to; yum asks for as many. */
@@ -82,8 +82,8 @@ function rpmSection(section: IniSection, options: RpmOptions, issues: FileIssues
   const { id, line } = section;
   const enabled = options.read(['enabled'], readFlag) ?? true;
   const baseurls = options.list('baseurl', urlProblem);
-  const mirrorlist = options.list('mirrorlist', urlProblem)[0];
-  const metalink = options.list('metalink', urlProblem)[0];
+  const mirrorlist = options.read(['mirrorlist'], readUrl);
+  const metalink = options.read(['metalink'], readUrl);
   if (!options.has('baseurl', 'mirrorlist', 'metalink')) {
     const report = enabled ? issues.error.bind(issues) : issues.warning.bind(issues);
     report(section, id, 'The section does not say where its packages are.', 'Add baseurl = URL (or mirrorlist or metalink).');
@@ -151,13 +151,18 @@ function connectionOf(options: RpmOptions): ConnectionOptions {
   };
 }
 
-function readProxy(text: string): { readonly value: string | 'none' } | { readonly problem: string } {
+function readUrl(text: string): Read<string | undefined> {
+  const problem = text === '' ? undefined : urlProblem(text);
+  return problem === undefined ? { value: text === '' ? undefined : text } : { problem };
+}
+
+function readProxy(text: string): Read<string | 'none'> {
   if (text === '' || /^_?none_?$/i.test(text)) return { value: 'none' };
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
   return URL.canParse(url) ? { value: url } : { problem: 'The address of the proxy is no valid URL.' };
 }
 
-function readType(text: string): { readonly value: string } | { readonly problem: string } {
+function readType(text: string): Read<string> {
   if (/^(?:rpm-md|rpm|repomd|rpmmd|yum|none)?$/i.test(text)) return { value: text };
   return { problem: `${quote(text)} is no type of repository that can be read; rpm-md is.` };
 }
