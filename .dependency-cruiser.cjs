@@ -3,7 +3,7 @@ const tests = '\\.(test|test-support|fake)\\.tsx?$';
 /** A page with invented data, for work on the renderer; not part of the program. */
 const demo = '^src-renderer/dev/';
 /** One kind of input and output each. */
-const adapters = 'host|libvirt|net|disk|guest|appliance|seed';
+const adapters = 'host|libvirt|net|disk|guest|appliance|seed|repos';
 /** Where adapters meet. */
 const recipes = 'plan|prefix|runtime|snapshot|create|export|copy|recipes';
 
@@ -111,7 +111,7 @@ module.exports = {
       to: {
         path: '^src-main/engine/',
         pathNot:
-          '^src-main/engine/((core|plan)/|net/(names|subnets)\\.ts$|libvirt/xml/cpu\\.ts$|appliance/(customize-options|sysprep-commands)\\.ts$|seed/cloud-init\\.ts$|plugins/contract\\.ts$)',
+          '^src-main/engine/((core|plan)/|net/(names|subnets)\\.ts$|libvirt/xml/cpu\\.ts$|appliance/(customize-options|sysprep-commands)\\.ts$|seed/cloud-init\\.ts$|repos/definition/(?!read-repo-file)|plugins/contract\\.ts$)',
       },
     },
     {

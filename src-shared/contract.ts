@@ -6,6 +6,7 @@ import { HostChoice } from './host/host-choice.ts';
 import { Issue } from './issue.ts';
 import { LiveNumbers } from './numbers.ts';
 import { OperationState } from './operation.ts';
+import { RepoExplanation } from './package-repos.ts';
 import { OutsidePath, Plan } from './plan.ts';
 import { Changes } from './snapshot/changes.ts';
 import { ExportedSnapshot } from './snapshot/exported-snapshot.ts';
@@ -298,6 +299,22 @@ export const contract = {
     addRepository: oc.input(z.object({ url: z.string().min(1) })).output(Started),
     /** Operation of kind `repository`: updates all added repositories. */
     updateRepositories: oc.output(Started),
+  },
+  repos: {
+    /**
+     * Which sections of .repo files and apt sources (absolute paths) are used, and why. Without files, distributions or sections: as the
+     * environment says.
+     */
+    explain: oc
+      .input(
+        z.object({
+          prefix: z.string().optional(),
+          files: z.array(z.string().startsWith('/')).max(100).default([]),
+          distros: z.array(z.string()).max(100).default([]),
+          sections: z.array(z.string()).max(1000).optional(),
+        }),
+      )
+      .output(RepoExplanation),
   },
   machine: {
     /** Runs the host checks again; the result arrives as a `machine` event. */

@@ -31,6 +31,7 @@ const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
   plan: async () => (await import('./verbs/init-file.ts')).plan,
   templates: async () => (await import('./verbs/templates.ts')).templates,
   'template-repo': async () => (await import('./verbs/templates.ts')).templateRepo,
+  repo: async () => (await import('./verbs/repo/repo.ts')).repo,
   changes: async () => (await import('./verbs/changes.ts')).changes,
   fork: async () => (await import('./verbs/fork.ts')).fork,
   export: async () => (await import('./verbs/export.ts')).exportPrefix,

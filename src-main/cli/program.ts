@@ -4,6 +4,7 @@ import type { PluginRegistry } from '../engine/index.ts';
 import type { OptionSpec, PositionalSpec, ProgramSpec, VerbSpec } from './parser/table.ts';
 import { verbSpecOf } from './plugin-verb.ts';
 import { plainVerbs } from './verbs/plain-verb.ts';
+import { REPO_VERB } from './verbs/repo/spec.ts';
 
 /** An option whose default, choices, type and help come from the settings table. */
 function setting(key: string, flags: readonly string[], metavar: string | undefined, section = 'lago'): OptionSpec {
@@ -642,6 +643,7 @@ const VERBS: readonly VerbSpec[] = [
     description: 'lago(1) as troff, made from the same table as this help.',
     examples: [{ line: 'man > lago.1', does: 'Read it with "man ./lago.1".' }],
   }),
+  REPO_VERB,
   later('ovirt', 'oVirt related actions'),
 ];
 

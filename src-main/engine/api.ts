@@ -214,6 +214,11 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       addRepository: os.library.addRepository.handler(({ input }) => started(engine.library.addRepository(input.url))),
       updateRepositories: os.library.updateRepositories.handler(() => started(engine.library.updateRepositories())),
     },
+    repos: {
+      explain: os.repos.explain.handler(
+        async ({ input: { prefix, ...request } }) => await engine.repos.explain(prefix === undefined ? undefined : path(prefix), request),
+      ),
+    },
     machine: {
       check: os.machine.check.handler(async () => {
         await engine.machine.check();

@@ -5,6 +5,7 @@ import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts
 import type { DeployOutput } from '../../src-shared/deploy.ts';
 import type { HostChoice } from '../../src-shared/host/host-choice.ts';
 import type { LiveNumbers } from '../../src-shared/numbers.ts';
+import type { RepoExplanation } from '../../src-shared/package-repos.ts';
 import type { Changes } from '../../src-shared/snapshot/changes.ts';
 import type { ExportedSnapshot } from '../../src-shared/snapshot/exported-snapshot.ts';
 import type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot/snapshot-plans.ts';
@@ -23,6 +24,7 @@ import type { CollectRequest } from './recipes/collect/collect-request.ts';
 import type { CompareRequest } from './recipes/compare/compare-request.ts';
 import type { ForkRequest } from './recipes/fork/fork-request.ts';
 import type { ResumeRequest, SnapshotExportRequest, SnapshotExportResult } from './recipes/portable/portable-request.ts';
+import type { RepoRequest } from './recipes/repos/repo-request.ts';
 import type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
@@ -51,6 +53,7 @@ export interface Engine extends AsyncDisposable {
   readonly collection: Collections;
   readonly operation: Operations;
   readonly library: Library;
+  readonly repos: Repos;
   readonly machine: Machine;
   /** Current values first, then each change. Ends on abort. */
   live(signal: AbortSignal): AsyncIterableIterator<LiveEvent>;
@@ -219,6 +222,12 @@ export interface Operations {
   dismiss(id: string): void;
   /** The kept lines of its log (see `OPERATION_LOG_LINES`), then new ones. Ends with the operation, and on abort. */
   log(id: string, signal: AbortSignal): AsyncIterableIterator<readonly string[]>;
+}
+
+/** Package repositories for environments. `prefix` is undefined for what concerns none. */
+export interface Repos {
+  /** Says which sections of files are used and why; see `recipes/repos/choose-repos.ts`. Contacts no server. */
+  explain(prefix: string | undefined, request: RepoRequest): Promise<RepoExplanation>;
 }
 
 /** The machine that the engine runs on. */

@@ -46,6 +46,7 @@ export type { PrefixLocation } from './prefix/location.ts';
 export { findPrefixes, isWorkdir, newPrefixName, type ResolveRequest, resolvePrefix, resolveWorkdir, Workdir } from './prefix/workdir.ts';
 export type { CollectRequest } from './recipes/collect/collect-request.ts';
 export type { SnapshotExportResult } from './recipes/portable/portable-request.ts';
+export type { RepoRequest } from './recipes/repos/repo-request.ts';
 export { findResources } from './resources-dir.ts';
 export type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 export type { ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';

@@ -20,6 +20,7 @@ import { noteEvent } from './live/note-event.ts';
 import { createNumbers } from './live/numbers.ts';
 import { createOperations } from './live/operations.ts';
 import { createPublisher } from './live/publisher.ts';
+import { repoCalls } from './package-repos.ts';
 import { createRegistry } from './plugins/registry.ts';
 import { openPrefixLog } from './prefix/log-file.ts';
 import { readPrefix } from './prefix/prefix.ts';
@@ -311,6 +312,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     collection: collectionCalls(launch),
     operation: operations,
     library,
+    repos: repoCalls(context),
     machine: {
       async check() {
         await readMachineNow(true);

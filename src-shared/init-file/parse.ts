@@ -7,7 +7,7 @@ import { quote } from './name-rules.ts';
 import { applyPrototypes } from './prototypes.ts';
 import { type Pruned, prune } from './prune.ts';
 import { adviceOf, unknownKeys } from './review.ts';
-import { type DomainDefinition, InitFileSchema, type NetDefinition } from './schema.ts';
+import { type DomainDefinition, InitFileSchema, type NetDefinition, type ReposDefinition } from './schema.ts';
 import {
   entryOf,
   formatPath,
@@ -38,6 +38,7 @@ export interface InitFile {
   readonly domainNames: readonly string[];
   readonly netNames: readonly string[];
   readonly snapshotKeep: SnapshotKeep | undefined;
+  readonly repos: ReposDefinition | undefined;
   /** The position of a path in the text, or of its deepest part that exists. */
   locate(path: readonly PathKey[]): Place;
 }
@@ -152,6 +153,7 @@ class Reader {
       domainNames: names('domains'),
       netNames: names('nets'),
       snapshotKeep: value['snapshot-keep'],
+      repos: value.repos,
       locate: (path) => this.#place(offsetOf(document, path)),
     };
   }
@@ -178,7 +180,7 @@ class Reader {
   #prepare(root: SourceMap): { readonly document: SourceMap; readonly complete: boolean } {
     const entries: SourceEntry[] = [];
     let complete = true;
-    for (const key of ['domains', 'nets', 'prototypes', 'snapshot-keep'] as const) {
+    for (const key of ['domains', 'nets', 'prototypes', 'snapshot-keep', 'repos'] as const) {
       const entry = entryOf(root, key);
       if (entry === undefined || (entry.node.kind === 'scalar' && entry.node.value === null)) {
         if (!FRAME.has(key)) continue;

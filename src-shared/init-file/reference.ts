@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { DiskDefinition, DomainDefinition, InitFileSchema, NetDefinition, NicDefinition, SnapshotKeepDefinition } from './schema.ts';
+import {
+  DiskDefinition,
+  DomainDefinition,
+  InitFileSchema,
+  NetDefinition,
+  NicDefinition,
+  ReposDefinition,
+  SnapshotKeepDefinition,
+} from './schema.ts';
 
 /** The JSON Schema (2020-12) of an init file, for editors. */
 export function initFileJsonSchema(): Record<string, unknown> {
@@ -17,6 +25,7 @@ const SECTIONS: readonly (readonly [string, string, z.ZodObject])[] = [
     'Keys of `snapshot-keep`; see `snapshot_before` in [configuration.md](configuration.md).',
     SnapshotKeepDefinition,
   ],
+  ['Package repositories', 'Keys of `repos`; see [package-repos.md](package-repos.md).', ReposDefinition],
 ];
 
 /** The reference page in Markdown, generated from the schema. */
@@ -26,8 +35,8 @@ export function initFileReference(): string {
     '',
     '<!-- Made by scripts/write-references.ts from src-shared/init-file/schema.ts. -->',
     '',
-    'An init file is JSON, or YAML 1.1 as PyYAML reads it. It has the keys `domains` and `nets`, and may have `prototypes` and',
-    '`snapshot-keep`. Other keys at the top are ignored: YAML files keep anchors there. An unknown key inside is a warning. "Since" is the release of Lago that first knew a key;',
+    'An init file is JSON, or YAML 1.1 as PyYAML reads it. It has the keys `domains` and `nets`, and may have `prototypes`,',
+    '`snapshot-keep` and `repos`. Other keys at the top are ignored: YAML files keep anchors there. An unknown key inside is a warning. "Since" is the release of Lago that first knew a key;',
     '0.29 means that one or earlier, "new" means that Lago did not have it.',
     '',
     'Editors complete and explain the keys with the JSON Schema `resources/init-file.schema.json`: in VS Code by the first line',
@@ -69,6 +78,7 @@ const TRUST: readonly string[] = [
   '| An image whose backing file is `json:` or a URL | never, even if it is allowed |',
   '| Devices, pipes, sockets | never, even if it is allowed |',
   '| A `url` with `file:` of a disk or an OVA; `deploy-scripts`; `user-data: {path: FILE}` | only own files |',
+  '| The `file` of `repos`, and its `sources` (of a pattern, the folder that it begins with) | only own files |',
   '| Files of `build`: `upload`, `copy-in`, `tar-in`, `run`, `firstboot`, `file:` in passwords and keys | only own files |',
   '| Where a download is kept (`path` beside `url`) | in the init file’s folder, not hidden; in the environment; in the workdir |',
   '| A `url` with `http` or `https` | fetched, and checked to be one image of the format; the plan lists all downloads |',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { REPO_PORT } from '../package-repos.ts';
 import { flag, line, list, mapping, name, nameKey, password, path, told, wholeNumber } from './loose.ts';
 import { CPU_MODEL, DISK_NAME, DNS_NAME, NET_NAME, PROTOTYPE_NAME, USER_NAME, VM_NAME, WORD_RULE } from './name-rules.ts';
 
@@ -224,6 +225,39 @@ export const SnapshotKeepDefinition = z.looseObject(
   told('a mapping with last, days or both'),
 );
 
+const PATHS = 'a path, or a list of paths';
+
+/** Package repositories for the VMs. */
+export const ReposDefinition = z.looseObject(
+  {
+    file: key(
+      z.union([list(path(), PATHS), path().transform((value) => [value])], told(PATHS)),
+      'new',
+      'Where packages come from: a .repo file of dnf or yum, or sources of apt (.list, .sources); or a list of such files. Relative paths begin at the init file’s folder.',
+    ),
+    sections: key(
+      list(line('the id of a section', 200), 'a list of ids'),
+      'new',
+      'The sections of these files that are used, by id. Default: Lago’s rule, those whose id ends in `-DISTRO` with the `distro` of a VM.',
+    ),
+    sources: key(
+      list(path('a path, pattern or URL'), 'a list of paths, patterns and URLs'),
+      'new',
+      'Packages that are merged with them, such as those of your own build: folders, files, patterns or URLs. `:only-missing` at the end of one: only packages that no other source has.',
+    ),
+    client: key(
+      z.enum(['auto', 'none'], told('auto or none')),
+      'new',
+      '`auto`: the VMs are told by themselves where the packages are served; `none` (default): by your scripts.',
+    ),
+    serve: key(flag(), 'new', 'Serve the packages to the VMs whenever the environment runs. Default false.'),
+    port: key(wholeNumber(1, 65_535), 'new', `Port on the networks’ gateways where they are served. Default ${REPO_PORT}.`),
+    comment: key(z.unknown(), 'new', 'Ignored.'),
+  },
+  told('a mapping with file or sources'),
+);
+export type ReposDefinition = z.infer<typeof ReposDefinition>;
+
 /** The whole file. Other top-level keys are allowed, because files keep YAML anchors there. */
 export const InitFileSchema = z.looseObject({
   domains: z
@@ -242,6 +276,7 @@ export const InitFileSchema = z.looseObject({
     'new',
     'Which automatic snapshots are kept when another one is taken; pinned ones always are. Default: as lago.conf says.',
   ),
+  repos: key(ReposDefinition, 'new', 'Package repositories for the VMs: which are synchronised, merged and served; see package-repos.md.'),
 });
 
 /** Keys that Lago writes into its saved specs and that exported or copied files may contain. Known, but ignored on reading. */

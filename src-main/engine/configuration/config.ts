@@ -228,6 +228,7 @@ export function engineSettings(config: Config): EngineSettings {
   const url = config.entry('libvirt_url');
   const repoPath = verbEntry(config, 'template_repo_path', 'init');
   const repoName = verbEntry(config, 'template_repo_name', 'init');
+  const reposyncConfig = config.get('reposync_config') ?? '';
   const byName = repoName !== undefined && (repoPath?.source.rank ?? -1) < repoName.source.rank;
   return {
     host: url !== undefined && url.value !== '' && url.source.rank >= (host?.source.rank ?? 0) ? url.value : (host?.value ?? 'embedded'),
@@ -244,6 +245,7 @@ export function engineSettings(config: Config): EngineSettings {
     sshTimeout: config.number('ssh_timeout'),
     snapshotKeep: { last: limit(config, 'snapshot_keep'), days: limit(config, 'snapshot_keep_days') },
     snapshotBefore: snapshotBefore(config),
+    ...(reposyncConfig === '' ? {} : { reposyncConfig }),
     defaultVmType: config.get('default_vm_type') ?? 'default',
     defaultVmProvider: config.get('default_vm_provider') ?? 'local-libvirt',
     defaultRootPassword: config.get('root_password') ?? config.get('default_root_password'),

@@ -21,6 +21,8 @@ export interface EngineSettings {
   readonly snapshotKeep?: SnapshotKeep;
   /** Before what a snapshot is taken automatically; default nothing. */
   readonly snapshotBefore?: readonly SnapshotBefore[];
+  /** A file of package repositories, for environments whose init file names none. */
+  readonly reposyncConfig?: string;
   readonly defaultVmType: string;
   readonly defaultVmProvider: string;
   readonly defaultRootPassword: string | undefined;

@@ -81,6 +81,7 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
       current: null,
       pending: null,
       ...(environment.snapshotKeep === undefined ? {} : { snapshotKeep: { ...environment.snapshotKeep } }),
+      ...(environment.repos === undefined ? {} : { repos: environment.repos }),
     };
     const workdir = await openWorkdir(workdirPath, basename(root), undo);
     await whole.step('Initialize prefix', async (one) => {

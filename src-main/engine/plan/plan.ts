@@ -5,6 +5,7 @@ import type { InitFile } from '../../../src-shared/init-file/parse.ts';
 import type { DomainDefinition } from '../../../src-shared/init-file/schema.ts';
 import type { PathKey } from '../../../src-shared/init-file/source.ts';
 import type { Issue } from '../../../src-shared/issue.ts';
+import type { EnvironmentRepos } from '../../../src-shared/package-repos.ts';
 import type { OutsidePath, Plan, PlannedNet, PlannedVm } from '../../../src-shared/plan.ts';
 import type { SnapshotKeep } from '../../../src-shared/snapshot/snapshot-keep.ts';
 import type { EnvironmentSpecs, NetSpec, NicSpec, VmSpec } from '../../../src-shared/specs.ts';
@@ -15,6 +16,7 @@ import { IssueList, type PlanContext } from './plan-context.ts';
 import { type DiskJob, type OvaImport, type PlannedDisks, planDisks } from './plan-disks.ts';
 import { planNets } from './plan-nets.ts';
 import { askConsent, reportMissing, reportUnusable } from './plan-paths.ts';
+import { planRepos } from './plan-repos.ts';
 import { type ScriptCopy, ScriptPlanner } from './plan-scripts.ts';
 import { checkStartOrder } from './start-order.ts';
 import { checkUserData, userDataFile, userDataPath } from './user-data.ts';
@@ -44,6 +46,8 @@ export interface PlannedEnvironment {
   readonly builds: readonly BuildJob[];
   /** Which automatic snapshots are kept; undefined where the file says nothing. */
   readonly snapshotKeep: SnapshotKeep | undefined;
+  /** Package repositories; undefined where the file says nothing. */
+  readonly repos: EnvironmentRepos | undefined;
   /** VM → absolute path of its user-data file. */
   readonly userDataFiles: ReadonlyMap<string, string>;
   /** Files that need the user's permission, including those that have it. */
@@ -83,6 +87,8 @@ export function planEnvironment(init: InitFile, context: PlanContext): PlannedEn
     }
     planned.push([name, vm]);
   }
+  const distros = [...new Set(planned.flatMap(([, vm]) => vm.distro ?? []))];
+  const repos = planRepos(init, distros, context, issues);
   const plan: Plan = {
     vms: Object.fromEntries(planned),
     nets: Object.fromEntries(nets.map((net) => [net.name, plannedNet(net)])),
@@ -97,6 +103,7 @@ export function planEnvironment(init: InitFile, context: PlanContext): PlannedEn
     scripts: scripts.copies,
     builds,
     snapshotKeep: init.snapshotKeep,
+    repos,
     userDataFiles: new Map(
       init.domainNames.flatMap((name) => {
         const file = userDataFile(init.domains[name]?.['cloud-init']);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { HostChoice } from '../../../src-shared/host/host-choice.ts';
+import { EnvironmentRepos } from '../../../src-shared/package-repos.ts';
 import { SnapshotMeasured } from '../../../src-shared/snapshot/timeline.ts';
 import { readJson, writeJson } from '../core/json-file.ts';
 
@@ -68,6 +69,8 @@ export const PrefixRecord = z.object({
   revertedAt: z.number().optional(),
   /** Which automatic snapshots are kept, if its init file says so. */
   snapshotKeep: z.object({ last: z.number().optional(), days: z.number().optional() }).optional(),
+  /** Its package repositories, if its init file has any. */
+  repos: EnvironmentRepos.optional(),
   /** The environment that this one was forked from, and its snapshot; null for what was the present when this one was created. */
   forkedFrom: z.object({ uuid: z.string(), snapshot: z.string().nullable() }).optional(),
 });

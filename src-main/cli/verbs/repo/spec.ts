@@ -1,0 +1,61 @@
+import type { OptionSpec, PositionalSpec, VerbSpec } from '../../parser/table.ts';
+
+/** One action of `lago repo`: its part of the verb's help. Options that several actions take have the same `name` and are listed once. */
+export interface RepoAction {
+  readonly name: string;
+  /** What it does: a sentence or more. */
+  readonly help: string;
+  readonly options: readonly OptionSpec[];
+  readonly examples: VerbSpec['examples'];
+}
+
+export const DISTRO: OptionSpec = {
+  flags: ['--distro'],
+  name: 'distro',
+  kind: 'repeated',
+  metavar: 'DISTRO',
+  help: 'A distribution such as el9 or debian12, in place of those of the environment’s VMs. Can be given several times.',
+};
+
+export const SECTION: OptionSpec = {
+  flags: ['--section'],
+  name: 'section',
+  kind: 'repeated',
+  metavar: 'ID',
+  help: 'Use this section, and no others than those named, whatever its id ends in. Can be given several times.',
+};
+
+const EXPLAIN: RepoAction = {
+  name: 'explain',
+  help: 'explain says of each section of the FILEs (.repo files of dnf and yum, or .list and .sources files of apt) whether it is used, and why: those whose id ends in “-DISTRO” with the distribution of a VM. It contacts no server. Without FILE: those that the init file names under "repos", else reposync_config. Exit code 2 when a file has errors.',
+  options: [DISTRO, SECTION],
+  examples: [
+    { line: 'repo explain reposync-config.repo', does: 'For the environment here.' },
+    { line: 'repo explain --distro el9 reposync-config.repo', does: 'For VMs with that distribution, also without an environment.' },
+    { line: '--out-format json repo explain a.repo debian.sources', does: 'For programs.' },
+  ],
+};
+
+/** In the order of the help. */
+export const REPO_ACTIONS: readonly RepoAction[] = [EXPLAIN];
+
+const POSITIONALS: readonly PositionalSpec[] = [
+  {
+    name: 'action',
+    metavar: 'ACTION',
+    arity: 'one',
+    choices: REPO_ACTIONS.map((action) => action.name),
+    help: 'What to do.',
+  },
+  { name: 'args', metavar: 'FILE', arity: 'many', help: 'Files of package repositories.', completes: 'file' },
+];
+
+export const REPO_VERB: VerbSpec = {
+  name: 'repo',
+  summary: 'Package repositories for the VMs',
+  description: REPO_ACTIONS.map((action) => action.help).join(' '),
+  positionals: POSITIONALS,
+  options: [...new Map(REPO_ACTIONS.flatMap((action) => action.options.map((option) => [option.name, option] as const))).values()],
+  examples: REPO_ACTIONS.flatMap((action) => action.examples),
+  available: true,
+};
