@@ -13,8 +13,8 @@ export interface ChosenSection {
 }
 
 /**
- * Lago's rule: a section is used when its id ends in `-DISTRO` with one of these distributions, unless its file switches it off. With
- * `selection`, exactly the sections with these ids are used, whatever they end in.
+ * Lago's rule: a section is used when its id ends in `-DISTRO` with one of these distributions, even one with `enabled=0`; sources of apt
+ * that are switched off are not. With `selection`, exactly the sections with these ids are used, whatever they end in.
  */
 export function chooseSections(
   sections: readonly RepoSection[],
@@ -39,13 +39,16 @@ export function unknownSections(
 
 type Verdict = Pick<ChosenSection, 'used' | 'reason'>;
 
-function byRule({ enabled }: RepoSection, distro: string | null, distros: readonly string[]): Verdict {
+function byRule({ enabled, kind }: RepoSection, distro: string | null, distros: readonly string[]): Verdict {
   const no = (reason: string): Verdict => ({ used: false, reason });
   if (distro === null || distro === '') return no('Its id does not end in “-DISTRO”, so it is used only if it is chosen by its id.');
   if (distros.length === 0) return no(`Its id ends in “-${distro}”, but no distribution of a VM is known.`);
   if (!distros.includes(distro)) return no(`Its id ends in “-${distro}”, but ${ofTheVms(distros)}.`);
-  if (!enabled) return no(`Its id ends in “-${distro}”, a distribution of the VMs, but its file switches it off.`);
-  return { used: true, reason: `Its id ends in “-${distro}”, which is a distribution of the VMs.` };
+  const fits = `Its id ends in “-${distro}”, which is a distribution of the VMs`;
+  if (enabled) return { used: true, reason: `${fits}.` };
+  // Lago named sections to reposync, which enables those that are named; its files rely on that. Sources of apt are new.
+  if (kind === 'rpm') return { used: true, reason: `${fits}; that its file switches it off counts only for dnf.` };
+  return no(`${fits}, but its file switches it off.`);
 }
 
 function bySelection({ id, enabled }: RepoSection, selection: readonly string[]): Verdict {
