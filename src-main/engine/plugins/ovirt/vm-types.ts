@@ -2,7 +2,9 @@ import type { VmSpec } from '../../../../src-shared/specs.ts';
 import { PLUGIN_API_VERSION, type VmTypePlugin } from '../contract.ts';
 
 /** The type of which there is one in an environment. */
-const ENGINE = 'ovirt-engine';
+export const ENGINE_TYPE = 'ovirt-engine';
+/** The types of hosts in which vdsm can be looked at. */
+export const HOST_TYPES: readonly string[] = ['ovirt-host', 'ovirt-he-host'];
 
 /** Distributions whose system log is only in the journal. */
 const JOURNAL_ONLY: readonly string[] = ['fc22', 'fc23'];
@@ -41,7 +43,7 @@ function vmType(name: string, more: Partial<VmTypePlugin> = {}): VmTypePlugin {
 
 /** The types that init files can name by `vm-type`. */
 export const OVIRT_VM_TYPES: readonly VmTypePlugin[] = [
-  vmType(ENGINE, {
+  vmType(ENGINE_TYPE, {
     extend: withArtifacts(() => ['/var/log/ovirt-engine']),
     review: ([first, ...others]) =>
       others.map(({ name }) => ({
