@@ -84,6 +84,16 @@ module.exports = {
       to: { path: '^(src-main/(?!engine/)|src-renderer/|e2e/|bench/|torture/|scripts/)' },
     },
     {
+      name: 'ovirt-is-a-plugin',
+      comment: 'It uses what any plugin can: where that is not enough, the contract is widened for all of them.',
+      severity: 'error',
+      from: { path: '^src-main/engine/plugins/ovirt/', pathNot: tests },
+      to: {
+        pathNot: '^(src-main/engine/plugins/(ovirt/|contract\\.ts$)|src-shared/)',
+        dependencyTypesNot: ['core'],
+      },
+    },
+    {
       name: 'core-is-the-ground',
       severity: 'error',
       from: { path: '^src-main/engine/core/', pathNot: tests },

@@ -47,6 +47,8 @@ const TESTS = [
   { names: ['libvirt-clients'], why: 'tests compare with virsh', tool: 'virsh' },
   { names: ['python3-libvirt'], why: 'tests compare with libvirt’s own client', tool: 'python3' },
   { names: ['python3-yaml'], why: 'benches compare with PyYAML', tool: 'python3' },
+  { names: ['python3-pytest'], why: 'runs the tests of environments', tool: 'python3' },
+  { names: ['python3-nose'], why: 'tests of environments that use nose.tools', tool: 'python3' },
   { names: ['zsh'], why: 'tests of completion', tool: 'zsh' },
   { names: ['fish'], why: 'tests of completion', tool: 'fish' },
   { names: ['man-db'], why: 'tests render the manual page', tool: 'man' },

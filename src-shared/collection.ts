@@ -25,7 +25,7 @@ export const CollectedVm = z.object({
 });
 export type CollectedVm = z.infer<typeof CollectedVm>;
 
-export const COLLECT_REASONS = ['manual', 'deploy failed'] as const;
+export const COLLECT_REASONS = ['manual', 'deploy failed', 'test failed'] as const;
 
 /** What one collection holds, as stored beside it. Times are ms since the epoch. */
 export const Collection = z.object({

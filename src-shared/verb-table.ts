@@ -43,8 +43,6 @@ export interface VerbSpec {
   readonly options: readonly OptionSpec[];
   /** Command lines without the leading `lago `, and what they do. */
   readonly examples: readonly { readonly line: string; readonly does: string }[];
-  /** False for a verb whose name is reserved and which is not available yet. */
-  readonly available: boolean;
 }
 
 /** Values by option or positional name; absent when not given. */

@@ -222,6 +222,7 @@ export async function runIn(root: string, line: string, options: RunOptions): Pr
       stdout: out.stream,
       stderr: err.stream,
       resourcesDir: '/none',
+      command: ['lago'],
       version: '9.8.7',
       signal: options.signal ?? new AbortController().signal,
       configFiles: [conf],

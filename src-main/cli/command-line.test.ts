@@ -48,12 +48,6 @@ describe('the program', () => {
       err: `error: ${root}/lago.conf:1: "nonsense" stands before the first [section].\nhint: Fix the file, or move it away.\n`,
     });
   });
-  it('says that a verb is not available', async () => {
-    expect(await lago('ovirt runtest x.py')).toMatchObject({
-      code: 2,
-      err: expect.stringContaining('error: "lago ovirt" is not available yet.') as string,
-    });
-  });
   it('reports an unexpected error in a sentence', async () => {
     makePrefixes('default');
     const failing = { openEngine: async () => await Promise.reject(new TypeError('x is not a function')) };
@@ -506,7 +500,6 @@ describe('generated texts', () => {
     const { code, out } = await lago(`completion ${shell}`);
     expect(code).toBe(0);
     for (const word of ['set-current', 'skip-bootstrap', 'loglevel']) expect(out).toContain(word);
-    expect(out).not.toContain('ovirt runtest');
   });
   it('include a manual page and a configuration', async () => {
     expect((await lago('man')).out).toMatch(/^\.TH LAGO 1 /);

@@ -103,11 +103,7 @@ async function runVerb(
       plugin === undefined
         ? (plainVerbHandler(verb.name) ?? (await HANDLERS[verb.name]?.()))
         : (await import('./plugin-verb.ts')).verbHandlerOf(plugin);
-    if (!verb.available || handler === undefined) {
-      throw new EngineError('not-available', `"lago ${verb.name}" is not available yet.`, {
-        hint: '"lago --help" lists the verbs that are available.',
-      });
-    }
+    if (handler === undefined) throw new EngineError('internal', `Nothing does the verb "${verb.name}".`);
     return await handler(new VerbContext(around, spec, config, values, log, plugins));
   } catch (error) {
     const known = toEngineError(error);

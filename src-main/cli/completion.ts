@@ -21,16 +21,12 @@ function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-function usable(program: ProgramSpec): VerbSpec[] {
-  return program.verbs.filter((verb) => verb.available);
-}
-
 /** The script that `lago completion bash` prints. */
 export function bashCompletion(program: ProgramSpec): string {
   const globals = [...program.options, HELP_OPTION, VERSION_OPTION];
   const choices = [...program.options, ...program.verbs.flatMap((verb) => verb.options)].filter((option) => option.choices !== undefined);
   const valued = program.options.filter((option) => option.kind !== 'flag').flatMap((option) => option.flags);
-  const cases = usable(program).map((verb) => {
+  const cases = program.verbs.map((verb) => {
     const target = verb.positionals[0];
     const words = target?.choices === undefined ? '' : target.choices.join(' ');
     const source = target?.completes === undefined ? '' : SOURCES[target.completes];
@@ -65,11 +61,7 @@ ${values.join('\n')}
   case $verb in
     '')
       options=${quote(flagsOf(globals).join(' '))}
-      words=${quote(
-        usable(program)
-          .map((verb) => verb.name)
-          .join(' '),
-      )}
+      words=${quote(program.verbs.map((verb) => verb.name).join(' '))}
       ;;
 ${cases.join('\n')}
   esac
@@ -94,7 +86,7 @@ function zshOption(option: OptionSpec): string[] {
 
 /** The script that `lago completion zsh` prints. */
 export function zshCompletion(program: ProgramSpec): string {
-  const verbs = usable(program);
+  const verbs = program.verbs;
   const cases = verbs.map((verb) => {
     const positionals = verb.positionals.map((spec) => {
       const position = spec.arity === 'many' || spec.arity === 'rest' ? '*' : '';
@@ -138,7 +130,7 @@ function fishOption(option: OptionSpec, condition: string): string {
 
 /** The script that `lago completion fish` prints. */
 export function fishCompletion(program: ProgramSpec): string {
-  const verbs = usable(program);
+  const verbs = program.verbs;
   const none = `not __fish_seen_subcommand_from ${program.verbs.map((verb) => verb.name).join(' ')}`;
   const lines = ['# fish completion for lago', 'complete -c lago -f', 'complete -c lagocli -w lago'];
   for (const option of [...program.options, HELP_OPTION, VERSION_OPTION]) lines.push(fishOption(option, none));

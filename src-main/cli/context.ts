@@ -41,6 +41,8 @@ export interface Surroundings {
   readonly stderr: NodeJS.WriteStream;
   readonly door: EngineDoor;
   readonly resourcesDir: string;
+  /** The words that start the program. */
+  readonly command: readonly string[];
   readonly version: string;
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;

@@ -60,6 +60,7 @@ async function main(): Promise<void> {
     stderr: process.stderr,
     door: { openEngine, readSpecs, listLeases, freeStaleLeases },
     resourcesDir: findResources(import.meta.dirname),
+    command: process.argv.slice(0, 2),
     version,
     signal: signals.signal,
   });

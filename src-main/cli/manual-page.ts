@@ -50,7 +50,6 @@ function verbSection(verb: VerbSpec): string[] {
 
 /** The manual page lago(1) in troff, built from the same table as the help. */
 export function manualPage(program: ProgramSpec, date: Date): string {
-  const later = program.verbs.filter((verb) => !verb.available).map((verb) => verb.name);
   return [
     `.TH LAGO 1 "${date.toISOString().slice(0, 10)}" "lago ${program.version}" "User Commands"`,
     '.SH NAME',
@@ -62,8 +61,7 @@ export function manualPage(program: ProgramSpec, date: Date): string {
     '.SH GLOBAL OPTIONS',
     ...[HELP_OPTION, VERSION_OPTION, ...program.options].flatMap(optionEntry),
     '.SH VERBS',
-    ...program.verbs.filter((verb) => verb.available).flatMap(verbSection),
-    ...(later.length === 0 ? [] : ['.PP', roff(`Verbs of Lago that are not available yet: ${later.join(', ')}.`)]),
+    ...program.verbs.flatMap(verbSection),
     '.SH EXIT STATUS',
     ...EXIT_CODES.flatMap(([code, meaning]) => ['.TP', roff(code), roff(meaning)]),
     roff('The verb shell exits with the status of the remote command.'),

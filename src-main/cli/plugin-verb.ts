@@ -1,12 +1,12 @@
 import { EngineError, isCancelled } from '../../src-shared/errors.ts';
-import type { CliPlugin, VerbCall } from '../engine/index.ts';
+import { type CliPlugin, pluginTools, type VerbCall } from '../engine/index.ts';
 import type { VerbContext, VerbHandler } from './context.ts';
 import type { VerbSpec } from './parser/table.ts';
 
 /** A plugin's verb as an entry of the verb table. */
 export function verbSpecOf(plugin: CliPlugin): VerbSpec {
   const { name, summary, description, positionals = [], options = [], examples = [] } = plugin;
-  return { name, summary, ...(description === undefined ? {} : { description }), positionals, options, examples, available: true };
+  return { name, summary, ...(description === undefined ? {} : { description }), positionals, options, examples };
 }
 
 /** Runs a plugin's verb. Errors of the engine, of `fail` and cancellations pass through; any other becomes `plugin.failed`. */
@@ -49,9 +49,17 @@ function callOf(context: VerbContext): VerbCall {
     },
     print: (text) => context.print(text),
     printValue: (value) => context.printValue(value),
+    environment: context.around.environment,
+    program: { command: context.around.command, resources: context.around.resourcesDir },
     prefix: async () => await context.prefix(),
+    specs: async (prefix) => await context.around.door.readSpecs(prefix),
     withEngine: async (work) => await context.withEngine(work),
     follow: async (begin) => await context.follow(begin),
+    async task(label, work) {
+      const { startOperation } = await pluginTools();
+      return await context.follow((options) => startOperation({ ...options, kind: 'plugin', label }, async (step) => await work(step)));
+    },
+    run: async (argv, options) => await (await pluginTools()).run(argv, options),
     fail(message, hint) {
       throw new EngineError('input.usage', message, hint === undefined ? {} : { hint });
     },

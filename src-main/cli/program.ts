@@ -79,13 +79,7 @@ const COPY_RULES =
   'If the target is a directory, the copy is made in it, else under exactly that name. Modes, times and symbolic links are kept, holes of sparse files where possible; nothing incomplete is ever under its final name, and a large file that was interrupted is continued by the same command. Devices, sockets and pipes are skipped with a warning.';
 
 function verb(name: string, summary: string, more: Partial<Omit<VerbSpec, 'name' | 'summary'>> = {}): VerbSpec {
-  return { name, summary, positionals: [], options: [], examples: [], available: true, ...more };
-}
-
-/** A verb of Lago that is not available yet; its name is reserved and explained. */
-function later(name: string, summary: string): VerbSpec {
-  const anything: PositionalSpec = { name: 'args', metavar: 'ARG', arity: 'rest', help: 'Not read yet.' };
-  return verb(name, summary, { available: false, positionals: [anything] });
+  return { name, summary, positionals: [], options: [], examples: [], ...more };
 }
 
 const TEMPLATE_OPTIONS: readonly OptionSpec[] = [
@@ -644,12 +638,11 @@ const VERBS: readonly VerbSpec[] = [
     examples: [{ line: 'man > lago.1', does: 'Read it with "man ./lago.1".' }],
   }),
   REPO_VERB,
-  later('ovirt', 'oVirt related actions'),
 ];
 
-/** Names that plugins may not use for their verbs. Those that are not available yet they may. */
+/** Names that plugins may not use for their verbs. */
 export function ownVerbs(): readonly string[] {
-  return VERBS.filter((one) => one.available).map((one) => one.name);
+  return VERBS.map((one) => one.name);
 }
 
 /** The whole command line including plugins: the source of parsing, help, completion and the manual page. */
@@ -662,6 +655,6 @@ export function program(version: string, plugins: PluginRegistry): ProgramSpec {
     description:
       'Ad-hoc virtual environments: several VMs and networks from one init file. Verbs work on the current prefix of the nearest workdir (./.lago here or above).',
     options: GLOBAL_OPTIONS.map((option) => (option.name === 'out_format' ? { ...option, choices: formats } : option)),
-    verbs: [...VERBS.filter((own) => !added.some((other) => other.name === own.name)), ...added],
+    verbs: [...VERBS, ...added],
   };
 }

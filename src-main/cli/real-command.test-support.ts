@@ -31,6 +31,7 @@ export async function realCommand(cwd: string, argv: readonly string[]): Promise
     stderr: err.stream,
     door: { openEngine, readSpecs, listLeases, freeStaleLeases },
     resourcesDir: join(import.meta.dirname, '../../resources'),
+    command: ['lago'],
     version: '0.0.0',
     signal: new AbortController().signal,
     configFiles: [],

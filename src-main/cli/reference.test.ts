@@ -19,7 +19,7 @@ describe('the written pages are those of the tables (run "npm run docs")', () =>
 
 it('docs/command-line.md has every verb and every option', () => {
   const text = commandLineReference(spec);
-  for (const verb of spec.verbs) expect(text).toContain(verb.available ? `\n## lago ${verb.name}\n` : `\`${verb.name}\``);
+  for (const verb of spec.verbs) expect(text).toContain(`\n## lago ${verb.name}\n`);
   for (const option of [...spec.options, ...spec.verbs.flatMap((verb) => verb.options)]) expect(text).toContain(option.help);
 });
 

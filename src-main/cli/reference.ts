@@ -32,7 +32,6 @@ function verbSection(program: ProgramSpec, verb: VerbSpec): string[] {
 
 /** The text of docs/command-line.md, generated from the table that parses the command line. */
 export function commandLineReference(program: ProgramSpec): string {
-  const later = program.verbs.filter((verb) => !verb.available).map((verb) => `\`${verb.name}\``);
   return [
     '# Command line',
     '',
@@ -60,8 +59,7 @@ export function commandLineReference(program: ProgramSpec): string {
     '',
     ...table(['Option', 'Meaning'], [HELP_OPTION, VERSION_OPTION, ...program.options].map(optionRow)),
     '',
-    ...program.verbs.filter((verb) => verb.available).flatMap((verb) => verbSection(program, verb)),
-    ...(later.length === 0 ? [] : ['## Not available yet', '', `Known from Lago; refused with an error: ${later.join(', ')}.`, '']),
+    ...program.verbs.flatMap((verb) => verbSection(program, verb)),
   ].join('\n');
 }
 

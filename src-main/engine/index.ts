@@ -2,6 +2,8 @@ import type { EnvironmentSpecs } from '../../src-shared/specs.ts';
 import { engineSettings, loadConfig } from './configuration/config.ts';
 import type { EngineSettings } from './configuration/settings.ts';
 import type { Log } from './core/log.ts';
+import type { startOperation as StartOperation } from './core/operation.ts';
+import type { run as Run } from './core/run.ts';
 import type { Engine } from './engine.ts';
 import type { EngineOptions } from './engine-options.ts';
 import type { RunningHost } from './host/running-hosts.ts';
@@ -63,6 +65,12 @@ export async function readSetUp(log: Log): Promise<{ readonly settings: EngineSe
 /** Opens the engine; dispose it when done. Running environments continue without it. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   return await (await import('./open.ts')).openEngine(options);
+}
+
+/** What the verbs of plugins work with: operations of their own, and programs. */
+export async function pluginTools(): Promise<{ readonly startOperation: typeof StartOperation; readonly run: typeof Run }> {
+  const [{ startOperation }, { run }] = await Promise.all([import('./core/operation.ts'), import('./core/run.ts')]);
+  return { startOperation, run };
 }
 
 /** The saved definition of an environment. `prefix.missing`, `input.invalid` naming the damaged file. */

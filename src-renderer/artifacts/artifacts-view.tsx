@@ -16,7 +16,7 @@ import { CollectionBrowser } from './collection-browser.tsx';
 import { DiffViewer } from './diff-viewer.tsx';
 import { FileViewer } from './file-viewer.tsx';
 
-const WHY = { manual: 'Collected', 'deploy failed': 'After a failed deploy' } as const;
+const WHY = { manual: 'Collected', 'deploy failed': 'After a failed deploy', 'test failed': 'After a failed test' } as const;
 const CHANGES = { added: 'Added', removed: 'Removed', changed: 'Changed' } as const;
 
 function sizeOf(collection: Collection): number {

@@ -101,16 +101,13 @@ export function helpText(program: ProgramSpec, verb: VerbSpec | undefined, effec
   const lines = [usageText(program, verb), ''];
   if (verb === undefined) {
     lines.push(...foldText(program.description, WIDTH), '', 'verbs:');
-    for (const one of program.verbs.filter((candidate) => candidate.available)) lines.push(...row(one.name, one.summary));
-    const later = program.verbs.filter((candidate) => !candidate.available).map((candidate) => candidate.name);
-    if (later.length > 0) lines.push('', ...foldText(`Verbs of Lago that are not available yet: ${later.join(', ')}.`, WIDTH));
+    for (const one of program.verbs) lines.push(...row(one.name, one.summary));
     lines.push('', 'global options (before the verb):', ...optionRows([HELP_OPTION, VERSION_OPTION, ...program.options], effective));
     lines.push('', `"${program.name} VERB --help" shows the help of a verb.`);
     return lines.join('\n');
   }
   lines.push(...foldText(verb.summary, WIDTH));
   if (verb.description !== undefined) for (const paragraph of verb.description.split('\n')) lines.push('', ...foldText(paragraph, WIDTH));
-  if (!verb.available) lines.push('', 'This verb is not available yet.');
   if (verb.positionals.length > 0) lines.push('', 'arguments:', ...verb.positionals.flatMap((spec) => row(spec.metavar, spec.help)));
   lines.push('', 'options:', ...optionRows([HELP_OPTION, ...verb.options], effective));
   if (verb.examples.length > 0) {

@@ -90,7 +90,7 @@ export function plainVerbs(): readonly VerbSpec[] {
     const reader = READERS[takes];
     if (command === undefined || reader === undefined) return [];
     const { positionals, options = [] } = reader;
-    return [{ name: kind, ...command, positionals, options, available: true }];
+    return [{ name: kind, ...command, positionals, options }];
   });
 }
 

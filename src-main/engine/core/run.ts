@@ -9,8 +9,10 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Written to stdin, which is then closed; without it stdin is /dev/null. */
   readonly input?: string | Uint8Array;
-  /** SIGTERM, then SIGKILL after 2 s; the promise rejects with the abort reason. */
+  /** SIGTERM, then SIGKILL after `graceMs`; the promise rejects with the abort reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Default 2 s. */
+  readonly graceMs?: number;
   readonly timeoutMs?: number;
   /** Called with each complete line of stdout and stderr as it arrives. */
   readonly onLine?: (line: string) => void;
@@ -73,7 +75,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     const stop = (reason: unknown): void => {
       failure ??= reason;
       kill('SIGTERM');
-      hardKill ??= setTimeout(() => kill('SIGKILL'), 2000);
+      hardKill ??= setTimeout(() => kill('SIGKILL'), options.graceMs ?? 2000);
     };
     const onAbort = (): void => stop(new EngineError('cancelled', `Cancelled while ${program} was running.`));
     options.signal?.addEventListener('abort', onAbort, { once: true });

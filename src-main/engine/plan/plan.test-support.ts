@@ -32,7 +32,7 @@ export function everythingExists(change: Partial<PlanContext> = {}): PlanContext
       rootPassword: undefined,
       vmType: 'default',
       vmProvider: 'local-libvirt',
-      // Real files use the types of Lago's oVirt plugin.
+      // Real files use the types of oVirt, which add nothing here: the files to compare with were saved without them.
       vmTypes: ['default', 'ovirt-engine', 'ovirt-host', 'ovirt-node', 'ovirt-he-host'].map((name) => ({
         apiVersion: 1,
         kind: 'vm',

@@ -408,19 +408,6 @@ describe('VMs', () => {
     expect(problems(file({ a: `${VM}, ${keys}` })).join()).toContain(message);
   });
 
-  it('of an oVirt type need only their plugin', () => {
-    const { defaults } = everythingExists();
-    const vmTypes = defaults.vmTypes.filter((type) => type.name === 'default');
-    const { issues } = plan(file({ a: `${VM}, vm-type: ovirt-engine` }), { defaults: { ...defaults, vmTypes } });
-    expect(issues).toMatchObject([
-      {
-        severity: 'error',
-        about: 'machine',
-        message: 'The VM type ovirt-engine belongs to the oVirt plugin, which is not installed here.',
-      },
-    ]);
-  });
-
   it('list their build steps', () => {
     const text = (build: string): string =>
       file({ a: `nics: [{net: n}], disks: [{name: d, type: template, template_name: t, dev: vda, build: ${build}}]` });

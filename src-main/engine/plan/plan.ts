@@ -20,7 +20,7 @@ import { planRepos } from './plan-repos.ts';
 import { type ScriptCopy, ScriptPlanner } from './plan-scripts.ts';
 import { checkStartOrder } from './start-order.ts';
 import { checkUserData, userDataFile, userDataPath } from './user-data.ts';
-import { applyVmType, checkKinds } from './vm-types.ts';
+import { applyVmType, checkKinds, reviewVmTypes, vmTypeOf } from './vm-types.ts';
 
 /** Lago's default when neither the file nor the configuration says anything. */
 export const DEFAULT_MEMORY = 16_384;
@@ -75,7 +75,8 @@ export function planEnvironment(init: InitFile, context: PlanContext): PlannedEn
     checkUserData(name, domain['cloud-init'], context, issues);
     const own = planDisks(name, domain, context, issues);
     const copies = scripts.plan(name, domain);
-    const parts = { nics: nics.get(name) ?? [], management: management.get(name), disks: own, scripts: copies };
+    const type = vmTypeOf(name, domain, context, issues);
+    const parts = { nics: nics.get(name) ?? [], management: management.get(name), disks: own, scripts: copies, type };
     const spec = applyVmType(vmSpec(name, domain, parts, context), context, issues);
     disks.push(own);
     vms.push(spec);
@@ -89,6 +90,7 @@ export function planEnvironment(init: InitFile, context: PlanContext): PlannedEn
   }
   const distros = [...new Set(planned.flatMap(([, vm]) => vm.distro ?? []))];
   const repos = planRepos(init, distros, context, issues);
+  reviewVmTypes(vms, context, issues);
   const plan: Plan = {
     vms: Object.fromEntries(planned),
     nets: Object.fromEntries(nets.map((net) => [net.name, plannedNet(net)])),
@@ -139,6 +141,7 @@ interface Parts {
   readonly management: string | undefined;
   readonly disks: PlannedDisks;
   readonly scripts: readonly ScriptCopy[];
+  readonly type: string;
 }
 
 /** The saved form: the file's keys in their order, then what Lago 1.0 adds. */
@@ -155,7 +158,7 @@ function vmSpec(name: string, domain: DomainDefinition, parts: Parts, context: P
     metadata: metadata === undefined ? {} : { ...metadata, 'deploy-scripts': parts.scripts.map((script) => script.path) },
     name,
     ...(parts.management === undefined ? {} : { mgmt_net: parts.management }),
-    'vm-type': domain['vm-type'] ?? defaults.vmType,
+    'vm-type': parts.type,
     snapshots: {},
     ...(sshPassword === undefined ? {} : { 'ssh-password': sshPassword }),
     'ssh-user': domain['ssh-user'] ?? defaults.sshUser,

@@ -82,6 +82,31 @@ describe('a VM type', () => {
   });
 });
 
+describe('a VM type that adopts and reviews', () => {
+  const strict = type({
+    adopts: (metadata) => (metadata['role'] === 'web' ? { message: 'role is old.', hint: 'Write vm-type: web.' } : undefined),
+    review: (specs) => specs.map(({ name }) => ({ vm: name, message: `There are ${specs.length} of these.` })),
+  });
+
+  it('decides over the type in the file, and sees its own VMs only', () => {
+    const planned = plan('memory: 256, vm-type: default, metadata: {role: web}', [strict]);
+    expect(planned.specs.vms[0]?.['vm-type']).toBe('web');
+    expect(planned.issues).toContainEqual(
+      expect.objectContaining({ severity: 'warning', path: 'domains.a.metadata', message: 'role is old.', hint: 'Write vm-type: web.' }),
+    );
+    expect(errors(planned)).toEqual(['domains.a: There are 1 of these.']);
+    expect(errors(plan('memory: 256', [strict]))).toEqual([]);
+  });
+
+  it('that throws is an error', () => {
+    const fails = (): never => {
+      throw new Error('no idea');
+    };
+    expect(errors(plan('memory: 256, metadata: {}', [type({ adopts: fails })]))).toEqual(['domains.a: VM type web failed: no idea']);
+    expect(errors(plan('memory: 256, vm-type: web', [type({ review: fails })]))).toEqual(['domains: VM type web failed: no idea']);
+  });
+});
+
 describe('an unknown name', () => {
   it('as the configured default is an error at each VM that uses it', () => {
     expect(errors(plan('memory: 256', [], { vmType: 'webb', vmProvider: 'cloud' }))).toEqual([

@@ -6,9 +6,6 @@ import type { IssueList, PlanContext } from './plan-context.ts';
 /** Keys that planning has fixed before a VM type is called, and that other parts of the plan depend on. */
 const DECIDED: readonly string[] = ['name', 'nics', 'disks', 'snapshots', 'mgmt_net', 'vm-type', 'vm-provider'];
 
-/** VM types of Lago's oVirt plugin, which most public init files need: the file is right, but not for every machine. */
-const OVIRT_TYPES: readonly string[] = ['ovirt-engine', 'ovirt-host', 'ovirt-node', 'ovirt-he-host'];
-
 /** Unknown names of a VM's type or provider are errors, at the key or, for the configured default, at the VM. */
 export function checkKinds(
   name: string,
@@ -24,11 +21,6 @@ export function checkKinds(
     const known = plugins.map((plugin) => plugin.name);
     const own = domain[key];
     if (known.includes(own ?? fallback)) continue;
-    if (key === 'vm-type' && own !== undefined && OVIRT_TYPES.includes(own)) {
-      const message = `The VM type ${own} belongs to the oVirt plugin, which is not installed here.`;
-      issues.lacking(['domains', name, key], message, 'Leave out vm-type to get an ordinary VM.');
-      continue;
-    }
     const hint = hintFor(own ?? fallback, known);
     if (own !== undefined) issues.error(['domains', name, key], `Unknown ${what}: ${own}.`, hint);
     else issues.error(['domains', name], `Unknown ${what}: ${fallback}, which is ${setting} of the configuration.`, hint);
@@ -44,6 +36,44 @@ function hintFor(wanted: string, known: readonly string[]): string {
   const meant = nearest(wanted, known);
   const available = `Available: ${known.join(', ')}.`;
   return meant === undefined ? available : `Did you mean ${meant}? ${available}`;
+}
+
+/** The name of a VM's type: that of the first type that adopts it, with a warning, else what the file or the configuration says. */
+export function vmTypeOf(
+  name: string,
+  domain: { readonly 'vm-type'?: string | undefined; readonly metadata?: Readonly<Record<string, unknown>> | undefined },
+  { defaults }: PlanContext,
+  issues: IssueList,
+): string {
+  for (const type of defaults.vmTypes) {
+    try {
+      const advice = type.adopts?.(structuredClone(domain.metadata ?? {}));
+      if (advice === undefined) continue;
+      issues.warning(['domains', name, 'metadata'], advice.message, advice.hint);
+      return type.name;
+    } catch (error) {
+      faultOf(type, ['domains', name], error, issues);
+    }
+  }
+  return domain['vm-type'] ?? defaults.vmType;
+}
+
+/** Lets each type look at all of its VMs together; what it finds are errors. */
+export function reviewVmTypes(specs: readonly VmSpec[], { defaults }: PlanContext, issues: IssueList): void {
+  for (const type of defaults.vmTypes) {
+    const own = specs.filter((spec) => spec['vm-type'] === type.name);
+    if (type.review === undefined || own.length === 0) continue;
+    try {
+      for (const { vm, message, hint } of type.review(structuredClone(own))) issues.error(['domains', vm], message, hint);
+    } catch (error) {
+      faultOf(type, ['domains'], error, issues);
+    }
+  }
+}
+
+function faultOf(type: VmTypePlugin, path: readonly string[], error: unknown, issues: IssueList): void {
+  const cause = error instanceof Error ? error.message : String(error);
+  issues.error(path, `VM type ${type.name} failed: ${cause}`, 'This is a bug in its plugin.');
 }
 
 /** The VM's spec as changed by its type. A fault of the type is an error at the VM, and leaves the spec unchanged. */

@@ -1,5 +1,6 @@
 import { SERVICE_PROVIDERS } from '../guest/services.ts';
 import { PLUGIN_API_VERSION, type Plugin } from './contract.ts';
+import { OVIRT } from './ovirt/plugins.ts';
 
 /** The engine's built-in plugins, registered like any others. Front doors add theirs. */
 export const BUILT_IN: readonly Plugin[] = [
@@ -15,4 +16,5 @@ export const BUILT_IN: readonly Plugin[] = [
     state: async () => await Promise.resolve('running'),
   },
   ...SERVICE_PROVIDERS.map((provider): Plugin => ({ ...provider, apiVersion: PLUGIN_API_VERSION, kind: 'vm-service' })),
+  ...OVIRT,
 ];

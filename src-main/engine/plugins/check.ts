@@ -49,6 +49,8 @@ const SHAPES: Readonly<Record<Plugin['kind'], readonly (readonly [string, Check,
     ['artifacts', optional(listOf(text)), 'a list of paths'],
     ['metadata', optional(mapping), 'a mapping'],
     ['extend', optional(func), 'a function'],
+    ['adopts', optional(func), 'a function'],
+    ['review', optional(func), 'a function'],
   ],
   'vm-provider': [
     ['start', func, 'a function'],

@@ -1,11 +1,15 @@
-import type { VmSpec } from '../../../src-shared/specs.ts';
+import type { EnvironmentSpecs, VmSpec } from '../../../src-shared/specs.ts';
 import type { VmStatus } from '../../../src-shared/state.ts';
 import type { OptionSpec, PositionalSpec, Values } from '../../../src-shared/verb-table.ts';
 import type { Log } from '../core/log.ts';
-import type { Operation } from '../core/operation.ts';
+import type { Operation, Step } from '../core/operation.ts';
+import type { RunOptions, RunResult } from '../core/run.ts';
 import type { ActionOptions, Engine } from '../engine.ts';
 import type { ServiceProvider } from '../guest/services.ts';
 import type { PrefixLocation } from '../prefix/location.ts';
+
+/** What the functions below take and give, for plugins that write down types. */
+export type { Engine, Operation, PrefixLocation, RunOptions, RunResult, Step };
 
 /**
  * The plugin contract. A plugin module's default export is one plugin, or a list of them, as plain objects; a plugin need not import
@@ -69,12 +73,22 @@ export interface VerbCall {
   print(text: string): void;
   /** Prints a value to stdout in the chosen format. */
   printValue(value: unknown): void;
+  /** The variables of the process. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** This program: the words that start its command line, and the folder of what is shipped with it. */
+  readonly program: { readonly command: readonly string[]; readonly resources: string };
   /** The environment selected on the command line. Rejects like the other verbs when there is none. */
   prefix(): Promise<PrefixLocation>;
+  /** The saved definition of the environment at this path. */
+  specs(prefix: string): Promise<EnvironmentSpecs>;
   /** Opens the engine for `work` and closes it afterwards. */
   withEngine<T>(work: (engine: Engine) => Promise<T>): Promise<T>;
   /** Prints an operation's progress, cancels it on a signal, and returns its result. */
   follow<T>(begin: (options: ActionOptions) => Operation<T>): Promise<T>;
+  /** Does work of the plugin's own as such an operation: what `step.step` runs is shown as a task. */
+  task<T>(label: string, work: (step: Step) => Promise<T>): Promise<T>;
+  /** Runs a program without a shell, and resolves when it has ended, whatever its exit code. Cancelled by `options.signal`. */
+  run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Ends the verb with exit code 2 and this message, without a stack: for errors that the user can fix. */
   fail(message: string, hint?: string): never;
 }
@@ -91,6 +105,19 @@ export interface VmTypePlugin extends Named {
    * `disks`, `snapshots`, `mgmt_net`, `vm-type`, `vm-provider`.
    */
   extend?(spec: Readonly<VmSpec>): Readonly<Record<string, unknown>>;
+  /**
+   * For old ways of naming a type: whether a VM with this metadata is of this type, whatever its `vm-type` says. The answer is the warning
+   * that the user gets.
+   */
+  adopts?(metadata: Readonly<Record<string, unknown>>): Advice | undefined;
+  /** What is wrong with the VMs of this type in one environment as a whole; each an error at its VM. `specs` are complete, in file order. */
+  review?(specs: readonly Readonly<VmSpec>[]): readonly (Advice & { readonly vm: string })[];
+}
+
+/** Sentences for the user: what is so, and what to do about it. */
+export interface Advice {
+  readonly message: string;
+  readonly hint?: string;
 }
 
 /** A VM as described to its provider. */

@@ -29,12 +29,13 @@ async function open(environment: Readonly<Record<string, string>> = {}, options:
 }
 
 const format = (name: string): string => `{ apiVersion: 1, kind: 'output', name: '${name}', format: (value) => JSON.stringify(value) }`;
+const BUILT_IN_TYPES = ['default', 'ovirt-engine', 'ovirt-host', 'ovirt-node', 'ovirt-he-host'];
 const names = (plugins: PluginRegistry): string[] => plugins.list('output').map((plugin) => plugin.name);
 
 describe('where plugins are found', () => {
   it('is nowhere when the user has none: only built-in ones exist', async () => {
     const plugins = await open();
-    expect(plugins.list('vm').map(({ name }) => name)).toEqual(['default']);
+    expect(plugins.list('vm').map(({ name }) => name)).toEqual(BUILT_IN_TYPES);
     expect(plugins.list('vm-provider').map(({ name }) => name)).toEqual(['local-libvirt', 'ssh']);
     expect(plugins.list('vm-service').map(({ name }) => name)).toEqual(['systemd', 'sysvinit', 'systemdcontainer']);
     expect(plugins.problems).toEqual([]);
@@ -155,7 +156,7 @@ describe('the registry', () => {
       { source: 'first', plugins: [plugin('mine'), plugin('default')], problems: [] },
       { source: 'second', plugins: [plugin('mine')], problems: [] },
     ]);
-    expect(plugins.list('vm').map(({ name }) => name)).toEqual(['default', 'mine']);
+    expect(plugins.list('vm').map(({ name }) => name)).toEqual([...BUILT_IN_TYPES, 'mine']);
     expect(pluginWarnings(plugins)).toEqual([
       'Plugin first: its VM type "default" is left out: Lago Desktop has one of that name.',
       'Plugin second: its VM type "mine" is left out: first has one of that name.',

@@ -1,0 +1,1 @@
+"""The old name of lago_testlib, for tests that were written for Lago's oVirt plugin."""
