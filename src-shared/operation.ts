@@ -51,6 +51,7 @@ export const OperationKind = z.enum([
   'copy',
   'collect',
   'compare',
+  'merge',
   'vm',
   'build',
 ]);
@@ -61,6 +62,7 @@ const BESIDE: ReadonlySet<OperationKind> = new Set([
   'copy',
   'collect',
   'compare',
+  'merge',
   ...allVerbs().flatMap((verb) => (verb.exclusive === false ? [verb.kind] : [])),
 ]);
 
