@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { type CommandOptions, lago, lagoOk, type Outcome } from './support/lago.ts';
-import { expectNoProcess } from './support/leaks.ts';
+import { expectNoProcess, ownedProcesses } from './support/leaks.ts';
 import { buildDeb, buildRpm, insideNetwork } from './support/packages.ts';
 import { makeScratch, type Scratch } from './support/scratch.ts';
 
@@ -15,6 +15,23 @@ let scratch: Scratch;
 let prefix: string;
 let build: string;
 
+function initFile(repos: object, scripts: readonly string[] = []): object {
+  return {
+    nets: { front: { type: 'nat', management: true, gw: '192.168.200.1', dhcp: { start: 100, end: 200 } } },
+    domains: {
+      web: {
+        memory: 192,
+        vcpu: 1,
+        distro: 'el9',
+        nics: [{ net: 'front', ip: '192.168.200.7' }],
+        disks: [{ name: 'root', dev: 'vda', format: 'qcow2', type: 'template', template_name: 'lago-sample' }],
+        metadata: { 'deploy-scripts': scripts },
+      },
+    },
+    repos,
+  };
+}
+
 test.beforeAll(async () => {
   test.setTimeout(300_000);
   scratch = makeScratch();
@@ -24,23 +41,9 @@ test.beforeAll(async () => {
   buildRpm(build, 'hello', '1.9', '1.el9');
   buildRpm(build, 'hello', '1.10', '1.el9');
   buildDeb(build, 'world', '2.0');
-  const init = {
-    nets: { front: { type: 'nat', management: true, gw: '192.168.200.1', dhcp: { start: 100, end: 200 } } },
-    domains: {
-      web: {
-        memory: 192,
-        vcpu: 1,
-        distro: 'el9',
-        nics: [{ net: 'front', ip: '192.168.200.7' }],
-        disks: [{ name: 'root', dev: 'vda', format: 'qcow2', type: 'template', template_name: 'lago-sample' }],
-        metadata: { 'deploy-scripts': ['fetch.sh'] },
-      },
-    },
-    repos: { sources: ['build'], serve: false, client: 'auto' },
-  };
   scratch.write('fetch.sh', 'set -e\nwget -q -O /root/deployed http://192.168.200.1:8585/el9/noarch/hello-1.10-1.el9.noarch.rpm\n');
-  const file = scratch.write('shop.json', JSON.stringify(init));
-  await lagoOk(scratch, ['--prefix-name', 'shop', 'init', scratch.workdir, file]);
+  const file = scratch.write('shop.json', JSON.stringify(initFile({ sources: ['build'], client: 'auto' }, ['fetch.sh'])));
+  await lagoOk(scratch, ['--prefix-name', 'shop', 'init', '--allow-path', build, scratch.workdir, file]);
 });
 
 test.afterAll(async () => {
@@ -88,7 +91,7 @@ test('says what has to be done first', async () => {
 });
 
 test('merges a build for two distributions', async () => {
-  const merged = await command(['repo', 'merge', '--distro', 'el9', '--distro', 'debian12', build]);
+  const merged = await command(['repo', 'merge', '--distro', 'el9', '--distro', 'debian12']);
   expect(merged.stdout).toContain(`el9: 1 package, `);
   expect(merged.stdout).toContain(`debian12: 1 package, `);
   expect(merged.stderr).toContain('1 older package was left out');
@@ -138,10 +141,12 @@ test('serves a guest and logs its name', async () => {
   expect(new Set(all.map(({ vm }) => vm))).toEqual(new Set(['web', null]));
 });
 
-test('serves while scripts are deployed', async () => {
+test('serves while scripts are deployed, and tells guests where packages are', async () => {
   test.setTimeout(300_000);
+  await inGuest('mkdir -p /etc/yum.repos.d');
   await lagoOk(scratch, ['--prefix-path', prefix, '--ignore-warnings', 'deploy']);
   expect(await inGuest('wc -c </root/deployed')).not.toBe('0\n');
+  expect(await inGuest('cat /etc/yum.repos.d/*')).toContain('\nbaseurl=http://192.168.200.1:8585/el9\n');
   expect(await inGuest('wget -q -O - http://192.168.200.1:8585/ || echo ended')).toContain('ended');
 });
 
@@ -151,4 +156,40 @@ test('a server ends with the environment', async () => {
     await lagoOk(scratch, ['--prefix-path', prefix, 'stop']);
   });
   expect(ended).toMatchObject({ code: 0, stderr: expect.stringContaining('the environment was stopped') });
+});
+
+test('packages are served with the environment if the init file says so', async () => {
+  test.setTimeout(180_000);
+  const other = join(scratch.workdir, 'always');
+  const file = scratch.write('always.json', JSON.stringify(initFile({ serve: true, port: 8600 })));
+  await lagoOk(scratch, ['--prefix-name', 'always', 'init', scratch.workdir, file]);
+  const there = async (...argv: string[]): Promise<Outcome> => await lagoOk(scratch, ['--prefix-path', other, ...argv]);
+  const fetched = (path: string): string => {
+    const [program = '', ...rest] = [
+      ...insideNetwork(other),
+      'curl',
+      '--silent',
+      '--write-out',
+      ' %{http_code}',
+      `http://192.168.200.1:8600/${path}`,
+    ];
+    return execFileSync(program, rest, { encoding: 'utf8' });
+  };
+  const servers = (): readonly number[] =>
+    ownedProcesses(scratch).flatMap(({ pid, command }) => (command.includes('repo-server.cjs') ? [pid] : []));
+  try {
+    await there('start');
+    expect(fetched('')).toMatch(/ 404$/);
+    await there('repo', 'merge', '--distro', 'debian12', build);
+    expect(fetched('debian12/Packages')).toMatch(/Package: world\n[^]* 200$/);
+    const [server = 0, ...more] = servers();
+    expect(more).toEqual([]);
+    process.kill(server, 'SIGKILL');
+    await there('start');
+    expect(fetched('debian12/Packages')).toMatch(/ 200$/);
+    await there('stop');
+    expect(servers()).toEqual([]);
+  } finally {
+    await there('destroy', '--yes');
+  }
 });

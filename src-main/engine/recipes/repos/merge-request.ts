@@ -1,5 +1,5 @@
 export interface MergePackagesRequest {
-  /** Folders, files, globs, addresses, each perhaps with a rule: see `repos/merge/source.ts`. The first ones come first. */
+  /** Folders, files, globs, addresses, each perhaps with a rule: see `repos/merge/source.ts`. The first ones come first. Default: those of the init file. */
   readonly sources: readonly string[];
   /** What relative paths of sources are relative to. */
   readonly folder: string;

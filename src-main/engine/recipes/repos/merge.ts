@@ -16,10 +16,13 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 export async function mergePackages(root: string, request: MergePackagesRequest, step: Step): Promise<MergeResult> {
   const prefix = await readPrefix(root);
   requireReady(prefix);
-  if (request.sources.length === 0) throw new EngineError('input.usage', 'There is nothing to merge: no source of packages was named.');
+  const texts = request.sources.length > 0 ? request.sources : (prefix.record?.repos?.sources ?? []);
+  if (texts.length === 0) {
+    throw new EngineError('input.usage', 'There is nothing to merge: no source of packages was named, and the init file names none.');
+  }
   const { name } = request;
   if (name !== undefined && !NAME.test(name)) throw new EngineError('input.invalid', `"${name}" cannot be the name of a repository.`);
-  const sources = request.sources.map((text) => parseSource(text, request.folder));
+  const sources = texts.map((text) => parseSource(text, request.folder));
   for (const option of request.options ?? []) {
     const said = repomanOption(option);
     if (said !== undefined) step.log.warn(said);
