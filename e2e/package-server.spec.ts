@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { type CommandOptions, lago, lagoOk, type Outcome } from './support/lago.ts';
 import { expectNoProcess, ownedProcesses } from './support/leaks.ts';
-import { buildDeb, buildRpm, insideNetwork } from './support/packages.ts';
+import { aptDownload, buildDeb, buildRpm, insideNetwork } from './support/packages.ts';
 import { makeScratch, type Scratch } from './support/scratch.ts';
 
 /** Packages of an environment: merged, served to a guest, and logged. */
@@ -165,15 +165,8 @@ test('packages are served with the environment if the init file says so', async 
   await lagoOk(scratch, ['--prefix-name', 'always', 'init', scratch.workdir, file]);
   const there = async (...argv: string[]): Promise<Outcome> => await lagoOk(scratch, ['--prefix-path', other, ...argv]);
   const fetched = (path: string): string => {
-    const [program = '', ...rest] = [
-      ...insideNetwork(other),
-      'curl',
-      '--silent',
-      '--write-out',
-      ' %{http_code}',
-      `http://192.168.200.1:8600/${path}`,
-    ];
-    return execFileSync(program, rest, { encoding: 'utf8' });
+    const argv = [...insideNetwork(other), 'curl', '--silent', '--write-out', ' %{http_code}', `http://192.168.200.1:8600/${path}`];
+    return execFileSync('env', argv, { encoding: 'utf8' });
   };
   const servers = (): readonly number[] =>
     ownedProcesses(scratch).flatMap(({ pid, command }) => (command.includes('repo-server.cjs') ? [pid] : []));
@@ -182,6 +175,9 @@ test('packages are served with the environment if the init file says so', async 
     expect(fetched('')).toMatch(/ 404$/);
     await there('repo', 'merge', '--distro', 'debian12', build);
     expect(fetched('debian12/Packages')).toMatch(/Package: world\n[^]* 200$/);
+    const downloads = join(scratch.dir, 'apt');
+    aptDownload(insideNetwork(other), downloads, 'deb [trusted=yes] http://192.168.200.1:8600/debian12 ./', 'world');
+    expect(readFileSync(join(downloads, 'world_2.0_all.deb'))).toEqual(readFileSync(join(build, 'world_2.0_all.deb')));
     const [server = 0, ...more] = servers();
     expect(more).toEqual([]);
     process.kill(server, 'SIGKILL');

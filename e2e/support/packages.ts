@@ -28,6 +28,28 @@ export function buildRpm(folder: string, name: string, version: string, release:
   execFileSync('rpmbuild', ['--quiet', '--define', `_topdir ${work}`, '--define', `_rpmdir ${folder}`, '-bb', spec], { stdio: 'pipe' });
 }
 
+/** Lets apt, in folders of its own, update from a source and download a package into `folder`; `enter` is what goes before a command. */
+export function aptDownload(enter: readonly string[], folder: string, source: string, name: string): void {
+  for (const path of ['lists/partial', 'cache/archives/partial']) mkdirSync(join(folder, path), { recursive: true });
+  const list = join(folder, 'sources.list');
+  writeFileSync(list, `${source}\n`);
+  const places = {
+    'Dir::Etc::sourcelist': list,
+    'Dir::Etc::sourceparts': '-',
+    'Dir::State::lists': join(folder, 'lists'),
+    'Dir::Cache': join(folder, 'cache'),
+    'APT::Sandbox::User': 'root',
+  };
+  const options = Object.entries(places).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
+  for (const argv of [
+    ['update', '--error-on=any'],
+    ['download', name],
+  ]) {
+    const [program = '', ...rest] = [...enter, 'env', '-C', folder, 'apt-get', ...options, ...argv];
+    execFileSync(program, rest, { stdio: 'pipe' });
+  }
+}
+
 /** Words before a command that run it in the network of an environment, with the files of this machine. */
 export function insideNetwork(prefix: string): readonly string[] {
   const runtime = readFileSync(join(prefix, 'host/cell'), 'utf8').trim().split(' ')[3] ?? '';

@@ -21,6 +21,7 @@ const LOG_LIMIT = 4 * 1024 * 1024;
 const LOG_EVERY_MS = 50;
 /** Up to this size a file is read at once: that takes less time than the way to another thread. */
 const SMALL = 64 * 1024;
+const MAX_SPARE = 64;
 const CHUNK = 256 * 1024;
 const MAX_CONNECTIONS = 1000;
 /** A guest that takes nothing for so long is gone. */
@@ -67,6 +68,8 @@ function namesOf(url) {
     } catch {
       return undefined;
     }
+    // apt asks for ADDRESS/./Packages.
+    if (name === '.') name = '';
     if (name.startsWith('.') || /[/\0]/.test(name)) return undefined;
     if (name !== '' || index === parts.length - 1) names.push(name);
   }
@@ -100,7 +103,7 @@ function openIn(root, path) {
 
 function rootOf(folder) {
   try {
-    return fs.realpathSync(folder);
+    return fs.realpathSync.native(folder);
   } catch (error) {
     // Nothing has been merged yet.
     if (GONE.has(error.code)) return undefined;
@@ -193,14 +196,21 @@ async function send(response, fd, start, size) {
   response.end();
 }
 
+/** Buffers for small files, used again: getting rid of them would take more time than filling them. */
+const spare = [];
+
 function sendSmall(response, fd, start, size) {
-  const buffer = Buffer.allocUnsafe(size);
+  const whole = spare.pop() ?? Buffer.allocUnsafeSlow(SMALL);
+  const buffer = whole.subarray(0, size);
   let length = 0;
   while (length < size) {
     const more = fs.readSync(fd, buffer, length, size - length, start + length);
     if (more === 0) return response.destroy();
     length += more;
   }
+  response.on('finish', () => {
+    if (spare.length < MAX_SPARE) spare.push(whole);
+  });
   endWith(response, buffer);
 }
 

@@ -252,6 +252,9 @@ describe('folders', () => {
   test('have a stroke at their end', async () => {
     expect(await ask('/el9')).toMatchObject({ status: 301, headers: { location: '/el9/' } });
     expect((await ask('//el9')).headers.location).toBe('/el9/');
+    // As apt asks for the index of a folder.
+    expect((await ask('/el9/./a.rpm')).body).toBe('0123456789');
+    expect((await ask('/el9/.')).body).toContain('a.rpm');
     expect((await ask('/el9/a.rpm/')).status).toBe(404);
   });
 
