@@ -162,36 +162,31 @@ function answer(response, status, text, headers = {}) {
 
 const notFound = (response) => answer(response, 404, 'There is no such file here.\n');
 
-/** Resolves when the client can take more, or is gone. */
-function drained(response) {
-  return new Promise((resolve) => {
-    const go = () => {
-      response.off('drain', go);
-      response.off('close', go);
-      resolve();
-    };
-    response.on('drain', go);
-    response.on('close', go);
-  });
-}
-
 function read(fd, buffer, length, position) {
   return new Promise((resolve, reject) => {
     fs.read(fd, buffer, 0, length, position, (error, done) => (error === null ? resolve(done) : reject(error)));
   });
 }
 
-/** Writes a part of an open file, as fast as the client takes it. */
+/**
+ * Writes a part of an open file, as fast as the client takes it: one buffer is filled while the other one is being sent. They are used again
+ * and again, since the kernel clears every page that it gives to a process.
+ */
 async function send(response, fd, start, size) {
-  let position = start;
+  const gone = new Promise((resolve) => response.on('close', resolve));
+  const turns = [0, 1].map(() => ({ buffer: Buffer.allocUnsafeSlow(Math.min(CHUNK, size)), sent: Promise.resolve() }));
   const end = start + size;
-  while (position < end && !response.destroyed) {
-    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, end - position));
-    const length = await read(fd, buffer, buffer.length, position);
+  let position = start;
+  for (let turn = 0; position < end; turn = 1 - turn) {
+    const { buffer, sent: before } = turns[turn];
+    await Promise.race([before, gone]);
+    if (response.destroyed) return;
+    const length = await read(fd, buffer, Math.min(buffer.length, end - position), position);
     // Cut off meanwhile: the client has to see that something is missing.
     if (length === 0) return response.destroy();
     position += length;
-    if (!response.write(count(response, buffer.subarray(0, length))) && !response.destroyed) await drained(response);
+    const part = count(response, buffer.subarray(0, length));
+    turns[turn].sent = new Promise((resolve) => response.write(part, resolve));
   }
   response.end();
 }
