@@ -63,6 +63,11 @@ const TESTS = [
   { names: ['netcat-openbsd'], why: 'tests of libvirt on another machine', tool: 'nc' },
   { names: ['passt'], why: 'tests of the uplink', tool: 'pasta' },
   { names: ['slirp4netns'], why: 'tests of the uplink', tool: 'slirp4netns' },
+  { names: ['createrepo-c'], why: 'metadata of merged rpm packages', tool: 'createrepo_c' },
+  { names: ['apt-utils'], why: 'indexes of merged Debian packages', tool: 'apt-ftparchive' },
+  { names: ['rpm'], why: 'builds the packages that tests merge', tool: 'rpmbuild' },
+  { names: ['dnf'], why: 'tests of served packages', tool: 'dnf' },
+  { names: ['nginx-light', 'nginx'], why: 'the bench repo-serve compares with it', tool: 'nginx' },
 ];
 
 /** @param {Need} need @param {ReadonlySet<string>} installed */

@@ -51,6 +51,7 @@ export const OperationKind = z.enum([
   'copy',
   'collect',
   'compare',
+  'merge',
   'vm',
   'build',
   'plugin',
@@ -62,6 +63,7 @@ const BESIDE: ReadonlySet<OperationKind> = new Set([
   'copy',
   'collect',
   'compare',
+  'merge',
   'plugin',
   ...allVerbs().flatMap((verb) => (verb.exclusive === false ? [verb.kind] : [])),
 ]);

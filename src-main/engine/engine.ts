@@ -6,6 +6,7 @@ import type { DeployOutput } from '../../src-shared/deploy.ts';
 import type { HostChoice } from '../../src-shared/host/host-choice.ts';
 import type { LiveNumbers } from '../../src-shared/numbers.ts';
 import type { RepoExplanation } from '../../src-shared/package-repos.ts';
+import type { RepoAccess } from '../../src-shared/repo-access.ts';
 import type { Changes } from '../../src-shared/snapshot/changes.ts';
 import type { ExportedSnapshot } from '../../src-shared/snapshot/exported-snapshot.ts';
 import type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot/snapshot-plans.ts';
@@ -24,7 +25,10 @@ import type { CollectRequest } from './recipes/collect/collect-request.ts';
 import type { CompareRequest } from './recipes/compare/compare-request.ts';
 import type { ForkRequest } from './recipes/fork/fork-request.ts';
 import type { ResumeRequest, SnapshotExportRequest, SnapshotExportResult } from './recipes/portable/portable-request.ts';
+import type { MergePackagesRequest } from './recipes/repos/merge-request.ts';
 import type { RepoRequest } from './recipes/repos/repo-request.ts';
+import type { ServedPackages, ServeRequest } from './recipes/repos/serve-request.ts';
+import type { MergeResult } from './repos/merge/merge.ts';
 import type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
@@ -228,6 +232,14 @@ export interface Operations {
 export interface Repos {
   /** Says which sections of files are used and why; see `recipes/repos/choose-repos.ts`. Contacts no server. */
   explain(prefix: string | undefined, request: RepoRequest): Promise<RepoExplanation>;
+  /** Merges packages into the environment's own repositories; see `recipes/repos/merge.ts`. Does not take the environment's lock. */
+  merge(prefix: string, request: MergePackagesRequest, options?: ActionOptions): Operation<MergeResult>;
+  /** Serves packages to the guests of a running environment until it is disposed, or on abort; see `recipes/repos/serve.ts`. */
+  serve(prefix: string, request: ServeRequest, signal?: AbortSignal): Promise<ServedPackages>;
+  /** What guests fetched, oldest first, as far as it is kept. */
+  accesses(prefix: string): Promise<readonly RepoAccess[]>;
+  /** What guests fetch from now on, also from servers of other processes. Ends on abort. */
+  follow(prefix: string, signal: AbortSignal): AsyncIterableIterator<readonly RepoAccess[]>;
 }
 
 /** The machine that the engine runs on. */

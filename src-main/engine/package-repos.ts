@@ -1,12 +1,32 @@
+import type { Log } from './core/log.ts';
 import type { Repos } from './engine.ts';
+import { prefixPaths } from './prefix/layout.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
+import type { Launch } from './vms.ts';
 
 /** Calls about package repositories. Their code is loaded when one is first called. */
-export function repoCalls(context: RecipeContext): Repos {
+export function repoCalls(context: RecipeContext, launch: Launch, log: Log): Repos {
   return {
     async explain(prefix, request) {
       const { explainRepos } = await import('./recipes/repos/explain.ts');
       return await explainRepos(context, prefix, request);
+    },
+    merge: (prefix, request, action) =>
+      launch('merge', 'Merge packages', prefix, action, async (step) => {
+        const { mergePackages } = await import('./recipes/repos/merge.ts');
+        return await mergePackages(prefix, request, step);
+      }),
+    async serve(prefix, request, signal) {
+      const { servePackages } = await import('./recipes/repos/serve.ts');
+      return await servePackages(context, prefix, request, { log, signal });
+    },
+    async accesses(prefix) {
+      const { readAccesses } = await import('./repos/serve/access-log.ts');
+      return await readAccesses(prefixPaths(prefix).repoAccess);
+    },
+    async *follow(prefix, signal) {
+      const { followAccesses } = await import('./repos/serve/access-log.ts');
+      yield* followAccesses(prefixPaths(prefix).repoAccess, signal);
     },
   };
 }

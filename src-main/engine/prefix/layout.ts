@@ -40,6 +40,13 @@ export interface PrefixPaths {
   readonly deployLogs: string;
   /** Ours: what `lago collect` fetched: a folder per collection, and `NAME.json` about it. */
   readonly collected: string;
+  /** Packages for the guests, `DISTRO/`. */
+  readonly internalRepo: string;
+  /** Ours: who fetched what of them: `src-shared/repo-access.ts`. */
+  readonly repoAccess: string;
+  /** Ours: the process that serves them while the environment runs, and what it says. */
+  readonly repoServer: string;
+  readonly repoServerOutput: string;
   /** Ours: lock for a single writer. */
   readonly lock: string;
   /** Ours: when and how the VM was last started. */
@@ -76,6 +83,10 @@ export function prefixPaths(root: string): PrefixPaths {
     deployLock: join(root, '.lago-desktop-deploy.lock'),
     deployLogs: join(root, 'logs', 'deploy'),
     collected: join(root, 'collected'),
+    internalRepo: join(root, 'internal_repo'),
+    repoAccess: join(root, 'logs', 'repo-access.jsonl'),
+    repoServer: join(root, '.lago-desktop-repo-server'),
+    repoServerOutput: join(root, 'logs', 'repo-server.log'),
     lock: join(root, '.lago-desktop.lock'),
     boot: (name) => join(root, 'boot', `${name}.json`),
     dhcpLog: (net) => join(root, 'logs', `${net}.dhcp`),

@@ -5,6 +5,7 @@ import { beginWork } from '../prefix/journal.ts';
 import { activeVms, netsOf, PARALLEL, stopVms } from '../runtime/bring-down.ts';
 import { findToStart, type LetRun, openSession, startForeignVm, startNetworks, startVm } from '../runtime/bring-up.ts';
 import { foreignVm, isHosted } from '../runtime/foreign-vms.ts';
+import { serveWithEnvironment } from '../runtime/packages/with-environment.ts';
 import { type RecipeContext, requireReady } from '../runtime/recipe.ts';
 import { currentBudget } from '../runtime/start-budget.ts';
 import { namedVms } from './active-vms.ts';
@@ -41,6 +42,7 @@ export async function startEnvironment(context: RecipeContext, root: string, nam
     if (hosted.length > 0 || nets.length > 0) {
       const session = await openSession(context, prefix, start, undo);
       await startNetworks(session, prefix, nets, start, undo);
+      if (nets.some(({ management }) => management)) await serveWithEnvironment(context, session.host, prefix, start);
       for (const vm of hosted) begin.set(vm.name, async (one, how) => await startVm(session, prefix, vm, how, one, undo));
       const active = await activeVms(session, prefix, start.signal);
       const budget = await currentBudget(

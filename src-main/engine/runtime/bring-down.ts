@@ -5,6 +5,7 @@ import type { Step } from '../core/operation.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
 import { foreignVm, isHosted } from './foreign-vms.ts';
+import { endServer } from './packages/with-environment.ts';
 import { releaseDomain, releaseNetwork } from './realize.ts';
 import type { RecipeContext } from './recipe.ts';
 import type { HostSession } from './session.ts';
@@ -67,7 +68,9 @@ export async function takeDownUnused(context: RecipeContext, session: HostSessio
       },
     );
   });
-  if (active.length === 0) await context.hosts.stop(prefix);
+  if (active.length > 0) return;
+  await endServer(session.host, prefix);
+  await context.hosts.stop(prefix);
 }
 
 /**

@@ -4,6 +4,9 @@ import { textValue } from '../../parser/table.ts';
 import { REPO_ACTIONS, REPO_VERB } from './spec.ts';
 
 const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
+  merge: async () => (await import('./merge.ts')).merge,
+  serve: async () => (await import('./serve.ts')).serve,
+  log: async () => (await import('./log.ts')).log,
   explain: async () => (await import('./explain.ts')).explain,
 };
 

@@ -1,3 +1,4 @@
+import { REPO_PORT } from '../../../../src-shared/package-repos.ts';
 import type { OptionSpec, PositionalSpec, VerbSpec } from '../../parser/table.ts';
 
 /** One action of `lago repo`: its part of the verb's help. Options that several actions take have the same `name` and are listed once. */
@@ -36,8 +37,57 @@ const EXPLAIN: RepoAction = {
   ],
 };
 
+const MERGE: RepoAction = {
+  name: 'merge',
+  help: 'merge makes one repository for each distribution out of packages of the SOURCEs: folders, packages, patterns, and http addresses of packages or of pages that link to them. The newest version of each package is taken; a source that ends in ":only-missing" only adds names that no source before it has, one that ends in ":pinned" wins. Without SOURCE: those of the init file. The environment’s merged packages are replaced at once.',
+  options: [
+    DISTRO,
+    { flags: ['--name'], name: 'name', kind: 'value', metavar: 'NAME', help: 'Merge into internal_repo/NAME of the environment.' },
+    {
+      flags: ['--option'],
+      name: 'option',
+      kind: 'repeated',
+      metavar: 'NAME=VALUE',
+      help: 'An option of repoman, as Lago’s scripts have them. Can be given several times.',
+    },
+  ],
+  examples: [
+    { line: 'repo merge exported-artifacts', does: 'The packages of a build, for the distributions of the VMs.' },
+    { line: 'repo merge build /srv/reposync/ovirt-el9:only-missing', does: 'And all others of a synchronised repository.' },
+  ],
+};
+
+const SERVE: RepoAction = {
+  name: 'serve',
+  help: 'serve lets the guests fetch the merged packages from the gateway of their network, until Ctrl-C or until the environment is stopped, and prints what they need for that.',
+  options: [
+    {
+      flags: ['--port'],
+      name: 'port',
+      kind: 'value',
+      metavar: 'PORT',
+      help: `Port on the gateway. Default: as the init file says, else ${REPO_PORT}.`,
+    },
+    { flags: ['--dir'], name: 'dir', kind: 'value', metavar: 'DIR', help: 'Serve this directory.' },
+  ],
+  examples: [
+    { line: 'repo serve', does: 'The environment has to run.' },
+    { line: 'repo serve --port 8000 --dir dist', does: 'Another directory.' },
+  ],
+};
+
+const LOG: RepoAction = {
+  name: 'log',
+  help: 'log shows who fetched what.',
+  options: [
+    { flags: ['--follow'], name: 'follow', kind: 'flag', help: 'Go on showing what is fetched, until Ctrl-C.' },
+    { flags: ['--vm'], name: 'vm', kind: 'value', metavar: 'VM_NAME', help: 'Only what this VM fetched.' },
+  ],
+  examples: [{ line: 'repo log --follow --vm web', does: 'What a VM fetches.' }],
+};
+
 /** In the order of the help. */
-export const REPO_ACTIONS: readonly RepoAction[] = [EXPLAIN];
+export const REPO_ACTIONS: readonly RepoAction[] = [EXPLAIN, MERGE, SERVE, LOG];
 
 const POSITIONALS: readonly PositionalSpec[] = [
   {
@@ -47,7 +97,13 @@ const POSITIONALS: readonly PositionalSpec[] = [
     choices: REPO_ACTIONS.map((action) => action.name),
     help: 'What to do.',
   },
-  { name: 'args', metavar: 'FILE', arity: 'many', help: 'Files of package repositories.', completes: 'file' },
+  {
+    name: 'args',
+    metavar: 'FILE',
+    arity: 'many',
+    help: 'Files of package repositories; sources of packages for merge.',
+    completes: 'file',
+  },
 ];
 
 export const REPO_VERB: VerbSpec = {

@@ -10,6 +10,8 @@ import { foreignVm, isHosted } from '../../runtime/foreign-vms.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
 import { statusOf } from '../../snapshot/snapshot-parts.ts';
 import { snapshotBefore } from '../automatic-snapshot.ts';
+import { tellGuests } from '../repos/client.ts';
+import { serveDuring } from '../repos/serve-during.ts';
 import { planDeploy, type VmRuns } from './deploy-plan.ts';
 import { deployVm } from './deploy-vm.ts';
 
@@ -28,6 +30,8 @@ export async function deployEnvironment(context: RecipeContext, root: string, in
   const record = await readDeployRecord(prefix.paths);
   const { runs, notes } = planDeploy(prefix, record, input);
   for (const note of notes) step.log.info(note);
+  await using _served = await serveDuring(context, prefix, step);
+  await tellGuests(context, prefix, step);
   if (runs.length === 0) return;
   await requireRunning(
     context,

@@ -1,0 +1,12 @@
+export interface MergePackagesRequest {
+  /** Folders, files, globs, addresses, each perhaps with a rule: see `repos/merge/source.ts`. The first ones come first. Default: those of the init file. */
+  readonly sources: readonly string[];
+  /** What relative paths of sources are relative to. */
+  readonly folder: string;
+  /** Default: those of the environment's VMs. */
+  readonly distros?: readonly string[] | undefined;
+  /** A folder of its own, `internal_repo/NAME/DISTRO`. */
+  readonly name?: string | undefined;
+  /** Options of repoman, `NAME=VALUE`. */
+  readonly options?: readonly string[] | undefined;
+}

@@ -1,0 +1,69 @@
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { EngineError } from '../../../../src-shared/errors.ts';
+
+/** Where packages come from, as `lago repo merge` and the init file name it. */
+export interface MergeSource {
+  /** As it was written. */
+  readonly text: string;
+  /** A folder, a file, a glob, or an address. */
+  readonly place: string;
+  readonly isUrl: boolean;
+  /** Only packages of names that no source before it has. */
+  readonly onlyMissing: boolean;
+  /** Its packages win over newer ones of other sources. */
+  readonly pinned: boolean;
+}
+
+/** What repoman calls filters. */
+const RULES = ['only-missing', 'pinned', 'latest'] as const;
+const LATER_RULE = /:(only-missing|pinned|latest)$/;
+/** Sources of repoman that need its servers' protocols. */
+const FOREIGN = /^(koji|copr|jenkins|conf|repo-suffix|rec|dir|re|name|distro):/;
+
+/** Reads `SOURCE[:only-missing|:pinned|:latest]`; paths are relative to `folder`. `input.invalid` for sources of repoman that mean nothing here. */
+export function parseSource(text: string, folder: string): MergeSource {
+  const rules = new Set<string>();
+  let place = text.trim();
+  for (let match = LATER_RULE.exec(place); match !== null; match = LATER_RULE.exec(place)) {
+    rules.add(match[1] ?? '');
+    place = place.slice(0, match.index);
+  }
+  const foreign = FOREIGN.exec(place)?.[1];
+  if (foreign !== undefined || place === '') {
+    const what = place === '' ? 'it names no folder, file or address' : `repoman's "${foreign}:" is not known here`;
+    throw new EngineError('input.invalid', `"${text}" is not a source of packages: ${what}.`, {
+      hint: `Write a folder, a file, a glob or an http address, each perhaps with ${RULES.map((rule) => `:${rule}`).join(', ')}.`,
+    });
+  }
+  const isUrl = /^https?:\/\//.test(place);
+  const path = place.startsWith('file://') ? fileURLToPath(place) : resolve(folder, place);
+  return { text, place: isUrl ? place : path, isUrl, onlyMissing: rules.has('only-missing'), pinned: rules.has('pinned') };
+}
+
+interface RepomanOption {
+  /** Values that ask for what is done here anyway. */
+  readonly same: readonly string[];
+  readonly here: string;
+}
+
+/** Those that Lago gives to repoman, and others that people use. */
+const REPOMAN_OPTIONS: Readonly<Record<string, RepomanOption>> = {
+  'main.on_empty_source': { same: ['warn'], here: 'a source without packages is a warning' },
+  'main.allowed_repo_paths': { same: [], here: "nothing but the environment's own folder is written" },
+  'store.RPMStore.on_wrong_distro': {
+    same: ['copy_to_all'],
+    here: 'a package without a distribution in its release goes to all distributions',
+  },
+  'store.RPMStore.rpm_dir': { same: [''], here: 'distributions are folders of the repository itself' },
+  'store.RPMStore.with_sources': { same: ['false'], here: 'packages of sources are left out' },
+  'store.RPMStore.with_srcrpms': { same: ['false'], here: 'packages of sources are left out' },
+};
+
+/** What a repoman option (`NAME=VALUE`) means here: a sentence where that differs, undefined where it is what happens anyway. */
+export function repomanOption(text: string): string | undefined {
+  const [, name = '', value = ''] = /^([^=]*)=?(.*)$/s.exec(text.trim()) ?? [];
+  const known = REPOMAN_OPTIONS[name];
+  if (known === undefined) return `The option ${name} of repoman means nothing here.`;
+  return known.same.includes(value.toLowerCase()) ? undefined : `The option ${text} of repoman is not followed: here ${known.here}.`;
+}

@@ -1,0 +1,112 @@
+import { existsSync, watch } from 'node:fs';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import { RepoAccess } from '../../../../src-shared/repo-access.ts';
+import { diskError } from '../../core/json-file.ts';
+
+const PIECE = 64 * 1024;
+
+/** The requests that a package server has logged, oldest first, as far as they are kept. Lines that are not whole are left out. */
+export async function readAccesses(path: string): Promise<readonly RepoAccess[]> {
+  const texts = await Promise.all([`${path}.0`, path].map(readIfThere));
+  return texts.flatMap((text) => text.split('\n').flatMap(accessOf));
+}
+
+async function readIfThere(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw diskError(error, path);
+  }
+}
+
+function accessOf(line: string): readonly RepoAccess[] {
+  if (line === '') return [];
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    // Cut off by a kill, or still being written.
+    return [];
+  }
+  const parsed = RepoAccess.safeParse(value);
+  return parsed.success ? [parsed.data] : [];
+}
+
+/**
+ * What a package server logs from now on, in pieces, also after the log was renamed and begun anew. The folder of the log must be there. Ends
+ * on abort.
+ */
+export async function* followAccesses(path: string, signal: AbortSignal): AsyncIterableIterator<readonly RepoAccess[]> {
+  let wake = (): void => undefined;
+  let changed = true;
+  const notice = (): void => {
+    changed = true;
+    wake();
+  };
+  const watcher = watch(dirname(path), notice).on('error', notice);
+  signal.addEventListener('abort', notice);
+  let log = await openAtEnd(path);
+  try {
+    while (!signal.aborted && existsSync(dirname(path))) {
+      if (!changed) await new Promise<void>((resolve) => (wake = resolve));
+      changed = false;
+      if (log !== undefined) yield* readOn(log);
+      const next = await openNew(path, log);
+      if (next === undefined) continue;
+      await log?.file.close();
+      log = next;
+      changed = true;
+    }
+  } finally {
+    signal.removeEventListener('abort', notice);
+    watcher.close();
+    await log?.file.close();
+  }
+}
+
+interface OpenLog {
+  readonly file: FileHandle;
+  readonly decoder: StringDecoder;
+  position: number;
+  rest: string;
+}
+
+async function openLog(path: string): Promise<OpenLog | undefined> {
+  try {
+    return { file: await open(path, 'r'), decoder: new StringDecoder('utf8'), position: 0, rest: '' };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw diskError(error, path);
+  }
+}
+
+async function openAtEnd(path: string): Promise<OpenLog | undefined> {
+  const log = await openLog(path);
+  if (log !== undefined) log.position = (await log.file.stat()).size;
+  return log;
+}
+
+/** The log of that name if it is another one than before. */
+async function openNew(path: string, before: OpenLog | undefined): Promise<OpenLog | undefined> {
+  const log = await openLog(path);
+  if (log === undefined) return undefined;
+  const [now, then] = await Promise.all([log.file.stat(), before?.file.stat()]);
+  if (now.ino !== then?.ino) return log;
+  await log.file.close();
+  return undefined;
+}
+
+async function* readOn(log: OpenLog): AsyncIterableIterator<readonly RepoAccess[]> {
+  for (;;) {
+    const { bytesRead, buffer } = await log.file.read(Buffer.alloc(PIECE), 0, PIECE, log.position);
+    if (bytesRead === 0) return;
+    log.position += bytesRead;
+    const lines = (log.rest + log.decoder.write(buffer.subarray(0, bytesRead))).split('\n');
+    log.rest = lines.pop() ?? '';
+    const accesses = lines.flatMap(accessOf);
+    if (accesses.length > 0) yield accesses;
+  }
+}
