@@ -1,4 +1,4 @@
-import type { XmlElement as ReadElement } from '../../core/read-xml.ts';
+import type { XmlElement as ReadElement } from './read-xml.ts';
 
 /** One element of an XML document to be written. Everything is escaped on printing. */
 export interface XmlElement {
