@@ -53,6 +53,7 @@ export const OperationKind = z.enum([
   'compare',
   'vm',
   'build',
+  'sync',
 ]);
 export type OperationKind = z.infer<typeof OperationKind>;
 
@@ -61,6 +62,7 @@ const BESIDE: ReadonlySet<OperationKind> = new Set([
   'copy',
   'collect',
   'compare',
+  'sync',
   ...allVerbs().flatMap((verb) => (verb.exclusive === false ? [verb.kind] : [])),
 ]);
 

@@ -25,6 +25,10 @@ import type { CompareRequest } from './recipes/compare/compare-request.ts';
 import type { ForkRequest } from './recipes/fork/fork-request.ts';
 import type { ResumeRequest, SnapshotExportRequest, SnapshotExportResult } from './recipes/portable/portable-request.ts';
 import type { RepoRequest } from './recipes/repos/repo-request.ts';
+import type { CleanRequest } from './recipes/repos/store.ts';
+import type { SyncRequest } from './recipes/repos/sync.ts';
+import type { StoredRepo } from './repos/store/stored.ts';
+import type { SyncResult } from './repos/sync-result.ts';
 import type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
@@ -228,6 +232,12 @@ export interface Operations {
 export interface Repos {
   /** Says which sections of files are used and why; see `recipes/repos/choose-repos.ts`. Contacts no server. */
   explain(prefix: string | undefined, request: RepoRequest): Promise<RepoExplanation>;
+  /** Synchronises the chosen ones into the store, for an environment or for none; see `recipes/repos/sync.ts`. */
+  sync(prefix: string | undefined, request: SyncRequest, options?: ActionOptions): Operation<readonly SyncResult[]>;
+  /** What is in the store. Contacts no server. */
+  stored(): Promise<readonly StoredRepo[]>;
+  /** Removes repositories from the store; returns those that were, or would be, removed. See `recipes/repos/store.ts`. */
+  clean(request: CleanRequest, signal?: AbortSignal): Promise<readonly StoredRepo[]>;
 }
 
 /** The machine that the engine runs on. */

@@ -312,7 +312,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     collection: collectionCalls(launch),
     operation: operations,
     library,
-    repos: repoCalls(context),
+    repos: repoCalls(context, log, (operation) => operations.register(operation)),
     machine: {
       async check() {
         await readMachineNow(true);

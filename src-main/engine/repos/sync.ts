@@ -9,6 +9,7 @@ import { openConnections } from './fetch/connections.ts';
 import type { HostSlots } from './fetch/host-slots.ts';
 import { folderNamed, folderOf, type RepoFolder, STATE } from './store/folder.ts';
 import { readRecord } from './store/record.ts';
+import { addRepoUser, type RepoUser } from './store/stored.ts';
 import type { SyncProgress, SyncResult } from './sync-result.ts';
 
 export interface SyncOptions {
@@ -19,6 +20,8 @@ export interface SyncOptions {
   readonly onProgress?: ((progress: SyncProgress) => void) | undefined;
   /** Compare every file by its checksum, also those that nobody touched since. */
   readonly verify?: boolean;
+  /** The environment that it is for: recorded as its user. */
+  readonly user?: RepoUser | undefined;
   /** Limits requests to one server across all repositories that are synchronised at once. */
   readonly slots?: HostSlots;
   /** Where proxies are looked up (default: the process's environment). */
@@ -51,6 +54,7 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
     await lock.release();
     return await syncRepo(section, options);
   }
+  if (options.user !== undefined) await addRepoUser(folder, options.user);
   if (record !== undefined && record.syncedAt >= asked && record.index.sha256 !== '' && options.verify !== true) {
     log.debug(`${section.id} was synchronised meanwhile.`);
     return unchangedResult(section.id, folder.path, record.packages);

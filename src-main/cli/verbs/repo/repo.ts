@@ -5,6 +5,9 @@ import { REPO_ACTIONS, REPO_VERB } from './spec.ts';
 
 const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
   explain: async () => (await import('./explain.ts')).explain,
+  sync: async () => (await import('./sync.ts')).sync,
+  list: async () => (await import('./store.ts')).list,
+  clean: async () => (await import('./store.ts')).clean,
 };
 
 /** `lago repo ACTION …` */

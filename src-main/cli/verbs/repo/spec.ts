@@ -36,8 +36,38 @@ const EXPLAIN: RepoAction = {
   ],
 };
 
+const SYNC: RepoAction = {
+  name: 'sync',
+  help: 'sync brings the newest packages of the sections that are used into the store (reposync_dir), fetches only what is missing there, removes what is gone, and checks sizes, checksums and, where the file asks for it, signatures. Interrupted, it goes on from there the next time.',
+  options: [
+    DISTRO,
+    SECTION,
+    {
+      flags: ['--verify'],
+      name: 'verify',
+      kind: 'flag',
+      help: 'sync: compare every package by its checksum, also those that nobody touched.',
+    },
+  ],
+  examples: [{ line: 'repo sync reposync-config.repo', does: 'Synchronises what the environment here uses.' }],
+};
+
+const LIST: RepoAction = {
+  name: 'list',
+  help: 'list shows the repositories in the store, with the environments that use them.',
+  options: [],
+  examples: [],
+};
+
+const CLEAN: RepoAction = {
+  name: 'clean',
+  help: 'clean removes the named repositories from the store; without a name, all that no environment uses.',
+  options: [{ flags: ['--dry-run'], name: 'dry_run', kind: 'flag', help: 'clean: only say what would be removed.' }],
+  examples: [{ line: 'repo clean --dry-run', does: 'Shows what no environment uses.' }],
+};
+
 /** In the order of the help. */
-export const REPO_ACTIONS: readonly RepoAction[] = [EXPLAIN];
+export const REPO_ACTIONS: readonly RepoAction[] = [EXPLAIN, SYNC, LIST, CLEAN];
 
 const POSITIONALS: readonly PositionalSpec[] = [
   {
@@ -47,7 +77,13 @@ const POSITIONALS: readonly PositionalSpec[] = [
     choices: REPO_ACTIONS.map((action) => action.name),
     help: 'What to do.',
   },
-  { name: 'args', metavar: 'FILE', arity: 'many', help: 'Files of package repositories.', completes: 'file' },
+  {
+    name: 'args',
+    metavar: 'FILE',
+    arity: 'many',
+    help: 'Files of package repositories; with clean: names of repositories in the store.',
+    completes: 'file',
+  },
 ];
 
 export const REPO_VERB: VerbSpec = {
