@@ -68,7 +68,7 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
   });
   const patience = { attempts: section.connection.retries, backOffMs: options.backOffMs, log, signal };
   return await syncRpm(
-    { section, folder, connections, patience, log, signal },
+    { section, folder, connections, patience, began: Date.now(), log, signal },
     { record, siblings: siblingsOf(await siblingRecords(store, folder, section.id)), verify: options.verify === true, onProgress },
   );
 }

@@ -1,16 +1,9 @@
 import type { EngineSettings } from '../../configuration/settings.ts';
 import { writableDir } from '../../data-dir.ts';
 import { removeStored, type StoredRepo, storedRepos } from '../../repos/store/stored.ts';
+import type { CleanRequest } from './repo-request.ts';
 
 const LAGO_REPOSYNC = '/var/lib/lago/reposync';
-
-/** What is to be removed from the store. */
-export interface CleanRequest {
-  /** Names of folders; none: every repository that no environment uses. */
-  readonly names: readonly string[];
-  /** Only say what would be removed. */
-  readonly dryRun: boolean;
-}
 
 /** The store of package repositories; if that is Lago's machine-wide default and this user cannot write it, the user's own. */
 export async function repoStorePath({ reposyncDir = LAGO_REPOSYNC }: Pick<EngineSettings, 'reposyncDir'>): Promise<string> {

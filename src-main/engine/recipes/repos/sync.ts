@@ -9,13 +9,8 @@ import type { RepoUser } from '../../repos/store/stored.ts';
 import { syncRepo } from '../../repos/sync.ts';
 import type { SyncProgress, SyncResult } from '../../repos/sync-result.ts';
 import { chooseRepos } from './choose-repos.ts';
-import type { RepoRequest } from './repo-request.ts';
+import type { SyncRequest } from './repo-request.ts';
 import { repoStorePath } from './store.ts';
-
-export interface SyncRequest extends RepoRequest {
-  /** Compare every file by its checksum, also those that nobody touched. */
-  readonly verify?: boolean;
-}
 
 /** Repositories that are synchronised at once; requests to one server are limited on top of that. */
 const AT_ONCE = 3;

@@ -2,6 +2,7 @@ import { link, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { diskError } from '../../core/disk-error.ts';
+import { bootId } from '../../core/process-identity.ts';
 import { forEachLimit } from '../../core/until.ts';
 import { hasChecksum } from '../fetch/checksum.ts';
 import type { Fetcher } from '../fetch/fetcher.ts';
@@ -107,6 +108,7 @@ async function lookAt(
   onProgress: (progress: SyncProgress) => void,
 ): Promise<readonly ({ readonly mtimeMs: number; readonly recorded: boolean } | undefined)[]> {
   const known = new Map(record?.packages.map((one) => [one.path, one]));
+  const boot = bootId();
   const facts = await factsOfAll(
     folder.path,
     wanted.map(({ path }) => path),
@@ -115,7 +117,8 @@ async function lookAt(
   const trusted = (index: number): boolean => {
     const one = wanted[index];
     const before = known.get(one?.path ?? '');
-    return !verify && before !== undefined && before.hex === one?.hex && isUnchanged(before, facts[index]);
+    if (verify || before === undefined || before.hex !== one?.hex || !isUnchanged(before, facts[index])) return false;
+    return record?.boot === boot || before.mtimeMs < (record?.settledBefore ?? 0);
   };
   const unsure = wanted.flatMap((one, index) => (facts[index]?.size === one.size && !trusted(index) ? [index] : []));
   let done = 0;

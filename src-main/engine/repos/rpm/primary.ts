@@ -15,23 +15,24 @@ const MAX_PACKAGES = 1_000_000;
  */
 export async function readPrimary(content: AsyncIterable<Buffer>, what: string): Promise<readonly RpmPackage[]> {
   const packages: RpmPackage[] = [];
+  const keep = keeper();
   for await (const { isPackage, bytes } of packageElements(content, what)) {
     if (!isPackage) continue;
-    packages.push(packageOf(bytes, what));
+    packages.push(packageOf(bytes, what, keep));
     if (packages.length > MAX_PACKAGES) throw new EngineError('remote.invalid', `${what} has more than ${MAX_PACKAGES} packages.`);
   }
   return packages;
 }
 
-function packageOf(bytes: Buffer, what: string): RpmPackage {
+function packageOf(bytes: Buffer, what: string, keep: Keep): RpmPackage {
   const cut = bytes.indexOf(FORMAT);
   const short = cut < 0 ? undefined : `${bytes.toString('utf8', 0, cut)}</package>`;
-  const full = (): RpmPackage => parsePackage(bytes.toString('utf8'), what);
+  const full = (): RpmPackage => parsePackage(bytes.toString('utf8'), what, keep);
   // The order of elements is fixed in practice only.
-  return short?.includes('<location') === true ? parsePackage(short, what) : full();
+  return short?.includes('<location') === true ? parsePackage(short, what, keep) : full();
 }
 
-function parsePackage(text: string, what: string): RpmPackage {
+function parsePackage(text: string, what: string, keep: Keep): RpmPackage {
   const root = readXml(text, { what, code: 'remote.invalid' });
   const name = textXml(root, 'name');
   const arch = textXml(root, 'arch');
@@ -48,17 +49,32 @@ function parsePackage(text: string, what: string): RpmPackage {
   if (checksum === undefined) {
     throw new EngineError('remote.invalid', `${what} has no checksum of a known kind for the package ${name}.`);
   }
+  const hex = kept(checksum.hex);
   return {
     name: kept(name),
-    arch: kept(arch),
-    epoch: kept(version?.get('epoch') ?? '0'),
-    version: kept(ver),
-    release: kept(version?.get('rel') ?? ''),
-    id: checksum.hex,
-    checksum: { algorithm: kept(checksum.algorithm), hex: kept(checksum.hex) },
+    arch: keep(arch),
+    epoch: keep(version?.get('epoch') ?? '0'),
+    version: keep(ver),
+    release: keep(version?.get('rel') ?? ''),
+    id: hex,
+    checksum: { algorithm: keep(checksum.algorithm), hex },
     size,
     location: kept(checkedLocation(href, what)),
     base: checkedBase(location?.get('xml:base')),
+  };
+}
+
+type Keep = (text: string) => string;
+
+/** One copy of what many packages share. */
+function keeper(): Keep {
+  const known = new Map<string, string>();
+  return (text) => {
+    const before = known.get(text);
+    if (before !== undefined) return before;
+    const copy = kept(text);
+    known.set(copy, copy);
+    return copy;
   };
 }
 

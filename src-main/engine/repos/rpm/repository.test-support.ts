@@ -10,10 +10,31 @@ export interface InventedPackage extends RpmPackage {
 
 /** A package; its content is random, so that no two have the same. */
 export function rpmPackage(name: string, version: string, release: string, arch = 'noarch', epoch = '0', size = 300): InventedPackage {
-  const content = randomBytes(size);
+  return {
+    ...packageWith(name, randomBytes(size), version),
+    release,
+    arch,
+    epoch,
+    location: `Packages/${name}-${version}-${release}.${arch}.rpm`,
+  };
+}
+
+/** A package of this content. */
+export function packageWith(name: string, content: Buffer, version = '1'): InventedPackage {
   const hex = sha256(content);
-  const location = `Packages/${name}-${version}-${release}.${arch}.rpm`;
-  return { name, version, release, arch, epoch, id: hex, checksum: { algorithm: 'sha256', hex }, size, location, base: undefined, content };
+  return {
+    name,
+    version,
+    release: '1',
+    arch: 'noarch',
+    epoch: '0',
+    id: hex,
+    checksum: { algorithm: 'sha256', hex },
+    size: content.length,
+    location: `Packages/${name}-${version}-1.noarch.rpm`,
+    base: undefined,
+    content,
+  };
 }
 
 /** A metadata file of a repository, already packed. */

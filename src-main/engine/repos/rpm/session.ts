@@ -10,6 +10,8 @@ export interface SyncSession {
   readonly folder: RepoFolder;
   readonly connections: Connections;
   readonly patience: Patience;
+  /** ms since the epoch. */
+  readonly began: number;
   readonly log: Log;
   readonly signal: AbortSignal | undefined;
 }

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { runChecked } from '../../core/run.ts';
+import { bootId } from '../../core/process-identity.ts';
 import { type Fetcher, openFetcher } from '../fetch/fetcher.ts';
 import { factsOfAll, isUnchanged, removeFiles } from '../store/folder-files.ts';
 import { type KnownFile, type KnownPackage, type SyncRecord, writeRecord } from '../store/record.ts';
@@ -85,8 +85,9 @@ async function syncUnchanged(session: SyncSession, fetcher: Fetcher, record: Syn
   const outcome = await fetchPackages(session, fetcher, record.packages, record, options);
   const removed = await removeGone(session, outcome.present, record.metadata);
   const now = Date.now();
-  const next = { ...record, syncedAt: now, signed: isSigned(session), packages: [...outcome.present] };
-  await finish(session, outcome.fetched.packages > 0 || removed.length > 0 ? { ...next, changedAt: now } : next, outcome);
+  const next = { ...record, syncedAt: now, boot: bootId(), signed: isSigned(session), packages: [...outcome.present] };
+  const changed = outcome.fetched.packages > 0 || removed.length > 0;
+  await finish(session, changed ? { ...next, changedAt: now, ...settledOf(session) } : next, outcome);
   return resultOf(session, outcome, removed, record);
 }
 
@@ -128,6 +129,7 @@ async function syncChanged(
     syncedAt: now,
     changedAt: now,
     index: { sha256: index.sha256, etag: index.etag, modified: index.modified },
+    ...settledOf(session),
     signed: isSigned(session),
     packages: [...outcome.present],
     metadata: known,
@@ -151,6 +153,13 @@ function wantedOf(one: RpmPackage): WantedPackage {
   return { path: location, size, name: shownPackage(one), ...checksum, ...(base === undefined ? {} : { base }) };
 }
 
+/** Linux writes what is in memory within a minute. */
+const SETTLING_MS = 2 * 60_000;
+
+function settledOf({ began }: SyncSession): Pick<SyncRecord, 'boot' | 'settledBefore'> {
+  return { boot: bootId(), settledBefore: began - SETTLING_MS };
+}
+
 function isSigned({ section }: SyncSession): boolean {
   return section.gpgCheck && section.gpgKeys.length > 0;
 }
@@ -171,12 +180,9 @@ async function removeGone(
 
 /**
  * Writes the record, the last of all. With a problem it says that nothing of the index is known, so that the next synchronisation looks at
- * everything again. What it says is on disk even after a loss of power.
+ * everything again.
  */
-async function finish({ folder, signal }: SyncSession, record: SyncRecord, outcome: PackagesOutcome): Promise<void> {
-  if (outcome.fetched.packages > 0) {
-    await runChecked(['sync', '--file-system', folder.path], `The files in ${folder.path} could not be written.`, { signal });
-  }
+async function finish({ folder }: SyncSession, record: SyncRecord, outcome: PackagesOutcome): Promise<void> {
   await writeRecord(folder.record, outcome.problems.length === 0 ? record : { ...record, index: { sha256: '' } });
   const leftovers = ['keys', 'incoming', ...(outcome.problems.length === 0 ? ['parts'] : [])].map((name) => join(folder.state, name));
   for (const path of [metadataFolder(folder), ...leftovers]) await rm(path, { recursive: true, force: true });

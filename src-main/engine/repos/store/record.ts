@@ -21,7 +21,7 @@ const KnownPackage = KnownFile.extend({
 });
 export type KnownPackage = z.infer<typeof KnownPackage>;
 
-/** What is known of a synchronised repository. Written last: what it says is on disk. */
+/** What is known of a synchronised repository. Written last. */
 const SyncRecord = z.object({
   version: z.literal(1),
   id: z.string(),
@@ -35,6 +35,10 @@ const SyncRecord = z.object({
   /** ms since the epoch: when something was last different. */
   changedAt: z.number(),
   index: z.object({ sha256: z.string(), etag: z.string().optional(), modified: z.string().optional() }),
+  /** The boot of this machine in which something was last fetched: after another one, a power failure may have lost what was written. */
+  boot: z.string(),
+  /** ms since the epoch: what was changed before is on disk for certain. */
+  settledBefore: z.number(),
   /** The packages' signatures were checked. */
   signed: z.boolean(),
   packages: z.array(KnownPackage),
