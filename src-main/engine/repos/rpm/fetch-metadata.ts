@@ -12,7 +12,7 @@ import type { SyncSession } from './session.ts';
 import { type FetchedMetadata, keptMetadata } from './write-metadata.ts';
 
 /** Where verified metadata waits to be read and put in place. */
-export function metadataFolder({ state }: RepoFolder): string {
+function metadataFolder({ state }: RepoFolder): string {
   return join(state, 'metadata');
 }
 

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { bootId } from '../../core/process-identity.ts';
@@ -7,7 +7,7 @@ import { factsOfAll, isUnchanged, removeFiles } from '../store/folder-files.ts';
 import { type KnownFile, type KnownPackage, type SyncRecord, writeRecord } from '../store/record.ts';
 import type { SyncProgress, SyncResult } from '../sync-result.ts';
 import { choosePackages } from './choose.ts';
-import { fetchMetadata, metadataFolder, metadataOf, primaryOf } from './fetch-metadata.ts';
+import { fetchMetadata, metadataOf, primaryOf } from './fetch-metadata.ts';
 import { fetchPackages, type PackagesOutcome, type Siblings, type WantedPackage } from './fetch-packages.ts';
 import { readModules } from './modules.ts';
 import { type RpmPackage, shownPackage } from './package.ts';
@@ -184,8 +184,12 @@ async function removeGone(
  */
 async function finish({ folder }: SyncSession, record: SyncRecord, outcome: PackagesOutcome): Promise<void> {
   await writeRecord(folder.record, outcome.problems.length === 0 ? record : { ...record, index: { sha256: '' } });
-  const leftovers = ['keys', 'incoming', ...(outcome.problems.length === 0 ? ['parts'] : [])].map((name) => join(folder.state, name));
-  for (const path of [metadataFolder(folder), ...leftovers]) await rm(path, { recursive: true, force: true });
+  // Whatever else is there was left by this or a killed synchronisation.
+  const kept = new Set([folder.lock, folder.record, folder.users, ...(outcome.problems.length === 0 ? [] : [join(folder.state, 'parts')])]);
+  for (const name of await readdir(folder.state)) {
+    const path = join(folder.state, name);
+    if (!kept.has(path)) await rm(path, { recursive: true, force: true });
+  }
 }
 
 function resultOf(

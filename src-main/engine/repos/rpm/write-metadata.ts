@@ -121,7 +121,8 @@ async function* blocks(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let waiting: Buffer[] = [];
   let size = 0;
   for await (const piece of pieces) {
-    waiting.push(piece);
+    // A copy: a piece keeps all of what it was cut from in memory.
+    waiting.push(Buffer.from(piece));
     size += piece.length;
     if (size < BLOCK) continue;
     yield Buffer.concat(waiting);
@@ -131,11 +132,14 @@ async function* blocks(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   yield Buffer.concat(waiting);
 }
 
-/** Which package an element is of: `pkgid` of filelists and other, the checksum of primary. */
+/** Which package an element is of: `pkgid` of filelists and other, the checksum of primary. Looks at no more text than it has to. */
 function idOf(bytes: Buffer): string {
-  const attribute = /^<package [^>]*\bpkgid=["']([0-9a-fA-F]+)["']/.exec(bytes.toString('latin1', 0, 512))?.[1];
-  const digits = attribute ?? /<checksum [^>]*>\s*([0-9a-fA-F]+)\s*</.exec(bytes.toString('latin1', 0, 4096))?.[1];
-  return digits?.toLowerCase() ?? '';
+  const end = bytes.indexOf('>');
+  const attribute = /\bpkgid=["']([0-9a-fA-F]+)["']/.exec(bytes.toString('latin1', 0, Math.min(end, 512)))?.[1];
+  if (attribute !== undefined) return attribute.toLowerCase();
+  const at = bytes.indexOf('<checksum ');
+  const digits = /^<checksum [^>]*>\s*([0-9a-fA-F]+)\s*</.exec(bytes.toString('latin1', at, at + 512))?.[1];
+  return at < 0 || digits === undefined ? '' : digits.toLowerCase();
 }
 
 function withCount(bytes: Buffer, count: number): Buffer {
