@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
@@ -83,6 +83,24 @@ export async function runTimed(command: Command): Promise<{ readonly ms: number;
       else fail(new Error(`${command.argv.join(' ')} failed (${code ?? signal}):\n${stderr.slice(-2000)}${stdout.slice(-2000)}`));
     });
   });
+}
+
+/** Peak resident memory in KiB of a process and its children, sampled while it runs. */
+export function watchMemory(child: ChildProcess): { peak(): number } {
+  const peaks = new Map<number, number>();
+  const look = (pid: number): void => {
+    try {
+      const peak = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+      peaks.set(pid, Math.max(peaks.get(pid) ?? 0, Number(peak ?? 0)));
+      for (const inner of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')) if (inner !== '') look(Number(inner));
+    } catch (error) {
+      // The process ended between two samples; any other error fails the measurement.
+      if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
+  };
+  const timer = setInterval(() => child.pid !== undefined && look(child.pid), 20);
+  child.on('close', () => clearInterval(timer));
+  return { peak: () => [...peaks.values()].reduce((sum, one) => sum + one, 0) };
 }
 
 /** A folder for one bench, and variables that isolate the program from the user's files. */

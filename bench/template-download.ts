@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, ftruncateSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { alternate, bundle, engineFile, makeScratch, runTimed, say } from './measure.ts';
+import { alternate, bundle, engineFile, makeScratch, runTimed, say, watchMemory } from './measure.ts';
 
 /** Downloading a template from a server on loopback into the store, compared with the usual programs. */
 export const title = 'download of a sparse 1 GiB template (xz) against "curl | xz -dT0 | tee >(sha1sum) > file"';
@@ -43,24 +43,6 @@ function makeImage(path: string): void {
     if (at >= SIZE) break;
   }
   closeSync(file);
-}
-
-/** Peak resident memory in KiB of a process and its children, sampled while it runs. */
-function watchMemory(child: ChildProcess): { peak(): number } {
-  const peaks = new Map<number, number>();
-  const look = (pid: number): void => {
-    try {
-      const peak = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-      peaks.set(pid, Math.max(peaks.get(pid) ?? 0, Number(peak ?? 0)));
-      for (const inner of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')) if (inner !== '') look(Number(inner));
-    } catch (error) {
-      // The process ended between two samples; any other error fails the measurement.
-      if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    }
-  };
-  const timer = setInterval(() => child.pid !== undefined && look(child.pid), 20);
-  child.on('close', () => clearInterval(timer));
-  return { peak: () => [...peaks.values()].reduce((sum, one) => sum + one, 0) };
 }
 
 export async function run(): Promise<Record<string, number>> {

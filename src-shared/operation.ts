@@ -55,6 +55,7 @@ export const OperationKind = z.enum([
   'vm',
   'build',
   'plugin',
+  'sync',
 ]);
 export type OperationKind = z.infer<typeof OperationKind>;
 
@@ -65,6 +66,7 @@ const BESIDE: ReadonlySet<OperationKind> = new Set([
   'compare',
   'merge',
   'plugin',
+  'sync',
   ...allVerbs().flatMap((verb) => (verb.exclusive === false ? [verb.kind] : [])),
 ]);
 

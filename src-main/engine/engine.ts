@@ -26,9 +26,11 @@ import type { CompareRequest } from './recipes/compare/compare-request.ts';
 import type { ForkRequest } from './recipes/fork/fork-request.ts';
 import type { ResumeRequest, SnapshotExportRequest, SnapshotExportResult } from './recipes/portable/portable-request.ts';
 import type { MergePackagesRequest } from './recipes/repos/merge-request.ts';
-import type { RepoRequest } from './recipes/repos/repo-request.ts';
+import type { CleanRequest, RepoRequest, SyncRequest } from './recipes/repos/repo-request.ts';
 import type { ServedPackages, ServeRequest } from './recipes/repos/serve-request.ts';
 import type { MergeResult } from './repos/merge/merge.ts';
+import type { StoredRepo } from './repos/store/stored.ts';
+import type { SyncResult } from './repos/sync-result.ts';
 import type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 import type { ConsoleOptions, ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';
 
@@ -240,6 +242,12 @@ export interface Repos {
   accesses(prefix: string): Promise<readonly RepoAccess[]>;
   /** What guests fetch from now on, also from servers of other processes. Ends on abort. */
   follow(prefix: string, signal: AbortSignal): AsyncIterableIterator<readonly RepoAccess[]>;
+  /** Synchronises the chosen ones into the store, for an environment or for none; see `recipes/repos/sync.ts`. */
+  sync(prefix: string | undefined, request: SyncRequest, options?: ActionOptions): Operation<readonly SyncResult[]>;
+  /** What is in the store. Contacts no server. */
+  stored(): Promise<readonly StoredRepo[]>;
+  /** Removes repositories from the store; returns those that were, or would be, removed. See `recipes/repos/store.ts`. */
+  clean(request: CleanRequest, signal?: AbortSignal): Promise<readonly StoredRepo[]>;
 }
 
 /** The machine that the engine runs on. */

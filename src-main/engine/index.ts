@@ -49,6 +49,8 @@ export { findPrefixes, isWorkdir, newPrefixName, type ResolveRequest, resolvePre
 export type { CollectRequest } from './recipes/collect/collect-request.ts';
 export type { SnapshotExportResult } from './recipes/portable/portable-request.ts';
 export type { RepoRequest } from './recipes/repos/repo-request.ts';
+export type { StoredRepo } from './repos/store/stored.ts';
+export type { SyncResult } from './repos/sync-result.ts';
 export { findResources } from './resources-dir.ts';
 export type { Forward, ForwardRequest } from './runtime/forward-request.ts';
 export type { ExecRequest, ShellRequest, ShellSession } from './runtime/shell-request.ts';

@@ -312,7 +312,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     collection: collectionCalls(launch),
     operation: operations,
     library,
-    repos: repoCalls(context, launch, log),
+    repos: repoCalls(context, launch, log, (operation) => operations.register(operation)),
     machine: {
       async check() {
         await readMachineNow(true);

@@ -245,6 +245,7 @@ export function engineSettings(config: Config): EngineSettings {
     sshTimeout: config.number('ssh_timeout'),
     snapshotKeep: { last: limit(config, 'snapshot_keep'), days: limit(config, 'snapshot_keep_days') },
     snapshotBefore: snapshotBefore(config),
+    reposyncDir: config.get('reposync_dir') ?? '/var/lib/lago/reposync',
     ...(reposyncConfig === '' ? {} : { reposyncConfig }),
     defaultVmType: config.get('default_vm_type') ?? 'default',
     defaultVmProvider: config.get('default_vm_provider') ?? 'local-libvirt',

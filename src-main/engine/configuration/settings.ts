@@ -21,6 +21,8 @@ export interface EngineSettings {
   readonly snapshotKeep?: SnapshotKeep;
   /** Before what a snapshot is taken automatically; default nothing. */
   readonly snapshotBefore?: readonly SnapshotBefore[];
+  /** The store of synchronised package repositories; default `/var/lib/lago/reposync`. */
+  readonly reposyncDir?: string;
   /** A file of package repositories, for environments whose init file names none. */
   readonly reposyncConfig?: string;
   readonly defaultVmType: string;

@@ -8,17 +8,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import {
-  type DownloadOptions,
-  type DownloadProgress,
-  describeProgress,
-  downloadText,
-  openDownload,
-  proxyFor,
-  remoteSize,
-} from './download.ts';
+import { type DownloadOptions, type DownloadProgress, describeProgress, downloadText, openDownload, remoteSize } from './download.ts';
 import { type Behaviour, type MisbehavingServer, startMisbehavingServer } from './misbehaving-server.test-support.ts';
 import { createPauseGate } from './pause.ts';
+import { proxyFor } from './proxy.ts';
 import { run } from './run.ts';
 
 const opened: (() => Promise<void> | void)[] = [];

@@ -2,7 +2,6 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { type ClientRequest, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { formatBytes } from '../../../src-shared/bytes.ts';
@@ -10,6 +9,8 @@ import { EngineError } from '../../../src-shared/errors.ts';
 import { type Marks, openPart, type Part } from './download-part.ts';
 import type { Log } from './log.ts';
 import type { PauseGate } from './pause.ts';
+import { addressOf, openTunnel, proxyAuthorization, proxyFor } from './proxy.ts';
+import { shownUrl } from './shown-url.ts';
 import { sleep } from './until.ts';
 
 export interface DownloadProgress {
@@ -163,7 +164,7 @@ interface Remote {
 }
 
 async function openHttp(target: URL, options: DownloadOptions): Promise<Download | undefined> {
-  const part = options.keep === undefined ? undefined : await openPart(options.keep, shown(target));
+  const part = options.keep === undefined ? undefined : await openPart(options.keep, shownUrl(target));
   try {
     const begun = await begin(target, part, options);
     if (begun === undefined) {
@@ -173,7 +174,7 @@ async function openHttp(target: URL, options: DownloadOptions): Promise<Download
     const { remote, first, offset } = begun;
     const keeper: Keeper = { part };
     return {
-      url: shown(first.url),
+      url: shownUrl(first.url),
       total: remote.total,
       kept: offset,
       content: resuming(remote, first, offset, keeper, options),
@@ -220,7 +221,7 @@ async function begin(
     }
     if (statusCode === 206 || statusCode === 416) {
       first.message.destroy();
-      await part.restart({ url: shown(target), total: null });
+      await part.restart({ url: shownUrl(target), total: null });
       return await begin(target, { ...part, marks: undefined, size: 0 }, options);
     }
   }
@@ -228,7 +229,7 @@ async function begin(
   const total = lengthOf(answer);
   const remote: Remote = { target, etag: answer.etag, modified: answer['last-modified'], total };
   await part?.restart({
-    url: shown(target),
+    url: shownUrl(target),
     total,
     ...(remote.etag === undefined ? {} : { etag: remote.etag }),
     ...(remote.modified === undefined ? {} : { modified: remote.modified }),
@@ -303,7 +304,7 @@ async function* resuming(remote: Remote, first: Response, offset: number, keeper
       if (total !== null && meter.received === total) return;
       failures += 1;
       if (failures >= limit) throw unreachable(target, broken, failures);
-      options.log?.debug(`${shown(target)}: ${(broken as Error).message}; going on at byte ${meter.received}`);
+      options.log?.debug(`${shownUrl(target)}: ${(broken as Error).message}; going on at byte ${meter.received}`);
       await sleep(backOff(failures, options), options.signal);
     }
   } finally {
@@ -319,7 +320,7 @@ async function resume(remote: Remote, offset: number, options: DownloadOptions):
   const { statusCode: status = 0, headers } = response.message;
   const changed = (): EngineError => {
     response.message.destroy();
-    return new EngineError('remote.invalid', `${shown(target)} changed while it was downloaded.`, { hint: 'Try again.' });
+    return new EngineError('remote.invalid', `${shownUrl(target)} changed while it was downloaded.`, { hint: 'Try again.' });
   };
   if (status === 206) {
     if (!answersRange(headers, offset, total)) throw changed();
@@ -332,9 +333,9 @@ async function resume(remote: Remote, offset: number, options: DownloadOptions):
   }
   response.message.destroy();
   if (status === 416) {
-    throw new EngineError('remote.invalid', `${shown(target)} ends at byte ${offset}, but its server announced ${total ?? 'more'}.`);
+    throw new EngineError('remote.invalid', `${shownUrl(target)} ends at byte ${offset}, but its server announced ${total ?? 'more'}.`);
   }
-  if (PASSING.has(status)) throw new EngineError('remote.unreachable', `${shown(target)} answers with status ${status}.`);
+  if (PASSING.has(status)) throw new EngineError('remote.unreachable', `${shownUrl(target)} answers with status ${status}.`);
   throw refused(target, status);
 }
 
@@ -360,7 +361,7 @@ async function withAttempts(target: URL, options: DownloadOptions, attempt: () =
       broken = error;
     }
     if (failures >= limit) throw unreachable(target, broken, failures);
-    options.log?.debug(`${shown(target)}: ${(broken as Error).message}; trying again`);
+    options.log?.debug(`${shownUrl(target)}: ${(broken as Error).message}; trying again`);
     await sleep(backOff(failures, options), options.signal);
   }
 }
@@ -379,9 +380,9 @@ async function send(target: URL, method: 'GET' | 'HEAD', headers: Record<string,
     if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return { url, message };
     message.resume();
     const next = new URL(location, url);
-    if (hops === REDIRECTS) throw new EngineError('remote.invalid', `${shown(target)} redirects more than ${REDIRECTS} times.`);
+    if (hops === REDIRECTS) throw new EngineError('remote.invalid', `${shownUrl(target)} redirects more than ${REDIRECTS} times.`);
     if (!['http:', 'https:'].includes(next.protocol) || (url.protocol === 'https:' && next.protocol === 'http:')) {
-      throw new EngineError('remote.invalid', `${shown(target)} redirects to ${shown(next)}, which is less secure.`);
+      throw new EngineError('remote.invalid', `${shownUrl(target)} redirects to ${shownUrl(next)}, which is less secure.`);
     }
     url = next;
   }
@@ -403,13 +404,13 @@ async function once(url: URL, method: string, headers: Record<string, string>, o
     outgoing = httpRequest({
       ...common,
       ...addressOf(proxy),
-      path: shown(url),
+      path: shownUrl(url),
       ...(url.username === '' ? {} : { auth: `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}` }),
       headers: { ...(common.headers as Record<string, string>), host: url.host, ...proxyAuthorization(proxy) },
       agent: false,
     });
   } else {
-    const socket = await tunnel(proxy, url, options);
+    const socket = await openTunnel(proxy, url, options);
     // No agent: any agent, even that of `agent: false`, opens its own connections and ignores createConnection.
     outgoing = httpsRequest(url, { ...common, createConnection: () => tlsConnect({ socket, servername: url.hostname }) });
   }
@@ -420,70 +421,6 @@ async function once(url: URL, method: string, headers: Record<string, string>, o
     outgoing.on('error', reject);
     outgoing.end();
   });
-}
-
-function addressOf(proxy: URL): { host: string; port: string } {
-  return { host: proxy.hostname.replace(/^\[|\]$/g, ''), port: proxy.port === '' ? '80' : proxy.port };
-}
-
-function proxyAuthorization(proxy: URL): Record<string, string> {
-  if (proxy.username === '') return {};
-  const login = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  return { 'proxy-authorization': `Basic ${Buffer.from(login).toString('base64')}` };
-}
-
-async function tunnel(proxy: URL, url: URL, options: DownloadOptions): Promise<Socket> {
-  const target = `${url.hostname}:${url.port === '' ? '443' : url.port}`;
-  const outgoing = httpRequest({
-    ...addressOf(proxy),
-    method: 'CONNECT',
-    path: target,
-    headers: { host: target, ...proxyAuthorization(proxy) },
-    agent: false,
-    timeout: options.idleMs ?? 30_000,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-  });
-  return await new Promise((resolve, reject) => {
-    outgoing.on('connect', (response, socket) => {
-      if (response.statusCode === 200) resolve(socket);
-      else {
-        socket.destroy();
-        reject(new Error(`the proxy ${proxy.host} answers with status ${response.statusCode}`));
-      }
-    });
-    outgoing.on('timeout', () => outgoing.destroy(new Error(`the proxy ${proxy.host} does not answer`)));
-    outgoing.on('error', reject);
-    outgoing.end();
-  });
-}
-
-/** The proxy for a URL from the usual variables (lower case first), undefined for a direct connection. */
-export function proxyFor(url: URL, env: Readonly<Record<string, string | undefined>>): URL | undefined {
-  const name = `${url.protocol.slice(0, -1)}_proxy`;
-  const value = env[name] ?? env[name.toUpperCase()] ?? env['all_proxy'] ?? env['ALL_PROXY'];
-  if (value === undefined || value === '') return undefined;
-  const except = (env['no_proxy'] ?? env['NO_PROXY'] ?? '').split(/[\s,]+/).filter((entry) => entry !== '');
-  const host = url.hostname.replace(/^\[|\]$/g, '').toLowerCase();
-  for (const entry of except) {
-    const [, name_ = '', port] = /^\*?\.?(.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
-    if (entry === '*') return undefined;
-    if (port !== undefined && port !== (url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port)) continue;
-    if (host === name_ || host.endsWith(`.${name_}`)) return undefined;
-  }
-  const proxy = new URL(value.includes('://') ? value : `http://${value}`);
-  if (proxy.protocol !== 'http:') {
-    throw new EngineError('input.invalid', `The proxy ${proxy.protocol}//${proxy.host} (${name}) cannot be used: only http proxies can.`);
-  }
-  return proxy;
-}
-
-/** A URL for messages: without user and password. */
-function shown(url: URL): string {
-  if (url.username === '' && url.password === '') return url.href;
-  const plain = new URL(url);
-  plain.username = '';
-  plain.password = '';
-  return plain.href;
 }
 
 function lengthOf(headers: IncomingHttpHeaders): number | null {
@@ -504,8 +441,8 @@ function checkStatus(response: Response): void {
 
 function refused(url: URL, status: number): EngineError {
   const hint = status === 401 || status === 403 ? 'The server wants a login or does not allow it.' : 'Check the URL.';
-  return new EngineError('remote.invalid', `${shown(url)} cannot be downloaded: its server answers with status ${status}.`, {
-    details: { url: shown(url), status },
+  return new EngineError('remote.invalid', `${shownUrl(url)} cannot be downloaded: its server answers with status ${status}.`, {
+    details: { url: shownUrl(url), status },
     hint,
   });
 }
@@ -513,15 +450,15 @@ function refused(url: URL, status: number): EngineError {
 function unreachable(url: URL, cause: unknown, attempts: number): EngineError {
   const reason =
     cause instanceof Error ? (cause.message === '' ? ((cause as NodeJS.ErrnoException).code ?? cause.name) : cause.message) : String(cause);
-  return new EngineError('remote.unreachable', `${shown(url)} cannot be downloaded: ${reason}.`, {
+  return new EngineError('remote.unreachable', `${shownUrl(url)} cannot be downloaded: ${reason}.`, {
     cause,
-    details: { url: shown(url), attempts },
+    details: { url: shownUrl(url), attempts },
     hint: 'Check the network connection and the proxy settings, then try again.',
   });
 }
 
 function cancelled(url: URL, cause: unknown): EngineError {
-  return new EngineError('cancelled', `The download of ${shown(url)} was cancelled.`, { cause });
+  return new EngineError('cancelled', `The download of ${shownUrl(url)} was cancelled.`, { cause });
 }
 
 /** Counts bytes and reports the rate over the last five seconds, at most ten times a second. */

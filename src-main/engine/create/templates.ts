@@ -1,11 +1,8 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
 import type { EngineSettings } from '../configuration/settings.ts';
 import type { Log } from '../core/log.ts';
 import type { Step } from '../core/operation.ts';
-import { dataDirOf } from '../data-dir.ts';
+import { writableDir } from '../data-dir.ts';
 import type { TemplateFound, TemplateMissing } from '../plan/plan-context.ts';
 import {
   builtInRepositories,
@@ -36,7 +33,7 @@ const ASKING = { attempts: 2, idleMs: 10_000 };
 
 /** The store to use: the configured one; if that is Lago's machine-wide default and this user cannot write it, the user's own. */
 export async function storePath(settings: Pick<EngineSettings, 'templateStore'>): Promise<string> {
-  return await writable(settings.templateStore, LAGO_STORE, 'store');
+  return await writableDir(settings.templateStore, LAGO_STORE, 'store');
 }
 
 /** Removes what killed commands left half-written in the store. An inaccessible store is not an error. */
@@ -52,15 +49,7 @@ export async function tidyStore(settings: EngineSettings, log: Log): Promise<voi
 
 /** The folder of added repositories, chosen like `storePath`. */
 export async function repositoriesPath(settings: EngineSettings): Promise<string> {
-  return await writable(settings.templateRepos, LAGO_REPOS, 'repos');
-}
-
-async function writable(configured: string, machineWide: string, own: string): Promise<string> {
-  if (configured !== machineWide) return configured;
-  return await access(machineWide, constants.W_OK).then(
-    () => machineWide,
-    () => join(dataDirOf(process.env), own),
-  );
+  return await writableDir(settings.templateRepos, LAGO_REPOS, 'repos');
 }
 
 /** A repository from the settings, or why it cannot be used. */

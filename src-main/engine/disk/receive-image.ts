@@ -1,10 +1,10 @@
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
+import { decompress } from '../core/decompress.ts';
 import { type DownloadOptions, describeProgress, openDownload } from '../core/download.ts';
 import { diskError } from '../core/json-file.ts';
 import type { Log } from '../core/log.ts';
-import { decompress } from './decompress.ts';
 import { checkForeignImage } from './foreign-image.ts';
 import { requireSpace, type SpaceOptions, spaceWatch } from './free-space.ts';
 import { holdPart, isBrokenOff } from './parts.ts';

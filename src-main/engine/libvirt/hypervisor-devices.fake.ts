@@ -1,8 +1,8 @@
+import { childrenXml, findXml, readXml, textXml, type XmlElement } from '../core/read-xml.ts';
+import { copyXml, element, printXml } from '../core/write-xml.ts';
 import type { NetworkSection } from './hypervisor.ts';
 import { libvirtError } from './hypervisor-faults.fake.ts';
 import { identityOf } from './xml/device-xml.ts';
-import { childrenXml, findXml, readXml, textXml, type XmlElement } from './xml/read-xml.ts';
-import { copyXml, element, printXml } from './xml/write-xml.ts';
 
 export type DeviceChange = 'attach' | 'detach' | 'update';
 

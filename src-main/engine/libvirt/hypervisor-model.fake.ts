@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../../src-shared/errors.ts';
+import { childrenXml, findXml, readXml, textXml, type XmlElement } from '../core/read-xml.ts';
 import type {
   BlockJob,
   ChangeScope,
@@ -28,7 +29,6 @@ import type { Domain, FakeState, Network, Snapshot } from './hypervisor-state.fa
 import { LIBVIRT_ERROR } from './rpc/protocol.ts';
 import { sortSnapshots } from './rpc/values.ts';
 import { nicWithLink } from './xml/device-xml.ts';
-import { childrenXml, findXml, readXml, textXml, type XmlElement } from './xml/read-xml.ts';
 
 const INVALID_ARGUMENT = 8;
 const OPERATION_FAILED = 9;

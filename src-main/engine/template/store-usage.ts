@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError, readJson, writeJson } from '../core/json-file.ts';
+import { livingUsers } from '../core/living-users.ts';
 import type { PauseGate } from '../core/pause.ts';
 import { readTextFile } from '../core/text-file.ts';
 import type { HashAlgorithm } from '../disk/checksums.ts';
@@ -47,28 +48,17 @@ const CHUNK = 1024 * 1024;
 /** Files beside an image; the lock file is kept, since others may be waiting on it. */
 const BESIDE = ['.users', '.info', '.hash', '.metadata'];
 
-/** Living users: those whose uuid file still has the recorded content. An unreadable one counts as living. */
-async function livingUsers(
+/** The living users of an image, and the rest of what is recorded of them. */
+async function usersOf(
   target: string,
 ): Promise<{ readonly users: Record<string, string>; readonly lastAccess: number; readonly rest: object }> {
   const known = (await readJson(`${target}.users`, Users)) ?? { users: {}, last_access: 0 };
-  const users: Record<string, string> = {};
-  for (const [file, uuid] of Object.entries(known.users)) {
-    const living = await readTextFile(file).then(
-      (text) => text === uuid,
-      (error: unknown) => {
-        if (error instanceof EngineError && error.code === 'host.denied') return true;
-        throw error;
-      },
-    );
-    if (living) users[file] = uuid;
-  }
-  return { users, lastAccess: known.last_access, rest: known };
+  return { users: await livingUsers(known.users), lastAccess: known.last_access, rest: known };
 }
 
 /** Records a user. The caller holds the template's lock. */
 export async function addUser(target: string, user: TemplateUser): Promise<void> {
-  const { users, rest } = await livingUsers(target);
+  const { users, rest } = await usersOf(target);
   await writeJson(`${target}.users`, { ...rest, users: { ...users, [user.uuidFile]: user.uuid }, last_access: Date.now() / 1000 }, 0o664);
 }
 
@@ -78,7 +68,7 @@ export async function readUsage(fullName: string, target: string): Promise<Store
     const { size, blocks, mtimeMs } = await stat(target);
     const info = await readJson(`${target}.info`, StoredInfo);
     const format = info?.format ?? (await formatOf(target));
-    const { users, lastAccess } = await livingUsers(target);
+    const { users, lastAccess } = await usersOf(target);
     return {
       fullName,
       path: target,

@@ -8,6 +8,9 @@ const HANDLERS: Readonly<Record<string, () => Promise<VerbHandler>>> = {
   serve: async () => (await import('./serve.ts')).serve,
   log: async () => (await import('./log.ts')).log,
   explain: async () => (await import('./explain.ts')).explain,
+  sync: async () => (await import('./sync.ts')).sync,
+  list: async () => (await import('./store.ts')).list,
+  clean: async () => (await import('./store.ts')).clean,
 };
 
 /** `lago repo ACTION …` */

@@ -86,8 +86,38 @@ const LOG: RepoAction = {
   examples: [{ line: 'repo log --follow --vm web', does: 'What a VM fetches.' }],
 };
 
+const SYNC: RepoAction = {
+  name: 'sync',
+  help: 'sync brings the newest packages of the sections that are used into the store (reposync_dir), fetches only what is missing there, removes what is gone, and checks sizes, checksums and, where the file asks for it, signatures. Interrupted, it goes on from there the next time.',
+  options: [
+    DISTRO,
+    SECTION,
+    {
+      flags: ['--verify'],
+      name: 'verify',
+      kind: 'flag',
+      help: 'sync: compare every package by its checksum, also those that nobody touched.',
+    },
+  ],
+  examples: [{ line: 'repo sync reposync-config.repo', does: 'Synchronises what the environment here uses.' }],
+};
+
+const LIST: RepoAction = {
+  name: 'list',
+  help: 'list shows the repositories in the store, with the environments that use them.',
+  options: [],
+  examples: [],
+};
+
+const CLEAN: RepoAction = {
+  name: 'clean',
+  help: 'clean removes the named repositories from the store; without a name, all that no environment uses.',
+  options: [{ flags: ['--dry-run'], name: 'dry_run', kind: 'flag', help: 'clean: only say what would be removed.' }],
+  examples: [{ line: 'repo clean --dry-run', does: 'Shows what no environment uses.' }],
+};
+
 /** In the order of the help. */
-export const REPO_ACTIONS: readonly RepoAction[] = [EXPLAIN, MERGE, SERVE, LOG];
+export const REPO_ACTIONS: readonly RepoAction[] = [EXPLAIN, SYNC, MERGE, SERVE, LIST, LOG, CLEAN];
 
 const POSITIONALS: readonly PositionalSpec[] = [
   {
@@ -101,7 +131,7 @@ const POSITIONALS: readonly PositionalSpec[] = [
     name: 'args',
     metavar: 'FILE',
     arity: 'many',
-    help: 'Files of package repositories; sources of packages for merge.',
+    help: 'Files of package repositories; sources of packages for merge; names of repositories in the store for clean.',
     completes: 'file',
   },
 ];
@@ -109,9 +139,8 @@ const POSITIONALS: readonly PositionalSpec[] = [
 export const REPO_VERB: VerbSpec = {
   name: 'repo',
   summary: 'Package repositories for the VMs',
-  description: REPO_ACTIONS.map((action) => action.help).join(' '),
+  description: REPO_ACTIONS.map((action) => action.help).join('\n'),
   positionals: POSITIONALS,
   options: [...new Map(REPO_ACTIONS.flatMap((action) => action.options.map((option) => [option.name, option] as const))).values()],
   examples: REPO_ACTIONS.flatMap((action) => action.examples),
-  available: true,
 };

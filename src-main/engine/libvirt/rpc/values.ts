@@ -1,5 +1,5 @@
+import { findXml, readXml, textXml } from '../../core/read-xml.ts';
 import type { BlockJobKind, DomainJob, DomainRunState, DomainSnapshot, DomainStatistics, HypervisorEvent } from '../hypervisor.ts';
-import { findXml, readXml, textXml } from '../xml/read-xml.ts';
 import type { DomainRef } from './protocol.ts';
 import { ParameterReader, type TypedParameters } from './typed-parameters.ts';
 

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NetSpec, VmSpec } from '../../../../src-shared/specs.ts';
+import { readXml, type XmlElement } from '../../core/read-xml.ts';
+import { element, printXml } from '../../core/write-xml.ts';
 import { bridgeName, networkName, prefixedName } from '../names.ts';
 import { cpuCustomProblem, type HostCpu, numaCells } from './cpu.ts';
 import { type DomainContext, domainXml, nicMac, OWNER_NAMESPACE } from './domain-xml.ts';
 import { networkXml } from './network-xml.ts';
-import { readXml, type XmlElement } from './read-xml.ts';
-import { element, printXml } from './write-xml.ts';
 
 const UUID = 'aaaabbbbccccddddeeeeffff00001111';
 const net = NetSpec.parse({

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { macOf, octetsOf } from '../../../../src-shared/addresses.ts';
 import type { DiskSpec, NetSpec, NicSpec, VmSpec } from '../../../../src-shared/specs.ts';
+import { element, printXml, type XmlElement } from '../../core/write-xml.ts';
 import { domainName, networkName } from '../names.ts';
 import { type CpuContext, cpuXml, vcpuOf } from './cpu.ts';
-import { element, printXml, type XmlElement } from './write-xml.ts';
 
 /** Namespace of the owner element in a domain's or network's <metadata>: `<lago:owner prefix='UUID' name='VM'/>`. */
 export const OWNER_NAMESPACE = 'urn:lago-desktop:owner:1';

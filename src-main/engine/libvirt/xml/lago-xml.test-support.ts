@@ -1,8 +1,8 @@
 import { macOf, octetsOf, ulaPrefixOf, withLastOctet } from '../../../../src-shared/addresses.ts';
 import type { DiskSpec, NetSpec, NicSpec, VmSpec } from '../../../../src-shared/specs.ts';
+import { element, printXml, type XmlElement } from '../../core/write-xml.ts';
 import { bridgeName, domainName, networkName } from '../names.ts';
 import { cpuXml, vcpuOf } from './cpu.ts';
-import { element, printXml, type XmlElement } from './write-xml.ts';
 
 /**
  * Lago 1.0's XML for libvirt, element by element, to compare plans against Lago's output. Never defined: it needs KVM, vhost and a virtio

@@ -1,9 +1,9 @@
 import { macOf, octetsOf, sameSubnet, ulaPrefixOf, withLastOctet } from '../../../../src-shared/addresses.ts';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { NetSpec } from '../../../../src-shared/specs.ts';
+import { element, printXml, type XmlChild, type XmlElement } from '../../core/write-xml.ts';
 import { bridgeName, networkName } from '../names.ts';
 import { ownerXml } from './domain-xml.ts';
-import { element, printXml, type XmlChild, type XmlElement } from './write-xml.ts';
 
 export { bridgeName, networkName } from '../names.ts';
 

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
+import { findXml, readXml } from '../../core/read-xml.ts';
 import { run } from '../../core/run.ts';
 import { findQemu } from '../../host/kvm.ts';
-import { findXml, readXml } from '../../libvirt/xml/read-xml.ts';
 import type { HostSession } from '../../runtime/session.ts';
 
 /** A machine's processor as its kernel sees it. */

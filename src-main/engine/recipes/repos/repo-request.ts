@@ -7,3 +7,16 @@ export interface RepoRequest {
   /** Ids of the sections to use. Absent: as the environment's init file says if its own files are meant, else by Lago's rule. */
   readonly sections?: readonly string[] | undefined;
 }
+
+export interface SyncRequest extends RepoRequest {
+  /** Compare every file by its checksum, also those that nobody touched. */
+  readonly verify?: boolean;
+}
+
+/** What is to be removed from the store. */
+export interface CleanRequest {
+  /** Names of folders; none: every repository that no environment uses. */
+  readonly names: readonly string[];
+  /** Only say what would be removed. */
+  readonly dryRun: boolean;
+}

@@ -1,13 +1,13 @@
 import type { BootStageId } from '../../../../src-shared/boot.ts';
 import { waitingStage } from '../../../../src-shared/boot.ts';
 import type { NetSpec, VmSpec } from '../../../../src-shared/specs.ts';
+import { childrenXml, findXml, readXml, type XmlElement } from '../../core/read-xml.ts';
 import { sleep } from '../../core/until.ts';
 import { type BootSources, BootWatch, type BootWatchOptions } from '../../guest/boot/boot-watch.ts';
 import type { Surroundings } from '../../guest/boot/facts.ts';
 import type { HostLogs } from '../../host/host.ts';
 import { nicMac } from '../../libvirt/xml/domain-xml.ts';
 import { networkName } from '../../libvirt/xml/network-xml.ts';
-import { childrenXml, findXml, readXml, type XmlElement } from '../../libvirt/xml/read-xml.ts';
 import { dnsmasqLives } from '../../net/dnsmasq.ts';
 import { domainName, type Prefix, vmAddress } from '../../prefix/prefix.ts';
 import { LOCAL_LOGS, serialLogPath } from '../console/serial-log.ts';

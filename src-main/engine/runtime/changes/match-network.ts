@@ -1,8 +1,8 @@
 import type { NetSpec } from '../../../../src-shared/specs.ts';
+import { childrenXml, findXml, readXml, type XmlElement } from '../../core/read-xml.ts';
+import { copyXml, printXml } from '../../core/write-xml.ts';
 import type { NetworkSection } from '../../libvirt/hypervisor.ts';
 import { networkName } from '../../libvirt/xml/network-xml.ts';
-import { childrenXml, findXml, readXml, type XmlElement } from '../../libvirt/xml/read-xml.ts';
-import { copyXml, printXml } from '../../libvirt/xml/write-xml.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 import { describeNetwork } from '../realize.ts';
 import type { HostSession } from '../session.ts';

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { Tail } from '../core/tail.ts';
+import { Tail } from './tail.ts';
 
 export type Compression = 'none' | 'gzip' | 'xz' | 'zstd' | 'bzip2';
 
@@ -13,6 +13,8 @@ const MAGIC: readonly (readonly [Compression, readonly number[]])[] = [
   ['bzip2', [0x42, 0x5a, 0x68]],
   ['gzip', [0x1f, 0x8b, 0x08]],
 ];
+/** Debian packages of programs with another name. */
+const PACKAGES: Readonly<Record<string, string>> = { xz: 'xz-utils', unzck: 'zchunk' };
 const LONGEST = 6;
 
 /** The compression of content that begins with `head` (six bytes are enough); `none` for anything else. */
@@ -55,9 +57,12 @@ export async function decompress(
       return { compression, content: gunzip(whole(), what) };
     case 'xz':
       // The limit is far above what any preset needs and stops a hostile header from exhausting memory.
-      return { compression, content: through(['xz', '--decompress', '--stdout', '--memlimit-decompress=1GiB'], whole(), what, signal) };
+      return {
+        compression,
+        content: decompressWith(['xz', '--decompress', '--stdout', '--memlimit-decompress=1GiB'], whole(), what, signal),
+      };
     default:
-      return { compression, content: through([compression, '--decompress', '--stdout', '--quiet'], whole(), what, signal) };
+      return { compression, content: decompressWith([compression, '--decompress', '--stdout', '--quiet'], whole(), what, signal) };
   }
 }
 
@@ -91,7 +96,11 @@ async function feed(input: AsyncIterable<Buffer>, output: NodeJS.WritableStream)
   }
 }
 
-async function* through(
+/**
+ * The output of a program that decompresses what it reads from stdin, or a file that its arguments name (`input` is empty then). Errors as
+ * `decompress`.
+ */
+export async function* decompressWith(
   argv: readonly string[],
   input: AsyncIterable<Buffer>,
   what: string,
@@ -118,7 +127,7 @@ async function* through(
       throw new EngineError('host.missing-tool', `The program ${program} is not installed, and ${what} is compressed with it.`, {
         cause: outcome,
         details: { program },
-        hint: `Install ${program === 'xz' ? 'xz-utils' : program}.`,
+        hint: `Install ${PACKAGES[program] ?? program}.`,
       });
     }
     if (outcome !== 0) throw damaged(what, stderr.toString().trim().split('\n').at(-1) ?? `${program} ended with ${outcome}`, undefined);

@@ -1,0 +1,61 @@
+import { EngineError } from '../../../../src-shared/errors.ts';
+import { shownUrl } from '../../core/shown-url.ts';
+
+/** Why one attempt at one mirror failed. Another attempt, or another mirror, may succeed. */
+export class AttemptFailure extends Error {
+  override readonly name = 'AttemptFailure';
+  /** `missing`: the server has no such file; `refused`: it does not give it; `wrong`: it sent something else; `dropped`: the rest. */
+  readonly kind: 'missing' | 'refused' | 'wrong' | 'dropped';
+
+  constructor(kind: AttemptFailure['kind'], message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.kind = kind;
+  }
+}
+
+/** Possibly temporary: too slow, too many requests, overloaded, restarting. */
+const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+/** What a status says, undefined when it has a body that is wanted. */
+export function failureOfStatus(status: number): AttemptFailure | undefined {
+  if (status >= 200 && status < 300) return undefined;
+  if (status === 404 || status === 410) return new AttemptFailure('missing', `the server has no such file (status ${status})`);
+  const kind = PASSING.has(status) || status === 416 ? 'dropped' : 'refused';
+  return new AttemptFailure(kind, `the server answers with status ${status}`);
+}
+
+/** An error of a connection or of reading its answer as a failed attempt. */
+export function asAttemptFailure(error: unknown): AttemptFailure {
+  if (error instanceof AttemptFailure) return error;
+  const { message, code, name } = error as NodeJS.ErrnoException;
+  return new AttemptFailure('dropped', message === '' ? (code ?? name) : message, error);
+}
+
+/** What the user reads when no attempt succeeded: of the last failure. */
+export function gaveUp(failure: AttemptFailure, url: URL, attempts: number, mirrors: number): EngineError {
+  const where = mirrors > 1 ? `, nor from the other mirrors (${mirrors} in all)` : '';
+  const details = { url: shownUrl(url), attempts };
+  const message = `${shownUrl(url)} cannot be fetched${where}: ${failure.message}.`;
+  switch (failure.kind) {
+    case 'wrong':
+      return new EngineError('remote.hash-mismatch', message, {
+        cause: failure,
+        details,
+        hint: 'The server may be in the middle of an update, or damaged: try again later, or use another mirror.',
+      });
+    case 'missing':
+      return new EngineError('remote.invalid', message, { cause: failure, details, hint: 'Check the address of the repository.' });
+    case 'refused':
+      return new EngineError('remote.invalid', message, {
+        cause: failure,
+        details,
+        hint: 'The server wants a login or a client certificate, or does not allow it.',
+      });
+    default:
+      return new EngineError('remote.unreachable', message, {
+        cause: failure,
+        details,
+        hint: 'Check the network connection and the proxy settings, then try again: what was fetched is kept.',
+      });
+  }
+}

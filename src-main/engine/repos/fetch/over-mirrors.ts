@@ -1,0 +1,60 @@
+import { EngineError } from '../../../../src-shared/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { shownUrl } from '../../core/shown-url.ts';
+import { sleep } from '../../core/until.ts';
+import { asAttemptFailure, gaveUp } from './failure.ts';
+import type { Mirrors } from './mirrors.ts';
+
+/** How long to try. */
+export interface Patience {
+  /** Failures in a row, without a byte between them, before giving up (default 10). */
+  readonly attempts?: number | undefined;
+  /** Pause after every mirror has failed once, doubled each time up to 30 s (default 500). */
+  readonly backOffMs?: number | undefined;
+  readonly log: Log;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const ATTEMPTS = 10;
+const LONGEST_PAUSE_MS = 30_000;
+
+/**
+ * Tries mirror after mirror until one attempt succeeds. An attempt fails by any error but an `EngineError`, which ends it at once. `progress`
+ * counts the bytes of all attempts: while there are more, it is worth trying.
+ */
+export async function overMirrors<T>(
+  mirrors: Mirrors,
+  urlOf: (mirror: string) => URL,
+  patience: Patience,
+  attempt: (url: URL) => Promise<T>,
+  progress: () => number = () => 0,
+): Promise<T> {
+  const { signal, log, backOffMs = 500 } = patience;
+  const limit = Math.max(patience.attempts ?? ATTEMPTS, mirrors.count);
+  let failures = 0;
+  let refusals = 0;
+  let before = progress();
+  for (;;) {
+    signal?.throwIfAborted();
+    const mirror = mirrors.best();
+    const url = urlOf(mirror.url);
+    try {
+      const result = await attempt(url);
+      mirror.succeeded();
+      return result;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof EngineError) throw error;
+      const failure = asAttemptFailure(error);
+      mirror.failed();
+      failures = progress() > before ? 1 : failures + 1;
+      before = progress();
+      // A mirror that does not have it will not have it in a moment either.
+      refusals = failure.kind === 'missing' || failure.kind === 'refused' ? refusals + 1 : 0;
+      if (failures >= limit || refusals >= mirrors.count) throw gaveUp(failure, url, failures, mirrors.count);
+      log.debug(`${shownUrl(url)}: ${failure.message}; trying again`);
+      const rounds = Math.floor(failures / mirrors.count);
+      if (rounds > 0) await sleep(Math.min(LONGEST_PAUSE_MS, backOffMs * 2 ** (rounds - 1)), signal);
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { EngineError } from '../../../../src-shared/errors.ts';
+import { readJson, writeJson } from '../../core/json-file.ts';
+
+/** A file of the repository's folder as it was when its content was last known to be right. */
+const KnownFile = z.object({
+  /** Relative to the repository's folder. */
+  path: z.string(),
+  size: z.number(),
+  /** Of its last change: with it and the size unchanged, the content is taken for unchanged. */
+  mtimeMs: z.number(),
+});
+export type KnownFile = z.infer<typeof KnownFile>;
+
+const KnownPackage = KnownFile.extend({
+  /** As people read it: `bash-5.1-2.el9.x86_64`. */
+  name: z.string(),
+  algorithm: z.string(),
+  hex: z.string(),
+  base: z.string().optional(),
+});
+export type KnownPackage = z.infer<typeof KnownPackage>;
+
+/** What is known of a synchronised repository. Written last. */
+const SyncRecord = z.object({
+  version: z.literal(1),
+  id: z.string(),
+  name: z.string(),
+  /** Where it came from. */
+  source: z.string(),
+  /** Digest of servers and filters; a repository of another definition has a folder of its own. */
+  definition: z.string(),
+  /** ms since the epoch: when it was last compared with its server. */
+  syncedAt: z.number(),
+  /** ms since the epoch: when something was last different. */
+  changedAt: z.number(),
+  index: z.object({ sha256: z.string(), etag: z.string().optional(), modified: z.string().optional() }),
+  /** The boot of this machine in which something was last fetched: after another one, a power failure may have lost what was written. */
+  boot: z.string(),
+  /** ms since the epoch: what was changed before is on disk for certain. */
+  settledBefore: z.number(),
+  /** The packages' signatures were checked. */
+  signed: z.boolean(),
+  packages: z.array(KnownPackage),
+  metadata: z.array(KnownFile),
+});
+export type SyncRecord = z.infer<typeof SyncRecord>;
+
+/** Reads a record. A damaged one counts as none: everything is compared with its server again. */
+export async function readRecord(path: string): Promise<SyncRecord | undefined> {
+  return await readJson(path, SyncRecord).catch((error: unknown) => {
+    if (error instanceof EngineError && error.code === 'input.invalid') return undefined;
+    throw error;
+  });
+}
+
+export async function writeRecord(path: string, record: SyncRecord): Promise<void> {
+  await writeJson(path, record);
+}

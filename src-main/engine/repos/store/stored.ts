@@ -1,0 +1,103 @@
+import { readdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { EngineError } from '../../../../src-shared/errors.ts';
+import { diskError, readJson, writeJson } from '../../core/json-file.ts';
+import { livingUsers } from '../../core/living-users.ts';
+import { takeLock } from '../../core/lock.ts';
+import { folderNamed, type RepoFolder, STATE } from './folder.ts';
+import { readRecord } from './record.ts';
+
+/** An environment that uses a repository: its `uuid` file and that file's content. */
+export interface RepoUser {
+  readonly uuidFile: string;
+  readonly uuid: string;
+}
+
+/** A synchronised repository of the store. */
+export interface StoredRepo {
+  /** Name of its folder: the id, or `ID~HASH8` for one with other servers or filters. */
+  readonly name: string;
+  readonly id: string;
+  readonly path: string;
+  /** Where it came from. */
+  readonly source: string;
+  readonly packages: number;
+  /** Of all packages. */
+  readonly bytes: number;
+  /** ms since the epoch: when it was last compared with its server; null while its first synchronisation is not finished. */
+  readonly syncedAt: number | null;
+  /** Folders of the existing environments that use it. */
+  readonly users: readonly string[];
+}
+
+const Users = z.looseObject({ users: z.record(z.string(), z.string()).default({}) });
+
+/** What is in the store, in order of the names. Nothing when there is no store. */
+export async function storedRepos(store: string): Promise<readonly StoredRepo[]> {
+  const names = await namesIn(join(store, STATE));
+  return await Promise.all(names.toSorted().map(async (name) => await describe(folderNamed(store, name))));
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw diskError(error, folder);
+  }
+}
+
+async function describe(folder: RepoFolder): Promise<StoredRepo> {
+  const record = await readRecord(folder.record);
+  return {
+    name: folder.name,
+    id: record?.id ?? folder.name,
+    path: folder.path,
+    source: record?.source ?? '',
+    packages: record?.packages.length ?? 0,
+    bytes: record?.packages.reduce((sum, { size }) => sum + size, 0) ?? 0,
+    syncedAt: record?.syncedAt ?? null,
+    users: Object.keys(await usersOf(folder)).map((file) => dirname(file)),
+  };
+}
+
+async function usersOf(folder: RepoFolder): Promise<Record<string, string>> {
+  return await livingUsers((await readJson(folder.users, Users))?.users ?? {});
+}
+
+/** Records an environment as user of a repository. The caller holds the repository's lock. */
+export async function addRepoUser(folder: RepoFolder, user: RepoUser): Promise<void> {
+  const users = await usersOf(folder);
+  if (users[user.uuidFile] === user.uuid) return;
+  await writeJson(folder.users, { users: { ...users, [user.uuidFile]: user.uuid } });
+}
+
+/**
+ * Removes a repository that no environment uses from the store, with everything about it. `conflict.locked` while it is used or being
+ * synchronised, `input.invalid` when the store has none of that name.
+ */
+export async function removeStored(store: string, name: string, signal?: AbortSignal): Promise<StoredRepo> {
+  const folder = folderNamed(store, name);
+  if (!(await namesIn(join(store, STATE))).includes(name)) {
+    throw new EngineError('input.invalid', `The store ${store} has no package repository ${name}.`, {
+      hint: '"lago repo list" shows those that it has.',
+    });
+  }
+  await using _lock = await takeLock(folder.lock, { signal, purpose: 'repo clean' });
+  const found = await describe(folder);
+  if (found.users.length > 0) {
+    throw new EngineError('conflict.locked', `The package repository ${name} is used by ${found.users.join(', ')}.`, {
+      details: { users: found.users.length },
+      hint: 'Destroy these environments first.',
+    });
+  }
+  try {
+    await rm(folder.path, { recursive: true, force: true });
+    // Last, so that a killed removal is seen and can be repeated.
+    await rm(folder.state, { recursive: true, force: true });
+  } catch (error) {
+    throw diskError(error, folder.path);
+  }
+  return found;
+}

@@ -1,0 +1,107 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '../../../src-shared/errors.ts';
+import { diskError } from '../core/disk-error.ts';
+import { takeLock } from '../core/lock.ts';
+import type { Log } from '../core/log.ts';
+import type { RepoSection } from './definition/section.ts';
+import { openConnections } from './fetch/connections.ts';
+import type { HostSlots } from './fetch/host-slots.ts';
+import { folderNamed, folderOf, type RepoFolder, STATE } from './store/folder.ts';
+import { readRecord } from './store/record.ts';
+import { addRepoUser, type RepoUser } from './store/stored.ts';
+import type { SyncProgress, SyncResult } from './sync-result.ts';
+
+export interface SyncOptions {
+  /** Folder of all repositories. */
+  readonly store: string;
+  readonly log: Log;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: SyncProgress) => void) | undefined;
+  /** Compare every file by its checksum, also those that nobody touched since. */
+  readonly verify?: boolean;
+  /** The environment that it is for: recorded as its user. */
+  readonly user?: RepoUser | undefined;
+  /** Limits requests to one server across all repositories that are synchronised at once. */
+  readonly slots?: HostSlots;
+  /** Where proxies are looked up (default: the process's environment). */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Pause before a server is tried again, doubled each time (default 500 ms). */
+  readonly backOffMs?: number;
+}
+
+/** How long to wait for another process that synchronises the same repository; it tells that it is alive by holding the lock. */
+const WAIT_MS = 24 * 3600 * 1000;
+
+/**
+ * Synchronises one repository into the store. Processes that want the same one share the work: the second waits, and finds it done. Killed
+ * at any moment, the next call goes on from there; readers of the folder see a working repository at every moment. Errors: see `syncRpm`,
+ * `host.denied`, `host.no-space`, `not-available` for a kind that cannot be synchronised.
+ */
+export async function syncRepo(section: RepoSection, options: SyncOptions): Promise<SyncResult> {
+  const { store, signal, log, onProgress = () => undefined } = options;
+  if (section.kind !== 'rpm') {
+    throw new EngineError('not-available', `The repository ${section.id} is one of apt, which cannot be synchronised yet.`);
+  }
+  const asked = Date.now();
+  const folder = await folderOf(store, section);
+  await makeFolders(folder);
+  onProgress({ stage: 'waiting', done: 0, total: 0, bytes: 0, totalBytes: 0 });
+  await using lock = await takeLock(folder.lock, { waitMs: WAIT_MS, signal, purpose: 'repo sync' });
+  const record = await readRecord(folder.record);
+  if (record !== undefined && record.definition !== folder.definition) {
+    // Another process took this folder for its own definition between our look and the lock.
+    await lock.release();
+    return await syncRepo(section, options);
+  }
+  if (options.user !== undefined) await addRepoUser(folder, options.user);
+  if (record !== undefined && record.syncedAt >= asked && record.index.sha256 !== '' && options.verify !== true) {
+    log.debug(`${section.id} was synchronised meanwhile.`);
+    return unchangedResult(section.id, folder.path, record.packages);
+  }
+  const { syncRpm } = await import('./rpm/sync-rpm.ts');
+  const { siblingsOf } = await import('./rpm/fetch-packages.ts');
+  using connections = await openConnections(section.connection, {
+    maxConnections: section.maxConnections,
+    ...(options.slots === undefined ? {} : { slots: options.slots }),
+    ...(options.env === undefined ? {} : { env: options.env }),
+  });
+  const patience = { attempts: section.connection.retries, backOffMs: options.backOffMs, log, signal };
+  return await syncRpm(
+    { section, folder, connections, patience, began: Date.now(), log, signal },
+    { record, siblings: siblingsOf(await siblingRecords(store, folder, section.id)), verify: options.verify === true, onProgress },
+  );
+}
+
+async function makeFolders({ path, state }: RepoFolder): Promise<void> {
+  for (const folder of [path, state]) {
+    try {
+      await mkdir(folder, { recursive: true });
+    } catch (error) {
+      throw diskError(error, folder);
+    }
+  }
+}
+
+/** Other folders with the same id, whose packages are probably the same. */
+async function siblingRecords(store: string, { name }: RepoFolder, id: string) {
+  const others = (await readdir(join(store, STATE))).filter((one) => one !== name && (one === id || one.startsWith(`${id}~`)));
+  const records = await Promise.all(
+    others.map(async (one) => ({ folder: join(store, one), packages: (await readRecord(folderNamed(store, one).record))?.packages ?? [] })),
+  );
+  return records;
+}
+
+function unchangedResult(id: string, path: string, packages: readonly { readonly size: number }[]): SyncResult {
+  return {
+    id,
+    path,
+    packages: packages.length,
+    bytes: packages.reduce((sum, { size }) => sum + size, 0),
+    fetched: { packages: 0, bytes: 0 },
+    kept: packages.length,
+    added: [],
+    removed: [],
+    problems: [],
+  };
+}
