@@ -1,6 +1,7 @@
-import { compareDebVersions, compareRpmVersions } from './compare-versions.ts';
+import { compareVersions } from '../deb/version.ts';
+import { compareEvr } from '../rpm/version.ts';
 import { builtFor, distrosOf } from './distro.ts';
-import { fullName, type PackageFile } from './package-file.ts';
+import { debVersion, fullName, type PackageFile } from './package-file.ts';
 import type { MergeSource } from './source.ts';
 
 /** The packages of a source, in the order of sources. */
@@ -83,8 +84,8 @@ export async function choosePackages(
 /** More than 0 when `one` wins. */
 function orderOf(one: Candidate, other: Candidate): number {
   if (one.pinned !== other.pinned) return one.pinned ? 1 : -1;
-  const compare = one.file.kind === 'rpm' ? compareRpmVersions : compareDebVersions;
-  return compare(one.file.version, other.file.version);
+  if (one.file.kind === 'rpm') return compareEvr(one.file.version, other.file.version);
+  return compareVersions(debVersion(one.file), debVersion(other.file));
 }
 
 function sorted(files: readonly PackageFile[]): readonly PackageFile[] {

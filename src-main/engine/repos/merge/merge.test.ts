@@ -105,7 +105,7 @@ describe('reading', () => {
   test('a Debian package has an epoch, a version and a revision', async () => {
     expect(await readDeb(join(built, GAMMA), undefined)).toMatchObject({
       name: 'gamma',
-      version: { epoch: 2, version: '1.0', release: '1' },
+      version: { epoch: '2', version: '1.0', release: '1' },
       arch: 'all',
     });
   });

@@ -1,4 +1,4 @@
-import type { Version } from './compare-versions.ts';
+import type { Evr } from '../rpm/version.ts';
 
 /** A package in a file. */
 export interface PackageFile {
@@ -6,22 +6,29 @@ export interface PackageFile {
   /** Absolute path. */
   readonly path: string;
   readonly name: string;
-  readonly version: Version;
+  /** Of a Debian package, the release is its revision, empty where it has none. */
+  readonly version: Evr;
   readonly arch: string;
   readonly size: number;
 }
 
 /** Name and version as people write them: `vdsm-4.20.1-1.el7.x86_64`, `vdsm_4.20.1-1_amd64`. */
-export function fullName({ kind, name, version: { epoch, version, release }, arch }: PackageFile): string {
-  const before = epoch === 0 ? '' : `${epoch}:`;
-  if (kind === 'rpm') return `${name}-${before}${version}-${release}.${arch}`;
-  return `${name}_${before}${version}${release === '' ? '' : `-${release}`}_${arch}`;
+export function fullName(file: PackageFile): string {
+  const { kind, name, version, arch } = file;
+  if (kind === 'deb') return `${name}_${debVersion(file)}_${arch}`;
+  return `${name}-${version.epoch === '0' ? '' : `${version.epoch}:`}${version.version}-${version.release}.${arch}`;
+}
+
+/** The version of a Debian package as dpkg writes it. */
+export function debVersion({ version: { epoch, version, release } }: PackageFile): string {
+  return `${epoch === '0' ? '' : `${epoch}:`}${version}${release === '' ? '' : `-${release}`}`;
 }
 
 /** Its name in a repository, which does not depend on what the file was called. */
-export function repositoryName({ kind, name, version: { epoch, version, release }, arch }: PackageFile): string {
-  if (kind === 'rpm') return `${name}-${version}-${release}.${arch}.rpm`;
-  return `${name}_${epoch === 0 ? '' : `${epoch}%3a`}${version}${release === '' ? '' : `-${release}`}_${arch}.deb`;
+export function repositoryName(file: PackageFile): string {
+  const { kind, name, version, arch } = file;
+  if (kind === 'rpm') return `${name}-${version.version}-${version.release}.${arch}.rpm`;
+  return `${name}_${debVersion(file).replace(':', '%3a')}_${arch}.deb`;
 }
 
 /** What rpm and dpkg allow in names and versions; a package with others could lead elsewhere. */

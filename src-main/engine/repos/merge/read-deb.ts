@@ -21,6 +21,6 @@ export async function readDeb(path: string, signal: AbortSignal | undefined): Pr
     return value;
   };
   const [, epoch = '0', upstream = '', revision = ''] = /^(?:(\d+):)?(.*?)(?:-([^-]*))?$/.exec(field('Version')) ?? [];
-  const version = { epoch: Number(epoch), version: upstream, release: revision };
+  const version = { epoch: String(Number(epoch)), version: upstream, release: revision };
   return { kind: 'deb', path, size, name: field('Package'), version, arch: field('Architecture') };
 }

@@ -38,7 +38,7 @@ export async function readRpm(path: string): Promise<PackageFile | undefined> {
       if (typeof value === 'string' && value !== '') return value;
       throw new NotAPackage(`it does not say its ${field}`);
     };
-    const epoch = typeof fields.epoch === 'number' ? fields.epoch : 0;
+    const epoch = typeof fields.epoch === 'number' ? String(fields.epoch) : '0';
     const version = { epoch, version: text('version'), release: text('release') };
     return { kind: 'rpm', path, size, name: text('name'), version, arch: text('arch') };
   } finally {
