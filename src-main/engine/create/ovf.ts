@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { readXml, type XmlElement } from '../core/read-xml.ts';
+import { readXml, type XmlElement } from '../core/xml/read-xml.ts';
 
 /** The machine that an OVF document describes. */
 export interface OvfMachine {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startMisbehavingServer } from '../core/misbehaving-server.test-support.ts';
+import { startMisbehavingServer } from '../core/download/misbehaving-server.test-support.ts';
 import { runChecked } from '../core/run.ts';
 import { unpackOva } from './ova.ts';
 import { type Member, tarOf } from './tar/tar.test-support.ts';

@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { decompress } from '../core/decompress.ts';
-import { describeProgress, openDownload } from '../core/download.ts';
+import { describeProgress, openDownload } from '../core/download/download.ts';
 import { diskError } from '../core/json-file.ts';
 import type { HashAlgorithm } from './checksums.ts';
 import { requireSpace, spaceWatch } from './free-space.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type MisbehavingServer, startMisbehavingServer } from '../core/misbehaving-server.test-support.ts';
+import { type MisbehavingServer, startMisbehavingServer } from '../core/download/misbehaving-server.test-support.ts';
 import { runChecked } from '../core/run.ts';
 import { checkForeignImage, imageKind } from './foreign-image.ts';
 import { createEmptyDisk, createOverlay } from './qemu-img.ts';

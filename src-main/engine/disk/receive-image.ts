@@ -2,7 +2,7 @@ import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { decompress } from '../core/decompress.ts';
-import { type DownloadOptions, describeProgress, openDownload } from '../core/download.ts';
+import { type DownloadOptions, describeProgress, openDownload } from '../core/download/download.ts';
 import { diskError } from '../core/json-file.ts';
 import type { Log } from '../core/log.ts';
 import { checkForeignImage } from './foreign-image.ts';

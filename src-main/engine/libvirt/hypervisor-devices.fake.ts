@@ -1,5 +1,5 @@
-import { childrenXml, findXml, readXml, textXml, type XmlElement } from '../core/read-xml.ts';
-import { copyXml, element, printXml } from '../core/write-xml.ts';
+import { childrenXml, findXml, readXml, textXml, type XmlElement } from '../core/xml/read-xml.ts';
+import { copyXml, element, printXml } from '../core/xml/write-xml.ts';
 import type { NetworkSection } from './hypervisor.ts';
 import { libvirtError } from './hypervisor-faults.fake.ts';
 import { identityOf } from './xml/device-xml.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { childrenXml, findXml, readXml, textXml, type XmlElement } from '../core/read-xml.ts';
+import { childrenXml, findXml, readXml, textXml, type XmlElement } from '../core/xml/read-xml.ts';
 import type {
   BlockJob,
   ChangeScope,

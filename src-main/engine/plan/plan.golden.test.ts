@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type InitFile, parseInitFile } from '../../../src-shared/init-file/parse.ts';
 import { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
-import { readXml, type XmlElement } from '../core/read-xml.ts';
+import { readXml, type XmlElement } from '../core/xml/read-xml.ts';
 import { lagoDomainXml, lagoNetworkXml } from '../libvirt/xml/lago-xml.test-support.ts';
 import { everythingExists, TEST_UUID } from './plan.test-support.ts';
 import { planEnvironment } from './plan.ts';

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startMisbehavingServer } from '../core/download/misbehaving-server.test-support.ts';
 import { createLog } from '../core/log.ts';
-import { startMisbehavingServer } from '../core/misbehaving-server.test-support.ts';
 import { findRepositoryByName, findTemplate, loadRepository, readRepositories } from './repository.ts';
 
 let folder = '';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { type Behaviour, type MisbehavingServer, startMisbehavingServer } from '../core/misbehaving-server.test-support.ts';
+import { type Behaviour, type MisbehavingServer, startMisbehavingServer } from '../core/download/misbehaving-server.test-support.ts';
 import { findTemplate, loadRepository, type TemplateVersion } from './repository.ts';
 import { contentsOf, MIB, sha1 } from './store.test-support.ts';
 import { openStore, type StoreOptions } from './store.ts';

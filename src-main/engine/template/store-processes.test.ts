@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type MisbehavingServer, startMisbehavingServer } from '../core/misbehaving-server.test-support.ts';
+import { type MisbehavingServer, startMisbehavingServer } from '../core/download/misbehaving-server.test-support.ts';
 import { until } from '../core/until.ts';
 import type { TemplateVersion } from './repository.ts';
 import { fetchInProcess, MIB, rawImage, sha1, templateVersion } from './store.test-support.ts';

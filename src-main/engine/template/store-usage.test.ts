@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type MisbehavingServer, startMisbehavingServer } from '../core/misbehaving-server.test-support.ts';
+import { type MisbehavingServer, startMisbehavingServer } from '../core/download/misbehaving-server.test-support.ts';
 import { createPauseGate, type PauseGate } from '../core/pause.ts';
 import type { TemplateVersion } from './repository.ts';
 import { contentsOf, rawImage, sha1, templateVersion } from './store.test-support.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type MisbehavingServer, startMisbehavingServer } from '../core/misbehaving-server.test-support.ts';
+import { type MisbehavingServer, startMisbehavingServer } from '../core/download/misbehaving-server.test-support.ts';
 import { runChecked } from '../core/run.ts';
 import { createOverlay, inspectImage } from '../disk/qemu-img.ts';
 import type { TemplateVersion } from './repository.ts';

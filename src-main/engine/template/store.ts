@@ -6,7 +6,14 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { decompress } from '../core/decompress.ts';
-import { type Download, type DownloadOptions, describeProgress, downloadText, openDownload, remoteSize } from '../core/download.ts';
+import {
+  type Download,
+  type DownloadOptions,
+  describeProgress,
+  downloadText,
+  openDownload,
+  remoteSize,
+} from '../core/download/download.ts';
 import { diskError, readJson, writeFileAtomic, writeJson } from '../core/json-file.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';

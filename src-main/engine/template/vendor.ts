@@ -1,6 +1,6 @@
 import { EngineError } from '../../../src-shared/errors.ts';
 import { nearest } from '../../../src-shared/nearest.ts';
-import { type DownloadOptions, downloadText } from '../core/download.ts';
+import { type DownloadOptions, downloadText } from '../core/download/download.ts';
 
 /**
  * Where a vendor publishes its newest image. In `base`, `checksums` and `image` a `*` stands for a version: a digit, then digits, letters,

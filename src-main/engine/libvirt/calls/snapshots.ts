@@ -1,5 +1,5 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { readXml, textXml } from '../../core/read-xml.ts';
+import { readXml, textXml } from '../../core/xml/read-xml.ts';
 import type { CallOptions, DomainSnapshot, SnapshotCalls } from '../hypervisor.ts';
 import { type DomainRef, LIBVIRT_ERROR, procedures, type SnapshotRef } from '../rpc/protocol.ts';
 import { snapshotOf, sortSnapshots } from '../rpc/values.ts';

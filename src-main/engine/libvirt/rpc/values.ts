@@ -1,4 +1,4 @@
-import { findXml, readXml, textXml } from '../../core/read-xml.ts';
+import { findXml, readXml, textXml } from '../../core/xml/read-xml.ts';
 import type { BlockJobKind, DomainJob, DomainRunState, DomainSnapshot, DomainStatistics, HypervisorEvent } from '../hypervisor.ts';
 import type { DomainRef } from './protocol.ts';
 import { ParameterReader, type TypedParameters } from './typed-parameters.ts';

@@ -1,7 +1,7 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { hasControlCharacter } from '../../../../src-shared/init-file/loose.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
-import { element, type XmlElement } from '../../core/write-xml.ts';
+import { element, type XmlElement } from '../../core/xml/write-xml.ts';
 
 /** Lago's default where the file gives no `vcpu`. */
 const DEFAULT_VCPU = 2;

@@ -1,6 +1,6 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { childrenXml, findXml, readXml, type XmlElement } from '../../core/read-xml.ts';
-import { copyXml, element, printXml } from '../../core/write-xml.ts';
+import { childrenXml, findXml, readXml, type XmlElement } from '../../core/xml/read-xml.ts';
+import { copyXml, element, printXml } from '../../core/xml/write-xml.ts';
 
 /** What identifies a device: the MAC address of a NIC, the target of a disk, else libvirt's alias. */
 export function identityOf(device: XmlElement): string | undefined {

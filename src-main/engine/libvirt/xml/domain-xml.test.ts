@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NetSpec, VmSpec } from '../../../../src-shared/specs.ts';
-import { readXml, type XmlElement } from '../../core/read-xml.ts';
-import { element, printXml } from '../../core/write-xml.ts';
+import { readXml, type XmlElement } from '../../core/xml/read-xml.ts';
+import { element, printXml } from '../../core/xml/write-xml.ts';
 import { bridgeName, networkName, prefixedName } from '../names.ts';
 import { cpuCustomProblem, type HostCpu, numaCells } from './cpu.ts';
 import { type DomainContext, domainXml, nicMac, OWNER_NAMESPACE } from './domain-xml.ts';

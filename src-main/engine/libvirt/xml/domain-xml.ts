@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { macOf, octetsOf } from '../../../../src-shared/addresses.ts';
 import type { DiskSpec, NetSpec, NicSpec, VmSpec } from '../../../../src-shared/specs.ts';
-import { element, printXml, type XmlElement } from '../../core/write-xml.ts';
+import { element, printXml, type XmlElement } from '../../core/xml/write-xml.ts';
 import { domainName, networkName } from '../names.ts';
 import { type CpuContext, cpuXml, vcpuOf } from './cpu.ts';
 

@@ -1,6 +1,6 @@
 import { macOf, octetsOf, ulaPrefixOf, withLastOctet } from '../../../../src-shared/addresses.ts';
 import type { DiskSpec, NetSpec, NicSpec, VmSpec } from '../../../../src-shared/specs.ts';
-import { element, printXml, type XmlElement } from '../../core/write-xml.ts';
+import { element, printXml, type XmlElement } from '../../core/xml/write-xml.ts';
 import { bridgeName, domainName, networkName } from '../names.ts';
 import { cpuXml, vcpuOf } from './cpu.ts';
 

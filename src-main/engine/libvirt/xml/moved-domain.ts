@@ -1,5 +1,5 @@
-import { findXml, type XmlElement as ReadElement, readXml } from '../../core/read-xml.ts';
-import { copyXml, element, printXml, type XmlElement } from '../../core/write-xml.ts';
+import { findXml, type XmlElement as ReadElement, readXml } from '../../core/xml/read-xml.ts';
+import { copyXml, element, printXml, type XmlElement } from '../../core/xml/write-xml.ts';
 
 /** What differs between a domain whose memory was kept and the one that goes on from it. */
 export interface DomainMove {

@@ -1,7 +1,7 @@
 import { macOf, octetsOf, sameSubnet, ulaPrefixOf, withLastOctet } from '../../../../src-shared/addresses.ts';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { NetSpec } from '../../../../src-shared/specs.ts';
-import { element, printXml, type XmlChild, type XmlElement } from '../../core/write-xml.ts';
+import { element, printXml, type XmlChild, type XmlElement } from '../../core/xml/write-xml.ts';
 import { bridgeName, networkName } from '../names.ts';
 import { ownerXml } from './domain-xml.ts';
 

@@ -4,7 +4,7 @@ import type { ApplianceOptions } from '../../appliance/appliance.ts';
 import { copyOut } from '../../appliance/copy-out.ts';
 import { type ListedFile, listFiles } from '../../appliance/list-files.ts';
 import type { Step } from '../../core/operation.ts';
-import type { VolumeEntry } from '../../disk/ext-volume.ts';
+import type { VolumeEntry } from '../../disk/content/ext-volume.ts';
 import { type FileTree, type GuestFiles, LEFT_OUT, MAX_FILES, type PointDisk } from './guest-files.ts';
 
 export interface ApplianceRequest {

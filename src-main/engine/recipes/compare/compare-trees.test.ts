@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MAX_CHANGES } from '../../../../src-shared/snapshot/changes.ts';
-import type { VolumeEntry } from '../../disk/ext-volume.ts';
+import type { VolumeEntry } from '../../disk/content/ext-volume.ts';
 import { compareTrees, undecided } from './compare-trees.ts';
 
 const FILE: VolumeEntry = { type: 'file', mode: 0o644, uid: 0, gid: 0, size: 4, stamp: 'one', target: '' };

@@ -1,5 +1,5 @@
 import { type Changes, type FileChange, MAX_CHANGES } from '../../../../src-shared/snapshot/changes.ts';
-import type { VolumeEntry } from '../../disk/ext-volume.ts';
+import type { VolumeEntry } from '../../disk/content/ext-volume.ts';
 import type { FileTree } from './guest-files.ts';
 
 /** What two listings say about the files of a VM. Pure. */

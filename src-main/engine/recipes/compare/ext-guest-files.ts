@@ -1,9 +1,9 @@
 import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { ExtVolume } from '../../disk/ext-volume.ts';
-import { type ExtPartition, extPartitions } from '../../disk/partitions.ts';
-import { openRawView, type RawView, withRawView } from '../../disk/raw-view.ts';
+import { ExtVolume } from '../../disk/content/ext-volume.ts';
+import { type ExtPartition, extPartitions } from '../../disk/content/partitions.ts';
+import { openRawView, type RawView, withRawView } from '../../disk/content/raw-view.ts';
 import { type FileTree, type GuestFiles, LEFT_OUT, MAX_FILES, type PointDisk } from './guest-files.ts';
 import { MAX_FSTAB, type MountSource, mountPoints } from './mounts.ts';
 

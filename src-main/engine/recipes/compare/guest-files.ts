@@ -1,4 +1,4 @@
-import type { VolumeEntry } from '../../disk/ext-volume.ts';
+import type { VolumeEntry } from '../../disk/content/ext-volume.ts';
 
 /** Every file of a VM's disks by its absolute path in the VM. */
 export type FileTree = ReadonlyMap<string, VolumeEntry>;

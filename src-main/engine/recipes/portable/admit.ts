@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { DiskSpec, type EnvironmentSpecs, VmSpec } from '../../../../src-shared/specs.ts';
 import { readJson } from '../../core/json-file.ts';
-import { readXml, type XmlElement } from '../../core/read-xml.ts';
+import { readXml, type XmlElement } from '../../core/xml/read-xml.ts';
 import { readBackingNames } from '../../disk/qcow2-header.ts';
 import { inspectImage } from '../../disk/qemu-img.ts';
 import type { Prefix } from '../../prefix/prefix.ts';

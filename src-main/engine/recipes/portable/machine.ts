@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { findXml, readXml } from '../../core/read-xml.ts';
 import { run } from '../../core/run.ts';
+import { findXml, readXml } from '../../core/xml/read-xml.ts';
 import { findQemu } from '../../host/kvm.ts';
 import type { HostSession } from '../../runtime/session.ts';
 

@@ -5,9 +5,9 @@ import type { Duplex } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { diskError } from '../../core/disk-error.ts';
+import { addressOf, openTunnel, proxyAuthorization, proxyFor } from '../../core/download/proxy.ts';
+import { shownUrl } from '../../core/download/shown-url.ts';
 import { drop, silentLog } from '../../core/log.ts';
-import { addressOf, openTunnel, proxyAuthorization, proxyFor } from '../../core/proxy.ts';
-import { shownUrl } from '../../core/shown-url.ts';
 import type { ConnectionOptions } from '../definition/section.ts';
 import { createHostSlots, type HostSlots } from './host-slots.ts';
 

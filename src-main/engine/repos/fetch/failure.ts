@@ -1,5 +1,5 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { shownUrl } from '../../core/shown-url.ts';
+import { shownUrl } from '../../core/download/shown-url.ts';
 
 /** Why one attempt at one mirror failed. Another attempt, or another mirror, may succeed. */
 export class AttemptFailure extends Error {

@@ -1,4 +1,4 @@
-import { childrenXml, findXml, readXml, textXml, type XmlElement } from '../../core/read-xml.ts';
+import { childrenXml, findXml, readXml, textXml, type XmlElement } from '../../core/xml/read-xml.ts';
 import { type Checksum, checksumOf } from './checksum.ts';
 
 /** What a mirror list or a metalink says. */

@@ -1,6 +1,6 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
+import { shownUrl } from '../../core/download/shown-url.ts';
 import type { Log } from '../../core/log.ts';
-import { shownUrl } from '../../core/shown-url.ts';
 import { sleep } from '../../core/until.ts';
 import { asAttemptFailure, gaveUp } from './failure.ts';
 import type { Mirrors } from './mirrors.ts';

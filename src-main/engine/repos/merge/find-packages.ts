@@ -4,7 +4,7 @@ import { mkdir, readdir, rename, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { downloadText, openDownload } from '../../core/download.ts';
+import { downloadText, openDownload } from '../../core/download/download.ts';
 import { diskError } from '../../core/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import type { MergeSource } from './source.ts';

@@ -1,5 +1,5 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { findXml, readXml, textXml } from '../../core/read-xml.ts';
+import { findXml, readXml, textXml } from '../../core/xml/read-xml.ts';
 import { checksumOf } from '../fetch/checksum.ts';
 import { checkedBase, checkedLocation } from './location.ts';
 import type { RpmPackage } from './package.ts';

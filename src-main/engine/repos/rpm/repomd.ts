@@ -1,5 +1,5 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { childrenXml, findXml, readXml, textXml, type XmlElement } from '../../core/read-xml.ts';
+import { childrenXml, findXml, readXml, textXml, type XmlElement } from '../../core/xml/read-xml.ts';
 import { type Checksum, checksumOf } from '../fetch/checksum.ts';
 import { checkedBase, checkedLocation } from './location.ts';
 

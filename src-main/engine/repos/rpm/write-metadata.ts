@@ -6,7 +6,7 @@ import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { diskError, writeFileAtomic } from '../../core/json-file.ts';
-import { element, printXml } from '../../core/write-xml.ts';
+import { element, printXml } from '../../core/xml/write-xml.ts';
 import { type Piece, packageElements } from './package-elements.ts';
 import type { MetadataFile } from './repomd.ts';
 import { unpackMetadata } from './unpack-metadata.ts';

@@ -1,8 +1,8 @@
 import type { BootStageId } from '../../../../src-shared/boot.ts';
 import { waitingStage } from '../../../../src-shared/boot.ts';
 import type { NetSpec, VmSpec } from '../../../../src-shared/specs.ts';
-import { childrenXml, findXml, readXml, type XmlElement } from '../../core/read-xml.ts';
 import { sleep } from '../../core/until.ts';
+import { childrenXml, findXml, readXml, type XmlElement } from '../../core/xml/read-xml.ts';
 import { type BootSources, BootWatch, type BootWatchOptions } from '../../guest/boot/boot-watch.ts';
 import type { Surroundings } from '../../guest/boot/facts.ts';
 import type { HostLogs } from '../../host/host.ts';

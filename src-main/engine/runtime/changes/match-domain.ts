@@ -1,8 +1,8 @@
 import type { VmSpec } from '../../../../src-shared/specs.ts';
 import type { Log } from '../../core/log.ts';
-import { childrenXml, findXml, readXml, type XmlElement } from '../../core/read-xml.ts';
 import { UndoStack } from '../../core/undo.ts';
-import { copyXml, element, printXml } from '../../core/write-xml.ts';
+import { childrenXml, findXml, readXml, type XmlElement } from '../../core/xml/read-xml.ts';
+import { copyXml, element, printXml } from '../../core/xml/write-xml.ts';
 import { identityOf } from '../../libvirt/xml/device-xml.ts';
 import { domainName, type Prefix } from '../../prefix/prefix.ts';
 import { describeDomain, realizeNetwork } from '../realize.ts';

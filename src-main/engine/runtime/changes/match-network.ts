@@ -1,6 +1,6 @@
 import type { NetSpec } from '../../../../src-shared/specs.ts';
-import { childrenXml, findXml, readXml, type XmlElement } from '../../core/read-xml.ts';
-import { copyXml, printXml } from '../../core/write-xml.ts';
+import { childrenXml, findXml, readXml, type XmlElement } from '../../core/xml/read-xml.ts';
+import { copyXml, printXml } from '../../core/xml/write-xml.ts';
 import type { NetworkSection } from '../../libvirt/hypervisor.ts';
 import { networkName } from '../../libvirt/xml/network-xml.ts';
 import type { Prefix } from '../../prefix/prefix.ts';

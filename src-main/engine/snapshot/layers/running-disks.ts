@@ -1,5 +1,5 @@
 import type { VmSpec } from '../../../../src-shared/specs.ts';
-import { childrenXml, findXml, readXml } from '../../core/read-xml.ts';
+import { childrenXml, findXml, readXml } from '../../core/xml/read-xml.ts';
 import { domainName, type Prefix } from '../../prefix/prefix.ts';
 import type { HostSession } from '../../runtime/session.ts';
 import { statusOf } from '../snapshot-parts.ts';

@@ -8,11 +8,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { createPauseGate } from '../pause.ts';
+import { run } from '../run.ts';
 import { type DownloadOptions, type DownloadProgress, describeProgress, downloadText, openDownload, remoteSize } from './download.ts';
 import { type Behaviour, type MisbehavingServer, startMisbehavingServer } from './misbehaving-server.test-support.ts';
-import { createPauseGate } from './pause.ts';
 import { proxyFor } from './proxy.ts';
-import { run } from './run.ts';
 
 const opened: (() => Promise<void> | void)[] = [];
 const body = randomBytes(300_000);
@@ -380,7 +380,7 @@ describe('https', () => {
         console.log(error.code, error.message);
       }`;
     const fetch = async (env: Readonly<Record<string, string>>): Promise<string> => {
-      const loader = join(import.meta.dirname, '../../../scripts/typescript.mjs');
+      const loader = join(import.meta.dirname, '../../../../scripts/typescript.mjs');
       const url = `https://templates.test:${port}/image`;
       const argv = [process.execPath, '--import', loader, '--input-type=module', '-e', program, url];
       return (await run(argv, { env: { https_proxy: proxy.url, no_proxy: '', ...env } })).stdout.trim();

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createLayer } from './layers.ts';
+import { createLayer } from '../layers.ts';
 import { openRawView } from './raw-view.ts';
 
 let dir: string;

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError } from '../../../src-shared/errors.ts';
-import { run } from '../core/run.ts';
+import { EngineError } from '../../../../src-shared/errors.ts';
+import { run } from '../../core/run.ts';
 
 /** An entry of a folder of an ext file system. */
 export interface ExtEntry {

@@ -4,14 +4,14 @@ import { type ClientRequest, request as httpRequest, type IncomingHttpHeaders, t
 import { request as httpsRequest } from 'node:https';
 import { connect as tlsConnect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { formatBytes } from '../../../src-shared/bytes.ts';
-import { EngineError } from '../../../src-shared/errors.ts';
+import { formatBytes } from '../../../../src-shared/bytes.ts';
+import { EngineError } from '../../../../src-shared/errors.ts';
+import type { Log } from '../log.ts';
+import type { PauseGate } from '../pause.ts';
+import { sleep } from '../until.ts';
 import { type Marks, openPart, type Part } from './download-part.ts';
-import type { Log } from './log.ts';
-import type { PauseGate } from './pause.ts';
 import { addressOf, openTunnel, proxyAuthorization, proxyFor } from './proxy.ts';
 import { shownUrl } from './shown-url.ts';
-import { sleep } from './until.ts';
 
 export interface DownloadProgress {
   /** Bytes received so far. */

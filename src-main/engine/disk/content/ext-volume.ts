@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { EngineError } from '../../../src-shared/errors.ts';
+import { EngineError } from '../../../../src-shared/errors.ts';
 import { Debugfs, debugfsWord, type ExtEntry, FILE_TYPE, FOLDER_TYPE, LINK_TYPE, ROOT_INODE, TYPE_BITS } from './debugfs.ts';
 
 /** A file of a volume. */

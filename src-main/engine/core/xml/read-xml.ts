@@ -1,5 +1,5 @@
 import { SaxesParser } from 'saxes';
-import { EngineError, type ErrorCode } from '../../../src-shared/errors.ts';
+import { EngineError, type ErrorCode } from '../../../../src-shared/errors.ts';
 
 /** An element of an XML document. Names keep their prefix: `lago:prefix` is not the same as `prefix`. */
 export interface XmlElement {

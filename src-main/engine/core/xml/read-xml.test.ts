@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EngineError } from '../../../src-shared/errors.ts';
+import { EngineError } from '../../../../src-shared/errors.ts';
 import { childrenXml, findXml, readXml, textXml } from './read-xml.ts';
 
 describe('readXml', () => {

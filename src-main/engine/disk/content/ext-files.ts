@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { chown, mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { TarMember } from '../tar/tar-members.ts';
 import { Debugfs, debugfsWord, type ExtEntry, FILE_TYPE, FOLDER_TYPE, LINK_TYPE, ROOT_INODE, TYPE_BITS } from './debugfs.ts';
-import type { TarMember } from './tar/tar-members.ts';
 
 /** Commands of one debugfs process. */
 const BATCH = 200;

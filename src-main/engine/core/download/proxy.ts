@@ -1,6 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import type { Socket } from 'node:net';
-import { EngineError } from '../../../src-shared/errors.ts';
+import { EngineError } from '../../../../src-shared/errors.ts';
 
 /** Options of a request that goes to this proxy. */
 export function addressOf(proxy: URL): { host: string; port: string } {
