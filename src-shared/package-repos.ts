@@ -4,13 +4,29 @@ import { Issue } from './issue.ts';
 /** Port on which an environment's packages are served to its VMs, as in Lago. */
 export const REPO_PORT = 8585;
 
+/** How a source of packages is merged, at the end of its name: `build:only-missing`. */
+export const SOURCE_RULES = ['only-missing', 'pinned', 'latest'] as const;
+export type SourceRule = (typeof SOURCE_RULES)[number];
+
+/** A source of packages without the rules at its end, and these. */
+export function splitSource(source: string): { readonly place: string; readonly rules: readonly SourceRule[] } {
+  const rules: SourceRule[] = [];
+  let place = source.trim();
+  for (;;) {
+    const rule = SOURCE_RULES.find((one) => place.endsWith(`:${one}`));
+    if (rule === undefined) return { place, rules };
+    rules.unshift(rule);
+    place = place.slice(0, -rule.length - 1);
+  }
+}
+
 /** What an environment has of package repositories, as its init file says (`repos`). Kept in its record. */
 export const EnvironmentRepos = z.object({
   /** .repo files and apt sources; absolute paths. */
   files: z.array(z.string()),
   /** Ids of the sections to use; by Lago's rule if absent. */
   sections: z.array(z.string()).optional(),
-  /** What is merged with what was synchronised: URLs, absolute paths and patterns, each perhaps with `:only-missing` at its end. */
+  /** What is merged with what was synchronised: URLs, absolute paths and patterns, each perhaps with rules at its end; see `splitSource`. */
   sources: z.array(z.string()),
   /** Whether guests are told by themselves where the packages are. */
   client: z.enum(['auto', 'none']),

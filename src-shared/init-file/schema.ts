@@ -243,7 +243,7 @@ export const ReposDefinition = z.looseObject(
     sources: key(
       list(path('a path, pattern or URL'), 'a list of paths, patterns and URLs'),
       'new',
-      'Packages that are merged with them, such as those of your own build: folders, files, patterns or URLs. `:only-missing` at the end of one: only packages that no other source has.',
+      'Packages that are merged with them, such as those of your own build: folders, files, patterns or URLs. `:only-missing` at the end of one: only packages of names that no source before it has; `:pinned`: its packages win over newer ones.',
     ),
     client: key(
       z.enum(['auto', 'none'], told('auto or none')),

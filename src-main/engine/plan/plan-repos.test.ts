@@ -34,7 +34,7 @@ test('paths become absolute, and the plan says which sections are used', () => {
   const { repos, issues } = plan(
     `repos:
   file: conf/a.repo
-  sources: [build, "/srv/extra/*.rpm:only-missing", "https://ci.example/$JOB/"]
+  sources: ["build:pinned", "/srv/extra/*.rpm:only-missing", "https://ci.example/$JOB/"]
   client: auto
   serve: yes
   port: "9000"
@@ -43,7 +43,7 @@ test('paths become absolute, and the plan says which sections are used', () => {
   );
   expect(repos).toEqual({
     files: ['/srv/lago/conf/a.repo'],
-    sources: ['/srv/lago/build', '/srv/extra/*.rpm:only-missing', 'https://ci.example/7/'],
+    sources: ['/srv/lago/build:pinned', '/srv/extra/*.rpm:only-missing', 'https://ci.example/7/'],
     client: 'auto',
     serve: true,
     port: 9000,

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { quote } from '../../../src-shared/init-file/name-rules.ts';
 import type { InitFile } from '../../../src-shared/init-file/parse.ts';
 import type { PathKey } from '../../../src-shared/init-file/source.ts';
-import { type EnvironmentRepos, REPO_PORT } from '../../../src-shared/package-repos.ts';
+import { type EnvironmentRepos, REPO_PORT, splitSource } from '../../../src-shared/package-repos.ts';
 import { chooseSections, unknownSections } from '../repos/definition/choose.ts';
 import { parseRepoFile } from '../repos/definition/parse.ts';
 import type { RepoSection } from '../repos/definition/section.ts';
@@ -94,13 +94,11 @@ function tellSections(
   }
 }
 
-const ONLY_MISSING = ':only-missing';
-
 /** A source with an absolute path. Packages of other places than the init file's own are served to guests only with consent. */
 function planSource(given: string, key: readonly PathKey[], context: PlanContext, issues: IssueList): string {
-  const onlyMissing = given.endsWith(ONLY_MISSING) ? ONLY_MISSING : '';
-  const place = given.slice(0, given.length - onlyMissing.length);
-  if (/^https?:/i.test(place)) return expandVariables(place, context) + onlyMissing;
+  const { place, rules } = splitSource(given);
+  const end = rules.map((rule) => `:${rule}`).join('');
+  if (/^https?:/i.test(place)) return expandVariables(place, context) + end;
   const path = resolvePath(place.replace(/^file:\/\//i, ''), key, context, issues);
   // Of a pattern, the folder that it begins with.
   const wild = path.search(/[*?[]/);
@@ -114,5 +112,5 @@ function planSource(given: string, key: readonly PathKey[], context: PlanContext
     const message = `${real} lies outside of the init file's folder; guests could fetch packages that are in it.`;
     issues.consent(key, real, 'read', belonging, message);
   }
-  return path + onlyMissing;
+  return path + end;
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineError } from '../../../../src-shared/errors.ts';
+import { SOURCE_RULES, splitSource } from '../../../../src-shared/package-repos.ts';
 
 /** Where packages come from, as `lago repo merge` and the init file name it. */
 export interface MergeSource {
@@ -15,30 +16,22 @@ export interface MergeSource {
   readonly pinned: boolean;
 }
 
-/** What repoman calls filters. */
-const RULES = ['only-missing', 'pinned', 'latest'] as const;
-const LATER_RULE = /:(only-missing|pinned|latest)$/;
 /** Sources of repoman that need its servers' protocols. */
 const FOREIGN = /^(koji|copr|jenkins|conf|repo-suffix|rec|dir|re|name|distro):/;
 
 /** Reads `SOURCE[:only-missing|:pinned|:latest]`; paths are relative to `folder`. `input.invalid` for sources of repoman that mean nothing here. */
 export function parseSource(text: string, folder: string): MergeSource {
-  const rules = new Set<string>();
-  let place = text.trim();
-  for (let match = LATER_RULE.exec(place); match !== null; match = LATER_RULE.exec(place)) {
-    rules.add(match[1] ?? '');
-    place = place.slice(0, match.index);
-  }
+  const { place, rules } = splitSource(text);
   const foreign = FOREIGN.exec(place)?.[1];
   if (foreign !== undefined || place === '') {
     const what = place === '' ? 'it names no folder, file or address' : `repoman's "${foreign}:" is not known here`;
     throw new EngineError('input.invalid', `"${text}" is not a source of packages: ${what}.`, {
-      hint: `Write a folder, a file, a glob or an http address, each perhaps with ${RULES.map((rule) => `:${rule}`).join(', ')}.`,
+      hint: `Write a folder, a file, a glob or an http address, each perhaps with ${SOURCE_RULES.map((rule) => `:${rule}`).join(', ')}.`,
     });
   }
   const isUrl = /^https?:\/\//.test(place);
   const path = place.startsWith('file://') ? fileURLToPath(place) : resolve(folder, place);
-  return { text, place: isUrl ? place : path, isUrl, onlyMissing: rules.has('only-missing'), pinned: rules.has('pinned') };
+  return { text, place: isUrl ? place : path, isUrl, onlyMissing: rules.includes('only-missing'), pinned: rules.includes('pinned') };
 }
 
 interface RepomanOption {
