@@ -238,6 +238,8 @@ export interface Repos {
   merge(prefix: string, request: MergePackagesRequest, options?: ActionOptions): Operation<MergeResult>;
   /** Serves packages to the guests of a running environment until it is disposed, or on abort; see `recipes/repos/serve.ts`. */
   serve(prefix: string, request: ServeRequest, signal?: AbortSignal): Promise<ServedPackages>;
+  /** Serves the merged packages, if there are any and nobody else does, until it is disposed. That it cannot be done is only logged. */
+  serveDuring(prefix: string, signal: AbortSignal): Promise<AsyncDisposable>;
   /** What guests fetched, oldest first, as far as it is kept. */
   accesses(prefix: string): Promise<readonly RepoAccess[]>;
   /** What guests fetch from now on, also from servers of other processes. Ends on abort. */

@@ -40,11 +40,18 @@ export function repoCalls(context: RecipeContext, launch: Launch, log: Log, regi
     merge: (prefix, request, action) =>
       launch('merge', 'Merge packages', prefix, action, async (step) => {
         const { mergePackages } = await import('./recipes/repos/merge.ts');
-        return await mergePackages(prefix, request, step);
+        return await mergePackages(context, prefix, request, step);
       }),
     async serve(prefix, request, signal) {
       const { servePackages } = await import('./recipes/repos/serve.ts');
       return await servePackages(context, prefix, request, { log, signal });
+    },
+    async serveDuring(prefix, signal) {
+      const [{ serveDuring }, { readPrefix }] = await Promise.all([
+        import('./recipes/repos/serve-during.ts'),
+        import('./prefix/prefix.ts'),
+      ]);
+      return await serveDuring(context, await readPrefix(prefix), { log, signal });
     },
     async accesses(prefix) {
       const { readAccesses } = await import('./repos/serve/access-log.ts');

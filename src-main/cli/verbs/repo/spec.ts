@@ -39,7 +39,7 @@ const EXPLAIN: RepoAction = {
 
 const MERGE: RepoAction = {
   name: 'merge',
-  help: 'merge makes one repository for each distribution out of packages of the SOURCEs: folders, packages, patterns, and http addresses of packages or of pages that link to them. The newest version of each package is taken; a source that ends in ":only-missing" only adds names that no source before it has, one that ends in ":pinned" wins. Without SOURCE: those of the init file. The environment’s merged packages are replaced at once.',
+  help: 'merge makes one repository for each distribution out of packages of the SOURCEs: folders, packages, patterns, and http addresses of packages or of pages that link to them. The newest version of each package is taken; a source that ends in ":only-missing" only adds names that no source before it has, one that ends in ":pinned" wins. Without SOURCE: those of the init file, and what was synchronised of its repositories. The environment’s merged packages are replaced at once.',
   options: [
     DISTRO,
     { flags: ['--name'], name: 'name', kind: 'value', metavar: 'NAME', help: 'Merge into internal_repo/NAME of the environment.' },

@@ -13,6 +13,19 @@ const OPTION_OWNERS: Readonly<Record<string, readonly string[]>> = {
   config: ['engine-setup'],
   output: ['collect'],
   no_skip: ['collect'],
+  ...Object.fromEntries(
+    [
+      'rpm_repo',
+      'reposync_yum_config',
+      'skip_sync',
+      'custom_source',
+      'repo_name',
+      'repoman_config',
+      'engine_dir',
+      'vdsm_dir',
+      'ioprocess_dir',
+    ].map((name) => [name, ['reposetup']]),
+  ),
 };
 
 /** Seconds. */
@@ -47,6 +60,10 @@ export async function runAction(call: VerbCall): Promise<number> {
 
 async function withoutWords(call: VerbCall, action: string): Promise<number> {
   switch (action) {
+    case 'reposetup':
+      return await (await import('./repositories.ts')).reposetup(call);
+    case 'serve':
+      return await (await import('./repositories.ts')).serve(call);
     case 'engine-setup': {
       const config =
         text(call, 'config') ?? call.fail('ovirt engine-setup: --config FILE is missing.', 'FILE has the answers to its questions.');

@@ -1,6 +1,8 @@
 import { type CliPlugin, PLUGIN_API_VERSION } from '../contract.ts';
 
 const ACTIONS = [
+  'reposetup',
+  'serve',
   'runtest',
   'status',
   'start',
@@ -22,6 +24,7 @@ export const OVIRT_VERB: CliPlugin = {
   name: 'ovirt',
   summary: 'oVirt related actions',
   description: [
+    '"reposetup" synchronises the package repositories for engine and hosts and merges them with the custom sources, as "lago repo sync" and "lago repo merge" do; "serve" serves the result like "lago repo serve".',
     '"runtest FILE" runs the tests of a Python file on the environment, each as a task: nose-style or for pytest. The results are in nosetests-FILE.xml of the prefix (JUnit), and after each failed test the artifacts of the VMs are collected into test_logs of the prefix.',
     '"start" starts the VMs of the environment, waits for engine and hosts, and activates the hosts; "stop" stops the engine\'s VMs, puts the hosts into maintenance, and shuts the VMs down. "start-hosts", "stop-hosts", "start-vms" and "stop-vms" do one of these; "status" prints what the engine says of itself. "engine-setup" and "add-iso PATH" run their programs in the engine\'s VM. "deploy" and "collect" are those of lago.',
   ].join('\n'),
@@ -30,6 +33,31 @@ export const OVIRT_VERB: CliPlugin = {
     { name: 'args', metavar: 'ARG', arity: 'many', help: 'What the action needs: FILE, PATH.', completes: 'file' },
   ],
   options: [
+    { flags: ['--rpm-repo'], name: 'rpm_repo', kind: 'value', metavar: 'DIR', help: 'reposetup: the store (default: reposync_dir).' },
+    {
+      flags: ['--reposync-yum-config'],
+      name: 'reposync_yum_config',
+      kind: 'value',
+      metavar: 'FILE',
+      help: 'reposetup: the .repo file (default: reposync_config).',
+    },
+    { flags: ['--skip-sync'], name: 'skip_sync', kind: 'flag', help: 'reposetup: take what is in the store already.' },
+    {
+      flags: ['--custom-source'],
+      name: 'custom_source',
+      kind: 'repeated',
+      metavar: 'SOURCE',
+      help: 'reposetup: packages of your own, as in "lago repo merge". Can be given several times.',
+    },
+    { flags: ['--repo-name'], name: 'repo_name', kind: 'value', metavar: 'NAME', help: 'reposetup: merge into internal_repo/NAME.' },
+    ...['--repoman-config', '--engine-dir', '--vdsm-dir', '--ioprocess-dir'].map((flag) => ({
+      flags: [flag],
+      name: flag.slice(2).replaceAll('-', '_'),
+      kind: 'value' as const,
+      metavar: 'PATH',
+      help: 'reposetup: ignored.',
+      hidden: true,
+    })),
     {
       flags: ['--junitxml-file'],
       name: 'junitxml_file',
@@ -58,6 +86,10 @@ export const OVIRT_VERB: CliPlugin = {
     { flags: ['--no-skip'], name: 'no_skip', kind: 'flag', help: 'collect: missing paths are an error.' },
   ],
   examples: [
+    {
+      line: 'ovirt reposetup --reposync-yum-config reposync.repo --custom-source exported-artifacts',
+      does: 'Makes the repository of the environment.',
+    },
     { line: 'ovirt runtest tests/001_basic.py', does: 'Runs the tests of a file on the current environment.' },
     { line: 'ovirt engine-setup --config answers.conf', does: 'Sets up the engine.' },
     { line: 'ovirt start --with-vms', does: "Starts everything, the engine's VMs too." },

@@ -18,7 +18,8 @@ function hostArtifacts(spec: Readonly<VmSpec>): readonly string[] {
   return JOURNAL_ONLY.includes(distroOf(spec) ?? '') ? own : [...own, '/var/log/messages'];
 }
 
-function distroOf(spec: Readonly<VmSpec>): string | undefined {
+/** The distribution of a VM: as its definition says, else its first disk's template. */
+export function distroOf(spec: Readonly<VmSpec>): string | undefined {
   const found = spec.distro ?? spec.disks[0]?.metadata['distro'];
   return typeof found === 'string' ? found : undefined;
 }
@@ -59,3 +60,6 @@ export const OVIRT_VM_TYPES: readonly VmTypePlugin[] = [
     extend: withArtifacts((spec) => [...hostArtifacts(spec), '/var/log/ovirt-hosted-engine-setup', '/var/log/ovirt-hosted-engine-ha']),
   }),
 ];
+
+/** Their names. */
+export const OVIRT_TYPES: readonly string[] = OVIRT_VM_TYPES.map(({ name }) => name);

@@ -3,6 +3,7 @@ import { EngineError, isCancelled } from '../../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
 import type { Step } from '../../core/operation.ts';
 import type { SshConnection } from '../../guest/ssh.ts';
+import { distroOf } from '../../plan/plan.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 import { CLIENT_PATHS, clientFile, type ServedRepo, servedRepos } from '../../repos/serve/client-file.ts';
 import { visitGuest } from '../../runtime/access.ts';
@@ -66,7 +67,7 @@ function writing(path: string): string {
 async function filesFor(prefix: Prefix, vm: VmSpec): Promise<WantedFiles> {
   const { folder, address, port } = packageServer(prefix);
   const repos = existsSync(folder) ? await servedRepos(folder) : [];
-  const own = repos.filter(({ distro }) => distro === vm.distro);
+  const own = repos.filter(({ distro }) => distro === distroOf(vm));
   const content = (kind: ServedRepo['kind']): string | undefined => {
     const repo = own.find((one) => one.kind === kind);
     return repo === undefined ? undefined : clientFile(`http://${address}:${port}/`, repo).content;

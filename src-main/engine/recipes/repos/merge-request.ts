@@ -1,6 +1,13 @@
+import type { StoredRequest } from './repo-request.ts';
+
 export interface MergePackagesRequest {
-  /** Folders, files, globs, addresses, each perhaps with a rule: see `repos/merge/source.ts`. The first ones come first. Default: those of the init file. */
+  /**
+   * Folders, files, globs, addresses, each perhaps with a rule: see `repos/merge/source.ts`. The first ones come first. Without any: those of
+   * the init file, and what was synchronised of its repositories.
+   */
   readonly sources: readonly string[];
+  /** Synchronised repositories that add what the sources do not have. */
+  readonly synced?: StoredRequest | undefined;
   /** What relative paths of sources are relative to. */
   readonly folder: string;
   /** Default: those of the environment's VMs. */

@@ -1,11 +1,16 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { Step } from '../../core/operation.ts';
 import { type Prefix, readPrefix } from '../../prefix/prefix.ts';
 import { type MergeResult, mergeRepos } from '../../repos/merge/merge.ts';
 import { parseSource, repomanOption } from '../../repos/merge/source.ts';
-import { requireReady } from '../../runtime/recipe.ts';
+import { folderOf } from '../../repos/store/folder.ts';
+import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
+import { chooseRepos, distrosOf } from './choose-repos.ts';
 import type { MergePackagesRequest } from './merge-request.ts';
+import type { StoredRequest } from './repo-request.ts';
+import { repoStorePath } from './store.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
@@ -13,10 +18,10 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
  * Merges packages into the environment's repository, `PREFIX/internal_repo/DISTRO`, in place of what it had: see `repos/merge/merge.ts`, also
  * for errors. Does not take the environment's lock: nothing of its VMs is touched, and it may be served meanwhile.
  */
-export async function mergePackages(root: string, request: MergePackagesRequest, step: Step): Promise<MergeResult> {
+export async function mergePackages(context: RecipeContext, root: string, request: MergePackagesRequest, step: Step): Promise<MergeResult> {
   const prefix = await readPrefix(root);
   requireReady(prefix);
-  const texts = request.sources.length > 0 ? request.sources : (prefix.record?.repos?.sources ?? []);
+  const texts = [...sourcesOf(prefix, request), ...(await syncedSources(context, prefix, request, step))];
   if (texts.length === 0) {
     throw new EngineError('input.usage', 'There is nothing to merge: no source of packages was named, and the init file names none.');
   }
@@ -43,13 +48,40 @@ export async function mergePackages(root: string, request: MergePackagesRequest,
   });
 }
 
+function sourcesOf({ record }: Prefix, { sources }: MergePackagesRequest): readonly string[] {
+  return sources.length > 0 ? sources : (record?.repos?.sources ?? []);
+}
+
+/** The folders of synchronised repositories, each of which only adds what is missing. */
+async function syncedSources(
+  { settings }: RecipeContext,
+  { paths, record }: Prefix,
+  { sources, synced }: MergePackagesRequest,
+  step: Step,
+): Promise<readonly string[]> {
+  const own = sources.length === 0 && (record?.repos?.files ?? []).length > 0 ? { files: [], distros: [] } : undefined;
+  const wanted: StoredRequest | undefined = synced ?? own;
+  if (wanted === undefined) return [];
+  const { sections } = await chooseRepos({ settings }, paths.root, wanted);
+  const store = wanted.store ?? (await repoStorePath(settings));
+  const folders = await Promise.all(
+    sections
+      .filter(({ used }) => used)
+      .map(async ({ section }) => {
+        const { path } = await folderOf(store, section);
+        if (existsSync(path)) return [`${path}:only-missing`];
+        step.log.warn(`${section.id} was not synchronised yet, so that none of its packages is merged: lago repo sync`);
+        return [];
+      }),
+  );
+  return folders.flat();
+}
+
 /** Those that are named, else those of the VMs. */
-function wantedDistros({ name, specs }: Prefix, named: readonly string[] = []): readonly string[] {
-  const distros = [
-    ...new Set(named.length > 0 ? named : specs.vms.flatMap(({ distro }) => (distro === undefined || distro === '' ? [] : [distro]))),
-  ];
+function wantedDistros(prefix: Prefix, named: readonly string[] = []): readonly string[] {
+  const distros = named.length > 0 ? [...new Set(named)] : distrosOf(prefix);
   if (distros.length > 0) return distros;
-  throw new EngineError('input.usage', `No VM of ${name} says which distribution it has.`, {
+  throw new EngineError('input.usage', `No VM of ${prefix.name} says which distribution it has.`, {
     hint: 'Name it with --distro, such as --distro el9.',
   });
 }

@@ -8,7 +8,13 @@ export interface RepoRequest {
   readonly sections?: readonly string[] | undefined;
 }
 
-export interface SyncRequest extends RepoRequest {
+/** Package repositories of a store. */
+export interface StoredRequest extends RepoRequest {
+  /** Folder of the store; default: the configured one (`reposync_dir`). */
+  readonly store?: string | undefined;
+}
+
+export interface SyncRequest extends StoredRequest {
   /** Compare every file by its checksum, also those that nobody touched. */
   readonly verify?: boolean;
 }

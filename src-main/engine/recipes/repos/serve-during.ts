@@ -12,7 +12,7 @@ const NOTHING: AsyncDisposable = { [Symbol.asyncDispose]: async () => await Prom
  * Serves the environment's merged packages, if it has any, until the result is disposed; whoever serves them already goes on. A failure is a
  * warning: scripts that need packages will tell.
  */
-export async function serveDuring(context: RecipeContext, prefix: Prefix, step: Step): Promise<AsyncDisposable> {
+export async function serveDuring(context: RecipeContext, prefix: Prefix, step: Pick<Step, 'log' | 'signal'>): Promise<AsyncDisposable> {
   if (!existsSync(prefix.paths.internalRepo) || prefix.record?.host?.kind === 'remote') return NOTHING;
   try {
     const session = await context.hosts.find(prefix, step.signal);

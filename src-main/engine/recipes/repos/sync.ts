@@ -40,7 +40,7 @@ export async function syncRepos(
     });
   }
   const user = root === undefined ? undefined : await userAt(root);
-  const store = await repoStorePath(context.settings);
+  const store = request.store ?? (await repoStorePath(context.settings));
   const slots = createHostSlots();
   const results: SyncResult[] = [];
   const failures: EngineError[] = [];

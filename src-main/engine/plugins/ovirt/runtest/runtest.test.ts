@@ -23,6 +23,9 @@ beforeEach(() => {
 afterEach(() => rmSync(prefix, { recursive: true, force: true }));
 
 const engine = {
+  repos: {
+    serveDuring: async () => await Promise.resolve({ [Symbol.asyncDispose]: async () => await Promise.resolve() }),
+  },
   prefix: {
     collect: (_path: string, { output = '', why }: CollectRequest) =>
       startOperation({ kind: 'collect', label: 'Collect' }, async () => {

@@ -33,6 +33,7 @@ export async function runtest(call: VerbCall, request: RuntestRequest): Promise<
   const junit = request.junitxml === undefined ? join(prefix.path, `nosetests-${basename(file)}.xml`) : resolve(call.cwd, request.junitxml);
   const specs = await call.specs(prefix.path);
   return await call.withEngine(async (engine) => {
+    await using _served = await engine.repos.serveDuring(prefix.path, call.signal);
     const tests = await call.task(`Run ${basename(file)}`, async (step) => {
       const run = new TestRun(engine, prefix, junit, step);
       await run.save();
