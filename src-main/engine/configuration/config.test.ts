@@ -167,6 +167,7 @@ describe('engineSettings', () => {
       accelerator: 'auto',
       leaseDir: '/var/lib/lago/subnets',
       templateStore: '/var/lib/lago/store',
+      reposyncDir: '/var/lib/lago/reposync',
       templateRepoPath: undefined,
       templateRepoName: undefined,
       templateRepos: '/var/lib/lago/repos',
