@@ -60,7 +60,7 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
     return unchangedResult(section.id, folder.path, record.packages);
   }
   const { syncRpm } = await import('./rpm/sync-rpm.ts');
-  const { siblingsOf } = await import('./rpm/fetch-packages.ts');
+  const { siblingsOf } = await import('./packages/siblings.ts');
   using connections = await openConnections(section.connection, {
     maxConnections: section.maxConnections,
     ...(options.slots === undefined ? {} : { slots: options.slots }),

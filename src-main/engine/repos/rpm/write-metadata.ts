@@ -7,9 +7,9 @@ import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { diskError, writeFileAtomic } from '../../core/json-file.ts';
 import { element, printXml } from '../../core/xml/write-xml.ts';
+import { unpackMetadata } from '../fetch/unpack-metadata.ts';
 import { type Piece, packageElements } from './package-elements.ts';
 import type { MetadataFile } from './repomd.ts';
-import { unpackMetadata } from './unpack-metadata.ts';
 
 /** A metadata file of the repository that was fetched and verified. */
 export interface FetchedMetadata {
