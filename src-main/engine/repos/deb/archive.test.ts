@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { chooseDebPackages } from './choose.ts';
 import { type DebPackage, debPackageOf, dependenciesOf } from './package.ts';
-import { indexFolders, packagesIndex, readRelease, requireFresh } from './release.ts';
+import { readRelease, requireFresh, wantedIndexes } from './release.ts';
 import { readStanza, readStanzas, type Stanza } from './stanzas.ts';
 
 const HEX = 'a'.repeat(64);
@@ -65,10 +65,18 @@ test('what an archive says of itself', () => {
     'main/binary-all/Packages.gz',
   ]);
   expect(release.files.get('main/binary-amd64/Packages.gz')?.checksum.algorithm).toBe('sha512');
-  expect(indexFolders({ suite: 'bookworm', components: ['main'] }, ['amd64'])).toEqual(['main/binary-all/', 'main/binary-amd64/']);
-  expect(indexFolders({ suite: './', components: [] }, ['amd64'])).toEqual(['']);
-  expect(packagesIndex(release, 'main/binary-amd64/')).toMatchObject({ path: 'main/binary-amd64/Packages.xz', size: 10 });
-  expect(packagesIndex(release, 'main/binary-i386/')).toBeUndefined();
+});
+
+test('which indexes a source wants', () => {
+  const release = readRelease(RELEASE, 'Release');
+  const wanted = (suite: string, components: readonly string[], of = release) =>
+    wantedIndexes(of, { id: 'x', suite, components }, ['amd64', 'armhf']).map((files) => files.map(({ path }) => path));
+  const ofEach = ['xz', 'gz', ''].map((end) => ['main/binary-amd64/Packages', end].join(end === '' ? '' : '.'));
+  expect(wanted('bookworm', ['main'])).toEqual([ofEach, ['main/binary-all/Packages.gz']]);
+  expect(wanted('bookworm', ['main'], { ...release, allInEach: true })).toEqual([ofEach]);
+  expect(() => wanted('bookworm', ['main', 'contrib'])).toThrow('The source x has no packages of contrib for amd64 or armhf.');
+  expect(() => wanted('./', [])).toThrow('The source x has no packages.');
+  expect(wanted('./', [], readRelease(`SHA256:\n ${HEX} 9 Packages.gz\n`, 'Release'))).toEqual([['Packages.gz']]);
 });
 
 test('an archive that is out of date, and one with weak digests only', () => {

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { Stanza } from './stanzas.ts';
 
@@ -31,8 +32,8 @@ export function debPackageOf({ fields }: Stanza, what: string): DebPackage {
   if (!name || !version || !arch || !filename || !Number.isSafeInteger(size) || checksum === undefined || !isPlainName(name)) {
     throw new EngineError('remote.invalid', `${what} is damaged: the entry of ${JSON.stringify(name)} is not complete.`);
   }
-  const path = filename.replace(/^\.\//, '');
-  if (path.startsWith('/') || path.split('/').includes('..') || !path.endsWith('.deb')) {
+  const path = posix.normalize(filename);
+  if (path.startsWith('/') || filename.split('/').includes('..') || !path.endsWith('.deb')) {
     throw new EngineError('remote.invalid', `${what} names ${JSON.stringify(filename.slice(0, 200))}, which is no package of the archive.`);
   }
   const depends = ['pre-depends', 'depends'].flatMap((field) => fields.get(field) ?? []).join(', ');

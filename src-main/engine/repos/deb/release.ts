@@ -20,6 +20,8 @@ export interface Release {
   readonly validUntil: number | undefined;
   /** Indexes can be fetched by their digests too, which stay right while the archive changes. */
   readonly byHash: boolean;
+  /** The indexes of each architecture have the packages for all of them too. */
+  readonly allInEach: boolean;
   readonly files: ReadonlyMap<string, ReleaseFile>;
 }
 
@@ -53,27 +55,50 @@ export function readRelease(text: string, what: string): Release {
     components: words('components'),
     architectures: words('architectures'),
     validUntil: until === undefined || Number.isNaN(Date.parse(until)) ? undefined : Date.parse(until),
+    allInEach: words('no-support-for-architecture-all').includes('Packages'),
     byHash: /^yes$/i.test(fields.get('acquire-by-hash') ?? ''),
     files,
   };
 }
 
 /** `remote.invalid` when the archive says that it is out of date by now, unless the source does not ask for that to be checked. */
-export function requireFresh(release: Release, { checkValidUntil }: Pick<DebSection, 'checkValidUntil'>, what: string, now: number): void {
-  const { validUntil } = release;
+export function requireFresh(
+  { validUntil }: Pick<Release, 'validUntil'>,
+  { checkValidUntil }: Pick<DebSection, 'checkValidUntil'>,
+  what: string,
+  now: number,
+): void {
   if (!checkValidUntil || validUntil === undefined || validUntil > now) return;
   throw new EngineError('remote.invalid', `${what} was valid until ${new Date(validUntil).toISOString()} only.`, {
     hint: 'The server may be out of date. For an archive of an old distribution write Check-Valid-Until: no.',
   });
 }
 
-/** Folders of the indexes of packages that a source wants, below its Release file: one for each component and architecture. */
-export function indexFolders(section: Pick<DebSection, 'components' | 'suite'>, architectures: readonly string[]): readonly string[] {
-  if (section.suite.endsWith('/')) return [''];
-  return section.components.flatMap((component) => ['all', ...architectures].map((arch) => `${component}/binary-${arch}/`));
-}
+/** One index of packages that a source wants: the same content in each file, the best packed first. */
+export type WantedIndex = readonly ReleaseFile[];
 
-/** The index of packages of a folder, as best packed; undefined when the archive has none there. */
-export function packagesIndex({ files }: Release, folder: string): ReleaseFile | undefined {
-  return PACKINGS.flatMap((packing) => files.get(`${folder}Packages${packing}`) ?? [])[0];
+/**
+ * The indexes of packages that a source wants: of each component those of its architectures, and of packages for all of them.
+ * `remote.invalid` for a component of which the archive has nothing for them.
+ */
+export function wantedIndexes(
+  { files, components, architectures, allInEach }: Release,
+  section: Pick<DebSection, 'id' | 'components' | 'suite'>,
+  wanted: readonly string[],
+): readonly WantedIndex[] {
+  const packed = (folder: string): WantedIndex => PACKINGS.flatMap((packing) => files.get(`${folder}Packages${packing}`) ?? []);
+  const isFlat = section.suite.endsWith('/');
+  return (isFlat ? [''] : section.components).flatMap((component) => {
+    const folders = isFlat ? [''] : wanted.map((arch) => `${component}/binary-${arch}/`);
+    const ofEach = folders.map(packed).filter((index) => index.length > 0);
+    const ofAll = isFlat || (allInEach && ofEach.length > 0) ? [] : packed(`${component}/binary-all/`);
+    const found = ofAll.length > 0 ? [...ofEach, ofAll] : ofEach;
+    if (found.length > 0) return found;
+    const what = isFlat ? 'packages' : `packages of ${component} for ${wanted.join(' or ')}`;
+    throw new EngineError('remote.invalid', `The source ${section.id} has no ${what}.`, {
+      hint: isFlat
+        ? 'Check the address of the source.'
+        : `Its archive has the components ${components.join(', ') || 'none'}, for ${architectures.join(', ') || 'no architecture'}.`,
+    });
+  });
 }
