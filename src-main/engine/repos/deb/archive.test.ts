@@ -130,6 +130,7 @@ test.each([
   ['with an absolute path', ENTRY.replace('./pool', '/pool'), 'is no package of the archive'],
   ['with another file', ENTRY.replace('a.deb', 'a.sh'), 'is no package of the archive'],
   ['with a name that is a path', ENTRY.replace('Package: a', 'Package: ../a'), 'is not complete'],
+  ['with a version that is none', ENTRY.replace('1:2-3', '1 \u001b[2J'), 'is not complete'],
 ])('an entry %s is refused', (_, text, message) => {
   expect(() => packageOf(text)).toThrow(message);
 });

@@ -29,7 +29,8 @@ export function debPackageOf({ fields }: Stanza, what: string): DebPackage {
   const size = Number(fields.get('size') ?? 'NaN');
   const digests = ['sha512', 'sha256'].map((algorithm) => ({ algorithm, hex: fields.get(algorithm)?.toLowerCase() ?? '' }));
   const checksum = digests.find(({ hex }) => /^(?:[0-9a-f]{64}|[0-9a-f]{128})$/.test(hex));
-  if (!name || !version || !arch || !filename || !Number.isSafeInteger(size) || checksum === undefined || !isPlainName(name)) {
+  const isPlain = isPlainName(name ?? '') && /^[\w.+~^:-]+$/.test(version ?? '') && isPlainName(arch ?? '');
+  if (!name || !version || !arch || !filename || !Number.isSafeInteger(size) || checksum === undefined || !isPlain) {
     throw new EngineError('remote.invalid', `${what} is damaged: the entry of ${JSON.stringify(name)} is not complete.`);
   }
   const path = posix.normalize(filename);
