@@ -3,54 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { silentLog } from '../core/log.ts';
-import { archiveFiles, debPackage, debSection } from './deb/archive.test-support.ts';
-import type { RepoSection } from './definition/section.ts';
 import { randomFault, seededRandom, startRepositoryServer } from './fetch/repository-server.test-support.ts';
-import { repositoryOf, rpmPackage, rpmSection } from './rpm/repository.test-support.ts';
+import { DEB, type Kind, type Made, RPM } from './kinds.test-support.ts';
 import { syncRepo } from './sync.ts';
 
 const FAILURES = 100;
 /** To repeat a failure, set LAGO_SEED to the number in the title of the test. */
 const seed = Number(process.env['LAGO_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-
-interface Made {
-  /** Below the repository. */
-  readonly path: string;
-  readonly content: Buffer;
-}
-
-interface Kind<P extends Made> {
-  readonly kind: string;
-  make(name: string, version: string, size: number): P;
-  serve(packages: readonly P[]): ReadonlyMap<string, Buffer>;
-  section(url: string): RepoSection;
-  /** What is asked for when nothing has changed. */
-  readonly index: string;
-}
-
-const connection = { sslVerify: true, retries: 3 };
-
-const RPM: Kind<Made & ReturnType<typeof rpmPackage>> = {
-  kind: 'rpm',
-  make(name, version, size) {
-    const made = rpmPackage(name, version, '1', 'noarch', '0', size);
-    return { ...made, path: made.location };
-  },
-  serve: repositoryOf,
-  section: (url) => rpmSection(url, { id: 'tiny', connection }),
-  index: 'repodata/repomd.xml',
-};
-
-const DEB: Kind<ReturnType<typeof debPackage>> = {
-  kind: 'deb',
-  make: (name, version, size) => debPackage(name, version, '', 'amd64', size),
-  serve(packages) {
-    const files = archiveFiles(packages);
-    return new Map([...files, ['dists/test/InRelease', files.get('dists/test/Release') ?? Buffer.alloc(0)]]);
-  },
-  section: (url) => debSection(url, { id: 'tiny', connection }),
-  index: 'dists/test/InRelease',
-};
 
 test(`rpm: right after ${FAILURES} random failures of the server (seed ${seed})`, async () => await afterFailures(RPM), 120_000);
 test(`deb: right after ${FAILURES} random failures of the server (seed ${seed})`, async () => await afterFailures(DEB), 120_000);
