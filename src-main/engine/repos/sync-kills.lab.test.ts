@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { silentLog } from '../core/log.ts';
+import type { RepoSection } from './definition/section.ts';
 import { seededRandom, startRepositoryServer } from './fetch/repository-server.test-support.ts';
-import { type InventedPackage, repositoryOf, rpmPackage, rpmSection } from './rpm/repository.test-support.ts';
+import { DEB, type Kind, type Made, RPM } from './kinds.test-support.ts';
 import { syncRepo } from './sync.ts';
 
 const KILLS = 50;
@@ -15,11 +16,11 @@ const seed = Number(process.env['LAGO_SEED'] ?? Math.floor(Math.random() * 2 ** 
 const ROOT = join(import.meta.dirname, '../../..');
 
 /** A process that synchronises. */
-function startSync(store: string, url: string) {
+function startSync(store: string, section: RepoSection) {
   const program = `
     const { syncRepo } = await import(${JSON.stringify(pathToFileURL(join(import.meta.dirname, 'sync.ts')).href)});
     const { silentLog } = await import(${JSON.stringify(pathToFileURL(join(import.meta.dirname, '../core/log.ts')).href)});
-    await syncRepo(${JSON.stringify(rpmSection(url))}, { store: ${JSON.stringify(store)}, log: silentLog, env: {} });
+    await syncRepo(${JSON.stringify(section)}, { store: ${JSON.stringify(store)}, log: silentLog, env: {} });
   `;
   const argv = ['--import', join(ROOT, 'scripts/typescript.mjs'), '--input-type=module', '--eval', program];
   const child = spawn(process.execPath, argv, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
@@ -27,22 +28,27 @@ function startSync(store: string, url: string) {
   return { kill: () => child.kill('SIGKILL'), ended };
 }
 
-test(`killed at ${KILLS} random moments, the next synchronisation ends right and fetches only what is missing (seed ${seed})`, async () => {
+const TITLE = `killed at ${KILLS} random moments, the next synchronisation ends right and fetches only what is missing (seed ${seed})`;
+test(`rpm: ${TITLE}`, async () => await afterKills(RPM), 300_000);
+test(`deb: ${TITLE}`, async () => await afterKills(DEB), 300_000);
+
+async function afterKills<P extends Made>({ kind, make, serve, section: sectionOf }: Kind<P>): Promise<void> {
   const random = seededRandom(seed);
   const store = mkdtempSync(join(tmpdir(), 'lago-kills-'));
   await using server = await startRepositoryServer();
-  const folder = join(store, 'tiny-el9');
+  const folder = join(store, 'tiny');
+  const section = sectionOf(server.url);
   try {
-    let packages: readonly InventedPackage[] = [];
+    let packages: readonly P[] = [];
     let ends = 0;
     for (let kills = 0; kills < KILLS; kills++) {
       packages = Array.from({ length: 20 }, (_, index) => {
         const before = packages[index];
         if (before !== undefined && random() < 0.7) return before;
-        return rpmPackage(`p${index}`, `${kills + 1}`, '1', 'noarch', '0', random() < 0.2 ? 400_000 : 300);
+        return make(`p${index}`, `${kills + 1}`, random() < 0.2 ? 400_000 : 300);
       });
-      server.serve(repositoryOf(packages));
-      const process_ = startSync(store, server.url);
+      server.serve(serve(packages));
+      const process_ = startSync(store, section);
       // A moment after any of its requests: after the last ones it writes metadata and its record.
       const fatal = 1 + Math.floor(random() * 12);
       let seen = 0;
@@ -53,26 +59,26 @@ test(`killed at ${KILLS} random moments, the next synchronisation ends right and
       await process_.ended;
       server.watch(undefined);
       if (seen < fatal) ends += 1;
-      const there = new Set(complete(folder, packages));
+      const there = new Set(complete(folder, kind, packages));
       server.requests.length = 0;
-      expect(await syncRepo(rpmSection(server.url), { store, log: silentLog, env: {} })).toMatchObject({ packages: 20, problems: [] });
-      expect(complete(folder, packages)).toHaveLength(20);
+      expect(await syncRepo(section, { store, log: silentLog, env: {} })).toMatchObject({ packages: 20, problems: [] });
+      expect(complete(folder, kind, packages)).toHaveLength(20);
       expect(
         server.requests.filter((path) => there.has(path)),
         'fetched again',
       ).toEqual([]);
     }
     expect(ends, 'most were killed').toBeLessThan(KILLS / 2);
-    expect(readdirSync(join(store, '.lago/tiny-el9')).toSorted()).toEqual(['lock', 'record.json']);
+    expect(readdirSync(join(store, '.lago/tiny')).toSorted()).toEqual(['lock', 'record.json']);
   } finally {
     rmSync(store, { recursive: true });
   }
-}, 300_000);
+}
 
 /** The packages that are in their place; each with the right content, at every moment. */
-function complete(folder: string, packages: readonly InventedPackage[]): readonly string[] {
-  const right = new Map(packages.map(({ location, content }) => [location, content]));
-  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.rpm') && right.has(path));
+function complete(folder: string, kind: string, packages: readonly Made[]): readonly string[] {
+  const right = new Map(packages.map(({ path, content }) => [path, content]));
+  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith(`.${kind}`) && right.has(path));
   for (const path of paths) expect(right.get(path)?.equals(readFileSync(join(folder, path))), path).toBe(true);
   return paths;
 }

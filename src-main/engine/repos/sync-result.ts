@@ -1,7 +1,7 @@
 /** What a synchronisation did. */
 export interface SyncResult {
   readonly id: string;
-  /** Folder with the packages and `repodata/`. */
+  /** Folder with the packages and their metadata. */
   readonly path: string;
   /** How many packages are there now, and their bytes. */
   readonly packages: number;

@@ -1,6 +1,5 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError } from '../../../src-shared/errors.ts';
 import { diskError } from '../core/disk-error.ts';
 import { takeLock } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
@@ -35,14 +34,11 @@ const WAIT_MS = 24 * 3600 * 1000;
 
 /**
  * Synchronises one repository into the store. Processes that want the same one share the work: the second waits, and finds it done. Killed
- * at any moment, the next call goes on from there; readers of the folder see a working repository at every moment. Errors: see `syncRpm`,
- * `host.denied`, `host.no-space`, `not-available` for a kind that cannot be synchronised.
+ * at any moment, the next call goes on from there; readers of the folder see a working repository at every moment. Errors: see `syncRpm`
+ * and `syncDeb`, `host.denied`, `host.no-space`.
  */
 export async function syncRepo(section: RepoSection, options: SyncOptions): Promise<SyncResult> {
   const { store, signal, log, onProgress = () => undefined } = options;
-  if (section.kind !== 'rpm') {
-    throw new EngineError('not-available', `The repository ${section.id} is one of apt, which cannot be synchronised yet.`);
-  }
   const asked = Date.now();
   const folder = await folderOf(store, section);
   await makeFolders(folder);
@@ -59,18 +55,18 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
     log.debug(`${section.id} was synchronised meanwhile.`);
     return unchangedResult(section.id, folder.path, record.packages);
   }
-  const { syncRpm } = await import('./rpm/sync-rpm.ts');
-  const { siblingsOf } = await import('./rpm/fetch-packages.ts');
+  const { siblingsOf } = await import('./packages/siblings.ts');
   using connections = await openConnections(section.connection, {
     maxConnections: section.maxConnections,
     ...(options.slots === undefined ? {} : { slots: options.slots }),
     ...(options.env === undefined ? {} : { env: options.env }),
   });
   const patience = { attempts: section.connection.retries, backOffMs: options.backOffMs, log, signal };
-  return await syncRpm(
-    { section, folder, connections, patience, began: Date.now(), log, signal },
-    { record, siblings: siblingsOf(await siblingRecords(store, folder, section.id)), verify: options.verify === true, onProgress },
-  );
+  const session = { folder, connections, patience, began: Date.now(), log, signal };
+  const siblings = siblingsOf(await siblingRecords(store, folder, section.id));
+  const how = { record, siblings, verify: options.verify === true, onProgress };
+  if (section.kind === 'rpm') return await (await import('./rpm/sync-rpm.ts')).syncRpm({ ...session, section }, how);
+  return await (await import('./deb/sync-deb.ts')).syncDeb({ ...session, section }, how);
 }
 
 async function makeFolders({ path, state }: RepoFolder): Promise<void> {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { compareVersions } from './version.ts';
+import { compareVersions, satisfies } from './version.ts';
 
 // Each is older than the next.
 const ORDER = [
@@ -46,4 +46,17 @@ test('dpkg says the same', () => {
     }),
     { numRuns: 60 },
   );
+});
+
+test.each([
+  ['1.0', undefined, undefined, true],
+  ['1.0', '=', '1.0', true],
+  ['1.0', '>=', '1.1', false],
+  ['1.1', '>>', '1.1', false],
+  ['1.1', '<<', '1.2', true],
+  ['1.1', '<=', '1.1', true],
+  ['1.1', '>', '1.1', true],
+  ['1.1', '<', '1.1', true],
+])('%s satisfies %s %s: %s', (version, relation, wanted, expected) => {
+  expect(satisfies(version, relation, wanted)).toBe(expected);
 });

@@ -4,6 +4,26 @@ export function compareVersions(left: string, right: string): number {
   return a.epoch - b.epoch || comparePart(a.upstream, b.upstream) || comparePart(a.revision, b.revision);
 }
 
+/** Whether a version is as a dependency wants it (`>=`, `<<`, `=`…); any version is when it wants none. */
+export function satisfies(version: string, relation: string | undefined, wanted: string | undefined): boolean {
+  if (relation === undefined || wanted === undefined) return true;
+  const order = compareVersions(version, wanted);
+  switch (relation) {
+    case '=':
+      return order === 0;
+    case '<<':
+      return order < 0;
+    case '>>':
+      return order > 0;
+    // The single ones are old names of these.
+    case '<=':
+    case '<':
+      return order <= 0;
+    default:
+      return order >= 0;
+  }
+}
+
 function split(version: string): { readonly epoch: number; readonly upstream: string; readonly revision: string } {
   const colon = version.indexOf(':');
   const rest = version.slice(colon + 1);

@@ -71,9 +71,9 @@ export interface DebSection extends SectionBase {
   /** `bookworm`, or a path that ends in `/` (then there are no components). */
   readonly suite: string;
   readonly components: readonly string[];
-  /** Empty: those of the VMs. */
+  /** Empty: amd64. Packages for all architectures come with each. */
   readonly architectures: readonly string[];
-  /** Paths of keyrings, or an armoured key; gpgv's. Empty: the distribution's own keyrings of this machine. */
+  /** Paths of keyrings, an armoured key, and fingerprints of the keys that count. Without keys: the keyrings of this machine. */
   readonly signedBy: readonly string[];
   /** Signatures are not asked for (`[trusted=yes]`). */
   readonly trusted: boolean;

@@ -59,3 +59,8 @@ export function gaveUp(failure: AttemptFailure, url: URL, attempts: number, mirr
       });
   }
 }
+
+/** Of what `gaveUp` has made: why no attempt succeeded. Undefined for other errors. */
+export function failureKind(error: unknown): AttemptFailure['kind'] | undefined {
+  return error instanceof EngineError && error.cause instanceof AttemptFailure ? error.cause.kind : undefined;
+}

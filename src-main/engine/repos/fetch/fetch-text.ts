@@ -1,6 +1,5 @@
-import { EngineError } from '../../../../src-shared/errors.ts';
 import type { Connections } from './connections.ts';
-import { AttemptFailure } from './failure.ts';
+import { AttemptFailure, failureKind } from './failure.ts';
 import { type Mirrors, urlBelow } from './mirrors.ts';
 import { overMirrors, type Patience } from './over-mirrors.ts';
 import { discard, openSource, readBody } from './source.ts';
@@ -35,7 +34,7 @@ export async function fetchText(
   try {
     return await overMirrors(mirrors, urlOf, patience, async (url) => await readSmall(url, text, connections, patience.signal));
   } catch (error) {
-    if (error instanceof EngineError && error.cause instanceof AttemptFailure && error.cause.kind === 'missing') return undefined;
+    if (failureKind(error) === 'missing') return undefined;
     throw error;
   }
 }

@@ -26,11 +26,13 @@ export interface FetcherOptions {
   /** Folder of what was received so far, on the file system of the targets; the caller is the only one to use it. */
   readonly parts: string;
   readonly patience: Patience;
+  /** The address of a file below a mirror (default: `urlBelow`). */
+  readonly urlOf?: (mirror: string, location: string) => URL;
 }
 
 /** Opens the folder of parts, creating it. */
 export async function openFetcher(options: FetcherOptions): Promise<Fetcher> {
-  const { connections, mirrors, parts } = options;
+  const { connections, mirrors, parts, urlOf = urlBelow } = options;
   let kept: Set<string>;
   try {
     await mkdir(parts, { recursive: true });
@@ -50,7 +52,7 @@ export async function openFetcher(options: FetcherOptions): Promise<Fetcher> {
           if (!(await receiving.isComplete())) {
             await overMirrors(
               wanted.base === undefined ? mirrors : oneMirror(wanted.base),
-              (mirror) => urlBelow(mirror, wanted.location),
+              (mirror) => urlOf(mirror, wanted.location),
               patience,
               async (url) => await receiveFrom(url, receiving, connections, signal),
               () => receiving.progress,

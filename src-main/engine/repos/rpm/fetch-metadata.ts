@@ -8,7 +8,7 @@ import type { Fetcher } from '../fetch/fetcher.ts';
 import type { RepoFolder } from '../store/folder.ts';
 import { factsOf } from '../store/folder-files.ts';
 import type { MetadataFile, Repomd } from './repomd.ts';
-import type { SyncSession } from './session.ts';
+import type { RpmSession } from './session.ts';
 import { type FetchedMetadata, keptMetadata } from './write-metadata.ts';
 
 /** Where verified metadata waits to be read and put in place. */
@@ -17,7 +17,7 @@ function metadataFolder({ state }: RepoFolder): string {
 }
 
 /** Fetches the metadata that is kept, but for what an interrupted synchronisation has fetched, or the last one left in its place. */
-export async function fetchMetadata(session: SyncSession, fetcher: Fetcher, repomd: Repomd): Promise<readonly FetchedMetadata[]> {
+export async function fetchMetadata(session: RpmSession, fetcher: Fetcher, repomd: Repomd): Promise<readonly FetchedMetadata[]> {
   const { section, signal } = session;
   const folder = metadataFolder(session.folder);
   try {
@@ -32,7 +32,7 @@ export async function fetchMetadata(session: SyncSession, fetcher: Fetcher, repo
   });
 }
 
-async function isHere({ folder }: SyncSession, file: MetadataFile, path: string, signal: AbortSignal): Promise<boolean> {
+async function isHere({ folder }: RpmSession, file: MetadataFile, path: string, signal: AbortSignal): Promise<boolean> {
   const placed = basename(file.location);
   for (const place of [path, join(folder.path, 'repodata', placed), join(folder.path, 'repodata', `${file.checksum.hex}-${placed}`)]) {
     if ((await factsOf(place)) === undefined || !(await hasChecksum(place, file.checksum, signal))) continue;

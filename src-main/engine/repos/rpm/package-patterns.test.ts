@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fnmatch } from './fnmatch.ts';
+import { fnmatch } from '../packages/fnmatch.ts';
 import type { RpmPackage } from './package.ts';
 import { packagesOf } from './package-patterns.ts';
 import { rpmPackage } from './repository.test-support.ts';

@@ -1,4 +1,4 @@
-import { fnmatch } from './fnmatch.ts';
+import { fnmatch } from '../packages/fnmatch.ts';
 import { nevraOf, type RpmPackage, shownPackage } from './package.ts';
 
 type Test = (one: RpmPackage) => boolean;

@@ -7,17 +7,15 @@ import { sleep } from '../../core/until.ts';
 import { fetchText } from '../fetch/fetch-text.ts';
 import { binaryKeys, verifySignature, writeKeyring } from '../keys/keyring.ts';
 import { readKeys } from '../keys/read-keys.ts';
-import type { SyncRecord } from '../store/record.ts';
+import type { KnownIndex } from '../store/record.ts';
 import { type Repomd, readRepomd } from './repomd.ts';
-import type { SyncSession } from './session.ts';
+import type { RpmSession } from './session.ts';
 import type { Sources } from './sources.ts';
 
 /** The repository's index as it is now. */
 export interface Index {
   readonly repomd: Repomd;
-  readonly sha256: string;
-  readonly etag: string | undefined;
-  readonly modified: string | undefined;
+  readonly known: KnownIndex;
 }
 
 const LOCATION = 'repodata/repomd.xml';
@@ -27,14 +25,10 @@ const MAX_SIGNATURE = 1024 * 1024;
 const SIGNATURE_TRIES = 4;
 
 /** Reads repomd.xml, checked as the repository wants it; `unchanged` when it is that of the record. */
-export async function readIndex(
-  session: SyncSession,
-  sources: Sources,
-  known: SyncRecord['index'] | undefined,
-): Promise<Index | 'unchanged'> {
+export async function readIndex(session: RpmSession, sources: Sources, known: KnownIndex | undefined): Promise<Index | 'unchanged'> {
   for (let tries = 1; ; tries++) {
     const index = await fetchIndex(session, sources, known);
-    if (index === 'unchanged' || index.index.sha256 === known?.sha256) return 'unchanged';
+    if (index === 'unchanged' || index.index.known.sha256 === known?.sha256) return 'unchanged';
     if (!session.section.repoGpgCheck) return index.index;
     try {
       await checkSignature(session, sources, index.content);
@@ -49,9 +43,9 @@ export async function readIndex(
 }
 
 async function fetchIndex(
-  { connections, patience, section }: SyncSession,
+  { connections, patience, section }: RpmSession,
   { mirrors, repomd }: Sources,
-  known: SyncRecord['index'] | undefined,
+  known: KnownIndex | undefined,
 ): Promise<{ readonly index: Index; readonly content: Buffer } | 'unchanged'> {
   const check = (content: Buffer): void => {
     const right = repomd.length === 0 || repomd.some(({ algorithm, hex }) => createHash(algorithm).update(content).digest('hex') === hex);
@@ -71,10 +65,10 @@ async function fetchIndex(
   if (fetched === 'unchanged') return 'unchanged';
   const { content, etag, modified } = fetched;
   const sha256 = createHash('sha256').update(content).digest('hex');
-  return { index: { repomd: readRepomd(content.toString('utf8')), sha256, etag, modified }, content };
+  return { index: { repomd: readRepomd(content.toString('utf8')), known: { sha256, etag, modified } }, content };
 }
 
-async function checkSignature(session: SyncSession, { mirrors }: Sources, content: Buffer): Promise<void> {
+async function checkSignature(session: RpmSession, { mirrors }: Sources, content: Buffer): Promise<void> {
   const { connections, patience, section, folder, signal } = session;
   const what = `${LOCATION} of the repository ${section.id}`;
   const signature = await fetchText(connections, mirrors, `${LOCATION}.asc`, { maxBytes: MAX_SIGNATURE }, patience);

@@ -1,17 +1,5 @@
-import type { Log } from '../../core/log.ts';
 import type { RpmSection } from '../definition/section.ts';
-import type { Connections } from '../fetch/connections.ts';
-import type { Patience } from '../fetch/over-mirrors.ts';
-import type { RepoFolder } from '../store/folder.ts';
+import type { SyncSession } from '../packages/session.ts';
 
-/** One synchronisation of one repository, whose lock is held. */
-export interface SyncSession {
-  readonly section: RpmSection;
-  readonly folder: RepoFolder;
-  readonly connections: Connections;
-  readonly patience: Patience;
-  /** ms since the epoch. */
-  readonly began: number;
-  readonly log: Log;
-  readonly signal: AbortSignal | undefined;
-}
+/** One synchronisation of a repository of rpm packages. */
+export type RpmSession = SyncSession<RpmSection>;

@@ -3,16 +3,12 @@ import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { diskError } from '../../core/disk-error.ts';
 import { run, runChecked } from '../../core/run.ts';
-
-/** Keys that packages are checked with, in a database of their own: the machine's keys do not count. */
-export interface PackageKeys {
-  /** The files that are not signed by one of the keys, or damaged, each with rpm's own words. */
-  unsigned(files: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, string>>;
-}
+import type { PackageKeys } from '../packages/fetch-packages.ts';
 
 const BATCH = 100;
 
-/** Makes the database in `folder` anew. `input.invalid` when a key cannot be read, `host.missing-tool` without rpm. */
+/**
+ * Keys in a database of their own, which is made anew in `folder`: the machine's keys do not count. `input.invalid` when a key cannot be read, `host.missing-tool` without rpm. */
 export async function openPackageKeys(folder: string, keys: readonly Buffer[], signal?: AbortSignal): Promise<PackageKeys> {
   const database = join(folder, 'rpm');
   try {

@@ -3,7 +3,7 @@ import type { Checksum } from '../fetch/checksum.ts';
 import { fetchText } from '../fetch/fetch-text.ts';
 import { readMirrorList } from '../fetch/mirror-list.ts';
 import { createMirrors, type Mirrors, oneMirror } from '../fetch/mirrors.ts';
-import type { SyncSession } from './session.ts';
+import type { RpmSession } from './session.ts';
 
 /** Where a repository can be fetched from. */
 export interface Sources {
@@ -15,7 +15,7 @@ export interface Sources {
 const MAX_LIST = 4 * 1024 * 1024;
 
 /** Finds the servers: baseurl, then those of the metalink, then those of the mirror list. `remote.invalid` when there is none. */
-export async function readSources(session: SyncSession): Promise<Sources> {
+export async function readSources(session: RpmSession): Promise<Sources> {
   const { id, baseurls, metalink, mirrorlist } = session.section;
   const urls = [...baseurls];
   const repomd: Checksum[] = [];
@@ -33,12 +33,12 @@ export async function readSources(session: SyncSession): Promise<Sources> {
   return { mirrors: createMirrors(urls), repomd };
 }
 
-function describeLists({ section: { metalink, mirrorlist } }: SyncSession): string {
+function describeLists({ section: { metalink, mirrorlist } }: RpmSession): string {
   const list = metalink ?? mirrorlist;
   return list === undefined ? 'it names no baseurl, metalink or mirrorlist' : `${list} names none`;
 }
 
-async function readList({ connections, patience, section }: SyncSession, url: string) {
+async function readList({ connections, patience, section }: RpmSession, url: string) {
   const read = (content: Buffer) => readMirrorList(content.toString('utf8'), url);
   const fetched = await fetchText(connections, oneMirror(url), undefined, { maxBytes: MAX_LIST, check: read }, patience);
   if (fetched === undefined || fetched === 'unchanged') {

@@ -1,15 +1,16 @@
-import { createHash, type Hash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, rename, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { Readable, Transform } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { diskError, writeFileAtomic } from '../../core/json-file.ts';
 import { element, printXml } from '../../core/xml/write-xml.ts';
+import { unpackMetadata } from '../fetch/unpack-metadata.ts';
+import { blocks } from '../packages/blocks.ts';
+import { measure } from '../packages/measure.ts';
 import { type Piece, packageElements } from './package-elements.ts';
 import type { MetadataFile } from './repomd.ts';
-import { unpackMetadata } from './unpack-metadata.ts';
 
 /** A metadata file of the repository that was fetched and verified. */
 export interface FetchedMetadata {
@@ -29,7 +30,6 @@ interface WrittenMetadata {
 
 /** Metadata that lists all packages, and is cut down to those that are here. */
 const PER_PACKAGE = new Set(['primary', 'filelists', 'filelists-ext', 'other']);
-const BLOCK = 256 * 1024;
 
 /** The kind without what says how it is packed: `primary_zck` → `primary`. */
 function kindOf(type: string): string {
@@ -116,22 +116,6 @@ async function* onlyOf(pieces: AsyncIterable<Piece>, ids: ReadonlySet<string> | 
   }
 }
 
-/** Small pieces as larger blocks: a stream costs as much for each. */
-async function* blocks(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let waiting: Buffer[] = [];
-  let size = 0;
-  for await (const piece of pieces) {
-    // A copy: a piece keeps all of what it was cut from in memory.
-    waiting.push(Buffer.from(piece));
-    size += piece.length;
-    if (size < BLOCK) continue;
-    yield Buffer.concat(waiting);
-    waiting = [];
-    size = 0;
-  }
-  yield Buffer.concat(waiting);
-}
-
 /** Which package an element is of: `pkgid` of filelists and other, the checksum of primary. Looks at no more text than it has to. */
 function idOf(bytes: Buffer): string {
   const end = bytes.indexOf('>');
@@ -147,19 +131,6 @@ function withCount(bytes: Buffer, count: number): Buffer {
   return /<(metadata|filelists|otherdata|filelists-ext)\b/.test(text)
     ? Buffer.from(text.replace(/\bpackages=(["'])\d+\1/, `packages="${count}"`))
     : bytes;
-}
-
-function measure(): { readonly tap: Transform; readonly hash: Hash; size(): number } {
-  const hash = createHash('sha256');
-  let size = 0;
-  const tap = new Transform({
-    transform(chunk: Buffer, _encoding, callback) {
-      hash.update(chunk);
-      size += chunk.length;
-      callback(null, chunk);
-    },
-  });
-  return { tap, hash, size: () => size };
 }
 
 function repomdXml(files: readonly WrittenMetadata[], revision: string): string {

@@ -21,6 +21,21 @@ const KnownPackage = KnownFile.extend({
 });
 export type KnownPackage = z.infer<typeof KnownPackage>;
 
+/** A wanted package; its time of change is not known before it is here. */
+export type WantedPackage = Omit<KnownPackage, 'mtimeMs'>;
+
+/** The repository's own index as it was read last. */
+const KnownIndex = z.object({
+  sha256: z.string(),
+  etag: z.string().optional(),
+  modified: z.string().optional(),
+  /** ms since the epoch: an index that says so is out of date from then on. */
+  validUntil: z.number().optional(),
+  /** Digest of what its signature was checked with. */
+  trust: z.string().optional(),
+});
+export type KnownIndex = z.infer<typeof KnownIndex>;
+
 /** What is known of a synchronised repository. Written last. */
 const SyncRecord = z.object({
   version: z.literal(1),
@@ -34,7 +49,7 @@ const SyncRecord = z.object({
   syncedAt: z.number(),
   /** ms since the epoch: when something was last different. */
   changedAt: z.number(),
-  index: z.object({ sha256: z.string(), etag: z.string().optional(), modified: z.string().optional() }),
+  index: KnownIndex,
   /** The boot of this machine in which something was last fetched: after another one, a power failure may have lost what was written. */
   boot: z.string(),
   /** ms since the epoch: what was changed before is on disk for certain. */

@@ -1,17 +1,16 @@
-import { link, mkdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, extname, join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { diskError } from '../../core/disk-error.ts';
 import { bootId } from '../../core/process-identity.ts';
 import { forEachLimit } from '../../core/until.ts';
 import { hasChecksum } from '../fetch/checksum.ts';
 import type { Fetcher } from '../fetch/fetcher.ts';
-import { readKeys } from '../keys/read-keys.ts';
 import { factsOf, factsOfAll, isUnchanged } from '../store/folder-files.ts';
-import type { KnownPackage, SyncRecord } from '../store/record.ts';
+import type { KnownPackage, SyncRecord, WantedPackage } from '../store/record.ts';
 import type { SyncProgress } from '../sync-result.ts';
 import type { SyncSession } from './session.ts';
-import { openPackageKeys, type PackageKeys } from './signatures.ts';
+import type { Siblings } from './siblings.ts';
 
 /** What became of the wanted packages. */
 export interface PackagesOutcome {
@@ -27,22 +26,34 @@ const BATCH = 200;
 /** How many files are hashed at once. */
 const HASHING = 2;
 
-/** A wanted package; its time of change is not known before it is here. */
-export type WantedPackage = Omit<KnownPackage, 'mtimeMs'>;
+/** Keys that packages are checked with. */
+export interface PackageKeys {
+  /** The files that are not signed by one of the keys, or damaged, each with the reason. */
+  unsigned(files: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, string>>;
+}
+
+export interface FetchOptions {
+  /** Compare every file by its checksum, also those that nobody touched. */
+  readonly verify: boolean;
+  readonly onProgress: (progress: SyncProgress) => void;
+  readonly siblings: Siblings;
+  /** Opens the keys when a package has to be checked; undefined when packages are not signed. */
+  readonly openKeys: (() => Promise<PackageKeys>) | undefined;
+}
 
 /**
  * Makes the wanted packages be there: what the record knows and nobody touched is taken as it is, other files are compared by their
- * checksums, and what is missing or wrong is fetched. With `gpgCheck` and keys no package is put in its place before its signature was checked.
+ * checksums, and what is missing or wrong is fetched. With keys no package is put in its place before its signature was checked.
  */
 export async function fetchPackages(
   session: SyncSession,
   fetcher: Fetcher,
   wanted: readonly WantedPackage[],
   record: SyncRecord | undefined,
-  options: { readonly verify: boolean; readonly onProgress: (progress: SyncProgress) => void; readonly siblings: Siblings },
+  options: FetchOptions,
 ): Promise<PackagesOutcome> {
   const { section, folder, signal } = session;
-  const checked = section.gpgCheck && section.gpgKeys.length > 0;
+  const { openKeys } = options;
   const local = await lookAt(session, wanted, record, options.verify, options.onProgress);
   const present: KnownPackage[] = [];
   const missing: WantedPackage[] = [];
@@ -50,11 +61,11 @@ export async function fetchPackages(
   for (const [index, one] of wanted.entries()) {
     const found = local[index];
     if (found === undefined) missing.push(one);
-    else if (checked && !found.recorded) unchecked.push({ ...one, mtimeMs: found.mtimeMs });
+    else if (openKeys !== undefined && !found.recorded) unchecked.push({ ...one, mtimeMs: found.mtimeMs });
     else present.push({ ...one, mtimeMs: found.mtimeMs });
   }
   const problems: string[] = [];
-  const keys = checked && missing.length + unchecked.length > 0 ? await openKeys(session) : undefined;
+  const keys = missing.length + unchecked.length > 0 ? await openKeys?.() : undefined;
   if (keys !== undefined) await checkInPlace(session, keys, unchecked, present, problems);
 
   const totalBytes = missing.reduce((sum, { size }) => sum + size, 0);
@@ -94,12 +105,6 @@ export async function fetchPackages(
   };
 }
 
-/** Packages of other folders of the store, which need not be fetched again. */
-export interface Siblings {
-  /** Links the same package to `target`; false when there is none. */
-  link(wanted: WantedPackage, target: string): Promise<boolean>;
-}
-
 async function lookAt(
   { folder, signal }: SyncSession,
   wanted: readonly WantedPackage[],
@@ -136,14 +141,9 @@ async function lookAt(
   });
 }
 
-async function openKeys(session: SyncSession): Promise<PackageKeys> {
-  const keys = await readKeys(session);
-  return await openPackageKeys(join(session.folder.state, 'keys'), keys, session.signal);
-}
-
 /** Where a package waits for its signature to be checked. */
-function incoming({ folder }: SyncSession, { hex }: WantedPackage): string {
-  return join(folder.state, 'incoming', `${hex}.rpm`);
+function incoming({ folder }: SyncSession, { hex, path }: WantedPackage): string {
+  return join(folder.state, 'incoming', `${hex}${extname(path)}`);
 }
 
 /** `waiting`: an earlier process may have fetched it already. */
@@ -213,26 +213,4 @@ async function placeSigned(
 
 function notSigned({ name }: WantedPackage, words: string): string {
   return `${name}: it is not signed by one of the repository's keys (rpm: ${words}).`;
-}
-
-/** Packages by their checksums in the folders of records. */
-export function siblingsOf(records: readonly { readonly folder: string; readonly packages: readonly KnownPackage[] }[]): Siblings {
-  const places = new Map(
-    records.flatMap(({ folder, packages }) => packages.map((one) => [one.hex, { ...one, path: join(folder, one.path) }])),
-  );
-  return {
-    async link(wanted, target) {
-      const place = places.get(wanted.hex);
-      if (place === undefined || !isUnchanged(place, await factsOf(place.path))) return false;
-      try {
-        await mkdir(dirname(target), { recursive: true });
-        await rm(target, { force: true });
-        await link(place.path, target);
-        return true;
-      } catch (error) {
-        if (['ENOENT', 'EXDEV', 'EMLINK', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
-        throw diskError(error, target);
-      }
-    },
-  };
 }
