@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { alternate, bundle, engineFile, makeScratch, root, runTimed, say } from './measure.ts';
+import { alternate, bundle, engineFile, makeScratch, root, runTimed, say } from './support/measure.ts';
 
 /** Personalising a disk in both ways, compared with calling the tools by hand. */
 export const title = '20 cloud-init seeds against genisoimage; virt-sysprep of a Debian guest against the same call by hand';

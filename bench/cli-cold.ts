@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { alternate, makeScratch, root, runTimed, say } from './measure.ts';
+import { alternate, makeScratch, root, runTimed, say } from './support/measure.ts';
 
 /** The most common commands, cold, compared with the minimum cost of starting Node. */
 export const title = 'cold "lago status", "lago list", "lago leases" and "lago --help" against "node -e 0"';

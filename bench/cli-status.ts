@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { alternate, makeScratch, root, runTimed } from './measure.ts';
+import { alternate, makeScratch, root, runTimed } from './support/measure.ts';
 
 /** Cold `lago status`, compared with the minimum cost of starting Node. */
 export const title = 'cold "lago status" of a prepared environment against "node -e 0"';

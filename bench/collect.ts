@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { startGuestEnvironment } from './guest-environment.ts';
-import { alternate } from './measure.ts';
+import { startGuestEnvironment } from './support/guest-environment.ts';
+import { alternate } from './support/measure.ts';
 
 /** Artifacts of a running VM, the whole command line included. */
 export const title = '200 MB of artifacts by "lago collect", against ssh tar inside the environment’s network';

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startGuestEnvironment } from './guest-environment.ts';
-import { alternate } from './measure.ts';
+import { startGuestEnvironment } from './support/guest-environment.ts';
+import { alternate } from './support/measure.ts';
 
 /** Many small files into a VM, the whole command line included. */
 export const title = '5,000 files to a VM by "lago copy-to-vm", against scp -r inside the environment’s network';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { alternate, makeScratch, median, root, say } from './measure.ts';
-import { prepareSampleEnvironment } from './sample-environment.ts';
+import { alternate, makeScratch, median, root, say } from './support/measure.ts';
+import { prepareSampleEnvironment } from './support/sample-environment.ts';
 
 /** From init file to running environment, compared with a minimal script that does the same. */
 export const title = 'init + start + a command by ssh in 3 VMs on the command line, against a shell script with qemu-img and virsh';

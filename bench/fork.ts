@@ -1,5 +1,5 @@
-import { alternate, makeScratch, median, say } from './measure.ts';
-import { prepareSampleEnvironment } from './sample-environment.ts';
+import { alternate, makeScratch, median, say } from './support/measure.ts';
+import { prepareSampleEnvironment } from './support/sample-environment.ts';
 
 /** A second running environment by a fork, compared with making and booting one. */
 export const title = 'lago fork of 2 running VMs, until they answer, against lago init + start + a command by ssh of the same';

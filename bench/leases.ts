@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { alternate, makeScratch, root, runTimed } from './measure.ts';
-import { pythonWith } from './python.ts';
+import { alternate, makeScratch, root, runTimed } from './support/measure.ts';
+import { pythonWith } from './support/python.ts';
 
 /** The lease store, compared with a minimal Python equivalent: flock, JSON files, fsync, rename. */
 export const title = 'taking and giving back four subnets, each under the lock, against the same in Python (fcntl.flock, json)';

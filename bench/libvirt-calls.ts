@@ -4,8 +4,8 @@ import { dialLibvirt } from '../src-main/engine/libvirt/rpc/dial.ts';
 import { procedures } from '../src-main/engine/libvirt/rpc/protocol.ts';
 import { startTestDaemon } from '../src-main/engine/libvirt/rpc/test-daemon.test-support.ts';
 import { parseLibvirtUri } from '../src-main/engine/libvirt/rpc/uri.ts';
-import { median, root, runTimed, say } from './measure.ts';
-import { pythonWith } from './python.ts';
+import { median, root, runTimed, say } from './support/measure.ts';
+import { pythonWith } from './support/python.ts';
 
 /** Our libvirt client, compared with libvirt's own library, on libvirtd's test driver, which itself costs next to nothing. */
 export const title = 'calls to libvirtd against python3-libvirt (C library): median of one at a time, calls a second with 64 at once';

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { alternate, bundle, engineFile, makeScratch, runTimed } from './measure.ts';
+import { alternate, bundle, engineFile, makeScratch, runTimed } from './support/measure.ts';
 
 /** Creating the overlays of template disks, compared with the same calls by hand. */
 export const title = '20 overlays on a template, four at a time, against 20 "qemu-img create" one after the other';

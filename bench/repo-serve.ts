@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { alternate, makeScratch, root, runTimed, type Scratch, say } from './measure.ts';
+import { alternate, makeScratch, root, runTimed, type Scratch, say } from './support/measure.ts';
 
 /** The package server of an environment and nginx, each in a network namespace of its own, with curl as the client. */
 export const title =

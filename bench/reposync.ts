@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { alternate, makeScratch, root, runTimed, say, watchMemory } from './measure.ts';
+import { alternate, makeScratch, root, runTimed, say, watchMemory } from './support/measure.ts';
 
 /** Synchronising a repository of 2,000 packages from a server on loopback, compared with dnf. */
 export const title =

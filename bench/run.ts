@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type Bench, say } from './measure.ts';
+import { type Bench, say } from './support/measure.ts';
 
 /**
  * `npm run -s bench -- NAME` runs one measurement: progress on stderr, one line `NAME: key=value key=value` on stdout. `--list` lists
@@ -9,11 +9,10 @@ import { type Bench, say } from './measure.ts';
  */
 Object.assign(process.env, { LAGO_CONFINED: '1', LAGO_UPLINK: 'none' });
 
-const NOT_BENCHES = new Set(['run', 'measure', 'python', 'guest-environment', 'sample-environment']);
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
   .map((file) => file.slice(0, -'.ts'.length))
-  .filter((name) => !NOT_BENCHES.has(name))
+  .filter((name) => name !== 'run')
   .sort();
 
 async function load(name: string): Promise<Bench> {

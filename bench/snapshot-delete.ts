@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { alternate, makeScratch, median, runTimed, say } from './measure.ts';
-import { prepareSampleEnvironment, type SampleEnvironment } from './sample-environment.ts';
+import { alternate, makeScratch, median, runTimed, say } from './support/measure.ts';
+import { prepareSampleEnvironment, type SampleEnvironment } from './support/sample-environment.ts';
 
 /** Deleting a snapshot of running VMs, which merges what they have written since, compared with QEMU merging the same amount alone. */
 export const title = 'lago snapshot --delete of 2 running VMs that wrote 64 MiB each, against qemu-img commit of such a layer';

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeScratch, median, runTimed, type Scratch, say } from './measure.ts';
-import { prepareSampleEnvironment, type SampleEnvironment } from './sample-environment.ts';
+import { makeScratch, median, runTimed, type Scratch, say } from './support/measure.ts';
+import { prepareSampleEnvironment, type SampleEnvironment } from './support/sample-environment.ts';
 
 /** Taking and reverting a snapshot of running VMs, and how long they stand still, compared with saving and restoring one VM with virsh. */
 export const title = 'lago snapshot and lago revert of 3 running VMs, against the slowest of 3 single virsh save and restore';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { alternate, makeScratch, root, say } from './measure.ts';
-import { prepareSampleEnvironment } from './sample-environment.ts';
+import { alternate, makeScratch, root, say } from './support/measure.ts';
+import { prepareSampleEnvironment } from './support/sample-environment.ts';
 
 /** Starting a prepared environment, compared with a script that does the same. */
 export const title = 'lago start of 1, 3, 6 and 10 VMs, until they run, against a shell script with virsh';

@@ -4,7 +4,7 @@ import { closeSync, createReadStream, ftruncateSync, openSync, readdirSync, read
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { alternate, bundle, engineFile, makeScratch, runTimed, say, watchMemory } from './measure.ts';
+import { alternate, bundle, engineFile, makeScratch, runTimed, say, watchMemory } from './support/measure.ts';
 
 /** Downloading a template from a server on loopback into the store, compared with the usual programs. */
 export const title = 'download of a sparse 1 GiB template (xz) against "curl | xz -dT0 | tee >(sha1sum) > file"';

@@ -4,7 +4,7 @@ import { _electron } from '@playwright/test';
 import { build } from 'esbuild';
 import { electronArgv, ensureRuntime } from '../scripts/electron-runtime.mjs';
 import { openVirtualScreen } from '../scripts/virtual-screen.mjs';
-import { alternate, engineFile, makeScratch, root, say } from './measure.ts';
+import { alternate, engineFile, makeScratch, root, say } from './support/measure.ts';
 
 /** Output of a guest on its way to the screen: session, its own screen, byte stream, port, xterm.js. */
 export const title = 'a flood through session, port and xterm.js against xterm.js fed from memory (speed), with typing meanwhile';

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { alternate, makeScratch, root, runTimed } from './measure.ts';
-import { pythonWith } from './python.ts';
+import { alternate, makeScratch, root, runTimed } from './support/measure.ts';
+import { pythonWith } from './support/python.ts';
 
 /** Checking a real init file, process start included, compared with only parsing it in Python. */
 export const title = 'cold "lago validate" of the largest real init file against python3 that only reads it (yaml.safe_load)';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { bundle, engineFile, makeScratch, median, root, runTimed, type Scratch, say } from './measure.ts';
-import { prepareSampleEnvironment, type SampleEnvironment } from './sample-environment.ts';
+import { bundle, engineFile, makeScratch, median, root, runTimed, type Scratch, say } from './support/measure.ts';
+import { prepareSampleEnvironment, type SampleEnvironment } from './support/sample-environment.ts';
 
 /**
  * Waiting until VMs that have just been started accept a login. Both wait for the same boot at the same time, since boots differ more than

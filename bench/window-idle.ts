@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { _electron, type ElectronApplication } from '@playwright/test';
 import { electronArgv, ensureRuntime } from '../scripts/electron-runtime.mjs';
 import { openVirtualScreen } from '../scripts/virtual-screen.mjs';
-import { makeScratch, root, runTimed, say } from './measure.ts';
+import { makeScratch, root, runTimed, say } from './support/measure.ts';
 
 /** Processor time of the window while its environment is idle. */
 export const title = 'processor time of all processes of an idle window with one running environment, beside an empty Electron window';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { electronArgv, ensureRuntime } from '../scripts/electron-runtime.mjs';
 import { openVirtualScreen } from '../scripts/virtual-screen.mjs';
-import { alternate, makeScratch, root } from './measure.ts';
+import { alternate, makeScratch, root } from './support/measure.ts';
 
 /** From the start of the process to the first frame in which the user can open a file, engine connected. */
 export const title = 'our window usable against an empty Electron window, warm profile';

@@ -5,8 +5,8 @@ import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts
 import type { DeployOutput } from '../../src-shared/deploy.ts';
 import type { HostChoice } from '../../src-shared/host/host-choice.ts';
 import type { LiveNumbers } from '../../src-shared/numbers.ts';
-import type { RepoExplanation } from '../../src-shared/package-repos.ts';
-import type { RepoAccess } from '../../src-shared/repo-access.ts';
+import type { RepoExplanation } from '../../src-shared/repos/package-repos.ts';
+import type { RepoAccess } from '../../src-shared/repos/repo-access.ts';
 import type { Changes } from '../../src-shared/snapshot/changes.ts';
 import type { ExportedSnapshot } from '../../src-shared/snapshot/exported-snapshot.ts';
 import type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot/snapshot-plans.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { REPO_PORT } from '../package-repos.ts';
+import { REPO_PORT } from '../repos/package-repos.ts';
 import { flag, line, list, mapping, name, nameKey, password, path, told, wholeNumber } from './loose.ts';
 import { CPU_MODEL, DISK_NAME, DNS_NAME, NET_NAME, PROTOTYPE_NAME, USER_NAME, VM_NAME, WORD_RULE } from './name-rules.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseInitFile } from '../../../src-shared/init-file/parse.ts';
 import { formatIssue } from '../../../src-shared/issue.ts';
-import type { EnvironmentRepos } from '../../../src-shared/package-repos.ts';
+import type { EnvironmentRepos } from '../../../src-shared/repos/package-repos.ts';
 import { everythingExists } from './plan.test-support.ts';
 import { planEnvironment } from './plan.ts';
 import type { FileInfo, PlanContext } from './plan-context.ts';

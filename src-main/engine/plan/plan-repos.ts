@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { quote } from '../../../src-shared/init-file/name-rules.ts';
 import type { InitFile } from '../../../src-shared/init-file/parse.ts';
 import type { PathKey } from '../../../src-shared/init-file/source.ts';
-import { type EnvironmentRepos, REPO_PORT, splitSource } from '../../../src-shared/package-repos.ts';
+import { type EnvironmentRepos, REPO_PORT, splitSource } from '../../../src-shared/repos/package-repos.ts';
 import { chooseSections, unknownSections } from '../repos/definition/choose.ts';
 import { parseRepoFile } from '../repos/definition/parse.ts';
 import type { RepoSection } from '../repos/definition/section.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { HostChoice } from '../../../src-shared/host/host-choice.ts';
-import { EnvironmentRepos } from '../../../src-shared/package-repos.ts';
+import { EnvironmentRepos } from '../../../src-shared/repos/package-repos.ts';
 import { SnapshotMeasured } from '../../../src-shared/snapshot/timeline.ts';
 import { readJson, writeJson } from '../core/json-file.ts';
 

@@ -1,4 +1,4 @@
-import type { ExplainedSection } from '../../../../src-shared/package-repos.ts';
+import type { ExplainedSection } from '../../../../src-shared/repos/package-repos.ts';
 import type { VerbContext } from '../../context.ts';
 import { reportIssues } from '../../issues.ts';
 import { environmentIfAny, repoRequest } from './request.ts';

@@ -1,6 +1,6 @@
 import { formatBytes } from '../../../../src-shared/bytes.ts';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import type { RepoAccess } from '../../../../src-shared/repo-access.ts';
+import type { RepoAccess } from '../../../../src-shared/repos/repo-access.ts';
 import type { VerbContext } from '../../context.ts';
 import { flagValue, textValue } from '../../parser/table.ts';
 

@@ -1,4 +1,4 @@
-import { REPO_PORT } from '../../../../src-shared/package-repos.ts';
+import { REPO_PORT } from '../../../../src-shared/repos/package-repos.ts';
 import type { OptionSpec, PositionalSpec, VerbSpec } from '../../parser/table.ts';
 
 /** One action of `lago repo`: its part of the verb's help. Options that several actions take have the same `name` and are listed once. */

@@ -1,4 +1,4 @@
-import type { RepoExplanation } from '../../../../src-shared/package-repos.ts';
+import type { RepoExplanation } from '../../../../src-shared/repos/package-repos.ts';
 import type { EngineSettings } from '../../configuration/settings.ts';
 import { chooseRepos } from './choose-repos.ts';
 import type { RepoRequest } from './repo-request.ts';

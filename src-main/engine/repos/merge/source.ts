@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { SOURCE_RULES, splitSource } from '../../../../src-shared/package-repos.ts';
+import { SOURCE_RULES, splitSource } from '../../../../src-shared/repos/package-repos.ts';
 
 /** Where packages come from, as `lago repo merge` and the init file name it. */
 export interface MergeSource {

@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { RepoAccess } from '../../../../src-shared/repo-access.ts';
+import type { RepoAccess } from '../../../../src-shared/repos/repo-access.ts';
 import { followAccesses, readAccesses } from './access-log.ts';
 
 let folder = '';

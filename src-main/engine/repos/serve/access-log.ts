@@ -2,7 +2,7 @@ import { existsSync, watch } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
-import { RepoAccess } from '../../../../src-shared/repo-access.ts';
+import { RepoAccess } from '../../../../src-shared/repos/repo-access.ts';
 import { diskError } from '../../core/json-file.ts';
 
 const PIECE = 64 * 1024;

@@ -23,7 +23,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { RepoAccess } from '../../../../src-shared/repo-access.ts';
+import { RepoAccess } from '../../../../src-shared/repos/repo-access.ts';
 import { runChecked } from '../../core/run.ts';
 import { until } from '../../core/until.ts';
 import { repoServer } from './repo-server.ts';

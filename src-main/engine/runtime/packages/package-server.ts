@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { REPO_PORT } from '../../../../src-shared/package-repos.ts';
+import { REPO_PORT } from '../../../../src-shared/repos/package-repos.ts';
 import type { Host } from '../../host/host.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 import { PROBE, type RepoServerSpec, SERVER_NAME } from '../../repos/serve/repo-server.ts';

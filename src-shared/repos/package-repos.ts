@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Issue } from './issue.ts';
+import { Issue } from '../issue.ts';
 
 /** Port on which an environment's packages are served to its VMs, as in Lago. */
 export const REPO_PORT = 8585;

@@ -15,7 +15,7 @@ export interface Bench {
 }
 
 /** The checkout. */
-export const root = resolve(import.meta.dirname, '..');
+export const root = resolve(import.meta.dirname, '../..');
 
 export function say(text: string): void {
   process.stderr.write(`${text}\n`);
