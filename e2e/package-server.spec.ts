@@ -43,7 +43,8 @@ test.beforeAll(async () => {
   buildDeb(build, 'world', '2.0');
   scratch.write('fetch.sh', 'set -e\nwget -q -O /root/deployed http://192.168.200.1:8585/el9/noarch/hello-1.10-1.el9.noarch.rpm\n');
   const file = scratch.write('shop.json', JSON.stringify(initFile({ sources: ['build'], client: 'auto' }, ['fetch.sh'])));
-  await lagoOk(scratch, ['--prefix-name', 'shop', 'init', scratch.workdir, file]);
+  // Because the home folder of the tests is beside it, only files directly in that folder came with the init file.
+  await lagoOk(scratch, ['--prefix-name', 'shop', 'init', '--allow-path', build, scratch.workdir, file]);
 });
 
 test.afterAll(async () => {
