@@ -57,7 +57,7 @@ async function fetchIndex(index: WantedIndex, fetching: Fetching): Promise<Fetch
   for (const file of index) {
     const path = join(fetching.dir, `${file.checksum.hex}-${basename(file.path)}`);
     const what = `${file.path} of the source ${fetching.id}`;
-    if ((await factsOf(path)) !== undefined && (await hasChecksum(path, file.checksum, fetching.signal))) return { path, what };
+    if (factsOf(path) !== undefined && (await hasChecksum(path, file.checksum, fetching.signal))) return { path, what };
     for (const location of locationsOf(file, fetching)) {
       try {
         await fetching.fetcher.fetch({ location, size: file.size, checksum: file.checksum }, path);

@@ -148,7 +148,7 @@ function incoming({ folder }: SyncSession, { hex, path }: WantedPackage): string
 
 /** `waiting`: an earlier process may have fetched it already. */
 async function fetchOne(fetcher: Fetcher, one: WantedPackage, target: string, waiting: boolean, signal: AbortSignal): Promise<number> {
-  if (waiting && (await factsOf(target))?.size === one.size && (await hasChecksum(target, one, signal))) return 0;
+  if (waiting && factsOf(target)?.size === one.size && (await hasChecksum(target, one, signal))) return 0;
   return await fetcher.fetch({ location: one.path, base: one.base, size: one.size, checksum: one }, target);
 }
 

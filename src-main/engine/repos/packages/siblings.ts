@@ -18,7 +18,7 @@ export function siblingsOf(records: readonly { readonly folder: string; readonly
   return {
     async link(wanted, target) {
       const place = places.get(wanted.hex);
-      if (place === undefined || !isUnchanged(place, await factsOf(place.path))) return false;
+      if (place === undefined || !isUnchanged(place, factsOf(place.path))) return false;
       try {
         await mkdir(dirname(target), { recursive: true });
         await rm(target, { force: true });

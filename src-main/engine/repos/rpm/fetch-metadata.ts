@@ -35,7 +35,7 @@ export async function fetchMetadata(session: RpmSession, fetcher: Fetcher, repom
 async function isHere({ folder }: RpmSession, file: MetadataFile, path: string, signal: AbortSignal): Promise<boolean> {
   const placed = basename(file.location);
   for (const place of [path, join(folder.path, 'repodata', placed), join(folder.path, 'repodata', `${file.checksum.hex}-${placed}`)]) {
-    if ((await factsOf(place)) === undefined || !(await hasChecksum(place, file.checksum, signal))) continue;
+    if (factsOf(place) === undefined || !(await hasChecksum(place, file.checksum, signal))) continue;
     if (place !== path) await linkAnew(place, path);
     return true;
   }
