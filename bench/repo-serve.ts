@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { alternate, makeScratch, root, runTimed, type Scratch, say } from './support/measure.ts';
@@ -40,6 +41,7 @@ function prepare({ dir }: Scratch): string {
 }
 
 function nginx({ dir }: Scratch, folder: string): readonly string[] {
+  if (spawnSync('nginx', ['-v']).error !== undefined) throw new Error('nginx is not installed: on Debian, apt-get install nginx-light.');
   const file = join(dir, 'nginx.conf');
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${join(dir, name)};`).join('\n');
   writeFileSync(
