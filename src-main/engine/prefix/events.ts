@@ -1,6 +1,7 @@
 import { appendFile, readFile, stat } from 'node:fs/promises';
 import { TimelineEvent } from '../../../src-shared/snapshot/timeline.ts';
 import { diskError, writeFileAtomic } from '../core/json-file.ts';
+import { valueOfLine } from '../core/json-lines.ts';
 import type { PrefixPaths } from './layout.ts';
 
 /** As many events are kept. */
@@ -39,14 +40,5 @@ export async function readEvents(paths: PrefixPaths): Promise<TimelineEvent[]> {
 }
 
 function eventOf(line: string): readonly TimelineEvent[] {
-  if (line === '') return [];
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    // Cut off by a kill, or still being written.
-    return [];
-  }
-  const parsed = TimelineEvent.safeParse(value);
-  return parsed.success ? [parsed.data] : [];
+  return valueOfLine(line, TimelineEvent);
 }

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { RepoAccess } from '../../../../src-shared/repos/repo-access.ts';
 import { diskError } from '../../core/json-file.ts';
+import { valueOfLine } from '../../core/json-lines.ts';
 
 const PIECE = 64 * 1024;
 
@@ -23,16 +24,7 @@ async function readIfThere(path: string): Promise<string> {
 }
 
 function accessOf(line: string): readonly RepoAccess[] {
-  if (line === '') return [];
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    // Cut off by a kill, or still being written.
-    return [];
-  }
-  const parsed = RepoAccess.safeParse(value);
-  return parsed.success ? [parsed.data] : [];
+  return valueOfLine(line, RepoAccess);
 }
 
 /**
