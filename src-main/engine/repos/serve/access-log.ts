@@ -1,4 +1,4 @@
-import { existsSync, watch } from 'node:fs';
+import { existsSync, type Stats, statSync, watch } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
@@ -28,8 +28,8 @@ function accessOf(line: string): readonly RepoAccess[] {
 }
 
 /**
- * What a package server logs from now on, in pieces, also after the log was renamed and begun anew. The folder of the log must be there. Ends
- * on abort.
+ * What a package server logs from the first `next()` on, in pieces, also after the log was renamed and begun anew. The folder of the log must
+ * be there. Ends on abort.
  */
 export async function* followAccesses(path: string, signal: AbortSignal): AsyncIterableIterator<readonly RepoAccess[]> {
   let wake = (): void => undefined;
@@ -40,7 +40,9 @@ export async function* followAccesses(path: string, signal: AbortSignal): AsyncI
   };
   const watcher = watch(dirname(path), notice).on('error', notice);
   signal.addEventListener('abort', notice);
-  let log = await openAtEnd(path);
+  // Looked at before anything is waited for: a line that is logged meanwhile is new.
+  const seen = statSync(path, { throwIfNoEntry: false });
+  let log = await openAfter(path, seen);
   try {
     while (!signal.aborted && existsSync(dirname(path))) {
       if (!changed) await new Promise<void>((resolve) => (wake = resolve));
@@ -75,9 +77,10 @@ async function openLog(path: string): Promise<OpenLog | undefined> {
   }
 }
 
-async function openAtEnd(path: string): Promise<OpenLog | undefined> {
+/** The log of that name, to be read on after what was there of it; from its start if it is another file. */
+async function openAfter(path: string, seen: Stats | undefined): Promise<OpenLog | undefined> {
   const log = await openLog(path);
-  if (log !== undefined) log.position = (await log.file.stat()).size;
+  if (log !== undefined && seen !== undefined && (await log.file.stat()).ino === seen.ino) log.position = seen.size;
   return log;
 }
 
