@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from '@playwright/test';
@@ -40,12 +40,14 @@ function pidOf(program: RegExp): number {
   return found.pid;
 }
 
-/** Takes a snapshot, and does something when its memory is being written. */
+/** Takes a snapshot, and does something when the memory of all its VMs is being written. */
 async function takeAnd(name: string, strike: () => void): Promise<Outcome> {
-  const memory = join(prefix(), 'snapshots', name, 'b.memory');
+  const memory = ['a', 'b', 'c'].map((vm) => join(prefix(), 'snapshots', name, `${vm}.memory`));
+  // A file that has something is being copied into: whoever copies goes on by itself.
+  const hasSome = (path: string): boolean => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0;
   let struck: Promise<boolean> | undefined;
   const onceWriting = async (child: ChildProcess): Promise<boolean> => {
-    while (!existsSync(memory)) {
+    while (!memory.every(hasSome)) {
       if (child.exitCode !== null || child.signalCode !== null) return false;
       await pause(2);
     }

@@ -4,7 +4,7 @@
 // its own, because QEMU must be able to write to the end whatever happens to us: when the other end of a background snapshot vanishes in the
 // middle, QEMU 7.2 locks up for ever if one of its threads holds its main lock and waits for a page to be written. So this process outlives
 // the one that started it, and when a file cannot be written it reports that and takes the rest all the same. Should it be killed itself,
-// the shells that copy for it go on.
+// the shells that copy for it go on. Only a VM whose QEMU has connected, but that has no shell yet, is lost then: some milliseconds.
 //
 // A shell copies with `cat`, which needs half of the time that this process would: QEMU writes page by page.
 //

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EngineError } from '../../../src-shared/errors.ts';
 import { type Step, startOperation } from '../core/operation.ts';
 import { runChecked } from '../core/run.ts';
 import { createLayer, fileBelow } from '../disk/layers.ts';
@@ -188,6 +189,27 @@ describe('a revert that does not come to the VMs', () => {
       pending: { kind: 'revert', name: 'base', step: 'preparing', since: 1, ...vms },
     });
     await start();
+    expect([await inconsistencies(root, world), (await readPrefix(root)).record?.pending]).toEqual([[], null]);
+  });
+});
+
+describe('taking back a snapshot of a VM whose QEMU has locked up', () => {
+  it('says so, and what to do', async () => {
+    await start();
+    const { record } = await readPrefix(root);
+    if (record === undefined) throw new Error('no record');
+    const vms = { vms: ['vm0', 'vm1'], running: ['vm0', 'vm1'], hostWasUp: true };
+    await writeRecord(join(root, 'lago-desktop.json'), {
+      ...record,
+      pending: { kind: 'snapshot', name: 'lost', step: 'layering', since: 1, ...vms },
+    });
+    const late = new EngineError('hypervisor.failed', 'libvirt did not answer in time.', { details: { timeoutMs: 30_000 } });
+    world.faults.failOn('monitorCommand', 1, late);
+    await expect(take('next')).rejects.toMatchObject({
+      message: expect.stringMatching(/^QEMU of VM vm\d does not respond/) as string,
+      hint: expect.stringMatching(/"lago stop vm\d"/) as string,
+    });
+    await take('next');
     expect([await inconsistencies(root, world), (await readPrefix(root)).record?.pending]).toEqual([[], null]);
   });
 });

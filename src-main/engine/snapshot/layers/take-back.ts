@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { EngineError } from '../../../../src-shared/errors.ts';
 import { VmSpec } from '../../../../src-shared/specs.ts';
 import { readJson, writeJson } from '../../core/json-file.ts';
 import type { Log } from '../../core/log.ts';
@@ -60,7 +61,13 @@ export async function takeBackLayers(
 /** Removes what is left of writing memory. An ordinary save fails while QEMU has one of these capabilities, and ends never without downtime. */
 async function stopWriting(session: HostSession, prefix: Prefix, vm: VmSpec, log: Log, signal: AbortSignal): Promise<void> {
   const domain = domainName(prefix.uuid, vm.name);
-  if ((await runningDisks(session, prefix, vm, signal)) !== undefined) await endMigration(session.hypervisor, domain, { signal });
+  if ((await runningDisks(session, prefix, vm, signal)) !== undefined) {
+    try {
+      await endMigration(session.hypervisor, domain, { signal });
+    } catch (error) {
+      throw isTimeout(error) ? doesNotRespond(vm.name, error) : error;
+    }
+  }
   await rm(memorySocket(session.host.socketDir, domain), { force: true });
   if ((await runningDisks(session, prefix, vm, signal)) === undefined) return;
   await limitDowntime(session.hypervisor, domain, QEMU_DOWNTIME_MS, { signal });
@@ -72,6 +79,19 @@ async function stopWriting(session: HostSession, prefix: Prefix, vm: VmSpec, log
       log.debug(error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof EngineError && error.code === 'hypervisor.failed' && error.details['timeoutMs'] !== undefined;
+}
+
+/** What `memory-sink.cjs` says of QEMU 7.2. Nobody but the user ends a VM whose host may only be slow. */
+function doesNotRespond(vm: string, cause: unknown): EngineError {
+  return new EngineError('hypervisor.failed', `QEMU of VM ${vm} does not respond, since its memory was being written for a snapshot.`, {
+    hint: `Try again if the machine is very busy. Else QEMU has locked up: end the VM with "lago stop ${vm}", then start or revert it.`,
+    details: { vm },
+    cause,
+  });
 }
 
 /** The definition names the layers that the VM uses, or that have what it wrote before it ended; the others are removed. */
