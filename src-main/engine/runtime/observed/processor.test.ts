@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { VmSpec } from '../../../../src-shared/specs.ts';
+import type { EngineSettings } from '../../configuration/settings.ts';
+import { createFakeHypervisor } from '../../libvirt/hypervisor.fake.ts';
+import { createRegistry } from '../../plugins/registry.ts';
+import type { Prefix } from '../../prefix/prefix.ts';
+import type { HostSession } from '../session.ts';
+import { processorOf } from './processor.ts';
+
+const MACHINE = '<capabilities><host><cpu><model>Skylake-Server-IBRS</model><vendor>Intel</vendor></cpu></host></capabilities>';
+const DOMAINS = `<domainCapabilities><cpu>
+  <mode name='host-model'><model>EPYC</model><vendor>AMD</vendor></mode>
+  <mode name='custom'><model vendor='Intel'>Westmere</model></mode></cpu></domainCapabilities>`;
+
+function ask(vm: Record<string, unknown>, accelerator: 'kvm' | 'tcg' | 'none', capabilities = MACHINE): ReturnType<typeof processorOf> {
+  const hypervisor = createFakeHypervisor({ capabilities, domainCapabilities: DOMAINS });
+  const session = accelerator === 'none' ? undefined : ({ host: { accelerator }, hypervisor } as unknown as HostSession);
+  const context = {
+    hosts: { find: async () => await Promise.resolve(session) } as never,
+    settings: {} as EngineSettings,
+    resourcesDir: '',
+    plugins: createRegistry([]),
+  };
+  return processorOf(context, {} as Prefix, VmSpec.parse({ name: 'host', memory: 512, ...vm }));
+}
+
+describe('the processor of a VM', () => {
+  it.each<[string, Record<string, unknown>, 'kvm' | 'tcg', { model: string; vendor: string | null }]>([
+    ['that has the machine’s', {}, 'kvm', { model: 'Skylake-Server-IBRS', vendor: 'Intel' }],
+    ['that is emulated', {}, 'tcg', { model: 'EPYC', vendor: 'AMD' }],
+    ['that names a model', { cpu_model: 'Westmere' }, 'kvm', { model: 'Westmere', vendor: 'Intel' }],
+    ['that writes it out', { cpu_custom: { cpu: { model: { '#text': 'Westmere' } } } }, 'tcg', { model: 'Westmere', vendor: 'Intel' }],
+    ['that writes out none', { cpu_custom: { '@mode': 'host-passthrough' } }, 'kvm', { model: 'Skylake-Server-IBRS', vendor: 'Intel' }],
+  ])('%s is known', async (_, vm, accelerator, expected) => {
+    expect(await ask(vm, accelerator)).toEqual(expected);
+  });
+
+  it('is not known without a libvirt that tells it', async () => {
+    await expect(ask({ 'vm-provider': 'ssh' }, 'kvm')).rejects.toMatchObject({ code: 'not-available' });
+    await expect(ask({}, 'none')).rejects.toMatchObject({ code: 'vm.not-running' });
+    await expect(ask({}, 'kvm', '<capabilities/>')).rejects.toMatchObject({
+      code: 'not-available',
+      message: 'libvirt does not know what model the processor of VM host is.',
+    });
+  });
+});
