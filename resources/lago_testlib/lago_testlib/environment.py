@@ -110,6 +110,17 @@ class Prefix(object):
         types = ("ovirt-host", "ovirt-node", "ovirt-he-host")
         return [vm for vm in self.get_vms().values() if vm.vm_type in types]
 
+    def get_ovirt_cpu_family(self, host=None, engine_version=None):
+        """oVirt's name for the processor of a VM (default: the last host, else the engine): the CPU type of its cluster.
+
+        With `engine_version` ("3.6", "4.4") it is the name that engines of that version know. `LagoError` for a processor
+        that oVirt does not have and `ovirt-cpu-map` in the VM's metadata does not name.
+        """
+        words = ["ovirt", "cpu-family"] + ([] if host is None else [host.name()])
+        if engine_version is not None:
+            words += ["--engine-version", str(engine_version)]
+        return self.lago(*words).stdout.strip()
+
     def collect_artifacts(self, output_dir, ignore_nopath=True):
         """Collect the artifacts of all VMs into a folder."""
         self.lago("collect", "--output", output_dir, *([] if ignore_nopath else ["--no-skip"]))

@@ -107,3 +107,12 @@ def test_an_api_is_kept_while_it_works(lago, monkeypatch):
     assert get() is get()
     made[0].works = False
     assert get() is made[1]
+
+
+def test_the_cpu_family_is_that_of_a_host_in_the_words_of_a_version(lago):
+    lago.has(VMS)
+    lago.answers("ovirt cpu-family", out="Intel Westmere Family\n")
+    env = lago_testlib.get_test_prefix().virt_env
+    assert env.get_ovirt_cpu_family() == "Intel Westmere Family"
+    assert env.get_ovirt_cpu_family(env.get_vm("host-0"), engine_version="4.4") == "Intel Westmere Family"
+    assert lago.asked[-1][2:] == ["ovirt", "cpu-family", "host-0", "--engine-version", "4.4"]
