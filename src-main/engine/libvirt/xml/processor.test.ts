@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { bestProcessor, machineProcessor, vendorOf } from './processor.ts';
+import { bestProcessor, hostCpuOf, machineProcessor, vendorOf } from './processor.ts';
 
 const capabilities = (cpu: string): string => `<capabilities><host><uuid>1</uuid><cpu>${cpu}</cpu></host></capabilities>`;
 const domains = `<domainCapabilities><arch>x86_64</arch><cpu>
   <mode name='host-passthrough' supported='yes'/>
-  <mode name='host-model' supported='yes'><model fallback='forbid'>EPYC-Rome</model><vendor>AMD</vendor></mode>
+  <mode name='host-model' supported='yes'><model fallback='forbid'>EPYC-Rome</model><vendor>AMD</vendor>
+    <feature policy='require' name='svm'/><feature policy='disable' name='la57'/></mode>
   <mode name='custom' supported='yes'>
     <model usable='no' vendor='Intel'>Westmere</model><model usable='yes' vendor='unknown'>qemu64</model><model usable='yes'>Penryn</model>
   </mode></cpu></domainCapabilities>`;
@@ -22,6 +23,13 @@ describe('processors by the names of libvirt', () => {
   it('are told of what is emulated', () => {
     expect(bestProcessor(domains)).toEqual({ model: 'EPYC-Rome', vendor: 'AMD' });
     expect(bestProcessor('<domainCapabilities/>')).toBeUndefined();
+  });
+
+  it('are told of a machine on which others are to run', () => {
+    const cpu = hostCpuOf(domains);
+    expect(cpu).toMatchObject({ vendor: 'AMD', features: new Set(['svm']) });
+    expect([cpu?.modelVendor('Westmere'), cpu?.modelVendor('qemu64')]).toEqual(['Intel', undefined]);
+    expect(hostCpuOf('<domainCapabilities><cpu><mode name="host-model" supported="no"/></cpu></domainCapabilities>')).toBeUndefined();
   });
 
   it.each([

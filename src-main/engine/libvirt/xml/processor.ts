@@ -1,4 +1,5 @@
 import { childrenXml, findXml, readXml, textXml, type XmlElement } from '../../core/xml/read-xml.ts';
+import type { HostCpu } from './cpu.ts';
 
 /** A processor by libvirt's names. */
 export interface Processor {
@@ -24,6 +25,19 @@ export function vendorOf(model: string, domainCapabilities: string): string | nu
   const models = custom === undefined ? [] : childrenXml(custom, 'model');
   const vendor = models.find((one) => one.text.trim() === model)?.attributes.get('vendor');
   return vendor === undefined || vendor === 'unknown' ? null : vendor;
+}
+
+/** What is known of the machine where VMs are to have a model of their own, from the capabilities of domains. */
+export function hostCpuOf(domainCapabilities: string): HostCpu | undefined {
+  const best = modeOf(domainCapabilities, 'host-model');
+  const vendor = processorIn(best)?.vendor;
+  if (best === undefined || vendor === undefined || vendor === null) return undefined;
+  const required = childrenXml(best, 'feature').filter(({ attributes }) => attributes.get('policy') === 'require');
+  return {
+    vendor,
+    features: new Set(required.flatMap(({ attributes }) => attributes.get('name') ?? [])),
+    modelVendor: (model) => vendorOf(model, domainCapabilities) ?? undefined,
+  };
 }
 
 function modeOf(domainCapabilities: string, name: string): XmlElement | undefined {
