@@ -179,6 +179,14 @@ class Vm(object):
     def copy_from(self, remote_path, local_path):
         self._prefix.lago("copy-from-vm", self._name, remote_path, local_path)
 
+    def engine_setup(self, config):
+        """Run engine-setup in this engine's VM, with the answers of a file."""
+        self._prefix.lago("ovirt", "engine-setup", "--config", config)
+
+    def add_iso(self, path):
+        """Upload an image to this engine's ISO domain."""
+        self._prefix.lago("ovirt", "add-iso", path)
+
     def get_api(self, api_ver=3):
         """oVirt's Python SDK, connected to this engine."""
         from .connection import connect

@@ -116,3 +116,15 @@ def test_the_cpu_family_is_that_of_a_host_in_the_words_of_a_version(lago):
     assert env.get_ovirt_cpu_family() == "Intel Westmere Family"
     assert env.get_ovirt_cpu_family(env.get_vm("host-0"), engine_version="4.4") == "Intel Westmere Family"
     assert lago.asked[-1][2:] == ["ovirt", "cpu-family", "host-0", "--engine-version", "4.4"]
+
+
+def test_an_engine_is_set_up_and_gets_images_through_lago(lago):
+    lago.has(VMS)
+    lago.answers("ovirt")
+    engine = lago_testlib.get_test_prefix().virt_env.engine_vm()
+    engine.engine_setup("answers.conf")
+    engine.add_iso("a.iso")
+    assert [words[2:] for words in lago.asked[-2:]] == [
+        ["ovirt", "engine-setup", "--config", "answers.conf"],
+        ["ovirt", "add-iso", "a.iso"],
+    ]
