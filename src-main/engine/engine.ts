@@ -184,7 +184,7 @@ export interface Vms {
   ): Promise<Duplex>;
   /**
    * The processor that a VM's guest sees: the model that its definition names, else that of the machine under it. `not-available` when
-   * libvirt does not run the VM, or does not know the machine's model; `vm.not-running` when there is no libvirt to ask.
+   * libvirt does not run the VM, or does not know the machine's model; `vm.not-running` when libvirt has to be asked and there is none.
    */
   processor(prefix: string, vm: string, signal?: AbortSignal): Promise<Processor>;
   /** A command line that logs in to the VM from a shell on this machine. */

@@ -35,6 +35,10 @@ describe('the processor of a VM', () => {
     expect(await ask(vm, accelerator)).toEqual(expected);
   });
 
+  it('is known without its vendor while the environment is down, if the definition names a model', async () => {
+    expect(await ask({ cpu_model: 'Westmere' }, 'none')).toEqual({ model: 'Westmere', vendor: null });
+  });
+
   it('is not known without a libvirt that tells it', async () => {
     await expect(ask({ 'vm-provider': 'ssh' }, 'kvm')).rejects.toMatchObject({ code: 'not-available' });
     await expect(ask({}, 'none')).rejects.toMatchObject({ code: 'vm.not-running' });

@@ -12,7 +12,9 @@ export async function processorOf(context: RecipeContext, prefix: Prefix, vm: Vm
     throw new EngineError('not-available', `The processor of VM ${vm.name} is not known: its provider is "${vm['vm-provider']}".`);
   }
   const session = await context.hosts.find(prefix, signal);
+  const model = namedModel(vm);
   if (session === undefined) {
+    if (model !== undefined) return { model, vendor: null };
     throw new EngineError('vm.not-running', `The processor of VM ${vm.name} is not known while the environment is down.`, {
       hint: 'Start it first: lago start.',
     });
@@ -20,7 +22,6 @@ export async function processorOf(context: RecipeContext, prefix: Prefix, vm: Vm
   const { host, hypervisor } = session;
   const virtType = host.accelerator === 'kvm' ? 'kvm' : 'qemu';
   const kindOfVm = async (): Promise<string> => await hypervisor.domainCapabilities({ arch: 'x86_64', virtType }, { signal });
-  const model = namedModel(vm);
   if (model !== undefined) return { model, vendor: vendorOf(model, await kindOfVm()) };
   const found = host.accelerator === 'kvm' ? machineProcessor(await hypervisor.capabilities({ signal })) : bestProcessor(await kindOfVm());
   if (found === undefined) {
