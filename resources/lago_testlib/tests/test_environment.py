@@ -78,6 +78,12 @@ def test_a_test_runs_where_all_its_capabilities_are(lago, decorator, caps, runs)
             test(1)
 
 
+def test_an_engine_without_a_vm_of_its_own_has_no_capabilities(lago):
+    lago.has({"host-0": ("ovirt-he-host", {"ovirt-capabilities": ["fc"]})})
+    with pytest.raises(unittest.SkipTest, match="engine: no fc"):
+        lago_testlib.engine_capability(["fc"])(lambda: None)()
+
+
 def test_the_sdks_are_asked_for_by_version(lago, monkeypatch):
     lago.has(VMS)
     engine = lago_testlib.get_test_prefix().engine_vm()
