@@ -6,12 +6,12 @@ import type { NetSpec, VmSpec } from '../../../src-shared/specs.ts';
 import type { UndoStack } from '../core/undo.ts';
 import { domainXml } from '../libvirt/xml/domain-xml.ts';
 import { bridgeName, networkName, networkXml } from '../libvirt/xml/network-xml.ts';
-import { hostCpuOf } from '../libvirt/xml/processor.ts';
 import { createBridge, removeBridge } from '../net/bridge.ts';
 import { reviveDnsmasq } from '../net/dnsmasq.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
 import { serialLogPath } from './console/serial-log.ts';
 import { hasServer } from './observed/network-server.ts';
+import { hostCpuFor } from './observed/processor.ts';
 import type { HostSession } from './session.ts';
 
 /**
@@ -48,16 +48,13 @@ export async function realizeDomain(session: HostSession, prefix: Prefix, vm: Vm
 
 /** libvirt's description of the VM as the prefix defines it. */
 export async function describeDomain(session: HostSession, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<string> {
-  const { host, hypervisor } = session;
-  // Only a model of its own has to be told that its guest may run VMs; the machine's processor and an emulated one can by themselves.
-  const asks = host.accelerator === 'kvm' && vm.cpu_model !== undefined;
-  const capabilities = asks ? await hypervisor.domainCapabilities({ arch: 'x86_64', virtType: 'kvm' }, { signal }) : undefined;
+  const { host } = session;
   return domainXml(vm, {
     prefixUuid: prefix.uuid,
     prefixPath: prefix.paths.root,
     uuid: stableUuid(prefix.uuid, vm.name),
     accelerator: host.accelerator,
-    hostCpu: capabilities === undefined ? undefined : hostCpuOf(capabilities),
+    hostCpu: await hostCpuFor(session, vm, signal),
     vncSocket: vncSocket(host.socketDir, prefix.uuid, vm.name),
     nets: prefix.specs.nets,
     // A system libvirt would write it as root, whose file we could not read, and where its confinement may not allow it.

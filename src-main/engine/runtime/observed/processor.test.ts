@@ -3,14 +3,16 @@ import { VmSpec } from '../../../../src-shared/specs.ts';
 import type { EngineSettings } from '../../configuration/settings.ts';
 import { createFakeHypervisor } from '../../libvirt/hypervisor.fake.ts';
 import { createRegistry } from '../../plugins/registry.ts';
+import { prefixPaths } from '../../prefix/layout.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
+import { describeDomain } from '../realize.ts';
 import type { HostSession } from '../session.ts';
 import { processorOf } from './processor.ts';
 
 const MACHINE = '<capabilities><host><cpu><model>Skylake-Server-IBRS</model><vendor>Intel</vendor></cpu></host></capabilities>';
 const DOMAINS = `<domainCapabilities><cpu>
-  <mode name='host-model'><model>EPYC</model><vendor>AMD</vendor></mode>
-  <mode name='custom'><model vendor='Intel'>Westmere</model></mode></cpu></domainCapabilities>`;
+  <mode name='host-model'><model>EPYC</model><vendor>AMD</vendor><feature policy='require' name='svm'/></mode>
+  <mode name='custom'><model vendor='Intel'>Westmere</model><model vendor='AMD'>Opteron_G5</model></mode></cpu></domainCapabilities>`;
 
 function ask(vm: Record<string, unknown>, accelerator: 'kvm' | 'tcg' | 'none', capabilities = MACHINE): ReturnType<typeof processorOf> {
   const hypervisor = createFakeHypervisor({ capabilities, domainCapabilities: DOMAINS });
@@ -47,4 +49,26 @@ describe('the processor of a VM', () => {
       message: 'libvirt does not know what model the processor of VM host is.',
     });
   });
+});
+
+const env = {
+  uuid: 'aaaabbbbccccddddeeeeffff00001111',
+  paths: prefixPaths('/env/default'),
+  specs: { vms: [], nets: [] },
+} as unknown as Prefix;
+
+async function described(cpu_model: string | undefined, accelerator: 'kvm' | 'tcg'): Promise<string> {
+  const host = { kind: 'embedded', accelerator, socketDir: '/run/lago' };
+  const session = { host, hypervisor: createFakeHypervisor({ domainCapabilities: DOMAINS }) } as unknown as HostSession;
+  const vm = VmSpec.parse({ name: 'host', memory: 512, vcpu: 1, ...(cpu_model === undefined ? {} : { cpu_model }) });
+  return await describeDomain(session, env, vm, new AbortController().signal);
+}
+
+it.each<[string | undefined, 'kvm' | 'tcg', boolean]>([
+  ['Opteron_G5', 'kvm', true],
+  ['Westmere', 'kvm', false],
+  ['Opteron_G5', 'tcg', false],
+  [undefined, 'kvm', false],
+])('a VM with the model %s on %s runs VMs of its own by a feature: %s', async (model, accelerator, asks) => {
+  expect((await described(model, accelerator)).includes("<feature policy='require' name='svm'/>")).toBe(asks);
 });

@@ -1,10 +1,11 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
-import { cpuXml } from '../../libvirt/xml/cpu.ts';
-import { bestProcessor, machineProcessor, type Processor, vendorOf } from '../../libvirt/xml/processor.ts';
+import { cpuXml, type HostCpu } from '../../libvirt/xml/cpu.ts';
+import { bestProcessor, hostCpuOf, machineProcessor, type Processor, vendorOf } from '../../libvirt/xml/processor.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 import { isHosted } from '../foreign-vms.ts';
 import type { RecipeContext } from '../recipe.ts';
+import type { HostSession } from '../session.ts';
 
 /** The processor that a VM's guest sees. See `Vms.processor`. */
 export async function processorOf(context: RecipeContext, prefix: Prefix, vm: VmSpec, signal?: AbortSignal): Promise<Processor> {
@@ -30,6 +31,15 @@ export async function processorOf(context: RecipeContext, prefix: Prefix, vm: Vm
     });
   }
   return found;
+}
+
+/**
+ * What the description of a VM needs to know of the machine. Only a model of its own has to be told that its guest may run VMs; the machine's
+ * processor and an emulated one can by themselves.
+ */
+export async function hostCpuFor({ host, hypervisor }: HostSession, vm: VmSpec, signal: AbortSignal): Promise<HostCpu | undefined> {
+  if (host.accelerator !== 'kvm' || vm.cpu_model === undefined) return undefined;
+  return hostCpuOf(await hypervisor.domainCapabilities({ arch: 'x86_64', virtType: 'kvm' }, { signal }));
 }
 
 /** The model that the definition names, by `cpu_model` or in `cpu_custom`. */
