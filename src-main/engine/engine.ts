@@ -21,6 +21,7 @@ import type { BuildRequest, BuiltTemplate } from './export/build-request.ts';
 import type { ExportRequest, ExportResult } from './export/export-request.ts';
 import type { GuestService } from './guest/services.ts';
 import type { ExecResult } from './guest/ssh.ts';
+import type { Processor } from './libvirt/xml/processor.ts';
 import type { CollectRequest } from './recipes/collect/collect-request.ts';
 import type { CompareRequest } from './recipes/compare/compare-request.ts';
 import type { ForkRequest } from './recipes/fork/fork-request.ts';
@@ -175,6 +176,17 @@ export interface Vms {
   closeForward(id: string): Promise<void>;
   /** A stream to a port of a running VM. `vm.not-running`, `guest.unreachable`. */
   connect(prefix: string, vm: string, port: number, signal?: AbortSignal): Promise<Duplex>;
+  /** A stream to a port of another machine that a running VM reaches, over the VM's ssh. Rejects like `shell`. */
+  connectFrom(
+    prefix: string,
+    way: { readonly vm: string; readonly host: string; readonly port: number },
+    signal?: AbortSignal,
+  ): Promise<Duplex>;
+  /**
+   * The processor that a VM's guest sees: the model that its definition names, else that of the machine under it. `not-available` when
+   * libvirt does not run the VM, or does not know the machine's model; `vm.not-running` when libvirt has to be asked and there is none.
+   */
+  processor(prefix: string, vm: string, signal?: AbortSignal): Promise<Processor>;
   /** A command line that logs in to the VM from a shell on this machine. */
   sshCommand(prefix: string, vm: string): Promise<string>;
   /** VM → root's password at creation, null when it has none. Not part of any state: requested only when it is to be shown. */

@@ -67,6 +67,16 @@ export function vmsOf(context: RecipeContext, launch: Launch, consoles: Consoles
       const read = await readPrefix(prefix);
       return await connectToPort(context, read, vmSpec(read, vm), port, signal);
     },
+    async connectFrom(prefix, { vm, host, port }, signal) {
+      const { connectFromGuest } = await import('./runtime/access.ts');
+      const read = await readPrefix(prefix);
+      return await connectFromGuest(context, read, vmSpec(read, vm), { host, port }, signal);
+    },
+    async processor(prefix, vm, signal) {
+      const { processorOf } = await import('./runtime/observed/processor.ts');
+      const read = await readPrefix(prefix);
+      return await processorOf(context, read, vmSpec(read, vm), signal);
+    },
     async sshCommand(prefix, vm) {
       const { sshCommand } = await import('./runtime/ssh-command.ts');
       const read = await readPrefix(prefix);

@@ -110,6 +110,17 @@ class Prefix(object):
         types = ("ovirt-host", "ovirt-node", "ovirt-he-host")
         return [vm for vm in self.get_vms().values() if vm.vm_type in types]
 
+    def get_ovirt_cpu_family(self, host=None, engine_version=None):
+        """oVirt's name for the processor of a VM (default: the last host, else the engine): the CPU type of its cluster.
+
+        With `engine_version` ("3.6", "4.4") it is the name that engines of that version know. `LagoError` for a processor
+        that oVirt does not have and `ovirt-cpu-map` in the VM's metadata does not name.
+        """
+        words = ["ovirt", "cpu-family"] + ([] if host is None else [host.name()])
+        if engine_version is not None:
+            words += ["--engine-version", str(engine_version)]
+        return self.lago(*words).stdout.strip()
+
     def collect_artifacts(self, output_dir, ignore_nopath=True):
         """Collect the artifacts of all VMs into a folder."""
         self.lago("collect", "--output", output_dir, *([] if ignore_nopath else ["--no-skip"]))
@@ -167,6 +178,14 @@ class Vm(object):
 
     def copy_from(self, remote_path, local_path):
         self._prefix.lago("copy-from-vm", self._name, remote_path, local_path)
+
+    def engine_setup(self, config):
+        """Run engine-setup in this engine's VM, with the answers of a file."""
+        self._prefix.lago("ovirt", "engine-setup", "--config", config)
+
+    def add_iso(self, path):
+        """Upload an image to this engine's ISO domain."""
+        self._prefix.lago("ovirt", "add-iso", path)
 
     def get_api(self, api_ver=3):
         """oVirt's Python SDK, connected to this engine."""

@@ -78,6 +78,12 @@ def test_a_test_runs_where_all_its_capabilities_are(lago, decorator, caps, runs)
             test(1)
 
 
+def test_an_engine_without_a_vm_of_its_own_has_no_capabilities(lago):
+    lago.has({"host-0": ("ovirt-he-host", {"ovirt-capabilities": ["fc"]})})
+    with pytest.raises(unittest.SkipTest, match="engine: no fc"):
+        lago_testlib.engine_capability(["fc"])(lambda: None)()
+
+
 def test_the_sdks_are_asked_for_by_version(lago, monkeypatch):
     lago.has(VMS)
     engine = lago_testlib.get_test_prefix().engine_vm()
@@ -107,3 +113,24 @@ def test_an_api_is_kept_while_it_works(lago, monkeypatch):
     assert get() is get()
     made[0].works = False
     assert get() is made[1]
+
+
+def test_the_cpu_family_is_that_of_a_host_in_the_words_of_a_version(lago):
+    lago.has(VMS)
+    lago.answers("ovirt cpu-family", out="Intel Westmere Family\n")
+    env = lago_testlib.get_test_prefix().virt_env
+    assert env.get_ovirt_cpu_family() == "Intel Westmere Family"
+    assert env.get_ovirt_cpu_family(env.get_vm("host-0"), engine_version="4.4") == "Intel Westmere Family"
+    assert lago.asked[-1][2:] == ["ovirt", "cpu-family", "host-0", "--engine-version", "4.4"]
+
+
+def test_an_engine_is_set_up_and_gets_images_through_lago(lago):
+    lago.has(VMS)
+    lago.answers("ovirt")
+    engine = lago_testlib.get_test_prefix().virt_env.engine_vm()
+    engine.engine_setup("answers.conf")
+    engine.add_iso("a.iso")
+    assert [words[2:] for words in lago.asked[-2:]] == [
+        ["ovirt", "engine-setup", "--config", "answers.conf"],
+        ["ovirt", "add-iso", "a.iso"],
+    ]

@@ -96,9 +96,61 @@ class ChannelStream extends Duplex {
  * (connection lost), `guest.failed` (the server refuses the request) or `cancelled`.
  */
 export async function openChannel(client: Client, lost: () => EngineError, request: ChannelRequest): Promise<GuestChannel> {
-  const { signal } = request;
+  return await opened(client, lost, {
+    signal: request.signal,
+    ask: (answer) => {
+      const pty = request.pty === undefined ? false : ptyOptions(request.pty);
+      if (request.command !== undefined) client.exec(request.command, pty === false ? {} : { pty }, answer);
+      else client.shell(pty, answer);
+    },
+    use: (channel) => wrap(client, lost, channel, request),
+    refusal: (error) => new EngineError('guest.failed', `The guest refused to open a session: ${error.message}.`, { cause: error }),
+  });
+}
+
+export interface TcpRequest {
+  /** A name or an address, as the guest knows it. */
+  readonly host: string;
+  readonly port: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Opens a stream to a port that the guest reaches. It is destroyed when the connection is lost. Rejects with `guest.unreachable` (connection
+ * lost, nobody answers there, or the guest forwards nothing) or `cancelled`.
+ */
+export async function openTcpChannel(client: Client, lost: () => EngineError, { host, port, signal }: TcpRequest): Promise<Duplex> {
+  return await opened(client, lost, {
+    signal,
+    ask: (answer) => client.forwardOut('127.0.0.1', 0, host, port, answer),
+    use: (channel) => {
+      const stream = new ChannelStream(channel);
+      const onLost = (): void => void stream.destroy(lost());
+      client.once('close', onLost);
+      stream.once('close', () => client.off('close', onLost));
+      channel.on('close', () => {
+        // What has come can still be read.
+        stream.finish();
+        stream.end();
+      });
+      return stream;
+    },
+    refusal: (error) =>
+      new EngineError('guest.unreachable', `Port ${port} of ${host} cannot be reached from the guest: ${error.message}.`, { cause: error }),
+  });
+}
+
+interface Opening<T> {
+  readonly signal: AbortSignal | undefined;
+  ask(answer: (error: Error | undefined, channel: ClientChannel) => void): void;
+  /** Called in the same turn: output and exit status may follow in the packet being parsed. */
+  use(channel: ClientChannel): T;
+  refusal(error: Error): EngineError;
+}
+
+async function opened<T>(client: Client, lost: () => EngineError, { signal, ask, use, refusal }: Opening<T>): Promise<T> {
   if (signal?.aborted) throw abortError(signal);
-  return await new Promise<GuestChannel>((resolve, reject) => {
+  return await new Promise<T>((resolve, reject) => {
     let settled = false;
     const settle = (act: () => void): void => {
       if (settled) return;
@@ -111,22 +163,19 @@ export async function openChannel(client: Client, lost: () => EngineError, reque
     const onLost = (): void => settle(() => reject(lost()));
     const onOpen = (error: Error | undefined, channel: ClientChannel): void => {
       if (error !== undefined) {
-        settle(() => reject(new EngineError('guest.failed', `The guest refused to open a session: ${error.message}.`, { cause: error })));
+        settle(() => reject(refusal(error)));
       } else if (settled) {
         channel.close();
         channel.resume();
         channel.stderr.resume();
       } else {
-        // In the same turn: output and exit status may follow in the packet being parsed.
-        settle(() => resolve(wrap(client, lost, channel, request)));
+        settle(() => resolve(use(channel)));
       }
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     client.once('close', onLost);
     try {
-      const pty = request.pty === undefined ? false : ptyOptions(request.pty);
-      if (request.command !== undefined) client.exec(request.command, pty === false ? {} : { pty }, onOpen);
-      else client.shell(pty, onOpen);
+      ask(onOpen);
     } catch {
       // ssh2 throws "Not connected" between the end of the socket and its `close` event.
       settle(() => reject(lost()));

@@ -24,6 +24,8 @@ export interface FakeGuestOptions {
   readonly authenticate?: (context: AuthContext) => void;
   /** Runs a client's command; `command` is undefined for a login shell. */
   readonly run?: (channel: ServerChannel, command: string | undefined) => void;
+  /** Where a connection that the client asks for leads; undefined refuses it. */
+  readonly forward?: (host: string, port: number) => Duplex | undefined;
   /** Handles a raw connection instead of ssh. */
   readonly raw?: (socket: Socket) => void;
   readonly port?: number;
@@ -46,6 +48,15 @@ export async function startFakeGuest(options: FakeGuestOptions = {}): Promise<Fa
       if (options.authenticate !== undefined) options.authenticate(context);
       else if (context.method === 'publickey') context.accept();
       else context.reject(['publickey']);
+    });
+    client.on('tcpip', (accept, reject, { destIP, destPort }) => {
+      seen.push(`forward ${destIP}:${destPort}`);
+      const far = options.forward?.(destIP, destPort);
+      if (far === undefined) reject();
+      else {
+        const near = accept();
+        near.pipe(far).pipe(near);
+      }
     });
     client.on('session', (accept) => {
       const session = accept();

@@ -11,6 +11,7 @@ import type { EmbeddedHost } from '../host/host.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
 import { hypervisorSuite } from './hypervisor-suite.test-support.ts';
 import { connectHypervisor } from './libvirt.ts';
+import { bestProcessor, machineProcessor, vendorOf } from './xml/processor.ts';
 
 interface QemuLab {
   readonly host: EmbeddedHost;
@@ -97,6 +98,10 @@ describe('a QEMU domain', () => {
     expect((await hypervisor.version()).hypervisor).toMatch(/^\d+\.\d+\.\d+$/);
     const text = await hypervisor.domainCapabilities({ arch: 'x86_64', virtType: 'qemu', machine: 'pc' });
     expect(text).toContain('<arch>x86_64</arch>');
+    const best = bestProcessor(await hypervisor.domainCapabilities({ arch: 'x86_64', virtType: 'qemu' }));
+    expect(best?.model).toMatch(/^[A-Z]/);
+    expect(vendorOf('Westmere', text)).toBe('Intel');
+    expect(machineProcessor(await hypervisor.capabilities())?.vendor).toMatch(/^(Intel|AMD|Hygon)$/);
   });
 
   it('has one console at a time, which can be taken over, and which ends with the VM', async () => {

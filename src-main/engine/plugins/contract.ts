@@ -6,10 +6,11 @@ import type { Operation, Step } from '../core/operation.ts';
 import type { RunOptions, RunResult } from '../core/run.ts';
 import type { ActionOptions, Engine } from '../engine.ts';
 import type { ServiceProvider } from '../guest/services.ts';
+import type { Processor } from '../libvirt/xml/processor.ts';
 import type { PrefixLocation } from '../prefix/location.ts';
 
 /** What the functions below take and give, for plugins that write down types. */
-export type { Engine, Operation, PrefixLocation, RunOptions, RunResult, Step };
+export type { Engine, Operation, PrefixLocation, Processor, RunOptions, RunResult, Step };
 
 /**
  * The plugin contract. A plugin module's default export is one plugin, or a list of them, as plain objects; a plugin need not import

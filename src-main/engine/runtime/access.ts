@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
-import { silentLog } from '../core/log.ts';
+import { drop, silentLog } from '../core/log.ts';
 import type { BootWatch } from '../guest/boot/boot-watch.ts';
 import type { Dial } from '../guest/dial.ts';
 import type { ExecResult, SshConnection, SshTarget } from '../guest/ssh.ts';
@@ -176,6 +176,26 @@ export async function connectToPort(
     return await way.dial(way.address, port, { signal });
   } finally {
     way.forget();
+  }
+}
+
+/** Connects to a TCP port that a VM reaches, over its ssh. Rejects like `connectGuest`, and with `guest.unreachable`. */
+export async function connectFromGuest(
+  context: RecipeContext,
+  prefix: Prefix,
+  vm: VmSpec,
+  to: { readonly host: string; readonly port: number },
+  signal?: AbortSignal,
+): Promise<Duplex> {
+  const { openTcpChannel } = await import('../guest/channel.ts');
+  const connection = await connectGuest(context, prefix, vm, { signal });
+  try {
+    const stream = await openTcpChannel(connection.client, () => connection.lost(), { ...to, signal });
+    stream.once('close', () => drop(connection.close(), silentLog, 'close'));
+    return stream;
+  } catch (error) {
+    await connection.close();
+    throw error;
   }
 }
 

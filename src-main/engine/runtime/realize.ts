@@ -11,6 +11,7 @@ import { reviveDnsmasq } from '../net/dnsmasq.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
 import { serialLogPath } from './console/serial-log.ts';
 import { hasServer } from './observed/network-server.ts';
+import { hostCpuFor } from './observed/processor.ts';
 import type { HostSession } from './session.ts';
 
 /**
@@ -33,7 +34,7 @@ export function vncSocket(socketDir: string, prefixUuid: string, vm: string): st
 export async function realizeDomain(session: HostSession, prefix: Prefix, vm: VmSpec, signal: AbortSignal, undo: UndoStack): Promise<void> {
   const name = domainName(prefix.uuid, vm.name);
   await mkdir(prefix.paths.logs, { recursive: true });
-  const xml = describeDomain(session, prefix, vm);
+  const xml = await describeDomain(session, prefix, vm, signal);
   undo.add(`undefine ${name}`, async (undoSignal) => await session.hypervisor.undefineDomain(name, { signal: undoSignal }));
   await session.hypervisor.defineDomain(xml, { signal });
   const known = new Set((await session.hypervisor.listSnapshots(name, { signal })).map((snapshot) => snapshot.name));
@@ -46,12 +47,14 @@ export async function realizeDomain(session: HostSession, prefix: Prefix, vm: Vm
 }
 
 /** libvirt's description of the VM as the prefix defines it. */
-export function describeDomain({ host }: HostSession, prefix: Prefix, vm: VmSpec): string {
+export async function describeDomain(session: HostSession, prefix: Prefix, vm: VmSpec, signal: AbortSignal): Promise<string> {
+  const { host } = session;
   return domainXml(vm, {
     prefixUuid: prefix.uuid,
     prefixPath: prefix.paths.root,
     uuid: stableUuid(prefix.uuid, vm.name),
     accelerator: host.accelerator,
+    hostCpu: await hostCpuFor(session, vm, signal),
     vncSocket: vncSocket(host.socketDir, prefix.uuid, vm.name),
     nets: prefix.specs.nets,
     // A system libvirt would write it as root, whose file we could not read, and where its confinement may not allow it.

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
-import type { Engine, PrefixLocation, Step, VerbCall } from '../contract.ts';
+import type { Step, VerbCall } from '../contract.ts';
 import type { EngineClient } from './engine/engine-client.ts';
-import type { OvirtVms } from './engine/engine-vm.ts';
 import type * as Work from './engine/engine-work.ts';
+import type { Environment } from './ovirt-vms.ts';
 
 /** Options, and the actions they belong to. */
 const OPTION_OWNERS: Readonly<Record<string, readonly string[]>> = {
@@ -11,6 +11,7 @@ const OPTION_OWNERS: Readonly<Record<string, readonly string[]>> = {
   with_vms: ['start'],
   vms_timeout: ['start', 'start-vms'],
   config: ['engine-setup'],
+  engine_version: ['cpu-family'],
   output: ['collect'],
   no_skip: ['collect'],
   ...Object.fromEntries(
@@ -47,11 +48,15 @@ export async function runAction(call: VerbCall): Promise<number> {
     }
     case 'add-iso': {
       const [path = ''] = take(call, action, ['PATH']);
-      return await onEngineVm(call, 'Upload an image', async ({ engine, prefix, vms }, step) => {
-        const { addIso } = await import('./engine/engine-vm.ts');
-        await addIso(engine, prefix, vms.engine.name, resolve(call.cwd, path), step);
+      return await onEnvironment(call, 'Upload an image', async (environment, step) => {
+        const [{ addIso }, { engineVm }] = await Promise.all([import('./engine/engine-vm.ts'), import('./ovirt-vms.ts')]);
+        const { name } = engineVm(environment, 'ovirt-iso-uploader');
+        await addIso(environment.engine, environment.prefix, name, resolve(call.cwd, path), step);
       });
     }
+    case 'cpu-family':
+      if (words(call).length > 1) take(call, action, ['[VM]']);
+      return await printFamily(call);
     default:
       take(call, action, []);
       return await withoutWords(call, action);
@@ -67,9 +72,10 @@ async function withoutWords(call: VerbCall, action: string): Promise<number> {
     case 'engine-setup': {
       const config =
         text(call, 'config') ?? call.fail('ovirt engine-setup: --config FILE is missing.', 'FILE has the answers to its questions.');
-      return await onEngineVm(call, 'Set up the engine', async ({ engine, prefix, vms }, step) => {
-        const { engineSetup } = await import('./engine/engine-vm.ts');
-        await engineSetup(engine, prefix, vms.engine.name, resolve(call.cwd, config), step);
+      return await onEnvironment(call, 'Set up the engine', async (environment, step) => {
+        const [{ engineSetup }, { engineVm }] = await Promise.all([import('./engine/engine-vm.ts'), import('./ovirt-vms.ts')]);
+        const { name } = engineVm(environment, 'engine-setup');
+        await engineSetup(environment.engine, environment.prefix, name, resolve(call.cwd, config), step);
       });
     }
     case 'collect':
@@ -82,11 +88,15 @@ async function withoutWords(call: VerbCall, action: string): Promise<number> {
       });
     }
     case 'start':
-      return await start(call);
+      return await inEnvironment(call, async (environment) => {
+        await (await import('./lifecycle.ts')).start(call, environment, vmsTimeout(call));
+      });
     case 'stop':
-      return await stop(call);
+      return await inEnvironment(call, async (environment) => await (await import('./lifecycle.ts')).stop(call, environment));
     case 'status':
-      return await status(call);
+      return await onEnvironment(call, 'Asking the engine', async (environment, step) => {
+        await (await import('./lifecycle.ts')).status(call, environment, step);
+      });
     case 'start-hosts':
       return await onApi(call, 'Activating Engine Hosts', async (api, work, step) => await work.startHosts(api, step));
     case 'stop-hosts':
@@ -100,25 +110,21 @@ async function withoutWords(call: VerbCall, action: string): Promise<number> {
   }
 }
 
-/** What is worked on. */
-interface Environment {
-  readonly engine: Engine;
-  readonly prefix: PrefixLocation;
-  readonly vms: OvirtVms;
-}
-
-async function inEnvironment<T>(call: VerbCall, work: (environment: Environment) => Promise<T>): Promise<T> {
-  const prefix = await call.prefix();
-  const { ovirtVms } = await import('./engine/engine-vm.ts');
-  const vms = await ovirtVms(call, prefix);
-  return await call.withEngine(async (engine) => await work({ engine, prefix, vms }));
-}
-
-/** One task on the engine's VM. */
-async function onEngineVm(call: VerbCall, label: string, work: (environment: Environment, step: Step) => Promise<void>): Promise<number> {
-  await inEnvironment(call, async (environment) => {
+/** One task on the environment. */
+async function onEnvironment(
+  call: VerbCall,
+  label: string,
+  work: (environment: Environment, step: Step) => Promise<void>,
+): Promise<number> {
+  return await inEnvironment(call, async (environment) => {
     await call.task(label, async (all) => await all.step(label, async (step) => await work(environment, step)));
   });
+}
+
+async function inEnvironment(call: VerbCall, work: (environment: Environment) => Promise<void>): Promise<number> {
+  const prefix = await call.prefix();
+  const { ovirtEnvironment } = await import('./ovirt-vms.ts');
+  await call.withEngine(async (engine) => await work(await ovirtEnvironment(call, prefix, engine)));
   return 0;
 }
 
@@ -126,78 +132,26 @@ async function onEngineVm(call: VerbCall, label: string, work: (environment: Env
 async function onApi(
   call: VerbCall,
   label: string,
-  work: (api: EngineClient, engineWork: typeof Work, step: Step, environment: Environment) => Promise<void>,
+  work: (api: EngineClient, engineWork: typeof Work, step: Step) => Promise<void>,
 ): Promise<number> {
-  return await onEngineVm(
-    call,
-    label,
-    async (environment, step) => await useApi(environment, step, async (api, own) => await work(api, own, step, environment)),
-  );
-}
-
-async function useApi<T>(
-  { engine, prefix, vms }: Environment,
-  step: Step,
-  work: (api: EngineClient, engineWork: typeof Work) => Promise<T>,
-): Promise<T> {
-  const [{ connectEngine }, engineWork] = await Promise.all([import('./engine/engine-vm.ts'), import('./engine/engine-work.ts')]);
-  using api = await connectEngine(engine, prefix, vms.engine, step);
-  return await work(api, engineWork);
-}
-
-async function status(call: VerbCall): Promise<number> {
-  const { addressOf, ENGINE_USER, passwordOf } = await import('./engine/engine-vm.ts');
-  return await onApi(call, 'Asking the engine', async (api, { engineStatus }, _step, { vms }) => {
-    const access = { ip: addressOf(vms.engine), user: ENGINE_USER, password: passwordOf(vms.engine) };
-    call.printValue(engineStatus(api, access));
-    await Promise.resolve();
+  return await onEnvironment(call, label, async (environment, step) => {
+    const [{ useApi }, engineWork] = await Promise.all([import('./lifecycle.ts'), import('./engine/engine-work.ts')]);
+    await useApi(environment, step, async (api) => await work(api, engineWork, step));
   });
 }
 
-async function start(call: VerbCall): Promise<number> {
-  const { addressOf, ENGINE_USER, passwordOf, waitForService } = await import('./engine/engine-vm.ts');
-  await inEnvironment(call, async (environment) => {
-    const { engine, prefix, vms } = environment;
-    await call.follow((options) => engine.prefix.start(prefix.path, {}, options));
-    await call.task('Start oVirt environment', async (all) => {
-      await all.step('Waiting for ovirt-engine status', async (step) => {
-        await waitForService(engine, prefix, vms.engine.name, 'ovirt-engine', step);
-      });
-      await all.step('Waiting for vdsmd status', async (step) => {
-        await step.each(
-          vms.hosts,
-          4,
-          ({ name }) => name,
-          async ({ name }, own) => await waitForService(engine, prefix, name, 'vdsmd', own),
-        );
-      });
-      await useApi(environment, all, async (api, work) => {
-        await all.step('Activating Engine Hosts', async (step) => await work.startHosts(api, step));
-        if (call.values['with_vms'] !== true) return;
-        await all.step('Waiting for Storage domains to be in active mode', async (step) => await work.waitForStorage(api, step));
-        await all.step('Starting Engine VMs', async (step) => await work.startVms(api, vmsTimeout(call), step));
-      });
-    });
-    const [user] = ENGINE_USER.split('@');
-    const password = passwordOf(vms.engine);
-    call.log.info('The environment is ready to be used.');
-    call.print(`Web UI: https://${addressOf(vms.engine) ?? vms.engine.name}\nUsername: ${user}\nPassword: ${password}`);
+async function printFamily(call: VerbCall): Promise<number> {
+  const { cpuFamily, parseVersion } = await import('./cpu/cpu-family.ts');
+  const given = text(call, 'engine_version');
+  const version = given === undefined ? undefined : parseVersion(given);
+  if (given !== undefined && version === undefined)
+    call.fail(`argument --engine-version: "${given}" is no version.`, 'Write one like 4.4.');
+  const prefix = await call.prefix();
+  const [vm] = words(call);
+  return await call.withEngine(async (engine) => {
+    call.print(await cpuFamily(call, { engine, prefix, vm, version, signal: call.signal }));
+    return 0;
   });
-  return 0;
-}
-
-async function stop(call: VerbCall): Promise<number> {
-  await inEnvironment(call, async (environment) => {
-    const { engine, prefix } = environment;
-    await call.task('Stop oVirt environment', async (all) => {
-      await useApi(environment, all, async (api, work) => {
-        await all.step('Stopping Engine VMs', async (step) => await work.stopVms(api, step));
-        await all.step('Putting hosts in maintenance mode', async (step) => await work.stopHosts(api, step));
-      });
-    });
-    await call.follow((options) => engine.prefix.shutdown(prefix.path, {}, options));
-  });
-  return 0;
 }
 
 async function collect(call: VerbCall): Promise<number> {
@@ -224,9 +178,13 @@ function text(call: VerbCall, name: string): string | undefined {
 
 /** The words after the action, exactly as many as it needs. */
 function take(call: VerbCall, action: string, wanted: readonly string[]): readonly string[] {
-  const given = call.values['args'];
-  const words = Array.isArray(given) ? (given as readonly string[]) : [];
-  if (words.length === wanted.length) return words;
-  const what = words.length < wanted.length ? 'something is missing' : `there is too much: ${words.slice(wanted.length).join(' ')}`;
+  const given = words(call);
+  if (given.length === wanted.length) return given;
+  const what = given.length < wanted.length ? 'something is missing' : `there is too much: ${given.slice(wanted.length).join(' ')}`;
   return call.fail(`ovirt ${action}: ${what}.`, `Write: ${['lago ovirt', action, ...wanted].join(' ')}`);
+}
+
+function words(call: VerbCall): readonly string[] {
+  const given = call.values['args'];
+  return Array.isArray(given) ? (given as readonly string[]) : [];
 }

@@ -13,6 +13,7 @@ const ACTIONS = [
   'stop-vms',
   'engine-setup',
   'add-iso',
+  'cpu-family',
   'deploy',
   'collect',
 ];
@@ -26,11 +27,11 @@ export const OVIRT_VERB: CliPlugin = {
   description: [
     '"reposetup" synchronises the package repositories for engine and hosts and merges them with the custom sources, as "lago repo sync" and "lago repo merge" do; "serve" serves the result like "lago repo serve".',
     '"runtest FILE" runs the tests of a Python file on the environment, each as a task: nose-style or for pytest. The results are in nosetests-FILE.xml of the prefix (JUnit), and after each failed test the artifacts of the VMs are collected into test_logs of the prefix.',
-    '"start" starts the VMs of the environment, waits for engine and hosts, and activates the hosts; "stop" stops the engine\'s VMs, puts the hosts into maintenance, and shuts the VMs down. "start-hosts", "stop-hosts", "start-vms" and "stop-vms" do one of these; "status" prints what the engine says of itself. "engine-setup" and "add-iso PATH" run their programs in the engine\'s VM. "deploy" and "collect" are those of lago.',
+    '"start" starts the VMs of the environment, waits for engine and hosts, gives the clusters the CPU type of the hosts, and activates these; "stop" stops the engine\'s VMs, puts the hosts into maintenance, and shuts the VMs down. "start-hosts", "stop-hosts", "start-vms" and "stop-vms" do one of these; "status" prints what the engine says of itself. "engine-setup" and "add-iso PATH" run their programs in the engine\'s VM. "cpu-family [VM]" prints the CPU type that the cluster of a host needs. An engine inside hosts of type ovirt-he-host is started, looked at and stopped through their program hosted-engine. "deploy" and "collect" are those of lago.',
   ].join('\n'),
   positionals: [
     { name: 'action', metavar: 'ACTION', arity: 'one', choices: ACTIONS, help: 'What to do.' },
-    { name: 'args', metavar: 'ARG', arity: 'many', help: 'What the action needs: FILE, PATH.', completes: 'file' },
+    { name: 'args', metavar: 'ARG', arity: 'many', help: 'What the action needs: FILE, PATH, VM.', completes: 'file' },
   ],
   options: [
     { flags: ['--rpm-repo'], name: 'rpm_repo', kind: 'value', metavar: 'DIR', help: 'reposetup: the store (default: reposync_dir).' },
@@ -82,6 +83,13 @@ export const OVIRT_VERB: CliPlugin = {
       help: "start, start-vms: how long to wait for each of the engine's VMs (default 480).",
     },
     { flags: ['--config'], name: 'config', kind: 'value', metavar: 'FILE', help: 'engine-setup: the file with its answers.' },
+    {
+      flags: ['--engine-version'],
+      name: 'engine_version',
+      kind: 'value',
+      metavar: 'VERSION',
+      help: 'cpu-family: in the words of which engine or cluster (3.6, 4.2, 4.4; default: those of Lago, for 4.0 to 4.3).',
+    },
     { flags: ['--output'], name: 'output', kind: 'value', metavar: 'DIR', help: 'collect: where to.' },
     { flags: ['--no-skip'], name: 'no_skip', kind: 'flag', help: 'collect: missing paths are an error.' },
   ],

@@ -3,8 +3,10 @@ import { PLUGIN_API_VERSION, type VmTypePlugin } from '../contract.ts';
 
 /** The type of which there is one in an environment. */
 export const ENGINE_TYPE = 'ovirt-engine';
+/** The type of hosts that the engine itself runs in. */
+export const HOSTING_TYPE = 'ovirt-he-host';
 /** The types of hosts in which vdsm can be looked at. */
-export const HOST_TYPES: readonly string[] = ['ovirt-host', 'ovirt-he-host'];
+export const HOST_TYPES: readonly string[] = ['ovirt-host', HOSTING_TYPE];
 
 /** Distributions whose system log is only in the journal. */
 const JOURNAL_ONLY: readonly string[] = ['fc22', 'fc23'];
@@ -56,7 +58,7 @@ export const OVIRT_VM_TYPES: readonly VmTypePlugin[] = [
   vmType('ovirt-host', { extend: withArtifacts(hostArtifacts) }),
   // A node's image lets nobody in by ssh, so that nothing can be fetched from it.
   vmType('ovirt-node'),
-  vmType('ovirt-he-host', {
+  vmType(HOSTING_TYPE, {
     extend: withArtifacts((spec) => [...hostArtifacts(spec), '/var/log/ovirt-hosted-engine-setup', '/var/log/ovirt-hosted-engine-ha']),
   }),
 ];

@@ -34,7 +34,7 @@ export async function matchVm(
   for (const net of netsOf(prefix, vm)) await realizeNetwork(session, prefix, net, signal, undo);
   for (const net of prefix.specs.nets) await matchNetwork(session, prefix, net, signal);
   const now = devicesOf(await hypervisor.domainXml(name, {}, { signal }));
-  const wanted = devicesOf(describeDomain(session, prefix, vm));
+  const wanted = devicesOf(await describeDomain(session, prefix, vm, signal));
   const notes = [...(await matchDisks(session, name, now, wanted, signal))];
   await matchNics(session, name, now, wanted, signal);
   await matchMemory(session, name, vm, signal);

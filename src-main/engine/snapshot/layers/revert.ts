@@ -123,7 +123,7 @@ export async function restoreVm(session: HostSession, prefix: Prefix, snapshot: 
     await session.hypervisor.destroyDomain(domain, { signal });
     await session.hypervisor.undefineDomain(domain, { signal });
   });
-  await session.hypervisor.defineDomain(describeDomain(session, prefix, now));
+  await session.hypervisor.defineDomain(await describeDomain(session, prefix, now, step.signal));
   const xml = await domainHere(session, prefix, snapshot.name, now);
   await restoreMemory(session, { domain, xml, file: keptMemory(prefix, snapshot.name, now.name) });
   undo.commit();

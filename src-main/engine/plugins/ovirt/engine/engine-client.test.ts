@@ -1,9 +1,10 @@
 import { Duplex } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { EngineError } from '../../../../../src-shared/errors.ts';
+import type { OvirtVersion } from '../cpu/cpu-families.ts';
 import { type EngineAddress, EngineClient } from './engine-client.ts';
 import { type EngineServer, startEngineServer } from './engine-server.test-support.ts';
-import { engineStatus, startHosts, startVms, stopHosts, waitForStorage } from './engine-work.ts';
+import { engineStatus, startHosts, startVms, stopHosts, updateClusters, waitForStorage } from './engine-work.ts';
 
 const waiting = { signal: new AbortController().signal, everyMs: 1 };
 
@@ -36,7 +37,7 @@ describe.each([4, 3] as const)('an engine of generation %d', (version) => {
     using engine = await connect();
     expect(engine.version).toBe(version);
     server.collections['hosts'] = [{ id: 'h1', name: 'host-0', status: 'up' }];
-    expect(await engine.list('hosts')).toEqual([{ id: 'h1', name: 'host-0', status: 'up' }]);
+    expect(await engine.list('hosts')).toMatchObject([{ id: 'h1', name: 'host-0', status: 'up' }]);
     expect(await engine.get('hosts', 'h1')).toMatchObject({ status: 'up' });
     expect(server.logins).toBe(1);
     expect(server.asked.filter((one) => one === 'GET /ovirt-engine/api')).toHaveLength(3);
@@ -83,10 +84,13 @@ describe.each([4, 3] as const)('an engine of generation %d', (version) => {
     await expect(startHosts(engine, waiting)).rejects.toMatchObject({ message: 'Host host-0 is in non operational state.' });
   });
 
-  it('stops VMs before hosts, but not the one it runs in', async () => {
-    server.collections['hosts'] = [{ id: 'h1', name: 'host-0', status: 'up', next: ['preparing_for_maintenance', 'maintenance'] }];
+  it('stops VMs before hosts, but not the one it runs in, nor the host under that', async () => {
+    server.collections['hosts'] = [
+      { id: 'h1', name: 'host-0', status: 'up', next: ['preparing_for_maintenance', 'maintenance'] },
+      { id: 'h2', name: 'host-1', status: 'up' },
+    ];
     server.collections['vms'] = [
-      { id: 'v1', name: 'HostedEngine', status: 'up' },
+      { id: 'v1', name: 'HostedEngine', status: 'up', host: 'h2' },
       { id: 'v2', name: 'web', status: 'up', next: ['powering_down', 'down'] },
     ];
     using engine = await connect();
@@ -108,6 +112,22 @@ describe.each([4, 3] as const)('an engine of generation %d', (version) => {
       code: 'guest.failed',
       message: 'The engine refuses POST /vms/v2/start (409): not now',
     });
+  });
+
+  it('gives clusters the CPU type for their level, and asks for none that has it', async () => {
+    server.collections['clusters'] = [
+      { id: 'c1', name: 'Default', status: '', cpu: 'Intel Conroe Family', level: '4.2' },
+      { id: 'c2', name: 'newer', status: '', cpu: 'type of 4.7', level: '4.7' },
+      { id: 'c3', name: 'bare', status: '', cpu: 'x' },
+    ];
+    using engine = await connect();
+    const family = async ({ major, minor }: OvirtVersion): Promise<string> => await Promise.resolve(`type of ${major}.${minor}`);
+    expect(await updateClusters(engine, family, waiting)).toEqual(['Default', 'bare']);
+    expect(server.collections['clusters'].map(({ cpu }) => cpu)).toEqual(['type of 4.2', 'type of 4.7', `type of ${version}.0`]);
+    expect(server.asked.filter((one) => one.startsWith('PUT'))).toEqual([
+      'PUT /ovirt-engine/api/clusters/c1',
+      'PUT /ovirt-engine/api/clusters/c3',
+    ]);
   });
 
   it('knows data centers and their storage by the names of its generation', async () => {

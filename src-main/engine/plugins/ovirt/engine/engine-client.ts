@@ -12,6 +12,8 @@ export type ApiVersion = 3 | 4;
 export interface EngineAddress {
   /** Name of the engine's VM, for messages. */
   readonly vm: string;
+  /** The name that it is asked under. Default: that of the VM. */
+  readonly host?: string | undefined;
   readonly user: string;
   readonly password: string;
   /** Certificate of the engine's own authority, PEM: nobody else's signature is accepted. */
@@ -26,6 +28,8 @@ export interface EngineItem {
   readonly name: string;
   /** Lower case, the same in both generations. */
   readonly status: string;
+  /** All that the engine says of it, in the form of its generation. */
+  readonly said: unknown;
 }
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -36,6 +40,8 @@ const OLD_NAMES: Readonly<Record<string, string>> = { data_centers: 'datacenters
 const BASES = ['/ovirt-engine/api', '/api'] as const;
 const REQUEST_MS = 60_000;
 const MAX_ANSWER = 32 * 1024 * 1024;
+
+type Method = 'GET' | 'POST' | 'PUT';
 
 interface Answer {
   readonly status: number;
@@ -113,12 +119,17 @@ export class EngineClient implements Disposable {
     await this.#call('POST', `/${this.#path(collection)}/${encodeURIComponent(id)}/${action}`, {});
   }
 
+  /** Changes an item: what `change` has, in the form of the engine's generation. */
+  async change(collection: string, id: string, change: Json): Promise<void> {
+    await this.#call('PUT', `/${this.#path(collection)}/${encodeURIComponent(id)}`, change);
+  }
+
   #path(collection: string): string {
     const parts = collection.split('/');
     return (this.version === 4 ? parts : parts.map((part) => OLD_NAMES[part] ?? part)).join('/');
   }
 
-  async #call(method: 'GET' | 'POST', path: string, body?: Json): Promise<Json> {
+  async #call(method: Method, path: string, body?: Json): Promise<Json> {
     const answer = await this.#session.ask(method, `${this.#session.base}${path}`, body);
     if (answer.status < 200 || answer.status > 299) throw refusal(`${method} ${path}`, answer);
     return parse(answer);
@@ -197,11 +208,11 @@ class Session implements Disposable {
     });
   }
 
-  async ask(method: 'GET' | 'POST', path: string, body?: Json): Promise<Answer> {
-    const { user, password, vm } = this.#address;
+  async ask(method: Method, path: string, body?: Json): Promise<Answer> {
+    const { user, password, vm, host = vm } = this.#address;
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers = {
-      Host: vm,
+      Host: host,
       Accept: 'application/json',
       Prefer: 'persistent-auth',
       Authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
@@ -312,7 +323,7 @@ function itemOf(value: unknown): EngineItem {
   const status = at(value, 'status');
   // The old generation wraps it.
   const word = typeof status === 'string' ? status : at(status, 'state');
-  return { id, name: textAt(value, 'name') ?? id, status: typeof word === 'string' ? word.toLowerCase() : '' };
+  return { id, name: textAt(value, 'name') ?? id, status: typeof word === 'string' ? word.toLowerCase() : '', said: value };
 }
 
 /** Waits; rejects with `cancelled` on abort. */

@@ -1,17 +1,24 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { drop, silentLog } from '../../../core/log.ts';
 
 interface Item {
   readonly id: string;
   readonly name: string;
   status: string;
+  /** Of a cluster: its CPU type, and its compatibility version. */
+  cpu?: string;
+  readonly level?: string;
+  /** Of a VM: the host that it runs on. */
+  readonly host?: string;
   /** What it becomes, one state at each look. */
   next?: string[];
 }
@@ -59,14 +66,26 @@ export async function startEngineServer(version: 3 | 4): Promise<EngineServer> {
   makeCertificates(folder);
   const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
   const wrap = (status: string): unknown => (version === 4 ? status : { state: status });
-  const shown = ({ id, name, status }: Item): object => ({ id, name, status: wrap(status) });
+  const cpuKey = version === 4 ? 'type' : 'id';
+  const shown = ({ id, name, status, cpu, level, host }: Item): object => ({
+    id,
+    name,
+    status: wrap(status),
+    ...(cpu === undefined ? {} : { cpu: { architecture: 'x86_64', [cpuKey]: cpu } }),
+    ...(level === undefined ? {} : { version: { major: level.split('.')[0], minor: level.split('.')[1] } }),
+    ...(host === undefined ? {} : { host: { id: host } }),
+  });
 
   const server = createServer({ key: read('engine.key'), cert: read('engine.pem') }, (request, response) => {
-    request.resume();
-    const answer = (status: number, body: unknown): void => {
+    drop(respond(request, response), silentLog, 'answer');
+  });
+
+  async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await text(request);
+    const answer = (status: number, content: unknown): void => {
       const session = status === 200 ? { 'Set-Cookie': 'JSESSIONID=s1; path=/ovirt-engine/api; secure' } : {};
       response.writeHead(status, { 'Content-Type': 'application/json', ...session });
-      response.end(JSON.stringify(body));
+      response.end(JSON.stringify(content));
     };
     made.asked.push(`${request.method} ${decodeURIComponent(request.url ?? '')}`);
     const trouble = made.troubles.shift();
@@ -87,9 +106,15 @@ export async function startEngineServer(version: 3 | 4): Promise<EngineServer> {
     const item = collection.find((one) => one.id === id);
     if (item === undefined) return answer(404, { detail: 'Entity not found' });
     if (action !== undefined) return answer(200, { status: 'complete' });
+    if (request.method === 'PUT') {
+      const { cpu } = JSON.parse(body) as { cpu?: Record<string, string> };
+      if (cpu?.[cpuKey] === undefined) return answer(400, { detail: 'Nothing that this generation knows is changed' });
+      item.cpu = cpu[cpuKey];
+      return answer(200, shown(item));
+    }
     item.status = item.next?.shift() ?? item.status;
     return answer(200, shown(item));
-  });
+  }
 
   function isKnown({ headers }: IncomingMessage): boolean {
     if (headers.cookie === 'JSESSIONID=s1') return true;
@@ -102,7 +127,10 @@ export async function startEngineServer(version: 3 | 4): Promise<EngineServer> {
   function found(items: readonly Item[], search: string | null): readonly Item[] {
     const status = /status=(\w+)/.exec(search ?? '')?.[1];
     const not = /name!=(\w+)/.exec(search ?? '')?.[1];
-    return items.filter((item) => (status === undefined || item.status === status) && item.name !== not);
+    const name = /name=(\w+)/.exec(search ?? '')?.[1];
+    return items.filter(
+      (item) => (status === undefined || item.status === status) && item.name !== not && (name === undefined || item.name === name),
+    );
   }
 
   const full = version === 4 ? { full_version: '4.2.8.2-1.el7' } : {};

@@ -1,50 +1,17 @@
 import { basename } from 'node:path';
 import { EngineError } from '../../../../../src-shared/errors.ts';
-import type { VmSpec } from '../../../../../src-shared/specs.ts';
-import type { Engine, PrefixLocation, Step, VerbCall } from '../../contract.ts';
-import { ENGINE_TYPE, HOST_TYPES } from '../vm-types.ts';
+import type { Engine, PrefixLocation, Step } from '../../contract.ts';
+import { ENGINE_USER, type OwnEngine } from '../ovirt-vms.ts';
 import { EngineClient, pause } from './engine-client.ts';
 
-export const ENGINE_USER = 'admin@internal';
-const DEFAULT_PASSWORD = '123';
 /** Where engine-setup puts the certificate of the authority that it makes. */
 const AUTHORITY = '/etc/pki/ovirt-engine/ca.pem';
 /** Name of the answers in the engine's VM, as Lago's. */
 const ANSWERS = 'engine-answer-file';
 const SERVICE_MS = 180_000;
 
-/** The engine's VM and the hosts of an environment. */
-export interface OvirtVms {
-  readonly engine: VmSpec;
-  readonly hosts: readonly VmSpec[];
-}
-
-/** `vm.missing` in an environment without an engine. */
-export async function ovirtVms(call: VerbCall, prefix: PrefixLocation): Promise<OvirtVms> {
-  const { vms } = await call.specs(prefix.path);
-  const engine = vms.find((vm) => vm['vm-type'] === ENGINE_TYPE);
-  if (engine === undefined) {
-    throw new EngineError('vm.missing', `The environment ${prefix.name} has no VM of type ${ENGINE_TYPE}.`, {
-      hint: `Give its engine "vm-type: ${ENGINE_TYPE}" in the init file.`,
-    });
-  }
-  return { engine, hosts: vms.filter((vm) => HOST_TYPES.includes(vm['vm-type'])) };
-}
-
-export function passwordOf(engine: VmSpec): string {
-  const given = engine.metadata['ovirt-engine-password'];
-  return typeof given === 'string' || typeof given === 'number' ? String(given) : DEFAULT_PASSWORD;
-}
-
-/** Address of a VM on its management network, null without one. */
-export function addressOf(vm: VmSpec): string | null {
-  const nic = vm.nics.find(({ net }) => net === vm.mgmt_net) ?? vm.nics.find(({ ip }) => ip !== undefined);
-  return nic?.ip ?? null;
-}
-
-/** The REST API of the environment's engine, through its own networks and trusted by its own authority, which is read by ssh. */
-export async function connectEngine(engine: Engine, prefix: PrefixLocation, vm: VmSpec, step: Step): Promise<EngineClient> {
-  const { signal } = step;
+/** The REST API of an engine with a VM of its own, through the environment's networks, trusted by its authority, which is read by ssh. */
+export async function connectOwn({ engine, prefix, password, vm }: OwnEngine, signal: AbortSignal): Promise<EngineClient> {
   const read = await engine.vm.exec(prefix.path, { vm: vm.name, command: `cat ${AUTHORITY}`, signal });
   if (read.code !== 0) {
     throw new EngineError('guest.failed', `Failed to connect to the engine: VM ${vm.name} has no ${AUTHORITY}.`, {
@@ -54,7 +21,7 @@ export async function connectEngine(engine: Engine, prefix: PrefixLocation, vm: 
   const address = {
     vm: vm.name,
     user: ENGINE_USER,
-    password: passwordOf(vm),
+    password,
     authority: read.stdout,
     open: async (asked: AbortSignal) => await engine.vm.connect(prefix.path, vm.name, 443, asked),
   };

@@ -1,10 +1,15 @@
 import { EngineError } from '../../../../../src-shared/errors.ts';
+import type { OvirtVersion } from '../cpu/cpu-families.ts';
 import { at, type EngineClient, type EngineItem, pause, textAt } from './engine-client.ts';
 
 /** Lago's limits. */
 const HOSTS_MS = 300_000;
 const STOP_VMS_MS = 300_000;
 const STORAGE_MS = 300_000;
+const CLUSTER_MS = 120_000;
+
+/** What an engine calls the VM that it runs in itself. */
+const ENGINE_VM = 'HostedEngine';
 
 /** How to wait: tests look more often. */
 export interface Waiting {
@@ -28,9 +33,13 @@ export async function startHosts(engine: EngineClient, waiting: Waiting): Promis
   }
 }
 
-/** Stops all VMs of the engine, puts the hosts that are up into maintenance, and waits for that. */
+/**
+ * Stops all VMs of the engine, puts the hosts that are up into maintenance, and waits for that. The host that the engine itself runs on stays
+ * up: it could not say any more that it is in maintenance.
+ */
 export async function stopHosts(engine: EngineClient, waiting: Waiting): Promise<void> {
-  const hosts = await engine.list('hosts', 'status=up');
+  const [itself] = await engine.list('vms', `name=${ENGINE_VM}`);
+  const hosts = (await engine.list('hosts', 'status=up')).filter(({ id }) => id !== textAt(itself?.said, 'host', 'id'));
   if (hosts.length === 0) return;
   await stopVms(engine, waiting);
   for (const host of hosts) await engine.act('hosts', host.id, 'deactivate');
@@ -49,11 +58,38 @@ export async function startVms(engine: EngineClient, timeoutMs: number, waiting:
 
 /** Stops the engine's VMs that are up, but for the one that the engine itself runs in, and waits until they are down. */
 export async function stopVms(engine: EngineClient, waiting: Waiting): Promise<void> {
-  const vms = await engine.list('vms', 'status=up and name!=HostedEngine');
+  const vms = await engine.list('vms', `status=up and name!=${ENGINE_VM}`);
   for (const vm of vms) await engine.act('vms', vm.id, 'stop');
   for (const vm of vms) {
     await untilState(engine, 'vms', vm, 'down', { ...waiting, what: `VM ${vm.name} of the engine`, timeoutMs: STOP_VMS_MS });
   }
+}
+
+/** Gives the clusters the CPU type that `family` tells for their compatibility version, and waits until they have it; returns their names. */
+export async function updateClusters(
+  engine: EngineClient,
+  family: (version: OvirtVersion) => Promise<string>,
+  waiting: Waiting,
+): Promise<readonly string[]> {
+  // The old generation has it as an id.
+  const key = engine.version === 4 ? 'type' : 'id';
+  const typeOf = ({ said }: EngineItem): string | undefined => textAt(said, 'cpu', key);
+  const changed: string[] = [];
+  for (const cluster of await engine.list('clusters')) {
+    const level = (part: string): number => Number(textAt(cluster.said, 'version', part) ?? NaN);
+    const [major, minor] = [level('major'), level('minor')];
+    const type = await family(Number.isNaN(major) ? { major: engine.version, minor: 0 } : { major, minor: minor || 0 });
+    if (typeOf(cluster) === type) continue;
+    await engine.change('clusters', cluster.id, { cpu: { [key]: type } });
+    const end = Date.now() + CLUSTER_MS;
+    for (;;) {
+      const now = typeOf(await engine.get('clusters', cluster.id));
+      if (now === type) break;
+      await nextLook(end, waiting, `Cluster ${cluster.name} has the CPU type ${now ?? 'undefined'} and does not get ${type}.`);
+    }
+    changed.push(cluster.name);
+  }
+  return changed;
 }
 
 /** Waits until the storage domains of all data centers are active. */
