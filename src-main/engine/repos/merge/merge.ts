@@ -10,6 +10,7 @@ import { takeLock } from '../../core/lock.ts';
 import type { Log } from '../../core/log.ts';
 import { forEachLimit } from '../../core/until.ts';
 import { choosePackages, type MergeConflict, type SourcePackages } from './choose.ts';
+import { isDistroName } from './distro.ts';
 import { findPackages } from './find-packages.ts';
 import { linkOrCopy } from './link-file.ts';
 import { makeDebMetadata, makeRpmMetadata } from './metadata.ts';
@@ -53,7 +54,6 @@ export interface MergeResult {
 
 /** What is beside the repositories: the true folders, which links of the distributions' names lead to, and what is kept for later. */
 const HIDDEN = '.merged';
-const DISTRO = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const READERS = 4;
 
 /**
@@ -63,7 +63,7 @@ const READERS = 4;
  */
 export async function mergeRepos({ sources, into, distros }: MergeRequest, options: MergeOptions): Promise<MergeResult> {
   const { signal, log } = options;
-  const wrong = distros.find((distro) => !DISTRO.test(distro));
+  const wrong = distros.find((distro) => !isDistroName(distro));
   if (wrong !== undefined) throw new EngineError('input.invalid', `"${wrong}" cannot be the name of a distribution.`);
   const hidden = join(into, HIDDEN);
   await mkdir(hidden, { recursive: true }).catch((error: unknown) => {

@@ -49,12 +49,25 @@ export const CLIENT_PATHS: Readonly<Record<ServedRepo['kind'], string>> = {
   deb: '/etc/apt/sources.list.d/lago-packages.list',
 };
 
-/** What yum, dnf or apt of a guest needs to use a repository at `url` (which ends in `/`). Its packages are not signed. */
-export function clientFile(url: string, { distro, kind }: ServedRepo): ClientFile {
-  const address = distro === '' ? url : `${url}${encodeURIComponent(distro)}`;
+/** Where the repository of a distribution is, below `url`, which ends in `/`. */
+export function repoAddress(url: string, distro: string): string {
+  return distro === '' ? url : `${url}${encodeURIComponent(distro)}`;
+}
+
+/**
+ * What yum, dnf or apt of a guest needs to use a repository below `url` (which ends in `/`). Its packages are not signed. dnf fails while the
+ * repository cannot be reached, rather than install other packages in silence, unless it is `optional`.
+ */
+export function clientFile(
+  url: string,
+  { distro, kind }: ServedRepo,
+  { optional = false }: { readonly optional?: boolean } = {},
+): ClientFile {
+  const address = repoAddress(url, distro);
   const path = CLIENT_PATHS[kind];
   if (kind === 'deb') return { path, content: `deb [trusted=yes] ${address} ./\n` };
   // Cheaper than any other repository, and refreshed at each use: packages are merged again and again.
   const options = ['name=Packages of this environment', `baseurl=${address}`, 'enabled=1', 'gpgcheck=0', 'cost=1', 'metadata_expire=1'];
-  return { path, content: ['[lago-packages]', ...options, 'module_hotfixes=1', ''].join('\n') };
+  const lines = ['[lago-packages]', ...options, 'module_hotfixes=1', ...(optional ? ['skip_if_unavailable=1'] : []), ''];
+  return { path, content: lines.join('\n') };
 }
