@@ -1,4 +1,5 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
+import type { ModulesDocument } from '../rpm/modules.ts';
 import { builtFor, distrosOf } from './distro.ts';
 import type { PackageFile } from './package-file.ts';
 import type { MergeSource } from './source.ts';
@@ -7,10 +8,14 @@ import type { MergeSource } from './source.ts';
 export interface SourceAccount {
   readonly source: MergeSource;
   readonly packages: readonly PackageFile[];
+  /** What its repositories say of modules. */
+  readonly modules: readonly ModulesDocument[];
   /** How many packages of sources (`.src.rpm`) it has, which are left out. */
   readonly ofSources: number;
   /** Files that are called packages and are none, with the reason: sentences. */
   readonly refused: readonly string[];
+  /** What else cannot be used: sentences. */
+  readonly problems: readonly string[];
 }
 
 /** Why a source has no packages; undefined for one that has. */
@@ -25,7 +30,7 @@ export function whyEmpty({ source, packages, ofSources, refused }: SourceAccount
 
 /** The error of a merge that would have no package at all: what was looked at, and why none of it counted. */
 export function nothingToMerge(accounts: readonly SourceAccount[], distros: readonly string[]): EngineError {
-  const lines = accounts.flatMap((account) => [whyEmpty(account) ?? forOthers(account, distros), ...account.refused]);
+  const lines = accounts.flatMap((account) => [whyEmpty(account) ?? forOthers(account, distros), ...account.refused, ...account.problems]);
   const wanted = distros.join(', ');
   return new EngineError('input.missing-file', [`No source has a package for ${wanted}:`, ...lines].join('\n  '), {
     hint: 'What was merged before is still there. Name a folder with packages that were built, or another distribution with --distro.',

@@ -13,6 +13,7 @@ import { choosePackages, type MergeConflict } from './choose.ts';
 import { isDistroName, takesKind } from './distro.ts';
 import { linkOrCopy } from './link-file.ts';
 import { makeDebMetadata, makeRpmMetadata } from './metadata.ts';
+import { modulesOf, withStreams } from './modules.ts';
 import { type PackageFile, repositoryName } from './package-file.ts';
 import { readSource } from './read-source.ts';
 import type { MergeSource } from './source.ts';
@@ -74,10 +75,12 @@ export async function mergeRepos({ sources, into, distros }: MergeRequest, optio
   for (const [at, source] of sources.entries()) {
     options.onProgress?.((0.5 * at) / sources.length, source.text);
     const account = await readSource(source, places);
-    problems.push(...[whyEmpty(account)].filter((why) => why !== undefined), ...account.refused);
+    problems.push(...[whyEmpty(account)].filter((why) => why !== undefined), ...account.refused, ...account.problems);
     accounts.push(account);
   }
-  const { chosen, conflicts, older, known, foreign } = await choosePackages(accounts, distros, haveSameContent);
+  const modules = accounts.flatMap((account) => account.modules);
+  const offered = accounts.map(({ source, packages }) => ({ source, packages: withStreams(packages, modules) }));
+  const { chosen, conflicts, older, known, foreign } = await choosePackages(offered, distros, haveSameContent);
   if ([...chosen.values()].every((files) => files.length === 0)) throw nothingToMerge(accounts, distros);
   for (const [tag, count] of foreign)
     problems.push(`${count} for ${tag} left out: ${distros.join(', ')} ${distros.length === 1 ? 'is' : 'are'} wanted.`);
@@ -86,7 +89,7 @@ export async function mergeRepos({ sources, into, distros }: MergeRequest, optio
   let copied = 0;
   for (const [distro, files] of chosen) {
     options.onProgress?.(0.5 + (0.5 * repos.length) / chosen.size, distro);
-    copied += await makeRepo({ into, hidden, distro, files }, signal);
+    copied += await makeRepo({ into, hidden, distro, files, modules: modulesOf(files, modules) }, signal);
     if (files.length === 0) problems.push(`${distro} has no packages: none of the sources has any for it.`);
     repos.push({ distro, path: join(into, distro), packages: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) });
   }
@@ -114,10 +117,12 @@ interface NewRepo {
   readonly hidden: string;
   readonly distro: string;
   readonly files: readonly PackageFile[];
+  /** A modules.yaml. */
+  readonly modules: string | undefined;
 }
 
 /** Makes the repository of a distribution aside, then lets its name lead there. Returns how many bytes were copied. */
-async function makeRepo({ into, hidden, distro, files }: NewRepo, signal: AbortSignal | undefined): Promise<number> {
+async function makeRepo({ into, hidden, distro, files, modules }: NewRepo, signal: AbortSignal | undefined): Promise<number> {
   const place = join(into, distro);
   const name = asideName(distro);
   const folder = join(hidden, name);
@@ -135,7 +140,7 @@ async function makeRepo({ into, hidden, distro, files }: NewRepo, signal: AbortS
     const kinds = new Set(files.map(({ kind }) => kind));
     // One without packages is one too: guests that use it would fail otherwise.
     const isMade = (kind: PackageFile['kind']): boolean => kinds.has(kind) || (kinds.size === 0 && takesKind(distro, kind));
-    if (isMade('rpm')) await makeRpmMetadata(folder, metadata);
+    if (isMade('rpm')) await makeRpmMetadata(folder, { ...metadata, modules });
     if (isMade('deb')) await makeDebMetadata(folder, metadata);
     gone = await pointTo(place, `${HIDDEN}/${name}`, hidden);
   } catch (error) {

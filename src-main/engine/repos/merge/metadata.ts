@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -16,13 +16,22 @@ export interface MetadataOptions {
 
 /**
  * Makes the metadata of the rpm packages in a folder, by createrepo_c. Packages that were there before are not read again. The metadata from
- * before stays beside the new one: a guest that has just read the old repomd.xml goes on with it.
+ * before stays beside the new one: a guest that has just read the old repomd.xml goes on with it. `modules` is the text of a modules.yaml.
  */
-export async function makeRpmMetadata(folder: string, { before, signal }: MetadataOptions): Promise<void> {
+export async function makeRpmMetadata(
+  folder: string,
+  { before, signal, modules }: MetadataOptions & { readonly modules: string | undefined },
+): Promise<void> {
   if (before !== undefined) await keepRepodata(join(before, 'repodata'), join(folder, 'repodata'));
   // Not any newer compression: yum of el7 knows no other.
   const how = ['--quiet', '--no-database', '--general-compress-type=gz', '--update', '--retain-old-md=1'];
   await runMetadataTool('createrepo_c', [...how, '.'], 'The metadata of the rpm packages could not be made.', { cwd: folder, signal });
+  if (modules === undefined) return;
+  const file = 'modules.yaml';
+  await writeFile(join(folder, file), modules);
+  const args = ['--mdtype=modules', '--compress-type=gz', file, 'repodata'];
+  await runMetadataTool('modifyrepo_c', args, 'The modules of the rpm packages could not be added.', { cwd: folder, signal });
+  await rm(join(folder, file));
 }
 
 /** Links the metadata that a repository has now, but not what it still keeps from before. */

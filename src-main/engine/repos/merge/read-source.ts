@@ -1,6 +1,10 @@
+import { dirname } from 'node:path';
+import { EngineError } from '../../../../src-shared/errors.ts';
 import { forEachLimit } from '../../core/until.ts';
+import type { ModulesDocument } from '../rpm/modules.ts';
 import type { SourceAccount } from './account.ts';
-import { type FindOptions, findPackages } from './find-packages.ts';
+import { type FindOptions, findPackages, isIndex } from './find-packages.ts';
+import { readModules } from './modules.ts';
 import { isOrdinary, NotAPackage, type PackageFile } from './package-file.ts';
 import { readDebs } from './read-debs.ts';
 import { readRpm } from './read-rpm.ts';
@@ -32,7 +36,25 @@ export async function readSource(source: MergeSource, options: ReadOptions): Pro
     else if (isOrdinary(one)) packages.push(one);
     else refused.push(`${path} is left out: its name or version has characters that packages may not have.`);
   }
-  return { source, packages, ofSources, refused };
+  return { source, packages, ofSources, refused, ...(await readAllModules(paths.filter(isIndex), signal)) };
+}
+
+/** Packages are of use without their modules: those that cannot be read are problems. */
+async function readAllModules(
+  indexes: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Pick<SourceAccount, 'modules' | 'problems'>> {
+  const modules: ModulesDocument[] = [];
+  const problems: string[] = [];
+  for (const index of indexes) {
+    try {
+      modules.push(...(await readModules(index, signal)));
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.code !== 'remote.invalid') throw error;
+      problems.push(`The modules of ${dirname(dirname(index))} are left out: ${error.message}`);
+    }
+  }
+  return { modules, problems };
 }
 
 async function readRpmOrWhyNot(path: string): Promise<PackageFile | NotAPackage | undefined> {
