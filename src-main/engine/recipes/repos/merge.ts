@@ -4,7 +4,8 @@ import { EngineError } from '../../../../src-shared/errors.ts';
 import type { Step } from '../../core/operation.ts';
 import { type Prefix, readPrefix } from '../../prefix/prefix.ts';
 import { type MergeResult, mergeRepos } from '../../repos/merge/merge.ts';
-import { parseSource, repomanOption } from '../../repos/merge/source.ts';
+import { readRepomanConfig, repomanOptions } from '../../repos/merge/repoman-options.ts';
+import { parseSource } from '../../repos/merge/source.ts';
 import { folderOf } from '../../repos/store/folder.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
 import { chooseRepos, distrosOf } from './choose-repos.ts';
@@ -27,16 +28,15 @@ export async function mergePackages(context: RecipeContext, root: string, reques
   const { name } = request;
   if (name !== undefined && !NAME.test(name)) throw new EngineError('input.invalid', `"${name}" cannot be the name of a repository.`);
   const sources = texts.map((text) => parseSource(text, request.folder));
-  for (const option of request.options ?? []) {
-    const said = repomanOption(option);
-    if (said !== undefined) step.log.warn(said);
-  }
+  const configured = request.repomanConfig === undefined ? [] : await readRepomanConfig(request.repomanConfig);
+  const { policy, notFollowed } = repomanOptions([...configured, ...(request.options ?? [])]);
+  for (const sentence of notFollowed) step.log.warn(sentence);
   const distros = wantedDistros(prefix, request.distros);
   const into = name === undefined ? prefix.paths.internalRepo : join(prefix.paths.internalRepo, name);
   return await step.step('Merge packages', async (one) => {
     const { signal, log } = one;
     const result = await mergeRepos(
-      { sources, into, distros },
+      { sources, into, distros, policy },
       { signal, log, onProgress: (fraction, what) => one.progress(fraction, what) },
     );
     for (const problem of result.problems) log.warn(problem);

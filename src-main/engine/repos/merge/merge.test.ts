@@ -26,7 +26,7 @@ import { type MergeResult, mergeRepos } from './merge.ts';
 import { NotAPackage } from './package-file.ts';
 import { readDebs } from './read-debs.ts';
 import { readRpm } from './read-rpm.ts';
-import { parseSource, repomanOption } from './source.ts';
+import { parseSource } from './source.ts';
 
 let built = '';
 let base = '';
@@ -270,14 +270,6 @@ describe('sources', () => {
 
   test.each(['koji:12', 'copr:me/it', '', ':only-missing', 'conf:list'])('%j is refused', (text) => {
     expect(() => parseSource(text, '/')).toThrow(expect.objectContaining({ code: 'input.invalid' }) as Error);
-  });
-
-  test('what Lago gives to repoman is accepted silently, other options are said', () => {
-    expect(repomanOption('main.on_empty_source=warn')).toBeUndefined();
-    expect(repomanOption('store.RPMStore.on_wrong_distro=copy_to_all')).toBeUndefined();
-    expect(repomanOption('store.RPMStore.rpm_dir=')).toBeUndefined();
-    expect(repomanOption('store.RPMStore.on_wrong_distro=fail')).toContain('goes to all distributions');
-    expect(repomanOption('store.Other=1')).toBe('The option store.Other of repoman means nothing here.');
   });
 });
 

@@ -15,6 +15,7 @@ import { linkOrCopy } from './link-file.ts';
 import { makeDebMetadata, makeRpmMetadata } from './metadata.ts';
 import { modulesOf, withStreams } from './modules.ts';
 import { type PackageFile, repositoryName } from './package-file.ts';
+import { applyPolicy, DEFAULT_POLICY, type MergePolicy } from './policy.ts';
 import { readSource } from './read-source.ts';
 import type { MergeSource } from './source.ts';
 
@@ -24,6 +25,7 @@ export interface MergeRequest {
   readonly into: string;
   /** Names of distributions, which become folders. */
   readonly distros: readonly string[];
+  readonly policy?: MergePolicy;
 }
 
 export interface MergeOptions {
@@ -59,7 +61,10 @@ const HIDDEN = '.merged';
  * copied, where the file system allows it. A repository is replaced at once, when it is complete; a merge that is interrupted, or finds no
  * package at all (`input.missing-file`), changes nothing. Errors: `input.invalid`, `input.missing-file`, `conflict.locked`, `host.no-space`, `host.missing-tool`, `cancelled`.
  */
-export async function mergeRepos({ sources, into, distros }: MergeRequest, options: MergeOptions): Promise<MergeResult> {
+export async function mergeRepos(
+  { sources, into, distros, policy = DEFAULT_POLICY }: MergeRequest,
+  options: MergeOptions,
+): Promise<MergeResult> {
   const { signal, log } = options;
   const wrong = distros.find((distro) => !isDistroName(distro));
   if (wrong !== undefined) throw new EngineError('input.invalid', `"${wrong}" cannot be the name of a distribution.`);
@@ -74,7 +79,7 @@ export async function mergeRepos({ sources, into, distros }: MergeRequest, optio
   const places = { downloads: join(hidden, 'downloads'), scratch: join(hidden, asideName('read')), signal, log };
   for (const [at, source] of sources.entries()) {
     options.onProgress?.((0.5 * at) / sources.length, source.text);
-    const account = await readSource(source, places);
+    const account = applyPolicy(await readSource(source, places), policy);
     problems.push(...[whyEmpty(account)].filter((why) => why !== undefined), ...account.refused, ...account.problems);
     accounts.push(account);
   }
