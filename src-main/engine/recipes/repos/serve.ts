@@ -3,7 +3,7 @@ import { EngineError, isCancelled } from '../../../../src-shared/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { RunResult } from '../../core/run.ts';
 import type { Host } from '../../host/host.ts';
-import { type Prefix, readPrefix, requireDisksHere } from '../../prefix/prefix.ts';
+import { type Prefix, readPrefix } from '../../prefix/prefix.ts';
 import { clientFile, servedRepos } from '../../repos/serve/client-file.ts';
 import { type RepoServer, type RepoServerReport, type RepoServerSpec, repoServer } from '../../repos/serve/repo-server.ts';
 import { packageServer } from '../../runtime/packages/package-server.ts';
@@ -24,12 +24,21 @@ export async function servePackages(
 ): Promise<ServedPackages> {
   const prefix = await readPrefix(root);
   requireReady(prefix);
-  requireDisksHere(prefix, 'Serving packages');
+  requireNetworksHere(prefix);
   const spec = packageServer(prefix, request);
   await requireFolder(prefix, spec.folder);
   const session = await context.hosts.find(prefix, signal);
   if (session === undefined) throw networkDown(prefix);
   return await runServer(session.host, repoServer(context.resourcesDir, spec), spec, { prefix, log, signal });
+}
+
+/** A server there would need the packages there, and one here would not know which VM asks. */
+function requireNetworksHere({ name, paths, record }: Prefix): void {
+  const host = record?.host;
+  if (host?.kind !== 'remote') return;
+  throw new EngineError('not-available', `Packages cannot be served: the networks of ${name} are on another machine (${host.uri}).`, {
+    hint: `Copy ${paths.internalRepo} to a web server that the VMs can reach.`,
+  });
 }
 
 async function requireFolder(prefix: Prefix, folder: string): Promise<void> {
