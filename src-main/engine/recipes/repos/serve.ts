@@ -8,6 +8,7 @@ import { clientFile, servedRepos } from '../../repos/serve/client-file.ts';
 import { type RepoServer, type RepoServerReport, type RepoServerSpec, repoServer } from '../../repos/serve/repo-server.ts';
 import { packageServer } from '../../runtime/packages/package-server.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
+import { hasMergedPackages } from './merged.ts';
 import type { ServedPackages, ServeRequest } from './serve-request.ts';
 
 /**
@@ -42,17 +43,17 @@ function requireNetworksHere({ name, paths, record }: Prefix): void {
 }
 
 async function requireFolder(prefix: Prefix, folder: string): Promise<void> {
-  const found = await stat(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-    throw error;
-  });
-  if (found?.isDirectory() === true) return;
   if (folder === prefix.paths.internalRepo) {
+    if (await hasMergedPackages(prefix)) return;
     throw new EngineError('input.missing-file', `${prefix.name} has no merged packages yet.`, {
       hint: 'Merge some with "lago repo merge", or name a folder with --dir.',
     });
   }
-  throw new EngineError('input.missing-file', `There is no folder ${folder}.`);
+  const found = await stat(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    throw error;
+  });
+  if (found?.isDirectory() !== true) throw new EngineError('input.missing-file', `There is no folder ${folder}.`);
 }
 
 function networkDown(prefix: Prefix): EngineError {

@@ -59,7 +59,8 @@ const HIDDEN = '.merged';
 /**
  * Merges packages into one repository for each distribution: `INTO/DISTRO/ARCH/`, with metadata for dnf, yum and apt. Files are linked, not
  * copied, where the file system allows it. A repository is replaced at once, when it is complete; a merge that is interrupted, or finds no
- * package at all (`input.missing-file`), changes nothing. Errors: `input.invalid`, `input.missing-file`, `conflict.locked`, `host.no-space`, `host.missing-tool`, `cancelled`.
+ * package at all (`input.missing-file`), changes nothing. Errors: `input.invalid`, `input.missing-file`, `conflict.locked`, `host.no-space`,
+ * `host.missing-tool`, `cancelled`.
  */
 export async function mergeRepos(
   { sources, into, distros, policy = DEFAULT_POLICY }: MergeRequest,
