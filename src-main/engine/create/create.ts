@@ -14,6 +14,7 @@ import { expandPrefixPath, type PrefixPaths, prefixPaths } from '../prefix/layou
 import { readPrefixWithoutSpecs, writeSpecs } from '../prefix/prefix.ts';
 import { type PrefixRecord, writeRecord } from '../prefix/record.ts';
 import { newPrefixName } from '../prefix/workdir.ts';
+import { packagesUrl } from '../runtime/packages/package-server.ts';
 import type { RecipeContext } from '../runtime/recipe.ts';
 import { remoteFiles, remoteOf, requireSendable } from '../runtime/remote-files.ts';
 import { defaultHostChoice } from '../runtime/session.ts';
@@ -98,7 +99,10 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
         throw new EngineError('conflict.subnet', 'Other environments kept taking the subnets that were planned.', { hint: 'Try again.' });
       ({ environment, templates } = await draft());
     }
-    const specs = await createDisks({ paths, uuid, initFile, environment, templates, undo, settings: context.settings }, whole);
+    const specs = await createDisks(
+      { paths, uuid, initFile, environment, templates, undo, settings: context.settings, packagesUrl: clientUrl(environment, host) },
+      whole,
+    );
     if (host.kind === 'remote') await sendFiles(context, paths, undo, whole);
     await whole.step('Copying any deploy scripts', async (one) => await copyScripts(environment.scripts, paths, one));
     await whole.step('Save prefix', async (save) => await savePrefix(paths, specs, record, save));
@@ -108,6 +112,11 @@ export async function createEnvironment(context: RecipeContext, request: CreateR
     await events.onReady(root);
     return root;
   });
+}
+
+/** Where guests that are to be told of the environment's packages find them. On another machine nothing is served. */
+function clientUrl({ repos, specs }: PlannedEnvironment, host: HostChoice): string | undefined {
+  return repos?.client === 'auto' && host.kind !== 'remote' ? packagesUrl(specs.nets, repos) : undefined;
 }
 
 /** Everything that the other machine must have and be, before anything is created. */

@@ -9,11 +9,12 @@ import { type Backing, type ChainRequest, copyImage, resolveBelow, resolveChain 
 import { createEmptyDisk, createOverlay, type ImageFormat, setBacking } from '../disk/qemu-img.ts';
 import { unpackImage } from '../disk/unpack.ts';
 import { readPrefixKey } from '../guest/keys.ts';
-import type { PlannedEnvironment } from '../plan/plan.ts';
+import { distroOf, type PlannedEnvironment } from '../plan/plan.ts';
 import type { DiskJob } from '../plan/plan-disks.ts';
 import { readInitFile } from '../plan/read-init-file.ts';
 import { type OwnCloudConfig, ownCloudConfig } from '../plan/user-data.ts';
 import { expandPrefixPath } from '../prefix/layout.ts';
+import { clientScript } from '../repos/serve/client-script.ts';
 import { nocloudSeed } from '../seed/cloud-init.ts';
 import type { StoredTemplate } from '../template/store.ts';
 import { buildDisks, type GuestWork, seedNetwork, sysprepVm } from './bootstrap.ts';
@@ -29,6 +30,8 @@ export interface DiskWork extends GuestWork {
   readonly uuid: string;
   readonly environment: PlannedEnvironment;
   readonly templates: Templates;
+  /** Where guests will find the environment's packages (`packagesUrl`); undefined if they cannot, or are not to be told. */
+  readonly packagesUrl: string | undefined;
   /** Undoes changes outside of the prefix's folder. */
   readonly undo: UndoStack;
 }
@@ -191,6 +194,7 @@ async function seed(vm: VmSpec, work: DiskWork): Promise<VmSpec> {
   const password = vm['root-password'] ?? vm['ssh-password'];
   const own = await readOwnCloudConfig(vm, work);
   const networkConfig = seedNetwork(vm);
+  const tellOfPackages = clientScriptOf(vm, work);
   const image = nocloudSeed({
     hostname: vm.name,
     instanceId: `${uuid}-${vm.name}`,
@@ -199,6 +203,7 @@ async function seed(vm: VmSpec, work: DiskWork): Promise<VmSpec> {
     // `ssh-password` may be the default that everybody knows: with that one, root logs in on the console only.
     sshByPassword: vm['root-password'] !== undefined,
     ...(networkConfig === undefined ? {} : { networkConfig }),
+    ...(tellOfPackages === undefined ? {} : { bootScripts: [tellOfPackages] }),
     ...own,
   });
   const file = `${vm.name}.iso`;
@@ -214,6 +219,13 @@ async function seed(vm: VmSpec, work: DiskWork): Promise<VmSpec> {
     readonly: true,
   };
   return { ...vm, disks: [...vm.disks, disk] };
+}
+
+/** Tells a guest at its first boot where the environment's packages are, as a deploy does later (`recipes/repos/client.ts`). */
+function clientScriptOf(vm: VmSpec, { environment, packagesUrl }: DiskWork): string | undefined {
+  const distro = distroOf(vm);
+  if (packagesUrl === undefined || distro === undefined) return undefined;
+  return clientScript(packagesUrl, distro, { expected: environment.repos?.serve === true });
 }
 
 /** The init file's own cloud-config. Planning has already checked it, so only a file that has changed since is refused here. */

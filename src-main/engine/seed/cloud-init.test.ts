@@ -102,6 +102,14 @@ test.each([
   }
 });
 
+test('boot scripts run one after another, each on its own', async () => {
+  const bootScripts = ['name=first\necho $name\nexit 1\n', 'echo "second $name"\n'];
+  expect(read({ sshByPassword: true, bootScripts }).files['vendor-data']).toContain('PermitRootLogin');
+  const scripts = read({ bootScripts }).files['vendor-data'] ?? '';
+  expect(scripts).not.toContain('PermitRootLogin');
+  expect((await runChecked(['sh', '-c', scripts], 'The scripts failed.')).stdout).toBe('first\nsecond \n');
+});
+
 test('the user’s own mappings are merged into the defaults', () => {
   const { user, meta, files } = read({
     userData: { ssh_pwauth: false, chpasswd: { expire: true }, packages: ['nginx'], ssh_genkeytypes: null },

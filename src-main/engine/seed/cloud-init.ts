@@ -21,6 +21,8 @@ export interface NocloudSeed {
   readonly userData?: CloudConfig | undefined;
   /** The same for `cloud-init.meta-data`. */
   readonly metaData?: CloudConfig | undefined;
+  /** Shell scripts that root runs at each boot, before other services. They have to do nothing the second time. */
+  readonly bootScripts?: readonly string[];
   /** `network-config` (version 1 or 2); without it the guest uses its distribution's default, DHCP. */
   readonly networkConfig?: CloudConfig | undefined;
   /** Salt of the password's hash; only for reproducible bytes. */
@@ -28,13 +30,18 @@ export interface NocloudSeed {
 }
 
 /**
- * Runs as vendor data, since the user's own lists (`write_files`, `bootcmd`) replace those of the defaults, and as a boot hook, which comes
- * before sshd. sshd takes the first value that it reads: the folder's files in order, where the main file includes them at its beginning.
+ * Scripts run as vendor data, since the user's own lists (`write_files`, `bootcmd`) replace those of the defaults, and as a boot hook, which
+ * comes before sshd and before packages are installed. Each in a shell of its own, for its variables.
+ */
+function bootHook(scripts: readonly string[]): string {
+  return `#cloud-boothook\n#!/bin/sh\n${scripts.map((script) => `(\n${script})\n`).join('')}`;
+}
+
+/**
+ * sshd takes the first value that it reads: the folder's files in order, where the main file includes them at its beginning.
  * A distribution that keeps the main file in /usr has none in /etc.
  */
-const ALLOW_ROOT_PASSWORD = `#cloud-boothook
-#!/bin/sh
-config=/etc/ssh/sshd_config
+const ALLOW_ROOT_PASSWORD = `config=/etc/ssh/sshd_config
 line='PermitRootLogin yes'
 if [ -d $config.d ] && { [ ! -e $config ] || grep -Eqi '^[[:space:]]*Include[[:space:]]+"?/etc/ssh/sshd_config\\.d/' $config; }; then
   echo "$line" >$config.d/00-root-password.conf
@@ -78,7 +85,8 @@ export function nocloudFiles(seed: NocloudSeed): readonly IsoFile[] {
   ];
   // Who disables root, or password logins, in the init file's own user data wants it so.
   const rootMayUsePassword = sshByPassword && userData['disable_root'] === false && userData['ssh_pwauth'] === true;
-  if (rootPassword !== undefined && rootMayUsePassword) files.push({ name: 'vendor-data', content: ALLOW_ROOT_PASSWORD });
+  const scripts = [...(rootPassword !== undefined && rootMayUsePassword ? [ALLOW_ROOT_PASSWORD] : []), ...(seed.bootScripts ?? [])];
+  if (scripts.length > 0) files.push({ name: 'vendor-data', content: bootHook(scripts) });
   if (seed.networkConfig !== undefined) files.push({ name: 'network-config', content: yaml(seed.networkConfig) });
   return files;
 }

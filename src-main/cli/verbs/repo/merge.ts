@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { formatBytes } from '../../../../src-shared/bytes.ts';
 import type { VerbContext } from '../../context.ts';
 import { listValue, textValue } from '../../parser/table.ts';
@@ -6,11 +7,13 @@ import { listValue, textValue } from '../../parser/table.ts';
 export async function merge(context: VerbContext): Promise<number> {
   const { values, around } = context;
   const prefix = await context.prefix();
+  const config = textValue(values, 'repoman_config');
   const request = {
     sources: listValue(values, 'args') ?? [],
     folder: around.cwd,
     distros: listValue(values, 'distro'),
     name: textValue(values, 'name'),
+    repomanConfig: config === undefined ? undefined : resolve(around.cwd, config),
     options: listValue(values, 'option'),
   };
   const result = await context.withEngine(

@@ -50,6 +50,13 @@ const MERGE: RepoAction = {
       metavar: 'NAME=VALUE',
       help: 'An option of repoman, as Lago’s scripts have them. Can be given several times.',
     },
+    {
+      flags: ['--repoman-config'],
+      name: 'repoman_config',
+      kind: 'value',
+      metavar: 'FILE',
+      help: 'Options of repoman in a file of its own.',
+    },
   ],
   examples: [
     { line: 'repo merge exported-artifacts', does: 'The packages of a build, for the distributions of the VMs.' },

@@ -59,6 +59,16 @@ describe('without arguments', { timeout: 120_000 }, () => {
     expect(merged('el9')).toEqual(['tool-0.9-1.el9.noarch.rpm']);
   });
 
+  it('merge of nothing usable fails, says why, and keeps what was merged', async () => {
+    expect((await lago('repo', 'merge')).code).toBe(0);
+    mkdirSync(join(cwd, 'empty'), { recursive: true });
+    const { code, err } = await lago('repo', 'merge', 'empty');
+    expect(code).toBe(2);
+    expect(err).toContain('No source has a package for el9:');
+    expect(err).toContain('empty has no packages.');
+    expect(merged('el9')).toEqual(['tool-0.9-1.el9.noarch.rpm']);
+  });
+
   it('sync and merge do what the init file says: own packages first, then what is missing', async () => {
     const { code, out } = await lago('repo', 'sync');
     expect(code).toBe(0);

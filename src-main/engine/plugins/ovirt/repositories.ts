@@ -16,8 +16,6 @@ export async function reposetup(call: VerbCall): Promise<number> {
   const prefix = await call.prefix();
   for (const name of DEPRECATED)
     if (call.values[name] !== undefined) call.log.warn(`Deprecated option --${name.replace('_', '-')} ignored`);
-  if (call.values['repoman_config'] !== undefined)
-    call.log.warn('The configuration of repoman is ignored: packages are merged without it.');
   const config = pathOf(call, 'reposync_yum_config') ?? configured(call, 'reposync_config');
   const custom = words(call, 'custom_source');
   if (config === undefined && custom.length === 0) {
@@ -42,6 +40,7 @@ export async function reposetup(call: VerbCall): Promise<number> {
       synced: config === undefined ? undefined : repos,
       folder: call.cwd,
       distros,
+      repomanConfig: pathOf(call, 'repoman_config'),
       ...(typeof name === 'string' ? { name } : {}),
     };
     const result = await call.follow((options) => engine.repos.merge(prefix.path, request, options));

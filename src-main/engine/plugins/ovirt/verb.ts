@@ -51,7 +51,14 @@ export const OVIRT_VERB: CliPlugin = {
       help: 'reposetup: packages of your own, as in "lago repo merge". Can be given several times.',
     },
     { flags: ['--repo-name'], name: 'repo_name', kind: 'value', metavar: 'NAME', help: 'reposetup: merge into internal_repo/NAME.' },
-    ...['--repoman-config', '--engine-dir', '--vdsm-dir', '--ioprocess-dir'].map((flag) => ({
+    {
+      flags: ['--repoman-config'],
+      name: 'repoman_config',
+      kind: 'value',
+      metavar: 'FILE',
+      help: 'reposetup: options of repoman, as in "lago repo merge".',
+    },
+    ...['--engine-dir', '--vdsm-dir', '--ioprocess-dir'].map((flag) => ({
       flags: [flag],
       name: flag.slice(2).replaceAll('-', '_'),
       kind: 'value' as const,

@@ -19,7 +19,8 @@ type WantedFiles = Readonly<Record<ServedRepo['kind'], string | undefined>>;
  * will fail, if it has any.
  */
 export async function tellGuests(context: RecipeContext, prefix: Prefix, step: Step): Promise<void> {
-  if (prefix.record?.repos?.client !== 'auto') return;
+  // Nothing is served on another machine.
+  if (prefix.record?.repos?.client !== 'auto' || prefix.record.host?.kind === 'remote') return;
   const session = await context.hosts.find(prefix, step.signal);
   if (session === undefined) return;
   const running = await activeVms(session, prefix, step.signal);

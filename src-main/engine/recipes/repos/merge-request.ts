@@ -14,6 +14,8 @@ export interface MergePackagesRequest {
   readonly distros?: readonly string[] | undefined;
   /** A folder of its own, `internal_repo/NAME/DISTRO`. */
   readonly name?: string | undefined;
-  /** Options of repoman, `NAME=VALUE`. */
+  /** A configuration file of repoman; absolute path. */
+  readonly repomanConfig?: string | undefined;
+  /** Options of repoman, `NAME=VALUE`, which win over the file's. */
   readonly options?: readonly string[] | undefined;
 }

@@ -4,7 +4,8 @@ import { EngineError } from '../../../../src-shared/errors.ts';
 import type { Step } from '../../core/operation.ts';
 import { type Prefix, readPrefix } from '../../prefix/prefix.ts';
 import { type MergeResult, mergeRepos } from '../../repos/merge/merge.ts';
-import { parseSource, repomanOption } from '../../repos/merge/source.ts';
+import { readRepomanConfig, repomanOptions } from '../../repos/merge/repoman-options.ts';
+import { parseSource } from '../../repos/merge/source.ts';
 import { folderOf } from '../../repos/store/folder.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
 import { chooseRepos, distrosOf } from './choose-repos.ts';
@@ -21,23 +22,21 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 export async function mergePackages(context: RecipeContext, root: string, request: MergePackagesRequest, step: Step): Promise<MergeResult> {
   const prefix = await readPrefix(root);
   requireReady(prefix);
-  const texts = [...sourcesOf(prefix, request), ...(await syncedSources(context, prefix, request, step))];
-  if (texts.length === 0) {
-    throw new EngineError('input.usage', 'There is nothing to merge: no source of packages was named, and the init file names none.');
-  }
+  const synced = await syncedSources(context, prefix, request, step);
+  const texts = [...sourcesOf(prefix, request), ...synced.sources];
+  if (texts.length === 0) throw nothingNamed(synced.missing);
   const { name } = request;
   if (name !== undefined && !NAME.test(name)) throw new EngineError('input.invalid', `"${name}" cannot be the name of a repository.`);
   const sources = texts.map((text) => parseSource(text, request.folder));
-  for (const option of request.options ?? []) {
-    const said = repomanOption(option);
-    if (said !== undefined) step.log.warn(said);
-  }
+  const configured = request.repomanConfig === undefined ? [] : await readRepomanConfig(request.repomanConfig);
+  const { policy, notFollowed } = repomanOptions([...configured, ...(request.options ?? [])]);
+  for (const sentence of notFollowed) step.log.warn(sentence);
   const distros = wantedDistros(prefix, request.distros);
   const into = name === undefined ? prefix.paths.internalRepo : join(prefix.paths.internalRepo, name);
   return await step.step('Merge packages', async (one) => {
     const { signal, log } = one;
     const result = await mergeRepos(
-      { sources, into, distros },
+      { sources, into, distros, policy },
       { signal, log, onProgress: (fraction, what) => one.progress(fraction, what) },
     );
     for (const problem of result.problems) log.warn(problem);
@@ -52,29 +51,40 @@ function sourcesOf({ record }: Prefix, { sources }: MergePackagesRequest): reado
   return sources.length > 0 ? sources : (record?.repos?.sources ?? []);
 }
 
+function nothingNamed(missing: readonly string[]): EngineError {
+  if (missing.length > 0) {
+    return new EngineError('input.missing-file', `There is nothing to merge: ${missing.join(', ')} was not synchronised yet.`, {
+      hint: 'Run "lago repo sync" first.',
+    });
+  }
+  return new EngineError('input.usage', 'There is nothing to merge: no source of packages was named, and the init file names none.', {
+    hint: 'Name a folder with packages: "lago repo merge FOLDER".',
+  });
+}
+
+interface SyncedSources {
+  readonly sources: readonly string[];
+  /** Ids of sections that were not synchronised yet. */
+  readonly missing: readonly string[];
+}
+
 /** The folders of synchronised repositories, each of which only adds what is missing. */
 async function syncedSources(
   { settings }: RecipeContext,
   { paths, record }: Prefix,
   { sources, synced }: MergePackagesRequest,
   step: Step,
-): Promise<readonly string[]> {
+): Promise<SyncedSources> {
   const own = sources.length === 0 && (record?.repos?.files ?? []).length > 0 ? { files: [], distros: [] } : undefined;
   const wanted: StoredRequest | undefined = synced ?? own;
-  if (wanted === undefined) return [];
+  if (wanted === undefined) return { sources: [], missing: [] };
   const { sections } = await chooseRepos({ settings }, paths.root, wanted);
   const store = wanted.store ?? (await repoStorePath(settings));
-  const folders = await Promise.all(
-    sections
-      .filter(({ used }) => used)
-      .map(async ({ section }) => {
-        const { path } = await folderOf(store, section);
-        if (existsSync(path)) return [`${path}:only-missing`];
-        step.log.warn(`${section.id} was not synchronised yet, so that none of its packages is merged: lago repo sync`);
-        return [];
-      }),
-  );
-  return folders.flat();
+  const used = sections.filter((one) => one.used).map(({ section }) => section);
+  const folders = await Promise.all(used.map(async (section) => ({ section, ...(await folderOf(store, section)) })));
+  const missing = folders.filter(({ path }) => !existsSync(path)).map(({ section }) => section.id);
+  for (const id of missing) step.log.warn(`${id} was not synchronised yet, so that none of its packages is merged: lago repo sync`);
+  return { sources: folders.filter(({ path }) => existsSync(path)).map(({ path }) => `${path}:only-missing`), missing };
 }
 
 /** Those that are named, else those of the VMs. */

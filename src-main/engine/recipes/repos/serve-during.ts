@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
 import { EngineError, isCancelled } from '../../../../src-shared/errors.ts';
 import type { Step } from '../../core/operation.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 import { isServed, packageServer } from '../../runtime/packages/package-server.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
+import { hasMergedPackages } from './merged.ts';
 import { servePackages } from './serve.ts';
 
 const NOTHING: AsyncDisposable = { [Symbol.asyncDispose]: async () => await Promise.resolve() };
@@ -13,7 +13,7 @@ const NOTHING: AsyncDisposable = { [Symbol.asyncDispose]: async () => await Prom
  * warning: scripts that need packages will tell.
  */
 export async function serveDuring(context: RecipeContext, prefix: Prefix, step: Pick<Step, 'log' | 'signal'>): Promise<AsyncDisposable> {
-  if (!existsSync(prefix.paths.internalRepo) || prefix.record?.host?.kind === 'remote') return NOTHING;
+  if (prefix.record?.host?.kind === 'remote' || !(await hasMergedPackages(prefix))) return NOTHING;
   try {
     const session = await context.hosts.find(prefix, step.signal);
     if (session === undefined || (await isServed(session.host, packageServer(prefix), step.signal))) return NOTHING;

@@ -3,11 +3,12 @@ import { EngineError, isCancelled } from '../../../../src-shared/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { RunResult } from '../../core/run.ts';
 import type { Host } from '../../host/host.ts';
-import { type Prefix, readPrefix, requireDisksHere } from '../../prefix/prefix.ts';
+import { type Prefix, readPrefix } from '../../prefix/prefix.ts';
 import { clientFile, servedRepos } from '../../repos/serve/client-file.ts';
 import { type RepoServer, type RepoServerReport, type RepoServerSpec, repoServer } from '../../repos/serve/repo-server.ts';
 import { packageServer } from '../../runtime/packages/package-server.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
+import { hasMergedPackages } from './merged.ts';
 import type { ServedPackages, ServeRequest } from './serve-request.ts';
 
 /**
@@ -24,7 +25,7 @@ export async function servePackages(
 ): Promise<ServedPackages> {
   const prefix = await readPrefix(root);
   requireReady(prefix);
-  requireDisksHere(prefix, 'Serving packages');
+  requireNetworksHere(prefix);
   const spec = packageServer(prefix, request);
   await requireFolder(prefix, spec.folder);
   const session = await context.hosts.find(prefix, signal);
@@ -32,18 +33,27 @@ export async function servePackages(
   return await runServer(session.host, repoServer(context.resourcesDir, spec), spec, { prefix, log, signal });
 }
 
-async function requireFolder(prefix: Prefix, folder: string): Promise<void> {
-  const found = await stat(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-    throw error;
+/** A server there would need the packages there, and one here would not know which VM asks. */
+function requireNetworksHere({ name, paths, record }: Prefix): void {
+  const host = record?.host;
+  if (host?.kind !== 'remote') return;
+  throw new EngineError('not-available', `Packages cannot be served: the networks of ${name} are on another machine (${host.uri}).`, {
+    hint: `Copy ${paths.internalRepo} to a web server that the VMs can reach.`,
   });
-  if (found?.isDirectory() === true) return;
+}
+
+async function requireFolder(prefix: Prefix, folder: string): Promise<void> {
   if (folder === prefix.paths.internalRepo) {
+    if (await hasMergedPackages(prefix)) return;
     throw new EngineError('input.missing-file', `${prefix.name} has no merged packages yet.`, {
       hint: 'Merge some with "lago repo merge", or name a folder with --dir.',
     });
   }
-  throw new EngineError('input.missing-file', `There is no folder ${folder}.`);
+  const found = await stat(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    throw error;
+  });
+  if (found?.isDirectory() !== true) throw new EngineError('input.missing-file', `There is no folder ${folder}.`);
 }
 
 function networkDown(prefix: Prefix): EngineError {

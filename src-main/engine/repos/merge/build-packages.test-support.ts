@@ -11,6 +11,8 @@ export interface TestPackage {
   readonly epoch?: number;
   /** Text of its only file, `/opt/NAME`. */
   readonly content?: string;
+  /** Of a Debian package; default: gzip. */
+  readonly compression?: 'none' | 'gzip' | 'xz' | 'zstd';
 }
 
 /** Builds rpm packages (noarch) in `folder` by one run of rpmbuild; returns their paths, which are made of their names. */
@@ -49,7 +51,7 @@ export async function buildRpms(folder: string, packages: readonly TestPackage[]
 /** Builds Debian packages (for all architectures) in `folder`; returns their paths. */
 export async function buildDebs(folder: string, packages: readonly TestPackage[]): Promise<readonly string[]> {
   return await Promise.all(
-    packages.map(async ({ name, version, release, epoch, content = version }) => {
+    packages.map(async ({ name, version, release, epoch, content = version, compression = 'gzip' }) => {
       const full = `${epoch === undefined ? '' : `${epoch}:`}${version}${release === '' ? '' : `-${release}`}`;
       const path = join(folder, `${name}_${full.replace(':', '%3a')}_all.deb`);
       const tree = join(folder, `.${basename(path)}`);
@@ -63,7 +65,7 @@ export async function buildDebs(folder: string, packages: readonly TestPackage[]
           .map(([key, value]) => `${key}: ${value}\n`)
           .join(''),
       );
-      await runChecked(['dpkg-deb', '--root-owner-group', '-Zgzip', '--build', tree, path], 'No deb was built.');
+      await runChecked(['dpkg-deb', '--root-owner-group', `-Z${compression}`, '--build', tree, path], 'No deb was built.');
       return path;
     }),
   );

@@ -35,7 +35,7 @@ interface Candidate {
 }
 
 /**
- * Chooses one version of each package for each of the distributions: of a pinned source before all others, then the newest, then that of the
+ * Chooses one version of each package, within each stream of a module, for each of the distributions: of a pinned source before all others, then the newest, then that of the
  * first source. Of files with the same name and version the first is taken; `isSame` tells whether another one is a copy of it.
  */
 export async function choosePackages(
@@ -63,7 +63,7 @@ export async function choosePackages(
       }
       for (const distro of wanted) {
         const others = best.get(distro);
-        const key = `${file.kind} ${file.name} ${file.arch}`;
+        const key = `${file.kind} ${file.name} ${file.arch} ${file.stream ?? ''}`;
         const other = others?.get(key);
         const order = other === undefined ? 1 : orderOf({ file, pinned: source.pinned }, other);
         if (order > 0) others?.set(key, { file, pinned: source.pinned });

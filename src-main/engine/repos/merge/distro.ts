@@ -15,8 +15,15 @@ export function builtFor({ kind, version: { version, release } }: PackageFile): 
   return match?.[1]?.replace('deb', 'debian') ?? match?.[2];
 }
 
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** Whether a distribution can have a repository, which is a folder of that name. */
+export function isDistroName(distro: string): boolean {
+  return NAME.test(distro);
+}
+
 /** Distributions whose names say that they use packages of another kind get none of this one. */
-function takesKind(distro: string, kind: PackageFile['kind']): boolean {
+export function takesKind(distro: string, kind: PackageFile['kind']): boolean {
   return kind === 'rpm' ? !DEB_DISTRO.test(distro) : !RPM_DISTRO.test(distro);
 }
 

@@ -17,10 +17,17 @@ export interface FindOptions {
 }
 
 const PACKAGE = /\.(rpm|deb)$/;
+/** Beside the packages of a folder that is a repository. */
+const INDEX = /(^|\/)repodata\/repomd\.xml$/;
 const MAX_LISTED = 10_000;
 
+/** Whether a path that was found is the index of a repository. */
+export function isIndex(path: string): boolean {
+  return INDEX.test(path);
+}
+
 /**
- * Paths of the package files of a source, sorted. `input.missing-file` for a path that is not there; a folder or glob without packages has
+ * Paths of the package files of a source, sorted, and of the indexes (repodata/repomd.xml) of folders that are repositories. `input.missing-file` for a path that is not there; a folder or glob without packages has
  * none. Addresses are fetched: of a package, or of a page that has links to packages.
  */
 export async function findPackages(source: MergeSource, options: FindOptions): Promise<readonly string[]> {
@@ -38,14 +45,17 @@ export async function findPackages(source: MergeSource, options: FindOptions): P
 async function packagesAt(path: string, signal: AbortSignal | undefined): Promise<readonly string[]> {
   signal?.throwIfAborted();
   const found = await statIfThere(path);
-  if (found?.isDirectory() !== true) return found?.isFile() === true && PACKAGE.test(path) ? [path] : [];
+  if (found?.isDirectory() !== true) return found?.isFile() === true && (PACKAGE.test(path) || isIndex(path)) ? [path] : [];
   const entries = await readdir(path, { withFileTypes: true });
   const below = await Promise.all(
     entries
       .filter(({ name }) => !name.startsWith('.'))
       .sort((a, b) => (a.name < b.name ? -1 : 1))
       // A link to a folder may lead back to where it is; one to a package is as good as the package.
-      .map(async (entry) => (entry.isDirectory() || PACKAGE.test(entry.name) ? await packagesAt(join(path, entry.name), signal) : [])),
+      .map(async (entry) => {
+        const inner = join(path, entry.name);
+        return entry.isDirectory() || PACKAGE.test(inner) || isIndex(inner) ? await packagesAt(inner, signal) : [];
+      }),
   );
   return below.flat();
 }

@@ -18,14 +18,15 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { silentLog } from '../../core/log.ts';
 import { runChecked } from '../../core/run.ts';
 import { buildDebs, buildRpms } from './build-packages.test-support.ts';
 import { type MergeResult, mergeRepos } from './merge.ts';
-import { readDeb } from './read-deb.ts';
+import { NotAPackage } from './package-file.ts';
+import { readDebs } from './read-debs.ts';
 import { readRpm } from './read-rpm.ts';
-import { parseSource, repomanOption } from './source.ts';
+import { parseSource } from './source.ts';
 
 let built = '';
 let base = '';
@@ -51,7 +52,10 @@ beforeEach(() => {
   base = mkdtempSync(join(tmpdir(), 'lago-merge-'));
   into = join(base, 'internal_repo');
 });
-afterEach(() => rmSync(base, { recursive: true }));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(base, { recursive: true });
+});
 
 const ALPHA_OLD = 'alpha-1.9-1.el9.noarch.rpm';
 const ALPHA = 'alpha-1.10-1.el9.noarch.rpm';
@@ -102,12 +106,19 @@ describe('reading', () => {
     }
   });
 
-  test('a Debian package has an epoch, a version and a revision', async () => {
-    expect(await readDeb(join(built, GAMMA), undefined)).toMatchObject({
-      name: 'gamma',
-      version: { epoch: '2', version: '1.0', release: '1' },
-      arch: 'all',
-    });
+  test('Debian packages of all compressions are read at once, each with epoch, version and revision', async () => {
+    const folder = join(base, 'more');
+    mkdirSync(folder);
+    const more: string[] = [];
+    for (const compression of ['none', 'gzip', 'xz', 'zstd'] as const)
+      more.push(...(await buildDebs(folder, [{ name: `with-${compression}`, version: '2', release: '', compression }])));
+    writeFileSync(join(folder, 'text.deb'), 'no package');
+    const scratch = join(base, 'scratch');
+    const read = await readDebs([join(built, GAMMA), join(folder, 'text.deb'), ...more], scratch, undefined);
+    expect(read[0]).toMatchObject({ name: 'gamma', version: { epoch: '2', version: '1.0', release: '1' }, arch: 'all' });
+    expect(read[1]).toBeInstanceOf(NotAPackage);
+    expect(read.slice(2).map((one) => ('name' in one ? one.name : one))).toEqual(['with-none', 'with-gzip', 'with-xz', 'with-zstd']);
+    expect(existsSync(scratch)).toBe(false);
   });
 
   test('a package that is cut off or something else is left out and told', async () => {
@@ -171,6 +182,57 @@ describe('choosing', () => {
   });
 });
 
+describe('nothing usable', () => {
+  test('is an error that says what was looked at, and leaves what was merged before', async () => {
+    await merge([source('a', [BETA])]);
+    const other = source('other', [ALPHA_FC]);
+    writeFileSync(join(other, 'text.rpm'), 'x'.repeat(200));
+    mkdirSync(join(base, 'empty'));
+    const failed = merge([other, 'empty', `${base}/none*`]);
+    await expect(failed).rejects.toMatchObject({ code: 'input.missing-file', hint: expect.stringContaining('--distro') as string });
+    await expect(failed).rejects.toThrow(
+      [
+        'No source has a package for el9:',
+        `${other} has 1 package, for fc40.`,
+        `${join(other, 'text.rpm')} is left out: it does not begin like an rpm package.`,
+        'empty has no packages.',
+        `${base}/none* has no packages.`,
+      ].join('\n  '),
+    );
+    expect(packagesOf('el9')).toEqual([BETA]);
+    expect(namedIn('el9')).toEqual([BETA]);
+    expect(readdirSync(join(into, '.merged')).filter((name) => name.startsWith('el9.'))).toHaveLength(1);
+  });
+
+  test('packages of another kind are not counted for a distribution', async () => {
+    await expect(merge([source('a', [GAMMA])])).rejects.toThrow(/has 1 package, for distributions with deb\./);
+  });
+
+  test('one source or distribution without packages among others is a warning', async () => {
+    mkdirSync(join(base, 'empty'));
+    writeFileSync(join(base, 'empty/text.deb'), 'no package');
+    const { problems, repos } = await merge([source('a', [BETA]), 'empty'], ['el9', 'debian12']);
+    expect(problems).toContain('empty has no packages, only 1 file that is no package.');
+    expect(problems).toContain('debian12 has no packages: none of the sources has any for it.');
+    expect(repos.map(({ distro, packages }) => `${distro} ${packages}`)).toEqual(['el9 1', 'debian12 0']);
+    expect(readFileSync(join(into, 'debian12/Packages'), 'utf8')).toBe('');
+    expect(existsSync(join(into, 'debian12/repodata'))).toBe(false);
+  });
+
+  test.each([
+    ['rpm', 'createrepo_c', /createrepo-c on Debian.*createrepo_c on Fedora/],
+    ['deb', 'apt-ftparchive', /apt-utils, on Debian/],
+  ])('without the program for %s, an error says what to install', async (kind, program, hint) => {
+    const bin = join(base, 'bin');
+    mkdirSync(bin);
+    for (const tool of ['sh', 'flock', 'cat', 'createrepo_c', 'apt-ftparchive'].filter((name) => name !== program))
+      symlinkSync((await runChecked(['which', tool], 'which')).stdout.trim(), join(bin, tool));
+    vi.stubEnv('PATH', bin);
+    const failed = kind === 'rpm' ? merge([source('a', [BETA])]) : merge([source('a', [GAMMA])], ['debian12']);
+    await expect(failed).rejects.toMatchObject({ code: 'host.missing-tool', hint: expect.stringMatching(hint) as string });
+  });
+});
+
 describe('sources', () => {
   test('files, globs and folders', async () => {
     const folder = source('a/deep/er', [ALPHA]);
@@ -208,14 +270,6 @@ describe('sources', () => {
 
   test.each(['koji:12', 'copr:me/it', '', ':only-missing', 'conf:list'])('%j is refused', (text) => {
     expect(() => parseSource(text, '/')).toThrow(expect.objectContaining({ code: 'input.invalid' }) as Error);
-  });
-
-  test('what Lago gives to repoman is accepted silently, other options are said', () => {
-    expect(repomanOption('main.on_empty_source=warn')).toBeUndefined();
-    expect(repomanOption('store.RPMStore.on_wrong_distro=copy_to_all')).toBeUndefined();
-    expect(repomanOption('store.RPMStore.rpm_dir=')).toBeUndefined();
-    expect(repomanOption('store.RPMStore.on_wrong_distro=fail')).toContain('goes to all distributions');
-    expect(repomanOption('store.Other=1')).toBe('The option store.Other of repoman means nothing here.');
   });
 });
 

@@ -8,14 +8,15 @@ import { EngineError } from '../../../../src-shared/errors.ts';
 import { diskError } from '../../core/json-file.ts';
 import { takeLock } from '../../core/lock.ts';
 import type { Log } from '../../core/log.ts';
-import { forEachLimit } from '../../core/until.ts';
-import { choosePackages, type MergeConflict, type SourcePackages } from './choose.ts';
-import { findPackages } from './find-packages.ts';
+import { nothingToMerge, type SourceAccount, whyEmpty } from './account.ts';
+import { choosePackages, type MergeConflict } from './choose.ts';
+import { isDistroName, takesKind } from './distro.ts';
 import { linkOrCopy } from './link-file.ts';
 import { makeDebMetadata, makeRpmMetadata } from './metadata.ts';
-import { isOrdinary, type PackageFile, repositoryName } from './package-file.ts';
-import { readDeb } from './read-deb.ts';
-import { NotAPackage, readRpm } from './read-rpm.ts';
+import { modulesOf, withStreams } from './modules.ts';
+import { type PackageFile, repositoryName } from './package-file.ts';
+import { applyPolicy, DEFAULT_POLICY, type MergePolicy } from './policy.ts';
+import { readSource } from './read-source.ts';
 import type { MergeSource } from './source.ts';
 
 export interface MergeRequest {
@@ -24,6 +25,7 @@ export interface MergeRequest {
   readonly into: string;
   /** Names of distributions, which become folders. */
   readonly distros: readonly string[];
+  readonly policy?: MergePolicy;
 }
 
 export interface MergeOptions {
@@ -53,17 +55,19 @@ export interface MergeResult {
 
 /** What is beside the repositories: the true folders, which links of the distributions' names lead to, and what is kept for later. */
 const HIDDEN = '.merged';
-const DISTRO = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const READERS = 4;
 
 /**
  * Merges packages into one repository for each distribution: `INTO/DISTRO/ARCH/`, with metadata for dnf, yum and apt. Files are linked, not
- * copied, where the file system allows it. A repository is replaced at once, when it is complete; a merge that is interrupted changes
- * nothing. Errors: `input.invalid`, `input.missing-file`, `conflict.locked`, `host.no-space`, `host.missing-tool`, `cancelled`.
+ * copied, where the file system allows it. A repository is replaced at once, when it is complete; a merge that is interrupted, or finds no
+ * package at all (`input.missing-file`), changes nothing. Errors: `input.invalid`, `input.missing-file`, `conflict.locked`, `host.no-space`,
+ * `host.missing-tool`, `cancelled`.
  */
-export async function mergeRepos({ sources, into, distros }: MergeRequest, options: MergeOptions): Promise<MergeResult> {
+export async function mergeRepos(
+  { sources, into, distros, policy = DEFAULT_POLICY }: MergeRequest,
+  options: MergeOptions,
+): Promise<MergeResult> {
   const { signal, log } = options;
-  const wrong = distros.find((distro) => !DISTRO.test(distro));
+  const wrong = distros.find((distro) => !isDistroName(distro));
   if (wrong !== undefined) throw new EngineError('input.invalid', `"${wrong}" cannot be the name of a distribution.`);
   const hidden = join(into, HIDDEN);
   await mkdir(hidden, { recursive: true }).catch((error: unknown) => {
@@ -72,12 +76,18 @@ export async function mergeRepos({ sources, into, distros }: MergeRequest, optio
   await using _lock = await takeLock(join(hidden, 'lock'), { purpose: 'repo merge', signal, waitMs: 300 });
   await removeRemains(into, hidden);
   const problems: string[] = [];
-  const found: SourcePackages[] = [];
+  const accounts: SourceAccount[] = [];
+  const places = { downloads: join(hidden, 'downloads'), scratch: join(hidden, asideName('read')), signal, log };
   for (const [at, source] of sources.entries()) {
     options.onProgress?.((0.5 * at) / sources.length, source.text);
-    found.push({ source, packages: await readPackages(source, join(hidden, 'downloads'), problems, options) });
+    const account = applyPolicy(await readSource(source, places), policy);
+    problems.push(...[whyEmpty(account)].filter((why) => why !== undefined), ...account.refused, ...account.problems);
+    accounts.push(account);
   }
-  const { chosen, conflicts, older, known, foreign } = await choosePackages(found, distros, haveSameContent);
+  const modules = accounts.flatMap((account) => account.modules);
+  const offered = accounts.map(({ source, packages }) => ({ source, packages: withStreams(packages, modules) }));
+  const { chosen, conflicts, older, known, foreign } = await choosePackages(offered, distros, haveSameContent);
+  if ([...chosen.values()].every((files) => files.length === 0)) throw nothingToMerge(accounts, distros);
   for (const [tag, count] of foreign)
     problems.push(`${count} for ${tag} left out: ${distros.join(', ')} ${distros.length === 1 ? 'is' : 'are'} wanted.`);
   if (known > 0) log.info(`${known} of sources with only-missing were left out: others have them.`);
@@ -85,34 +95,13 @@ export async function mergeRepos({ sources, into, distros }: MergeRequest, optio
   let copied = 0;
   for (const [distro, files] of chosen) {
     options.onProgress?.(0.5 + (0.5 * repos.length) / chosen.size, distro);
-    copied += await makeRepo({ into, hidden, distro, files }, signal);
+    copied += await makeRepo({ into, hidden, distro, files, modules: modulesOf(files, modules) }, signal);
+    if (files.length === 0) problems.push(`${distro} has no packages: none of the sources has any for it.`);
     repos.push({ distro, path: join(into, distro), packages: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) });
   }
   if (copied > 0)
     problems.push(`${formatBytes(copied)} were copied, because links from ${into} cannot lead to them (as to another file system).`);
   return { repos, conflicts, problems, older, copied };
-}
-
-async function readPackages(
-  source: MergeSource,
-  downloads: string,
-  problems: string[],
-  { signal, log }: MergeOptions,
-): Promise<readonly PackageFile[]> {
-  const paths = await findPackages(source, { downloads, signal, log });
-  if (paths.length === 0) problems.push(`${source.text} has no packages.`);
-  const packages = await forEachLimit(paths, READERS, signal, async (path, inner) => {
-    try {
-      const one = path.endsWith('.rpm') ? await readRpm(path) : await readDeb(path, inner);
-      if (one === undefined || isOrdinary(one)) return one;
-      problems.push(`${path} is left out: its name or version has characters that packages may not have.`);
-    } catch (error) {
-      if (!(error instanceof NotAPackage)) throw error;
-      problems.push(`${path} is left out: ${error.message}.`);
-    }
-    return undefined;
-  });
-  return packages.filter((one) => one !== undefined);
 }
 
 async function haveSameContent(one: PackageFile, other: PackageFile): Promise<boolean> {
@@ -134,12 +123,14 @@ interface NewRepo {
   readonly hidden: string;
   readonly distro: string;
   readonly files: readonly PackageFile[];
+  /** A modules.yaml. */
+  readonly modules: string | undefined;
 }
 
 /** Makes the repository of a distribution aside, then lets its name lead there. Returns how many bytes were copied. */
-async function makeRepo({ into, hidden, distro, files }: NewRepo, signal: AbortSignal | undefined): Promise<number> {
+async function makeRepo({ into, hidden, distro, files, modules }: NewRepo, signal: AbortSignal | undefined): Promise<number> {
   const place = join(into, distro);
-  const name = `${distro}.${randomBytes(4).toString('hex')}`;
+  const name = asideName(distro);
   const folder = join(hidden, name);
   const before = await currentOf(place);
   let copied = 0;
@@ -154,8 +145,9 @@ async function makeRepo({ into, hidden, distro, files }: NewRepo, signal: AbortS
     const metadata = { before, cache: join(hidden, `${distro}.db`), signal };
     const kinds = new Set(files.map(({ kind }) => kind));
     // One without packages is one too: guests that use it would fail otherwise.
-    if (kinds.has('rpm') || kinds.size === 0) await makeRpmMetadata(folder, metadata);
-    if (kinds.has('deb') || kinds.size === 0) await makeDebMetadata(folder, metadata);
+    const isMade = (kind: PackageFile['kind']): boolean => kinds.has(kind) || (kinds.size === 0 && takesKind(distro, kind));
+    if (isMade('rpm')) await makeRpmMetadata(folder, { ...metadata, modules });
+    if (isMade('deb')) await makeDebMetadata(folder, metadata);
     gone = await pointTo(place, `${HIDDEN}/${name}`, hidden);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
@@ -182,13 +174,18 @@ async function currentOf(place: string): Promise<string | undefined> {
  * result is where to.
  */
 async function pointTo(place: string, target: string, hidden: string): Promise<string | undefined> {
-  const link = join(hidden, `link.${randomBytes(4).toString('hex')}`);
+  const link = join(hidden, asideName('link'));
   await symlink(target, link);
   const present = await lstat(place).catch(() => undefined);
-  const aside = present?.isDirectory() === true ? join(hidden, `old.${randomBytes(4).toString('hex')}`) : undefined;
+  const aside = present?.isDirectory() === true ? join(hidden, asideName('old')) : undefined;
   if (aside !== undefined) await rename(place, aside);
   await rename(link, place);
   return aside;
+}
+
+/** A name for something that is being made or removed; `removeRemains` knows it. */
+function asideName(what: string): string {
+  return `${what}.${randomBytes(4).toString('hex')}`;
 }
 
 /** Removes what interrupted merges and repositories that were replaced have left. */

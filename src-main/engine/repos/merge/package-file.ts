@@ -10,7 +10,12 @@ export interface PackageFile {
   readonly version: Evr;
   readonly arch: string;
   readonly size: number;
+  /** `NAME:STREAM` of the module that it belongs to. */
+  readonly stream?: string | undefined;
 }
+
+/** Why a file is no package, or a damaged one. */
+export class NotAPackage extends Error {}
 
 /** Name and version as people write them: `vdsm-4.20.1-1.el7.x86_64`, `vdsm_4.20.1-1_amd64`. */
 export function fullName(file: PackageFile): string {

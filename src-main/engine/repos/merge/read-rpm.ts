@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import type { PackageFile } from './package-file.ts';
+import { NotAPackage, type PackageFile } from './package-file.ts';
 
 const LEAD_BYTES = 96;
 const LEAD_MAGIC = 0xedabeedb;
@@ -15,9 +15,6 @@ const MAX_TEXT = 1024;
 const TAGS = { name: 1000, version: 1001, release: 1002, epoch: 1003, arch: 1022 } as const;
 const TYPE_INT32 = 4;
 const TYPE_STRING = 6;
-
-/** The file is no rpm package, or a damaged one. */
-export class NotAPackage extends Error {}
 
 /**
  * Name and version of an rpm package, from its header (rpm's documentation, “RPM v4 format”): a few hundred bytes, so that thousands of

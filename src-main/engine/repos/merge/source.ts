@@ -33,30 +33,3 @@ export function parseSource(text: string, folder: string): MergeSource {
   const path = place.startsWith('file://') ? fileURLToPath(place) : resolve(folder, place);
   return { text, place: isUrl ? place : path, isUrl, onlyMissing: rules.includes('only-missing'), pinned: rules.includes('pinned') };
 }
-
-interface RepomanOption {
-  /** Values that ask for what is done here anyway. */
-  readonly same: readonly string[];
-  readonly here: string;
-}
-
-/** Those that Lago gives to repoman, and others that people use. */
-const REPOMAN_OPTIONS: Readonly<Record<string, RepomanOption>> = {
-  'main.on_empty_source': { same: ['warn'], here: 'a source without packages is a warning' },
-  'main.allowed_repo_paths': { same: [], here: "nothing but the environment's own folder is written" },
-  'store.RPMStore.on_wrong_distro': {
-    same: ['copy_to_all'],
-    here: 'a package without a distribution in its release goes to all distributions',
-  },
-  'store.RPMStore.rpm_dir': { same: [''], here: 'distributions are folders of the repository itself' },
-  'store.RPMStore.with_sources': { same: ['false'], here: 'packages of sources are left out' },
-  'store.RPMStore.with_srcrpms': { same: ['false'], here: 'packages of sources are left out' },
-};
-
-/** What a repoman option (`NAME=VALUE`) means here: a sentence where that differs, undefined where it is what happens anyway. */
-export function repomanOption(text: string): string | undefined {
-  const [, name = '', value = ''] = /^([^=]*)=?(.*)$/s.exec(text.trim()) ?? [];
-  const known = REPOMAN_OPTIONS[name];
-  if (known === undefined) return `The option ${name} of repoman means nothing here.`;
-  return known.same.includes(value.toLowerCase()) ? undefined : `The option ${text} of repoman is not followed: here ${known.here}.`;
-}

@@ -27,6 +27,26 @@ export async function readModules(content: AsyncIterable<Buffer>, what: string):
   return modules;
 }
 
+/** One document of a modules.yaml that says something of a module: a version of it, or which streams and profiles are defaults or obsolete. */
+export interface ModulesDocument {
+  /** Without the marks between documents. */
+  readonly text: string;
+  readonly module: string;
+  /** Of a document that describes one. */
+  readonly version: ModuleVersion | undefined;
+}
+
+/** The documents of a modules.yaml one by one, without translations. Errors as `readModules`. */
+export async function* readModulesDocuments(content: AsyncIterable<Buffer>, what: string): AsyncGenerator<ModulesDocument> {
+  for await (const text of documents(content, what)) {
+    if (!/^document:\s*["']?modulemd(-defaults|-obsoletes)?["']?\s*$/m.test(text)) continue;
+    const value = parsed(text, what);
+    const version = moduleOf(value);
+    const module = version?.stream.split(':')[0] ?? field(field(value, 'data'), 'module');
+    if (typeof module === 'string') yield { text, module, version };
+  }
+}
+
 async function* documents(content: AsyncIterable<Buffer>, what: string): AsyncGenerator<string> {
   let lines: string[] = [];
   let size = 0;

@@ -20,6 +20,8 @@ test('repositories are found by their metadata', async () => {
       { distro: 'debian12', kind: 'deb' },
       { distro: 'el9', kind: 'rpm' },
     ]);
+    writeFileSync(join(folder, 'el9/repodata/repomd.xml'), '<repomd><data type="modules"></data></repomd>');
+    expect(await servedRepos(folder)).toContainEqual({ distro: 'el9', kind: 'rpm', modular: true });
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -36,5 +38,7 @@ test('dnf and apt get the address of their distribution', () => {
     content: expect.stringContaining('\nbaseurl=http://192.168.200.1:8585/el9\n') as string,
   });
   expect(clientFile(url, { distro: 'debian12', kind: 'deb' }).content).toBe('deb [trusted=yes] http://192.168.200.1:8585/debian12 ./\n');
+  expect(clientFile(url, { distro: 'el9', kind: 'rpm' }).content).toMatch(/\nmodule_hotfixes=1\n/);
+  expect(clientFile(url, { distro: 'el9', kind: 'rpm', modular: true }).content).not.toContain('module_hotfixes');
   expect(clientFile(url, { distro: '', kind: 'deb' }).content).toBe('deb [trusted=yes] http://192.168.200.1:8585/ ./\n');
 });

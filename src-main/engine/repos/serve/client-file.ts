@@ -1,4 +1,4 @@
-import { access, readdir } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { diskError } from '../../core/json-file.ts';
 
@@ -7,6 +7,8 @@ export interface ServedRepo {
   /** Its folder: the name of a distribution; empty for the served folder itself. */
   readonly distro: string;
   readonly kind: 'rpm' | 'deb';
+  /** It has streams of modules, among which dnf chooses. */
+  readonly modular?: true;
 }
 
 /** A file that makes a guest use a repository. */
@@ -40,7 +42,12 @@ async function kindsOf(folder: string, distro: string): Promise<readonly ServedR
     );
     if (there) kinds.add(kind);
   }
-  return [...kinds].map((kind) => ({ distro, kind }));
+  const modular = kinds.has('rpm') && (await hasModules(join(folder, 'repodata/repomd.xml')));
+  return [...kinds].map((kind) => ({ distro, kind, ...(modular && kind === 'rpm' ? { modular } : {}) }));
+}
+
+async function hasModules(index: string): Promise<boolean> {
+  return /<data\s+type=["']modules["']/.test(await readFile(index, 'utf8'));
 }
 
 /** Paths in guests, of which one exists: also for taking them away. */
@@ -49,12 +56,27 @@ export const CLIENT_PATHS: Readonly<Record<ServedRepo['kind'], string>> = {
   deb: '/etc/apt/sources.list.d/lago-packages.list',
 };
 
-/** What yum, dnf or apt of a guest needs to use a repository at `url` (which ends in `/`). Its packages are not signed. */
-export function clientFile(url: string, { distro, kind }: ServedRepo): ClientFile {
-  const address = distro === '' ? url : `${url}${encodeURIComponent(distro)}`;
+/** Where the repository of a distribution is, below `url`, which ends in `/`. */
+export function repoAddress(url: string, distro: string): string {
+  return distro === '' ? url : `${url}${encodeURIComponent(distro)}`;
+}
+
+/**
+ * What yum, dnf or apt of a guest needs to use a repository below `url` (which ends in `/`). Its packages are not signed. dnf fails while the
+ * repository cannot be reached, rather than install other packages in silence, unless it is `optional`.
+ */
+export function clientFile(
+  url: string,
+  { distro, kind, modular }: ServedRepo,
+  { optional = false }: { readonly optional?: boolean } = {},
+): ClientFile {
+  const address = repoAddress(url, distro);
   const path = CLIENT_PATHS[kind];
   if (kind === 'deb') return { path, content: `deb [trusted=yes] ${address} ./\n` };
   // Cheaper than any other repository, and refreshed at each use: packages are merged again and again.
   const options = ['name=Packages of this environment', `baseurl=${address}`, 'enabled=1', 'gpgcheck=0', 'cost=1', 'metadata_expire=1'];
-  return { path, content: ['[lago-packages]', ...options, 'module_hotfixes=1', ''].join('\n') };
+  // Packages outside of modules would be hidden by modules of the distribution; those of streams would all be offered at once.
+  if (modular !== true) options.push('module_hotfixes=1');
+  if (optional) options.push('skip_if_unavailable=1');
+  return { path, content: ['[lago-packages]', ...options, ''].join('\n') };
 }

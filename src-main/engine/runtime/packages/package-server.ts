@@ -1,6 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { REPO_PORT } from '../../../../src-shared/repos/package-repos.ts';
+import { type EnvironmentRepos, REPO_PORT } from '../../../../src-shared/repos/package-repos.ts';
+import type { NetSpec } from '../../../../src-shared/specs.ts';
 import type { Host } from '../../host/host.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 import { PROBE, type RepoServerSpec, SERVER_NAME } from '../../repos/serve/repo-server.ts';
@@ -12,17 +13,32 @@ export function packageServer(
 ): RepoServerSpec {
   return {
     folder: wanted.folder ?? prefix.paths.internalRepo,
-    address: gatewayOf(prefix),
-    port: wanted.port ?? prefix.record?.repos?.port ?? REPO_PORT,
+    address: requireGateway(prefix),
+    port: wanted.port ?? portOf(prefix.record?.repos),
     log: prefix.paths.repoAccess,
     vms: vmsByAddress(prefix),
   };
 }
 
-/** The address at which guests reach the environment's host. `not-available` on a network without one. */
-function gatewayOf(prefix: Prefix): string {
-  const net = prefix.specs.nets.find(({ management }) => management) ?? prefix.specs.nets[0];
-  if (net?.gw !== undefined) return net.gw;
+/** Where guests of such networks find the environment's packages, `http://GATEWAY:PORT/`; undefined on networks without gateway. */
+export function packagesUrl(nets: readonly NetSpec[], repos: EnvironmentRepos | undefined): string | undefined {
+  const gateway = gatewayOf(nets);
+  return gateway === undefined ? undefined : `http://${gateway}:${portOf(repos)}/`;
+}
+
+function portOf(repos: EnvironmentRepos | undefined): number {
+  return repos?.port ?? REPO_PORT;
+}
+
+/** The address at which guests reach the environment's host. */
+function gatewayOf(nets: readonly NetSpec[]): string | undefined {
+  return (nets.find(({ management }) => management) ?? nets[0])?.gw;
+}
+
+/** `not-available` on a network without a gateway. */
+function requireGateway(prefix: Prefix): string {
+  const gateway = gatewayOf(prefix.specs.nets);
+  if (gateway !== undefined) return gateway;
   throw new EngineError('not-available', `The management network of ${prefix.name} has no gateway on which packages could be served.`, {
     hint: 'A bridged network is the machine’s own: serve the folder there, with any web server.',
   });
