@@ -4,21 +4,20 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from '@playwright/test';
+import { type DebianGuests, debianGuests } from '../support/debian-guests.ts';
 import { lago, lagoOk } from '../support/lago.ts';
 import { expectNothingLeft, ownedNamespaces, ownedProcesses } from '../support/leaks.ts';
 import { useScratch } from '../support/prologue.ts';
 import { root, type Scratch } from '../support/scratch.ts';
 
-/** Debian guests, and the variables with which libguestfs finds their kernel. */
-let guests: { readonly repository: string; readonly env: Readonly<Record<string, string>> };
+let guests: DebianGuests;
 let scratch: Scratch;
 const PASSWORD = 'correct-horse-battery';
 
 test.beforeAll(() => {
   // The first build takes minutes.
   test.setTimeout(3_600_000);
-  const script = ['--import', join(root, 'scripts/typescript.mjs'), join(root, 'scripts/debian-guest.ts')];
-  guests = JSON.parse(execFileSync(process.execPath, script, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })) as typeof guests;
+  guests = debianGuests();
 });
 useScratch((made) => {
   scratch = made;

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
@@ -48,6 +49,15 @@ async function runtest(name: string, lines: readonly string[], options: CommandO
 }
 
 const results = (file: string): string => readFileSync(join(prefix, `nosetests-${file}.xml`), 'utf8');
+/** How the tests of a file ended, as a program that reads JUnit XML sees it. */
+function summaryOf(file: string): unknown {
+  const script = [
+    'import json, sys, xml.etree.ElementTree as tree',
+    'cases = tree.parse(sys.argv[1]).iter("testcase")',
+    'print(json.dumps({case.get("name"): case[0].tag if len(case) else "ok" for case in cases}))',
+  ];
+  return JSON.parse(execFileSync('python3', ['-c', script.join('\n'), join(prefix, `nosetests-${file}.xml`)], { encoding: 'utf8' }));
+}
 /** Folders of collected artifacts, without their times. */
 const collected = (): string[] => {
   const folder = join(prefix, 'test_logs');
@@ -96,6 +106,38 @@ test('tests work on the environment, and what was there when one failed is kept'
   expect(more).toEqual([]);
   expect(folder).toMatch(/^001_basic\.test_sequence\[2\]-\d{14}$/);
   expect(readFileSync(join(prefix, 'test_logs', folder, 'engine/_root_traces/log'), 'utf8')).toBe('one\n');
+});
+
+test('a file whose tests pass ends with 0, and nothing is collected', async () => {
+  const before = collected();
+  const outcome = await runtest('004_passing.py', [
+    'import os',
+    'import lago_testlib',
+    'def test_variables(): assert os.path.samefile(os.environ["LAGO_PREFIX"], os.environ["LAGO_PREFIX_PATH"])',
+    'def test_vm(): assert lago_testlib.get_test_prefix().get_vm("engine").ssh("hostname").out == "engine\\n"',
+  ]);
+  expect(outcome.code, outcome.stderr).toBe(0);
+  expect(outcome.stderr).toContain('@ 004_passing.test_vm: Success');
+  expect(collected()).toEqual(before);
+  expect(summaryOf('004_passing.py')).toEqual({ test_variables: 'ok', test_vm: 'ok' });
+});
+
+test('each failed test has artifacts of its own, as they were when it failed', async () => {
+  test.setTimeout(300_000);
+  const outcome = await runtest('005_failing.py', [
+    'from lago_testlib import get_test_prefix',
+    'def trace(text): assert get_test_prefix().get_vm("engine").ssh("mkdir -p /root/traces; echo %s >/root/traces/log" % text).code == 0',
+    'def test_first(): trace("first"); assert 1 == 2, "one & <two>"',
+    'def test_between(): pass',
+    'def test_second(): trace("second"); raise KeyError("x")',
+  ]);
+  expect(outcome.code, outcome.stderr).toBe(1);
+  expect(outcome.stderr).toContain('Some tests failed: 005_failing.test_first, 005_failing.test_second.');
+  const folders = collected().filter((name) => name.startsWith('005_failing.'));
+  expect(folders.map((name) => name.replace(/-\d{14}$/, ''))).toEqual(['005_failing.test_first', '005_failing.test_second']);
+  const traces = folders.map((name) => readFileSync(join(prefix, 'test_logs', name, 'engine/_root_traces/log'), 'utf8'));
+  expect(traces).toEqual(['first\n', 'second\n']);
+  expect(summaryOf('005_failing.py')).toEqual({ test_first: 'failure', test_between: 'ok', test_second: 'failure' });
 });
 
 test('an interpreter that crashes is reported, and artifacts are collected', async () => {

@@ -89,6 +89,22 @@ test('a Release file that was changed on its way is read again, and refused if i
   server.watch(undefined);
 });
 
+test('an index that stays wrong is asked for again only a few times, since the archive has changed meanwhile', async () => {
+  const before = await ours.sign(files);
+  const after = await ours.sign(archiveFiles([debPackage('a', '1'), debPackage('b', '1')]));
+  const stale = before.get('dists/test/InRelease') ?? Buffer.alloc(0);
+  let reads = 0;
+  server.serve(after);
+  server.requests.length = 0;
+  server.watch((request) => {
+    if (request.url?.endsWith('InRelease') === true)
+      server.serve(++reads === 1 ? new Map([...after, ['dists/test/InRelease', stale]]) : after);
+  });
+  expect(await sync()).toMatchObject({ packages: 2 });
+  server.watch(undefined);
+  expect(server.requests.filter((path) => path.endsWith('Packages.gz')).length).toBeLessThanOrEqual(4);
+});
+
 test('nothing but InRelease is asked for when nothing has changed, and with other keys it is checked again', async () => {
   server.serve(await ours.sign(files));
   await sync();

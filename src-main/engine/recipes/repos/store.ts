@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { EngineSettings } from '../../configuration/settings.ts';
 import { writableDir } from '../../data-dir.ts';
 import { removeStored, type StoredRepo, storedRepos } from '../../repos/store/stored.ts';
@@ -5,9 +6,12 @@ import type { CleanRequest } from './repo-request.ts';
 
 const LAGO_REPOSYNC = '/var/lib/lago/reposync';
 
-/** The store of package repositories; if that is Lago's machine-wide default and this user cannot write it, the user's own. */
+/**
+ * The store of package repositories, as an absolute path, which rpm insists on; if that is Lago's machine-wide default and this user cannot
+ * write it, the user's own.
+ */
 export async function repoStorePath({ reposyncDir = LAGO_REPOSYNC }: Pick<EngineSettings, 'reposyncDir'>): Promise<string> {
-  return await writableDir(reposyncDir, LAGO_REPOSYNC, 'reposync');
+  return resolve(await writableDir(reposyncDir, LAGO_REPOSYNC, 'reposync'));
 }
 
 /** The synchronised repositories with their users. */

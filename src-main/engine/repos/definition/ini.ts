@@ -1,5 +1,6 @@
 import { quote } from '../../../../src-shared/init-file/name-rules.ts';
 import type { FileIssues, Place } from './file-issues.ts';
+import { USED_KEYS } from './rpm-keys.ts';
 
 /** One line of a value, without the spaces around it. */
 export interface ValueLine extends Place {
@@ -48,7 +49,7 @@ export function readIni(text: string, issues: FileIssues): readonly IniSection[]
       option = undefined;
     } else if (section === undefined) {
       issues.error(place, '', `${quote(content)} stands before the first section.`, 'Begin with the id of a repository: [ID].');
-    } else if (place.column > 1 && option !== undefined) {
+    } else if (place.column > 1 && option !== undefined && !looksLikeOption(content)) {
       if (/^[#;]/.test(content)) commentInside(section, option, place, issues);
       else option.value.push({ ...place, text: content });
     } else {
@@ -60,6 +61,12 @@ export function readIni(text: string, issues: FileIssues): readonly IniSection[]
     }
   }
   return sections;
+}
+
+/** Whether an indented line is an option whose spaces are a mistake: dnf and yum would make it a part of the option above. */
+function looksLikeOption(content: string): boolean {
+  const key = /^(\w+)\s*=/.exec(content)?.[1];
+  return key !== undefined && USED_KEYS.has(key.toLowerCase());
 }
 
 /** Where something is in the document, for issues. */

@@ -28,12 +28,24 @@ function parse(given: string, file: string, variables: RepoVariables, issues: Fi
     return [];
   }
   const text = given.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
+  reportOtherEncodings(text, issues);
   const style = styleOf(text, file);
   if (style === 'repo') return readRpmSections(text, variables, issues);
   const entries = style === 'list' ? readDebLines(text, issues) : readDeb822(text, issues);
   if (entries.length === 0 && issues.all.length === 0)
     issues.error(WHOLE_FILE, '', 'The file has no source.', 'Write deb URI SUITE COMPONENT, or a stanza with Types: deb.');
   return debSections(entries, issues);
+}
+
+/** What is no UTF-8 has become U+FFFD when the file was read; in comments it does no harm. */
+function reportOtherEncodings(text: string, issues: FileIssues): void {
+  if (!text.includes('\uFFFD')) return;
+  for (const [index, line] of text.split('\n').entries()) {
+    const column = line.indexOf('\uFFFD') + 1;
+    if (column > 0 && !/^\s*[#;]/.test(line)) {
+      issues.warning({ line: index + 1, column }, '', 'A character here is not UTF-8 and cannot be read.', 'Save the file as UTF-8.');
+    }
+  }
 }
 
 /** By its first line that says something; where that says nothing, by the end of its name. */

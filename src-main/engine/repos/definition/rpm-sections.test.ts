@@ -267,6 +267,14 @@ test.each([
   ],
   ['[a]\n  baseurl=http://a.example', 'x.repo:2:3: error: a.baseurl: An option cannot be indented. Remove the spaces before it.'],
   [
+    '[a]\nbaseurl=http://a.example\nname=A\n\tENABLED = 0',
+    'x.repo:4:2: error: a.enabled: An option cannot be indented. Remove the spaces before it.',
+  ],
+  [
+    '[a]\n# \uFFFD\nname=\uFFFD\nbaseurl=http://a.example',
+    'x.repo:3:6: warning: A character here is not UTF-8 and cannot be read. Save the file as UTF-8.',
+  ],
+  [
     '[main]\ncost=1\n[a]\nbaseurl=http://a.example',
     'x.repo:2:1: warning: main.cost: cost has no effect in [main]. Write it into the section of a repository.',
   ],

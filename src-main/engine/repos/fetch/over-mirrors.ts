@@ -16,6 +16,8 @@ export interface Patience {
 }
 
 const ATTEMPTS = 10;
+/** A file that was damaged on its way is right the next time; one that stays wrong is of another moment than what names its checksum. */
+const WRONG_TRIES = 3;
 const LONGEST_PAUSE_MS = 30_000;
 
 /**
@@ -33,6 +35,7 @@ export async function overMirrors<T>(
   const limit = Math.max(patience.attempts ?? ATTEMPTS, mirrors.count);
   let failures = 0;
   let refusals = 0;
+  let wrong = 0;
   let before = progress();
   for (;;) {
     signal?.throwIfAborted();
@@ -47,6 +50,8 @@ export async function overMirrors<T>(
       if (error instanceof EngineError) throw error;
       const failure = asAttemptFailure(error);
       mirror.failed();
+      wrong = failure.kind === 'wrong' ? wrong + 1 : 0;
+      if (wrong >= WRONG_TRIES * mirrors.count) throw gaveUp(failure, url, wrong, mirrors.count);
       failures = progress() > before ? 1 : failures + 1;
       before = progress();
       // A mirror that does not have it will not have it in a moment either.

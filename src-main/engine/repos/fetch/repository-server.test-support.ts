@@ -14,7 +14,11 @@ export type Fault =
   /** Sends more than there is, and says so. */
   | { readonly kind: 'longer' }
   /** Ends early and says that this is all. */
-  | { readonly kind: 'shorter'; readonly share: number };
+  | { readonly kind: 'shorter'; readonly share: number }
+  /** Sends this share of the body, nothing for a while, and then hangs up. */
+  | { readonly kind: 'stall'; readonly share: number; readonly ms: number }
+  /** Sends another file, as if it were this one; undefined: there is none. */
+  | { readonly kind: 'instead'; readonly content: Buffer | undefined };
 
 export interface RepositoryServer extends AsyncDisposable {
   readonly url: string;
@@ -69,7 +73,12 @@ export async function startRepositoryServer(files: ReadonlyMap<string, Buffer> =
   };
 }
 
-function answer(content: Buffer, { headers, socket }: IncomingMessage, response: ServerResponse, fault: Fault | undefined): void {
+function answer(right: Buffer, { headers, socket }: IncomingMessage, response: ServerResponse, fault: Fault | undefined): void {
+  const content = fault?.kind === 'instead' ? fault.content : right;
+  if (content === undefined) {
+    response.writeHead(404, { 'content-length': 0 }).end();
+    return;
+  }
   const etag = `"${createHash('md5').update(content).digest('hex')}"`;
   if (fault?.kind === 'status') {
     response.writeHead(fault.status, { 'content-length': 0 }).end();
@@ -90,14 +99,20 @@ function answer(content: Buffer, { headers, socket }: IncomingMessage, response:
     return;
   }
   const body = spoiled(content.subarray(from), fault);
-  const cut = fault?.kind === 'truncate' ? Math.floor(body.length * fault.share) : undefined;
+  const cut = fault?.kind === 'truncate' || fault?.kind === 'stall' ? Math.floor(body.length * fault.share) : undefined;
   response.writeHead(from > 0 ? 206 : 200, {
     etag,
     'content-length': body.length,
     ...(from > 0 ? { 'content-range': `bytes ${from}-${content.length - 1}/${content.length}` } : {}),
   });
-  if (cut === undefined) response.end(body);
-  else response.write(body.subarray(0, cut), () => socket.destroy());
+  if (cut === undefined) {
+    response.end(body);
+    return;
+  }
+  const hangUp = (): void => void socket.destroy();
+  response.flushHeaders();
+  if (fault?.kind === 'stall') setTimeout(hangUp, fault.ms).unref();
+  response.write(body.subarray(0, cut), fault?.kind === 'stall' ? undefined : hangUp);
 }
 
 function spoiled(body: Buffer, fault: Fault | undefined): Buffer {

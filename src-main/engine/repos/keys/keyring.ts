@@ -35,12 +35,9 @@ export async function writeKeyring(path: string, keys: readonly Buffer[]): Promi
 export async function verifySignature(keyring: string, signature: string, file: string, what: string, signal?: AbortSignal): Promise<void> {
   const result = await run(['gpgv', '--keyring', keyring, signature, file], { signal, timeoutMs: 60_000 });
   if (result.code === 0) return;
-  const words =
-    result.stderr
-      .trim()
-      .split('\n')
-      .at(-1)
-      ?.replace(/^gpgv: /, '') ?? '';
+  const said = result.stderr.split('\n').flatMap((line) => /^gpgv: (.*?)\.?$/.exec(line)?.[1] ?? []);
+  // The last of what gpgv says is only that it failed where the signature is none.
+  const words = said.find((line) => /BAD signature|No public key|no valid OpenPGP data|no signature/.test(line)) ?? said.at(-1) ?? '';
   throw new EngineError('remote.invalid', `The signature of ${what} is not by one of the repository's keys: ${words}.`, {
     details: { stderr: result.stderr.slice(-2000) },
     hint: 'Check the keys (gpgkey) of the repository, or whether its server can be trusted.',
