@@ -57,6 +57,7 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
   }
   const { siblingsOf } = await import('./packages/siblings.ts');
   using connections = await openConnections(section.connection, {
+    servers: serversOf(section),
     maxConnections: section.maxConnections,
     ...(options.slots === undefined ? {} : { slots: options.slots }),
     ...(options.env === undefined ? {} : { env: options.env }),
@@ -67,6 +68,11 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
   const how = { record, siblings, verify: options.verify === true, onProgress };
   if (section.kind === 'rpm') return await (await import('./rpm/sync-rpm.ts')).syncRpm({ ...session, section }, how);
   return await (await import('./deb/sync-deb.ts')).syncDeb({ ...session, section }, how);
+}
+
+/** Those that its file names, and not the ones that these lead to. */
+function serversOf(section: RepoSection): readonly string[] {
+  return section.kind === 'deb' ? [section.uri] : [...section.baseurls, section.metalink ?? '', section.mirrorlist ?? ''];
 }
 
 async function makeFolders({ path, state }: RepoFolder): Promise<void> {

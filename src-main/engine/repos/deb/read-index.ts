@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { diskError } from '../../core/disk-error.ts';
+import { shownAddress } from '../../core/download/shown-url.ts';
 import { sleep } from '../../core/until.ts';
 import { failureKind } from '../fetch/failure.ts';
 import { type FetchedText, fetchText } from '../fetch/fetch-text.ts';
@@ -93,7 +94,7 @@ async function fetchRelease(session: DebSession, archive: Archive, known: KnownI
   }
   throw new EngineError(
     'remote.invalid',
-    `The source ${section.id} is not there: ${section.uri} has no ${archive.folder}InRelease or Release.`,
+    `The source ${section.id} is not there: ${shownAddress(section.uri)} has no ${archive.folder}InRelease or Release.`,
     {
       hint: 'Check URIs and Suites of the source: old releases move to an archive.',
     },

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
+import { shownAddress } from '../../core/download/shown-url.ts';
 import { openFetcher } from '../fetch/fetcher.ts';
 import { fnmatch } from '../packages/fnmatch.ts';
 import { type SyncFolderOptions, syncFolder } from '../packages/sync-folder.ts';
@@ -38,7 +39,7 @@ export async function syncDeb(session: DebSession, options: SyncFolderOptions): 
     session,
     {
       fetcher,
-      source: section.uri,
+      source: shownAddress(section.uri),
       signed: trust !== undefined,
       readIndex: async (known) => await readIndex(session, archive, trust, known),
       async choose({ release }) {

@@ -1,4 +1,5 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
+import { shownAddress } from '../../core/download/shown-url.ts';
 import type { Checksum } from '../fetch/checksum.ts';
 import { fetchText } from '../fetch/fetch-text.ts';
 import { readMirrorList } from '../fetch/mirror-list.ts';
@@ -35,14 +36,14 @@ export async function readSources(session: RpmSession): Promise<Sources> {
 
 function describeLists({ section: { metalink, mirrorlist } }: RpmSession): string {
   const list = metalink ?? mirrorlist;
-  return list === undefined ? 'it names no baseurl, metalink or mirrorlist' : `${list} names none`;
+  return list === undefined ? 'it names no baseurl, metalink or mirrorlist' : `${shownAddress(list)} names none`;
 }
 
 async function readList({ connections, patience, section }: RpmSession, url: string) {
-  const read = (content: Buffer) => readMirrorList(content.toString('utf8'), url);
+  const read = (content: Buffer) => readMirrorList(content.toString('utf8'), shownAddress(url));
   const fetched = await fetchText(connections, oneMirror(url), undefined, { maxBytes: MAX_LIST, check: read }, patience);
   if (fetched === undefined || fetched === 'unchanged') {
-    throw new EngineError('remote.invalid', `The list of servers of the repository ${section.id} does not exist: ${url}.`);
+    throw new EngineError('remote.invalid', `The list of servers of the repository ${section.id} does not exist: ${shownAddress(url)}.`);
   }
   return read(fetched.content);
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { shownAddress } from '../../core/download/shown-url.ts';
 import { openFetcher } from '../fetch/fetcher.ts';
 import { unpackMetadata } from '../fetch/unpack-metadata.ts';
 import { readKeys } from '../keys/read-keys.ts';
@@ -33,7 +34,7 @@ export async function syncRpm(session: RpmSession, options: SyncFolderOptions): 
     session,
     {
       fetcher,
-      source: section.baseurls[0] ?? section.metalink ?? section.mirrorlist ?? mirrors.best().url,
+      source: shownAddress(section.baseurls[0] ?? section.metalink ?? section.mirrorlist ?? mirrors.best().url),
       signed,
       openKeys: signed ? async () => await openPackageKeys(join(folder.state, 'keys'), await readKeys(session), signal) : undefined,
       readIndex: async (known) => await readIndex(session, sources, known),
