@@ -44,8 +44,10 @@ export async function folderOf(store: string, section: RepoSection): Promise<Rep
   const name = section.id.replaceAll('/', '_').replace(/^\./, '_');
   const plain = folderNamed(store, name, definition);
   const known = await readRecord(plain.record);
-  if (known === undefined || known.definition === definition) return plain;
-  return folderNamed(store, `${name}~${definition.slice(0, 8)}`, definition);
+  if (known?.definition === definition) return plain;
+  const own = folderNamed(store, `${name}~${definition.slice(0, 8)}`, definition);
+  // Where it is already it stays, also when the other one is gone or its record damaged.
+  return known === undefined && (await readRecord(own.record)) === undefined ? plain : own;
 }
 
 /** What decides which packages a repository has. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { EngineError } from '../../../../src-shared/errors.ts';
-import { readJson, writeJson } from '../../core/json-file.ts';
+import { writeJson } from '../../core/json-file.ts';
+import { readState } from './read-state.ts';
 
 /** A file of the repository's folder as it was when its content was last known to be right. */
 const KnownFile = z.object({
@@ -63,10 +63,7 @@ export type SyncRecord = z.infer<typeof SyncRecord>;
 
 /** Reads a record. A damaged one counts as none: everything is compared with its server again. */
 export async function readRecord(path: string): Promise<SyncRecord | undefined> {
-  return await readJson(path, SyncRecord).catch((error: unknown) => {
-    if (error instanceof EngineError && error.code === 'input.invalid') return undefined;
-    throw error;
-  });
+  return await readState(path, SyncRecord);
 }
 
 export async function writeRecord(path: string, record: SyncRecord): Promise<void> {
