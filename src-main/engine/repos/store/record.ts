@@ -29,6 +29,8 @@ const KnownIndex = z.object({
   sha256: z.string(),
   etag: z.string().optional(),
   modified: z.string().optional(),
+  /** ms since the epoch: when it was made, if it says so. An older one is not taken for the next. */
+  date: z.number().optional(),
   /** ms since the epoch: an index that says so is out of date from then on. */
   validUntil: z.number().optional(),
   /** Digest of what its signature was checked with. */
