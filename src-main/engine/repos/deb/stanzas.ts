@@ -1,4 +1,5 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
+import { chunkParts } from '../packages/chunk-parts.ts';
 
 /** One paragraph of a control file. */
 export interface Stanza {
@@ -20,28 +21,21 @@ const BLANK = Buffer.from('\n\n');
 export async function* readStanzas(content: AsyncIterable<Uint8Array>, what: string, wanted?: ReadonlySet<string>): AsyncGenerator<Stanza> {
   let rest = Buffer.alloc(0);
   for await (const chunk of content) {
-    for (const piece of piecesOf(rest, chunk)) {
+    for (const part of chunkParts(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), rest.length > 0, BLANK)) {
+      const bytes = rest.length === 0 ? part : Buffer.concat([rest, part]);
       let from = 0;
-      for (let end = piece.indexOf(BLANK); end !== -1; end = piece.indexOf(BLANK, from)) {
-        const stanza = readStanza(piece.subarray(from, end + 1), what, wanted);
+      for (let end = bytes.indexOf(BLANK); end !== -1; end = bytes.indexOf(BLANK, from)) {
+        const stanza = readStanza(bytes.subarray(from, end + 1), what, wanted);
         if (stanza !== undefined) yield stanza;
         from = end + BLANK.length;
       }
-      // A copy: a part of it would keep all of the chunk in memory. Of a first piece nothing but a line break is left.
-      rest = Buffer.from(piece.subarray(from));
+      // A copy: a part of it would keep all of the chunk in memory.
+      rest = Buffer.from(bytes.subarray(from));
     }
     if (rest.length > MAX_STANZA) throw damaged(what, 'one of its paragraphs is too long');
   }
   const last = readStanza(rest.at(-1) === BREAK ? rest : Buffer.concat([rest, Buffer.from([BREAK])]), what, wanted);
   if (last !== undefined) yield last;
-}
-
-/** What is left of the chunk before with the end of its paragraph, and the rest of this one: so that a chunk is not copied as a whole. */
-function piecesOf(rest: Buffer, chunk: Uint8Array): readonly Buffer[] {
-  const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  const end = rest.length === 0 ? 0 : bytes.indexOf(BLANK) + BLANK.length;
-  if (end < BLANK.length) return [rest.length === 0 ? bytes : Buffer.concat([rest, bytes])];
-  return [Buffer.concat([rest, bytes.subarray(0, end)]), bytes.subarray(end)];
 }
 
 /** The wanted fields of one paragraph; undefined for one without any field. */
