@@ -6,8 +6,8 @@ import { makeFolder } from '../core/make-folder.ts';
 import type { RepoSection } from './definition/section.ts';
 import { openConnections } from './fetch/connections.ts';
 import type { HostSlots } from './fetch/host-slots.ts';
-import { folderNamed, folderOf, type RepoFolder, STATE } from './store/folder.ts';
-import { readRecord } from './store/record.ts';
+import { findFolder, folderNamed, type RepoFolder, STATE } from './store/folder.ts';
+import { readRecord, readRecordAnew } from './store/record.ts';
 import { addRepoUser, type RepoUser } from './store/stored.ts';
 import type { SyncProgress, SyncResult } from './sync-result.ts';
 
@@ -40,10 +40,10 @@ const WAIT_MS = 24 * 3600 * 1000;
 export async function syncRepo(section: RepoSection, options: SyncOptions): Promise<SyncResult> {
   const { store, signal, log, onProgress = () => undefined } = options;
   const asked = Date.now();
-  const folder = await folderOf(store, section);
+  const { folder, known } = await findFolder(store, section);
   onProgress({ stage: 'waiting', done: 0, total: 0, bytes: 0, totalBytes: 0 });
   await using lock = await lockOf(folder, signal);
-  const record = await readRecord(folder.record);
+  const { record } = await readRecordAnew(folder.record, known);
   if (record !== undefined && record.definition !== folder.definition) {
     // Another process took this folder for its own definition between our look and the lock.
     await lock.release();

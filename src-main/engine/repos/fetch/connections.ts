@@ -1,13 +1,11 @@
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { addressOf, proxyAuthorization, proxyFor } from '../../core/download/proxy.ts';
 import { shownUrl } from '../../core/download/shown-url.ts';
 import type { ConnectionOptions } from '../definition/section.ts';
 import { AttemptFailure } from './failure.ts';
 import { createHostSlots, type HostSlots } from './host-slots.ts';
-import { readTlsOptions } from './tls.ts';
-import { TunnelAgent } from './tunnel-agent.ts';
+import type { SecureAgents } from './secure-agents.ts';
 
 /** An answer whose body has not been read yet. `message` must be read to its end or destroyed, then `done` called. */
 export interface Answer {
@@ -63,7 +61,7 @@ export async function openConnections(connection: ConnectionOptions, options: Co
   const proxyOf = (url: URL): URL | undefined => chosenProxy(url, connection, env);
   const httpAgent = new HttpAgent(common);
   const agents: HttpAgent[] = [httpAgent];
-  let secure: Promise<{ readonly direct: HttpsAgent; readonly tunnels: TunnelAgent }> | undefined;
+  let secure: Promise<SecureAgents> | undefined;
   if (namesCertificates(connection)) secure = Promise.resolve(await secureAgents());
   const named = new Set(options.servers.filter((url) => URL.canParse(url)).map((url) => new URL(url).origin));
 
@@ -74,10 +72,10 @@ export async function openConnections(connection: ConnectionOptions, options: Co
     return connection.username === undefined || !named.has(url.origin) ? undefined : `${connection.username}:${connection.password ?? ''}`;
   }
 
-  /** Made when a server needs them: reading what this machine trusts takes longer than a request. */
-  async function secureAgents() {
-    const how = { ...common, ...(await readTlsOptions(connection, env)) };
-    const made = { direct: new HttpsAgent(how), tunnels: new TunnelAgent(proxyOf, idleMs, how) };
+  /** Made when a server needs them: loading TLS and reading what this machine trusts takes longer than a request. */
+  async function secureAgents(): Promise<SecureAgents> {
+    const { makeSecureAgents } = await import('./secure-agents.ts');
+    const made = await makeSecureAgents(connection, common, proxyOf, { env, idleMs });
     agents.push(made.direct, made.tunnels);
     return made;
   }
@@ -97,8 +95,8 @@ export async function openConnections(connection: ConnectionOptions, options: Co
       ...(login === undefined ? {} : { auth: login }),
       ...(signal === undefined ? {} : { signal }),
     };
-    if (url.protocol === 'https:') return httpsRequest(url, request);
-    if (proxy === undefined) return httpRequest(url, request);
+    // The agent speaks TLS where that is meant.
+    if (proxy === undefined || url.protocol === 'https:') return httpRequest(url, request);
     return httpRequest({
       ...request,
       ...addressOf(proxy),

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { z } from 'zod';
 import { writeJson } from '../../core/json-file.ts';
 import { readState } from './read-state.ts';
@@ -66,6 +67,21 @@ export type SyncRecord = z.infer<typeof SyncRecord>;
 /** Reads a record. A damaged one counts as none: everything is compared with its server again. */
 export async function readRecord(path: string): Promise<SyncRecord | undefined> {
   return await readState(path, SyncRecord);
+}
+
+/** A record with what tells whether its file is still the same. */
+export interface RecordAsRead {
+  readonly record: SyncRecord | undefined;
+  readonly identity: string;
+}
+
+/** Reads a record, but for the one that was read before if nobody has replaced it: those of thousands of packages take a while. */
+export async function readRecordAnew(path: string, before?: RecordAsRead): Promise<RecordAsRead> {
+  const found = statSync(path, { throwIfNoEntry: false });
+  // Each is a new file.
+  const identity = found === undefined ? '' : `${found.ino} ${found.mtimeMs} ${found.size}`;
+  if (before !== undefined && before.identity === identity) return before;
+  return { identity, record: await readRecord(path) };
 }
 
 export async function writeRecord(path: string, record: SyncRecord): Promise<void> {
