@@ -10,7 +10,8 @@ import type { EngineSettings } from '../configuration/settings.ts';
 import type { Step } from '../core/operation.ts';
 import { readPrefixKey } from '../guest/keys.ts';
 import { findAccelerator } from '../host/kvm.ts';
-import { type BuildJob, distroOf } from '../plan/plan.ts';
+import { distroOf } from '../plan/distro.ts';
+import type { BuildJob } from '../plan/plan.ts';
 import { expandPrefixPath, type PrefixPaths } from '../prefix/layout.ts';
 
 export interface GuestWork {

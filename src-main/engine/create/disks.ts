@@ -9,7 +9,8 @@ import { type Backing, type ChainRequest, copyImage, resolveBelow, resolveChain 
 import { createEmptyDisk, createOverlay, type ImageFormat, setBacking } from '../disk/qemu-img.ts';
 import { unpackImage } from '../disk/unpack.ts';
 import { readPrefixKey } from '../guest/keys.ts';
-import { distroOf, type PlannedEnvironment } from '../plan/plan.ts';
+import { distroOf } from '../plan/distro.ts';
+import type { PlannedEnvironment } from '../plan/plan.ts';
 import type { DiskJob } from '../plan/plan-disks.ts';
 import { readInitFile } from '../plan/read-init-file.ts';
 import { type OwnCloudConfig, ownCloudConfig } from '../plan/user-data.ts';

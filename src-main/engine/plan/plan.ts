@@ -12,6 +12,7 @@ import type { EnvironmentSpecs, NetSpec, NicSpec, VmSpec } from '../../../src-sh
 import { type BuilderOptions, customizeProblems, filesOf } from '../appliance/customize-options.ts';
 import { guestFamily } from '../appliance/sysprep-commands.ts';
 import { cpuCustomProblem, vcpuOf } from '../libvirt/xml/cpu.ts';
+import { distroOf } from './distro.ts';
 import { IssueList, type PlanContext } from './plan-context.ts';
 import { type DiskJob, type OvaImport, type PlannedDisks, planDisks } from './plan-disks.ts';
 import { planNets } from './plan-nets.ts';
@@ -190,13 +191,6 @@ function plannedVm(
     scripts: scripts.map((script) => script.source),
     bootstrap: bootstrapOf(domain, booted, disks, context),
   };
-}
-
-/** The guest's distribution: what the file says, else the first disk's metadata. */
-export function distroOf(spec: Pick<VmSpec, 'distro' | 'disks'>): string | undefined {
-  if (spec.distro !== undefined) return spec.distro;
-  const found = spec.disks[0]?.metadata['distro'];
-  return typeof found === 'string' ? found : undefined;
 }
 
 /**

@@ -18,6 +18,7 @@ import {
 import type { DebSection } from './definition/section.ts';
 import { type RepositoryServer, startRepositoryServer } from './fetch/repository-server.test-support.ts';
 import { buildDebs } from './merge/build-packages.test-support.ts';
+import { removeStored } from './store/stored.ts';
 import { type SyncOptions, syncRepo } from './sync.ts';
 import type { SyncResult } from './sync-result.ts';
 
@@ -181,6 +182,33 @@ describe('synchronising a source of apt', () => {
     expect(await sync()).toMatchObject({ packages: 1 });
   });
 
+  test('fetches packages of the installer and of debug symbols too, and nothing that is no list of packages', async () => {
+    const all = ['deb', 'udeb', 'ddeb'].map((end) => ({ ...debPackage(end, '1'), path: `pool/${end}_1_amd64.${end}` }));
+    const indexes = new Map([
+      ['main/binary-amd64/Packages', Buffer.from(packagesText(all))],
+      ['main/Contents-amd64', Buffer.from('no package')],
+      ['main/i18n/Translation-en', Buffer.from('no package')],
+      ['main/source/Sources', Buffer.from('no package')],
+    ]);
+    serve(all, { indexes });
+    expect(await sync()).toMatchObject({ packages: 3, problems: [] });
+    expect(listed()).toEqual(all.map(({ path }) => path).toSorted());
+    expect(server.requests.filter((path) => !path.startsWith('pool/'))).toEqual([
+      'dists/test/InRelease',
+      'dists/test/Release',
+      'dists/test/main/binary-amd64/Packages',
+    ]);
+    const later = all.slice(0, 1);
+    serve(later);
+    expect(await sync()).toMatchObject({
+      packages: 1,
+      removed: all
+        .slice(1)
+        .map(({ path }) => path)
+        .toSorted(),
+    });
+  });
+
   test('reads all components and architectures of a source', async () => {
     const [a, b, c] = [debPackage('a', '1'), debPackage('a', '1', '', 'arm64'), debPackage('c', '1', '', 'all')];
     const index = (component: string, arch: string, ...debs: InventedDeb[]): [string, Buffer] => [
@@ -286,6 +314,52 @@ describe('servers that do wrong', () => {
     await sync();
     expect(readFileSync(join(folder(), one.path)).equals(one.content)).toBe(true);
     expect(ranges.every((range) => range !== undefined)).toBe(true);
+  });
+
+  describe('an archive that is older than what was seen of it', () => {
+    const dated = (debs: readonly InventedDeb[], date: string): void => serve(debs, { fields: date === '' ? '' : `Date: ${date}\n` });
+    const [old, now] = ['Sat, 01 Jan 2022 00:00:00 UTC', 'Sun, 02 Jan 2022 00:00:00 UTC'];
+    const [a1, a2] = [debPackage('a', '1'), debPackage('a', '2')];
+
+    test.each([old, ''])('is passed over: date %j', async (date) => {
+      dated([a2], now);
+      await sync();
+      dated([a1], date);
+      const said: string[] = [];
+      const log = { ...silentLog, warn: (message: string) => void said.push(message) };
+      expect(await sync({}, { log })).toMatchObject({ kept: 1, fetched: { packages: 0 }, removed: [] });
+      expect(packagesIn()).toEqual([a2.path]);
+      expect(said).toEqual([expect.stringMatching(/one of 2022-01-02T00:00:00.000Z was there before. The packages stay as they are.$/)]);
+      dated([a1], 'Mon, 03 Jan 2022 00:00:00 UTC');
+      expect(await sync()).toMatchObject({ added: ['a_1_amd64'] });
+    });
+
+    test('is refused where nothing can be kept, until that is forgotten', async () => {
+      dated([a2], now);
+      await sync();
+      writeFileSync(join(folder(), 'Packages'), 'broken');
+      dated([a1], old);
+      const refused = { code: 'remote.invalid', message: expect.stringContaining('is of 2022-01-01T00:00:00.000Z, but one of 2022-01-02') };
+      await expect(sync()).rejects.toMatchObject(refused);
+      await expect(sync()).rejects.toMatchObject({ hint: expect.stringContaining('"lago repo clean tiny-debian12"') });
+      await removeStored(store, 'tiny-debian12');
+      expect(await sync()).toMatchObject({ packages: 1 });
+    });
+
+    test('is known also after packages that could not be had', async () => {
+      server.serve(new Map([...archiveFiles([a2], { fields: `Date: ${now}\n` })].filter(([path]) => path !== a2.path)));
+      expect(await sync()).toMatchObject({ packages: 0 });
+      dated([a1], old);
+      await expect(sync()).rejects.toMatchObject({ code: 'remote.invalid' });
+    });
+  });
+
+  test('an archive of another name is told', async () => {
+    server.serve(archiveFiles([debPackage('a', '1')], { at: 'dists/other/' }));
+    const said: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => void said.push(message) };
+    expect(await sync({ suite: 'other' }, { log })).toMatchObject({ packages: 1 });
+    expect(said).toEqual(['The source tiny-debian12 asks for other, but its archive calls itself suite test, codename tester.']);
   });
 
   const twice = (path: string): readonly InventedDeb[] => ['a', 'b'].map((name) => ({ ...debPackage(name, '1'), path }));

@@ -292,6 +292,73 @@ describe('synchronising an rpm repository', () => {
     expect(await sync({ baseurls: [], mirrorlist: `${server.url}list` })).toMatchObject({ packages: 1 });
   });
 
+  test('takes nothing from a mirror of a metalink that lies, and all from the others', async () => {
+    const packages = ['a', 'b', 'c', 'd'].map((name) => rpmPackage(name, '1', '1', 'noarch', '0', 400_000));
+    const files = repositoryOf(packages);
+    const digest = createHash('sha256')
+      .update(files.get('repodata/repomd.xml') ?? '')
+      .digest('hex');
+    await using liar = await startRepositoryServer(files);
+    await using other = await startRepositoryServer(files);
+    const urls = [liar.url, server.url, other.url].map(
+      (url, at) => `<url protocol="http" preference="${100 - at}">${url}repodata/repomd.xml</url>`,
+    );
+    const metalink = `<metalink><files><file name="repomd.xml"><verification><hash type="sha256">${digest}</hash></verification>
+      <resources>${urls.join('')}</resources></file></files></metalink>`;
+    server.serve(new Map([...files, ['metalink', Buffer.from(metalink)]]));
+    for (const wrong of ['repomd.xml', 'primary.xml.gz', '.rpm']) {
+      liar.fail((path) => (path.endsWith(wrong) ? { kind: 'lie' } : undefined));
+      liar.requests.length = 0;
+      expect(await sync({ baseurls: [], metalink: `${server.url}metalink` })).toMatchObject({ packages: 4, problems: [] });
+      expect(liar.requests.some((path) => path.endsWith(wrong))).toBe(true);
+      for (const one of packages) expect(contentOf(one).equals(one.content)).toBe(true);
+      for (const name of ['tiny-el9', '.lago']) rmSync(join(store, name), { recursive: true });
+    }
+  });
+
+  test('does without a list of mirrors that cannot be had, where there is a baseurl', async () => {
+    serve([rpmPackage('a', '1', '1')]);
+    const said: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => void said.push(message) };
+    for (const mirrorlist of [`${server.url}none`, 'http://127.0.0.1:1/list']) {
+      expect(await sync({ mirrorlist }, { log })).toMatchObject({ packages: 1 });
+    }
+    expect(said).toEqual([
+      `The list of servers of the repository tiny-el9 does not exist: ${server.url}none. Only what baseurl of tiny-el9 names is used.`,
+      expect.stringMatching(/^http:\/\/127.0.0.1:1\/list cannot be fetched: .* Only what baseurl of tiny-el9 names is used.$/),
+    ]);
+    // Its servers are there for what the baseurl does not have.
+    await using poor = await startRepositoryServer();
+    server.serve(new Map([...repositoryOf([rpmPackage('b', '1', '1')]), ['list', Buffer.from(server.url)]]));
+    expect(await sync({ baseurls: [poor.url], mirrorlist: `${server.url}list` })).toMatchObject({ added: ['b-1-1.noarch'] });
+  });
+
+  test('passes over metadata whose checksum is of an unknown kind, and says so', async () => {
+    const one = rpmPackage('a', '1', '1');
+    const files = new Map(repositoryOf([one], [{ type: 'group', name: 'comps.xml', content: Buffer.from('<comps/>') }]));
+    const index = files.get('repodata/repomd.xml')?.toString() ?? '';
+    const replaced = (type: string): Buffer =>
+      Buffer.from(
+        index.replace(`<data type="${type}">\n    <checksum type="sha256">`, `<data type="${type}">\n    <checksum type="crc32">`),
+      );
+    const said: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => void said.push(message) };
+    server.serve(files.set('repodata/repomd.xml', replaced('group')));
+    expect(await sync({}, { log })).toMatchObject({ packages: 1 });
+    expect(said).toEqual(['Metadata of the repository tiny-el9 is passed over: group has no checksum of a known kind ("crc32").']);
+    server.serve(files.set('repodata/repomd.xml', replaced('primary')));
+    await expect(sync()).rejects.toMatchObject({
+      message: expect.stringMatching(/no list of packages.*primary has no checksum of a known kind/),
+    });
+  });
+
+  test.each([
+    ['does not exist', 'file:///nonexistent/repository/', /is not there/],
+    ['is on another machine', 'file://server/repository/', /it cannot be read/],
+  ])('says that a folder %s', async (_, url, message) => {
+    await expect(sync({ baseurls: [url] })).rejects.toMatchObject({ code: 'remote.invalid', message: expect.stringMatching(message) });
+  });
+
   test('reads a folder of this machine by file://', async () => {
     const folder = join(store, 'source');
     const one = rpmPackage('a', '1', '1', 'noarch', '0', 400_000);

@@ -1,13 +1,13 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { diskError } from '../core/disk-error.ts';
-import { takeLock } from '../core/lock.ts';
+import { type HeldLock, takeLock } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
+import { makeFolder } from '../core/make-folder.ts';
 import type { RepoSection } from './definition/section.ts';
 import { openConnections } from './fetch/connections.ts';
 import type { HostSlots } from './fetch/host-slots.ts';
-import { folderNamed, folderOf, type RepoFolder, STATE } from './store/folder.ts';
-import { readRecord } from './store/record.ts';
+import { findFolder, folderNamed, type RepoFolder, STATE } from './store/folder.ts';
+import { readRecord, readRecordAnew } from './store/record.ts';
 import { addRepoUser, type RepoUser } from './store/stored.ts';
 import type { SyncProgress, SyncResult } from './sync-result.ts';
 
@@ -35,21 +35,21 @@ const WAIT_MS = 24 * 3600 * 1000;
 /**
  * Synchronises one repository into the store. Processes that want the same one share the work: the second waits, and finds it done. Killed
  * at any moment, the next call goes on from there; readers of the folder see a working repository at every moment. Errors: see `syncRpm`
- * and `syncDeb`, `host.denied`, `host.no-space`.
+ * and `syncDeb`, and `makeFolder`.
  */
 export async function syncRepo(section: RepoSection, options: SyncOptions): Promise<SyncResult> {
   const { store, signal, log, onProgress = () => undefined } = options;
   const asked = Date.now();
-  const folder = await folderOf(store, section);
-  await makeFolders(folder);
+  const { folder, known } = await findFolder(store, section);
   onProgress({ stage: 'waiting', done: 0, total: 0, bytes: 0, totalBytes: 0 });
-  await using lock = await takeLock(folder.lock, { waitMs: WAIT_MS, signal, purpose: 'repo sync' });
-  const record = await readRecord(folder.record);
+  await using lock = await lockOf(folder, signal);
+  const { record } = await readRecordAnew(folder.record, known);
   if (record !== undefined && record.definition !== folder.definition) {
     // Another process took this folder for its own definition between our look and the lock.
     await lock.release();
     return await syncRepo(section, options);
   }
+  await makeFolder(folder.path);
   if (options.user !== undefined) await addRepoUser(folder, options.user);
   if (record !== undefined && record.syncedAt >= asked && record.index.sha256 !== '' && options.verify !== true) {
     log.debug(`${section.id} was synchronised meanwhile.`);
@@ -57,6 +57,7 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
   }
   const { siblingsOf } = await import('./packages/siblings.ts');
   using connections = await openConnections(section.connection, {
+    servers: serversOf(section),
     maxConnections: section.maxConnections,
     ...(options.slots === undefined ? {} : { slots: options.slots }),
     ...(options.env === undefined ? {} : { env: options.env }),
@@ -69,12 +70,19 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
   return await (await import('./deb/sync-deb.ts')).syncDeb({ ...session, section }, how);
 }
 
-async function makeFolders({ path, state }: RepoFolder): Promise<void> {
-  for (const folder of [path, state]) {
+/** Those that its file names, and not the ones that these lead to. */
+function serversOf(section: RepoSection): readonly string[] {
+  return section.kind === 'deb' ? [section.uri] : [...section.baseurls, section.metalink ?? '', section.mirrorlist ?? ''];
+}
+
+async function lockOf({ state, lock }: RepoFolder, signal: AbortSignal | undefined): Promise<HeldLock> {
+  for (;;) {
+    await makeFolder(state);
     try {
-      await mkdir(folder, { recursive: true });
+      return await takeLock(lock, { waitMs: WAIT_MS, signal, purpose: 'repo sync' });
     } catch (error) {
-      throw diskError(error, folder);
+      // It was removed from the store while this waited.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
   }
 }

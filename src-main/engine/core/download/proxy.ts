@@ -14,6 +14,17 @@ export function proxyAuthorization(proxy: URL): Record<string, string> {
   return { 'proxy-authorization': `Basic ${Buffer.from(login).toString('base64')}` };
 }
 
+/** What a proxy answers that opens no connection. */
+export class TunnelRefusal extends Error {
+  override readonly name = 'TunnelRefusal';
+  readonly status: number;
+
+  constructor(proxy: URL, status: number) {
+    super(`the proxy ${proxy.host} answers with status ${status}`);
+    this.status = status;
+  }
+}
+
 /** A connection through a proxy (CONNECT) to the server of a URL, on which TLS is to follow. */
 export async function openTunnel(
   proxy: URL,
@@ -35,7 +46,7 @@ export async function openTunnel(
       if (response.statusCode === 200) resolve(socket);
       else {
         socket.destroy();
-        reject(new Error(`the proxy ${proxy.host} answers with status ${response.statusCode}`));
+        reject(new TunnelRefusal(proxy, response.statusCode ?? 0));
       }
     });
     outgoing.on('timeout', () => outgoing.destroy(new Error(`the proxy ${proxy.host} does not answer`)));

@@ -6,3 +6,9 @@ export function shownUrl(url: URL): string {
   plain.password = '';
   return plain.href;
 }
+
+/** The same of an address as a file has it. */
+export function shownAddress(address: string): string {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  return url === undefined || (url.username === '' && url.password === '') ? address : shownUrl(url);
+}

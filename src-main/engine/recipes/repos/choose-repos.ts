@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { Issue } from '../../../../src-shared/issue.ts';
 import type { EngineSettings } from '../../configuration/settings.ts';
-import { distroOf } from '../../plan/plan.ts';
+import { distroOf } from '../../plan/distro.ts';
 import { type Prefix, readPrefix } from '../../prefix/prefix.ts';
 import { type ChosenSection, chooseSections, unknownSections } from '../../repos/definition/choose.ts';
 import { readRepoFile } from '../../repos/definition/read-repo-file.ts';

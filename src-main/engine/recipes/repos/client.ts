@@ -3,7 +3,7 @@ import { EngineError, isCancelled } from '../../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
 import type { Step } from '../../core/operation.ts';
 import type { SshConnection } from '../../guest/ssh.ts';
-import { distroOf } from '../../plan/plan.ts';
+import { distroOf } from '../../plan/distro.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 import { CLIENT_PATHS, clientFile, type ServedRepo, servedRepos } from '../../repos/serve/client-file.ts';
 import { visitGuest } from '../../runtime/access.ts';

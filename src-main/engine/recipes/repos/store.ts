@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { EngineError } from '../../../../src-shared/errors.ts';
 import type { EngineSettings } from '../../configuration/settings.ts';
 import { writableDir } from '../../data-dir.ts';
 import { removeStored, type StoredRepo, storedRepos } from '../../repos/store/stored.ts';
@@ -19,7 +20,10 @@ export async function listStoredRepos(settings: Pick<EngineSettings, 'reposyncDi
   return await storedRepos(await repoStorePath(settings));
 }
 
-/** Removes repositories from the store, and returns them; see `removeStored` for its errors. */
+/**
+ * Removes repositories from the store, and returns them; see `removeStored` for its errors. Without names all that no environment uses, but
+ * for those that are being synchronised at the moment.
+ */
 export async function cleanStoredRepos(
   settings: Pick<EngineSettings, 'reposyncDir'>,
   { names, dryRun }: CleanRequest,
@@ -31,6 +35,14 @@ export async function cleanStoredRepos(
   const chosen = names.length === 0 ? unused : names;
   if (dryRun) return all.filter(({ name, users }) => chosen.includes(name) && users.length === 0);
   const removed: StoredRepo[] = [];
-  for (const name of chosen) removed.push(await removeStored(store, name, signal));
+  for (const name of chosen) {
+    try {
+      removed.push(await removeStored(store, name, signal));
+    } catch (error) {
+      // In use now, or removed by another process.
+      const isOvertaken = error instanceof EngineError && ['conflict.locked', 'input.invalid'].includes(error.code);
+      if (names.length > 0 || !isOvertaken) throw error;
+    }
+  }
   return removed;
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { chooseDebPackages } from './choose.ts';
-import { type DebPackage, debPackageOf, dependenciesOf } from './package.ts';
-import { readRelease, requireFresh, wantedIndexes } from './release.ts';
+import { type DebPackage, debPackageOf, relationsOf } from './package.ts';
+import { nameProblem, readRelease, requireFresh, wantedIndexes } from './release.ts';
 import { readStanza, readStanzas, type Stanza } from './stanzas.ts';
 
 const HEX = 'a'.repeat(64);
@@ -24,7 +24,7 @@ test.each([1, 5, 1000])('paragraphs of a file that comes in pieces of %i bytes',
     { package: 'a', description: 'ž\n further\n .\n words', size: '1' },
     { package: 'b' },
   ]);
-  expect(read[1]?.text).toBe('Package: b\n');
+  expect(read[1]?.bytes.toString()).toBe('Package: b\n');
 });
 
 test.each([' in the middle\n', 'no field\n', ': nothing\n'])('%j is no control file', async (text) => {
@@ -79,6 +79,18 @@ test('which indexes a source wants', () => {
   expect(wanted('./', [], readRelease(`SHA256:\n ${HEX} 9 Packages.gz\n`, 'Release'))).toEqual([['Packages.gz']]);
 });
 
+test.each([
+  ['bookworm', undefined],
+  ['stable', undefined],
+  ['bookworm/updates', undefined],
+  ['./', undefined],
+  ['flat/', undefined],
+  ['trixie', 'The source x asks for trixie, but its archive calls itself suite stable, codename bookworm.'],
+  ['stable-updates', 'The source x asks for stable-updates, but its archive calls itself suite stable, codename bookworm.'],
+])('a source that asks for %s gets bookworm: %s', (suite, expected) => {
+  expect(nameProblem(readRelease(RELEASE, 'Release'), { id: 'x', suite })).toBe(expected);
+});
+
 test('an archive that is out of date, and one with weak digests only', () => {
   const release = readRelease(RELEASE, 'Release');
   const check = (checkValidUntil: boolean, now: string) => () => requireFresh(release, { checkValidUntil }, 'Release', Date.parse(now));
@@ -101,11 +113,11 @@ Depends: libc6 (>= 2.36), b:any | c [amd64] (<< 2), d <!nocheck>
 Provides: virtual, e (= 4)
 `;
 
-const packageOf = (text: string): DebPackage => debPackageOf(readStanza(text, 'Packages') as Stanza, 'Packages');
+const packageOf = (text: string): DebPackage => debPackageOf(readStanza(Buffer.from(text), 'Packages') as Stanza, 'Packages');
 
 test('an entry of an index', () => {
   const read = packageOf(ENTRY);
-  expect(dependenciesOf(read)).toEqual([
+  expect(relationsOf(read.depends)).toEqual([
     [{ name: 'init', relation: '>=', version: '1' }],
     [{ name: 'libc6', relation: '>=', version: '2.36' }],
     [{ name: 'b' }, { name: 'c' }],
@@ -119,8 +131,13 @@ test('an entry of an index', () => {
     size: 5,
     checksum: { algorithm: 'sha256', hex: HEX },
     depends: 'init (>= 1), libc6 (>= 2.36), b:any | c [amd64] (<< 2), d <!nocheck>',
-    provides: [{ name: 'virtual' }, { name: 'e', relation: '=', version: '4' }],
+    provides: 'virtual, e (= 4)',
   });
+  expect(relationsOf(read.provides)).toEqual([[{ name: 'virtual' }], [{ name: 'e', relation: '=', version: '4' }]]);
+});
+
+test.each(['udeb', 'ddeb'])('an entry of a .%s', (end) => {
+  expect(packageOf(ENTRY.replace('a.deb', `a.${end}`))).toMatchObject({ filename: `pool/a.${end}` });
 });
 
 test.each([

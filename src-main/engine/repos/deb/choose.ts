@@ -1,4 +1,4 @@
-import { type DebPackage, type DebRelation, dependenciesOf } from './package.ts';
+import { type DebPackage, type DebRelation, relationsOf } from './package.ts';
 import { compareVersions, satisfies } from './version.ts';
 
 export interface DebChoice {
@@ -9,7 +9,6 @@ export interface DebChoice {
 }
 
 export interface ChosenPackages {
-  /** In the order of the index. */
   readonly packages: readonly DebPackage[];
   /** Names that were asked for and that the archive does not have. */
   readonly missing: readonly string[];
@@ -19,8 +18,8 @@ export interface ChosenPackages {
 
 /** Of each package the newest that is not left out: all of them, or the named ones and whatever these depend on. */
 export function chooseDebPackages(all: readonly DebPackage[], { packages, excluded }: DebChoice): ChosenPackages {
-  const newest = newestOf(all.filter(({ name }) => !excluded(name)));
-  if (packages.length === 0) return { packages: newest, missing: [], unmet: [] };
+  const newest = newestOf(all, excluded);
+  if (packages.length === 0) return { packages: [...newest.values()].flat(), missing: [], unmet: [] };
   const archive = new Archive(newest);
   const chosen = new Set<DebPackage>();
   const unmet = new Set<string>();
@@ -29,34 +28,38 @@ export function chooseDebPackages(all: readonly DebPackage[], { packages, exclud
   for (let one = queue.pop(); one !== undefined; one = queue.pop()) {
     if (chosen.has(one)) continue;
     chosen.add(one);
-    for (const alternatives of dependenciesOf(one)) {
+    for (const alternatives of relationsOf(one.depends)) {
       const found = archive.firstOf(alternatives, one.arch, chosen);
       if (found === undefined) unmet.add(alternatives.map(shown).join(' | '));
       else queue.push(found);
     }
   }
-  return { packages: newest.filter((one) => chosen.has(one)), missing, unmet: [...unmet].toSorted() };
+  return { packages: all.filter((one) => chosen.has(one)), missing, unmet: [...unmet].toSorted() };
 }
 
-function newestOf(all: readonly DebPackage[]): readonly DebPackage[] {
-  const newest = new Map<string, DebPackage>();
+/** By name: of each architecture the newest. An archive has tens of thousands, so nothing is made of each that need not be. */
+function newestOf(all: readonly DebPackage[], excluded: (name: string) => boolean): ReadonlyMap<string, readonly DebPackage[]> {
+  const newest = new Map<string, DebPackage[]>();
   for (const one of all) {
-    const key = `${one.name} ${one.arch}`;
-    const known = newest.get(key);
-    if (known === undefined || compareVersions(known.version, one.version) < 0) newest.set(key, one);
+    if (excluded(one.name)) continue;
+    const known = newest.get(one.name) ?? [];
+    const at = known.findIndex(({ arch }) => arch === one.arch);
+    const before = known[at];
+    if (before === undefined) append(newest, one.name, one);
+    else if (compareVersions(before.version, one.version) < 0) known[at] = one;
   }
-  return [...newest.values()];
+  return newest;
 }
 
 /** Finds packages by what they are called and by what they provide. */
 class Archive {
-  readonly #named = new Map<string, DebPackage[]>();
+  readonly #named: ReadonlyMap<string, readonly DebPackage[]>;
   readonly #providing = new Map<string, { readonly package: DebPackage; readonly version: string | undefined }[]>();
 
-  constructor(packages: readonly DebPackage[]) {
-    for (const one of packages) {
-      append(this.#named, one.name, one);
-      for (const { name, version } of one.provides) append(this.#providing, name, { package: one, version });
+  constructor(packages: ReadonlyMap<string, readonly DebPackage[]>) {
+    this.#named = packages;
+    for (const one of [...packages.values()].flat()) {
+      for (const { name, version } of relationsOf(one.provides).flat()) append(this.#providing, name, { package: one, version });
     }
   }
 

@@ -9,10 +9,9 @@ import type { Fetcher } from '../fetch/fetcher.ts';
 import { unpackMetadata } from '../fetch/unpack-metadata.ts';
 import { factsOf } from '../store/folder-files.ts';
 import type { Archive } from './archive.ts';
-import { type DebPackage, debPackageOf } from './package.ts';
 import { type Release, type ReleaseFile, type WantedIndex, wantedIndexes } from './release.ts';
 import type { DebSession } from './session.ts';
-import { readStanzas } from './stanzas.ts';
+import { readStanzas, type Stanza } from './stanzas.ts';
 
 /** An index of packages that was fetched and verified. */
 export interface FetchedIndex {
@@ -78,12 +77,11 @@ function locationsOf({ path, checksum: { algorithm, hex } }: ReleaseFile, { arch
   return byHash ? [posix.join(posix.dirname(plain), 'by-hash', algorithm.toUpperCase(), hex), plain] : [plain];
 }
 
-/** The packages of an index, each with its entry as it is there. */
-export async function* readIndexFile(
+/** The entries of an index with these fields. */
+export async function* readEntries(
   { path, what }: FetchedIndex,
+  fields: ReadonlySet<string>,
   signal: AbortSignal | undefined,
-): AsyncGenerator<{ readonly one: DebPackage; readonly text: string }> {
-  for await (const stanza of readStanzas(await unpackMetadata(path, what, signal), what)) {
-    yield { one: debPackageOf(stanza, what), text: stanza.text };
-  }
+): AsyncGenerator<Stanza> {
+  yield* readStanzas(await unpackMetadata(path, what, signal), what, fields);
 }

@@ -3,13 +3,14 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { diskError } from '../../core/disk-error.ts';
+import { shownAddress } from '../../core/download/shown-url.ts';
 import { sleep } from '../../core/until.ts';
 import { failureKind } from '../fetch/failure.ts';
 import { type FetchedText, fetchText } from '../fetch/fetch-text.ts';
 import { writeKeyring } from '../keys/keyring.ts';
 import type { KnownIndex } from '../store/record.ts';
 import type { Archive } from './archive.ts';
-import { type Release, readRelease, requireFresh } from './release.ts';
+import { nameProblem, olderThanSeen, type Release, readRelease, requireFresh } from './release.ts';
 import type { DebSession } from './session.ts';
 import { readSignedRelease, textOfUnchecked } from './signed-release.ts';
 import type { Trust } from './trust.ts';
@@ -27,18 +28,26 @@ const TRIES = 4;
 /** For indexes of sources that are trusted. */
 const UNCHECKED = 'unchecked';
 
+export interface Known {
+  /** What the session's folder has; undefined when that is not whole. */
+  readonly index: KnownIndex | undefined;
+  /** ms since the epoch: the latest date of a Release file that was seen. */
+  readonly date: number | undefined;
+}
+
 /**
  * Reads InRelease, or Release and its signature, checked with the keys of the source; `unchanged` when it is the known one, which was
- * checked with the same keys. `remote.invalid` when it is not signed by one of them, or out of date.
+ * checked with the same keys, or, as for apt, when it is older than that. `remote.invalid` when it is not signed by one of them, out of date,
+ * or older than what was seen while there is nothing to keep.
  */
 export async function readIndex(
   session: DebSession,
   archive: Archive,
   trust: Trust | undefined,
-  known: KnownIndex | undefined,
+  known: Known,
 ): Promise<Index | 'unchanged'> {
   const { section, patience, log, signal } = session;
-  const before = known?.trust === (trust?.digest ?? UNCHECKED) ? known : undefined;
+  const before = known.index?.trust === (trust?.digest ?? UNCHECKED) ? known.index : undefined;
   for (let tries = 1; ; tries++) {
     const fetched = await fetchRelease(session, archive, before);
     const { what } = fetched;
@@ -57,7 +66,17 @@ export async function readIndex(
           : await checkedText(session, archive, trust, content, fetched.inline, what);
       const release = readRelease(text, what);
       requireFresh(release, section, what, Date.now());
-      return { release, known: { sha256, etag, modified, validUntil: release.validUntil, trust: trust?.digest ?? UNCHECKED } };
+      const older = olderThanSeen(release, known.date, section, what);
+      if (older !== undefined && (before === undefined || tries < TRIES)) throw older;
+      if (older !== undefined) {
+        requireFresh({ validUntil: before?.validUntil }, section, what, Date.now());
+        log.warn(`${older.message} The packages stay as they are.`);
+        return 'unchanged';
+      }
+      const odd = nameProblem(release, section);
+      if (odd !== undefined) log.warn(odd);
+      const { validUntil, date } = release;
+      return { release, known: { sha256, etag, modified, validUntil, date, trust: trust?.digest ?? UNCHECKED } };
     } catch (error) {
       if (!(error instanceof EngineError) || error.code !== 'remote.invalid' || tries === TRIES) throw error;
       log.debug(`${error.message} Trying again.`);
@@ -93,7 +112,7 @@ async function fetchRelease(session: DebSession, archive: Archive, known: KnownI
   }
   throw new EngineError(
     'remote.invalid',
-    `The source ${section.id} is not there: ${section.uri} has no ${archive.folder}InRelease or Release.`,
+    `The source ${section.id} is not there: ${shownAddress(section.uri)} has no ${archive.folder}InRelease or Release.`,
     {
       hint: 'Check URIs and Suites of the source: old releases move to an archive.',
     },

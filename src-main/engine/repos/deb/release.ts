@@ -16,6 +16,8 @@ export interface Release {
   readonly codename: string;
   readonly components: readonly string[];
   readonly architectures: readonly string[];
+  /** ms since the epoch: when it was made; undefined when it does not say. */
+  readonly date: number | undefined;
   /** ms since the epoch; undefined when it does not go out of date. */
   readonly validUntil: number | undefined;
   /** Indexes can be fetched by their digests too, which stay right while the archive changes. */
@@ -32,7 +34,7 @@ const PACKINGS = ['.xz', '.zst', '.bz2', '.gz', ''];
 
 /** Reads a Release file whose signature was checked, or an InRelease file without it. `remote.invalid` for a damaged one. */
 export function readRelease(text: string, what: string): Release {
-  const fields = readStanza(text, what)?.fields ?? new Map<string, string>();
+  const fields = readStanza(Buffer.from(text), what)?.fields ?? new Map<string, string>();
   const words = (name: string): readonly string[] => (fields.get(name) ?? '').split(/\s+/).filter((word) => word !== '');
   const files = new Map<string, ReleaseFile>();
   for (const algorithm of DIGESTS.toReversed()) {
@@ -48,13 +50,17 @@ export function readRelease(text: string, what: string): Release {
       hint: 'Weaker digests (MD5, SHA-1) are no protection; the archive has to be made anew.',
     });
   }
-  const until = fields.get('valid-until');
+  const time = (name: string): number | undefined => {
+    const parsed = Date.parse(fields.get(name) ?? '');
+    return Number.isNaN(parsed) ? undefined : parsed;
+  };
   return {
     suite: fields.get('suite') ?? '',
     codename: fields.get('codename') ?? '',
     components: words('components'),
     architectures: words('architectures'),
-    validUntil: until === undefined || Number.isNaN(Date.parse(until)) ? undefined : Date.parse(until),
+    date: time('date'),
+    validUntil: time('valid-until'),
     allInEach: words('no-support-for-architecture-all').includes('Packages'),
     byHash: /^yes$/i.test(fields.get('acquire-by-hash') ?? ''),
     files,
@@ -71,6 +77,34 @@ export function requireFresh(
   if (!checkValidUntil || validUntil === undefined || validUntil > now) return;
   throw new EngineError('remote.invalid', `${what} was valid until ${new Date(validUntil).toISOString()} only.`, {
     hint: 'The server may be out of date. For an archive of an old distribution write Check-Valid-Until: no.',
+  });
+}
+
+/**
+ * What is odd about the name of an archive, as apt tells it: neither its suite nor its codename is the one that the source asks for. Of
+ * `bookworm/updates` only `bookworm` counts; sources without a suite (`./`) ask for none.
+ */
+export function nameProblem(
+  { suite, codename }: Pick<Release, 'suite' | 'codename'>,
+  section: Pick<DebSection, 'id' | 'suite'>,
+): string | undefined {
+  const asked = section.suite === '../project/experimental' ? 'experimental' : section.suite.replace(/\/[^/]*$/, '');
+  if (section.suite.endsWith('/') || asked === suite || asked === codename) return undefined;
+  const called = [suite === '' ? '' : `suite ${suite}`, codename === '' ? '' : `codename ${codename}`].filter((one) => one !== '');
+  return `The source ${section.id} asks for ${asked}, but its archive calls itself ${called.join(', ') || 'nothing'}.`;
+}
+
+/** The error of an archive that is older than what was seen of it before: an old index whose signature is right can be replayed. */
+export function olderThanSeen(
+  { date }: Pick<Release, 'date'>,
+  seen: number | undefined,
+  { id }: Pick<DebSection, 'id'>,
+  what: string,
+): EngineError | undefined {
+  if (seen === undefined || (date !== undefined && date >= seen)) return undefined;
+  const shown = date === undefined ? 'has no date' : `is of ${new Date(date).toISOString()}`;
+  return new EngineError('remote.invalid', `${what} ${shown}, but one of ${new Date(seen).toISOString()} was there before.`, {
+    hint: `The server is out of date, or replays an old index: try again later. If the archive was set back on purpose, "lago repo clean ${id}" forgets the newer one.`,
   });
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
+import { shownAddress } from '../../core/download/shown-url.ts';
 import { openFetcher } from '../fetch/fetcher.ts';
 import { fnmatch } from '../packages/fnmatch.ts';
 import { type SyncFolderOptions, syncFolder } from '../packages/sync-folder.ts';
@@ -7,8 +8,8 @@ import type { WantedPackage } from '../store/record.ts';
 import type { SyncResult } from '../sync-result.ts';
 import { archiveOf, archiveUrl } from './archive.ts';
 import { chooseDebPackages } from './choose.ts';
-import { type FetchedIndex, fetchIndexes, readIndexFile } from './fetch-indexes.ts';
-import type { DebPackage } from './package.ts';
+import { type FetchedIndex, fetchIndexes, readEntries } from './fetch-indexes.ts';
+import { type DebPackage, debPackageOf, ENTRY_FIELDS, ENTRY_FIELDS_WITH_RELATIONS, isDebFile } from './package.ts';
 import { type Index, readIndex } from './read-index.ts';
 import type { DebSession } from './session.ts';
 import { readTrust } from './trust.ts';
@@ -34,13 +35,18 @@ export async function syncDeb(session: DebSession, options: SyncFolderOptions): 
     patience,
     urlOf: archiveUrl,
   });
+  let seen = options.record?.index.date;
   return await syncFolder<Index>(
     session,
     {
       fetcher,
-      source: section.uri,
+      source: shownAddress(section.uri),
       signed: trust !== undefined,
-      readIndex: async (known) => await readIndex(session, archive, trust, known),
+      async readIndex(index) {
+        const read = await readIndex(session, archive, trust, { index, date: seen });
+        if (read !== 'unchanged') seen = read.known.date ?? seen;
+        return read;
+      },
       async choose({ release }) {
         const indexes = await fetchIndexes(session, fetcher, archive, release, architectures);
         return {
@@ -48,8 +54,7 @@ export async function syncDeb(session: DebSession, options: SyncFolderOptions): 
           writeMetadata: async (present) => await writeIndex(session, indexes, present, release),
         };
       },
-      partOf: (path) =>
-        path.endsWith('.deb') ? 'package' : /^(?:Packages(?:\.gz)?|Release|by-hash\/.*)$/.test(path) ? 'metadata' : undefined,
+      partOf: (path) => (isDebFile(path) ? 'package' : /^(?:Packages(?:\.gz)?|Release|by-hash\/.*)$/.test(path) ? 'metadata' : undefined),
     },
     options,
   );
@@ -62,8 +67,12 @@ async function wantedPackages(
 ): Promise<readonly WantedPackage[]> {
   const usable = new Set(['all', ...architectures]);
   const all: DebPackage[] = [];
+  const fields = section.packages.length > 0 ? ENTRY_FIELDS_WITH_RELATIONS : ENTRY_FIELDS;
   for (const index of indexes) {
-    for await (const { one } of readIndexFile(index, signal)) if (usable.has(one.arch)) all.push(one);
+    for await (const entry of readEntries(index, fields, signal)) {
+      const one = debPackageOf(entry, index.what);
+      if (usable.has(one.arch)) all.push(one);
+    }
   }
   const excludes = section.excludes.map(fnmatch);
   const { packages, missing, unmet } = chooseDebPackages(all, {

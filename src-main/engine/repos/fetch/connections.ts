@@ -1,15 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { Duplex } from 'node:stream';
-import { connect as tlsConnect } from 'node:tls';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { diskError } from '../../core/disk-error.ts';
-import { addressOf, openTunnel, proxyAuthorization, proxyFor } from '../../core/download/proxy.ts';
+import { addressOf, proxyAuthorization, proxyFor } from '../../core/download/proxy.ts';
 import { shownUrl } from '../../core/download/shown-url.ts';
-import { drop, silentLog } from '../../core/log.ts';
 import type { ConnectionOptions } from '../definition/section.ts';
+import { AttemptFailure } from './failure.ts';
 import { createHostSlots, type HostSlots } from './host-slots.ts';
+import type { SecureAgents } from './secure-agents.ts';
 
 /** An answer whose body has not been read yet. `message` must be read to its end or destroyed, then `done` called. */
 export interface Answer {
@@ -23,84 +19,120 @@ export interface Answer {
 
 /** Requests to the servers of one repository over connections that are kept open between them. */
 export interface Connections extends Disposable {
-  /** Rejects with the error of the connection, or with the reason of an abort. Follows redirects, never to a less secure address. */
-  get(url: URL, headers: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<Answer>;
+  /** Follows redirects. Rejects with the error of the connection, an `AttemptFailure`, or the reason of an abort. */
+  get(url: URL, headers: Readonly<Record<string, string>>, options?: GetOptions): Promise<Answer>;
+}
+
+export interface GetOptions {
+  /** What is received is compared with a digest: only then may a redirect lead from https to http. */
+  readonly verified?: boolean;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ConnectionsOptions {
+  /** The servers that the repository's file names: only they get to see its login. */
+  readonly servers: readonly string[];
   /** At most this many requests at once to one server. */
   readonly maxConnections: number;
   /** Shared by all repositories of a process. */
   readonly slots?: HostSlots;
-  /** Where proxies are looked up when the repository names none (default: the process's environment). */
+  /** Where proxies and certificates are looked up when the repository names none (default: the process's environment). */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
-const REDIRECTS = 5;
+interface Sending {
+  readonly url: URL;
+  /** Before redirects. */
+  readonly target: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal | undefined;
+}
+
+const REDIRECTING = new Set([301, 302, 303, 307, 308]);
+/** As dnf. */
+const REDIRECTS = 6;
 const IDLE_SECONDS = 30;
 
-/** Reads certificates and makes agents; connects to nothing. `input.missing-file` for a certificate that is not there. */
+/** Connects to nothing yet. Certificates that the repository names are read at once: errors as `readTlsOptions`. */
 export async function openConnections(connection: ConnectionOptions, options: ConnectionsOptions): Promise<Connections> {
-  const slots = options.slots ?? createHostSlots();
+  const { env = process.env, slots = createHostSlots(), maxConnections } = options;
   const idleMs = (connection.timeout ?? IDLE_SECONDS) * 1000;
   const common = { keepAlive: true, ...(connection.ipVersion === undefined ? {} : { family: connection.ipVersion }) };
-  const tls = {
-    rejectUnauthorized: connection.sslVerify,
-    ...(await certificate('ca', connection.sslCaCert)),
-    ...(await certificate('cert', connection.sslClientCert)),
-    ...(await certificate('key', connection.sslClientKey)),
-  };
-  const proxyOf = (url: URL): URL | undefined => chosenProxy(url, connection, options.env ?? process.env);
+  const proxyOf = (url: URL): URL | undefined => chosenProxy(url, connection, env);
   const httpAgent = new HttpAgent(common);
-  const httpsAgent = new HttpsAgent({ ...common, ...tls });
-  const tunnels = new TunnelAgent(proxyOf, idleMs, { ...common, ...tls });
+  const agents: HttpAgent[] = [httpAgent];
+  let secure: Promise<SecureAgents> | undefined;
+  if (namesCertificates(connection)) secure = Promise.resolve(await secureAgents());
+  const named = new Set(options.servers.filter((url) => URL.canParse(url)).map((url) => new URL(url).origin));
 
-  function once(url: URL, origin: string, headers: Readonly<Record<string, string>>, signal: AbortSignal | undefined): ClientRequest {
-    const proxy = proxyOf(url);
-    const login = loginFor(url, origin, connection);
+  /** The login for a server: of its URL (that of `target` before it redirected), else the repository's. */
+  function loginFor(url: URL, target: URL): string | undefined {
+    const { username, password } = url.username === '' && url.origin === target.origin ? target : url;
+    if (username !== '') return `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    return connection.username === undefined || !named.has(url.origin) ? undefined : `${connection.username}:${connection.password ?? ''}`;
+  }
+
+  /** Made when a server needs them: loading TLS and reading what this machine trusts takes longer than a request. */
+  async function secureAgents(): Promise<SecureAgents> {
+    const { makeSecureAgents } = await import('./secure-agents.ts');
+    const made = await makeSecureAgents(connection, common, proxyOf, { env, idleMs });
+    agents.push(made.direct, made.tunnels);
+    return made;
+  }
+
+  async function agentFor(url: URL, proxy: URL | undefined): Promise<HttpAgent> {
+    if (url.protocol === 'http:') return httpAgent;
+    secure ??= secureAgents();
+    return proxy === undefined ? (await secure).direct : (await secure).tunnels;
+  }
+
+  function send({ url, target, headers, signal }: Sending, proxy: URL | undefined, agent: HttpAgent): ClientRequest {
+    const login = loginFor(url, target);
     const request: RequestOptions = {
       // A body compressed on the way has no ranges and a different length.
       headers: { 'accept-encoding': 'identity', 'user-agent': connection.userAgent ?? 'lago', ...headers },
+      agent,
       ...(login === undefined ? {} : { auth: login }),
       ...(signal === undefined ? {} : { signal }),
     };
-    if (url.protocol === 'https:') return httpsRequest(url, { ...request, agent: proxy === undefined ? httpsAgent : tunnels });
-    if (proxy === undefined) return httpRequest(url, { ...request, agent: httpAgent });
+    // The agent speaks TLS where that is meant.
+    if (proxy === undefined || url.protocol === 'https:') return httpRequest(url, request);
     return httpRequest({
       ...request,
       ...addressOf(proxy),
       path: shownUrl(url),
       headers: { ...(request.headers as Record<string, string>), host: url.host, ...proxyAuthorization(proxy) },
-      agent: httpAgent,
     });
   }
 
   /** A kept connection that its server has just closed is no failure of the server: asked again on a new one. */
-  async function answerOf(url: URL, origin: string, headers: Readonly<Record<string, string>>, signal: AbortSignal | undefined) {
+  async function answerOf(sending: Sending): Promise<IncomingMessage> {
+    const proxy = proxyOf(sending.url);
+    const agent = await agentFor(sending.url, proxy);
     for (;;) {
-      const request = once(url, origin, headers, signal);
+      const request = send(sending, proxy, agent);
       try {
         return await received(request, idleMs);
       } catch (error) {
         const closed = ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '');
-        if (!request.reusedSocket || !closed || signal?.aborted === true) throw error;
+        if (!request.reusedSocket || !closed || sending.signal?.aborted === true) throw error;
       }
     }
   }
 
   return {
-    async get(target, headers, signal) {
+    async get(target, headers, { verified = false, signal } = {}) {
       let url = target;
       for (let hops = 0; ; hops++) {
-        const done = await slots.take(url.host, options.maxConnections, signal);
+        const done = await slots.take(url.host, maxConnections, signal);
         try {
-          const message = await answerOf(url, target.origin, headers, signal);
+          const message = await answerOf({ url, target, headers, signal });
           const status = message.statusCode ?? 0;
-          const next = redirectOf(url, status, message.headers.location);
-          if (next === undefined) return { url, status, message, done };
+          const { location } = message.headers;
+          if (!REDIRECTING.has(status) || location === undefined) return { url, status, message, done };
           message.resume();
-          if (hops === REDIRECTS) throw new EngineError('remote.invalid', `${shownUrl(target)} redirects more than ${REDIRECTS} times.`);
-          url = next;
+          if (hops === REDIRECTS) throw new AttemptFailure('refused', `the server redirects more than ${REDIRECTS} times`);
+          url = redirected(url, location, verified);
         } catch (error) {
           done();
           throw error;
@@ -109,9 +141,13 @@ export async function openConnections(connection: ConnectionOptions, options: Co
       }
     },
     [Symbol.dispose]() {
-      for (const agent of [httpAgent, httpsAgent, tunnels]) agent.destroy();
+      for (const agent of agents) agent.destroy();
     },
   };
+}
+
+function namesCertificates({ sslCaCert, sslClientCert, sslClientKey }: ConnectionOptions): boolean {
+  return [sslCaCert, sslClientCert, sslClientKey].some((path) => path !== undefined);
 }
 
 async function received(request: ClientRequest, idleMs: number): Promise<IncomingMessage> {
@@ -123,77 +159,28 @@ async function received(request: ClientRequest, idleMs: number): Promise<Incomin
   });
 }
 
-function redirectOf(url: URL, status: number, location: string | undefined): URL | undefined {
-  if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return undefined;
+function redirected(url: URL, location: string, verified: boolean): URL {
+  if (!URL.canParse(location, url.href)) throw new AttemptFailure('refused', 'the server redirects to what is no address');
   const next = new URL(location, url);
-  if (!['http:', 'https:'].includes(next.protocol) || (url.protocol === 'https:' && next.protocol === 'http:')) {
-    throw new EngineError('remote.invalid', `${shownUrl(url)} redirects to ${shownUrl(next)}, which is less secure.`);
+  const isLess = url.protocol === 'https:' && next.protocol === 'http:' && !verified;
+  if (!['http:', 'https:'].includes(next.protocol) || isLess) {
+    throw new AttemptFailure('refused', `the server redirects to ${shownUrl(next)}, which is less secure`);
   }
   return next;
-}
-
-/** The login for a server: of its URL, else the repository's, which no other server gets to see. */
-function loginFor(url: URL, origin: string, { username, password }: ConnectionOptions): string | undefined {
-  if (url.username !== '') return `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-  return username === undefined || url.origin !== origin ? undefined : `${username}:${password ?? ''}`;
 }
 
 /** The repository's own proxy, none, or that of the environment. */
 function chosenProxy(url: URL, connection: ConnectionOptions, env: Readonly<Record<string, string | undefined>>): URL | undefined {
   if (connection.proxy === 'none') return undefined;
   if (connection.proxy === undefined) return proxyFor(url, env);
-  const proxy = proxyFor(url, { all_proxy: connection.proxy });
-  if (proxy !== undefined && connection.proxyUsername !== undefined) {
+  const proxy = new URL(connection.proxy);
+  if (proxy.protocol !== 'http:') {
+    const message = `The proxy ${proxy.protocol}//${proxy.host} of the repository cannot be used: only http proxies can.`;
+    throw new EngineError('input.invalid', message, { hint: 'Write proxy=http://HOST:PORT, or proxy=_none_.' });
+  }
+  if (connection.proxyUsername !== undefined) {
     proxy.username = encodeURIComponent(connection.proxyUsername);
     proxy.password = encodeURIComponent(connection.proxyPassword ?? '');
   }
   return proxy;
-}
-
-async function certificate<K extends string>(option: K, path: string | undefined): Promise<Partial<Record<K, Buffer>>> {
-  if (path === undefined) return {};
-  try {
-    return { [option]: await readFile(path) } as Partial<Record<K, Buffer>>;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw diskError(error, path);
-    throw new EngineError('input.missing-file', `The certificate or key ${path} does not exist.`, { cause: error });
-  }
-}
-
-/** Kept connections to https servers through a proxy: node's own agent knows none. */
-class TunnelAgent extends HttpsAgent {
-  readonly #proxyOf: (url: URL) => URL | undefined;
-  readonly #idleMs: number;
-
-  constructor(proxyOf: (url: URL) => URL | undefined, idleMs: number, options: ConstructorParameters<typeof HttpsAgent>[0]) {
-    super(options);
-    this.#proxyOf = proxyOf;
-    this.#idleMs = idleMs;
-  }
-
-  override createConnection(
-    options: RequestOptions & { readonly host?: string | null },
-    callback?: (error: Error | null, stream: Duplex) => void,
-  ): Duplex | null | undefined {
-    drop(this.#answer(options, callback ?? (() => undefined)), silentLog, 'Connecting through a proxy');
-    return undefined;
-  }
-
-  /** Answers by the callback, also when it fails. */
-  async #answer(options: RequestOptions, callback: (error: Error | null, stream: Duplex) => void): Promise<void> {
-    try {
-      callback(null, await this.#open(options));
-    } catch (error) {
-      // The type asks for a stream with an error too; node looks at the error first.
-      callback(error as Error, undefined as unknown as Duplex);
-    }
-  }
-
-  async #open(options: RequestOptions): Promise<Duplex> {
-    const url = new URL(`https://${options.host ?? ''}:${options.port ?? 443}`);
-    const proxy = this.#proxyOf(url);
-    if (proxy === undefined) throw new Error(`no proxy is known for ${url.host}`);
-    const socket = await openTunnel(proxy, url, { idleMs: this.#idleMs });
-    return tlsConnect({ ...(options as object), socket, servername: url.hostname });
-  }
 }

@@ -50,7 +50,7 @@ async function readSmall(
     ...(known?.etag === undefined ? {} : { 'if-none-match': known.etag }),
     ...(known?.modified === undefined ? {} : { 'if-modified-since': known.modified }),
   };
-  const source = await openSource(url, headers, connections, signal);
+  const source = await openSource(url, headers, connections, { signal });
   if (source.status === 304) {
     await discard(source);
     return 'unchanged';

@@ -75,7 +75,8 @@ export async function openFetcher(options: FetcherOptions): Promise<Fetcher> {
 /** One attempt to receive the rest of a file. */
 async function receiveFrom(url: URL, receiving: Receiving, connections: Connections, signal: AbortSignal | undefined): Promise<void> {
   const from = receiving.received;
-  const source = await openSource(url, from === 0 ? {} : { range: `bytes=${from}-` }, connections, signal, from);
+  const range = from === 0 ? {} : { range: `bytes=${from}-` };
+  const source = await openSource(url, range, connections, { verified: true, signal }, from);
   if (source.status === 416) {
     await discard(source);
     await receiving.restart();

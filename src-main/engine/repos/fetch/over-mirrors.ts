@@ -55,7 +55,7 @@ export async function overMirrors<T>(
       failures = progress() > before ? 1 : failures + 1;
       before = progress();
       // A mirror that does not have it will not have it in a moment either.
-      refusals = failure.kind === 'missing' || failure.kind === 'refused' ? refusals + 1 : 0;
+      refusals = ['missing', 'refused', 'untrusted'].includes(failure.kind) ? refusals + 1 : 0;
       if (failures >= limit || refusals >= mirrors.count) throw gaveUp(failure, url, failures, mirrors.count);
       log.debug(`${shownUrl(url)}: ${failure.message}; trying again`);
       const rounds = Math.floor(failures / mirrors.count);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { drop, silentLog } from '../../core/log.ts';
 
 /** What goes wrong with one answer. */
 export type Fault =
@@ -30,24 +31,27 @@ export interface RepositoryServer extends AsyncDisposable {
   serve(files: ReadonlyMap<string, Buffer>): void;
   /** Decides what goes wrong with an answer, undefined: nothing. */
   fail(choose: ((path: string) => Fault | undefined) | undefined): void;
-  /** Called with each request before it is answered. */
-  watch(seen: ((request: IncomingMessage) => void) | undefined): void;
+  /** Called with each request before it is answered; the answer waits for it. */
+  watch(seen: ((request: IncomingMessage) => unknown) | undefined): void;
 }
 
 /** A server on loopback for the files of a repository, with ranges, ETags and conditional requests. */
 export async function startRepositoryServer(files: ReadonlyMap<string, Buffer> = new Map()): Promise<RepositoryServer> {
   let served = files;
   let choose: ((path: string) => Fault | undefined) | undefined;
-  let watch: ((request: IncomingMessage) => void) | undefined;
+  let watch: ((request: IncomingMessage) => unknown) | undefined;
   let connections = 0;
   const requests: string[] = [];
   const server = createServer({ keepAlive: true }, (request, response) => {
     const path = decodeURIComponent((request.url ?? '').slice(1));
     requests.push(path);
-    watch?.(request);
-    const content = served.get(path);
-    if (content === undefined) response.writeHead(404, { 'content-length': 0 }).end();
-    else answer(content, request, response, choose?.(path));
+    const reply = async (seen: unknown): Promise<void> => {
+      if (seen instanceof Promise) await seen;
+      const content = served.get(path);
+      if (content === undefined) response.writeHead(404, { 'content-length': 0 }).end();
+      else answer(content, request, response, choose?.(path));
+    };
+    drop(reply(watch?.(request)), silentLog, 'Answering');
   });
   server.on('connection', () => {
     connections += 1;

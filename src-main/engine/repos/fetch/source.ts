@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import type { Connections } from './connections.ts';
+import type { Connections, GetOptions } from './connections.ts';
 import { AttemptFailure, failureOfStatus } from './failure.ts';
 
 /** Content that is about to be read. */
@@ -22,11 +22,11 @@ export async function openSource(
   url: URL,
   headers: Readonly<Record<string, string>>,
   connections: Connections,
-  signal: AbortSignal | undefined,
+  options: GetOptions,
   from = 0,
 ): Promise<Source> {
   if (url.protocol === 'file:') return await openLocal(url, from);
-  const { status, message, done } = await connections.get(url, headers, signal);
+  const { status, message, done } = await connections.get(url, headers, options);
   const failure = status === 304 || (status === 416 && from > 0) ? undefined : failureOfStatus(status);
   if (failure !== undefined) {
     message.resume();
@@ -47,8 +47,8 @@ export async function openSource(
 }
 
 async function openLocal(url: URL, from: number): Promise<Source> {
-  const path = fileURLToPath(url);
   try {
+    const path = fileURLToPath(url);
     const { size, mtimeMs } = await stat(path);
     const body = createReadStream(path, { start: from, highWaterMark: 1024 * 1024 });
     return { status: 200, length: size - from, from, etag: undefined, modified: String(mtimeMs), body, done: () => undefined };

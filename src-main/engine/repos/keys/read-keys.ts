@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { diskError } from '../../core/disk-error.ts';
+import { shownAddress } from '../../core/download/shown-url.ts';
 import type { Connections } from '../fetch/connections.ts';
 import { fetchText } from '../fetch/fetch-text.ts';
 import { oneMirror } from '../fetch/mirrors.ts';
@@ -31,7 +32,7 @@ export async function readKeys({
 async function readKey(key: string, id: string, connections: Connections, patience: Patience): Promise<Buffer> {
   if (/^https?:/i.test(key)) {
     const fetched = await fetchText(connections, oneMirror(key), undefined, { maxBytes: MAX_KEY }, patience);
-    if (fetched === undefined || fetched === 'unchanged') throw missing(key, id);
+    if (fetched === undefined || fetched === 'unchanged') throw missing(shownAddress(key), id);
     return fetched.content;
   }
   const path = /^file:/i.test(key) ? fileURLToPath(key) : key;

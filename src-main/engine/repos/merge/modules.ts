@@ -6,15 +6,22 @@ import { type ModulesDocument, readModulesDocuments } from '../rpm/modules.ts';
 import { readRepomd } from '../rpm/repomd.ts';
 import type { PackageFile } from './package-file.ts';
 
-/** What a repository says of modules; `index` is its repomd.xml. Empty if it says nothing. `remote.invalid` when that cannot be read. */
-export async function readModules(index: string, signal: AbortSignal | undefined): Promise<readonly ModulesDocument[]> {
+/**
+ * What a repository says of modules; `index` is its repomd.xml. Empty if it says nothing. `remote.invalid` when that cannot be read; single
+ * descriptions that are damaged are left out, and `damaged` is told why.
+ */
+export async function readModules(
+  index: string,
+  damaged: (why: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<readonly ModulesDocument[]> {
   const { files } = readRepomd(await readFile(index, 'utf8'));
   const file = files.find(({ type }) => type === 'modules') ?? files.find(({ type }) => type === 'modules_zck');
   if (file === undefined) return [];
   const path = join(dirname(dirname(index)), file.location);
   const documents: ModulesDocument[] = [];
   try {
-    for await (const one of readModulesDocuments(await unpackMetadata(path, path, signal), path)) documents.push(one);
+    for await (const one of readModulesDocuments(await unpackMetadata(path, path, signal), damaged)) documents.push(one);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     throw new EngineError('remote.invalid', `${path} is missing.`, { cause: error });

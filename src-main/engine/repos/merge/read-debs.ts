@@ -77,7 +77,7 @@ function stanzasByName(text: string): ReadonlyMap<string, Stanza> {
 /** One package with a control file that is none does not keep the others from being read. */
 function readControl(paragraph: string): Stanza | undefined {
   try {
-    return readStanza(paragraph, 'a package');
+    return readStanza(Buffer.from(paragraph), 'a package');
   } catch (error) {
     if (error instanceof EngineError && error.code === 'remote.invalid') return undefined;
     throw error;

@@ -47,8 +47,11 @@ async function readAllModules(
   const modules: ModulesDocument[] = [];
   const problems: string[] = [];
   for (const index of indexes) {
+    const damaged = (why: string): void => {
+      problems.push(`A module of ${dirname(dirname(index))} is left out, since its description (modules.yaml) is damaged: ${why}.`);
+    };
     try {
-      modules.push(...(await readModules(index, signal)));
+      modules.push(...(await readModules(index, damaged, signal)));
     } catch (error) {
       if (!(error instanceof EngineError) || error.code !== 'remote.invalid') throw error;
       problems.push(`The modules of ${dirname(dirname(index))} are left out: ${error.message}`);

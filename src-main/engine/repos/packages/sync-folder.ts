@@ -178,7 +178,8 @@ async function removeGone(
  * everything again.
  */
 async function finish({ folder }: SyncSession, record: SyncRecord, outcome: PackagesOutcome): Promise<void> {
-  await writeRecord(folder.record, outcome.problems.length === 0 ? record : { ...record, index: { sha256: '' } });
+  const { date } = record.index;
+  await writeRecord(folder.record, outcome.problems.length === 0 ? record : { ...record, index: { sha256: '', date } });
   // Whatever else is there was left by this or a killed synchronisation.
   const kept = new Set([folder.lock, folder.record, folder.users, ...(outcome.problems.length === 0 ? [] : [join(folder.state, 'parts')])]);
   for (const name of await readdir(folder.state)) {

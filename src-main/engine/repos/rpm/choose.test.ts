@@ -95,14 +95,29 @@ data:
   }
 
   test.each([7, 100, 100_000])('reads streams and artifacts in pieces of %i bytes; long versions keep all digits', async (size) => {
-    expect(await readModules(chunks(yaml, size), 'modules.yaml')).toEqual([
+    expect(await readModules(chunks(yaml, size), (why) => expect.unreachable(why))).toEqual([
       { stream: 'perl:5.30', version: 8040020200923212735n, artifacts: ['perl-4:5.30.1-452.x86_64', 'perl-libs-4:5.30.1-452.x86_64'] },
       { stream: 'nodejs:18', version: 1n, artifacts: [] },
     ]);
   });
 
-  test('says what is wrong with damaged ones', async () => {
-    const broken = 'document: modulemd\ndata: [\n';
-    await expect(readModules(chunks(broken, 100), 'modules.yaml')).rejects.toMatchObject({ code: 'remote.invalid' });
+  const bomb = Array.from(
+    { length: 9 },
+    (_, at) => `  a${at}: &a${at} [${Array.from({ length: 9 }, () => (at === 0 ? 'x' : `*a${at - 1}`)).join(', ')}]`,
+  );
+  test.each([
+    ['is no YAML', 'document: modulemd\ndata: [\n', /^Flow sequence/],
+    ['ends within a value', 'document: modulemd\ndata:\n  name: "perl\n', /^Missing closing/],
+    ['grows without end', `document: modulemd\ndata:\n${bomb.join('\n')}\n`, /^Excessive alias count/],
+    [
+      'is too long',
+      `document: modulemd\ndata:\n  name: ${'x'.repeat(5_000_000)}\n  stream: ${'y'.repeat(5_000_000)}\n  more: 1\n`,
+      /^it has more than/,
+    ],
+  ])('passes over a document that %s, and says so', async (_, broken, why) => {
+    const said: string[] = [];
+    const found = await readModules(chunks(`---\n${broken}...\n${yaml}`, 100_000), (one) => void said.push(one));
+    expect(said).toEqual([expect.stringMatching(why)]);
+    expect(found.map(({ stream }) => stream)).toEqual(['perl:5.30', 'nodejs:18']);
   });
 });

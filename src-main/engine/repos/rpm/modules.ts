@@ -1,5 +1,4 @@
 import { parseAllDocuments } from 'yaml';
-import { EngineError } from '../../../../src-shared/errors.ts';
 
 /** One version of a stream of a module, for one context, with the packages that belong to it. */
 export interface ModuleVersion {
@@ -13,15 +12,15 @@ export interface ModuleVersion {
 const MAX_DOCUMENT = 8 * 1024 * 1024;
 
 /**
- * Reads a modules.yaml document by document, so that memory is bounded. Documents of other kinds (defaults, obsoletes) are passed over.
- * `remote.invalid` when it is not YAML.
+ * Reads a modules.yaml document by document, so that memory is bounded. Documents of other kinds (defaults, obsoletes) are passed over, and
+ * damaged ones too, as by dnf, which `damaged` is told: packages of their modules count as outside of modules then.
  */
-export async function readModules(content: AsyncIterable<Buffer>, what: string): Promise<readonly ModuleVersion[]> {
+export async function readModules(content: AsyncIterable<Buffer>, damaged: (why: string) => void): Promise<readonly ModuleVersion[]> {
   const modules: ModuleVersion[] = [];
-  for await (const document of documents(content, what)) {
+  for await (const document of documents(content, damaged)) {
     // Reading YAML takes longer than looking: other kinds are the smaller part, but translations are large.
     if (!/^document:\s*["']?modulemd["']?\s*$/m.test(document)) continue;
-    const module = moduleOf(parsed(document, what));
+    const module = moduleOf(parsed(document, damaged));
     if (module !== undefined) modules.push(module);
   }
   return modules;
@@ -36,18 +35,21 @@ export interface ModulesDocument {
   readonly version: ModuleVersion | undefined;
 }
 
-/** The documents of a modules.yaml one by one, without translations. Errors as `readModules`. */
-export async function* readModulesDocuments(content: AsyncIterable<Buffer>, what: string): AsyncGenerator<ModulesDocument> {
-  for await (const text of documents(content, what)) {
+/** The documents of a modules.yaml one by one, without translations and damaged ones, as `readModules`. */
+export async function* readModulesDocuments(
+  content: AsyncIterable<Buffer>,
+  damaged: (why: string) => void,
+): AsyncGenerator<ModulesDocument> {
+  for await (const text of documents(content, damaged)) {
     if (!/^document:\s*["']?modulemd(-defaults|-obsoletes)?["']?\s*$/m.test(text)) continue;
-    const value = parsed(text, what);
+    const value = parsed(text, damaged);
     const version = moduleOf(value);
     const module = version?.stream.split(':')[0] ?? field(field(value, 'data'), 'module');
     if (typeof module === 'string') yield { text, module, version };
   }
 }
 
-async function* documents(content: AsyncIterable<Buffer>, what: string): AsyncGenerator<string> {
+async function* documents(content: AsyncIterable<Buffer>, damaged: (why: string) => void): AsyncGenerator<string> {
   let lines: string[] = [];
   let size = 0;
   for await (const line of linesOf(content)) {
@@ -55,11 +57,15 @@ async function* documents(content: AsyncIterable<Buffer>, what: string): AsyncGe
       if (lines.length > 0) yield lines.join('\n');
       lines = [];
       size = 0;
-      continue;
+    } else {
+      const before = size;
+      size += line.length;
+      if (size <= MAX_DOCUMENT) lines.push(line);
+      else {
+        lines = [];
+        if (before <= MAX_DOCUMENT) damaged(`it has more than ${MAX_DOCUMENT} characters`);
+      }
     }
-    lines.push(line);
-    size += line.length;
-    if (size > MAX_DOCUMENT) throw new EngineError('remote.invalid', `${what} has a document of more than ${MAX_DOCUMENT} characters.`);
   }
   if (lines.length > 0) yield lines.join('\n');
 }
@@ -79,12 +85,17 @@ async function* linesOf(content: AsyncIterable<Buffer>): AsyncGenerator<string> 
   if (rest.length > 0) yield rest.toString('utf8');
 }
 
-function parsed(document: string, what: string): unknown {
-  const [first] = parseAllDocuments(document, { logLevel: 'silent', schema: 'failsafe' });
-  if (first === undefined || !('errors' in first)) return undefined;
-  const [error] = first.errors;
-  if (error !== undefined) throw new EngineError('remote.invalid', `${what} cannot be read: ${error.message}`, { cause: error });
-  return first.toJS({ maxAliasCount: 100 });
+function parsed(document: string, damaged: (why: string) => void): unknown {
+  try {
+    const [first] = parseAllDocuments(document, { logLevel: 'silent', schema: 'failsafe' });
+    if (first === undefined || !('errors' in first)) return undefined;
+    const [error] = first.errors;
+    if (error !== undefined) throw error;
+    return first.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    damaged((error as Error).message.split('\n')[0]?.replace(/[.:]$/, '') ?? '');
+    return undefined;
+  }
 }
 
 function moduleOf(value: unknown): ModuleVersion | undefined {

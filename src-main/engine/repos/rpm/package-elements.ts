@@ -1,4 +1,5 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
+import { chunkParts } from '../packages/chunk-parts.ts';
 
 /** A piece of primary, filelists or other metadata: one `<package>` element, or what is between, before and after them. */
 export interface Piece {
@@ -20,20 +21,23 @@ export async function* packageElements(content: AsyncIterable<Buffer>, what: str
   let isPackage = false;
   let searched = 0;
   for await (const chunk of content) {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    let start = 0;
-    for (;;) {
-      const mark = isPackage ? CLOSE : OPEN;
-      const found = rest.indexOf(mark, Math.max(start, searched));
-      if (found < 0) break;
-      const end = isPackage ? found + CLOSE.length : found;
-      if (end > start) yield { isPackage, bytes: rest.subarray(start, end) };
-      start = end;
-      searched = end;
-      isPackage = !isPackage;
+    for (const part of chunkParts(chunk, rest.length > 0, CLOSE)) {
+      const bytes = rest.length === 0 ? part : Buffer.concat([rest, part]);
+      let start = 0;
+      for (;;) {
+        const mark = isPackage ? CLOSE : OPEN;
+        const found = bytes.indexOf(mark, Math.max(start, searched));
+        if (found < 0) break;
+        const end = isPackage ? found + CLOSE.length : found;
+        if (end > start) yield { isPackage, bytes: bytes.subarray(start, end) };
+        start = end;
+        searched = end;
+        isPackage = !isPackage;
+      }
+      // A copy: a part of it would keep all of the chunk in memory.
+      rest = Buffer.from(bytes.subarray(start));
+      searched = Math.max(0, rest.length - CLOSE.length);
     }
-    rest = rest.subarray(start);
-    searched = Math.max(0, rest.length - OPEN.length);
     if (rest.length > MAX_PACKAGE) throw new EngineError('remote.invalid', `${what} has a package of more than ${MAX_PACKAGE} bytes.`);
   }
   if (isPackage) throw new EngineError('remote.invalid', `${what} ends in the middle of a package.`);

@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { diskError } from '../../core/disk-error.ts';
+import { shownAddress } from '../../core/download/shown-url.ts';
 import { sleep } from '../../core/until.ts';
 import { fetchText } from '../fetch/fetch-text.ts';
 import { binaryKeys, verifySignature, writeKeyring } from '../keys/keyring.ts';
@@ -56,7 +57,7 @@ async function fetchIndex(
   if (fetched === undefined) {
     throw new EngineError(
       'remote.invalid',
-      `The repository ${section.id} is not there: no server has ${LOCATION} below ${mirrors.best().url}.`,
+      `The repository ${section.id} is not there: no server has ${LOCATION} below ${shownAddress(mirrors.best().url)}.`,
       {
         hint: 'Check baseurl and the release of the distribution: old releases move to an archive.',
       },

@@ -7,6 +7,8 @@ import { checkedBase, checkedLocation } from './location.ts';
 export interface Repomd {
   readonly revision: string;
   readonly files: readonly MetadataFile[];
+  /** Files that are left out, and why. */
+  readonly unusable: readonly string[];
 }
 
 /** One file of metadata. */
@@ -26,24 +28,35 @@ const WHAT = 'repomd.xml';
 export function readRepomd(text: string): Repomd {
   const root = readXml(text, { what: WHAT, code: 'remote.invalid' });
   if (root.name !== 'repomd') throw new EngineError('remote.invalid', `${WHAT} is not the index of a repository.`);
-  const files = childrenXml(root, 'data').map((element) => fileOf(element));
+  const unusable: string[] = [];
+  const files = childrenXml(root, 'data').flatMap((element) => fileOf(element, unusable) ?? []);
   if (!files.some(({ type }) => type === 'primary' || type === 'primary_zck')) {
-    throw new EngineError('remote.invalid', `${WHAT} names no list of packages (primary).`);
+    const why = unusable.find((one) => /^primary(?:_zck)? /.test(one));
+    throw new EngineError(
+      'remote.invalid',
+      `${WHAT} names no list of packages (primary) that can be used${why === undefined ? '' : `: ${why}`}.`,
+    );
   }
-  return { revision: textXml(root, 'revision') ?? '', files };
+  return { revision: textXml(root, 'revision') ?? '', files, unusable };
 }
 
-function fileOf(element: XmlElement): MetadataFile {
+/** Undefined for one that nothing can check, which is added to `unusable`. */
+function fileOf(element: XmlElement, unusable: string[]): MetadataFile | undefined {
   const type = element.attributes.get('type') ?? '';
   const location = findXml(element, 'location')?.attributes;
   const sum = findXml(element, 'checksum');
-  const checksum = checksumOf(sum?.attributes.get('type') ?? '', sum?.text ?? '');
   const href = location?.get('href');
-  if (type === '' || href === undefined || checksum === undefined) {
+  if (type === '' || href === undefined || sum === undefined) {
     throw new EngineError(
       'remote.invalid',
       `${WHAT} names a file without its kind, place or checksum (${type === '' ? 'unnamed' : type}).`,
     );
+  }
+  const kind = sum.attributes.get('type') ?? '';
+  const checksum = checksumOf(kind, sum.text);
+  if (checksum === undefined) {
+    unusable.push(`${type} has no checksum of a known kind (${JSON.stringify(kind.slice(0, 40))})`);
+    return undefined;
   }
   const size = Number(textXml(element, 'size') ?? Number.NaN);
   return {

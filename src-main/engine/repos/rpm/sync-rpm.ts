@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { shownAddress } from '../../core/download/shown-url.ts';
 import { openFetcher } from '../fetch/fetcher.ts';
 import { unpackMetadata } from '../fetch/unpack-metadata.ts';
 import { readKeys } from '../keys/read-keys.ts';
@@ -33,11 +34,12 @@ export async function syncRpm(session: RpmSession, options: SyncFolderOptions): 
     session,
     {
       fetcher,
-      source: section.baseurls[0] ?? section.metalink ?? section.mirrorlist ?? mirrors.best().url,
+      source: shownAddress(section.baseurls[0] ?? section.metalink ?? section.mirrorlist ?? mirrors.best().url),
       signed,
       openKeys: signed ? async () => await openPackageKeys(join(folder.state, 'keys'), await readKeys(session), signal) : undefined,
       readIndex: async (known) => await readIndex(session, sources, known),
       async choose({ repomd }) {
+        for (const what of repomd.unusable) log.warn(`Metadata of the repository ${section.id} is passed over: ${what}.`);
         const metadata = await fetchMetadata(session, fetcher, repomd);
         const all = await readAll(session, metadata);
         const chosen = choosePackages(all, { ...section, modules: await modulesOf(session, metadata) });
@@ -62,9 +64,12 @@ async function readAll({ signal }: RpmSession, metadata: readonly FetchedMetadat
   return await readPrimary(await unpackMetadata(path, file.location, signal), file.location);
 }
 
-async function modulesOf({ signal }: RpmSession, metadata: readonly FetchedMetadata[]) {
+async function modulesOf({ section: { id }, log, signal }: RpmSession, metadata: readonly FetchedMetadata[]) {
   const found = metadataOf(metadata, 'modules');
-  return found === undefined ? [] : await readModules(await unpackMetadata(found.path, found.file.location, signal), found.file.location);
+  if (found === undefined) return [];
+  return await readModules(await unpackMetadata(found.path, found.file.location, signal), (why) =>
+    log.warn(`A module of the repository ${id} is passed over, since its description (modules.yaml) is damaged: ${why}.`),
+  );
 }
 
 function wantedOf(one: RpmPackage): WantedPackage {

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { readdir, rm, rmdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { diskError } from '../../core/disk-error.ts';
 import { sleep } from '../../core/until.ts';
 import type { KnownFile } from './record.ts';
@@ -33,7 +33,7 @@ export async function factsOfAll(
   const facts: (FileFacts | undefined)[] = [];
   for (const [index, path] of paths.entries()) {
     if (index % LOOKING === LOOKING - 1) await sleep(0, signal);
-    facts.push(factsOf(join(folder, path)));
+    facts.push(factsOf(`${folder}/${path}`));
   }
   return facts;
 }
@@ -50,23 +50,24 @@ export function isUnchanged(known: KnownFile, facts: FileFacts | undefined): fac
 export async function removeFiles(folder: string, isGone: (path: string) => boolean): Promise<readonly string[]> {
   const removed: string[] = [];
 
-  async function clean(dir: string): Promise<boolean> {
+  /** `below`: the folder's path within `folder`, empty or with a slash at its end. */
+  async function clean(below: string): Promise<boolean> {
     let left = 0;
-    for (const entry of await entriesOf(dir)) {
-      const path = join(dir, entry.name);
+    for (const entry of await entriesOf(join(folder, below))) {
+      const path = `${below}${entry.name}`;
       if (entry.isDirectory()) {
-        if (!(await clean(path))) left += 1;
-        else await rmdir(path);
-      } else if (entry.isFile() && isGone(relative(folder, path))) {
-        await rm(path, { force: true });
-        removed.push(relative(folder, path));
+        if (!(await clean(`${path}/`))) left += 1;
+        else await rmdir(join(folder, path));
+      } else if (entry.isFile() && isGone(path)) {
+        await rm(join(folder, path), { force: true });
+        removed.push(path);
       } else left += 1;
     }
     return left === 0;
   }
 
   try {
-    await clean(folder);
+    await clean('');
   } catch (error) {
     throw diskError(error, folder);
   }

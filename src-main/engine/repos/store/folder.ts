@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { RepoSection } from '../definition/section.ts';
-import { readRecord } from './record.ts';
+import { type RecordAsRead, readRecordAnew } from './record.ts';
 
 /** Where a repository of the store is. */
 export interface RepoFolder {
@@ -35,17 +35,28 @@ export function folderNamed(store: string, name: string, definition = ''): RepoF
   };
 }
 
+/** The folder of a repository, see `findFolder`. */
+export async function folderOf(store: string, section: RepoSection): Promise<RepoFolder> {
+  return (await findFolder(store, section)).folder;
+}
+
 /**
  * The folder of a repository: `STORE/ID`, where Lago and dnf reposync have it too, unless a repository of that id with other servers or
- * filters has it; then `STORE/ID~HASH8`.
+ * filters has it; then `STORE/ID~HASH8`. With its record, which may be replaced while the lock is not held.
  */
-export async function folderOf(store: string, section: RepoSection): Promise<RepoFolder> {
+export async function findFolder(
+  store: string,
+  section: RepoSection,
+): Promise<{ readonly folder: RepoFolder; readonly known: RecordAsRead }> {
   const definition = definitionOf(section);
   const name = section.id.replaceAll('/', '_').replace(/^\./, '_');
   const plain = folderNamed(store, name, definition);
-  const known = await readRecord(plain.record);
-  if (known === undefined || known.definition === definition) return plain;
-  return folderNamed(store, `${name}~${definition.slice(0, 8)}`, definition);
+  const known = await readRecordAnew(plain.record);
+  if (known.record?.definition === definition) return { folder: plain, known };
+  const own = folderNamed(store, `${name}~${definition.slice(0, 8)}`, definition);
+  // Where it is already it stays, also when the other one is gone or its record damaged.
+  const ofOwn = await readRecordAnew(own.record);
+  return known.record === undefined && ofOwn.record === undefined ? { folder: plain, known } : { folder: own, known: ofOwn };
 }
 
 /** What decides which packages a repository has. */

@@ -1,6 +1,7 @@
+import { statSync } from 'node:fs';
 import { z } from 'zod';
-import { EngineError } from '../../../../src-shared/errors.ts';
-import { readJson, writeJson } from '../../core/json-file.ts';
+import { writeJson } from '../../core/json-file.ts';
+import { readState } from './read-state.ts';
 
 /** A file of the repository's folder as it was when its content was last known to be right. */
 const KnownFile = z.object({
@@ -29,6 +30,8 @@ const KnownIndex = z.object({
   sha256: z.string(),
   etag: z.string().optional(),
   modified: z.string().optional(),
+  /** ms since the epoch: when it was made, if it says so. An older one is not taken for the next. */
+  date: z.number().optional(),
   /** ms since the epoch: an index that says so is out of date from then on. */
   validUntil: z.number().optional(),
   /** Digest of what its signature was checked with. */
@@ -63,10 +66,22 @@ export type SyncRecord = z.infer<typeof SyncRecord>;
 
 /** Reads a record. A damaged one counts as none: everything is compared with its server again. */
 export async function readRecord(path: string): Promise<SyncRecord | undefined> {
-  return await readJson(path, SyncRecord).catch((error: unknown) => {
-    if (error instanceof EngineError && error.code === 'input.invalid') return undefined;
-    throw error;
-  });
+  return await readState(path, SyncRecord);
+}
+
+/** A record with what tells whether its file is still the same. */
+export interface RecordAsRead {
+  readonly record: SyncRecord | undefined;
+  readonly identity: string;
+}
+
+/** Reads a record, but for the one that was read before if nobody has replaced it: those of thousands of packages take a while. */
+export async function readRecordAnew(path: string, before?: RecordAsRead): Promise<RecordAsRead> {
+  const found = statSync(path, { throwIfNoEntry: false });
+  // Each is a new file.
+  const identity = found === undefined ? '' : `${found.ino} ${found.mtimeMs} ${found.size}`;
+  if (before !== undefined && before.identity === identity) return before;
+  return { identity, record: await readRecord(path) };
 }
 
 export async function writeRecord(path: string, record: SyncRecord): Promise<void> {

@@ -1,11 +1,12 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { diskError, readJson, writeJson } from '../../core/json-file.ts';
+import { diskError, writeJson } from '../../core/json-file.ts';
 import { livingUsers } from '../../core/living-users.ts';
 import { takeLock } from '../../core/lock.ts';
 import { folderNamed, type RepoFolder, STATE } from './folder.ts';
+import { readState } from './read-state.ts';
 import { readRecord } from './record.ts';
 
 /** An environment that uses a repository: its `uuid` file and that file's content. */
@@ -63,7 +64,7 @@ async function describe(folder: RepoFolder): Promise<StoredRepo> {
 }
 
 async function usersOf(folder: RepoFolder): Promise<Record<string, string>> {
-  return await livingUsers((await readJson(folder.users, Users))?.users ?? {});
+  return await livingUsers((await readState(folder.users, Users))?.users ?? {});
 }
 
 /** Records an environment as user of a repository. The caller holds the repository's lock. */
@@ -79,12 +80,11 @@ export async function addRepoUser(folder: RepoFolder, user: RepoUser): Promise<v
  */
 export async function removeStored(store: string, name: string, signal?: AbortSignal): Promise<StoredRepo> {
   const folder = folderNamed(store, name);
-  if (!(await namesIn(join(store, STATE))).includes(name)) {
-    throw new EngineError('input.invalid', `The store ${store} has no package repository ${name}.`, {
-      hint: '"lago repo list" shows those that it has.',
-    });
-  }
-  await using _lock = await takeLock(folder.lock, { signal, purpose: 'repo clean' });
+  if (!(await namesIn(join(store, STATE))).includes(name)) throw noneOf(store, name);
+  await using _lock = await takeLock(folder.lock, { signal, purpose: 'repo clean' }).catch((error: unknown) => {
+    // Another process has removed it in this moment.
+    throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? noneOf(store, name) : error;
+  });
   const found = await describe(folder);
   if (found.users.length > 0) {
     throw new EngineError('conflict.locked', `The package repository ${name} is used by ${found.users.join(', ')}.`, {
@@ -94,10 +94,30 @@ export async function removeStored(store: string, name: string, signal?: AbortSi
   }
   try {
     await rm(folder.path, { recursive: true, force: true });
-    // Last, so that a killed removal is seen and can be repeated.
-    await rm(folder.state, { recursive: true, force: true });
+    await removeState(folder);
   } catch (error) {
     throw diskError(error, folder.path);
   }
   return found;
+}
+
+function noneOf(store: string, name: string): EngineError {
+  return new EngineError('input.invalid', `The store ${store} has no package repository ${name}.`, {
+    hint: '"lago repo list" shows those that it has.',
+  });
+}
+
+/** Last, so that a killed removal is seen and can be repeated; and the lock last of all. */
+async function removeState({ state, lock }: RepoFolder): Promise<void> {
+  for (const name of await readdir(state)) {
+    const path = join(state, name);
+    if (path !== lock) await rm(path, { recursive: true, force: true });
+  }
+  await rm(lock, { force: true });
+  try {
+    await rmdir(state);
+  } catch (error) {
+    // A synchronisation that waited for the lock has made a new one.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+  }
 }
