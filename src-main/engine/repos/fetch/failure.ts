@@ -63,7 +63,7 @@ export function gaveUp(failure: AttemptFailure, url: URL, attempts: number, mirr
       return new EngineError('remote.invalid', message, {
         cause: failure,
         details,
-        hint: 'The server wants a login or a client certificate, or does not allow it.',
+        hint: 'It may want a login or a client certificate, allow it to others only, or be at another address now.',
       });
     case 'untrusted':
       return new EngineError('remote.invalid', message, {
