@@ -3,11 +3,14 @@ import { join } from 'node:path';
 import { diskError } from '../core/disk-error.ts';
 import { takeLock } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
+import type { PauseGate } from '../core/pause.ts';
 import type { RepoSection } from './definition/section.ts';
+import type { RepoVariables } from './definition/variables.ts';
 import { openConnections } from './fetch/connections.ts';
 import type { HostSlots } from './fetch/host-slots.ts';
 import { folderNamed, folderOf, type RepoFolder, STATE } from './store/folder.ts';
-import { readRecord } from './store/record.ts';
+import { keepingLastSync } from './store/last-sync.ts';
+import { readRecord, type SyncRecord } from './store/record.ts';
 import { addRepoUser, type RepoUser } from './store/stored.ts';
 import type { SyncProgress, SyncResult } from './sync-result.ts';
 
@@ -17,6 +20,12 @@ export interface SyncOptions {
   readonly log: Log;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: SyncProgress) => void) | undefined;
+  /** Told the name of the folder in the store once it is known. */
+  readonly onFolder?: ((name: string) => void) | undefined;
+  /** While paused nothing is fetched; what has arrived is kept. */
+  readonly gate?: PauseGate | undefined;
+  /** What the section's variables stand for, kept with the repository so that it can be synchronised again. */
+  readonly variables?: RepoVariables | undefined;
   /** Compare every file by its checksum, also those that nobody touched since. */
   readonly verify?: boolean;
   /** The environment that it is for: recorded as its user. */
@@ -42,6 +51,7 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
   const asked = Date.now();
   const folder = await folderOf(store, section);
   await makeFolders(folder);
+  options.onFolder?.(folder.name);
   onProgress({ stage: 'waiting', done: 0, total: 0, bytes: 0, totalBytes: 0 });
   await using lock = await takeLock(folder.lock, { waitMs: WAIT_MS, signal, purpose: 'repo sync' });
   const record = await readRecord(folder.record);
@@ -55,13 +65,27 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
     log.debug(`${section.id} was synchronised meanwhile.`);
     return unchangedResult(section.id, folder.path, record.packages);
   }
+  const { kind, file, id } = section;
+  const { distros = [], arch } = options.variables ?? {};
+  const origin = { kind, file, section: id, distros: [...distros], ...(arch === undefined ? {} : { arch }) };
+  return await keepingLastSync(folder, origin, log, async () => await fetchAll(section, folder, record, options));
+}
+
+/** Synchronises into a folder whose lock is held. */
+async function fetchAll(
+  section: RepoSection,
+  folder: RepoFolder,
+  record: SyncRecord | undefined,
+  options: SyncOptions,
+): Promise<SyncResult> {
+  const { store, signal, log, gate, onProgress = () => undefined } = options;
   const { siblingsOf } = await import('./packages/siblings.ts');
   using connections = await openConnections(section.connection, {
     maxConnections: section.maxConnections,
     ...(options.slots === undefined ? {} : { slots: options.slots }),
     ...(options.env === undefined ? {} : { env: options.env }),
   });
-  const patience = { attempts: section.connection.retries, backOffMs: options.backOffMs, log, signal };
+  const patience = { attempts: section.connection.retries, backOffMs: options.backOffMs, log, signal, gate };
   const session = { folder, connections, patience, began: Date.now(), log, signal };
   const siblings = siblingsOf(await siblingRecords(store, folder, section.id));
   const how = { record, siblings, verify: options.verify === true, onProgress };

@@ -54,7 +54,7 @@ export async function openFetcher(options: FetcherOptions): Promise<Fetcher> {
               wanted.base === undefined ? mirrors : oneMirror(wanted.base),
               (mirror) => urlOf(mirror, wanted.location),
               patience,
-              async (url) => await receiveFrom(url, receiving, connections, signal),
+              async (url, own) => await receiveFrom(url, receiving, connections, own),
               () => receiving.progress,
             );
           }

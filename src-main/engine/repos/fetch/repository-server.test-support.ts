@@ -14,7 +14,9 @@ export type Fault =
   /** Sends more than there is, and says so. */
   | { readonly kind: 'longer' }
   /** Ends early and says that this is all. */
-  | { readonly kind: 'shorter'; readonly share: number };
+  | { readonly kind: 'shorter'; readonly share: number }
+  /** Sends no more after this share of the body, and keeps the connection. */
+  | { readonly kind: 'stall'; readonly share: number };
 
 export interface RepositoryServer extends AsyncDisposable {
   readonly url: string;
@@ -90,14 +92,14 @@ function answer(content: Buffer, { headers, socket }: IncomingMessage, response:
     return;
   }
   const body = spoiled(content.subarray(from), fault);
-  const cut = fault?.kind === 'truncate' ? Math.floor(body.length * fault.share) : undefined;
+  const cut = fault?.kind === 'truncate' || fault?.kind === 'stall' ? Math.floor(body.length * fault.share) : undefined;
   response.writeHead(from > 0 ? 206 : 200, {
     etag,
     'content-length': body.length,
     ...(from > 0 ? { 'content-range': `bytes ${from}-${content.length - 1}/${content.length}` } : {}),
   });
   if (cut === undefined) response.end(body);
-  else response.write(body.subarray(0, cut), () => socket.destroy());
+  else response.write(body.subarray(0, cut), () => fault?.kind === 'truncate' && socket.destroy());
 }
 
 function spoiled(body: Buffer, fault: Fault | undefined): Buffer {
