@@ -22,6 +22,8 @@ export const RepoOrigin = z.object({
   file: z.string(),
   /** Id of its section. */
   section: z.string(),
+  /** Of its server, for people: without a login. */
+  address: z.string(),
   /** What its variables stand for is found from these. */
   distros: z.array(z.string()),
   arch: z.string().optional(),

@@ -124,7 +124,11 @@ test('notices what another program synchronises, and that it was killed', async 
   const last = await live.calls.changes('tiny-el9');
   writeFileSync(
     lastSync,
-    JSON.stringify({ origin: { kind: 'rpm', file, section: 'tiny-el9', distros: [] }, began: Date.now() + 1, ...last }),
+    JSON.stringify({
+      origin: { kind: 'rpm', file, section: 'tiny-el9', address: server.url, distros: [] },
+      began: Date.now() + 1,
+      ...last,
+    }),
   );
   await held.release();
   await expect.poll(repos, waiting).toMatchObject([{ elsewhere: null, interrupted: true, last: { outcome: 'complete' } }]);

@@ -199,7 +199,7 @@ function stateOf(repo: StoredRepo, operation: string | null, nameOf: (path: stri
     path,
     kind: origin?.kind ?? null,
     distro: distroOfId(id),
-    source,
+    source: origin?.address ?? source,
     packages,
     size: bytes,
     syncedAt,

@@ -1,6 +1,8 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { RepoOrigin } from '../../../src-shared/repos/last-sync.ts';
 import { diskError } from '../core/disk-error.ts';
+import { shownUrl } from '../core/download/shown-url.ts';
 import { takeLock } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
 import type { PauseGate } from '../core/pause.ts';
@@ -65,10 +67,25 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
     log.debug(`${section.id} was synchronised meanwhile.`);
     return unchangedResult(section.id, folder.path, record.packages);
   }
+  return await keepingLastSync(
+    folder,
+    originOf(section, options.variables),
+    log,
+    async () => await fetchAll(section, folder, record, options),
+  );
+}
+
+function originOf(section: RepoSection, { distros, arch }: RepoVariables = { distros: [] }): RepoOrigin {
   const { kind, file, id } = section;
-  const { distros = [], arch } = options.variables ?? {};
-  const origin = { kind, file, section: id, distros: [...distros], ...(arch === undefined ? {} : { arch }) };
-  return await keepingLastSync(folder, origin, log, async () => await fetchAll(section, folder, record, options));
+  const address = section.kind === 'rpm' ? (section.baseurls[0] ?? section.metalink ?? section.mirrorlist ?? '') : section.uri;
+  return {
+    kind,
+    file,
+    section: id,
+    address: URL.canParse(address) ? shownUrl(new URL(address)) : '',
+    distros: [...distros],
+    ...(arch === undefined ? {} : { arch }),
+  };
 }
 
 /** Synchronises into a folder whose lock is held. */

@@ -3,6 +3,7 @@ import { EngineError, isCancelled, toEngineError } from '../../../../src-shared/
 import { syncStepLabel } from '../../../../src-shared/repos/repo-store-state.ts';
 import type { Step } from '../../core/operation.ts';
 import type { PauseGate } from '../../core/pause.ts';
+import { forEachLimit } from '../../core/until.ts';
 import type { RepoSection } from '../../repos/definition/section.ts';
 import { createHostSlots } from '../../repos/fetch/host-slots.ts';
 import { type SyncOptions, syncRepo } from '../../repos/sync.ts';
@@ -37,13 +38,11 @@ export async function syncWanted(
   const slots = createHostSlots();
   const results: (SyncResult | undefined)[] = [];
   const failures: EngineError[] = [];
-  await step.each(
-    [...wanted.entries()],
-    AT_ONCE,
-    ([, { id }]) => syncStepLabel(id),
-    async ([index, { id, find }], one) => {
-      let section: RepoSection | undefined;
-      try {
+  await forEachLimit([...wanted.entries()], AT_ONCE, step.signal, async ([index, { id, find }]) => {
+    const label = syncStepLabel(id);
+    let section: RepoSection | undefined;
+    try {
+      const work = async (one: Step): Promise<void> => {
         const found = await find(one.signal);
         section = found.section;
         const result = await syncRepo(section, {
@@ -56,19 +55,20 @@ export async function syncWanted(
         });
         results[index] = result;
         for (const problem of result.problems) one.log.error(`${id}: ${problem}`);
-        if (result.problems.length > 0) failures.push(incomplete(result));
-      } catch (error) {
-        if (isCancelled(error)) throw error;
-        const failure = toEngineError(error);
-        if (section !== undefined && isPassedOver(section, failure)) {
-          one.log.warn(`${failure.message} It is passed over, as skip_if_unavailable says.`);
-        } else {
-          one.log.error(failure.message);
-          failures.push(failure);
-        }
+        if (result.problems.length > 0) throw incomplete(result);
+      };
+      await step.step(label, work, wanted.length > 1 ? { worker: label } : {});
+    } catch (error) {
+      if (isCancelled(error)) throw error;
+      const failure = toEngineError(error);
+      if (section !== undefined && isPassedOver(section, failure)) {
+        step.log.warn(`${failure.message} It is passed over, as skip_if_unavailable says.`);
+      } else {
+        step.log.error(failure.message);
+        failures.push(failure);
       }
-    },
-  );
+    }
+  });
   const [failure] = failures;
   if (failure !== undefined) throw failure;
   return results.filter((result) => result !== undefined);

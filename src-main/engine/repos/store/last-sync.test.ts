@@ -40,7 +40,7 @@ test('says where the repository is defined and which packages came and went, als
   server.serve(repositoryOf([first]));
   await sync();
   expect(await last()).toMatchObject({
-    origin: { kind: 'rpm', file: 'test.repo', section: NAME, distros: ['el9'] },
+    origin: { kind: 'rpm', file: 'test.repo', section: NAME, address: server.url, distros: ['el9'] },
     ended: { outcome: 'complete', fetched: { packages: 1, bytes: 300 }, error: null },
     change: { added: { count: 1, names: ['first-1-1.noarch'] }, removed: { count: 0 } },
   });
