@@ -117,6 +117,11 @@ export function useLibrary(): LibraryState | undefined {
   return useMirror<LibraryState>(LIBRARY);
 }
 
+/** The store of package repositories; undefined until the engine has sent it. */
+export function useRepoStore(): RepoStoreState | undefined {
+  return useMirror<RepoStoreState>(REPOS);
+}
+
 /** The engine's terminal sessions; undefined until it has sent them. */
 export function useTerminals(): readonly TerminalState[] | undefined {
   return useMirror<readonly TerminalState[]>(TERMINALS);
