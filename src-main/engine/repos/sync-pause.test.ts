@@ -7,6 +7,7 @@ import { createPauseGate } from '../core/pause.ts';
 import { type RepositoryServer, startRepositoryServer } from './fetch/repository-server.test-support.ts';
 import { DEB, type Kind, type Made, RPM } from './kinds.test-support.ts';
 import { syncRepo } from './sync.ts';
+import type { SyncProgress } from './sync-result.ts';
 
 let store = '';
 let server: RepositoryServer;
@@ -37,12 +38,17 @@ async function pausedHalfWay<P extends Made>({ make, serve, section }: Kind<P>, 
     ranges.push(request.headers.range);
     request.socket.once('close', () => closed?.());
   });
-  const sync = syncRepo(section(server.url), { store, gate, signal, log: silentLog, env: {}, backOffMs: 1 });
+  const progress: SyncProgress[] = [];
+  const onProgress = (one: SyncProgress): void => void progress.push(one);
+  const sync = syncRepo(section(server.url), { store, gate, signal, onProgress, log: silentLog, env: {}, backOffMs: 1 });
   const parts = join(store, '.lago/tiny/parts');
-  await expect.poll(() => readParts(parts), { timeout: 20_000 }).toHaveLength(1);
+  // The small one is here, and a part of the large one.
+  await expect
+    .poll(() => progress.at(-1)?.done === 1 && readParts(parts).length === 1 && progress.at(-1)?.bytes, { timeout: 20_000 })
+    .toBeGreaterThan(300);
   gate.pause();
   await left;
-  return { gate, sync, ranges, parts };
+  return { gate, sync, ranges, parts, progress };
 }
 
 function readParts(folder: string): readonly string[] {
@@ -59,8 +65,12 @@ test.each([
 ])('%s: a pause closes the connection and keeps what has arrived, and resuming goes on there', async (_, check) => await check());
 
 async function resumes<P extends Made>(kind: Kind<P>): Promise<void> {
-  const { gate, sync, ranges } = await pausedHalfWay(kind);
+  const { gate, sync, ranges, progress } = await pausedHalfWay(kind);
   expect(ranges).toEqual([undefined]);
+  const { bytes = 0, ...rest } = progress.at(-1) ?? {};
+  expect(rest).toEqual({ stage: 'packages', done: 1, total: 2, totalBytes: 1_000_300 });
+  expect(bytes).toBeGreaterThan(300);
+  expect(bytes).toBeLessThanOrEqual(500_300);
   server.fail(undefined);
   gate.resume();
   expect(await sync).toMatchObject({ packages: 2, problems: [] });
