@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import { type StoredRepoState, syncStepLabel } from '../../src-shared/repos/repo-store-state.ts';
-import { filterRepos, removeBlocked, repoStatus, workOn } from './repo-status.ts';
+import { filterRepos, isSameWork, removeBlocked, repoStatus, workOn } from './repo-status.ts';
 
 const NOW = 1_000_000_000_000;
 const HOUR = 3_600_000;
@@ -42,6 +42,10 @@ function operation(change: Partial<OperationState> = {}): OperationState {
   return { ...rest, steps: [step({ detail: '1 of 2 packages' })], ...change };
 }
 
+function running(change: Partial<OperationState> = {}): ReadonlyMap<string, OperationState> {
+  return new Map([['op', operation(change)]]);
+}
+
 describe('a repository is', () => {
   test.each<[string, string, Partial<StoredRepoState>]>([
     ['synchronised', '2 new, 1 gone · 2 KiB fetched', {}],
@@ -78,15 +82,25 @@ describe('a repository is', () => {
     ['removing', '', { kind: 'evict', steps: [] }],
   ])('%s (%s) while an operation works on it', (word, detail, change) => {
     const busy = repo({ operation: 'op' });
-    expect(repoStatus(busy, workOn(busy, [operation(change)]), NOW)).toMatchObject({ word, detail });
+    expect(repoStatus(busy, workOn(busy, running(change)), NOW)).toMatchObject({ word, detail });
   });
 });
 
 test('an operation that goes on with other repositories, or has ended, does nothing with it any more', () => {
   const busy = repo({ operation: 'op' });
-  expect(workOn(busy, [operation({ steps: [step({ status: 'succeeded' })] })])).toBeUndefined();
-  expect(workOn(busy, [operation({ status: 'failed' })])).toBeUndefined();
-  expect(workOn(repo(), [operation()])).toBeUndefined();
+  expect(workOn(busy, running({ steps: [step({ status: 'succeeded' })] }))).toBeUndefined();
+  expect(workOn(busy, running({ status: 'failed' }))).toBeUndefined();
+  expect(workOn(repo(), running())).toBeUndefined();
+});
+
+test('work is the same while nothing of it changes that a row shows', () => {
+  const busy = repo({ operation: 'op' });
+  const work = workOn(busy, running());
+  expect(isSameWork(work, workOn(busy, running({ fraction: 0.7, logLines: 9 })))).toBe(true);
+  expect(isSameWork(work, workOn(busy, running({ paused: true })))).toBe(false);
+  expect(isSameWork(work, workOn(busy, running({ steps: [step({ fraction: 0.6 })] })))).toBe(false);
+  expect(isSameWork(work, workOn(busy, running({ steps: [] })))).toBe(false);
+  expect(isSameWork(work, undefined)).toBe(false);
 });
 
 test('every word of a filter has to be in the name, the kind, the address or the users', () => {

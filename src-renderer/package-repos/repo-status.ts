@@ -21,11 +21,25 @@ export interface RepoWork {
   readonly step: StepState | undefined;
 }
 
-export function workOn(repo: StoredRepoState, operations: readonly OperationState[]): RepoWork | undefined {
-  const operation = operations.find(({ id }) => id === repo.operation);
+/** `operations` by their ids. */
+export function workOn(repo: StoredRepoState, operations: ReadonlyMap<string, OperationState>): RepoWork | undefined {
+  const operation = repo.operation === null ? undefined : operations.get(repo.operation);
   if (operation === undefined || !isRunning(operation)) return undefined;
   const step = operation.steps.find(({ label }) => label === syncStepLabel(repo.id));
   return step === undefined || step.status === 'running' ? { operation, step } : undefined;
+}
+
+/** Whether both look the same and allow the same. */
+export function isSameWork(a: RepoWork | undefined, b: RepoWork | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  const [one, other] = [a.operation, b.operation];
+  return (
+    one.id === other.id &&
+    one.status === other.status &&
+    one.paused === other.paused &&
+    a.step?.fraction === b.step?.fraction &&
+    a.step?.detail === b.step?.detail
+  );
 }
 
 /** What came and went: `12 new, 3 gone`. */

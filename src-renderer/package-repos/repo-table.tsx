@@ -13,7 +13,7 @@ import { moveRow } from '../ui/move-row.ts';
 import table from '../ui/table.module.css';
 import { TableHead } from '../ui/table-head.tsx';
 import { RepoDetails } from './repo-details.tsx';
-import { repoStatus, workOn } from './repo-status.ts';
+import { isSameWork, type RepoWork, repoStatus, workOn } from './repo-status.ts';
 import styles from './repo-table.module.css';
 import { useRepoActions } from './use-repo-actions.ts';
 
@@ -24,19 +24,32 @@ interface RowContext {
   readonly onRemove: (repo: StoredRepoState) => void;
 }
 
-const RepoRow = memo(function RepoRow(props: {
+interface RowProps {
   readonly repo: StoredRepoState;
-  readonly operation: OperationState | undefined;
+  readonly work: RepoWork | undefined;
   /** Whether the operation works on others too, so that pausing and cancelling concern them all. */
   readonly shared: boolean;
   readonly open: boolean;
   readonly focusable: boolean;
   readonly context: RowContext;
-}): ReactElement {
-  const { repo, operation, open, context } = props;
+}
+
+/** Whether a row looks the same: an operation that works on many repositories must not draw all their rows anew at each step of one. */
+function isSameRow(a: RowProps, b: RowProps): boolean {
+  return (
+    a.repo === b.repo &&
+    a.open === b.open &&
+    a.shared === b.shared &&
+    a.focusable === b.focusable &&
+    a.context === b.context &&
+    isSameWork(a.work, b.work)
+  );
+}
+
+const RepoRow = memo(function RepoRow(props: RowProps): ReactElement {
+  const { repo, work, open, context } = props;
   const { name, kind, source, syncedAt } = repo;
   const [place, setPlace] = useState<MenuPlace | null>(null);
-  const work = workOn(repo, operation === undefined ? [] : [operation]);
   const actions = useRepoActions(context.onRemove)(repo, work, props.shared);
   const toggle = (): void => context.onOpen(name, !open);
 
@@ -120,7 +133,7 @@ const RepoRow = memo(function RepoRow(props: {
       )}
     </>
   );
-});
+}, isSameRow);
 
 /** Repositories that unfold to what their last synchronisation did. Arrow keys move, fold and unfold; every action is also in the row's menus. */
 export function RepoTable(props: {
@@ -131,6 +144,9 @@ export function RepoTable(props: {
 }): ReactElement {
   const { repos, open, operations, context } = props;
   const byId = new Map(operations.map((operation) => [operation.id, operation]));
+  /** Id of an operation → how many repositories it works on. */
+  const taken = new Map<string | null, number>();
+  for (const { operation } of repos) if (operation !== null) taken.set(operation, (taken.get(operation) ?? 0) + 1);
   return (
     <table className={`${table.table} ${table.rows} ${styles.table}`} role="treegrid" aria-label="Package repositories">
       <TableHead
@@ -150,8 +166,8 @@ export function RepoTable(props: {
           <RepoRow
             key={repo.name}
             repo={repo}
-            shared={repos.filter(({ operation }) => operation !== null && operation === repo.operation).length > 1}
-            operation={repo.operation === null ? undefined : byId.get(repo.operation)}
+            shared={(taken.get(repo.operation) ?? 0) > 1}
+            work={workOn(repo, byId)}
             open={open.includes(repo.name)}
             focusable={index === 0}
             context={context}
