@@ -41,6 +41,9 @@ for (const [colorScheme, check] of [
     await page.getByRole('button', { name: 'Library' }).click();
     await expect(page.getByRole('button', { name: 'Add a repository…' })).toBeVisible();
     await check(page, 'library, empty');
+    await page.getByRole('button', { name: 'Package repositories' }).click();
+    await expect(page.getByText('No package repositories yet')).toBeVisible();
+    await check(page, 'package repositories, empty');
 
     await demo.show('errors');
     await page.getByRole('button', { name: 'Open a file', exact: true }).click();
@@ -60,6 +63,10 @@ for (const [colorScheme, check] of [
     await check(page, 'library');
     await page.getByRole('tab', { name: 'Repositories' }).click();
     await check(page, 'repositories');
+    await page.getByRole('button', { name: 'Package repositories' }).click();
+    for (const name of ['ovirt-master-el9', 'ovirt-4.5-el9']) await page.getByRole('row', { name, exact: true }).click();
+    await expect(page.getByText('vdsm-4.50.4-1.el9.x86_64').first()).toBeVisible();
+    await check(page, 'package repositories');
     await page.getByRole('button', { name: 'Machine checks', exact: true }).click();
     await expect(page.getByRole('list', { name: 'Checks' })).toBeVisible();
     await check(page, 'machine');
@@ -110,6 +117,18 @@ for (const [colorScheme, check] of [
     await inDialog(check, async () => await evict.first().click(), 'evict');
     await page.getByRole('tab', { name: 'Repositories' }).click();
     await inDialog(check, async () => await page.getByRole('button', { name: 'Add repository…' }).click(), 'add a repository');
+
+    await page.getByRole('button', { name: 'Package repositories' }).click();
+    await inDialog(check, async () => await page.getByRole('button', { name: 'Clean unused…' }).click(), 'clean unused');
+    await inDialog(
+      check,
+      async () => {
+        await page.getByRole('button', { name: 'Sync from a file…' }).click();
+        await page.getByRole('button', { name: 'Choose…' }).click();
+        await expect(page.getByRole('list', { name: 'Sections' })).toBeVisible();
+      },
+      'sync from a file',
+    );
 
     await page.getByRole('button', { name: 'Environments' }).click();
     await demo.showShop();

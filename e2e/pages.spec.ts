@@ -205,6 +205,9 @@ test('in a small window two rows stand above the open dock, and at twice the siz
     await page.getByRole('button', { name: 'Library' }).click();
     await expect(page.getByRole('textbox', { name: 'Filter templates' })).toBeVisible();
     expect(await cut(), `library ${width}`).toEqual([]);
+    await page.getByRole('button', { name: 'Package repositories' }).click();
+    await expect(page.getByRole('textbox', { name: 'Filter package repositories' })).toBeVisible();
+    expect(await cut(), `package repositories ${width}`).toEqual([]);
     await page.getByRole('button', { name: 'Machine checks', exact: true }).click();
     await expect(page.getByRole('list', { name: 'Checks' })).toBeVisible();
     expect(await cut(), `machine ${width}`).toEqual([]);

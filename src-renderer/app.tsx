@@ -39,6 +39,7 @@ const pages = {
   environment: () => import('./environments/environment-page.tsx'),
   plan: () => import('./plan/plan-page.tsx'),
   library: () => import('./library/library-page.tsx'),
+  repositories: () => import('./package-repos/package-repos-page.tsx'),
   machine: () => import('./machine/machine-page.tsx'),
   terminals: () => import('./terminals/terminals.tsx'),
   menu: () => import('./ui/menu/menu-body.tsx'),
@@ -48,6 +49,7 @@ const pages = {
 const EnvironmentPage = lazy(async () => ({ default: (await pages.environment()).EnvironmentPage }));
 const PlanPage = lazy(async () => ({ default: (await pages.plan()).PlanPage }));
 const LibraryPage = lazy(async () => ({ default: (await pages.library()).LibraryPage }));
+const PackageReposPage = lazy(async () => ({ default: (await pages.repositories()).PackageReposPage }));
 const MachinePage = lazy(async () => ({ default: (await pages.machine()).MachinePage }));
 const ClosingDialog = lazy(async () => ({ default: (await import('./shell/closing-dialog.tsx')).ClosingDialog }));
 const KeysDialog = lazy(async () => ({ default: (await import('./shell/keys-dialog.tsx')).KeysDialog }));
@@ -59,6 +61,8 @@ function PageView(props: { readonly page: Page; readonly onOpenFile: () => void 
       return <HomePage onOpenFile={props.onOpenFile} />;
     case 'library':
       return <LibraryPage />;
+    case 'repositories':
+      return <PackageReposPage />;
     case 'machine':
       return <MachinePage />;
     case 'plan':

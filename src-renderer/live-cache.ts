@@ -1,6 +1,7 @@
 import { QueryClient as Client, type QueryClient, skipToken, useQuery } from '@tanstack/react-query';
 import type { LiveEvent } from '../src-shared/contract.ts';
 import { isExclusive, type OperationState } from '../src-shared/operation.ts';
+import type { RepoStoreState } from '../src-shared/repos/repo-store-state.ts';
 import type { ForwardState, LibraryState, MachineState, PrefixState } from '../src-shared/state.ts';
 import type { TerminalState } from '../src-shared/terminal.ts';
 import type { ConnectionState } from './engine-client.ts';
@@ -9,6 +10,7 @@ const PREFIXES = ['prefixes'] as const;
 const OPERATIONS = ['operations'] as const;
 const MACHINE = ['machine'] as const;
 const LIBRARY = ['library'] as const;
+const REPOS = ['repos'] as const;
 const TERMINALS = ['terminals'] as const;
 const FORWARDS = ['forwards'] as const;
 const CONNECTION = ['connection'] as const;
@@ -58,6 +60,9 @@ export function applyLiveEvent(cache: QueryClient, event: LiveEvent): void {
       return;
     case 'library':
       cache.setQueryData<LibraryState>(LIBRARY, event.library);
+      return;
+    case 'repos':
+      cache.setQueryData<RepoStoreState>(REPOS, event.repos);
       return;
     case 'terminals':
       cache.setQueryData<readonly TerminalState[]>(TERMINALS, event.terminals);
@@ -110,6 +115,11 @@ export function useMachine(): MachineState | undefined {
 /** The template library; undefined until the engine has sent it. */
 export function useLibrary(): LibraryState | undefined {
   return useMirror<LibraryState>(LIBRARY);
+}
+
+/** The store of package repositories; undefined until the engine has sent it. */
+export function useRepoStore(): RepoStoreState | undefined {
+  return useMirror<RepoStoreState>(REPOS);
 }
 
 /** The engine's terminal sessions; undefined until it has sent them. */

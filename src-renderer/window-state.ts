@@ -7,6 +7,7 @@ export type Page =
   | { readonly kind: 'home' }
   | { readonly kind: 'machine' }
   | { readonly kind: 'library' }
+  | { readonly kind: 'repositories' }
   | { readonly kind: 'plan'; readonly path: string }
   | { readonly kind: 'environment'; readonly id: string };
 
@@ -62,6 +63,13 @@ export interface LibraryView {
   readonly open: readonly string[];
 }
 
+/** Filter and unfolded rows of the page of package repositories, restored when the user comes back to it. */
+export interface RepositoriesView {
+  readonly filter: string;
+  /** Names of the repositories whose details are shown. */
+  readonly open: readonly string[];
+}
+
 export type DockView = 'terminals' | 'tasks' | 'log';
 
 /** All window state that does not come from the engine. */
@@ -78,6 +86,7 @@ export interface WindowState {
   /** Environment → its selected view, by default `vms`. */
   readonly views: Readonly<Record<string, EnvironmentView>>;
   readonly library: LibraryView;
+  readonly repositories: RepositoriesView;
   /** Forks that the user asked for here: their environments are shown when they are there. */
   readonly forking: readonly Forking[];
 }
@@ -96,6 +105,7 @@ export type WindowAction =
   | { readonly type: 'open-plan'; readonly path: string }
   | { readonly type: 'view'; readonly id: string; readonly view: EnvironmentView }
   | { readonly type: 'library'; readonly change: Partial<LibraryView> }
+  | { readonly type: 'repositories'; readonly change: Partial<RepositoriesView> }
   | { readonly type: 'close-tab'; readonly key: string }
   | { readonly type: 'draft'; readonly path: string; readonly draft: Partial<PlanDraft> }
   | { readonly type: 'creating'; readonly path: string; readonly operation: string | null }
@@ -140,14 +150,14 @@ export function initialWindow(environments: readonly string[] = [], dockOpen = f
     run,
     views: {},
     library: { view: 'templates', filter: '', stored: false, order: 'name', open: [] },
+    repositories: { filter: '', open: [] },
     forking: [],
   };
 }
 
 function show(state: WindowState, page: Page): WindowState {
   const key = keyOf(page);
-  if (page.kind === 'home' || page.kind === 'machine' || page.kind === 'library' || state.tabs.some((tab) => keyOf(tab) === key))
-    return { ...state, page };
+  if ((page.kind !== 'plan' && page.kind !== 'environment') || state.tabs.some((tab) => keyOf(tab) === key)) return { ...state, page };
   const tab: Tab = page.kind === 'plan' ? { kind: 'plan', path: page.path, draft: EMPTY_DRAFT, operation: null, dropped: 0 } : page;
   return { ...state, page, tabs: [...state.tabs, tab] };
 }
@@ -228,6 +238,8 @@ export function reduceWindow(state: WindowState, action: WindowAction): WindowSt
       return { ...state, views: { ...state.views, [action.id]: action.view } };
     case 'library':
       return { ...state, library: { ...state.library, ...action.change } };
+    case 'repositories':
+      return { ...state, repositories: { ...state.repositories, ...action.change } };
     case 'close-tab':
       return closeTab(state, action.key);
     case 'draft':

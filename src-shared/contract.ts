@@ -8,6 +8,7 @@ import { LiveNumbers } from './numbers.ts';
 import { OperationState } from './operation.ts';
 import { OutsidePath, Plan } from './plan.ts';
 import { RepoExplanation } from './repos/package-repos.ts';
+import { RepoChanges, RepoStoreState } from './repos/repo-store-state.ts';
 import { Changes } from './snapshot/changes.ts';
 import { ExportedSnapshot } from './snapshot/exported-snapshot.ts';
 import { RemovalChoice, RemovalPlan, RevertPlan } from './snapshot/snapshot-plans.ts';
@@ -19,7 +20,7 @@ import { VmChange } from './vm-change.ts';
 
 /**
  * Events pushed to every front door, always as whole values. A new iterator first yields the current values (`prefixes`, `operations`,
- * `machine`, `library`, `terminals`, `forwards`), then each change once.
+ * `machine`, `library`, `repos`, `terminals`, `forwards`), then each change once.
  */
 export const LiveEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('prefixes'), prefixes: z.array(PrefixState) }),
@@ -30,6 +31,7 @@ export const LiveEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('operation-gone'), id: z.string() }),
   z.object({ type: z.literal('machine'), machine: MachineState }),
   z.object({ type: z.literal('library'), library: LibraryState }),
+  z.object({ type: z.literal('repos'), repos: RepoStoreState }),
   z.object({ type: z.literal('terminals'), terminals: z.array(TerminalState) }),
   z.object({ type: z.literal('forwards'), forwards: z.array(ForwardState) }),
 ]);
@@ -121,6 +123,16 @@ function callsOf<Noun extends VerbNoun>(noun: Noun): VerbCalls<Noun> {
 const Compared = Prefix.extend({ vm: z.string(), from: z.string(), to: z.string().nullable() });
 const CollectedPath = Prefix.extend({ collection: z.string(), path: z.string() });
 const Copy = Prefix.extend({ vm: z.string(), local: z.string().startsWith('/'), remote: z.string() });
+
+/** Which sections of .repo files and apt sources; without files, distributions or sections: as the environment says. */
+const RepoRequest = z.object({
+  prefix: z.string().optional(),
+  files: z.array(z.string().startsWith('/')).max(100).default([]),
+  distros: z.array(z.string()).max(100).default([]),
+  sections: z.array(z.string()).max(1000).optional(),
+});
+/** Names of repositories in the store. */
+const RepoNames = z.array(z.string().min(1)).max(10_000);
 
 /** Files outside the init file's folder that the user has allowed. */
 const AllowPaths = z.array(z.string().startsWith('/')).max(1000).default([]);
@@ -301,20 +313,20 @@ export const contract = {
     updateRepositories: oc.output(Started),
   },
   repos: {
-    /**
-     * Which sections of .repo files and apt sources (absolute paths) are used, and why. Without files, distributions or sections: as the
-     * environment says.
-     */
-    explain: oc
-      .input(
-        z.object({
-          prefix: z.string().optional(),
-          files: z.array(z.string().startsWith('/')).max(100).default([]),
-          distros: z.array(z.string()).max(100).default([]),
-          sections: z.array(z.string()).max(1000).optional(),
-        }),
-      )
-      .output(RepoExplanation),
+    /** Which sections are used, and why. */
+    explain: oc.input(RepoRequest).output(RepoExplanation),
+    /** Operation of kind `sync`; can be paused. Brings the sections that are used into the store. */
+    sync: oc.input(RepoRequest.extend({ verify: z.boolean().default(false) })).output(Started),
+    /** Operation of kind `sync`; can be paused. Does it again for repositories of the store; all without names. */
+    syncStored: oc.input(z.object({ names: RepoNames.default([]), verify: z.boolean().default(false) })).output(Started),
+    /** What removing all that no environment uses would remove. Changes nothing. */
+    unused: oc.output(z.object({ repos: z.array(z.object({ name: z.string(), size: z.number() })) })),
+    /** Operation of kind `evict`; fails with `conflict.locked`, naming the environments, when one is in use. */
+    remove: oc.input(z.object({ names: RepoNames.min(1) })).output(Started),
+    /** Which packages last came and went, and which could not be had. */
+    changes: oc.input(z.object({ name: z.string() })).output(RepoChanges),
+    /** Shows its folder in the system's file manager. */
+    show: oc.input(z.object({ name: z.string() })).output(z.object({})),
   },
   machine: {
     /** Runs the host checks again; the result arrives as a `machine` event. */

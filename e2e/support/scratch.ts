@@ -48,6 +48,7 @@ export function makeScratch(): Scratch {
       XDG_RUNTIME_DIR: folder('run'),
       LAGO__INIT__TEMPLATE_STORE: folder('store'),
       LAGO__INIT__TEMPLATE_REPOS: join(dir, 'repos'),
+      LAGO_REPOSYNC_DIR: join(dir, 'reposync'),
       LAGO_LEASE_DIR: folder('leases'),
       DBUS_SESSION_BUS_ADDRESS: 'disabled:',
       DBUS_SYSTEM_BUS_ADDRESS: 'disabled:',

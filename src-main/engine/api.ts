@@ -38,6 +38,7 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
     }
   });
   const path = (id: string): string => engine.prefix.pathOf(id);
+  const pathIfAny = (id: string | undefined): string | undefined => (id === undefined ? undefined : path(id));
   const started = (operation: { readonly id: string }): { operation: string } => ({ operation: operation.id });
 
   type HandlersOf<Noun extends VerbNoun> = {
@@ -216,8 +217,20 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
     },
     repos: {
       explain: os.repos.explain.handler(
-        async ({ input: { prefix, ...request } }) => await engine.repos.explain(prefix === undefined ? undefined : path(prefix), request),
+        async ({ input: { prefix, ...request } }) => await engine.repos.explain(pathIfAny(prefix), request),
       ),
+      sync: os.repos.sync.handler(({ input: { prefix, ...request } }) => started(engine.repos.sync(pathIfAny(prefix), request))),
+      syncStored: os.repos.syncStored.handler(({ input }) => started(engine.repos.syncStored(input))),
+      unused: os.repos.unused.handler(async ({ signal }) => {
+        const unused = await engine.repos.clean({ names: [], dryRun: true }, signal);
+        return { repos: unused.map(({ name, bytes }) => ({ name, size: bytes })) };
+      }),
+      remove: os.repos.remove.handler(({ input }) => started(engine.repos.remove(input.names))),
+      changes: os.repos.changes.handler(async ({ input }) => await engine.repos.changes(input.name)),
+      show: os.repos.show.handler(async ({ input }) => {
+        app.showInFolder(await engine.repos.pathOf(input.name));
+        return {};
+      }),
     },
     machine: {
       check: os.machine.check.handler(async () => {

@@ -7,6 +7,7 @@ import type { HostChoice } from '../../src-shared/host/host-choice.ts';
 import type { LiveNumbers } from '../../src-shared/numbers.ts';
 import type { RepoExplanation } from '../../src-shared/repos/package-repos.ts';
 import type { RepoAccess } from '../../src-shared/repos/repo-access.ts';
+import type { RepoChanges } from '../../src-shared/repos/repo-store-state.ts';
 import type { Changes } from '../../src-shared/snapshot/changes.ts';
 import type { ExportedSnapshot } from '../../src-shared/snapshot/exported-snapshot.ts';
 import type { RemovalChoice, RemovalPlan, RevertPlan } from '../../src-shared/snapshot/snapshot-plans.ts';
@@ -27,7 +28,7 @@ import type { CompareRequest } from './recipes/compare/compare-request.ts';
 import type { ForkRequest } from './recipes/fork/fork-request.ts';
 import type { ResumeRequest, SnapshotExportRequest, SnapshotExportResult } from './recipes/portable/portable-request.ts';
 import type { MergePackagesRequest } from './recipes/repos/merge-request.ts';
-import type { CleanRequest, RepoRequest, SyncRequest } from './recipes/repos/repo-request.ts';
+import type { CleanRequest, RepoRequest, StoredSyncRequest, SyncRequest } from './recipes/repos/repo-request.ts';
 import type { ServedPackages, ServeRequest } from './recipes/repos/serve-request.ts';
 import type { MergeResult } from './repos/merge/merge.ts';
 import type { StoredRepo } from './repos/store/stored.ts';
@@ -256,12 +257,20 @@ export interface Repos {
   accesses(prefix: string): Promise<readonly RepoAccess[]>;
   /** What guests fetch from now on, also from servers of other processes. Ends on abort. */
   follow(prefix: string, signal: AbortSignal): AsyncIterableIterator<readonly RepoAccess[]>;
-  /** Synchronises the chosen ones into the store, for an environment or for none; see `recipes/repos/sync.ts`. */
+  /** Synchronises the chosen ones into the store, for an environment or for none; see `recipes/repos/sync.ts`. Pausable. */
   sync(prefix: string | undefined, request: SyncRequest, options?: ActionOptions): Operation<readonly SyncResult[]>;
+  /** Synchronises repositories of the store once more; see `recipes/repos/sync-stored.ts`. Pausable. */
+  syncStored(request: StoredSyncRequest, options?: ActionOptions): Operation<readonly SyncResult[]>;
   /** What is in the store. Contacts no server. */
   stored(): Promise<readonly StoredRepo[]>;
   /** Removes repositories from the store; returns those that were, or would be, removed. See `recipes/repos/store.ts`. */
   clean(request: CleanRequest, signal?: AbortSignal): Promise<readonly StoredRepo[]>;
+  /** Removes just these from the store, as an operation. */
+  remove(names: readonly string[], options?: ActionOptions): Operation<readonly StoredRepo[]>;
+  /** How the last synchronisation of one ended, and which packages last came and went. */
+  changes(name: string): Promise<RepoChanges>;
+  /** Folder of a repository of the store; `input.invalid` for any other name. */
+  pathOf(name: string): Promise<string>;
 }
 
 /** The machine that the engine runs on. */

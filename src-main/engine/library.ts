@@ -1,13 +1,13 @@
-import { type FSWatcher, watch } from 'node:fs';
 import { basename } from 'node:path';
 import { EngineError, toEngineError } from '../../src-shared/errors.ts';
 import type { OperationKind } from '../../src-shared/operation.ts';
 import type { LibraryState, TemplateRepositoryState, TemplateState, TemplateVersionState } from '../../src-shared/state.ts';
-import { drop, type Log } from './core/log.ts';
+import type { Log } from './core/log.ts';
 import { type Operation, type Step, startOperation } from './core/operation.ts';
 import { createPauseGate, type PauseGate } from './core/pause.ts';
 import type { KnownRepository } from './create/templates.ts';
 import type { ActionOptions, Library } from './engine.ts';
+import { watchState } from './live/watched-state.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
 import type { TemplateRepository, TemplateVersion } from './template/repository.ts';
 import type { TemplateStore } from './template/store.ts';
@@ -32,7 +32,6 @@ export interface LiveLibrary extends Library, Disposable {
   touch(): void;
 }
 
-const SETTLE_MS = 200;
 /** How long a configured repository from a URL is cached. */
 const REMOTE_KEPT_MS = 10 * 60_000;
 /** How long its failure is cached, so that not every change of the store causes a request. */
@@ -45,13 +44,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
   /** Full name → the operation working on it. */
   const running = new Map<string, Operation>();
   let remote: { readonly at: number; readonly known: KnownRepository } | undefined;
-  const watchers = new Map<string, FSWatcher>();
-  let timer: NodeJS.Timeout | undefined;
   let published: LibraryState | undefined;
-  let reading: Promise<void> | undefined;
-  let again = false;
-  let begun = false;
-  let closed = false;
 
   async function openStoreNow(): Promise<TemplateStore> {
     const [{ openStore }, { storePath }] = await Promise.all([import('./template/store.ts'), import('./create/templates.ts')]);
@@ -101,60 +94,23 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
     return { store, problem, size: 0, unused: 0, repositoriesDir, repositories: [], templates: [] };
   }
 
-  async function readOnce(): Promise<void> {
-    const next = await state().catch(unreadable);
-    if (closed) return;
-    if (next.problem === null) for (const path of [next.store, next.repositoriesDir]) watchFolder(path);
-    else log.warn(`The template library cannot be read: ${next.problem}`);
-    if (JSON.stringify(next) === JSON.stringify(published)) return;
-    published = next;
-    options.publish(next);
-  }
-
-  /** One refresh at a time, so that an older value never follows a newer one; changes during a refresh cause another one. */
-  async function refresh(): Promise<void> {
-    again = true;
-    reading ??= (async () => {
-      try {
-        while (again && !closed) {
-          again = false;
-          await readOnce();
-        }
-      } finally {
-        reading = undefined;
-      }
-    })();
-    await reading;
-  }
-
-  function touch(): void {
-    if (!begun || closed) return;
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      drop(refresh(), log, 'Reading the template library');
-    }, SETTLE_MS);
-    timer.unref();
-  }
-
-  /** Other processes fetch, evict and add too. A folder that does not exist yet is watched once it does. */
-  function watchFolder(path: string): void {
-    if (watchers.has(path)) return;
-    try {
-      const watcher = watch(path, (_event, name) => {
-        // Downloads and clones write all the time.
-        if (name === null || !/\.(?:tmp|part|clone)$/.test(name)) touch();
-      });
-      watchers.set(path, watcher);
-      watcher.unref();
-      watcher.on('error', () => {
-        watcher.close();
-        watchers.delete(path);
-        touch();
-      });
-    } catch (error) {
-      log.debug(`${path} cannot be watched: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
+  const watched = watchState<LibraryState>({
+    what: 'the template library',
+    log,
+    async read() {
+      const next = await state().catch(unreadable);
+      if (next.problem !== null) log.warn(`The template library cannot be read: ${next.problem}`);
+      return next;
+    },
+    publish(next) {
+      published = next;
+      options.publish(next);
+    },
+    foldersOf: ({ store, repositoriesDir }) => [store, repositoriesDir],
+    // Downloads and clones write all the time.
+    ignores: (name) => /\.(?:tmp|part|clone)$/.test(name),
+  });
+  const touch = (): void => watched.touch();
 
   interface Job {
     readonly kind: OperationKind;
@@ -234,10 +190,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
   return {
     state,
     touch,
-    async begin() {
-      begun = true;
-      await refresh();
-    },
+    begin: async () => await watched.begin(),
 
     fetch(text, action) {
       const present = running.get(text);
@@ -314,11 +267,7 @@ export function createLibrary(options: LibraryOptions): LiveLibrary {
         return await buildTemplate(context, request, step);
       }),
 
-    [Symbol.dispose]() {
-      closed = true;
-      clearTimeout(timer);
-      for (const watcher of watchers.values()) watcher.close();
-    },
+    [Symbol.dispose]: () => watched[Symbol.dispose](),
   };
 }
 

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import type { LiveEvent } from '../../src-shared/contract.ts';
 import { EngineError } from '../../src-shared/errors.ts';
 import type { OperationKind } from '../../src-shared/operation.ts';
+import type { RepoStoreState } from '../../src-shared/repos/repo-store-state.ts';
 import type { LibraryState, MachineState } from '../../src-shared/state.ts';
 import { type VerbInputKind, type VerbInputs, type VerbNoun, verbsOf } from '../../src-shared/verbs.ts';
 import { collectionCalls } from './collections.ts';
@@ -20,6 +21,7 @@ import { noteEvent } from './live/note-event.ts';
 import { createNumbers } from './live/numbers.ts';
 import { createOperations } from './live/operations.ts';
 import { createPublisher } from './live/publisher.ts';
+import { createRepoStore } from './live/repo-store.ts';
 import { repoCalls } from './package-repos.ts';
 import { createRegistry } from './plugins/registry.ts';
 import { openPrefixLog } from './prefix/log-file.ts';
@@ -52,8 +54,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     log,
     publish: (event) => {
       publisher.publish(event);
-      // The library shows the users of each template.
-      if (event.type === 'prefix-gone') library.touch();
+      if (event.type === 'prefix-gone') touchUsed();
       terminals.checkVms();
     },
     interrupted: (path, work) => void recover(path, work),
@@ -86,6 +87,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let began: Promise<unknown> | undefined;
   let machine: MachineState | undefined;
   let libraryState: LibraryState | undefined;
+  let repoState: RepoStoreState | undefined;
   let machineTimer: NodeJS.Timeout | undefined;
 
   /** Runs a verb: an operation that writes the prefix's log, is an event of its timeline, and makes `live` refresh. */
@@ -121,7 +123,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
           await noteEvent(path, { kind, label }, failure, log);
           await file.close();
           live.touch(path);
-          library.touch();
+          touchUsed();
         }
       },
     );
@@ -162,6 +164,23 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     nameOf: name,
     publish: publishLibrary,
   });
+
+  const repoStore = createRepoStore({
+    context,
+    log,
+    register: (operation) => operations.register(operation),
+    nameOf: name,
+    publish(state) {
+      repoState = state;
+      publisher.publish({ type: 'repos', repos: state });
+    },
+  });
+
+  /** Library and store of repositories show which environments use what they have. */
+  function touchUsed(): void {
+    library.touch();
+    repoStore.touch();
+  }
 
   function publishLibrary(state: LibraryState): void {
     libraryState = state;
@@ -312,7 +331,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     collection: collectionCalls(launch),
     operation: operations,
     library,
-    repos: repoCalls(context, launch, log, (operation) => operations.register(operation)),
+    repos: repoCalls(context, launch, log, repoStore.calls),
     machine: {
       async check() {
         await readMachineNow(true);
@@ -336,11 +355,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       machineTimer.unref();
       if (libraryState !== undefined) first.push({ type: 'library', library: libraryState });
       else drop(library.begin(), log, 'Reading the template library');
+      if (repoState !== undefined) first.push({ type: 'repos', repos: repoState });
+      else drop(repoStore.begin(), log, 'Reading the store of package repositories');
       yield* publisher.subscribe(first, signal);
     },
     async [Symbol.asyncDispose]() {
       clearInterval(machineTimer);
       library[Symbol.dispose]();
+      repoStore[Symbol.dispose]();
       terminals.close();
       consoles.close();
       await forwards[Symbol.asyncDispose]();

@@ -1,41 +1,17 @@
 import type { Log } from './core/log.ts';
-import { type Operation, startOperation } from './core/operation.ts';
 import type { Repos } from './engine.ts';
+import type { LiveRepoStore } from './live/repo-store.ts';
 import { prefixPaths } from './prefix/layout.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
 import type { Launch } from './vms.ts';
 
-/** Calls about package repositories. Their code is loaded when one is first called. `register` makes an operation visible to every front door. */
-export function repoCalls(context: RecipeContext, launch: Launch, log: Log, register: (operation: Operation) => void): Repos {
+/** Calls about package repositories, with those of their store. Their code is loaded when one is first called. */
+export function repoCalls(context: RecipeContext, launch: Launch, log: Log, store: LiveRepoStore['calls']): Repos {
   return {
+    ...store,
     async explain(prefix, request) {
       const { explainRepos } = await import('./recipes/repos/explain.ts');
       return await explainRepos(context, prefix, request);
-    },
-    sync(prefix, request, options) {
-      const operation = startOperation(
-        {
-          kind: 'sync',
-          label: 'Synchronise package repositories',
-          signal: options?.signal,
-          // A caller that watches events prints them itself.
-          ...(options?.onEvent === undefined ? { log } : { onEvent: options.onEvent }),
-        },
-        async (step) => {
-          const { syncRepos } = await import('./recipes/repos/sync.ts');
-          return await syncRepos(context, prefix, request, step);
-        },
-      );
-      register(operation as Operation);
-      return operation;
-    },
-    async stored() {
-      const { listStoredRepos } = await import('./recipes/repos/store.ts');
-      return await listStoredRepos(context.settings);
-    },
-    async clean(request, signal) {
-      const { cleanStoredRepos } = await import('./recipes/repos/store.ts');
-      return await cleanStoredRepos(context.settings, request, signal);
     },
     merge: (prefix, request, action) =>
       launch('merge', 'Merge packages', prefix, action, async (step) => {

@@ -11,6 +11,7 @@ import { changedVm } from './demo-changes.ts';
 import { collectionHandlers } from './demo-collections.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
 import { demoNumbers } from './demo-numbers.ts';
+import { DemoRepos } from './demo-repos.ts';
 import { snapshotHandlers } from './demo-snapshots.ts';
 import { changedByOthers, demoForks } from './demo-timeline.ts';
 import {
@@ -63,6 +64,7 @@ export class DemoEngine {
   readonly #forceAt = new Map<string, number>();
   readonly #logs = new Map<string, readonly string[]>([[FAILED.id, FAILED_LOG]]);
   #library: LibraryState;
+  readonly #repos: DemoRepos;
   #prefixes: readonly PrefixState[];
   #operations: readonly OperationState[];
   #rpc: MessagePort | undefined;
@@ -73,6 +75,11 @@ export class DemoEngine {
     this.#scenario = scenario;
     this.#prefixes = prefixesOf(scenario);
     this.#operations = scenario === 'failed' ? [FAILED, FAILED_FETCH] : [];
+    this.#repos = new DemoRepos({
+      scenario,
+      emit: (event) => this.#emit(event),
+      run: (kind, label, steps, seconds, done, stopped) => this.#run(kind, label, undefined, steps, seconds, done, stopped),
+    });
     this.#library =
       scenario === 'empty' ? { ...LIBRARY, size: 0, unused: 0, repositories: LIBRARY.repositories.slice(0, 1), templates: [] } : LIBRARY;
   }
@@ -177,7 +184,7 @@ export class DemoEngine {
         startedAt,
         steps: [...steps],
         logLines: log.length,
-        ...(kind === 'fetch' || kind === 'verify' ? { paused } : {}),
+        ...(kind === 'fetch' || kind === 'verify' || kind === 'sync' ? { paused } : {}),
         ...(forceAt === undefined || over ? {} : { forceAt }),
         ...(prefix === undefined ? {} : { prefix }),
         ...(template === undefined ? {} : { template }),
@@ -274,6 +281,7 @@ export class DemoEngine {
       { type: 'operations', operations: [...this.#operations] },
       { type: 'machine', machine: MACHINE },
       { type: 'library', library: this.#library },
+      { type: 'repos', repos: this.#repos.state },
       { type: 'terminals', terminals: [...this.#terminals.values()] },
     ];
     // Calls that no view uses are missing; the handler answers them with an error.
@@ -608,6 +616,7 @@ export class DemoEngine {
           this.#run('repository', 'Update template repositories', undefined, ['Update office-templates'], 2, () => undefined),
         ),
       },
+      repos: this.#repos.handlers(os.repos),
       machine: {
         check: os.machine.check.handler(async () => {
           await new Promise((resolve) => setTimeout(resolve, 600));

@@ -3,14 +3,17 @@ import { type KeyboardEvent, memo, type ReactElement, useState } from 'react';
 import type { OperationState } from '../../src-shared/operation.ts';
 import type { TemplateState, TemplateVersionState } from '../../src-shared/state.ts';
 import { isRunning } from '../live-cache.ts';
+import { type RowStatus, StatusCell } from '../ui/feedback/status-cell.tsx';
 import { IconButton } from '../ui/feedback/tip.tsx';
 import { type Action, type MenuPlace, menuPlace } from '../ui/menu/action.ts';
 import { ActionMenu, ContextMenu } from '../ui/menu/action-menu.tsx';
+import { moveRow } from '../ui/move-row.ts';
 import table from '../ui/table.module.css';
+import { useWindow } from '../window-state.ts';
 import { type CatalogueEntry, type CatalogueOrder, isFetchable, summaryOf } from './catalogue.ts';
 import styles from './catalogue-table.module.css';
 import { useVersionActions } from './use-version-actions.tsx';
-import { FactCells, StatusCell } from './version-cells.tsx';
+import { FactCells } from './version-cells.tsx';
 import { operationOn, templateStatus, versionStatus } from './version-status.ts';
 
 /** Actions that are buttons as well as menu entries. */
@@ -24,17 +27,6 @@ interface RowContext {
   readonly now: number;
   readonly onOpen: (template: string, open: boolean) => void;
   readonly onEvict: (template: TemplateState, version: TemplateVersionState) => void;
-}
-
-/** Moves the focus between rows; returns whether it handled the key. */
-function moveRow(event: KeyboardEvent<HTMLTableRowElement>): boolean {
-  const rows = [...(event.currentTarget.closest('tbody')?.querySelectorAll<HTMLElement>('tr[tabindex]') ?? [])];
-  const index = rows.indexOf(event.currentTarget);
-  const steps: Readonly<Record<string, number>> = { ArrowDown: index + 1, ArrowUp: index - 1, Home: 0, End: rows.length - 1 };
-  const next = steps[event.key];
-  if (next === undefined) return false;
-  rows[next]?.focus();
-  return true;
 }
 
 function Actions(props: {
@@ -63,6 +55,19 @@ function Actions(props: {
       </div>
       <ContextMenu label={`Actions for ${what}`} place={props.place} actions={actions} onClose={props.onClose} />
     </td>
+  );
+}
+
+/** A status whose failure shows its task. */
+function TaskStatus(props: { readonly status: RowStatus; readonly what: string }): ReactElement {
+  const { dispatch } = useWindow();
+  return (
+    <StatusCell
+      {...props}
+      className={styles.state}
+      failureShows="Click to show the task."
+      onFailure={() => dispatch({ type: 'dock', open: true, view: 'tasks' })}
+    />
   );
 }
 
@@ -111,7 +116,7 @@ const VersionRow = memo(function VersionRow(props: {
           {source}
         </span>
       </td>
-      <StatusCell status={versionStatus(version, operation, context.now)} what={version.fullName} />
+      <TaskStatus status={versionStatus(version, operation, context.now)} what={version.fullName} />
       <FactCells facts={version} now={context.now} />
       <Actions actions={actions} what={version.fullName} place={place} onClose={() => setPlace(null)} />
     </tr>
@@ -187,7 +192,7 @@ function TemplateRow(props: {
           {template.distro !== null && template.distro !== template.name && ` · ${template.distro}`}
         </span>
       </td>
-      <StatusCell status={templateStatus(versions, shown, context.now)} what={template.id} />
+      <TaskStatus status={templateStatus(versions, shown, context.now)} what={template.id} />
       <FactCells facts={summaryOf(versions)} now={context.now} />
       <Actions actions={actions} what={template.id} place={place} onClose={() => setPlace(null)} />
     </tr>

@@ -3,7 +3,7 @@ import '@mantine/core/styles/Checkbox.css';
 import '@mantine/core/styles/InlineInput.css';
 import '@mantine/core/styles/Input.css';
 import { IconAlertTriangle, IconDisc, IconPlus, IconRefresh, IconSearch, IconTrash } from '@tabler/icons-react';
-import { type ReactElement, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { type ReactElement, Suspense, useCallback, useMemo, useRef, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
 import type { LibraryState, TemplateState, TemplateVersionState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
@@ -13,6 +13,8 @@ import { Copyable } from '../ui/copyable.tsx';
 import { Empty } from '../ui/feedback/empty.tsx';
 import { GuardedButton } from '../ui/guarded-button.tsx';
 import { useNow } from '../ui/hooks/use-now.ts';
+import { useSlashKey } from '../ui/hooks/use-slash-key.ts';
+import page from '../ui/list-page.module.css';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { type LibraryView, useWindow } from '../window-state.ts';
 import { catalogue } from './catalogue.ts';
@@ -37,13 +39,13 @@ function Strips(props: { readonly library: LibraryState; readonly onShow: () => 
   return (
     <>
       {library.problem !== null && (
-        <p className={styles.strip} data-tone="bad" role="alert">
+        <p className={page.strip} data-tone="bad" role="alert">
           <IconAlertTriangle size={16} stroke={1.8} />
           <span>{library.problem} What is shown may be out of date.</span>
         </p>
       )}
       {broken.length > 0 && (
-        <p className={styles.strip} data-tone="warn" role="status">
+        <p className={page.strip} data-tone="warn" role="status">
           <IconAlertTriangle size={16} stroke={1.8} />
           <span className="ellipsis">
             {broken.length === 1 ? `The repository ${broken[0]?.name} cannot be used.` : `${broken.length} repositories cannot be used.`}
@@ -79,21 +81,7 @@ function Templates(props: { readonly library: LibraryState; readonly onDialog: (
     }),
     [library.store, now, change, onDialog],
   );
-  useEffect(() => {
-    function onKeyDown(event: KeyboardEvent): void {
-      const { target } = event;
-      if (event.key !== '/' || event.ctrlKey || event.altKey) return;
-      if (
-        target instanceof HTMLElement &&
-        target.closest('input, textarea, [role="dialog"], [data-testid="terminal"], [data-testid="screen"]')
-      )
-        return;
-      event.preventDefault();
-      field.current?.focus();
-    }
-    window.addEventListener('keydown', onKeyDown);
-    return () => window.removeEventListener('keydown', onKeyDown);
-  }, []);
+  useSlashKey(field);
   if (library.templates.length === 0) {
     return (
       <Empty
@@ -109,10 +97,10 @@ function Templates(props: { readonly library: LibraryState; readonly onDialog: (
   }
   return (
     <>
-      <div className={styles.tools}>
+      <div className={page.tools}>
         <TextInput
           ref={field}
-          className={styles.filter ?? ''}
+          className={page.filter ?? ''}
           aria-label="Filter templates"
           placeholder="Filter by name, distro, environment"
           leftSection={<IconSearch size={14} stroke={1.8} />}
@@ -171,11 +159,11 @@ function Repositories(props: { readonly library: LibraryState; readonly onAdd: (
   }
   return (
     <>
-      <div className={styles.tools}>
+      <div className={page.tools}>
         <span className="dim ellipsis">
           Added ones are kept in <Copyable text={repositoriesDir} what="folder of added repositories" />
         </span>
-        <span className={styles.space} />
+        <span className={page.space} />
         <GuardedButton
           blocked={unreachable ?? (updating ? 'The update is under way' : none)}
           leftSection={<IconRefresh size={16} stroke={1.6} />}
@@ -205,11 +193,11 @@ export function LibraryPage(): ReactElement {
   }, [change]);
   const images = library?.templates.flatMap((template) => template.versions.filter((version) => version.cached)) ?? [];
   return (
-    <div className={styles.page} aria-busy={library === undefined}>
-      <header className={styles.header}>
-        <div className={styles.identity}>
+    <div className={page.page} aria-busy={library === undefined}>
+      <header className={page.header}>
+        <div className={page.identity}>
           <h1>Library</h1>
-          <div className={styles.facts}>
+          <div className={page.facts}>
             {library !== undefined && (
               <>
                 <span>
@@ -221,7 +209,7 @@ export function LibraryPage(): ReactElement {
                         library.unused > 0 && `${formatBytes(library.unused)} unused`,
                       )}
                 </span>
-                <span className={styles.store}>
+                <span className={page.store}>
                   <Copyable text={library.store} what="path of the store" />
                 </span>
               </>
@@ -229,7 +217,7 @@ export function LibraryPage(): ReactElement {
           </div>
         </div>
         {library !== undefined && (
-          <div className={styles.actions}>
+          <div className={page.actions}>
             <GuardedButton
               blocked={unreachable ?? (library.unused === 0 ? 'Nothing in the store is unused' : undefined)}
               leftSection={<IconTrash size={16} stroke={1.6} />}

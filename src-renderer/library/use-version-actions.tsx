@@ -1,42 +1,13 @@
-import {
-  IconCopy,
-  IconDownload,
-  IconPlayerPause,
-  IconPlayerPlay,
-  IconShieldCheck,
-  IconStack2,
-  IconTrash,
-  IconX,
-} from '@tabler/icons-react';
-import { useQueryClient } from '@tanstack/react-query';
+import { IconCopy, IconDownload, IconShieldCheck, IconStack2, IconTrash } from '@tabler/icons-react';
 import type { OperationState } from '../../src-shared/operation.ts';
 import type { TemplateVersionState } from '../../src-shared/state.ts';
 import { useCall } from '../engine-context.ts';
-import { isRunning, readPrefixes, useUnreachable } from '../live-cache.ts';
+import { useOpenUser } from '../environments/use-open-user.ts';
+import { isRunning, useUnreachable } from '../live-cache.ts';
+import { useWorkActions } from '../tasks/use-work-actions.ts';
 import { copyText } from '../ui/copy-text.ts';
 import type { Action } from '../ui/menu/action.ts';
-import { useWindow } from '../window-state.ts';
 import { evictBlocked } from './catalogue.ts';
-
-type EnvironmentUser = TemplateVersionState['usedBy'][number];
-
-/** Shows an environment that uses a template, adding it to the list if necessary. */
-export function useOpenUser(): (user: EnvironmentUser) => void {
-  const cache = useQueryClient();
-  const call = useCall();
-  const { dispatch } = useWindow();
-  return (user) => {
-    const known = readPrefixes(cache).find((prefix) => prefix.path === user.path);
-    if (known !== undefined) {
-      dispatch({ type: 'show', page: { kind: 'environment', id: known.id } });
-      return;
-    }
-    void call(`Could not open ${user.name}`, (client) => client.prefix.open({ path: user.path })).then((answer) => {
-      const [id] = answer?.prefixes ?? [];
-      if (id !== undefined) dispatch({ type: 'show', page: { kind: 'environment', id } });
-    });
-  };
-}
 
 /** The actions of one version, for its row's buttons, kebab menu and context menu. The one most relevant to its state comes first. */
 export function useVersionActions(
@@ -45,38 +16,8 @@ export function useVersionActions(
 ): (version: TemplateVersionState, operation: OperationState | undefined) => readonly Action[] {
   const call = useCall();
   const openUser = useOpenUser();
+  const work = useWorkActions();
   const blocked = useUnreachable();
-
-  function work(version: TemplateVersionState, operation: OperationState): readonly Action[] {
-    const { id, label, paused, status } = operation;
-    const cancelling = status === 'cancelling' ? 'It is being cancelled' : undefined;
-    const cancel: Action = {
-      id: 'cancel',
-      label: 'Cancel',
-      icon: IconX,
-      blocked: blocked ?? cancelling,
-      run: () => void call(`Could not cancel “${label}”`, (client) => client.operation.cancel({ operation: id })),
-    };
-    if (paused === undefined) return [cancel];
-    return [
-      paused
-        ? {
-            id: 'resume',
-            label: 'Resume',
-            icon: IconPlayerPlay,
-            blocked: blocked ?? cancelling,
-            run: () => void call(`Could not resume ${version.fullName}`, (client) => client.operation.resume({ operation: id })),
-          }
-        : {
-            id: 'pause',
-            label: 'Pause',
-            icon: IconPlayerPause,
-            blocked: blocked ?? cancelling,
-            run: () => void call(`Could not pause ${version.fullName}`, (client) => client.operation.pause({ operation: id })),
-          },
-      cancel,
-    ];
-  }
 
   function idle(version: TemplateVersionState): readonly Action[] {
     const template = version.fullName;
@@ -112,7 +53,7 @@ export function useVersionActions(
   return (version, operation) => {
     const { from } = version;
     return [
-      ...(operation !== undefined && isRunning(operation) ? work(version, operation) : idle(version)),
+      ...(operation !== undefined && isRunning(operation) ? work(operation, version.fullName) : idle(version)),
       ...version.usedBy.slice(0, 8).map(
         (user, index): Action => ({
           id: `open ${user.path}`,

@@ -10,17 +10,10 @@ import {
 import { formatBytes } from '../../src-shared/bytes.ts';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import type { TemplateVersionState } from '../../src-shared/state.ts';
-import type { StatusView } from '../environments/status.ts';
 import { count, dots, formatAgo } from '../format.ts';
 import { isRunning } from '../live-cache.ts';
+import type { RowStatus } from '../ui/feedback/status-cell.tsx';
 import { summaryOf } from './catalogue.ts';
-
-/** A version's status for its cell: a word, a second line, and the progress of a running operation. */
-export interface VersionStatus extends StatusView {
-  readonly detail: string;
-  /** 0..1 while an operation runs on it. */
-  readonly fraction?: number;
-}
 
 const WORDS: Readonly<Partial<Record<OperationState['kind'], { readonly now: string; readonly failed: string }>>> = {
   fetch: { now: 'downloading', failed: 'download failed' },
@@ -47,7 +40,7 @@ export function progressDetail(operation: OperationState): string {
   return operation.paused === true ? `at ${detail.split(', ')[0]}` : detail;
 }
 
-function working(operation: OperationState): VersionStatus {
+function working(operation: OperationState): RowStatus {
   const word = WORDS[operation.kind]?.now ?? operation.label;
   const detail = progressDetail(operation);
   const { fraction } = operation;
@@ -56,7 +49,7 @@ function working(operation: OperationState): VersionStatus {
   return { tone: 'busy', icon: IconLoader2, word, spin: true, detail, fraction };
 }
 
-function failed(version: TemplateVersionState, operation: OperationState): VersionStatus | undefined {
+function failed(version: TemplateVersionState, operation: OperationState): RowStatus | undefined {
   // Another command may have succeeded since with what failed here.
   if (operation.status !== 'failed' || (operation.kind === 'fetch') === version.cached) return undefined;
   const detail = operation.error?.message ?? '';
@@ -66,7 +59,7 @@ function failed(version: TemplateVersionState, operation: OperationState): Versi
 }
 
 /** A version's status. `operation` comes from `operationOn`, `now` is in ms. */
-export function versionStatus(version: TemplateVersionState, operation: OperationState | undefined, now: number): VersionStatus {
+export function versionStatus(version: TemplateVersionState, operation: OperationState | undefined, now: number): RowStatus {
   if (operation !== undefined) {
     if (isRunning(operation)) return working(operation);
     const failure = failed(version, operation);
@@ -87,7 +80,7 @@ export function templateStatus(
   versions: readonly TemplateVersionState[],
   operations: ReadonlyMap<string, OperationState>,
   now: number,
-): VersionStatus {
+): RowStatus {
   const statuses = versions.map((version) => versionStatus(version, operations.get(version.fullName), now));
   const telling = statuses.find((status) => status.fraction !== undefined) ?? statuses.find((status) => status.tone === 'bad');
   if (telling !== undefined) return telling;

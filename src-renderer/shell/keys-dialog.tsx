@@ -12,7 +12,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
       ['Ctrl PageUp / PageDown', 'Previous or next tab'],
       ['Alt 1 … 9', 'Tab by number'],
       ['Ctrl + / − / 0', 'Larger, smaller, actual size'],
-      ['/', 'Filter the library'],
+      ['/', 'Filter the library, the package repositories'],
       ['?', 'This list'],
     ],
   },
@@ -21,9 +21,9 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
     keys: [
       ['↑ ↓', 'Move'],
       ['Enter', 'Open: the environment, a VM’s terminal'],
-      ['← →', 'Fold or unfold a template'],
+      ['← →', 'Fold or unfold a template, a package repository'],
       ['Shift F10', 'Menu of the row'],
-      ['Del', 'Close the tab, delete the snapshot, evict the image'],
+      ['Del', 'Close the tab, delete the snapshot, remove from the store'],
     ],
   },
   {

@@ -1,5 +1,5 @@
 import { useMantineColorScheme } from '@mantine/core';
-import { IconDeviceDesktop, IconDisc, IconMoon, IconStack2, IconStethoscope, IconSun } from '@tabler/icons-react';
+import { IconDeviceDesktop, IconDisc, IconMoon, IconPackages, IconStack2, IconStethoscope, IconSun } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { useMachine } from '../live-cache.ts';
 import type { Icon } from '../ui/feedback/state-mark.tsx';
@@ -54,7 +54,7 @@ export function Rail(): ReactElement {
         icon={IconStack2}
         label="Environments"
         tip="Environments (Lago prefixes)"
-        active={state.page.kind !== 'machine' && state.page.kind !== 'library'}
+        active={!['machine', 'library', 'repositories'].includes(state.page.kind)}
         onClick={show({ kind: 'home' })}
       />
       <RailButton
@@ -63,6 +63,13 @@ export function Rail(): ReactElement {
         tip="Library (templates that VMs start from)"
         active={state.page.kind === 'library'}
         onClick={show({ kind: 'library' })}
+      />
+      <RailButton
+        icon={IconPackages}
+        label="Package repositories"
+        tip="Package repositories (synchronised once for all environments)"
+        active={state.page.kind === 'repositories'}
+        onClick={show({ kind: 'repositories' })}
       />
       <RailButton
         icon={IconStethoscope}

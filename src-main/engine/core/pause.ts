@@ -5,8 +5,32 @@ export interface PauseGate {
   resume(): void;
   /** Resolves at once unless paused, else on resume. Rejects with the signal's reason on abort. */
   passed(signal?: AbortSignal): Promise<void>;
-  /** Called at each change with whether it is now paused. */
-  onChange(listener: (paused: boolean) => void): void;
+  /** Called at each change with whether it is now paused. Returns the unsubscriber. */
+  onChange(listener: (paused: boolean) => void): () => void;
+}
+
+/**
+ * Runs work that can be interrupted and begun again, such as one attempt to fetch something: a pause aborts its signal, and after the pause
+ * it runs once more. `signal` ends it for good.
+ */
+export async function interruptible<T>(
+  gate: PauseGate | undefined,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  if (gate === undefined) return await work(signal);
+  for (;;) {
+    await gate.passed(signal);
+    const pause = new AbortController();
+    const unsubscribe = gate.onChange((paused) => paused && pause.abort());
+    try {
+      return await work(signal === undefined ? pause.signal : AbortSignal.any([signal, pause.signal]));
+    } catch (error) {
+      if (!pause.signal.aborted || signal?.aborted === true) throw error;
+    } finally {
+      unsubscribe();
+    }
+  }
 }
 
 export function createPauseGate(): PauseGate {
@@ -48,6 +72,9 @@ export function createPauseGate(): PauseGate {
       signal?.throwIfAborted();
       while (paused) await resumed(signal);
     },
-    onChange: (listener) => void listeners.add(listener),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
   };
 }

@@ -45,7 +45,7 @@ async function afterFailures<P extends Made>({ kind, make, serve, section: secti
     server.fail(undefined);
     expect(await syncRepo(section, options)).toMatchObject({ packages: 12, problems: [] });
     expect(packagesIn(folder, kind)).toEqual(packages.map(({ path }) => path).toSorted());
-    expect(readdirSync(join(store, '.lago/tiny')).toSorted()).toEqual(['lock', 'record.json']);
+    expect(readdirSync(join(store, '.lago/tiny')).toSorted()).toEqual(['last-sync.json', 'lock', 'record.json']);
     server.requests.length = 0;
     await syncRepo(section, options);
     expect(server.requests).toEqual([index]);

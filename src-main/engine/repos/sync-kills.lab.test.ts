@@ -69,7 +69,7 @@ async function afterKills<P extends Made>({ kind, make, serve, section: sectionO
       ).toEqual([]);
     }
     expect(ends, 'most were killed').toBeLessThan(KILLS / 2);
-    expect(readdirSync(join(store, '.lago/tiny')).toSorted()).toEqual(['lock', 'record.json']);
+    expect(readdirSync(join(store, '.lago/tiny')).toSorted()).toEqual(['last-sync.json', 'lock', 'record.json']);
   } finally {
     rmSync(store, { recursive: true });
   }

@@ -1,13 +1,18 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { RepoOrigin } from '../../../src-shared/repos/last-sync.ts';
+import { shownUrl } from '../core/download/shown-url.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
 import { makeFolder } from '../core/make-folder.ts';
+import type { PauseGate } from '../core/pause.ts';
 import type { RepoSection } from './definition/section.ts';
+import type { RepoVariables } from './definition/variables.ts';
 import { openConnections } from './fetch/connections.ts';
 import type { HostSlots } from './fetch/host-slots.ts';
 import { findFolder, folderNamed, type RepoFolder, STATE } from './store/folder.ts';
-import { readRecord, readRecordAnew } from './store/record.ts';
+import { keepingLastSync } from './store/last-sync.ts';
+import { readRecord, readRecordAnew, type SyncRecord } from './store/record.ts';
 import { addRepoUser, type RepoUser } from './store/stored.ts';
 import type { SyncProgress, SyncResult } from './sync-result.ts';
 
@@ -17,6 +22,12 @@ export interface SyncOptions {
   readonly log: Log;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: SyncProgress) => void) | undefined;
+  /** Told the name of the folder in the store once it is known. */
+  readonly onFolder?: ((name: string) => void) | undefined;
+  /** While paused nothing is fetched; what has arrived is kept. */
+  readonly gate?: PauseGate | undefined;
+  /** What the section's variables stand for, kept with the repository so that it can be synchronised again. */
+  readonly variables?: RepoVariables | undefined;
   /** Compare every file by its checksum, also those that nobody touched since. */
   readonly verify?: boolean;
   /** The environment that it is for: recorded as its user. */
@@ -41,6 +52,7 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
   const { store, signal, log, onProgress = () => undefined } = options;
   const asked = Date.now();
   const { folder, known } = await findFolder(store, section);
+  options.onFolder?.(folder.name);
   onProgress({ stage: 'waiting', done: 0, total: 0, bytes: 0, totalBytes: 0 });
   await using lock = await lockOf(folder, signal);
   const { record } = await readRecordAnew(folder.record, known);
@@ -55,6 +67,35 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
     log.debug(`${section.id} was synchronised meanwhile.`);
     return unchangedResult(section.id, folder.path, record.packages);
   }
+  return await keepingLastSync(
+    folder,
+    originOf(section, options.variables),
+    log,
+    async () => await fetchAll(section, folder, record, options),
+  );
+}
+
+function originOf(section: RepoSection, { distros, arch }: RepoVariables = { distros: [] }): RepoOrigin {
+  const { kind, file, id } = section;
+  const address = section.kind === 'rpm' ? (section.baseurls[0] ?? section.metalink ?? section.mirrorlist ?? '') : section.uri;
+  return {
+    kind,
+    file,
+    section: id,
+    address: URL.canParse(address) ? shownUrl(new URL(address)) : '',
+    distros: [...distros],
+    ...(arch === undefined ? {} : { arch }),
+  };
+}
+
+/** Synchronises into a folder whose lock is held. */
+async function fetchAll(
+  section: RepoSection,
+  folder: RepoFolder,
+  record: SyncRecord | undefined,
+  options: SyncOptions,
+): Promise<SyncResult> {
+  const { store, signal, log, gate, onProgress = () => undefined } = options;
   const { siblingsOf } = await import('./packages/siblings.ts');
   using connections = await openConnections(section.connection, {
     servers: serversOf(section),
@@ -62,7 +103,7 @@ export async function syncRepo(section: RepoSection, options: SyncOptions): Prom
     ...(options.slots === undefined ? {} : { slots: options.slots }),
     ...(options.env === undefined ? {} : { env: options.env }),
   });
-  const patience = { attempts: section.connection.retries, backOffMs: options.backOffMs, log, signal };
+  const patience = { attempts: section.connection.retries, backOffMs: options.backOffMs, log, signal, gate };
   const session = { folder, connections, patience, began: Date.now(), log, signal };
   const siblings = siblingsOf(await siblingRecords(store, folder, section.id));
   const how = { record, siblings, verify: options.verify === true, onProgress };

@@ -76,7 +76,8 @@ describe('without arguments', { timeout: 120_000 }, () => {
     expect(await lago('repo', 'merge')).toMatchObject({ code: 0 });
     expect(merged('el9')).toEqual(WHOLE);
     const list = JSON.parse((await lago('--out-format', 'json', 'repo', 'list')).out) as unknown;
-    expect(list).toMatchObject([{ name: 'base-el9', packages: 2, users: [prefix] }]);
+    const added = ['other-1.1-1.el9.noarch', 'tool-1.0-1.el9.noarch'];
+    expect(list).toMatchObject([{ name: 'base-el9', packages: 2, users: [prefix], added, removed: [], error: null }]);
   });
 });
 

@@ -13,6 +13,8 @@ import type { RepoRequest } from './repo-request.ts';
 export interface ChosenRepos {
   readonly files: readonly string[];
   readonly distros: readonly string[];
+  /** Of the guests; undefined when their disks do not say. */
+  readonly arch: string | undefined;
   /** In the order of the files. */
   readonly sections: readonly ChosenSection[];
   readonly issues: readonly Issue[];
@@ -32,13 +34,15 @@ export async function chooseRepos(
   const { files, isOwn } = filesOf(request, own?.files, settings.reposyncConfig);
   const distros = request.distros.length > 0 ? [...new Set(request.distros)] : distrosOf(prefix);
   const selection = request.sections ?? (isOwn ? own?.sections : undefined);
-  const read = await Promise.all(files.map(async (file) => await readRepoFile(file, { distros, arch: archOf(prefix) })));
+  const arch = archOf(prefix);
+  const read = await Promise.all(files.map(async (file) => await readRepoFile(file, { distros, arch })));
   const sections = read.flatMap((one) => one.sections);
   const { unique, issues } = withoutRepeated(sections);
   const [file = ''] = files;
   return {
     files,
     distros,
+    arch,
     sections: chooseSections(unique, distros, selection),
     issues: [...read.flatMap((one) => one.issues), ...issues, ...missing(unique, selection ?? [], file)],
   };

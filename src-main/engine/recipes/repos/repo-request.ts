@@ -19,6 +19,14 @@ export interface SyncRequest extends StoredRequest {
   readonly verify?: boolean;
 }
 
+/** Repositories of the store that are to be synchronised once more. */
+export interface StoredSyncRequest {
+  /** Names of folders; none: all. */
+  readonly names: readonly string[];
+  /** As in `SyncRequest`. */
+  readonly verify?: boolean;
+}
+
 /** What is to be removed from the store. */
 export interface CleanRequest {
   /** Names of folders; none: every repository that no environment uses. */

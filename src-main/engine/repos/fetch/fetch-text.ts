@@ -32,7 +32,7 @@ export async function fetchText(
 ): Promise<FetchedText | 'unchanged' | undefined> {
   const urlOf = (mirror: string): URL => (location === undefined ? new URL(mirror) : urlBelow(mirror, location));
   try {
-    return await overMirrors(mirrors, urlOf, patience, async (url) => await readSmall(url, text, connections, patience.signal));
+    return await overMirrors(mirrors, urlOf, patience, async (url, signal) => await readSmall(url, text, connections, signal));
   } catch (error) {
     if (failureKind(error) === 'missing') return undefined;
     throw error;

@@ -13,9 +13,9 @@ export interface Fetcher {
   /**
    * Fetches a file and puts it at `path` once its size and checksum are right: nothing else is ever there. What an earlier process had
    * received of it is not fetched again. Returns the bytes that were received. `remote.unreachable`, `remote.invalid` (no server has it or
-   * gives it), `remote.hash-mismatch`, `host.no-space`, `cancelled`.
+   * gives it), `remote.hash-mismatch`, `host.no-space`, `cancelled`. `onReceived` is told how much of it is here whenever some arrives.
    */
-  fetch(wanted: WantedFile, path: string): Promise<number>;
+  fetch(wanted: WantedFile, path: string, onReceived?: (bytes: number) => void): Promise<number>;
   /** The same for a caller with a signal of its own. */
   with(signal: AbortSignal): Fetcher;
 }
@@ -43,7 +43,7 @@ export async function openFetcher(options: FetcherOptions): Promise<Fetcher> {
 
   function fetcher(patience: Patience): Fetcher {
     return {
-      async fetch(wanted, path) {
+      async fetch(wanted, path, onReceived) {
         const { signal } = patience;
         const name = `${wanted.checksum.algorithm}-${wanted.checksum.hex}`;
         const receiving = await Receiving.open(join(parts, name), wanted, kept.has(name), signal);
@@ -54,7 +54,7 @@ export async function openFetcher(options: FetcherOptions): Promise<Fetcher> {
               wanted.base === undefined ? mirrors : oneMirror(wanted.base),
               (mirror) => urlOf(mirror, wanted.location),
               patience,
-              async (url) => await receiveFrom(url, receiving, connections, signal),
+              async (url, own) => await receiveFrom(url, receiving, connections, own, onReceived),
               () => receiving.progress,
             );
           }
@@ -73,7 +73,13 @@ export async function openFetcher(options: FetcherOptions): Promise<Fetcher> {
 }
 
 /** One attempt to receive the rest of a file. */
-async function receiveFrom(url: URL, receiving: Receiving, connections: Connections, signal: AbortSignal | undefined): Promise<void> {
+async function receiveFrom(
+  url: URL,
+  receiving: Receiving,
+  connections: Connections,
+  signal: AbortSignal | undefined,
+  onReceived: ((bytes: number) => void) | undefined,
+): Promise<void> {
   const from = receiving.received;
   const range = from === 0 ? {} : { range: `bytes=${from}-` };
   const source = await openSource(url, range, connections, { verified: true, signal }, from);
@@ -83,6 +89,9 @@ async function receiveFrom(url: URL, receiving: Receiving, connections: Connecti
     throw new AttemptFailure('wrong', 'its file is shorter than the repository says');
   }
   if (from > 0 && source.from !== from) await receiving.restart();
-  await readBody(source, async (chunk) => await receiving.add(chunk));
+  await readBody(source, async (chunk) => {
+    await receiving.add(chunk);
+    onReceived?.(receiving.received);
+  });
   await receiving.check();
 }

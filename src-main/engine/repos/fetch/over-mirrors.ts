@@ -1,6 +1,7 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { shownUrl } from '../../core/download/shown-url.ts';
 import type { Log } from '../../core/log.ts';
+import { interruptible, type PauseGate } from '../../core/pause.ts';
 import { sleep } from '../../core/until.ts';
 import { asAttemptFailure, gaveUp } from './failure.ts';
 import type { Mirrors } from './mirrors.ts';
@@ -13,6 +14,8 @@ export interface Patience {
   readonly backOffMs?: number | undefined;
   readonly log: Log;
   readonly signal?: AbortSignal | undefined;
+  /** While paused nothing is fetched; what has arrived of a file is kept. */
+  readonly gate?: PauseGate | undefined;
 }
 
 const ATTEMPTS = 10;
@@ -22,16 +25,16 @@ const LONGEST_PAUSE_MS = 30_000;
 
 /**
  * Tries mirror after mirror until one attempt succeeds. An attempt fails by any error but an `EngineError`, which ends it at once. `progress`
- * counts the bytes of all attempts: while there are more, it is worth trying.
+ * counts the bytes of all attempts: while there are more, it is worth trying. One that a pause interrupted is begun again and is no failure.
  */
 export async function overMirrors<T>(
   mirrors: Mirrors,
   urlOf: (mirror: string) => URL,
   patience: Patience,
-  attempt: (url: URL) => Promise<T>,
+  attempt: (url: URL, signal: AbortSignal | undefined) => Promise<T>,
   progress: () => number = () => 0,
 ): Promise<T> {
-  const { signal, log, backOffMs = 500 } = patience;
+  const { signal, log, gate, backOffMs = 500 } = patience;
   const limit = Math.max(patience.attempts ?? ATTEMPTS, mirrors.count);
   let failures = 0;
   let refusals = 0;
@@ -42,7 +45,7 @@ export async function overMirrors<T>(
     const mirror = mirrors.best();
     const url = urlOf(mirror.url);
     try {
-      const result = await attempt(url);
+      const result = await interruptible(gate, signal, async (own) => await attempt(url, own));
       mirror.succeeded();
       return result;
     } catch (error) {

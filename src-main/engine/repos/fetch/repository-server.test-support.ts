@@ -16,8 +16,8 @@ export type Fault =
   | { readonly kind: 'longer' }
   /** Ends early and says that this is all. */
   | { readonly kind: 'shorter'; readonly share: number }
-  /** Sends this share of the body, nothing for a while, and then hangs up. */
-  | { readonly kind: 'stall'; readonly share: number; readonly ms: number }
+  /** Sends no more after this share of the body; hangs up after this time, else keeps the connection. */
+  | { readonly kind: 'stall'; readonly share: number; readonly ms?: number }
   /** Sends another file, as if it were this one; undefined: there is none. */
   | { readonly kind: 'instead'; readonly content: Buffer | undefined };
 
@@ -115,7 +115,7 @@ function answer(right: Buffer, { headers, socket }: IncomingMessage, response: S
   }
   const hangUp = (): void => void socket.destroy();
   response.flushHeaders();
-  if (fault?.kind === 'stall') setTimeout(hangUp, fault.ms).unref();
+  if (fault?.kind === 'stall' && fault.ms !== undefined) setTimeout(hangUp, fault.ms).unref();
   response.write(body.subarray(0, cut), fault?.kind === 'stall' ? undefined : hangUp);
 }
 

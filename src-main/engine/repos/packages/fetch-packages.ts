@@ -23,6 +23,8 @@ export interface PackagesOutcome {
 
 /** How many are fetched, then checked together when signatures are asked for. */
 const BATCH = 200;
+/** Progress is told while packages larger than this arrive, of others when they are here. */
+const LARGE = 256 * 1024;
 /** How many files are hashed at once. */
 const HASHING = 2;
 
@@ -70,6 +72,12 @@ export async function fetchPackages(
 
   const totalBytes = missing.reduce((sum, { size }) => sum + size, 0);
   let [done, fetched, bytes, doneBytes] = [0, 0, 0, 0];
+  /** How much is here of large packages that are being fetched. */
+  const arriving = new Map<WantedPackage, number>();
+  const report = (): void => {
+    const inFlight = [...arriving.values()].reduce((sum, received) => sum + received, 0);
+    options.onProgress({ stage: 'packages', done, total: missing.length, bytes: doneBytes + inFlight, totalBytes });
+  };
   for (let at = 0; at < missing.length; at += keys === undefined ? missing.length : BATCH) {
     const batch = keys === undefined ? missing : missing.slice(at, at + BATCH);
     const arrived: WantedPackage[] = [];
@@ -77,7 +85,12 @@ export async function fetchPackages(
       const target = keys === undefined ? join(folder.path, one.path) : incoming(session, one);
       try {
         if (!(await options.siblings.link(one, target))) {
-          const received = await fetchOne(fetcher.with(inner), one, target, keys !== undefined, inner);
+          const onReceived = (here: number): void => {
+            arriving.set(one, here);
+            report();
+          };
+          const told = one.size > LARGE ? onReceived : undefined;
+          const received = await fetchOne(fetcher.with(inner), one, target, keys !== undefined, inner, told);
           bytes += received;
           fetched += 1;
         }
@@ -86,9 +99,10 @@ export async function fetchPackages(
         if (!isOfThePackage(error)) throw error;
         problems.push(`${one.name}: ${error.message}`);
       }
+      arriving.delete(one);
       done += 1;
       doneBytes += one.size;
-      options.onProgress({ stage: 'packages', done, total: missing.length, bytes: doneBytes, totalBytes });
+      report();
     });
     const right = keys === undefined ? arrived : await placeSigned(session, keys, arrived, problems);
     const facts = await factsOfAll(
@@ -147,9 +161,16 @@ function incoming({ folder }: SyncSession, { hex, path }: WantedPackage): string
 }
 
 /** `waiting`: an earlier process may have fetched it already. */
-async function fetchOne(fetcher: Fetcher, one: WantedPackage, target: string, waiting: boolean, signal: AbortSignal): Promise<number> {
+async function fetchOne(
+  fetcher: Fetcher,
+  one: WantedPackage,
+  target: string,
+  waiting: boolean,
+  signal: AbortSignal,
+  onReceived: ((bytes: number) => void) | undefined,
+): Promise<number> {
   if (waiting && factsOf(target)?.size === one.size && (await hasChecksum(target, one, signal))) return 0;
-  return await fetcher.fetch({ location: one.path, base: one.base, size: one.size, checksum: one }, target);
+  return await fetcher.fetch({ location: one.path, base: one.base, size: one.size, checksum: one }, target, onReceived);
 }
 
 /** Whether an error is about this file only, so that others may still be had. */

@@ -181,7 +181,8 @@ async function finish({ folder }: SyncSession, record: SyncRecord, outcome: Pack
   const { date } = record.index;
   await writeRecord(folder.record, outcome.problems.length === 0 ? record : { ...record, index: { sha256: '', date } });
   // Whatever else is there was left by this or a killed synchronisation.
-  const kept = new Set([folder.lock, folder.record, folder.users, ...(outcome.problems.length === 0 ? [] : [join(folder.state, 'parts')])]);
+  const own = [folder.lock, folder.record, folder.users, folder.lastSync];
+  const kept = new Set([...own, ...(outcome.problems.length === 0 ? [] : [join(folder.state, 'parts')])]);
   for (const name of await readdir(folder.state)) {
     const path = join(folder.state, name);
     if (!kept.has(path)) await rm(path, { recursive: true, force: true });

@@ -14,6 +14,8 @@ export interface RepoFolder {
   readonly record: string;
   readonly lock: string;
   readonly users: string;
+  /** What the last synchronisation did: `last-sync.ts`. */
+  readonly lastSync: string;
   /** Digest of servers and filters. */
   readonly definition: string;
 }
@@ -31,6 +33,7 @@ export function folderNamed(store: string, name: string, definition = ''): RepoF
     record: join(state, 'record.json'),
     lock: join(state, 'lock'),
     users: join(state, 'users.json'),
+    lastSync: join(state, 'last-sync.json'),
     definition,
   };
 }
