@@ -7,7 +7,9 @@ import { Issue } from './issue.ts';
 import { LiveNumbers } from './numbers.ts';
 import { OperationState } from './operation.ts';
 import { OutsidePath, Plan } from './plan.ts';
+import { MergedPackages } from './repos/merged-packages.ts';
 import { RepoExplanation } from './repos/package-repos.ts';
+import { RepoAccess } from './repos/repo-access.ts';
 import { Changes } from './snapshot/changes.ts';
 import { ExportedSnapshot } from './snapshot/exported-snapshot.ts';
 import { RemovalChoice, RemovalPlan, RevertPlan } from './snapshot/snapshot-plans.ts';
@@ -121,6 +123,12 @@ function callsOf<Noun extends VerbNoun>(noun: Noun): VerbCalls<Noun> {
 const Compared = Prefix.extend({ vm: z.string(), from: z.string(), to: z.string().nullable() });
 const CollectedPath = Prefix.extend({ collection: z.string(), path: z.string() });
 const Copy = Prefix.extend({ vm: z.string(), local: z.string().startsWith('/'), remote: z.string() });
+
+/** An absolute path or pattern, or an address: there is no folder that others could be relative to. */
+const MergeSourceText = z
+  .string()
+  .max(4096)
+  .regex(/^(\/|(https?|file):\/\/)/);
 
 /** Files outside the init file's folder that the user has allowed. */
 const AllowPaths = z.array(z.string().startsWith('/')).max(1000).default([]);
@@ -315,6 +323,19 @@ export const contract = {
         }),
       )
       .output(RepoExplanation),
+    /**
+     * Operation of kind `merge`. `sources` are merged in place of those of the init file: addresses, absolute paths and patterns, each perhaps
+     * with a rule. What was synchronised of its repositories adds what they do not have.
+     */
+    merge: oc.input(Prefix.extend({ sources: z.array(MergeSourceText).max(1000).default([]) })).output(Started),
+    /** What was merged, also by other processes. */
+    merged: oc.input(Prefix).output(MergedPackages),
+    /** Serves the merged packages to the VMs until `stopServing`, or until the environment is stopped or the program ends. */
+    serve: oc.input(Prefix).output(z.object({ url: z.string() })),
+    /** Ends every server of the environment's packages, but those that run for a deploy. */
+    stopServing: oc.input(Prefix).output(z.object({})),
+    /** Who fetched what: the last `REPO_ACCESSES_KEPT`, then what comes, also from servers of other processes. */
+    accesses: oc.input(Prefix).output(eventIterator(z.array(RepoAccess))),
   },
   machine: {
     /** Runs the host checks again; the result arrives as a `machine` event. */

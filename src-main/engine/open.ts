@@ -21,6 +21,7 @@ import { createNumbers } from './live/numbers.ts';
 import { createOperations } from './live/operations.ts';
 import { createPublisher } from './live/publisher.ts';
 import { repoCalls } from './package-repos.ts';
+import { createPackageServing } from './package-serving.ts';
 import { createRegistry } from './plugins/registry.ts';
 import { openPrefixLog } from './prefix/log-file.ts';
 import { readPrefix } from './prefix/prefix.ts';
@@ -82,6 +83,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     publish: (states) => publisher.publish({ type: 'terminals', terminals: [...states] }),
     log,
   });
+  const serving = createPackageServing(context, log);
   const workdir = options.workdir ?? join(dataDir, 'environments');
   let began: Promise<unknown> | undefined;
   let machine: MachineState | undefined;
@@ -312,7 +314,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     collection: collectionCalls(launch),
     operation: operations,
     library,
-    repos: repoCalls(context, launch, log, (operation) => operations.register(operation)),
+    repos: repoCalls(context, launch, log, (operation) => operations.register(operation), serving),
     machine: {
       async check() {
         await readMachineNow(true);
@@ -343,6 +345,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       library[Symbol.dispose]();
       terminals.close();
       consoles.close();
+      await serving[Symbol.asyncDispose]();
       await forwards[Symbol.asyncDispose]();
       await live[Symbol.asyncDispose]();
       await hosts[Symbol.asyncDispose]();

@@ -1,12 +1,19 @@
 import type { Log } from './core/log.ts';
 import { type Operation, startOperation } from './core/operation.ts';
 import type { Repos } from './engine.ts';
+import type { PackageServing } from './package-serving.ts';
 import { prefixPaths } from './prefix/layout.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
 import type { Launch } from './vms.ts';
 
 /** Calls about package repositories. Their code is loaded when one is first called. `register` makes an operation visible to every front door. */
-export function repoCalls(context: RecipeContext, launch: Launch, log: Log, register: (operation: Operation) => void): Repos {
+export function repoCalls(
+  context: RecipeContext,
+  launch: Launch,
+  log: Log,
+  register: (operation: Operation) => void,
+  serving: PackageServing,
+): Repos {
   return {
     async explain(prefix, request) {
       const { explainRepos } = await import('./recipes/repos/explain.ts');
@@ -57,9 +64,15 @@ export function repoCalls(context: RecipeContext, launch: Launch, log: Log, regi
       const { readAccesses } = await import('./repos/serve/access-log.ts');
       return await readAccesses(prefixPaths(prefix).repoAccess);
     },
-    async *follow(prefix, signal) {
+    async *follow(prefix, signal, kept) {
       const { followAccesses } = await import('./repos/serve/access-log.ts');
-      yield* followAccesses(prefixPaths(prefix).repoAccess, signal);
+      yield* followAccesses(prefixPaths(prefix).repoAccess, signal, kept);
     },
+    async merged(prefix, signal = new AbortController().signal) {
+      const { mergedPackages } = await import('./recipes/repos/merged.ts');
+      return await mergedPackages(context, prefix, signal);
+    },
+    startServing: async (prefix, signal) => await serving.start(prefix, signal),
+    stopServing: async (prefix, signal) => await serving.stop(prefix, signal),
   };
 }

@@ -4,10 +4,11 @@ import { EngineError } from '../../../../src-shared/errors.ts';
 import type { Step } from '../../core/operation.ts';
 import { type Prefix, readPrefix } from '../../prefix/prefix.ts';
 import { type MergeResult, mergeRepos } from '../../repos/merge/merge.ts';
-import { parseSource, repomanOption } from '../../repos/merge/source.ts';
+import { parseSource, repomanOption, sourceText } from '../../repos/merge/source.ts';
 import { folderOf } from '../../repos/store/folder.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
 import { chooseRepos, distrosOf } from './choose-repos.ts';
+import { writeMergeRecord } from './merge-record.ts';
 import type { MergePackagesRequest } from './merge-request.ts';
 import type { StoredRequest } from './repo-request.ts';
 import { repoStorePath } from './store.ts';
@@ -21,7 +22,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 export async function mergePackages(context: RecipeContext, root: string, request: MergePackagesRequest, step: Step): Promise<MergeResult> {
   const prefix = await readPrefix(root);
   requireReady(prefix);
-  const texts = [...sourcesOf(prefix, request), ...(await syncedSources(context, prefix, request, step))];
+  const named = sourcesOf(prefix, request);
+  const texts = [...named, ...(await syncedSources(context, prefix, request, step))];
   if (texts.length === 0) {
     throw new EngineError('input.usage', 'There is nothing to merge: no source of packages was named, and the init file names none.');
   }
@@ -36,10 +38,12 @@ export async function mergePackages(context: RecipeContext, root: string, reques
   const into = name === undefined ? prefix.paths.internalRepo : join(prefix.paths.internalRepo, name);
   return await step.step('Merge packages', async (one) => {
     const { signal, log } = one;
-    const result = await mergeRepos(
+    const { known, contents, ...result } = await mergeRepos(
       { sources, into, distros },
       { signal, log, onProgress: (fraction, what) => one.progress(fraction, what) },
     );
+    const recorded = sources.map((source, at) => ({ text: sourceText(source), synced: at >= named.length }));
+    await writeMergeRecord(prefix.paths, { name: name ?? null, sources: recorded, ...result, known }, contents);
     for (const problem of result.problems) log.warn(problem);
     for (const conflict of result.conflicts) {
       log.warn(`${conflict.name} is in ${conflict.kept} and, with other content, in ${conflict.leftOut}, which is left out.`);
@@ -56,10 +60,10 @@ function sourcesOf({ record }: Prefix, { sources }: MergePackagesRequest): reado
 async function syncedSources(
   { settings }: RecipeContext,
   { paths, record }: Prefix,
-  { sources, synced }: MergePackagesRequest,
+  { sources, synced, ownSynced = false }: MergePackagesRequest,
   step: Step,
 ): Promise<readonly string[]> {
-  const own = sources.length === 0 && (record?.repos?.files ?? []).length > 0 ? { files: [], distros: [] } : undefined;
+  const own = (sources.length === 0 || ownSynced) && (record?.repos?.files ?? []).length > 0 ? { files: [], distros: [] } : undefined;
   const wanted: StoredRequest | undefined = synced ?? own;
   if (wanted === undefined) return [];
   const { sections } = await chooseRepos({ settings }, paths.root, wanted);

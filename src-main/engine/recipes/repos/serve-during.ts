@@ -17,7 +17,7 @@ export async function serveDuring(context: RecipeContext, prefix: Prefix, step: 
   try {
     const session = await context.hosts.find(prefix, step.signal);
     if (session === undefined || (await isServed(session.host, packageServer(prefix), step.signal))) return NOTHING;
-    const served = await servePackages(context, prefix.paths.root, {}, { log: step.log, signal: step.signal });
+    const served = await servePackages(context, prefix.paths.root, { by: 'deploy' }, { log: step.log, signal: step.signal });
     step.log.info(`The packages of ${served.folder} are at ${served.url}`);
     return served;
   } catch (error) {

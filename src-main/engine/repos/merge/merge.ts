@@ -40,6 +40,15 @@ export interface MergedRepo {
   readonly bytes: number;
 }
 
+/** What became a distribution's repository. */
+export interface RepoContents {
+  readonly distro: string;
+  /** The true folder, relative to where the distribution's name is. */
+  readonly folder: string;
+  /** With the index of the source that each came from. */
+  readonly packages: readonly { readonly file: PackageFile; readonly source: number }[];
+}
+
 export interface MergeResult {
   readonly repos: readonly MergedRepo[];
   readonly conflicts: readonly MergeConflict[];
@@ -49,6 +58,13 @@ export interface MergeResult {
   readonly older: number;
   /** Bytes that had to be copied, because links cannot lead to them. */
   readonly copied: number;
+}
+
+/** A merge with what it made. */
+export interface Merged extends MergeResult {
+  readonly contents: readonly RepoContents[];
+  /** How many packages `only-missing` left out. */
+  readonly known: number;
 }
 
 /** What is beside the repositories: the true folders, which links of the distributions' names lead to, and what is kept for later. */
@@ -61,7 +77,7 @@ const READERS = 4;
  * copied, where the file system allows it. A repository is replaced at once, when it is complete; a merge that is interrupted changes
  * nothing. Errors: `input.invalid`, `input.missing-file`, `conflict.locked`, `host.no-space`, `host.missing-tool`, `cancelled`.
  */
-export async function mergeRepos({ sources, into, distros }: MergeRequest, options: MergeOptions): Promise<MergeResult> {
+export async function mergeRepos({ sources, into, distros }: MergeRequest, options: MergeOptions): Promise<Merged> {
   const { signal, log } = options;
   const wrong = distros.find((distro) => !DISTRO.test(distro));
   if (wrong !== undefined) throw new EngineError('input.invalid', `"${wrong}" cannot be the name of a distribution.`);
@@ -81,16 +97,21 @@ export async function mergeRepos({ sources, into, distros }: MergeRequest, optio
   for (const [tag, count] of foreign)
     problems.push(`${count} for ${tag} left out: ${distros.join(', ')} ${distros.length === 1 ? 'is' : 'are'} wanted.`);
   if (known > 0) log.info(`${known} of sources with only-missing were left out: others have them.`);
+  // Of a file that two sources have, the first one counts.
+  const sourceOf = new Map(found.flatMap(({ packages }, at) => packages.map(({ path }) => [path, at] as const)).reverse());
   const repos: MergedRepo[] = [];
+  const contents: RepoContents[] = [];
   let copied = 0;
   for (const [distro, files] of chosen) {
     options.onProgress?.(0.5 + (0.5 * repos.length) / chosen.size, distro);
-    copied += await makeRepo({ into, hidden, distro, files }, signal);
+    const made = await makeRepo({ into, hidden, distro, files }, signal);
+    copied += made.copied;
+    contents.push({ distro, folder: made.folder, packages: files.map((file) => ({ file, source: sourceOf.get(file.path) ?? 0 })) });
     repos.push({ distro, path: join(into, distro), packages: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) });
   }
   if (copied > 0)
     problems.push(`${formatBytes(copied)} were copied, because links from ${into} cannot lead to them (as to another file system).`);
-  return { repos, conflicts, problems, older, copied };
+  return { repos, conflicts, problems, older, copied, contents, known };
 }
 
 async function readPackages(
@@ -136,11 +157,15 @@ interface NewRepo {
   readonly files: readonly PackageFile[];
 }
 
-/** Makes the repository of a distribution aside, then lets its name lead there. Returns how many bytes were copied. */
-async function makeRepo({ into, hidden, distro, files }: NewRepo, signal: AbortSignal | undefined): Promise<number> {
+/** Makes the repository of a distribution aside, then lets its name lead there. Returns where to, and how many bytes were copied. */
+async function makeRepo(
+  { into, hidden, distro, files }: NewRepo,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly folder: string; readonly copied: number }> {
   const place = join(into, distro);
   const name = `${distro}.${randomBytes(4).toString('hex')}`;
   const folder = join(hidden, name);
+  const target = `${HIDDEN}/${name}`;
   const before = await currentOf(place);
   let copied = 0;
   let gone: string | undefined;
@@ -156,7 +181,7 @@ async function makeRepo({ into, hidden, distro, files }: NewRepo, signal: AbortS
     // One without packages is one too: guests that use it would fail otherwise.
     if (kinds.has('rpm') || kinds.size === 0) await makeRpmMetadata(folder, metadata);
     if (kinds.has('deb') || kinds.size === 0) await makeDebMetadata(folder, metadata);
-    gone = await pointTo(place, `${HIDDEN}/${name}`, hidden);
+    gone = await pointTo(place, target, hidden);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw diskError(error, folder);
@@ -164,7 +189,7 @@ async function makeRepo({ into, hidden, distro, files }: NewRepo, signal: AbortS
   // A link of the user's own leads to what is the user's.
   const old = gone ?? (before !== undefined && dirname(before) === hidden ? before : undefined);
   if (old !== undefined) await rm(old, { recursive: true, force: true });
-  return copied;
+  return { folder: target, copied };
 }
 
 /** The folder that a distribution's name leads to. */
