@@ -49,7 +49,7 @@ export interface TerminalSession {
 }
 
 /** The views of an environment's page. */
-export type EnvironmentView = 'vms' | 'networks' | 'snapshots' | 'deploy' | 'artifacts' | 'activity';
+export type EnvironmentView = 'vms' | 'networks' | 'snapshots' | 'deploy' | 'artifacts' | 'packages' | 'activity';
 
 /** Filter, order and unfolded rows of the library, restored when the user comes back to it. */
 export interface LibraryView {
@@ -77,6 +77,8 @@ export interface WindowState {
   readonly run: string;
   /** Environment → its selected view, by default `vms`. */
   readonly views: Readonly<Record<string, EnvironmentView>>;
+  /** Environment → the sources of packages that the user wants merged next; absent: those of its last merge. */
+  readonly sources: Readonly<Record<string, readonly string[]>>;
   readonly library: LibraryView;
   /** Forks that the user asked for here: their environments are shown when they are there. */
   readonly forking: readonly Forking[];
@@ -95,6 +97,7 @@ export type WindowAction =
   /** A file was dropped or chosen: show its plan, and reread it if it is already open. */
   | { readonly type: 'open-plan'; readonly path: string }
   | { readonly type: 'view'; readonly id: string; readonly view: EnvironmentView }
+  | { readonly type: 'sources'; readonly id: string; readonly sources: readonly string[] }
   | { readonly type: 'library'; readonly change: Partial<LibraryView> }
   | { readonly type: 'close-tab'; readonly key: string }
   | { readonly type: 'draft'; readonly path: string; readonly draft: Partial<PlanDraft> }
@@ -139,6 +142,7 @@ export function initialWindow(environments: readonly string[] = [], dockOpen = f
     nextSession: 1,
     run,
     views: {},
+    sources: {},
     library: { view: 'templates', filter: '', stored: false, order: 'name', open: [] },
     forking: [],
   };
@@ -226,6 +230,8 @@ export function reduceWindow(state: WindowState, action: WindowAction): WindowSt
       return mapPlan(show(state, { kind: 'plan', path: action.path }), action.path, (tab) => ({ ...tab, dropped: tab.dropped + 1 }));
     case 'view':
       return { ...state, views: { ...state.views, [action.id]: action.view } };
+    case 'sources':
+      return { ...state, sources: { ...state.sources, [action.id]: action.sources } };
     case 'library':
       return { ...state, library: { ...state.library, ...action.change } };
     case 'close-tab':

@@ -11,6 +11,7 @@ import { changedVm } from './demo-changes.ts';
 import { collectionHandlers } from './demo-collections.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
 import { demoNumbers } from './demo-numbers.ts';
+import { DEMO_PACKAGES, packageHandlers } from './demo-packages.ts';
 import { snapshotHandlers } from './demo-snapshots.ts';
 import { changedByOthers, demoForks } from './demo-timeline.ts';
 import {
@@ -71,7 +72,7 @@ export class DemoEngine {
 
   constructor(scenario: string) {
     this.#scenario = scenario;
-    this.#prefixes = prefixesOf(scenario);
+    this.#prefixes = prefixesOf(scenario).map((prefix) => (prefix.id === SHOP.id ? { ...prefix, packages: DEMO_PACKAGES } : prefix));
     this.#operations = scenario === 'failed' ? [FAILED, FAILED_FETCH] : [];
     this.#library =
       scenario === 'empty' ? { ...LIBRARY, size: 0, unused: 0, repositories: LIBRARY.repositories.slice(0, 1), templates: [] } : LIBRARY;
@@ -509,6 +510,12 @@ export class DemoEngine {
         copyFrom: os.vm.copyFrom.handler(({ input }) =>
           this.#run('copy', `Copy ${input.remote} from ${input.vm}`, input.prefix, [`Copy from ${input.vm}`], 2, () => undefined),
         ),
+      },
+      repos: {
+        ...packageHandlers(os.repos, {
+          setPackages: (id, packages) => this.#setPrefix(id, (prefix) => ({ ...prefix, packages })),
+          run: (id, done) => this.#run('merge', `Merge packages`, id, ['Merge packages'], 2, done),
+        }),
       },
       collection: collectionHandlers(os.collection, (label) => this.#run('copy', label, SHOP.id, ['Save'], 2, () => undefined)),
       terminal: {
