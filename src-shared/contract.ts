@@ -325,9 +325,16 @@ export const contract = {
       .output(RepoExplanation),
     /**
      * Operation of kind `merge`. `sources` are merged in place of those of the init file: addresses, absolute paths and patterns, each perhaps
-     * with a rule. What was synchronised of its repositories adds what they do not have.
+     * with a rule. What was synchronised of its repositories adds what they do not have. `distros`: in place of those of its VMs.
      */
-    merge: oc.input(Prefix.extend({ sources: z.array(MergeSourceText).max(1000).default([]) })).output(Started),
+    merge: oc
+      .input(
+        Prefix.extend({
+          sources: z.array(MergeSourceText).max(1000).default([]),
+          distros: z.array(z.string().min(1)).max(100).default([]),
+        }),
+      )
+      .output(Started),
     /** What was merged, also by other processes. */
     merged: oc.input(Prefix).output(MergedPackages),
     /** Serves the merged packages to the VMs until `stopServing`, or until the environment is stopped or the program ends. */

@@ -219,8 +219,8 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       explain: os.repos.explain.handler(
         async ({ input: { prefix, ...request } }) => await engine.repos.explain(prefix === undefined ? undefined : path(prefix), request),
       ),
-      merge: os.repos.merge.handler(({ input }) =>
-        started(engine.repos.merge(path(input.prefix), { sources: input.sources, folder: path(input.prefix), ownSynced: true })),
+      merge: os.repos.merge.handler(({ input: { prefix, ...wanted } }) =>
+        started(engine.repos.merge(path(prefix), { ...wanted, folder: path(prefix), ownSynced: true })),
       ),
       merged: os.repos.merged.handler(async ({ input, signal }) => await engine.repos.merged(path(input.prefix), signal)),
       serve: os.repos.serve.handler(async ({ input, signal }) => ({ url: await engine.repos.startServing(path(input.prefix), signal) })),

@@ -16,17 +16,20 @@ const KIB = 1024;
 /** Merged, not served yet. */
 export const DEMO_PACKAGES: PackagesState = { mergedAt: START - 6 * MINUTE, served: [] };
 
-function repo(distro: string, tag: string): MergedRepo {
+function repo(distro: string, at: number): MergedRepo {
   const own = ['shop-api', 'shop-web', 'shop-worker', 'shop-migrations', 'shop-common'].map((name) => ({
-    ...{ name, version: `2.14.0-0.${tag}`, arch: name === 'shop-common' ? 'noarch' : 'x86_64', size: (300 + name.length * 97) * KIB },
+    ...{ name, version: `2.14.0-0.${distro}`, arch: name === 'shop-common' ? 'noarch' : 'x86_64', size: (300 + name.length * 97) * KIB },
     source: BUILD,
   }));
-  const base = Array.from({ length: 640 }, (_, at) => ({
-    name: `python3-${['requests', 'sqlalchemy', 'urllib3', 'idna', 'attrs', 'jinja2', 'redis', 'click'][at % 8]}${at < 8 ? '' : `-extra${Math.floor(at / 8)}`}`,
-    ...{ version: `${1 + (at % 4)}.${at % 10}.${at % 7}-${1 + (at % 3)}.${tag}`, arch: at % 5 === 0 ? 'x86_64' : 'noarch' },
-    ...{ size: (40 + ((at * 37) % 900)) * KIB, source: `${STORE}:only-missing` },
+  const base = Array.from({ length: 640 }, (_, index) => ({
+    name: `python3-${['requests', 'sqlalchemy', 'urllib3', 'idna', 'attrs', 'jinja2', 'redis', 'click'][index % 8]}${index < 8 ? '' : `-extra${Math.floor(index / 8)}`}`,
+    ...{
+      version: `${1 + (index % 4)}.${index % 10}.${index % 7}-${1 + (index % 3)}.${distro}`,
+      arch: index % 5 === 0 ? 'x86_64' : 'noarch',
+    },
+    ...{ size: (40 + ((index * 37) % 900)) * KIB, source: `${STORE}:only-missing` },
   }));
-  return { folder: distro, distro, at: START - 6 * MINUTE, packages: [...base, ...own].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+  return { folder: distro, distro, at, packages: [...base, ...own].sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
 function client(distro: string): MergedPackages['clients'][number] {
@@ -37,7 +40,7 @@ function client(distro: string): MergedPackages['clients'][number] {
 const NONE: MergedPackages = { reports: [], repos: [], declared: null, url: URL_, problem: null, clients: [] };
 
 function merged(sources: readonly string[], at: number): MergedPackages {
-  const distros = [repo('el9', 'el9'), repo('fc41', 'fc41')];
+  const distros = [repo('el9', at), repo('fc41', at)];
   return {
     reports: [
       {

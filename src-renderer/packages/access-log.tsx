@@ -11,7 +11,7 @@ import styles from './packages.module.css';
 import type { Accesses } from './use-accesses.ts';
 
 const COLUMNS = ['Time', 'VM', 'Result', 'Path', 'Sent', 'Took'] as const;
-const WIDTHS = '72px minmax(72px, 120px) 132px minmax(160px, 1fr) 72px 72px';
+const WIDTHS = '64px minmax(64px, 104px) 124px minmax(160px, 1fr) 64px 56px';
 const ALL: AccessFilter = { vm: '', text: '', failed: false };
 
 function cells({ access }: AccessLine): readonly ReactNode[] {

@@ -19,7 +19,7 @@ import { MergedList } from './merged-list.tsx';
 import styles from './packages.module.css';
 import { RepoSections } from './repo-sections.tsx';
 import { ServingStrip } from './serving-strip.tsx';
-import { addSources, droppedSources, usualSources } from './source-list.ts';
+import { addSources, distrosIn, droppedSources, usualSources } from './source-list.ts';
 import { SourcesPane } from './sources-pane.tsx';
 import { type Accesses, useAccesses } from './use-accesses.ts';
 import { type Packages, usePackages } from './use-packages.ts';
@@ -98,11 +98,14 @@ function View(props: { readonly prefix: PrefixState; readonly packages: Packages
   const unreachable = useUnreachable();
   const accesses = useAccesses(prefix.id);
   const merging = useOperations().some((one) => one.kind === 'merge' && one.prefix === prefix.id && isRunning(one));
+  const isUnsaid = prefix.vms.every(({ distro }) => distro === null);
+  const [named, setNamed] = useState<string | undefined>(undefined);
+  const distros = named ?? [...new Set(merged.repos.map(({ distro }) => distro))].join(', ');
   const [refused, setRefused] = useState<string | undefined>(undefined);
   const [over, setOver] = useState(false);
   const chosen = state.sources[prefix.id];
   const sources = chosen ?? usualSources(merged);
-  const files = merged.declared?.files ?? [];
+  const { files, sources: ownSources } = merged.declared ?? { files: [], sources: [] };
   const unfit = prefix.phase === 'ready' ? unreachable : 'The environment is not ready';
 
   function setSources(next: readonly string[]): void {
@@ -110,7 +113,10 @@ function View(props: { readonly prefix: PrefixState; readonly packages: Packages
     dispatch({ type: 'sources', id: prefix.id, sources: next });
   }
   function merge(what: readonly string[]): void {
-    void call(`Could not merge packages of ${prefix.name}`, (client) => client.repos.merge({ prefix: prefix.id, sources: [...what] }));
+    const wanted = isUnsaid ? [...distrosIn(distros)] : [];
+    void call(`Could not merge packages of ${prefix.name}`, (client) =>
+      client.repos.merge({ prefix: prefix.id, sources: [...what], distros: wanted }),
+    );
   }
   function onDrop(event: DragEvent): void {
     setOver(false);
@@ -147,7 +153,8 @@ function View(props: { readonly prefix: PrefixState; readonly packages: Packages
           blocked={unfit}
           onFolder={(path) => {
             setSources([path]);
-            merge([path]);
+            // Otherwise the user is asked for it first.
+            if (!isUnsaid) merge([path]);
           }}
         />
       ) : (
@@ -158,8 +165,14 @@ function View(props: { readonly prefix: PrefixState; readonly packages: Packages
               <SourcesPane
                 prefix={prefix}
                 sources={sources}
-                blocked={unfit ?? (sources.length === 0 && files.length === 0 ? 'Add a source first' : undefined)}
+                distros={isUnsaid ? distros : undefined}
+                blocked={
+                  unfit ??
+                  (sources.length === 0 && (files.length === 0 || ownSources.length > 0) ? 'Add a source first' : undefined) ??
+                  (isUnsaid && distrosIn(distros).length === 0 ? 'Name the distributions of the VMs first' : undefined)
+                }
                 onSources={setSources}
+                onDistros={setNamed}
                 onMerge={() => merge(sources)}
               />
               {files.length > 0 && <RepoSections files={files} packages={packages} />}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { MergedPackages, MergeReport } from '../../src-shared/repos/merged-packages.ts';
-import { addSources, droppedSources, moveSource, ruleOf, sourceProblem, usualSources, withRule } from './source-list.ts';
+import { addSources, distrosIn, droppedSources, moveSource, ruleOf, sourceProblem, usualSources, withRule } from './source-list.ts';
 
 describe('rules', () => {
   it.each([
@@ -64,6 +64,11 @@ describe('what is dropped', () => {
       ]),
     ).toEqual({ sources: ['/c.rpm'], problem: '2 of what was dropped are neither folders nor packages (.rpm, .deb).' });
   });
+});
+
+it('distributions are separated by commas and blanks', () => {
+  expect(distrosIn('el9, debian12 el9,')).toEqual(['el9', 'debian12']);
+  expect(distrosIn('  ')).toEqual([]);
 });
 
 describe('what is usually merged', () => {

@@ -68,6 +68,11 @@ export function droppedSources(dropped: readonly DroppedPath[]): {
   return { sources: dropped.filter(isSource).map(({ path }) => path), problem };
 }
 
+/** Names of distributions as a user writes them: with commas or blanks between them. */
+export function distrosIn(text: string): readonly string[] {
+  return [...new Set(text.split(/[\s,]+/).filter((name) => name !== ''))];
+}
+
 /** What is merged unless the user says otherwise: as in the last merge, else as in the init file. */
 export function usualSources({ reports, declared }: MergedPackages): readonly string[] {
   const last = reports.find(({ name }) => name === null);

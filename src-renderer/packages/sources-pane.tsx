@@ -124,9 +124,12 @@ function AddSource(props: { readonly onAdd: (source: string) => void }): ReactEl
 interface SourcesPaneProps {
   readonly prefix: PrefixState;
   readonly sources: readonly string[];
+  /** The distributions that are merged for, as the user writes them; undefined when the VMs say which they have. */
+  readonly distros: string | undefined;
   /** Why they cannot be merged now. */
   readonly blocked: string | undefined;
   readonly onSources: (sources: readonly string[]) => void;
+  readonly onDistros: (distros: string) => void;
   readonly onMerge: () => void;
 }
 
@@ -167,6 +170,17 @@ export function SourcesPane(props: SourcesPaneProps): ReactElement {
             />
           ))}
         </ol>
+      )}
+      {props.distros !== undefined && (
+        <TextInput
+          label="Distributions of the VMs"
+          description="The VMs do not say which they have."
+          placeholder="el9, debian12"
+          value={props.distros}
+          spellCheck={false}
+          autoComplete="off"
+          onChange={(event) => props.onDistros(event.currentTarget.value)}
+        />
       )}
       <AddSource onAdd={(source) => onSources(addSources(sources, [source]))} />
       {last !== undefined && last.status !== 'succeeded' && (

@@ -125,7 +125,7 @@ function cannotListen(
   if (code === 'EADDRNOTAVAIL') return networkDown(prefix);
   if (code === 'EADDRINUSE') {
     return new EngineError('conflict.locked', `Port ${port} of ${address} is in use: perhaps these packages are being served already.`, {
-      hint: 'Choose another one with --port.',
+      hint: 'End what uses it, or choose another one with --port, or as "port" under "repos" of the init file.',
       details: { address, port },
     });
   }
