@@ -117,12 +117,12 @@ test('a server of the command line is shown, and ended by the switch', async () 
   expect((await server).stderr).toContain('The server has ended');
   expect(statusOf('')).toBe('000');
 
-  await test.step('one that is killed is noticed', async () => {
+  await test.step('one that ends is noticed', async () => {
     let child: ChildProcess | undefined;
-    const killed = lago(scratch, ['--prefix-path', prefix(), 'repo', 'serve'], { onStart: (started) => (child = started) });
+    const ended = lago(scratch, ['--prefix-path', prefix(), 'repo', 'serve'], { onStart: (started) => (child = started) });
     await expect(serving(page)).toContainText('by “lago repo serve”');
     child?.kill('SIGINT');
-    await killed;
+    await ended;
     await expect(serving(page)).toContainText('Not served');
   });
 });

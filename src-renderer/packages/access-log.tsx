@@ -1,11 +1,12 @@
-import { Button, Checkbox, NativeSelect, TextInput } from '@mantine/core';
-import { IconArrowDown, IconHistory, IconSearch } from '@tabler/icons-react';
+import { Button, Checkbox, NativeSelect } from '@mantine/core';
+import { IconArrowDown, IconHistory } from '@tabler/icons-react';
 import { type ReactElement, type ReactNode, useDeferredValue, useMemo, useRef, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
 import { dayOf } from '../format.ts';
 import { Empty } from '../ui/feedback/empty.tsx';
 import { StateMark } from '../ui/feedback/state-mark.tsx';
-import { RowTable } from '../ui/row-table.tsx';
+import { RowTable } from '../ui/rows/row-table.tsx';
+import { SearchField } from '../ui/search-field.tsx';
 import { type AccessFilter, type AccessLine, endingOf, filterAccesses, NO_VM, shownPath } from './access-lines.ts';
 import styles from './packages.module.css';
 import type { Accesses } from './use-accesses.ts';
@@ -66,16 +67,11 @@ export function AccessLog(props: { readonly vms: readonly string[]; readonly acc
   return (
     <div className={styles.list} ref={box}>
       <div className={styles.tools}>
-        <TextInput
-          className={styles.search ?? ''}
-          aria-label="Search the requests"
+        <SearchField
+          label="Search the requests"
           placeholder="Path, address or result"
-          leftSection={<IconSearch size={14} stroke={1.8} />}
           value={filter.text}
-          spellCheck={false}
-          autoComplete="off"
-          onChange={(event) => change({ text: event.currentTarget.value })}
-          onKeyDown={(event) => event.key === 'Escape' && change({ text: '' })}
+          onChange={(text) => change({ text })}
         />
         <NativeSelect
           aria-label="Requests of"

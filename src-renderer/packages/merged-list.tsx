@@ -1,5 +1,5 @@
-import { NativeSelect, TextInput } from '@mantine/core';
-import { IconAlertTriangle, IconArrowsSplit, IconChevronRight, IconInfoCircle, IconPackages, IconSearch } from '@tabler/icons-react';
+import { NativeSelect } from '@mantine/core';
+import { IconAlertTriangle, IconArrowsSplit, IconChevronRight, IconInfoCircle, IconPackages } from '@tabler/icons-react';
 import { type ReactElement, type ReactNode, useDeferredValue, useMemo, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
 import type { MergedPackages, MergedRepo, MergeReport } from '../../src-shared/repos/merged-packages.ts';
@@ -8,7 +8,8 @@ import { baseName, count, dots, formatAgo, formatClock } from '../format.ts';
 import { Empty } from '../ui/feedback/empty.tsx';
 import { StateIcon } from '../ui/feedback/state-mark.tsx';
 import { useNow } from '../ui/hooks/use-now.ts';
-import { RowTable } from '../ui/row-table.tsx';
+import { RowTable } from '../ui/rows/row-table.tsx';
+import { SearchField } from '../ui/search-field.tsx';
 import table from '../ui/table.module.css';
 import { type PackageRow, packageRows, sizeOf } from './package-list.ts';
 import styles from './packages.module.css';
@@ -152,17 +153,7 @@ export function MergedList(props: { readonly merged: MergedPackages }): ReactEle
         <Report key={`${report.name} ${report.at}`} report={report} />
       ))}
       <div className={styles.tools}>
-        <TextInput
-          className={styles.search ?? ''}
-          aria-label="Search the packages"
-          placeholder="Name, version or source"
-          leftSection={<IconSearch size={14} stroke={1.8} />}
-          value={text}
-          spellCheck={false}
-          autoComplete="off"
-          onChange={(event) => setText(event.currentTarget.value)}
-          onKeyDown={(event) => event.key === 'Escape' && setText('')}
-        />
+        <SearchField label="Search the packages" placeholder="Name, version or source" value={text} onChange={setText} />
         {repos.length > 1 && (
           <NativeSelect
             aria-label="Packages for"
