@@ -77,7 +77,7 @@ for (const [colorScheme, check] of [
     await page.getByRole('button', { name: 'Processor use of web' }).hover();
     await expect(page.getByRole('tooltip')).toBeVisible();
     await check(page, 'VMs');
-    for (const view of ['Networks', 'Snapshots', 'Deploy', 'Activity', 'VMs']) {
+    for (const view of ['Networks', 'Snapshots', 'Deploy', 'Packages', 'Activity', 'VMs']) {
       await page
         .getByRole('tablist', { name: `Views of ${SHOP}` })
         .getByRole('tab', { name: view })

@@ -50,7 +50,7 @@ export interface TerminalSession {
 }
 
 /** The views of an environment's page. */
-export type EnvironmentView = 'vms' | 'networks' | 'snapshots' | 'deploy' | 'artifacts' | 'activity';
+export type EnvironmentView = 'vms' | 'networks' | 'snapshots' | 'deploy' | 'artifacts' | 'packages' | 'activity';
 
 /** Filter, order and unfolded rows of the library, restored when the user comes back to it. */
 export interface LibraryView {
@@ -85,6 +85,8 @@ export interface WindowState {
   readonly run: string;
   /** Environment → its selected view, by default `vms`. */
   readonly views: Readonly<Record<string, EnvironmentView>>;
+  /** Environment → the sources of packages that the user wants merged next; absent: those of its last merge. */
+  readonly sources: Readonly<Record<string, readonly string[]>>;
   readonly library: LibraryView;
   readonly repositories: RepositoriesView;
   /** Forks that the user asked for here: their environments are shown when they are there. */
@@ -104,6 +106,7 @@ export type WindowAction =
   /** A file was dropped or chosen: show its plan, and reread it if it is already open. */
   | { readonly type: 'open-plan'; readonly path: string }
   | { readonly type: 'view'; readonly id: string; readonly view: EnvironmentView }
+  | { readonly type: 'sources'; readonly id: string; readonly sources: readonly string[] }
   | { readonly type: 'library'; readonly change: Partial<LibraryView> }
   | { readonly type: 'repositories'; readonly change: Partial<RepositoriesView> }
   | { readonly type: 'close-tab'; readonly key: string }
@@ -149,6 +152,7 @@ export function initialWindow(environments: readonly string[] = [], dockOpen = f
     nextSession: 1,
     run,
     views: {},
+    sources: {},
     library: { view: 'templates', filter: '', stored: false, order: 'name', open: [] },
     repositories: { filter: '', open: [] },
     forking: [],
@@ -236,6 +240,8 @@ export function reduceWindow(state: WindowState, action: WindowAction): WindowSt
       return mapPlan(show(state, { kind: 'plan', path: action.path }), action.path, (tab) => ({ ...tab, dropped: tab.dropped + 1 }));
     case 'view':
       return { ...state, views: { ...state.views, [action.id]: action.view } };
+    case 'sources':
+      return { ...state, sources: { ...state.sources, [action.id]: action.sources } };
     case 'library':
       return { ...state, library: { ...state.library, ...action.change } };
     case 'repositories':

@@ -7,7 +7,9 @@ import { Issue } from './issue.ts';
 import { LiveNumbers } from './numbers.ts';
 import { OperationState } from './operation.ts';
 import { OutsidePath, Plan } from './plan.ts';
+import { MergedPackages } from './repos/merged-packages.ts';
 import { RepoExplanation } from './repos/package-repos.ts';
+import { RepoAccess } from './repos/repo-access.ts';
 import { RepoChanges, RepoStoreState } from './repos/repo-store-state.ts';
 import { Changes } from './snapshot/changes.ts';
 import { ExportedSnapshot } from './snapshot/exported-snapshot.ts';
@@ -133,6 +135,11 @@ const RepoRequest = z.object({
 });
 /** Names of repositories in the store. */
 const RepoNames = z.array(z.string().min(1)).max(10_000);
+/** An absolute path or pattern, or an address: there is no folder that others could be relative to. */
+const MergeSourceText = z
+  .string()
+  .max(4096)
+  .regex(/^(\/|(https?|file):\/\/)/);
 
 /** Files outside the init file's folder that the user has allowed. */
 const AllowPaths = z.array(z.string().startsWith('/')).max(1000).default([]);
@@ -327,6 +334,26 @@ export const contract = {
     changes: oc.input(z.object({ name: z.string() })).output(RepoChanges),
     /** Shows its folder in the system's file manager. */
     show: oc.input(z.object({ name: z.string() })).output(z.object({})),
+    /**
+     * Operation of kind `merge`. `sources` are merged in place of those of the init file: addresses, absolute paths and patterns, each perhaps
+     * with a rule. What was synchronised of its repositories adds what they do not have. `distros`: in place of those of its VMs.
+     */
+    merge: oc
+      .input(
+        Prefix.extend({
+          sources: z.array(MergeSourceText).max(1000).default([]),
+          distros: z.array(z.string().min(1)).max(100).default([]),
+        }),
+      )
+      .output(Started),
+    /** What was merged, also by other processes. */
+    merged: oc.input(Prefix).output(MergedPackages),
+    /** Serves the merged packages to the VMs until `stopServing`, or until the environment is stopped or the program ends. */
+    serve: oc.input(Prefix).output(z.object({ url: z.string() })),
+    /** Ends every server of the environment's packages, but those that run for a deploy. */
+    stopServing: oc.input(Prefix).output(z.object({})),
+    /** Who fetched what: the last `REPO_ACCESSES_KEPT`, then what comes, also from servers of other processes. */
+    accesses: oc.input(Prefix).output(eventIterator(z.array(RepoAccess))),
   },
   machine: {
     /** Runs the host checks again; the result arrives as a `machine` event. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BootState } from './boot.ts';
 import { VmDeploy } from './deploy.ts';
+import { PackagesState } from './repos/packages-state.ts';
 import { SnapshotState, TimelineEvent } from './snapshot/timeline.ts';
 
 /** A VM's status in Lago's words (libvirt's states, and `down` when libvirt does not know the VM). */
@@ -143,6 +144,8 @@ export const PrefixState = z.object({
   forkedFrom: z.object({ id: z.string(), at: z.number(), snapshot: z.string().nullable() }).nullable(),
   /** The VMs that have deploy scripts, and how the last run of each script went. */
   deploy: z.array(VmDeploy),
+  /** Absent while it has neither merged packages nor a server for some. */
+  packages: PackagesState.optional(),
   /** Disk usage of its files in bytes. */
   diskUsage: z.number(),
   /** What the process that holds the write lock is doing, and for how long. */

@@ -37,7 +37,7 @@ export function vmRow(page: Page, vm: string): Locator {
 export async function showView(
   page: Page,
   name: string,
-  view: 'VMs' | 'Networks' | 'Snapshots' | 'Deploy' | 'Artifacts' | 'Activity',
+  view: 'VMs' | 'Networks' | 'Snapshots' | 'Deploy' | 'Artifacts' | 'Packages' | 'Activity',
 ): Promise<void> {
   await page
     .getByRole('tablist', { name: `Views of ${name}` })

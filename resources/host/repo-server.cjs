@@ -1,4 +1,5 @@
-// repo-server.cjs '{"folder","address","port","log","logLimit","vms":{ADDRESS: NAME},"identity"}'
+// repo-server.cjs '{"folder","address","port","log","logLimit","vms":{ADDRESS: NAME},"notice":{"path","by"}}'
+// repo-server.cjs '{"end": NOTICE}'
 //
 // Serves the files of a folder by HTTP, to read: packages and their metadata. It runs where the guests' networks are, as a process of its
 // own: there it knows which guest asks, and the bytes take the shortest way.
@@ -7,8 +8,9 @@
 // meanwhile is served as it was when it was opened.
 //
 // It tells on stdout, as a line of JSON, {"listening":{"address","port"}} or {"error":"EADDRINUSE"}, which is its end. Each request becomes
-// a line of JSON in `log`, which is renamed to `log`.0 when it has grown to `logLimit` bytes. The file `identity` gets the pid, start time and
-// boot of this process: a name that no other one ever has.
+// a line of JSON in `log`, which is renamed to `log`.0 when it has grown to `logLimit` bytes. While it serves there is
+// the file `notice.path`, with JSON: what it serves and where, `notice.by`, and the pid, start time and boot of this process, a name that no
+// other one ever has. By that file, with "end", the process that wrote it is ended.
 'use strict';
 const fs = require('node:fs');
 const { createServer } = require('node:http');
@@ -316,15 +318,32 @@ function openLog(path, limit) {
   };
 }
 
-function writeIdentity(path) {
-  const stat = fs.readFileSync('/proc/self/stat', 'utf8');
-  const started = stat.slice(stat.lastIndexOf(') ') + 2).split(' ')[19];
-  const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  fs.writeFileSync(`${path}.new`, `${process.pid} ${started} ${boot}\n`);
+/** What no other process ever has; undefined where there is none. */
+function identityOf(pid) {
+  let stat;
+  try {
+    stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ESRCH') return undefined;
+    throw error;
+  }
+  const startTime = stat.slice(stat.lastIndexOf(') ') + 2).split(' ')[19];
+  return { pid, startTime, boot: fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() };
+}
+
+function writeNotice(path, facts) {
+  fs.writeFileSync(`${path}.new`, JSON.stringify({ ...facts, ...identityOf(process.pid) }));
   fs.renameSync(`${path}.new`, path);
 }
 
-function begin({ folder, address, port, log: logPath, logLimit = LOG_LIMIT, vms = {}, identity }) {
+/** Ends the process that has written a notice, if that is still the one with its pid. */
+function end(path) {
+  const { pid, startTime, boot } = JSON.parse(fs.readFileSync(path, 'utf8'));
+  const present = identityOf(pid);
+  if (present?.startTime === startTime && present.boot === boot) process.kill(pid, 'SIGTERM');
+}
+
+function begin({ folder, address, port, log: logPath, logLimit = LOG_LIMIT, vms = {}, notice }) {
   const log = openLog(logPath, logLimit);
   const server = createServer({ noDelay: true, keepAliveTimeout: 60_000 }, (request, response) => {
     const began = process.hrtime.bigint();
@@ -358,15 +377,18 @@ function begin({ folder, address, port, log: logPath, logLimit = LOG_LIMIT, vms 
     process.exit(1);
   });
   server.listen({ host: address, port }, () => {
-    if (identity !== undefined) writeIdentity(identity);
+    if (notice !== undefined) writeNotice(notice.path, { address, port: server.address().port, folder, by: notice.by });
     fs.writeSync(1, `${JSON.stringify({ listening: { address, port: server.address().port } })}\n`);
   });
   for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM']) {
     process.on(signal, () => {
       log.flush();
+      if (notice !== undefined) fs.rmSync(notice.path, { force: true });
       process.exit(0);
     });
   }
 }
 
-begin(JSON.parse(process.argv[2]));
+const wanted = JSON.parse(process.argv[2]);
+if (wanted.end === undefined) begin(wanted);
+else end(wanted.end);

@@ -1,6 +1,7 @@
 import { implement, ORPCError } from '@orpc/server';
 import { contract } from '../../src-shared/contract.ts';
 import { exitCodeOf, toWireError } from '../../src-shared/errors.ts';
+import { REPO_ACCESSES_KEPT } from '../../src-shared/repos/repo-access.ts';
 import { type VerbNoun, type Verbs, verbsOf } from '../../src-shared/verbs.ts';
 import { callVerb } from './call-verb.ts';
 import type { Engine } from './engine.ts';
@@ -230,6 +231,19 @@ export function createRouter({ engine, streams, app }: RouterDeps) {
       show: os.repos.show.handler(async ({ input }) => {
         app.showInFolder(await engine.repos.pathOf(input.name));
         return {};
+      }),
+      merge: os.repos.merge.handler(({ input: { prefix, ...wanted } }) =>
+        started(engine.repos.merge(path(prefix), { ...wanted, folder: path(prefix), ownSynced: true })),
+      ),
+      merged: os.repos.merged.handler(async ({ input, signal }) => await engine.repos.merged(path(input.prefix), signal)),
+      serve: os.repos.serve.handler(async ({ input, signal }) => ({ url: await engine.repos.startServing(path(input.prefix), signal) })),
+      stopServing: os.repos.stopServing.handler(async ({ input, signal }) => {
+        await engine.repos.stopServing(path(input.prefix), signal);
+        return {};
+      }),
+      accesses: os.repos.accesses.handler(async function* ({ input, signal }) {
+        const accesses = engine.repos.follow(path(input.prefix), signal ?? new AbortController().signal, REPO_ACCESSES_KEPT);
+        for await (const piece of accesses) yield [...piece];
       }),
     },
     machine: {

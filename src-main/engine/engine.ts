@@ -5,6 +5,7 @@ import type { Inspection, LiveEvent, Sample } from '../../src-shared/contract.ts
 import type { DeployOutput } from '../../src-shared/deploy.ts';
 import type { HostChoice } from '../../src-shared/host/host-choice.ts';
 import type { LiveNumbers } from '../../src-shared/numbers.ts';
+import type { MergedPackages } from '../../src-shared/repos/merged-packages.ts';
 import type { RepoExplanation } from '../../src-shared/repos/package-repos.ts';
 import type { RepoAccess } from '../../src-shared/repos/repo-access.ts';
 import type { RepoChanges } from '../../src-shared/repos/repo-store-state.ts';
@@ -255,8 +256,17 @@ export interface Repos {
   serveDuring(prefix: string, signal: AbortSignal): Promise<AsyncDisposable>;
   /** What guests fetched, oldest first, as far as it is kept. */
   accesses(prefix: string): Promise<readonly RepoAccess[]>;
-  /** What guests fetch from now on, also from servers of other processes. Ends on abort. */
-  follow(prefix: string, signal: AbortSignal): AsyncIterableIterator<readonly RepoAccess[]>;
+  /** What guests fetch from now on, also from servers of other processes; first the last `kept` until then. Ends on abort. */
+  follow(prefix: string, signal: AbortSignal, kept?: number): AsyncIterableIterator<readonly RepoAccess[]>;
+  /** What was merged, with what guests need to use it; see `recipes/repos/merged.ts`. */
+  merged(prefix: string, signal?: AbortSignal): Promise<MergedPackages>;
+  /**
+   * Serves the merged packages until `stopServing`, until the environment is stopped, or until the engine is closed; returns the address.
+   * Does nothing if this engine serves them already. Errors are those of `serve`.
+   */
+  startServing(prefix: string, signal?: AbortSignal): Promise<string>;
+  /** Ends the servers of the environment's packages, also those of other processes; see `recipes/repos/stop-serving.ts`. */
+  stopServing(prefix: string, signal?: AbortSignal): Promise<void>;
   /** Synchronises the chosen ones into the store, for an environment or for none; see `recipes/repos/sync.ts`. Pausable. */
   sync(prefix: string | undefined, request: SyncRequest, options?: ActionOptions): Operation<readonly SyncResult[]>;
   /** Synchronises repositories of the store once more; see `recipes/repos/sync-stored.ts`. Pausable. */

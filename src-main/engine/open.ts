@@ -23,6 +23,7 @@ import { createOperations } from './live/operations.ts';
 import { createPublisher } from './live/publisher.ts';
 import { createRepoStore } from './live/repo-store.ts';
 import { repoCalls } from './package-repos.ts';
+import { createPackageServing } from './package-serving.ts';
 import { createRegistry } from './plugins/registry.ts';
 import { openPrefixLog } from './prefix/log-file.ts';
 import { readPrefix } from './prefix/prefix.ts';
@@ -83,6 +84,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     publish: (states) => publisher.publish({ type: 'terminals', terminals: [...states] }),
     log,
   });
+  const serving = createPackageServing(context, log);
   const workdir = options.workdir ?? join(dataDir, 'environments');
   let began: Promise<unknown> | undefined;
   let machine: MachineState | undefined;
@@ -331,7 +333,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     collection: collectionCalls(launch),
     operation: operations,
     library,
-    repos: repoCalls(context, launch, log, repoStore.calls),
+    repos: repoCalls(context, launch, log, { store: repoStore.calls, serving }),
     machine: {
       async check() {
         await readMachineNow(true);
@@ -365,6 +367,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       repoStore[Symbol.dispose]();
       terminals.close();
       consoles.close();
+      await serving[Symbol.asyncDispose]();
       await forwards[Symbol.asyncDispose]();
       await live[Symbol.asyncDispose]();
       await hosts[Symbol.asyncDispose]();

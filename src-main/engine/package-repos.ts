@@ -1,12 +1,18 @@
 import type { Log } from './core/log.ts';
 import type { Repos } from './engine.ts';
 import type { LiveRepoStore } from './live/repo-store.ts';
+import type { PackageServing } from './package-serving.ts';
 import { prefixPaths } from './prefix/layout.ts';
 import type { RecipeContext } from './runtime/recipe.ts';
 import type { Launch } from './vms.ts';
 
 /** Calls about package repositories, with those of their store. Their code is loaded when one is first called. */
-export function repoCalls(context: RecipeContext, launch: Launch, log: Log, store: LiveRepoStore['calls']): Repos {
+export function repoCalls(
+  context: RecipeContext,
+  launch: Launch,
+  log: Log,
+  { store, serving }: { readonly store: LiveRepoStore['calls']; readonly serving: PackageServing },
+): Repos {
   return {
     ...store,
     async explain(prefix, request) {
@@ -33,9 +39,15 @@ export function repoCalls(context: RecipeContext, launch: Launch, log: Log, stor
       const { readAccesses } = await import('./repos/serve/access-log.ts');
       return await readAccesses(prefixPaths(prefix).repoAccess);
     },
-    async *follow(prefix, signal) {
+    async *follow(prefix, signal, kept) {
       const { followAccesses } = await import('./repos/serve/access-log.ts');
-      yield* followAccesses(prefixPaths(prefix).repoAccess, signal);
+      yield* followAccesses(prefixPaths(prefix).repoAccess, signal, kept);
     },
+    async merged(prefix, signal = new AbortController().signal) {
+      const { mergedPackages } = await import('./recipes/repos/merged.ts');
+      return await mergedPackages(context, prefix, signal);
+    },
+    startServing: async (prefix, signal) => await serving.start(prefix, signal),
+    stopServing: async (prefix, signal) => await serving.stop(prefix, signal),
   };
 }

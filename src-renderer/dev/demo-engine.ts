@@ -11,6 +11,7 @@ import { changedVm } from './demo-changes.ts';
 import { collectionHandlers } from './demo-collections.ts';
 import { demoOutput, deployed } from './demo-deploy.ts';
 import { demoNumbers } from './demo-numbers.ts';
+import { DEMO_PACKAGES, packageHandlers } from './demo-packages.ts';
 import { DemoRepos } from './demo-repos.ts';
 import { snapshotHandlers } from './demo-snapshots.ts';
 import { changedByOthers, demoForks } from './demo-timeline.ts';
@@ -73,7 +74,7 @@ export class DemoEngine {
 
   constructor(scenario: string) {
     this.#scenario = scenario;
-    this.#prefixes = prefixesOf(scenario);
+    this.#prefixes = prefixesOf(scenario).map((prefix) => (prefix.id === SHOP.id ? { ...prefix, packages: DEMO_PACKAGES } : prefix));
     this.#operations = scenario === 'failed' ? [FAILED, FAILED_FETCH] : [];
     this.#repos = new DemoRepos({
       scenario,
@@ -518,6 +519,13 @@ export class DemoEngine {
           this.#run('copy', `Copy ${input.remote} from ${input.vm}`, input.prefix, [`Copy from ${input.vm}`], 2, () => undefined),
         ),
       },
+      repos: {
+        ...this.#repos.handlers(os.repos),
+        ...packageHandlers(os.repos, {
+          setPackages: (id, packages) => this.#setPrefix(id, (prefix) => ({ ...prefix, packages })),
+          run: (id, done) => this.#run('merge', `Merge packages`, id, ['Merge packages'], 2, done),
+        }),
+      },
       collection: collectionHandlers(os.collection, (label) => this.#run('copy', label, SHOP.id, ['Save'], 2, () => undefined)),
       terminal: {
         open: os.terminal.open.handler(({ input }) => {
@@ -616,7 +624,6 @@ export class DemoEngine {
           this.#run('repository', 'Update template repositories', undefined, ['Update office-templates'], 2, () => undefined),
         ),
       },
-      repos: this.#repos.handlers(os.repos),
       machine: {
         check: os.machine.check.handler(async () => {
           await new Promise((resolve) => setTimeout(resolve, 600));

@@ -94,7 +94,8 @@ function initialRepos(scenario: string): readonly StoredRepoState[] {
   ];
 }
 
-const EXPLANATION: RepoExplanation = {
+/** Of a file that no environment names. */
+export const EXPLANATION: RepoExplanation = {
   sections: [
     {
       id: 'ovirt-master-el9',
@@ -182,7 +183,6 @@ export class DemoRepos {
     const all = (): readonly string[] => this.#repos.map(({ name }) => name);
     const named = (count: number, names: readonly string[]): NamedPackages => ({ count, names: names.slice(0, count) });
     return {
-      explain: os.explain.handler(() => EXPLANATION),
       sync: os.sync.handler(({ input: { sections = [] } }) => {
         const added = sections.filter((id) => !all().includes(id));
         this.#set([...this.#repos, ...added.map((id) => repo(id, { syncedAt: null, last: null, change: null, packages: 0, size: 0 }))]);

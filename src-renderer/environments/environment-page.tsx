@@ -19,7 +19,16 @@ import { ActionMenu } from '../ui/menu/action-menu.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { useWindow } from '../window-state.ts';
 import styles from './environment-page.module.css';
-import { ArtifactsView, ChangeDialog, CopyDialog, DestroyDialog, ExportDialog, ForkDialog, ForwardDialog } from './lazy-dialogs.ts';
+import {
+  ArtifactsView,
+  ChangeDialog,
+  CopyDialog,
+  DestroyDialog,
+  ExportDialog,
+  ForkDialog,
+  ForwardDialog,
+  PackagesView,
+} from './lazy-dialogs.ts';
 import { NetworkTable } from './network-table.tsx';
 import { RunningWork } from './running-work.tsx';
 import { countOf, prefixStatus } from './status.ts';
@@ -187,6 +196,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
           { id: 'snapshots', title: 'Snapshots', count: prefix.snapshots.length },
           { id: 'deploy', title: 'Deploy', count: prefix.deploy.reduce((sum, { scripts }) => sum + scripts.length, 0) },
           { id: 'artifacts', title: 'Artifacts' },
+          { id: 'packages', title: 'Packages' },
           { id: 'activity', title: 'Activity' },
         ]}
       />
@@ -212,6 +222,11 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
             <ArtifactsView key={prefix.id} prefix={prefix} />
           </Suspense>
         )}
+        {view === 'packages' && (
+          <Suspense fallback={null}>
+            <PackagesView key={prefix.id} prefix={prefix} />
+          </Suspense>
+        )}
         {view === 'activity' && <TaskList operations={own} emptyBody={`What is done with ${prefix.name} appears here.`} />}
       </div>
       <Suspense fallback={null}>
@@ -222,7 +237,7 @@ function Body(props: { readonly prefix: PrefixState }): ReactElement {
   );
 }
 
-/** One environment: its facts and actions, and its VMs, networks, snapshots, deploy scripts and tasks. */
+/** One environment: its facts and actions, and its VMs, networks, snapshots, deploy scripts, artifacts, packages and tasks. */
 export function EnvironmentPage(props: { readonly id: string }): ReactElement {
   const prefix = usePrefix(props.id);
   const known = usePrefixes() !== undefined;

@@ -3,6 +3,9 @@ import { lazy } from 'react';
 /** What was collected; loaded on first use. */
 export const ArtifactsView = lazy(async () => ({ default: (await import('../artifacts/artifacts-view.tsx')).ArtifactsView }));
 
+/** Its packages: merged, served and fetched; loaded on first use. */
+export const PackagesView = lazy(async () => ({ default: (await import('../packages/packages-view.tsx')).PackagesView }));
+
 /** Confirmation by typing the name; loaded on first use. */
 export const DestroyDialog = lazy(async () => ({ default: (await import('./destroy-dialog.tsx')).DestroyDialog }));
 

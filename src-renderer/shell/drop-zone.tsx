@@ -6,9 +6,9 @@ function carriesFiles(event: DragEvent): boolean {
   return event.dataTransfer?.types.includes('Files') === true;
 }
 
-/** Whether the pointer is over something that takes files itself. */
+/** Whether the pointer is over something that takes files itself. When that has taken them, the page may have changed already. */
 function isTaken(event: DragEvent): boolean {
-  return event.target instanceof Element && event.target.closest('[data-takes-files="true"]') !== null;
+  return event.composedPath().some((place) => place instanceof Element && place.matches('[data-takes-files="true"]'));
 }
 
 /** One dropped file or folder; which of the two is known only during the drop event. */

@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** How many of them a view begins with. */
+export const REPO_ACCESSES_KEPT = 5000;
+
 /** A request that the package server of an environment answered: a line of PREFIX/logs/repo-access.jsonl. */
 export const RepoAccess = z.object({
   /** When it was answered, ISO 8601. */

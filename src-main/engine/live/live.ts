@@ -13,6 +13,7 @@ import type { HostSession } from '../runtime/session.ts';
 import { type AddressBook, createAddressBook } from './address-book.ts';
 import { type BootWatches, createBootWatches } from './boot-watches.ts';
 import type { KnownEnvironments } from './known.ts';
+import { createPackageWatch, type PackageWatch } from './package-watch.ts';
 import { createServerWatch, type ServerWatch } from './server-watch.ts';
 
 const SETTLE_MS = 40;
@@ -31,8 +32,8 @@ export interface LiveOptions {
 
 /**
  * Keeps the state of every known environment up to date: file changes and libvirt events trigger a refresh, and each changed value is
- * published once. Nothing polls, except while a host does not respond or a process holds the lock, and for DHCP servers: no event tells that
- * a host recovered, that the holder was killed, or that a server died.
+ * published once. Nothing polls, except while a host does not respond or a process holds the lock, and for servers of addresses and of
+ * packages: no event tells that a host recovered, that the holder was killed, or that a server died.
  */
 export interface Live extends AsyncDisposable {
   /** Reads everything once and begins to watch. Returns the current states. */
@@ -54,6 +55,7 @@ interface Entry {
   unsubscribe: () => void;
   readonly boots: BootWatches;
   readonly servers: ServerWatch;
+  readonly packages: PackageWatch;
   readonly addresses: AddressBook;
   timer: NodeJS.Timeout | undefined;
   /** When it fires. */
@@ -135,6 +137,7 @@ export function createLive(options: LiveOptions): Live {
         notes: (vm) => entry.boots.note(vm),
         addresses: (vm) => entry.addresses.of(vm),
       });
+      entry.packages.update(prefix, seen.session, state.packages?.served.length ?? 0);
     } catch (error) {
       await gone(entry, error);
       return;
@@ -181,6 +184,7 @@ export function createLive(options: LiveOptions): Live {
     entry.unsubscribe();
     entry.boots.close();
     entry.servers.close();
+    entry.packages.close();
     entry.addresses.close();
   }
 
@@ -221,6 +225,7 @@ export function createLive(options: LiveOptions): Live {
       unsubscribe: () => undefined,
       boots: createBootWatches(context, log, () => schedule(entry)),
       servers: createServerWatch(log, () => schedule(entry)),
+      packages: createPackageWatch(log, () => schedule(entry)),
       addresses: createAddressBook(log, () => schedule(entry)),
       timer: undefined,
       due: 0,

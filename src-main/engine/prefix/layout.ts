@@ -44,8 +44,11 @@ export interface PrefixPaths {
   readonly internalRepo: string;
   /** Ours: who fetched what of them: `src-shared/repo-access.ts`. */
   readonly repoAccess: string;
-  /** Ours: the process that serves them while the environment runs, and what it says. */
-  readonly repoServer: string;
+  /** Ours: what a merge made of which sources. `name`: folder of `internalRepo` that was merged into, null for that itself. */
+  mergeRecord(name: string | null): string;
+  /** Ours: a process that serves packages; there is one for each. */
+  repoServer(id: string): string;
+  /** Ours: what the one says that runs as long as the environment. */
   readonly repoServerOutput: string;
   /** Ours: lock for a single writer. */
   readonly lock: string;
@@ -55,6 +58,19 @@ export interface PrefixPaths {
   dhcpLog(net: string): string;
   net(name: string): string;
   vm(name: string): string;
+}
+
+const MERGE_RECORD = 'lago-desktop-merged';
+const REPO_SERVER = '.lago-desktop-repo-server-';
+
+/** Whether a file of a prefix's folder is a `mergeRecord`. */
+export function isMergeRecord(name: string): boolean {
+  return name.startsWith(MERGE_RECORD) && name.endsWith('.json');
+}
+
+/** Whether a file of a prefix's folder is a `repoServer`. */
+export function isRepoServer(name: string): boolean {
+  return name.startsWith(REPO_SERVER) && name.endsWith('.json');
 }
 
 export function prefixPaths(root: string): PrefixPaths {
@@ -85,7 +101,8 @@ export function prefixPaths(root: string): PrefixPaths {
     collected: join(root, 'collected'),
     internalRepo: join(root, 'internal_repo'),
     repoAccess: join(root, 'logs', 'repo-access.jsonl'),
-    repoServer: join(root, '.lago-desktop-repo-server'),
+    mergeRecord: (name) => join(root, `${MERGE_RECORD}${name === null ? '' : `-${name}`}.json`),
+    repoServer: (id) => join(root, `${REPO_SERVER}${id}.json`),
     repoServerOutput: join(root, 'logs', 'repo-server.log'),
     lock: join(root, '.lago-desktop.lock'),
     boot: (name) => join(root, 'boot', `${name}.json`),

@@ -5,7 +5,7 @@ import type { Step } from '../core/operation.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
 import { domainName, type Prefix } from '../prefix/prefix.ts';
 import { foreignVm, isHosted } from './foreign-vms.ts';
-import { endServer } from './packages/with-environment.ts';
+import { endServers } from './packages/with-environment.ts';
 import { releaseDomain, releaseNetwork } from './realize.ts';
 import type { RecipeContext } from './recipe.ts';
 import type { HostSession } from './session.ts';
@@ -69,7 +69,7 @@ export async function takeDownUnused(context: RecipeContext, session: HostSessio
     );
   });
   if (active.length > 0) return;
-  await endServer(session.host, prefix);
+  await endServers(session.host, prefix);
   await context.hosts.stop(prefix);
 }
 

@@ -26,7 +26,8 @@ export async function serve(context: VerbContext): Promise<number> {
     if (around.stdout.isTTY === true)
       context.log.message('info', 'Press Ctrl-C to end it; "lago repo log --follow" shows who fetches what.');
     await served.ended;
-    if (!signal.aborted) context.log.message('info', 'The server has ended: the environment was stopped.');
+    if (!signal.aborted)
+      context.log.message('info', 'The server has ended: the environment was stopped, or it was switched off in the window.');
     return 0;
   });
 }

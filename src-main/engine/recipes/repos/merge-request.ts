@@ -8,6 +8,8 @@ export interface MergePackagesRequest {
   readonly sources: readonly string[];
   /** Synchronised repositories that add what the sources do not have. */
   readonly synced?: StoredRequest | undefined;
+  /** Those of the init file do so too, beside sources that are named. */
+  readonly ownSynced?: boolean;
   /** What relative paths of sources are relative to. */
   readonly folder: string;
   /** Default: those of the environment's VMs. */

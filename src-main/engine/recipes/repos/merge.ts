@@ -5,10 +5,11 @@ import type { Step } from '../../core/operation.ts';
 import { type Prefix, readPrefix } from '../../prefix/prefix.ts';
 import { type MergeResult, mergeRepos } from '../../repos/merge/merge.ts';
 import { readRepomanConfig, repomanOptions } from '../../repos/merge/repoman-options.ts';
-import { parseSource } from '../../repos/merge/source.ts';
+import { parseSource, sourceText } from '../../repos/merge/source.ts';
 import { folderOf } from '../../repos/store/folder.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
 import { chooseRepos, distrosOf } from './choose-repos.ts';
+import { writeMergeRecord } from './merge-record.ts';
 import type { MergePackagesRequest } from './merge-request.ts';
 import type { StoredRequest } from './repo-request.ts';
 import { repoStorePath } from './store.ts';
@@ -23,7 +24,8 @@ export async function mergePackages(context: RecipeContext, root: string, reques
   const prefix = await readPrefix(root);
   requireReady(prefix);
   const synced = await syncedSources(context, prefix, request, step);
-  const texts = [...sourcesOf(prefix, request), ...synced.sources];
+  const named = sourcesOf(prefix, request);
+  const texts = [...named, ...synced.sources];
   if (texts.length === 0) throw nothingNamed(synced.missing);
   const { name } = request;
   if (name !== undefined && !NAME.test(name)) throw new EngineError('input.invalid', `"${name}" cannot be the name of a repository.`);
@@ -35,10 +37,12 @@ export async function mergePackages(context: RecipeContext, root: string, reques
   const into = name === undefined ? prefix.paths.internalRepo : join(prefix.paths.internalRepo, name);
   return await step.step('Merge packages', async (one) => {
     const { signal, log } = one;
-    const result = await mergeRepos(
+    const { known, contents, ...result } = await mergeRepos(
       { sources, into, distros, policy },
       { signal, log, onProgress: (fraction, what) => one.progress(fraction, what) },
     );
+    const recorded = sources.map((source, at) => ({ text: sourceText(source), synced: at >= named.length }));
+    await writeMergeRecord(prefix.paths, { name: name ?? null, sources: recorded, ...result, known }, contents);
     for (const problem of result.problems) log.warn(problem);
     for (const conflict of result.conflicts) {
       log.warn(`${conflict.name} is in ${conflict.kept} and, with other content, in ${conflict.leftOut}, which is left out.`);
@@ -72,10 +76,10 @@ interface SyncedSources {
 async function syncedSources(
   { settings }: RecipeContext,
   { paths, record }: Prefix,
-  { sources, synced }: MergePackagesRequest,
+  { sources, synced, ownSynced = false }: MergePackagesRequest,
   step: Step,
 ): Promise<SyncedSources> {
-  const own = sources.length === 0 && (record?.repos?.files ?? []).length > 0 ? { files: [], distros: [] } : undefined;
+  const own = (sources.length === 0 || ownSynced) && (record?.repos?.files ?? []).length > 0 ? { files: [], distros: [] } : undefined;
   const wanted: StoredRequest | undefined = synced ?? own;
   if (wanted === undefined) return { sources: [], missing: [] };
   const { sections } = await chooseRepos({ settings }, paths.root, wanted);

@@ -3,7 +3,7 @@ import type { Step } from '../../core/operation.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 import { isServed, packageServer } from '../../runtime/packages/package-server.ts';
 import type { RecipeContext } from '../../runtime/recipe.ts';
-import { hasMergedPackages } from './merged.ts';
+import { hasMergedPackages } from './has-merged-packages.ts';
 import { servePackages } from './serve.ts';
 
 const NOTHING: AsyncDisposable = { [Symbol.asyncDispose]: async () => await Promise.resolve() };
@@ -17,7 +17,7 @@ export async function serveDuring(context: RecipeContext, prefix: Prefix, step: 
   try {
     const session = await context.hosts.find(prefix, step.signal);
     if (session === undefined || (await isServed(session.host, packageServer(prefix), step.signal))) return NOTHING;
-    const served = await servePackages(context, prefix.paths.root, {}, { log: step.log, signal: step.signal });
+    const served = await servePackages(context, prefix.paths.root, { by: 'deploy' }, { log: step.log, signal: step.signal });
     step.log.info(`The packages of ${served.folder} are at ${served.url}`);
     return served;
   } catch (error) {

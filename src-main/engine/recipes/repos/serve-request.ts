@@ -1,3 +1,4 @@
+import type { ServedBy } from '../../../../src-shared/repos/packages-state.ts';
 import type { ClientFile, ServedRepo } from '../../repos/serve/client-file.ts';
 
 export interface ServeRequest {
@@ -5,6 +6,8 @@ export interface ServeRequest {
   readonly port?: number | undefined;
   /** Absolute path; default: the environment's merged packages. */
   readonly folder?: string | undefined;
+  /** Who serves them; default: a command. */
+  readonly by?: ServedBy;
 }
 
 /** Packages that are being served to the guests of an environment. */

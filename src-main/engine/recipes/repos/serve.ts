@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { EngineError, isCancelled } from '../../../../src-shared/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { RunResult } from '../../core/run.ts';
@@ -6,9 +6,10 @@ import type { Host } from '../../host/host.ts';
 import { type Prefix, readPrefix } from '../../prefix/prefix.ts';
 import { clientFile, servedRepos } from '../../repos/serve/client-file.ts';
 import { type RepoServer, type RepoServerReport, type RepoServerSpec, repoServer } from '../../repos/serve/repo-server.ts';
+import { newServer, removeOldNotices } from '../../runtime/packages/notices.ts';
 import { packageServer } from '../../runtime/packages/package-server.ts';
 import { type RecipeContext, requireReady } from '../../runtime/recipe.ts';
-import { hasMergedPackages } from './merged.ts';
+import { hasMergedPackages } from './has-merged-packages.ts';
 import type { ServedPackages, ServeRequest } from './serve-request.ts';
 
 /**
@@ -30,7 +31,10 @@ export async function servePackages(
   await requireFolder(prefix, spec.folder);
   const session = await context.hosts.find(prefix, signal);
   if (session === undefined) throw networkDown(prefix);
-  return await runServer(session.host, repoServer(context.resourcesDir, spec), spec, { prefix, log, signal });
+  await removeOldNotices(session.host, prefix, signal ?? new AbortController().signal);
+  const notice = newServer(prefix, request.by ?? 'command');
+  const server = repoServer(context.resourcesDir, { ...spec, notice });
+  return await runServer(session.host, server, spec, { prefix, log, signal, notice: notice.path });
 }
 
 /** A server there would need the packages there, and one here would not know which VM asks. */
@@ -66,10 +70,17 @@ interface Around {
   readonly prefix: Prefix;
   readonly log: Log;
   readonly signal: AbortSignal | undefined;
+  /** Removed when the server has ended, which it may not have come to itself. */
+  readonly notice: string;
 }
 
 /** Runs the server in the network of the guests, as a child of this process. */
-async function runServer(host: Host, server: RepoServer, spec: RepoServerSpec, { prefix, log, signal }: Around): Promise<ServedPackages> {
+async function runServer(
+  host: Host,
+  server: RepoServer,
+  spec: RepoServerSpec,
+  { prefix, log, signal, notice }: Around,
+): Promise<ServedPackages> {
   const stop = new AbortController();
   let report: RepoServerReport | undefined;
   let told: () => void = () => undefined;
@@ -92,6 +103,8 @@ async function runServer(host: Host, server: RepoServer, spec: RepoServerSpec, {
     } catch (error) {
       if (isCancelled(error)) return undefined;
       throw error;
+    } finally {
+      await rm(notice, { force: true });
     }
   }
   const running = runUntilEnd();
@@ -122,7 +135,7 @@ function cannotListen(
   if (code === 'EADDRNOTAVAIL') return networkDown(prefix);
   if (code === 'EADDRINUSE') {
     return new EngineError('conflict.locked', `Port ${port} of ${address} is in use: perhaps these packages are being served already.`, {
-      hint: 'Choose another one with --port.',
+      hint: 'End what uses it, or choose another one with --port, or as "port" under "repos" of the init file.',
       details: { address, port },
     });
   }

@@ -42,6 +42,15 @@ export interface MergedRepo {
   readonly bytes: number;
 }
 
+/** What became a distribution's repository. */
+export interface RepoContents {
+  readonly distro: string;
+  /** The true folder, relative to where the distribution's name is. */
+  readonly folder: string;
+  /** With the index of the source that each came from. */
+  readonly packages: readonly { readonly file: PackageFile; readonly source: number }[];
+}
+
 export interface MergeResult {
   readonly repos: readonly MergedRepo[];
   readonly conflicts: readonly MergeConflict[];
@@ -51,6 +60,13 @@ export interface MergeResult {
   readonly older: number;
   /** Bytes that had to be copied, because links cannot lead to them. */
   readonly copied: number;
+}
+
+/** A merge with what it made. */
+export interface Merged extends MergeResult {
+  readonly contents: readonly RepoContents[];
+  /** How many packages `only-missing` left out. */
+  readonly known: number;
 }
 
 /** What is beside the repositories: the true folders, which links of the distributions' names lead to, and what is kept for later. */
@@ -65,7 +81,7 @@ const HIDDEN = '.merged';
 export async function mergeRepos(
   { sources, into, distros, policy = DEFAULT_POLICY }: MergeRequest,
   options: MergeOptions,
-): Promise<MergeResult> {
+): Promise<Merged> {
   const { signal, log } = options;
   const wrong = distros.find((distro) => !isDistroName(distro));
   if (wrong !== undefined) throw new EngineError('input.invalid', `"${wrong}" cannot be the name of a distribution.`);
@@ -91,17 +107,22 @@ export async function mergeRepos(
   for (const [tag, count] of foreign)
     problems.push(`${count} for ${tag} left out: ${distros.join(', ')} ${distros.length === 1 ? 'is' : 'are'} wanted.`);
   if (known > 0) log.info(`${known} of sources with only-missing were left out: others have them.`);
+  // Of a file that two sources have, the first one counts.
+  const sourceOf = new Map(accounts.flatMap(({ packages }, at) => packages.map(({ path }) => [path, at] as const)).reverse());
   const repos: MergedRepo[] = [];
+  const contents: RepoContents[] = [];
   let copied = 0;
   for (const [distro, files] of chosen) {
     options.onProgress?.(0.5 + (0.5 * repos.length) / chosen.size, distro);
-    copied += await makeRepo({ into, hidden, distro, files, modules: modulesOf(files, modules) }, signal);
+    const made = await makeRepo({ into, hidden, distro, files, modules: modulesOf(files, modules) }, signal);
+    copied += made.copied;
     if (files.length === 0) problems.push(`${distro} has no packages: none of the sources has any for it.`);
+    contents.push({ distro, folder: made.folder, packages: files.map((file) => ({ file, source: sourceOf.get(file.path) ?? 0 })) });
     repos.push({ distro, path: join(into, distro), packages: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) });
   }
   if (copied > 0)
     problems.push(`${formatBytes(copied)} were copied, because links from ${into} cannot lead to them (as to another file system).`);
-  return { repos, conflicts, problems, older, copied };
+  return { repos, conflicts, problems, older, copied, contents, known };
 }
 
 async function haveSameContent(one: PackageFile, other: PackageFile): Promise<boolean> {
@@ -127,11 +148,15 @@ interface NewRepo {
   readonly modules: string | undefined;
 }
 
-/** Makes the repository of a distribution aside, then lets its name lead there. Returns how many bytes were copied. */
-async function makeRepo({ into, hidden, distro, files, modules }: NewRepo, signal: AbortSignal | undefined): Promise<number> {
+/** Makes the repository of a distribution aside, then lets its name lead there. Returns where to, and how many bytes were copied. */
+async function makeRepo(
+  { into, hidden, distro, files, modules }: NewRepo,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly folder: string; readonly copied: number }> {
   const place = join(into, distro);
   const name = asideName(distro);
   const folder = join(hidden, name);
+  const target = `${HIDDEN}/${name}`;
   const before = await currentOf(place);
   let copied = 0;
   let gone: string | undefined;
@@ -148,7 +173,7 @@ async function makeRepo({ into, hidden, distro, files, modules }: NewRepo, signa
     const isMade = (kind: PackageFile['kind']): boolean => kinds.has(kind) || (kinds.size === 0 && takesKind(distro, kind));
     if (isMade('rpm')) await makeRpmMetadata(folder, { ...metadata, modules });
     if (isMade('deb')) await makeDebMetadata(folder, metadata);
-    gone = await pointTo(place, `${HIDDEN}/${name}`, hidden);
+    gone = await pointTo(place, target, hidden);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw diskError(error, folder);
@@ -156,7 +181,7 @@ async function makeRepo({ into, hidden, distro, files, modules }: NewRepo, signa
   // A link of the user's own leads to what is the user's.
   const old = gone ?? (before !== undefined && dirname(before) === hidden ? before : undefined);
   if (old !== undefined) await rm(old, { recursive: true, force: true });
-  return copied;
+  return { folder: target, copied };
 }
 
 /** The folder that a distribution's name leads to. */

@@ -19,9 +19,15 @@ export class NotAPackage extends Error {}
 
 /** Name and version as people write them: `vdsm-4.20.1-1.el7.x86_64`, `vdsm_4.20.1-1_amd64`. */
 export function fullName(file: PackageFile): string {
-  const { kind, name, version, arch } = file;
-  if (kind === 'deb') return `${name}_${debVersion(file)}_${arch}`;
-  return `${name}-${version.epoch === '0' ? '' : `${version.epoch}:`}${version.version}-${version.release}.${arch}`;
+  const { kind, name, arch } = file;
+  return kind === 'deb' ? `${name}_${versionText(file)}_${arch}` : `${name}-${versionText(file)}.${arch}`;
+}
+
+/** The version as people write it, with epoch and release. */
+export function versionText(file: PackageFile): string {
+  if (file.kind === 'deb') return debVersion(file);
+  const { epoch, version, release } = file.version;
+  return `${epoch === '0' ? '' : `${epoch}:`}${version}-${release}`;
 }
 
 /** The version of a Debian package as dpkg writes it. */

@@ -33,3 +33,9 @@ export function parseSource(text: string, folder: string): MergeSource {
   const path = place.startsWith('file://') ? fileURLToPath(place) : resolve(folder, place);
   return { text, place: isUrl ? place : path, isUrl, onlyMissing: rules.includes('only-missing'), pinned: rules.includes('pinned') };
 }
+
+/** A source as it can be named from anywhere. */
+export function sourceText({ place, onlyMissing, pinned }: MergeSource): string {
+  const rules = SOURCE_RULES.filter((rule) => (rule === 'only-missing' && onlyMissing) || (rule === 'pinned' && pinned));
+  return [place, ...rules].join(':');
+}

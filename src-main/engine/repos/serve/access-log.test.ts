@@ -61,3 +61,19 @@ test('a log that is not there yet is followed', async () => {
   stop.abort();
   expect((await next.next()).done).toBe(true);
 });
+
+test('those that are kept come first, at most so many, and none twice after the log was renamed', async () => {
+  const stop = new AbortController();
+  writeFileSync(`${path}.0`, line('a') + line('b'));
+  writeFileSync(path, line('c') + line('d'));
+  const next = followAccesses(path, stop.signal, 3);
+  const names = async (): Promise<readonly string[]> => ((await next.next()).value as readonly RepoAccess[]).map((access) => access.path);
+  expect(await names()).toEqual(['/b', '/c', '/d']);
+  renameSync(path, `${path}.0`);
+  writeFileSync(path, line('e'));
+  expect(await names()).toEqual(['/e']);
+  appendFileSync(path, line('f'));
+  expect(await names()).toEqual(['/f']);
+  stop.abort();
+  expect((await next.next()).done).toBe(true);
+});

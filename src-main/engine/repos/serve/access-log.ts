@@ -28,10 +28,10 @@ function accessOf(line: string): readonly RepoAccess[] {
 }
 
 /**
- * What a package server logs from the first `next()` on, in pieces, also after the log was renamed and begun anew. The folder of the log must
- * be there. Ends on abort.
+ * What a package server logs from the first `next()` on, in pieces, also after the log was renamed and begun anew; before that the last `kept`
+ * that there are. The folder of the log must be there. Ends on abort.
  */
-export async function* followAccesses(path: string, signal: AbortSignal): AsyncIterableIterator<readonly RepoAccess[]> {
+export async function* followAccesses(path: string, signal: AbortSignal, kept = 0): AsyncIterableIterator<readonly RepoAccess[]> {
   let wake = (): void => undefined;
   let changed = true;
   const notice = (): void => {
@@ -42,8 +42,13 @@ export async function* followAccesses(path: string, signal: AbortSignal): AsyncI
   signal.addEventListener('abort', notice);
   // Looked at before anything is waited for: a line that is logged meanwhile is new.
   const seen = statSync(path, { throwIfNoEntry: false });
-  let log = await openAfter(path, seen);
+  let log = kept === 0 ? await openAfter(path, seen) : await openLog(path);
   try {
+    if (kept > 0) {
+      const before = await readBefore(path, log);
+      if (log !== undefined) for await (const piece of readOn(log)) before.push(...piece);
+      if (before.length > 0) yield before.slice(-kept);
+    }
     while (!signal.aborted && existsSync(dirname(path))) {
       if (!changed) await new Promise<void>((resolve) => (wake = resolve));
       changed = false;
@@ -82,6 +87,20 @@ async function openAfter(path: string, seen: Stats | undefined): Promise<OpenLog
   const log = await openLog(path);
   if (log !== undefined && seen !== undefined && (await log.file.stat()).ino === seen.ino) log.position = seen.size;
   return log;
+}
+
+/** What is in the log before an open one. That may have been renamed since it was opened. */
+async function readBefore(path: string, log: OpenLog | undefined): Promise<RepoAccess[]> {
+  const before = await openLog(`${path}.0`);
+  if (before === undefined) return [];
+  const accesses: RepoAccess[] = [];
+  try {
+    const [then, now] = await Promise.all([before.file.stat(), log?.file.stat()]);
+    if (then.ino !== now?.ino) for await (const piece of readOn(before)) accesses.push(...piece);
+  } finally {
+    await before.file.close();
+  }
+  return accesses;
 }
 
 /** The log of that name if it is another one than before. */

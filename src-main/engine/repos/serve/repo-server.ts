@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { ServedBy } from '../../../../src-shared/repos/packages-state.ts';
 
 /** What is served, and where. */
 export interface RepoServerSpec {
@@ -13,14 +14,26 @@ export interface RepoServerSpec {
   readonly logLimit?: number;
   /** Addresses of VMs → their names. */
   readonly vms: Readonly<Record<string, string>>;
-  /** File that gets the server's process, as `core/process-identity.ts` reads it. */
-  readonly identity?: string;
+  /** File that is there while it serves: `RepoServerNotice`. A server that was killed leaves it. */
+  readonly notice?: { readonly path: string; readonly by: ServedBy };
 }
 
 /** What the server calls itself in the header `Server`. */
 export const SERVER_NAME = 'lago-repo';
 /** The `User-Agent` of whoever only looks whether it is there, from its own address: that is not logged. */
 export const PROBE = 'lago-probe';
+
+/** What a server writes about itself. The pid is that in the place where it runs, as the start time and the boot in `core/process-identity.ts`. */
+export const RepoServerNotice = z.object({
+  address: z.string(),
+  port: z.number(),
+  folder: z.string(),
+  by: ServedBy,
+  pid: z.number(),
+  startTime: z.string(),
+  boot: z.string(),
+});
+export type RepoServerNotice = z.infer<typeof RepoServerNotice>;
 
 /** What the server tells of itself when it begins: where it listens, or the name of a system error, after which it has ended. */
 export type RepoServerReport = { readonly address: string; readonly port: number } | { readonly error: string };
@@ -38,11 +51,22 @@ const Report = z.union([
   z.object({ error: z.string() }),
 ]);
 
+const ENV = { ELECTRON_RUN_AS_NODE: '1' };
+
+function argvOf(resourcesDir: string, wanted: RepoServerSpec | { readonly end: string }): readonly string[] {
+  return [process.execPath, join(resourcesDir, 'host/repo-server.cjs'), JSON.stringify(wanted)];
+}
+
+/** A program that ends the server with this notice, to be run where that server runs. */
+export function repoServerEnd(resourcesDir: string, notice: string): Pick<RepoServer, 'argv' | 'env'> {
+  return { argv: argvOf(resourcesDir, { end: notice }), env: ENV };
+}
+
 /** The server `repo-server.cjs` of the resources. */
 export function repoServer(resourcesDir: string, spec: RepoServerSpec): RepoServer {
   return {
-    argv: [process.execPath, join(resourcesDir, 'host/repo-server.cjs'), JSON.stringify(spec)],
-    env: { ELECTRON_RUN_AS_NODE: '1' },
+    argv: argvOf(resourcesDir, spec),
+    env: ENV,
     report(line) {
       if (!line.startsWith('{"')) return undefined;
       return Report.parse(JSON.parse(line));

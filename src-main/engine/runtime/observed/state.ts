@@ -15,6 +15,7 @@ import { expandPrefixPath, type PrefixPaths } from '../../prefix/layout.ts';
 import { domainName, type Prefix, vmAddress } from '../../prefix/prefix.ts';
 import type { PendingWork } from '../../prefix/record.ts';
 import { type ForeignVm, foreignVm, isHosted } from '../foreign-vms.ts';
+import { packagesState } from '../packages/state.ts';
 import type { HostAccess, HostSession } from '../session.ts';
 import { hasCrashed, readCrash, shutItselfDown } from './crash.ts';
 import { driftOf } from './drift.ts';
@@ -123,13 +124,14 @@ async function noteOf(foreign: ForeignVm, log: Log, signal: AbortSignal | undefi
 
 /** The complete state that views and `lago status` show. */
 export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Observation, options: StateOptions = {}): Promise<PrefixState> {
-  const [diskUsage, holder, workdir, deploy, snapshots, events, vms] = await Promise.all([
+  const [diskUsage, holder, workdir, deploy, snapshots, events, packages, vms] = await Promise.all([
     usage(prefix.paths),
     readHolder(prefix.paths.lock),
     workdirOf(prefix.paths.root),
     deployStates(prefix.paths, prefix.specs.vms),
     snapshotStates(prefix),
     readEvents(prefix.paths),
+    packagesState(prefix, seen.session),
     Promise.all(prefix.specs.vms.map(async (vm) => await vmState(prefix, vm, seen, options))),
   ]);
   const busy = holder ?? null;
@@ -152,6 +154,7 @@ export async function prefixState(prefix: Prefix, hosts: HostAccess, seen: Obser
     events,
     forkedFrom: forkedFrom === undefined ? null : { id: forkedFrom.uuid, at: prefix.record?.createdAt ?? 0, snapshot: forkedFrom.snapshot },
     deploy,
+    ...(packages === undefined ? {} : { packages }),
     diskUsage,
     busy,
   };

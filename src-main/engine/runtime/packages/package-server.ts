@@ -49,7 +49,11 @@ function vmsByAddress(prefix: Prefix): Record<string, string> {
 }
 
 /** Whether packages are being served there, by this program. */
-export async function isServed(host: Host, { address, port }: RepoServerSpec, signal: AbortSignal): Promise<boolean> {
+export async function isServed(
+  host: Host,
+  { address, port }: Pick<RepoServerSpec, 'address' | 'port'>,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
     const stream = await host.dial(address, port, { timeoutMs: 2000, signal });
     stream.end(`HEAD / HTTP/1.0\r\nUser-Agent: ${PROBE}\r\n\r\n`);

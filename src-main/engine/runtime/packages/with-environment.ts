@@ -1,13 +1,14 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { Step } from '../../core/operation.ts';
-import { kill, parseIdentity, readOptional } from '../../core/process-identity.ts';
+import { kill, readOptional } from '../../core/process-identity.ts';
 import { until } from '../../core/until.ts';
 import type { Host } from '../../host/host.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 import { repoServer } from '../../repos/serve/repo-server.ts';
 import type { RecipeContext } from '../recipe.ts';
+import { newServer, noticesOf, removeNotices, removeOldNotices } from './notices.ts';
 import { isServed, packageServer } from './package-server.ts';
 
 const START_MS = 15_000;
@@ -35,9 +36,10 @@ export async function serveWithEnvironment(context: RecipeContext, host: Host, p
 async function begin(context: RecipeContext, host: Host, prefix: Prefix, signal: AbortSignal): Promise<void> {
   const spec = packageServer(prefix);
   if (await isServed(host, spec, signal)) return;
-  const { repoServerOutput: output, repoServer: identity } = prefix.paths;
+  await removeOldNotices(host, prefix, signal);
+  const { repoServerOutput: output } = prefix.paths;
   await mkdir(dirname(output), { recursive: true });
-  const server = repoServer(context.resourcesDir, { ...spec, identity });
+  const server = repoServer(context.resourcesDir, { ...spec, notice: newServer(prefix, 'environment') });
   const result = await host.run(['sh', '-c', ALONE, 'sh', ...server.argv], { env: { ...server.env, LAGO_OUTPUT: output }, signal });
   if (result.code !== 0) throw new EngineError('host.unavailable', result.stderr.trim() || 'the server cannot be started');
   await until(
@@ -52,11 +54,8 @@ async function begin(context: RecipeContext, host: Host, prefix: Prefix, signal:
   );
 }
 
-/** Ends the environment's server where the end of its host does not: on the machine's own libvirt. */
-export async function endServer(host: Host, prefix: Prefix): Promise<void> {
-  if (host.kind !== 'system') return;
-  const path = prefix.paths.repoServer;
-  const identity = parseIdentity(readOptional(path) ?? '');
-  if (identity !== undefined) kill(identity);
-  await rm(path, { force: true });
+/** Ends the servers of an environment that goes down. Most end with their host; on the machine's own libvirt they have to be ended. */
+export async function endServers(host: Host, prefix: Prefix): Promise<void> {
+  if (host.kind === 'system') for (const { notice } of await noticesOf(prefix)) kill(notice);
+  await removeNotices(prefix);
 }
