@@ -175,7 +175,7 @@ function View(props: { readonly prefix: PrefixState; readonly packages: Packages
                 onDistros={setNamed}
                 onMerge={() => merge(sources)}
               />
-              {files.length > 0 && <RepoSections files={files} packages={packages} />}
+              {files.length > 0 && <RepoSections prefix={prefix} files={files} packages={packages} />}
             </div>
             <Contents prefix={prefix} merged={merged} accesses={accesses} />
           </div>

@@ -13,11 +13,10 @@ import {
 import { type ReactElement, type SyntheticEvent, useState } from 'react';
 import { splitSource } from '../../src-shared/repos/package-repos.ts';
 import type { PrefixState } from '../../src-shared/state.ts';
-import { useCall } from '../engine-context.ts';
-import { isRunning, useOperations } from '../live-cache.ts';
-import { TaskCard } from '../tasks/task-card.tsx';
+import { isRunning } from '../live-cache.ts';
 import { IconButton } from '../ui/feedback/tip.tsx';
 import { GuardedButton } from '../ui/guarded-button.tsx';
+import { PackageTask, usePackageTask } from './package-task.tsx';
 import styles from './packages.module.css';
 import { addSources, moveSource, RULES, ruleOf, sourceProblem, withRule } from './source-list.ts';
 
@@ -136,9 +135,7 @@ interface SourcesPaneProps {
 /** What is merged: the sources in their order, with their rules, and the merge itself while it runs. */
 export function SourcesPane(props: SourcesPaneProps): ReactElement {
   const { prefix, sources, onSources } = props;
-  const call = useCall();
-  const merges = useOperations().filter(({ kind, prefix: id }) => kind === 'merge' && id === prefix.id);
-  const last = merges.at(-1);
+  const last = usePackageTask('merge', prefix.id);
   const running = last !== undefined && isRunning(last);
   return (
     <section className={styles.pane} aria-label="Sources">
@@ -183,16 +180,7 @@ export function SourcesPane(props: SourcesPaneProps): ReactElement {
         />
       )}
       <AddSource onAdd={(source) => onSources(addSources(sources, [source]))} />
-      {last !== undefined && last.status !== 'succeeded' && (
-        <div className={styles.task}>
-          <TaskCard
-            key={last.id}
-            operation={last}
-            onCancel={() => void call('Could not cancel the merge', (client) => client.operation.cancel({ operation: last.id }))}
-            onDismiss={() => void call('Could not dismiss the merge', (client) => client.operation.dismiss({ operation: last.id }))}
-          />
-        </div>
-      )}
+      <PackageTask operation={last} />
     </section>
   );
 }

@@ -87,15 +87,22 @@ export function createRepoStore({ context, log, publish, register, nameOf }: Rep
   }
 
   function launch<T>(
-    job: { readonly kind: OperationKind; readonly label: string; readonly gate?: PauseGate; readonly action: ActionOptions | undefined },
+    job: {
+      readonly kind: OperationKind;
+      readonly label: string;
+      readonly prefix?: string | undefined;
+      readonly gate?: PauseGate;
+      readonly action: ActionOptions | undefined;
+    },
     work: (step: Step, own: () => Operation) => Promise<T>,
   ): Operation<T> {
-    const { kind, label, gate, action } = job;
+    const { kind, label, prefix, gate, action } = job;
     const operation: Operation<T> = startOperation(
       {
         kind,
         label,
         signal: action?.signal,
+        ...(prefix === undefined ? {} : { prefix }),
         ...(gate === undefined ? {} : { gate }),
         // A caller that watches events prints them itself.
         ...(action?.onEvent === undefined ? { log } : { onEvent: action.onEvent }),
@@ -114,12 +121,12 @@ export function createRepoStore({ context, log, publish, register, nameOf }: Rep
   }
 
   function launchSync<T>(
-    label: string,
+    { label, prefix }: { readonly label: string; readonly prefix?: string | undefined },
     action: ActionOptions | undefined,
     work: (step: Step, hooks: SyncHooks) => Promise<T>,
   ): Operation<T> {
     const gate = createPauseGate();
-    return launch({ kind: 'sync', label, gate, action }, async (step, own) => {
+    return launch({ kind: 'sync', label, prefix, gate, action }, async (step, own) => {
       const onFolder = (name: string): void => {
         running.set(name, own());
         watched.touch();
@@ -140,12 +147,12 @@ export function createRepoStore({ context, log, publish, register, nameOf }: Rep
     calls: {
       pathOf,
       sync: (prefix, request, action) =>
-        launchSync('Synchronise package repositories', action, async (step, hooks) => {
+        launchSync({ label: 'Synchronise package repositories', prefix }, action, async (step, hooks) => {
           const { syncRepos } = await import('../recipes/repos/sync.ts');
           return await syncRepos(context, prefix, request, step, hooks);
         }),
       syncStored: (request, action) =>
-        launchSync(labelOf(request.names), action, async (step, hooks) => {
+        launchSync({ label: labelOf(request.names) }, action, async (step, hooks) => {
           const { syncStored } = await import('../recipes/repos/sync-stored.ts');
           return await syncStored(context, request, step, hooks);
         }),
