@@ -70,6 +70,7 @@ const TESTS = [
   { names: ['apt'], why: 'tests of sources of apt', tool: 'apt-get' },
   { names: ['createrepo-c'], why: 'metadata of merged rpm packages', tool: 'createrepo_c' },
   { names: ['dnf'], why: 'tests of served packages; a bench compares with dnf reposync', tool: 'dnf' },
+  { names: ['curl'], why: 'tests of served packages', tool: 'curl' },
   { names: ['dnf-plugins-core'], why: 'a bench compares with dnf reposync' },
   { names: ['passt'], why: 'tests of the uplink', tool: 'pasta' },
   { names: ['slirp4netns'], why: 'tests of the uplink', tool: 'slirp4netns' },

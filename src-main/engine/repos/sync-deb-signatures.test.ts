@@ -89,9 +89,12 @@ test('a Release file that was changed on its way is read again, and refused if i
   server.watch(undefined);
 });
 
-test('an index that stays wrong is asked for again only a few times, since the archive has changed meanwhile', async () => {
-  const before = await ours.sign(files);
-  const after = await ours.sign(archiveFiles([debPackage('a', '1'), debPackage('b', '1')]));
+test.each([
+  ['longer', ['a'], ['a', 'b']],
+  ['shorter', ['a', 'b'], ['a']],
+])('an index that stays wrong, since it is %s now, is asked for again only a few times', async (_, old, now) => {
+  const signed = async (names: readonly string[]) => await ours.sign(archiveFiles(names.map((name) => debPackage(name, '1'))));
+  const [before, after] = [await signed(old), await signed(now)];
   const stale = before.get('dists/test/InRelease') ?? Buffer.alloc(0);
   let reads = 0;
   server.serve(after);
@@ -100,7 +103,7 @@ test('an index that stays wrong is asked for again only a few times, since the a
     if (request.url?.endsWith('InRelease') === true)
       server.serve(++reads === 1 ? new Map([...after, ['dists/test/InRelease', stale]]) : after);
   });
-  expect(await sync()).toMatchObject({ packages: 2 });
+  expect(await sync()).toMatchObject({ packages: now.length });
   server.watch(undefined);
   expect(server.requests.filter((path) => path.endsWith('Packages.gz')).length).toBeLessThanOrEqual(4);
 });

@@ -88,6 +88,11 @@ async function receiveFrom(
     await receiving.restart();
     throw new AttemptFailure('wrong', 'its file is shorter than the repository says');
   }
+  if (source.length !== undefined && receiving.needsMoreThan(source.from + source.length)) {
+    await discard(source);
+    await receiving.restart();
+    throw new AttemptFailure('wrong', 'its file is shorter than the repository says');
+  }
   if (from > 0 && source.from !== from) await receiving.restart();
   await readBody(source, async (chunk) => {
     await receiving.add(chunk);

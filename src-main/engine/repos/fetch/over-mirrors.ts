@@ -53,8 +53,8 @@ export async function overMirrors<T>(
       if (error instanceof EngineError) throw error;
       const failure = asAttemptFailure(error);
       mirror.failed();
-      wrong = failure.kind === 'wrong' ? wrong + 1 : 0;
-      if (wrong >= WRONG_TRIES * mirrors.count) throw gaveUp(failure, url, wrong, mirrors.count);
+      if (failure.kind === 'wrong') wrong += 1;
+      if (wrong >= WRONG_TRIES * mirrors.count) throw gaveUp(failure, url, failures + 1, mirrors.count);
       failures = progress() > before ? 1 : failures + 1;
       before = progress();
       // A mirror that does not have it will not have it in a moment either.

@@ -61,6 +61,11 @@ export class Receiving {
     return this.#verified;
   }
 
+  /** Whether a file of so many bytes cannot be the wanted one. */
+  needsMoreThan(bytes: number): boolean {
+    return bytes < (this.#wanted.size ?? 0);
+  }
+
   async add(chunk: Buffer): Promise<void> {
     const { size } = this.#wanted;
     if (size !== undefined && this.received + chunk.length > size) {
