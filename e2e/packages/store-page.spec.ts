@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, type Locator, type Page, test } from '@playwright/test';
+import { openEnvironment, showView } from '../support/environment.ts';
 import { lagoOk } from '../support/lago.ts';
 import { useScratch } from '../support/prologue.ts';
 import type { Scratch } from '../support/scratch.ts';
@@ -220,6 +221,33 @@ test('why a synchronisation fails is on screen, and stays until one succeeds', a
   await repo.getByRole('button', { name: 'Sync base-el9' }).click();
   await expect(repo).toContainText('synchronised');
   await expect(problem).toBeHidden();
+  expect(pageErrors()).toEqual([]);
+  await close();
+});
+
+test('an environment’s repositories are synchronised from its tab, and it is their user', async () => {
+  server.serve(rpmRepository([rpm('one', '1'), rpm('two', '1')]));
+  server.fail(() => ({ kind: 'status', status: 503 }));
+  const file = repoFile('base-el9', 'base-fc41');
+  const disks = [{ type: 'empty', name: 'root', dev: 'vda', format: 'qcow2', size: '1M' }];
+  const domains = { web: { distro: 'el9', memory: 64, disks, nics: [{ net: 'lan' }] } };
+  const nets = { lan: { type: 'nat', dhcp: { start: 100, end: 200 }, management: true } };
+  const initFile = scratch.write('shop.json', JSON.stringify({ domains, nets, repos: { file } }));
+  await lagoOk(scratch, ['--prefix-name', 'shop', 'init', initFile]);
+  const { page, pageErrors, close } = await openDesktop(scratch);
+  await openEnvironment(page, 'shop');
+  await showView(page, 'shop', 'Packages');
+  const pane = page.getByRole('region', { name: 'Synchronised repositories' });
+  await expect(pane).toContainText('1 of 2 used');
+  await pane.getByRole('button', { name: 'Synchronise', exact: true }).click();
+  await expect(pane.getByTestId('task').getByRole('alert')).toContainText('the server answers with status 503');
+  server.fail(undefined);
+  await pane.getByRole('button', { name: 'Synchronise', exact: true }).click();
+  await expect(pane.getByTestId('task')).toBeHidden();
+  await showPage(page);
+  await expect(row(page, 'base-el9')).toContainText('synchronised');
+  await expect(row(page, 'base-el9')).toContainText('shop');
+  await expect(row(page, 'base-fc41')).toBeHidden();
   expect(pageErrors()).toEqual([]);
   await close();
 });

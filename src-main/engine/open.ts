@@ -172,6 +172,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     log,
     register: (operation) => operations.register(operation),
     nameOf: name,
+    idOf: (path) => live.states().find((state) => state.path === path)?.id,
     publish(state) {
       repoState = state;
       publisher.publish({ type: 'repos', repos: state });

@@ -40,6 +40,7 @@ beforeEach(async () => {
     publish: (state) => published.push(state),
     register: (operation) => registered.push(operation),
     nameOf: (path) => path,
+    idOf: () => undefined,
   });
   await live.begin();
 });

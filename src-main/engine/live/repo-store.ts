@@ -23,6 +23,8 @@ export interface RepoStoreOptions {
   readonly register: (operation: Operation) => void;
   /** Name of the environment at a path. */
   readonly nameOf: (path: string) => string;
+  /** Its id, if it is watched. */
+  readonly idOf: (path: string) => string | undefined;
 }
 
 /** The shared store of package repositories, which also keeps its published value up to date. */
@@ -38,7 +40,7 @@ export interface LiveRepoStore extends Disposable {
 const ELSEWHERE_MS = 2000;
 
 /** The contract's calls about the store. Reads nothing until it is called. */
-export function createRepoStore({ context, log, publish, register, nameOf }: RepoStoreOptions): LiveRepoStore {
+export function createRepoStore({ context, log, publish, register, nameOf, idOf }: RepoStoreOptions): LiveRepoStore {
   /** Name of a folder → the operation that works on it. */
   const running = new Map<string, Operation>();
   const known: KnownRecords = new Map();
@@ -90,13 +92,15 @@ export function createRepoStore({ context, log, publish, register, nameOf }: Rep
     job: {
       readonly kind: OperationKind;
       readonly label: string;
-      readonly prefix?: string | undefined;
+      /** Of the environment that it is for. */
+      readonly path?: string | undefined;
       readonly gate?: PauseGate;
       readonly action: ActionOptions | undefined;
     },
     work: (step: Step, own: () => Operation) => Promise<T>,
   ): Operation<T> {
-    const { kind, label, prefix, gate, action } = job;
+    const { kind, label, path, gate, action } = job;
+    const prefix = path === undefined ? undefined : idOf(path);
     const operation: Operation<T> = startOperation(
       {
         kind,
@@ -121,12 +125,12 @@ export function createRepoStore({ context, log, publish, register, nameOf }: Rep
   }
 
   function launchSync<T>(
-    { label, prefix }: { readonly label: string; readonly prefix?: string | undefined },
+    { label, path }: { readonly label: string; readonly path?: string | undefined },
     action: ActionOptions | undefined,
     work: (step: Step, hooks: SyncHooks) => Promise<T>,
   ): Operation<T> {
     const gate = createPauseGate();
-    return launch({ kind: 'sync', label, prefix, gate, action }, async (step, own) => {
+    return launch({ kind: 'sync', label, path, gate, action }, async (step, own) => {
       const onFolder = (name: string): void => {
         running.set(name, own());
         watched.touch();
@@ -147,7 +151,7 @@ export function createRepoStore({ context, log, publish, register, nameOf }: Rep
     calls: {
       pathOf,
       sync: (prefix, request, action) =>
-        launchSync({ label: 'Synchronise package repositories', prefix }, action, async (step, hooks) => {
+        launchSync({ label: 'Synchronise package repositories', path: prefix }, action, async (step, hooks) => {
           const { syncRepos } = await import('../recipes/repos/sync.ts');
           return await syncRepos(context, prefix, request, step, hooks);
         }),
