@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { expectAccessible } from '../support/axe.ts';
 import { dropPlan, expectRunning, vmRow } from '../support/environment.ts';
-import { type FarMachine, startFarMachine } from '../support/far-machine.ts';
+import { type FarMachine, startFarMachine } from '../support/hosts/far-machine.ts';
 import { oneVm, twoVms } from '../support/init-files.ts';
 import { lago, lagoOk } from '../support/lago.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';

@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
+import { type SystemLibvirt, startSystemLibvirt } from '../support/hosts/system-libvirt.ts';
 import { threeVmsWithBridge } from '../support/init-files.ts';
 import { lago, lagoOk } from '../support/lago.ts';
 import { buildDeb } from '../support/packages.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
-import { type SystemLibvirt, startSystemLibvirt } from '../support/system-libvirt.ts';
 
 let scratch: Scratch;
 let libvirt: SystemLibvirt;

@@ -3,7 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import type { Log } from '../core/log.ts';
 import { type RunResult, run } from '../core/run.ts';
 import { sleep } from '../core/until.ts';

@@ -1,7 +1,7 @@
 import { chmod, mkdir, open, rename, rm, stat, truncate, utimes } from 'node:fs/promises';
 import { dirname, join, posix, resolve } from 'node:path';
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import { writeSparse } from '../disk/sparse-file.ts';
 import { readMembers } from '../disk/tar/tar-members.ts';

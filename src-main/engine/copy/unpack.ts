@@ -1,7 +1,7 @@
 import { chmod, link, lstat, mkdir, readdir, rename, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError, toEngineError } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import { writeSparse } from '../disk/sparse-file.ts';
 import type { TarMember } from '../disk/tar/tar-members.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { readJson, writeJson } from './json-file.ts';
+import { readJson, writeJson } from './files/json-file.ts';
 import { readHolder, takeLock } from './lock.ts';
 import { createLog, silentLog } from './log.ts';
 import { run, runChecked } from './run.ts';

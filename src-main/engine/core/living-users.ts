@@ -1,5 +1,5 @@
 import { EngineError } from '../../../src-shared/errors.ts';
-import { readTextFile } from './text-file.ts';
+import { readTextFile } from './files/text-file.ts';
 
 /** Of the recorded users of something shared (a prefix's `uuid` file → its content) those that still exist. An unreadable one counts as living. */
 export async function livingUsers(known: Readonly<Record<string, string>>): Promise<Record<string, string>> {

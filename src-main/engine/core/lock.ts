@@ -3,7 +3,7 @@ import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { isDead } from './fault.ts';
-import { diskError } from './json-file.ts';
+import { diskError } from './files/json-file.ts';
 import { bootId, isRunning, startTimeOf } from './process-identity.ts';
 
 export interface LockOptions {

@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError } from './disk-error.ts';
+import { diskError } from './files/disk-error.ts';
 
 /** What a text file is expected to be, for messages. */
 export interface TextKind {

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import type { HeldLock } from '../core/lock.ts';
 import type { Step } from '../core/operation.ts';
 import type { UndoStack } from '../core/undo.ts';

@@ -4,7 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { HostChoice } from '../../../src-shared/host/host-choice.ts';
 import type { EnvironmentSpecs } from '../../../src-shared/specs.ts';
-import { diskError, writeJson } from '../core/json-file.ts';
+import { diskError, writeJson } from '../core/files/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { makePrefixKey } from '../guest/keys.ts';

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { DiskSpec, EnvironmentSpecs, VmSpec } from '../../../src-shared/specs.ts';
-import { writeFileAtomic } from '../core/json-file.ts';
+import { writeFileAtomic } from '../core/files/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import type { UndoStack } from '../core/undo.ts';
 import { type Backing, type ChainRequest, copyImage, resolveBelow, resolveChain } from '../disk/backing-chain.ts';

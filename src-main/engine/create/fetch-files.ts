@@ -1,7 +1,7 @@
 import { lstat, mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import type { UndoStack } from '../core/undo.ts';
 import { copyImage } from '../disk/backing-chain.ts';

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { DISK_NAME, nameProblem } from '../../../src-shared/init-file/name-rules.ts';
 import type { DiskSpec, VmSpec } from '../../../src-shared/specs.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import { checkForeignImage, imageKind } from '../disk/foreign-image.ts';
 import { requireSpace } from '../disk/free-space.ts';

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readlink, realpath, stat, symlink, unlink } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import type { Log } from '../core/log.ts';
 import { runChecked } from '../core/run.ts';
 import type { UndoStack } from '../core/undo.ts';

@@ -1,7 +1,7 @@
 import { rename, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/disk-error.ts';
+import { diskError } from '../core/files/disk-error.ts';
 import { readBackingNames, readVirtualSize } from './qcow2-header.ts';
 import { commitImage, createLayerOn, hasOwnData, type ImageFormat, type ImageOptions, moveOnto } from './qemu-img.ts';
 

@@ -4,7 +4,7 @@ import { dirname, join, posix } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { decompress } from '../core/decompress.ts';
 import { describeProgress, openDownload } from '../core/download/download.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import type { HashAlgorithm } from './checksums.ts';
 import { requireSpace, spaceWatch } from './free-space.ts';
 import type { ReceiveOptions } from './receive-image.ts';

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { EngineError, isCancelled } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import { type RunOptions, type RunResult, run } from '../core/run.ts';
 
 /** Disk formats of an environment's VMs. An `iso` in an init file is `raw` here. */

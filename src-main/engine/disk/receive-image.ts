@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { decompress } from '../core/decompress.ts';
 import { type DownloadOptions, describeProgress, openDownload } from '../core/download/download.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import type { Log } from '../core/log.ts';
 import { checkForeignImage } from './foreign-image.ts';
 import { requireSpace, type SpaceOptions, spaceWatch } from './free-space.ts';

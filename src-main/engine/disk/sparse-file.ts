@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import type { Checksums, HashAlgorithm } from './checksums.ts';
 
 /** Size and alignment of holes. */
@@ -18,7 +18,7 @@ export interface WrittenFile {
 /**
  * Writes content to a file (created or truncated) in one pass: blocks of zeros become holes, all requested checksums are computed on the
  * way, and the data is on disk (fsync) when it resolves. `beforeWrite` gets the number of bytes about to be written and may throw. On
- * failure the file is left as it is; `host.no-space` and `host.denied` as in core/json-file.ts.
+ * failure the file is left as it is; `host.no-space` and `host.denied` as in core/files/json-file.ts.
  */
 export async function writeSparse(
   path: string,

@@ -8,7 +8,7 @@ import type { ApplianceOptions } from '../appliance/appliance.ts';
 import { customize } from '../appliance/customize.ts';
 import { type BuilderOptions, customizeProblems } from '../appliance/customize-options.ts';
 import { generalize } from '../appliance/sysprep.ts';
-import { diskError, readJson } from '../core/json-file.ts';
+import { diskError, readJson } from '../core/files/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { knownRepositories, pinTemplate, searchedRepositories, storePath } from '../create/templates.ts';

@@ -4,7 +4,7 @@ import { formatBytes } from '../../../src-shared/bytes.ts';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { ApplianceOptions } from '../appliance/appliance.ts';
 import { sparsifyInPlace } from '../appliance/sparsify.ts';
-import { diskError, writeFileAtomic, writeJson } from '../core/json-file.ts';
+import { diskError, writeFileAtomic, writeJson } from '../core/files/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import { backingPath, copyImage } from '../disk/backing-chain.ts';
 import { imageKind } from '../disk/foreign-image.ts';

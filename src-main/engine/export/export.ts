@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
 import { chooseSparsify } from '../appliance/sparsify.ts';
-import { diskError, writeFileAtomic } from '../core/json-file.ts';
+import { diskError, writeFileAtomic } from '../core/files/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { requireSpace, type SpaceOptions } from '../disk/free-space.ts';

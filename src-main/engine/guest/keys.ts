@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import ssh2 from 'ssh2';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError, writeFileAtomic } from '../core/json-file.ts';
+import { diskError, writeFileAtomic } from '../core/files/json-file.ts';
 
 /** The key pair for logging in to a prefix's VMs. */
 export interface PrefixKey {

@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../core/json-file.ts';
+import { writeFileAtomic } from '../core/files/json-file.ts';
 import { bootId } from '../core/process-identity.ts';
 import { run } from '../core/run.ts';
 import { BOOT_SECTOR_EXIT, bootSector } from './boot-sector.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import { type MemorySink, type MemorySinks, type OpenMemorySinks, type SinkPlace, SinkProgress } from './memory-sink.ts';
 
 /** Sinks in this process, for tests of recipes: they begin at once. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 
 /** Where QEMU writes the memory of one VM: a unix socket, since QEMU may neither start programs nor open files in its sandbox. */
 export interface MemorySink {

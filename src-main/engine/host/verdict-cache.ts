@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { readJson, writeJson } from '../core/json-file.ts';
+import { readJson, writeJson } from '../core/files/json-file.ts';
 import { cacheFolder } from './embedded/runtime-dir.ts';
 
 const Verdict = z.object({ key: z.string(), value: z.string() });

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readJson, writeJson } from '../core/json-file.ts';
+import { readJson, writeJson } from '../core/files/json-file.ts';
 import { takeLock } from '../core/lock.ts';
 
 const Known = z.object({

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { octetsOf } from '../../../src-shared/addresses.ts';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError, writeJson } from '../core/json-file.ts';
+import { diskError, writeJson } from '../core/files/json-file.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
 import { sleep } from '../core/until.ts';
 import { isLeasable, LEASE_RANGE } from './subnets.ts';

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { SNAPSHOT_MANIFEST } from '../../../src-shared/snapshot/exported-snapshot.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 
 /** Standard names of an init file, in any case. */
 const NAMES = /^(?:lagoinitfile|init)(?:\.(?:json|ya?ml))?$/i;

@@ -1,6 +1,6 @@
 import { access, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 
 /** What a file is used for: to be read by a guest, or to be a disk that it changes. */
 export type FileAccess = 'read' | 'write';

@@ -5,7 +5,7 @@ import { type ScriptRun, ScriptRun as ScriptRunSchema, type VmDeploy } from '../
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
 import { isDead } from '../core/fault.ts';
-import { diskError, readJson, writeJson } from '../core/json-file.ts';
+import { diskError, readJson, writeJson } from '../core/files/json-file.ts';
 import { readHolder } from '../core/lock.ts';
 import { expandPrefixPath, type PrefixPaths } from './layout.ts';
 

@@ -1,7 +1,7 @@
 import { appendFile, readFile, stat } from 'node:fs/promises';
 import { TimelineEvent } from '../../../src-shared/snapshot/timeline.ts';
-import { diskError, writeFileAtomic } from '../core/json-file.ts';
-import { valueOfLine } from '../core/json-lines.ts';
+import { diskError, writeFileAtomic } from '../core/files/json-file.ts';
+import { valueOfLine } from '../core/files/json-lines.ts';
 import type { PrefixPaths } from './layout.ts';
 
 /** As many events are kept. */

@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { HostChoice } from '../../../src-shared/host/host-choice.ts';
 import { type EnvironmentSpecs, EnvSpec, NetSpec, VmSpec } from '../../../src-shared/specs.ts';
-import { readJson, writeJson } from '../core/json-file.ts';
+import { readJson, writeJson } from '../core/files/json-file.ts';
 import { type PrefixPaths, prefixPaths } from './layout.ts';
 import { type PrefixRecord, readRecord } from './record.ts';
 import { isHalfMade } from './remains.ts';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { HostChoice } from '../../../src-shared/host/host-choice.ts';
 import { EnvironmentRepos } from '../../../src-shared/repos/package-repos.ts';
 import { SnapshotMeasured } from '../../../src-shared/snapshot/timeline.ts';
-import { readJson, writeJson } from '../core/json-file.ts';
+import { readJson, writeJson } from '../core/files/json-file.ts';
 
 /** One snapshot of the whole environment, as recorded in the prefix. */
 export const SnapshotRecord = z.object({

@@ -1,7 +1,7 @@
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import { type PrefixPaths, prefixPaths } from './layout.ts';
 import { readRecord } from './record.ts';
 

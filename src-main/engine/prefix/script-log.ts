@@ -1,7 +1,7 @@
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
 import { cleanLine } from '../../../src-shared/clean-text.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import { Tail } from '../core/tail.ts';
 
 /** Longer lines are cut into several when they are passed on as text. */

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readdir, readlink, realpath, rename, rm, rmdir, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/disk-error.ts';
+import { diskError } from '../core/files/disk-error.ts';
+import { readTextFile } from '../core/files/text-file.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
-import { readTextFile } from '../core/text-file.ts';
 import type { PrefixLocation } from './location.ts';
 import { hasMark, isHalfMade, isRemovable } from './remains.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { diskError } from '../core/disk-error.ts';
+import { diskError } from '../core/files/disk-error.ts';
 import { fileBelow } from '../disk/layers.ts';
 import { expandPrefixPath } from '../prefix/layout.ts';
 import { type Prefix, readSpecs } from '../prefix/prefix.ts';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { diskError, writeJson } from '../core/json-file.ts';
+import { diskError, writeJson } from '../core/files/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import { beginWork } from '../prefix/journal.ts';
 import { type Prefix, readSpecs } from '../prefix/prefix.ts';

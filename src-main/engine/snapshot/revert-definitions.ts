@@ -1,5 +1,5 @@
 import { VmSpec } from '../../../src-shared/specs.ts';
-import { readJson, writeJson } from '../core/json-file.ts';
+import { readJson, writeJson } from '../core/files/json-file.ts';
 import { withNames, withoutStaleNames } from '../plan/nic-names.ts';
 import { type Prefix, readSpecs } from '../prefix/prefix.ts';
 import type { SnapshotRecord } from '../prefix/record.ts';

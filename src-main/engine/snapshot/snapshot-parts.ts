@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
-import { writeFileAtomic, writeJson } from '../core/json-file.ts';
+import { writeFileAtomic, writeJson } from '../core/files/json-file.ts';
 import { until } from '../core/until.ts';
 import type { DomainStatus } from '../libvirt/hypervisor.ts';
 import { expandPrefixPath } from '../prefix/layout.ts';

@@ -1,6 +1,6 @@
 import { EngineError } from '../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../src-shared/specs.ts';
-import { writeJson } from '../core/json-file.ts';
+import { writeJson } from '../core/files/json-file.ts';
 import type { Step } from '../core/operation.ts';
 import { UndoStack } from '../core/undo.ts';
 import { beginWork, type Journal } from '../prefix/journal.ts';

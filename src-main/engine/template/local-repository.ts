@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { readJson, writeJson } from '../core/json-file.ts';
+import { readJson, writeJson } from '../core/files/json-file.ts';
 import { takeLock } from '../core/lock.ts';
 
 /** An image that already exists in a repository's folder. */

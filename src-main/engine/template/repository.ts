@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
 import { nearest } from '../../../src-shared/nearest.ts';
 import { type DownloadOptions, downloadText } from '../core/download/download.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import type { Log } from '../core/log.ts';
 import type { Checksums } from '../disk/checksums.ts';
 import { findVendorImage, type VendorSource } from './vendor.ts';

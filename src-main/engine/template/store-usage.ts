@@ -4,10 +4,10 @@ import { open, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError, readJson, writeJson } from '../core/json-file.ts';
+import { diskError, readJson, writeJson } from '../core/files/json-file.ts';
+import { readTextFile } from '../core/files/text-file.ts';
 import { livingUsers } from '../core/living-users.ts';
 import type { PauseGate } from '../core/pause.ts';
-import { readTextFile } from '../core/text-file.ts';
 import type { HashAlgorithm } from '../disk/checksums.ts';
 import type { ImageFormat } from '../disk/qemu-img.ts';
 

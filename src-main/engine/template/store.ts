@@ -14,11 +14,11 @@ import {
   openDownload,
   remoteSize,
 } from '../core/download/download.ts';
-import { diskError, readJson, writeFileAtomic, writeJson } from '../core/json-file.ts';
+import { diskError, readJson, writeFileAtomic, writeJson } from '../core/files/json-file.ts';
+import { readTextFile } from '../core/files/text-file.ts';
 import { type HeldLock, takeLock } from '../core/lock.ts';
 import type { Log } from '../core/log.ts';
 import type { PauseGate } from '../core/pause.ts';
-import { readTextFile } from '../core/text-file.ts';
 import type { Checksums, HashAlgorithm } from '../disk/checksums.ts';
 import { isBrokenOff, removeStaleParts } from '../disk/parts.ts';
 import { type ImageFormat, inspectImage } from '../disk/qemu-img.ts';

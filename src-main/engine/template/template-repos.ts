@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../src-shared/errors.ts';
-import { diskError } from '../core/json-file.ts';
+import { diskError } from '../core/files/json-file.ts';
 import { takeLock } from '../core/lock.ts';
 import { run } from '../core/run.ts';
 import { readRepositories } from './repository.ts';

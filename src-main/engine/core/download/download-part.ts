@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { diskError, readJson, writeJson } from '../json-file.ts';
+import { diskError, readJson, writeJson } from '../files/json-file.ts';
 
 const Marks = z.object({
   /** As requested, before redirects. */

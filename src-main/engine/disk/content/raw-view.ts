@@ -1,7 +1,7 @@
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, toEngineError } from '../../../../src-shared/errors.ts';
-import { diskError } from '../../core/json-file.ts';
+import { diskError } from '../../core/files/json-file.ts';
 import { drop, silentLog } from '../../core/log.ts';
 import { type RunResult, run, runChecked } from '../../core/run.ts';
 import { until } from '../../core/until.ts';

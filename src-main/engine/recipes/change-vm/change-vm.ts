@@ -1,7 +1,7 @@
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { EnvironmentSpecs } from '../../../../src-shared/specs.ts';
 import { changeLabel, type VmChange, type VmChanged } from '../../../../src-shared/vm-change.ts';
-import { writeJson } from '../../core/json-file.ts';
+import { writeJson } from '../../core/files/json-file.ts';
 import type { Step } from '../../core/operation.ts';
 import { UndoStack } from '../../core/undo.ts';
 import { beginWork } from '../../prefix/journal.ts';

@@ -1,4 +1,4 @@
-import { writeJson } from '../../core/json-file.ts';
+import { writeJson } from '../../core/files/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import { withoutStaleNames } from '../../plan/nic-names.ts';
 import { type Prefix, readSpecs } from '../../prefix/prefix.ts';

@@ -14,7 +14,7 @@ import { ownPart } from '../../copy/local-parts.ts';
 import { packWords, reportEnd, unpackArchive } from '../../copy/receive.ts';
 import { unique } from '../../copy/transfer.ts';
 import { moveInto } from '../../copy/unpack.ts';
-import { diskError } from '../../core/json-file.ts';
+import { diskError } from '../../core/files/json-file.ts';
 import { drop } from '../../core/log.ts';
 import type { Step } from '../../core/operation.ts';
 import type { GuestAgent } from '../../guest/agent.ts';

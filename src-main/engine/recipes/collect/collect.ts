@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import type { CollectedVm, Collection } from '../../../../src-shared/collection.ts';
 import { EngineError, isCancelled, toEngineError } from '../../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
-import { diskError } from '../../core/json-file.ts';
+import { diskError } from '../../core/files/json-file.ts';
 import type { Step } from '../../core/operation.ts';
 import { forEachLimit } from '../../core/until.ts';
 import { domainName, type Prefix, readPrefix, vmSpec } from '../../prefix/prefix.ts';

@@ -2,7 +2,7 @@ import { lstat, open, readdir, readlink, realpath, rm } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { type CollectedFile, Collection, type FileRange, MAX_FILE_RANGE } from '../../../../src-shared/collection.ts';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { readJson, writeJson } from '../../core/json-file.ts';
+import { readJson, writeJson } from '../../core/files/json-file.ts';
 import { prefixPaths } from '../../prefix/layout.ts';
 
 const INDEX = '.json';

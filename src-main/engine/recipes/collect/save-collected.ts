@@ -3,7 +3,7 @@ import { dirname, relative, sep } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { ownPart, removeStaleParts } from '../../copy/local-parts.ts';
 import { moveInto } from '../../copy/unpack.ts';
-import { diskError } from '../../core/json-file.ts';
+import { diskError } from '../../core/files/json-file.ts';
 import type { Step } from '../../core/operation.ts';
 import { pathOfCollected } from './collections.ts';
 

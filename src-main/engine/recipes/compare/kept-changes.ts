@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { Changes } from '../../../../src-shared/snapshot/changes.ts';
-import { readJson, writeJson } from '../../core/json-file.ts';
+import { readJson, writeJson } from '../../core/files/json-file.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 import type { Point } from './point.ts';
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ownPart, removeStaleParts } from '../../copy/local-parts.ts';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import type { Prefix } from '../../prefix/prefix.ts';
 
 /** Lends the work a folder for what it reads of two points, and removes it with all that is in it. */

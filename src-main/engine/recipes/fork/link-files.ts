@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { copyFile, link, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
-import { diskError } from '../../core/json-file.ts';
+import { diskError } from '../../core/files/json-file.ts';
 import { copyImage } from '../../disk/backing-chain.ts';
 import { type FileBelow, fileBelow } from '../../disk/layers.ts';
 import { setBacking } from '../../disk/qemu-img.ts';

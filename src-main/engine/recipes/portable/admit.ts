@@ -3,7 +3,7 @@ import { dirname, join, posix } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { DiskSpec, type EnvironmentSpecs, VmSpec } from '../../../../src-shared/specs.ts';
-import { readJson } from '../../core/json-file.ts';
+import { readJson } from '../../core/files/json-file.ts';
 import { readXml, type XmlElement } from '../../core/xml/read-xml.ts';
 import { readBackingNames } from '../../disk/qcow2-header.ts';
 import { inspectImage } from '../../disk/qemu-img.ts';

@@ -1,7 +1,7 @@
 import { chmod, link, open, rm, stat } from 'node:fs/promises';
 import { formatBytes } from '../../../../src-shared/bytes.ts';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import { drop } from '../../core/log.ts';
 import type { Step } from '../../core/operation.ts';
 import { runChecked } from '../../core/run.ts';

@@ -3,7 +3,7 @@ import { copyFile, cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/prom
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { VmSpec } from '../../../../src-shared/specs.ts';
-import { diskError, readJson, writeFileAtomic, writeJson } from '../../core/json-file.ts';
+import { diskError, readJson, writeFileAtomic, writeJson } from '../../core/files/json-file.ts';
 import type { Step } from '../../core/operation.ts';
 import { UndoStack } from '../../core/undo.ts';
 import { requireSpace, type SpaceOptions } from '../../disk/free-space.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { type ExportedSnapshot, SNAPSHOT_MANIFEST } from '../../../../src-shared/snapshot/exported-snapshot.ts';
-import { readJson, writeJson } from '../../core/json-file.ts';
+import { readJson, writeJson } from '../../core/files/json-file.ts';
 import { PrefixRecord, SnapshotRecord } from '../../prefix/record.ts';
 import { NeededMachine } from './machine.ts';
 

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SNAPSHOT_MANIFEST } from '../../../../src-shared/snapshot/exported-snapshot.ts';
 import { VmSpec } from '../../../../src-shared/specs.ts';
 import { injectFault } from '../../core/fault.ts';
-import { readJson, writeJson } from '../../core/json-file.ts';
+import { readJson, writeJson } from '../../core/files/json-file.ts';
 import { type Step, startOperation } from '../../core/operation.ts';
 import { runChecked } from '../../core/run.ts';
 import { createEmptyDisk, createLayerOn } from '../../disk/qemu-img.ts';

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { MergeReport } from '../../../../src-shared/repos/merged-packages.ts';
-import { readJson, writeFileAtomic } from '../../core/json-file.ts';
+import { readJson, writeFileAtomic } from '../../core/files/json-file.ts';
 import { isMergeRecord, type PrefixPaths } from '../../prefix/layout.ts';
 import type { MergeResult, RepoContents } from '../../repos/merge/merge.ts';
 import { versionText } from '../../repos/merge/package-file.ts';

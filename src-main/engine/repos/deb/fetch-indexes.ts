@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, join, posix } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import { forEachLimit } from '../../core/until.ts';
 import { hasChecksum } from '../fetch/checksum.ts';
 import { failureKind } from '../fetch/failure.ts';

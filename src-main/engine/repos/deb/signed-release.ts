@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import { run } from '../../core/run.ts';
 
 export interface SignedRelease {

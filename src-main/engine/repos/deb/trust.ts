@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import type { DebSection } from '../definition/section.ts';
 import { binaryKeys } from '../keys/keyring.ts';
 

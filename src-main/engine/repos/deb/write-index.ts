@@ -4,7 +4,7 @@ import { join, posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import { blocks } from '../packages/blocks.ts';
 import { measure } from '../packages/measure.ts';
 import type { KnownPackage } from '../store/record.ts';

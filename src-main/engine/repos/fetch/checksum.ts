@@ -1,6 +1,6 @@
 import { createHash, getHashes, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 
 /** The digest that a file must have. */
 export interface Checksum {

@@ -1,6 +1,6 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import type { Connections } from './connections.ts';
 import { AttemptFailure } from './failure.ts';
 import { type Mirrors, oneMirror, urlBelow } from './mirrors.ts';

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { readTextFile } from '../../core/text-file.ts';
+import { readTextFile } from '../../core/files/text-file.ts';
 import type { ConnectionOptions } from '../definition/section.ts';
 
 /** How TLS connections to the servers of a repository are made. */

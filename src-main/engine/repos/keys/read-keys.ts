@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { diskError } from '../../core/disk-error.ts';
 import { shownAddress } from '../../core/download/shown-url.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import type { Connections } from '../fetch/connections.ts';
 import { fetchText } from '../fetch/fetch-text.ts';
 import { oneMirror } from '../fetch/mirrors.ts';

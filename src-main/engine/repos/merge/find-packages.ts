@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { downloadText, openDownload } from '../../core/download/download.ts';
-import { diskError } from '../../core/json-file.ts';
+import { diskError } from '../../core/files/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import type { MergeSource } from './source.ts';
 

@@ -1,5 +1,5 @@
 import { constants, copyFile, link, stat, utimes } from 'node:fs/promises';
-import { diskError } from '../../core/json-file.ts';
+import { diskError } from '../../core/files/json-file.ts';
 
 /** On another file system, a link too many, or of another user's file, which the kernel protects. */
 const NO_LINK = new Set(['EXDEV', 'EMLINK', 'EPERM', 'EOPNOTSUPP', 'ENOTSUP']);

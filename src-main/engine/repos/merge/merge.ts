@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { formatBytes } from '../../../../src-shared/bytes.ts';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { diskError } from '../../core/json-file.ts';
+import { diskError } from '../../core/files/json-file.ts';
 import { takeLock } from '../../core/lock.ts';
 import type { Log } from '../../core/log.ts';
 import { nothingToMerge, type SourceAccount, whyEmpty } from './account.ts';

@@ -1,7 +1,7 @@
 import { mkdir, realpath, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { diskError } from '../../core/json-file.ts';
+import { diskError } from '../../core/files/json-file.ts';
 import { readStanza, type Stanza } from '../deb/stanzas.ts';
 import { runMetadataTool } from './metadata-tool.ts';
 import { NotAPackage, type PackageFile } from './package-file.ts';

@@ -1,7 +1,7 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import { bootId } from '../../core/process-identity.ts';
 import { forEachLimit } from '../../core/until.ts';
 import { hasChecksum } from '../fetch/checksum.ts';

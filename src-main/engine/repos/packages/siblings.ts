@@ -1,6 +1,6 @@
 import { link, mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import { factsOf, isUnchanged } from '../store/folder-files.ts';
 import type { KnownPackage, WantedPackage } from '../store/record.ts';
 

@@ -1,7 +1,7 @@
 import { link, mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import { forEachLimit } from '../../core/until.ts';
 import { hasChecksum } from '../fetch/checksum.ts';
 import type { Fetcher } from '../fetch/fetcher.ts';

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { diskError, writeFileAtomic } from '../../core/json-file.ts';
+import { diskError, writeFileAtomic } from '../../core/files/json-file.ts';
 import { element, printXml } from '../../core/xml/write-xml.ts';
 import { unpackMetadata } from '../fetch/unpack-metadata.ts';
 import { blocks } from '../packages/blocks.ts';

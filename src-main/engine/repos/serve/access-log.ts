@@ -3,8 +3,8 @@ import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { RepoAccess } from '../../../../src-shared/repos/repo-access.ts';
-import { diskError } from '../../core/json-file.ts';
-import { valueOfLine } from '../../core/json-lines.ts';
+import { diskError } from '../../core/files/json-file.ts';
+import { valueOfLine } from '../../core/files/json-lines.ts';
 
 const PIECE = 64 * 1024;
 

@@ -1,6 +1,6 @@
 import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { diskError } from '../../core/json-file.ts';
+import { diskError } from '../../core/files/json-file.ts';
 
 /** A repository below a served folder. */
 export interface ServedRepo {

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import { sleep } from '../../core/until.ts';
 import type { KnownFile } from './record.ts';
 

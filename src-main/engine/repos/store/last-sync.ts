@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { EngineError, isCancelled, toEngineError, toWireError } from '../../../../src-shared/errors.ts';
 import { CHANGED_NAMES, LastSync, type NamedPackages, type RepoOrigin } from '../../../../src-shared/repos/last-sync.ts';
-import { readJson, writeJson } from '../../core/json-file.ts';
+import { readJson, writeJson } from '../../core/files/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import type { SyncResult } from '../sync-result.ts';
 import type { RepoFolder } from './folder.ts';

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { z } from 'zod';
-import { writeJson } from '../../core/json-file.ts';
+import { writeJson } from '../../core/files/json-file.ts';
 import { readState } from './read-state.ts';
 
 /** A file of the repository's folder as it was when its content was last known to be right. */

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { LastSync } from '../../../../src-shared/repos/last-sync.ts';
-import { diskError, writeJson } from '../../core/json-file.ts';
+import { diskError, writeJson } from '../../core/files/json-file.ts';
 import { livingUsers } from '../../core/living-users.ts';
 import { readHolder, takeLock } from '../../core/lock.ts';
 import { folderNamed, type RepoFolder, STATE } from './folder.ts';

@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { EngineError, toEngineError } from '../../../../src-shared/errors.ts';
-import { diskError, readJson, writeJson } from '../../core/json-file.ts';
+import { diskError, readJson, writeJson } from '../../core/files/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import type { HostLogs } from '../../host/host.ts';
 import type { PrefixPaths } from '../../prefix/layout.ts';

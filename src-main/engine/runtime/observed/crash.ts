@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CrashState } from '../../../../src-shared/state.ts';
-import { diskError } from '../../core/disk-error.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import type { Host, HostLogs } from '../../host/host.ts';
 import type { DomainStatus } from '../../libvirt/hypervisor.ts';
 import type { PrefixPaths } from '../../prefix/layout.ts';

@@ -3,7 +3,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { ServedBy, ServedState } from '../../../../src-shared/repos/packages-state.ts';
-import { readJson } from '../../core/json-file.ts';
+import { readJson } from '../../core/files/json-file.ts';
 import type { Host } from '../../host/host.ts';
 import { isRepoServer } from '../../prefix/layout.ts';
 import type { Prefix } from '../../prefix/prefix.ts';

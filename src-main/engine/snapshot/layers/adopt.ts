@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { writeJson } from '../../core/json-file.ts';
+import { writeJson } from '../../core/files/json-file.ts';
 import type { Step } from '../../core/operation.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
 import type { Prefix } from '../../prefix/prefix.ts';

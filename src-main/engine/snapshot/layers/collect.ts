@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EngineError } from '../../../../src-shared/errors.ts';
-import { writeJson } from '../../core/json-file.ts';
+import { writeJson } from '../../core/files/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import { forEachLimit, until } from '../../core/until.ts';
 import { absorbBelow, fileBelow, mergeBelow, nameIn } from '../../disk/layers.ts';

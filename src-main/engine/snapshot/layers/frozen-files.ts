@@ -3,7 +3,7 @@ import { relative, resolve } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
-import { diskError, readJson, writeJson } from '../../core/json-file.ts';
+import { diskError, readJson, writeJson } from '../../core/files/json-file.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
 import { type Prefix, readSpecs } from '../../prefix/prefix.ts';
 import type { SnapshotRecord } from '../../prefix/record.ts';

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { DiskSpec, VmSpec } from '../../../../src-shared/specs.ts';
-import { readJson, writeJson } from '../../core/json-file.ts';
+import { readJson, writeJson } from '../../core/files/json-file.ts';
 import { createLayer, nextLayerPath } from '../../disk/layers.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
 import type { Prefix } from '../../prefix/prefix.ts';

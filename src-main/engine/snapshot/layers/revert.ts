@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { DiskSpec, VmSpec } from '../../../../src-shared/specs.ts';
-import { readJson, writeJson } from '../../core/json-file.ts';
+import { readJson, writeJson } from '../../core/files/json-file.ts';
 import type { Step } from '../../core/operation.ts';
 import { UndoStack } from '../../core/undo.ts';
 import { fileBelow } from '../../disk/layers.ts';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import { VmSpec } from '../../../../src-shared/specs.ts';
-import { readJson, writeJson } from '../../core/json-file.ts';
+import { readJson, writeJson } from '../../core/files/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import { isEmptyLayer } from '../../disk/layers.ts';
 import { memorySocket } from '../../host/memory-sink.ts';

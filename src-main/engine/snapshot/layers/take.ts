@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { EngineError, isCancelled } from '../../../../src-shared/errors.ts';
 import type { SnapshotMeasured } from '../../../../src-shared/snapshot/timeline.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
-import { writeJson } from '../../core/json-file.ts';
+import { writeJson } from '../../core/files/json-file.ts';
 import type { Log } from '../../core/log.ts';
 import type { Step } from '../../core/operation.ts';
 import { UndoStack } from '../../core/undo.ts';

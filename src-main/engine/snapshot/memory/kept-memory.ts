@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { EngineError } from '../../../../src-shared/errors.ts';
 import type { VmSpec } from '../../../../src-shared/specs.ts';
-import { readJson, writeFileAtomic, writeJson } from '../../core/json-file.ts';
+import { readJson, writeFileAtomic, writeJson } from '../../core/files/json-file.ts';
 import { movedDomainXml } from '../../libvirt/xml/moved-domain.ts';
 import { expandPrefixPath } from '../../prefix/layout.ts';
 import { domainName, type Prefix } from '../../prefix/prefix.ts';

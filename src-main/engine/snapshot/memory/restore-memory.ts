@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { diskError } from '../../core/disk-error.ts';
 import { isDead } from '../../core/fault.ts';
+import { diskError } from '../../core/files/disk-error.ts';
 import { runChecked } from '../../core/run.ts';
 import { saveImageHead } from '../../libvirt/save-image.ts';
 import type { HostSession } from '../../runtime/session.ts';

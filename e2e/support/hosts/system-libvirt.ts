@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Scratch } from './scratch.ts';
+import type { Scratch } from '../scratch.ts';
 
 /** A libvirt like the machine's own, in namespaces that only tests enter. */
 export interface SystemLibvirt {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, open, readFile, rename, rm } from 'node:fs/promises';
 import type { z } from 'zod';
-import { EngineError } from '../../../src-shared/errors.ts';
+import { EngineError } from '../../../../src-shared/errors.ts';
 import { diskError } from './disk-error.ts';
 
 export { diskError } from './disk-error.ts';

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { EngineError } from '../../../src-shared/errors.ts';
+import { EngineError } from '../../../../src-shared/errors.ts';
 
 /** Turns a disk error (no space, no permission, read-only) into a sentence. Other errors pass unchanged. */
 export function diskError(error: unknown, path: string): unknown {

@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { EngineError } from '../../../src-shared/errors.ts';
+import { EngineError } from '../../../../src-shared/errors.ts';
 import { diskError } from './disk-error.ts';
 
 /**
