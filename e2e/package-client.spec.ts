@@ -58,7 +58,7 @@ test('a Debian guest installs the newest of what was built and what was synchron
           metadata: { 'deploy-scripts': ['install.sh'] },
         },
       },
-      repos: { file: 'debian.list', sources: ['build'], client: 'auto' },
+      repos: { file: 'debian.list', sources: ['build'], client: 'auto', serve: true },
     }),
   );
   const env = { ...guests.env, LAGO__INIT__TEMPLATE_REPO_PATH: guests.repository };
@@ -72,6 +72,10 @@ test('a Debian guest installs the newest of what was built and what was synchron
 
   await command('start');
   const namespaces = ownedNamespaces(scratch);
+  await test.step('cloud-init tells the guest at its first boot', async () => {
+    const { stdout } = await command('shell', 'web', 'cat /etc/apt/sources.list.d/lago-packages.list');
+    expect(stdout).toContain('http://192.168.200.1:8585/debian12');
+  });
   await command('deploy');
   const { stdout } = await command('shell', 'web', "dpkg-query --show --showformat '${Package} ${Version}\\n' hello world; cat /opt/hello");
   expect(stdout).toBe('hello 1.10\nworld 1.0\n1.10\n');
