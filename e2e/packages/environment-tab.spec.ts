@@ -80,7 +80,7 @@ test('a build is merged, served, fetched by the VMs, and seen by whom', async ()
   await test.step('the VMs fetch what is served, and each request is shown with its VM', async () => {
     await serve(page).click({ force: true });
     await expect(serving(page)).toContainText(`Served at${URL_}`);
-    await expect(serving(page)).toContainText('until this program is closed');
+    await expect(serving(page)).toContainText('by a window, until it is closed');
     const fetched = await inGuest('web', `wget -q -O /tmp/p ${URL_}${DISTRO}/all/hello_1.1_all.deb && wc -c </tmp/p`);
     expect(Number(fetched)).toBeGreaterThan(100);
     expect(await inGuest('db', `wget -q -O - ${URL_}${DISTRO}/all/nothing.deb || echo refused`)).toContain('refused');
@@ -150,4 +150,21 @@ test('what goes wrong is said, and the environment’s stop ends the server', as
   await expect(serving(page)).toContainText('Not served');
   await serve(page).click({ force: true });
   await expect(serving(page)).toContainText('Served at');
+});
+
+test('what a killed program served is shown by the next one, and ended by its switch', async () => {
+  buildDeb(build, 'hello', '1.0');
+  await command('repo', 'merge', build);
+  const first = await openDesktop(scratch);
+  await openEnvironment(first.page, NAME);
+  await showView(first.page, NAME, 'Packages');
+  await serve(first.page).click({ force: true });
+  await expect(serving(first.page)).toContainText('Served at');
+  await first.kill();
+  const page = await openTab();
+  await expect(serving(page)).toContainText('Served at');
+  expect(statusOf('')).toBe('200');
+  await serve(page).click({ force: true });
+  await expect(serving(page)).toContainText('Not served');
+  expect(statusOf('')).toBe('000');
 });

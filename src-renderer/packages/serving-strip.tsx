@@ -18,7 +18,7 @@ import styles from './packages.module.css';
 
 /** How long each goes on. */
 const UNTIL: Readonly<Record<ServedBy, string>> = {
-  window: 'until this program is closed',
+  window: 'by a window, until it is closed or the environment stops',
   command: 'by “lago repo serve” in another process',
   deploy: 'while scripts are deployed',
   environment: 'as long as the environment runs',
