@@ -14,6 +14,24 @@ const seed = Number(process.env['LAGO_SEED'] ?? Math.floor(Math.random() * 2 ** 
 test(`rpm: right after ${FAILURES} random failures of the server (seed ${seed})`, async () => await afterFailures(RPM), 120_000);
 test(`deb: right after ${FAILURES} random failures of the server (seed ${seed})`, async () => await afterFailures(DEB), 120_000);
 
+test('a server that falls silent in the middle of a package is asked for the rest', async () => {
+  const store = mkdtempSync(join(tmpdir(), 'lago-silence-'));
+  await using server = await startRepositoryServer();
+  const large = RPM.make('large', '1', 400_000);
+  server.serve(RPM.serve([large]));
+  const ranges: (string | undefined)[] = [];
+  server.watch(({ url = '', headers }) => void (url.endsWith(large.path) && ranges.push(headers.range)));
+  server.fail((path) => (path === large.path && ranges.length === 1 ? { kind: 'stall', share: 0.5 } : undefined));
+  try {
+    const section = { ...RPM.section(server.url), connection: { sslVerify: true, retries: 10, timeout: 1 } };
+    expect(await syncRepo(section, { store, log: silentLog, env: {}, backOffMs: 1 })).toMatchObject({ packages: 1, problems: [] });
+    expect([ranges[0], ranges.at(-1)]).toEqual([undefined, expect.stringMatching(/^bytes=[1-9]\d+-$/)]);
+    expect(wrongFiles(join(store, 'tiny'), 'rpm', [large])).toEqual([]);
+  } finally {
+    rmSync(store, { recursive: true });
+  }
+});
+
 async function afterFailures<P extends Made>({ kind, make, serve, section: sectionOf, index }: Kind<P>): Promise<void> {
   const random = seededRandom(seed);
   const store = mkdtempSync(join(tmpdir(), 'lago-faults-'));

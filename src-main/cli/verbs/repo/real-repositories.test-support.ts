@@ -159,23 +159,29 @@ async function rpmGeneration(folder: string, built: readonly Built[], generation
 /** createrepo_c of Debian 12 cannot do it yet, other than that of current distributions. */
 async function repackAsZstd(folder: string): Promise<void> {
   const path = join(folder, 'repodata/repomd.xml');
-  let repomd = readFileSync(path, 'utf8');
-  for (const [, hex = '', kind = ''] of repomd.matchAll(/href="repodata\/([0-9a-f]{64})-(\w+)\.xml\.gz"/g)) {
-    const old = join(folder, `repodata/${hex}-${kind}.xml.gz`);
-    const packed = join(folder, `${kind}.zst`);
-    await runChecked(['bash', '-c', 'set -o pipefail; gzip -dc "$1" | zstd -q -o "$2"', 'bash', old, packed], 'Packing failed.');
-    const content = readFileSync(packed);
-    const now = createHash('sha256').update(content).digest('hex');
-    const before = readFileSync(old).length;
-    repomd = repomd
-      .replace(`>${hex}<`, `>${now}<`)
-      .replace(`${hex}-${kind}.xml.gz`, `${now}-${kind}.xml.zst`)
-      .replace(`<size>${before}</size>`, `<size>${content.length}</size>`);
-    copyFileSync(packed, join(folder, `repodata/${now}-${kind}.xml.zst`));
-    rmSync(packed);
-    rmSync(old);
-  }
-  writeFileSync(path, repomd);
+  // Each file is described by an element of its own; two files may have the same size.
+  const parts = readFileSync(path, 'utf8').split(/(?=<data )/);
+  const repacked = await Promise.all(parts.map(async (part) => await repackFile(folder, part)));
+  writeFileSync(path, repacked.join(''));
+}
+
+/** Packs the file that an element of repomd.xml describes, and returns the element of the new one. */
+async function repackFile(folder: string, element: string): Promise<string> {
+  const [, hex, kind] = /href="repodata\/([0-9a-f]{64})-(\w+)\.xml\.gz"/.exec(element) ?? [];
+  if (hex === undefined || kind === undefined) return element;
+  const old = join(folder, `repodata/${hex}-${kind}.xml.gz`);
+  const packed = join(folder, `${kind}.zst`);
+  await runChecked(['bash', '-c', 'set -o pipefail; gzip -dc "$1" | zstd -q -o "$2"', 'bash', old, packed], 'Packing failed.');
+  const content = readFileSync(packed);
+  const now = createHash('sha256').update(content).digest('hex');
+  const before = readFileSync(old).length;
+  copyFileSync(packed, join(folder, `repodata/${now}-${kind}.xml.zst`));
+  rmSync(packed);
+  rmSync(old);
+  return element
+    .replace(`>${hex}<`, `>${now}<`)
+    .replace(`${hex}-${kind}.xml.gz`, `${now}-${kind}.xml.zst`)
+    .replace(`<size>${before}</size>`, `<size>${content.length}</size>`);
 }
 
 async function buildDebs(folder: string): Promise<readonly Built[]> {
