@@ -9,6 +9,7 @@ import { type Action, type MenuPlace, menuPlace } from '../ui/menu/action.ts';
 import { ActionMenu, ContextMenu } from '../ui/menu/action-menu.tsx';
 import { moveRow } from '../ui/move-row.ts';
 import table from '../ui/table.module.css';
+import unfolding from '../ui/unfolding-row.module.css';
 import { useWindow } from '../window-state.ts';
 import { type CatalogueEntry, type CatalogueOrder, isFetchable, summaryOf } from './catalogue.ts';
 import styles from './catalogue-table.module.css';
@@ -178,11 +179,14 @@ function TemplateRow(props: {
       onContextMenu={(event) => setPlace(menuPlace(event))}
     >
       <td className={styles.name}>
-        <span className={styles.title}>
-          <IconChevronRight size={14} stroke={1.8} className={styles.chevron ?? ''} data-open={open} />
+        <span className={unfolding.title}>
+          <IconChevronRight size={14} stroke={1.8} className={unfolding.chevron ?? ''} data-open={open} />
           <span className="ellipsis">{template.title}</span>
           {template.cloudInit && (
-            <span className={styles.tag} title="Takes its name, keys and password from cloud-init: ready without waiting for virt-sysprep">
+            <span
+              className={unfolding.tag}
+              title="Takes its name, keys and password from cloud-init: ready without waiting for virt-sysprep"
+            >
               cloud-init
             </span>
           )}

@@ -1,4 +1,4 @@
-import { Button, Checkbox, TextInput } from '@mantine/core';
+import { Button, Checkbox } from '@mantine/core';
 import '@mantine/core/styles/Checkbox.css';
 import '@mantine/core/styles/InlineInput.css';
 import '@mantine/core/styles/Input.css';
@@ -13,8 +13,8 @@ import { Copyable } from '../ui/copyable.tsx';
 import { Empty } from '../ui/feedback/empty.tsx';
 import { GuardedButton } from '../ui/guarded-button.tsx';
 import { useNow } from '../ui/hooks/use-now.ts';
-import { useSlashKey } from '../ui/hooks/use-slash-key.ts';
 import page from '../ui/list-page.module.css';
+import { PageFilter } from '../ui/search-field.tsx';
 import { ViewTabs } from '../ui/view-tabs.tsx';
 import { type LibraryView, useWindow } from '../window-state.ts';
 import { catalogue } from './catalogue.ts';
@@ -64,7 +64,6 @@ function Templates(props: { readonly library: LibraryState; readonly onDialog: (
   const { view, change } = useLibraryView();
   const operations = useOperations();
   const now = useNow(true, 30_000);
-  const field = useRef<HTMLInputElement>(null);
   const { filter, stored, order, open } = view;
   const entries = useMemo(() => catalogue(library.templates, { text: filter, stored }, order), [library.templates, filter, stored, order]);
   const opened = useRef(open);
@@ -81,7 +80,6 @@ function Templates(props: { readonly library: LibraryState; readonly onDialog: (
     }),
     [library.store, now, change, onDialog],
   );
-  useSlashKey(field);
   if (library.templates.length === 0) {
     return (
       <Empty
@@ -98,17 +96,11 @@ function Templates(props: { readonly library: LibraryState; readonly onDialog: (
   return (
     <>
       <div className={page.tools}>
-        <TextInput
-          ref={field}
-          className={page.filter ?? ''}
-          aria-label="Filter templates"
+        <PageFilter
+          label="Filter templates"
           placeholder="Filter by name, distro, environment"
-          leftSection={<IconSearch size={14} stroke={1.8} />}
           value={filter}
-          spellCheck={false}
-          autoComplete="off"
-          onChange={(event) => change({ filter: event.currentTarget.value })}
-          onKeyDown={(event) => event.key === 'Escape' && change({ filter: '' })}
+          onChange={(next) => change({ filter: next })}
         />
         <Checkbox
           size="xs"

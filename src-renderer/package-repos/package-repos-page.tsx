@@ -1,4 +1,4 @@
-import { Button, TextInput } from '@mantine/core';
+import { Button } from '@mantine/core';
 import '@mantine/core/styles/InlineInput.css';
 import '@mantine/core/styles/Input.css';
 import {
@@ -23,8 +23,8 @@ import { Copyable } from '../ui/copyable.tsx';
 import { Empty } from '../ui/feedback/empty.tsx';
 import { GuardedButton } from '../ui/guarded-button.tsx';
 import { useNow } from '../ui/hooks/use-now.ts';
-import { useSlashKey } from '../ui/hooks/use-slash-key.ts';
 import page from '../ui/list-page.module.css';
+import { PageFilter } from '../ui/search-field.tsx';
 import { useWindow } from '../window-state.ts';
 import { RemoveReposDialog, SyncFileDialog } from './lazy-dialogs.ts';
 import { filterRepos } from './repo-status.ts';
@@ -85,8 +85,6 @@ function Repositories(props: {
   const { state, dispatch } = useWindow();
   const { filter, open } = state.repositories;
   const now = useNow(true, 30_000);
-  const field = useRef<HTMLInputElement>(null);
-  useSlashKey(field);
   const opened = useRef(open);
   opened.current = open;
   const setFilter = (text: string): void => dispatch({ type: 'repositories', change: { filter: text } });
@@ -118,17 +116,11 @@ function Repositories(props: {
   return (
     <>
       <div className={page.tools}>
-        <TextInput
-          ref={field}
-          className={page.filter ?? ''}
-          aria-label="Filter package repositories"
+        <PageFilter
+          label="Filter package repositories"
           placeholder="Filter by name, address, environment"
-          leftSection={<IconSearch size={14} stroke={1.8} />}
           value={filter}
-          spellCheck={false}
-          autoComplete="off"
-          onChange={(event) => setFilter(event.currentTarget.value)}
-          onKeyDown={(event) => event.key === 'Escape' && setFilter('')}
+          onChange={setFilter}
         />
       </div>
       {shown.length > 0 ? (

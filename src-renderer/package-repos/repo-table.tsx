@@ -12,6 +12,7 @@ import { ActionMenu, ContextMenu } from '../ui/menu/action-menu.tsx';
 import { moveRow } from '../ui/move-row.ts';
 import table from '../ui/table.module.css';
 import { TableHead } from '../ui/table-head.tsx';
+import unfolding from '../ui/unfolding-row.module.css';
 import { RepoDetails } from './repo-details.tsx';
 import { isSameWork, type RepoWork, repoStatus, workOn } from './repo-status.ts';
 import styles from './repo-table.module.css';
@@ -78,12 +79,12 @@ const RepoRow = memo(function RepoRow(props: RowProps): ReactElement {
         onContextMenu={(event) => setPlace(menuPlace(event))}
       >
         <td className={styles.name}>
-          <span className={styles.title}>
-            <IconChevronRight size={14} stroke={1.8} className={styles.chevron ?? ''} data-open={open} />
+          <span className={unfolding.title}>
+            <IconChevronRight size={14} stroke={1.8} className={unfolding.chevron ?? ''} data-open={open} />
             <span className="ellipsis" title={name}>
               {name}
             </span>
-            {kind !== null && <span className={styles.tag}>{kind}</span>}
+            {kind !== null && <span className={unfolding.tag}>{kind}</span>}
           </span>
           <span className={styles.source} title={source}>
             {source}

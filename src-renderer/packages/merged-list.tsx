@@ -1,10 +1,11 @@
 import { NativeSelect } from '@mantine/core';
-import { IconAlertTriangle, IconArrowsSplit, IconChevronRight, IconInfoCircle, IconPackages } from '@tabler/icons-react';
+import { IconAlertTriangle, IconArrowsSplit, IconInfoCircle, IconPackages } from '@tabler/icons-react';
 import { type ReactElement, type ReactNode, useDeferredValue, useMemo, useState } from 'react';
 import { formatBytes } from '../../src-shared/bytes.ts';
 import type { MergedPackages, MergedRepo, MergeReport } from '../../src-shared/repos/merged-packages.ts';
 import { splitSource } from '../../src-shared/repos/package-repos.ts';
 import { baseName, count, dots, formatAgo, formatClock } from '../format.ts';
+import { Disclosure } from '../ui/disclosure.tsx';
 import { Empty } from '../ui/feedback/empty.tsx';
 import { StateIcon } from '../ui/feedback/state-mark.tsx';
 import { useNow } from '../ui/hooks/use-now.ts';
@@ -91,16 +92,16 @@ function Report(props: { readonly report: MergeReport }): ReactElement | null {
   const notes = conflicts.length + problems.length;
   if (facts === '' && notes === 0) return null;
   return (
-    <details className={styles.report} open={notes > 0 && notes <= 3}>
-      <summary>
-        <IconChevronRight size={12} stroke={2} />
-        {dots(
-          name !== null && name,
-          conflicts.length > 0 && count(conflicts.length, 'conflict'),
-          problems.length > 0 && count(problems.length, 'note'),
-          facts,
-        )}
-      </summary>
+    <Disclosure
+      className={styles.report}
+      open={notes > 0 && notes <= 3}
+      summary={dots(
+        name !== null && name,
+        conflicts.length > 0 && count(conflicts.length, 'conflict'),
+        problems.length > 0 && count(problems.length, 'note'),
+        facts,
+      )}
+    >
       <ul>
         {conflicts.map((conflict) => (
           <li key={conflict.leftOut} className={styles.note}>
@@ -124,7 +125,7 @@ function Report(props: { readonly report: MergeReport }): ReactElement | null {
           </li>
         )}
       </ul>
-    </details>
+    </Disclosure>
   );
 }
 

@@ -1,6 +1,6 @@
 import { Button, Switch } from '@mantine/core';
 import '@mantine/core/styles/Switch.css';
-import { IconBroadcast, IconChevronRight, IconCircleOff } from '@tabler/icons-react';
+import { IconBroadcast, IconCircleOff } from '@tabler/icons-react';
 import { type ReactElement, useState } from 'react';
 import type { WireError } from '../../src-shared/errors.ts';
 import type { MergedPackages, RepoClient } from '../../src-shared/repos/merged-packages.ts';
@@ -11,6 +11,7 @@ import { useEngine } from '../engine-context.ts';
 import { useUnreachable } from '../live-cache.ts';
 import { copyText } from '../ui/copy-text.ts';
 import { Copyable } from '../ui/copyable.tsx';
+import { Disclosure } from '../ui/disclosure.tsx';
 import { ErrorNotice } from '../ui/feedback/error-notice.tsx';
 import { StateMark } from '../ui/feedback/state-mark.tsx';
 import { Tip } from '../ui/feedback/tip.tsx';
@@ -114,21 +115,17 @@ export function ServingStrip(props: { readonly prefix: PrefixState; readonly mer
           )}
         </span>
         <span className={styles.space} />
-        {merged.declared?.client === 'auto' && <span className="dim">A deploy tells the VMs by itself.</span>}
+        {merged.declared?.client === 'auto' && <span className="dim">The VMs are told of them by themselves.</span>}
       </div>
       {error !== undefined && <ErrorNotice title={error.title} error={error.error} onDismiss={() => setError(undefined)} />}
       {merged.clients.length > 0 && (
-        <details className={styles.clients}>
-          <summary>
-            <IconChevronRight size={12} stroke={2} />
-            What VMs need to use them
-          </summary>
+        <Disclosure summary="What VMs need to use them" className={styles.clients}>
           <ul>
             {merged.clients.map((client) => (
               <Client key={`${client.distro} ${client.kind}`} client={client} />
             ))}
           </ul>
-        </details>
+        </Disclosure>
       )}
     </section>
   );

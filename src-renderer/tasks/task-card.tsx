@@ -4,6 +4,7 @@ import { type ReactElement, useState } from 'react';
 import type { OperationState, StepState } from '../../src-shared/operation.ts';
 import { formatDuration, formatFraction } from '../format.ts';
 import { isRunning } from '../live-cache.ts';
+import { Disclosure } from '../ui/disclosure.tsx';
 import { ErrorNotice } from '../ui/feedback/error-notice.tsx';
 import { ProgressBar } from '../ui/feedback/progress-bar.tsx';
 import { type Icon, StateIcon, type Tone } from '../ui/feedback/state-mark.tsx';
@@ -50,13 +51,9 @@ function Step(props: { readonly step: StepState; readonly now: number; readonly 
 function Log(props: { readonly operation: string }): ReactElement {
   const [open, setOpen] = useState(false);
   return (
-    <details className={styles.log} onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>
-        <IconChevronRight size={12} stroke={2} />
-        Log
-      </summary>
+    <Disclosure summary="Log" className={styles.log} onToggle={setOpen}>
       {open && <LogLines operation={props.operation} />}
-    </details>
+    </Disclosure>
   );
 }
 

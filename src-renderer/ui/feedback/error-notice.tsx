@@ -1,8 +1,9 @@
 import { Button } from '@mantine/core';
-import { IconAlertCircle, IconChevronRight, IconX } from '@tabler/icons-react';
+import { IconAlertCircle, IconX } from '@tabler/icons-react';
 import { type ReactElement, useState } from 'react';
 import type { WireError } from '../../../src-shared/errors.ts';
 import { copyText } from '../copy-text.ts';
+import { Disclosure } from '../disclosure.tsx';
 import styles from './error-notice.module.css';
 import { IconButton } from './tip.tsx';
 
@@ -34,11 +35,7 @@ export function ErrorNotice(props: ErrorNoticeProps): ReactElement {
         {title !== undefined && <p className={styles.title}>{title}</p>}
         <p className={styles.message}>{error.message}</p>
         {error.hint !== undefined && <p className={styles.hint}>{error.hint}</p>}
-        <details className={styles.details}>
-          <summary>
-            <IconChevronRight size={12} stroke={2} />
-            Details
-          </summary>
+        <Disclosure summary="Details" className={styles.details}>
           <dl>
             <dt>code</dt>
             <dd>{error.code}</dd>
@@ -49,7 +46,7 @@ export function ErrorNotice(props: ErrorNoticeProps): ReactElement {
               </div>
             ))}
           </dl>
-        </details>
+        </Disclosure>
         <div className={styles.actions}>
           {props.onRetry !== undefined && (
             <Button size="compact-xs" onClick={props.onRetry}>
