@@ -28,8 +28,7 @@ function Field(props: SearchFieldProps & { readonly wide?: boolean; readonly fie
   return (
     <TextInput
       ref={props.field}
-      className={styles.field ?? ''}
-      data-wide={props.wide}
+      className={`${styles.field} ${props.wide === true ? styles.wide : ''}`}
       aria-label={props.label}
       placeholder={props.placeholder}
       leftSection={<IconSearch size={14} stroke={1.8} />}
