@@ -33,7 +33,7 @@ export function nothingToMerge(accounts: readonly SourceAccount[], distros: read
   const lines = accounts.flatMap((account) => [whyEmpty(account) ?? forOthers(account, distros), ...account.refused, ...account.problems]);
   const wanted = distros.join(', ');
   return new EngineError('input.missing-file', [`No source has a package for ${wanted}:`, ...lines].join('\n  '), {
-    hint: 'What was merged before is still there. Name a folder with packages that were built, or another distribution with --distro.',
+    hint: 'Nothing was changed. Name a folder with packages that were built, or another distribution with --distro.',
     details: { distros: wanted, sources: accounts.length },
   });
 }
